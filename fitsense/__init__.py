@@ -1,0 +1,107 @@
+"""fitsense: exercises and muscle activation from video, as a stream of events.
+
+Public names are resolved when they are first used, so that importing fitsense stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fitsense.analysis import analyze as analyze
+    from fitsense.bundle import Bundle as Bundle
+    from fitsense.catalogue import Catalogue as Catalogue
+    from fitsense.catalogue import Exercise as Exercise
+    from fitsense.catalogue import MuscleGroup as MuscleGroup
+    from fitsense.catalogue import load_catalogue as load_catalogue
+    from fitsense.decisions import DecisionConfig as DecisionConfig
+    from fitsense.errors import AmbiguousNameError as AmbiguousNameError
+    from fitsense.errors import BundleError as BundleError
+    from fitsense.errors import FitsenseError as FitsenseError
+    from fitsense.errors import InvalidInputError as InvalidInputError
+    from fitsense.errors import MissingExtraError as MissingExtraError
+    from fitsense.errors import PluginError as PluginError
+    from fitsense.errors import SchemaError as SchemaError
+    from fitsense.errors import SourceError as SourceError
+    from fitsense.errors import UnknownNameError as UnknownNameError
+    from fitsense.errors import WeightsError as WeightsError
+    from fitsense.events import Event as Event
+    from fitsense.hookspecs import API_VERSION as API_VERSION
+    from fitsense.hookspecs import BackboneSpec as BackboneSpec
+    from fitsense.hookspecs import DerivedHeadSpec as DerivedHeadSpec
+    from fitsense.hookspecs import EventSchema as EventSchema
+    from fitsense.hookspecs import FusionSpec as FusionSpec
+    from fitsense.hookspecs import HeadSpec as HeadSpec
+    from fitsense.hookspecs import PluginInfo as PluginInfo
+    from fitsense.hookspecs import WeightsRef as WeightsRef
+    from fitsense.hookspecs import hookimpl as hookimpl
+    from fitsense.model import Model as Model
+    from fitsense.model import load_model as load_model
+    from fitsense.networks import clip_normaliser as clip_normaliser
+    from fitsense.networks import pytorchvideo_models as pytorchvideo_models
+    from fitsense.plugins import PluginReport as PluginReport
+    from fitsense.plugins import Plugins as Plugins
+    from fitsense.session import Session as Session
+    from fitsense.session import SessionConfig as SessionConfig
+    from fitsense.types import Clip as Clip
+    from fitsense.types import ClipSpec as ClipSpec
+    from fitsense.types import Frame as Frame
+    from fitsense.types import Prediction as Prediction
+    from fitsense.types import Scores as Scores
+    from fitsense.types import activate as activate
+    from fitsense.types import deactivate as deactivate
+
+__version__ = "0.1.0"
+
+# The module of each public name; a test holds it to the imports above.
+_HOMES = {
+    "analysis": ("analyze",),
+    "bundle": ("Bundle",),
+    "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
+    "decisions": ("DecisionConfig",),
+    "errors": (
+        "AmbiguousNameError",
+        "BundleError",
+        "FitsenseError",
+        "InvalidInputError",
+        "MissingExtraError",
+        "PluginError",
+        "SchemaError",
+        "SourceError",
+        "UnknownNameError",
+        "WeightsError",
+    ),
+    "events": ("Event",),
+    "hookspecs": (
+        "API_VERSION",
+        "BackboneSpec",
+        "DerivedHeadSpec",
+        "EventSchema",
+        "FusionSpec",
+        "HeadSpec",
+        "PluginInfo",
+        "WeightsRef",
+        "hookimpl",
+    ),
+    "model": ("Model", "load_model"),
+    "networks": ("clip_normaliser", "pytorchvideo_models"),
+    "plugins": ("PluginReport", "Plugins"),
+    "session": ("Session", "SessionConfig"),
+    "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
+}
+
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"fitsense.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,246 @@
+"""Model bundles: ``model.json`` and the files that it names, in a folder or one zip.
+
+A bundle executes no code when it is loaded: graphs are ONNX, weights are safetensors, the rest is JSON. Its
+``model.json`` obeys the schema ``model``; it states the sha256 of every other file, which loading checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+
+from fitsense.errors import BundleError, SchemaError
+from fitsense.schema import validate
+from fitsense.types import Activation, ClipSpec, Task
+
+MANIFEST = "model.json"
+DEFAULT = "gym"
+"""The name of the bundle that is used when none is named."""
+
+# No bundle is near this; a zip that claims more is meant to fill the disk.
+_MOST_UNZIPPED_BYTES = 4 << 30
+
+
+@attrs.frozen
+class HeadEntry:
+    """A head of a branch: its spec's full name, the spec's configuration, and the task that it answers."""
+
+    task: Task
+    head: str
+    config: Mapping[str, Any]
+    activation: Activation
+
+
+@attrs.frozen
+class BranchEntry:
+    """A backbone with its heads: one graph and one file of weights."""
+
+    name: str
+    backbone: str
+    config: Mapping[str, Any]
+    clip: ClipSpec
+    feature_dim: int
+    graph: str
+    weights: str
+    heads: tuple[HeadEntry, ...]
+
+
+@attrs.frozen
+class FusionEntry:
+    """How a task's branches are joined: the fusion's full name and its configuration."""
+
+    fusion: str
+    config: Mapping[str, Any]
+
+
+@attrs.frozen
+class DerivedEntry:
+    """A task that is answered from another: the derived head's full name and its configuration."""
+
+    task: Task
+    head: str
+    config: Mapping[str, Any]
+
+
+@attrs.frozen
+class Calibration:
+    """What was fitted on held-out data: the exercise logits' temperature, and the decision thresholds."""
+
+    temperature: float
+    enter: float
+    exit: float
+
+
+@attrs.frozen
+class Labels:
+    """Catalogue ids, in the order of the scores."""
+
+    exercise: tuple[str, ...]
+    muscles: tuple[str, ...]
+
+
+@attrs.frozen
+class FileEntry:
+    """A file of the bundle."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@attrs.frozen
+class Manifest:
+    """The content of ``model.json``."""
+
+    name: str
+    version: str
+    licence: str
+    labels: Labels
+    branches: tuple[BranchEntry, ...]
+    fusion: Mapping[str, FusionEntry]
+    calibration: Calibration
+    files: tuple[FileEntry, ...] = ()
+    derived: tuple[DerivedEntry, ...] = ()
+    allow_bf16: bool = False
+    summary: str = ""
+    training: Mapping[str, Any] = attrs.field(factory=dict)
+    format: int = 1
+
+
+@attrs.frozen
+class Bundle:
+    """A verified bundle on disk.
+
+    :param folder: where its files are; for a zip, a folder that lives as long as this object.
+    :param manifest: the content of its ``model.json``.
+    """
+
+    folder: Path
+    manifest: Manifest
+    _cleanup: object = attrs.field(default=None, repr=False, eq=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Read and verify a bundle: a folder, a zip, or the name of one that comes with fitsense.
+
+        :raises BundleError: something is missing, altered, malformed or unsafe; the message says what.
+        """
+        place = _find(path)
+        cleanup: object = None
+        if place.is_file():
+            holder = tempfile.TemporaryDirectory(prefix="fitsense-bundle-")
+            _unzip(place, Path(holder.name))
+            place, cleanup = Path(holder.name), holder
+        try:
+            document = json.loads((place / MANIFEST).read_text("utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{path}: not a model bundle: it has no {MANIFEST}") from None
+        except ValueError as error:
+            raise BundleError(f"{path}: {MANIFEST} is not JSON: {error}") from error
+        try:
+            validate(document, "model")
+            manifest = _converter.structure(document, Manifest)
+        except (SchemaError, cattrs.BaseValidationError, ValueError) as error:
+            raise BundleError(f"{path}: {MANIFEST}: {error}") from error
+        _verify(place, manifest, str(path))
+        return cls(place, manifest, cleanup)
+
+    def path(self, name: str) -> Path:
+        """The file that ``model.json`` calls `name`."""
+        return self.folder / name
+
+
+def save(folder: Path, manifest: Manifest) -> Bundle:
+    """Write ``model.json`` beside the files that are already in `folder`, state their digests, and load it all.
+
+    :raises BundleError: the result would not load.
+    """
+    files = []
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name != MANIFEST:
+            files.append(FileEntry(name, _digest(file), file.stat().st_size))
+    manifest = attrs.evolve(manifest, files=tuple(files))
+    text = json.dumps(_converter.unstructure(manifest), indent=2, ensure_ascii=False) + "\n"
+    temporary = folder / f".{MANIFEST}"
+    temporary.write_text(text, "utf-8")
+    temporary.replace(folder / MANIFEST)
+    return Bundle.load(folder)
+
+
+def shipped() -> list[str]:
+    """Names of the bundles that come with fitsense."""
+    root = resources.files("fitsense.bundles")
+    return sorted(entry.name for entry in root.iterdir() if entry.joinpath(MANIFEST).is_file())
+
+
+def _converter_of_manifests() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    for tuples in (tuple[str, ...],):
+        converter.register_unstructure_hook(tuples, list)
+    return converter
+
+
+_converter = _converter_of_manifests()
+
+
+def _find(path: str | Path) -> Path:
+    place = Path(path)
+    if place.exists():
+        return place
+    if str(path) in shipped():
+        return Path(str(resources.files("fitsense.bundles").joinpath(str(path))))
+    raise BundleError(
+        f"no bundle {str(path)!r}: it is neither a folder, nor a zip, nor one of those that come with fitsense "
+        f"({', '.join(shipped()) or 'none'})"
+    )
+
+
+def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
+    root = folder.resolve()
+    stated = {entry.path for entry in manifest.files}
+    for branch in manifest.branches:
+        for name in (branch.graph, branch.weights):
+            if name not in stated:
+                raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
+    for entry in manifest.files:
+        file = folder / entry.path
+        if not file.resolve().is_relative_to(root):
+            raise BundleError(f"{origin}: {entry.path} leads out of the bundle")
+        if not file.is_file():
+            raise BundleError(f"{origin}: {entry.path} is missing")
+        actual = _digest(file)
+        if actual != entry.sha256:
+            raise BundleError(
+                f"{origin}: {entry.path} was altered: expected sha256 {entry.sha256}, got {actual}"
+            )
+
+
+def _unzip(archive: Path, into: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = file.infolist()
+            total = sum(entry.file_size for entry in entries)
+            if total > _MOST_UNZIPPED_BYTES:
+                raise BundleError(f"{archive}: unpacks to {total} bytes, more than any bundle needs")
+            root = into.resolve()
+            for entry in entries:
+                if not (into / entry.filename).resolve().is_relative_to(root):
+                    raise BundleError(f"{archive}: {entry.filename} leads out of the bundle")
+            file.extractall(into)
+    except zipfile.BadZipFile as error:
+        raise BundleError(f"{archive}: neither a folder nor a zip: {error}") from error
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,314 @@
+"""Predictions in, exercise segments and muscle load out: pure.
+
+Each window's probabilities are smoothed over media time (exponentially, with time constant ``smoothing_s``). The
+smoothed answer is one of: an exercise, :data:`UNKNOWN` (somebody does something that cannot be named surely
+enough) or idle (nobody exercises). An answer takes over when it has held for ``min_duration_s``; it then counts
+from where it began. Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.errors import InvalidInputError
+from fitsense.types import Prediction
+
+UNKNOWN = "unknown"
+"""The answer when somebody moves but no exercise is sure enough."""
+
+IDLE = "no_exercise"
+"""The label of a model for pictures without exercise; also the answer for them."""
+
+_TOLERANCE_S = 1e-6
+
+
+def _fraction(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise InvalidInputError(f"DecisionConfig.{attribute.name}: expected 0..1, got {value!r}")
+
+
+def _seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (value >= 0.0 and math.isfinite(value)):
+        raise InvalidInputError(f"DecisionConfig.{attribute.name}: expected seconds >= 0, got {value!r}")
+
+
+@attrs.frozen
+class DecisionConfig:
+    """When an answer is taken, and how often it is told.
+
+    :param enter: probability from which an exercise is named.
+    :param exit: probability below which the current exercise is no longer held; at most ``enter``.
+    :param idle_enter: probability of no exercise from which the answer is idle.
+    :param idle_exit: probability below which idle is left; at most ``idle_enter``.
+    :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
+    :param min_duration_s: how long an answer must hold before it takes over.
+    :param update_s: least media time between two updates of a segment.
+    :param muscles_s: least media time between two reports of muscle activation.
+    """
+
+    enter: float = attrs.field(default=0.5, validator=_fraction)
+    exit: float = attrs.field(default=0.35, validator=_fraction)
+    idle_enter: float = attrs.field(default=0.55, validator=_fraction)
+    idle_exit: float = attrs.field(default=0.45, validator=_fraction)
+    smoothing_s: float = attrs.field(default=1.0, validator=_seconds)
+    min_duration_s: float = attrs.field(default=1.5, validator=_seconds)
+    update_s: float = attrs.field(default=1.0, validator=_seconds)
+    muscles_s: float = attrs.field(default=1.0, validator=_seconds)
+
+    def __attrs_post_init__(self) -> None:
+        for low, high in (("exit", "enter"), ("idle_exit", "idle_enter")):
+            if getattr(self, low) > getattr(self, high):
+                raise InvalidInputError(
+                    f"DecisionConfig.{low}: expected at most {high} ({getattr(self, high)}), "
+                    f"got {getattr(self, low)}"
+                )
+
+
+@attrs.frozen
+class SegmentStarted:
+    """An answer took over. `exercise` may be :data:`UNKNOWN`; idle time is never a segment."""
+
+    exercise: str
+    start_s: float
+    confidence: float
+
+
+@attrs.frozen
+class SegmentUpdated:
+    """The current segment goes on, so far until `end_s`; `scores` are the smoothed probabilities."""
+
+    exercise: str
+    start_s: float
+    end_s: float
+    confidence: float
+    scores: Mapping[str, float]
+
+
+@attrs.frozen
+class SegmentEnded:
+    """A segment is over; `confidence` and `scores` are means over it."""
+
+    exercise: str
+    start_s: float
+    end_s: float
+    confidence: float
+    scores: Mapping[str, float]
+    muscles: Mapping[str, float]
+
+
+@attrs.frozen
+class MusclesActivated:
+    """Mean activation of each muscle group from `start_s` to `end_s`, in 0..1."""
+
+    start_s: float
+    end_s: float
+    muscles: Mapping[str, float]
+
+
+Decision = SegmentStarted | SegmentUpdated | SegmentEnded | MusclesActivated
+
+
+class _Mean:
+    """A mean of vectors, weighted by seconds."""
+
+    def __init__(self, size: int) -> None:
+        self.sum: NDArray[np.float64] = np.zeros(size)
+        self.seconds = 0.0
+
+    def add(self, vector: NDArray[Any], seconds: float) -> None:
+        self.sum += np.asarray(vector, dtype=np.float64) * seconds
+        self.seconds += seconds
+
+    def merge(self, other: _Mean) -> None:
+        self.sum += other.sum
+        self.seconds += other.seconds
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        return self.sum / self.seconds if self.seconds > 0 else self.sum
+
+
+class _Span:
+    """A stretch over which one answer holds, or may come to hold."""
+
+    def __init__(self, answer: str, start_s: float, exercises: int, groups: int) -> None:
+        self.answer = answer
+        self.start_s = start_s
+        self.end_s = start_s
+        self.scores = _Mean(exercises)
+        self.muscles = _Mean(groups)
+
+    def extend(self, until_s: float, scores: NDArray[Any], muscles: NDArray[Any]) -> None:
+        seconds = until_s - self.end_s
+        self.scores.add(scores, seconds)
+        self.muscles.add(muscles, seconds)
+        self.end_s = until_s
+
+    def join(self, other: _Span) -> None:
+        """Take in a later span of other answers, which turned out to be a flicker."""
+        self.scores.merge(other.scores)
+        self.muscles.merge(other.muscles)
+        self.end_s = other.end_s
+
+
+class Decisions:
+    """The state machine from predictions to segments.
+
+    :param exercises: the labels of ``Prediction.exercise``; :data:`IDLE` among them, if the model has it.
+    :param muscles: the labels of ``Prediction.muscles``.
+    """
+
+    def __init__(
+        self, exercises: Sequence[str], muscles: Sequence[str], config: DecisionConfig | None = None
+    ) -> None:
+        self._exercises = tuple(exercises)
+        self._groups = tuple(muscles)
+        self._config = config or DecisionConfig()
+        self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
+        self._smoothed: NDArray[np.float64] | None = None
+        self._muscles: NDArray[Any] = np.zeros(len(self._groups))
+        self._current: _Span | None = None
+        self._candidate: _Span | None = None
+        self._updated_s = -math.inf
+        self._unreported: _Span | None = None
+
+    def update(self, prediction: Prediction, from_s: float, until_s: float) -> list[Decision]:
+        """Take the prediction that speaks for `from_s` to `until_s`, in seconds of media time."""
+        self._smooth(prediction, until_s - from_s)
+        return self._advance(self._answer(), from_s, until_s)
+
+    def end_run(self, end_s: float) -> list[Decision]:
+        """End whatever goes on: at `end_s`, if the last prediction still spoke for it. Smoothing starts anew."""
+        decisions: list[Decision] = []
+        if self._smoothed is not None:
+            last = self._candidate or self._current
+            if last is not None:
+                decisions += self._advance(last.answer, last.end_s, max(last.end_s, end_s))
+            decisions += self._report_muscles()
+            if self._current is not None:
+                decisions += self._end(self._current)
+        self._current = self._candidate = self._smoothed = None
+        return decisions
+
+    def _smooth(self, prediction: Prediction, seconds: float) -> None:
+        probabilities = np.asarray(prediction.exercise, dtype=np.float64)
+        self._muscles = prediction.muscles
+        if self._smoothed is None or self._config.smoothing_s == 0:
+            self._smoothed = probabilities
+        else:
+            keep = math.exp(-seconds / self._config.smoothing_s)
+            self._smoothed = keep * self._smoothed + (1 - keep) * probabilities
+
+    def _answer(self) -> str:
+        """What the smoothed probabilities say, given what holds now."""
+        assert self._smoothed is not None
+        config, held = self._config, self._current.answer if self._current else None
+        scores = self._smoothed.copy()
+        if self._idle is not None:
+            threshold = config.idle_exit if held == IDLE else config.idle_enter
+            if scores[self._idle] >= threshold:
+                return IDLE
+            scores[self._idle] = -1.0
+        best = int(scores.argmax())
+        if scores[best] >= config.enter:
+            return self._exercises[best]
+        if held in self._exercises and scores[self._exercises.index(held)] >= config.exit:
+            return held
+        return UNKNOWN
+
+    def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
+        assert self._smoothed is not None
+        decisions: list[Decision] = []
+        if self._current is not None and answer == self._current.answer:
+            if self._candidate is not None:
+                self._current.join(self._candidate)
+                self._candidate = None
+            self._current.extend(until_s, self._smoothed, self._muscles)
+        else:
+            if self._candidate is None or self._candidate.answer != answer:
+                self._candidate = self._span(answer, from_s)
+            self._candidate.extend(until_s, self._smoothed, self._muscles)
+            if self._candidate.end_s - self._candidate.start_s >= self._config.min_duration_s - _TOLERANCE_S:
+                decisions += self._take_over(self._candidate)
+        # While another answer is on trial, what this stretch belongs to is not known yet.
+        if self._current is not None and self._current.answer != IDLE and self._candidate is None:
+            decisions += self._tell(self._current, from_s, until_s)
+        return decisions
+
+    def _take_over(self, candidate: _Span) -> list[Decision]:
+        decisions: list[Decision] = []
+        if self._current is not None:
+            decisions += self._report_muscles()
+            decisions += self._end(self._current)
+        self._current, self._candidate = candidate, None
+        if candidate.answer != IDLE:
+            confidence = self._confidence(candidate.answer, candidate.scores.value)
+            decisions.append(SegmentStarted(candidate.answer, candidate.start_s, confidence))
+            self._updated_s = candidate.end_s
+            self._unreported = self._span(candidate.answer, candidate.start_s)
+            self._unreported.join(candidate)
+        return decisions
+
+    def _tell(self, current: _Span, from_s: float, until_s: float) -> list[Decision]:
+        """The regular reports on the current segment."""
+        assert self._smoothed is not None
+        decisions: list[Decision] = []
+        if until_s - self._updated_s >= self._config.update_s - _TOLERANCE_S:
+            self._updated_s = until_s
+            confidence = self._confidence(current.answer, self._smoothed)
+            decisions.append(
+                SegmentUpdated(
+                    current.answer, current.start_s, until_s, confidence, self._scores(self._smoothed)
+                )
+            )
+        unreported = self._unreported or self._span(current.answer, from_s)
+        unreported.extend(until_s, self._smoothed, self._muscles)
+        self._unreported = unreported
+        if unreported.end_s - unreported.start_s >= self._config.muscles_s - _TOLERANCE_S:
+            decisions += self._report_muscles()
+        return decisions
+
+    def _report_muscles(self) -> list[Decision]:
+        unreported, self._unreported = self._unreported, None
+        if unreported is None or unreported.end_s <= unreported.start_s:
+            return []
+        muscles = self._activations(unreported.muscles.value)
+        return [MusclesActivated(unreported.start_s, unreported.end_s, muscles)]
+
+    def _end(self, span: _Span) -> list[Decision]:
+        if span.answer == IDLE:
+            return []
+        scores = span.scores.value
+        return [
+            SegmentEnded(
+                span.answer,
+                span.start_s,
+                span.end_s,
+                self._confidence(span.answer, scores),
+                self._scores(scores),
+                self._activations(span.muscles.value),
+            )
+        ]
+
+    def _span(self, answer: str, start_s: float) -> _Span:
+        return _Span(answer, start_s, len(self._exercises), len(self._groups))
+
+    def _confidence(self, answer: str, scores: NDArray[np.float64]) -> float:
+        """The exercise's probability; for unknown, the probability of the best exercise."""
+        if answer in self._exercises:
+            return float(scores[self._exercises.index(answer)])
+        others = [score for index, score in enumerate(scores) if index != self._idle]
+        return float(max(others, default=0.0))
+
+    def _scores(self, scores: NDArray[np.float64], most: int = 5) -> dict[str, float]:
+        best = np.argsort(-scores, kind="stable")[:most]
+        return {self._exercises[index]: float(scores[index]) for index in best}
+
+    def _activations(self, muscles: NDArray[np.float64]) -> dict[str, float]:
+        return {group: float(value) for group, value in zip(self._groups, muscles, strict=True)}

@@ -1,0 +1,61 @@
+"""What fitsense raises.
+
+::
+
+    FitsenseError
+    ├── InvalidInputError (ValueError)   an argument of the wrong shape, dtype, range or order
+    ├── MissingExtraError (ImportError)  an optional part is not installed; says which extra to install
+    ├── SourceError                      a video source cannot be read at all
+    ├── BundleError                      a model bundle is malformed, altered or unsafe
+    ├── WeightsError                     weights cannot be found, verified or fitted into a network
+    ├── SchemaError                      an event or a document does not obey its schema
+    └── PluginError                      a plugin or one of its specs is unusable
+        ├── UnknownNameError (LookupError)    no plugin offers that name
+        └── AmbiguousNameError (LookupError)  several plugins offer that short name
+"""
+
+
+class FitsenseError(Exception):
+    """The base of every error that fitsense raises on purpose."""
+
+
+class InvalidInputError(FitsenseError, ValueError):
+    """An argument has the wrong shape, dtype, range or order; the message gives expected and actual."""
+
+
+class MissingExtraError(FitsenseError, ImportError):
+    """An optional part of fitsense is not installed."""
+
+    def __init__(self, what: str, extra: str, cause: ImportError) -> None:
+        super().__init__(
+            f"{what} needs the package {cause.name or cause!s}, which is not installed: "
+            f"run  pip install 'fitsense[{extra}]'"
+        )
+
+
+class SourceError(FitsenseError):
+    """A video source is missing, empty, or has no video that can be decoded."""
+
+
+class BundleError(FitsenseError):
+    """A model bundle is malformed, was altered, or names an unsafe path."""
+
+
+class WeightsError(FitsenseError):
+    """Weights cannot be found, fail their checksum, or do not fit the network."""
+
+
+class SchemaError(FitsenseError):
+    """A document does not obey its JSON Schema."""
+
+
+class PluginError(FitsenseError):
+    """A plugin or one of its specs is unusable."""
+
+
+class UnknownNameError(PluginError, LookupError):
+    """No loaded plugin offers what was asked for."""
+
+
+class AmbiguousNameError(PluginError, LookupError):
+    """A short name is offered by several plugins."""

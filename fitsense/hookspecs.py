@@ -1,0 +1,211 @@
+"""Every hook that a plugin can implement, and the specs that hooks return.
+
+Hooks only register: they return specs, and a spec carries a callable. Pictures and tensors never pass through
+pluggy. A callable that needs torch imports it in its body, so that registering a plugin stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import pluggy
+
+from fitsense.types import Activation, ClipSpec, Scores, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from fitsense.events import Event
+
+API_VERSION = 1
+"""The version of these hooks and specs. A plugin names the one that it was written for."""
+
+hookspec = pluggy.HookspecMarker("fitsense")
+hookimpl = pluggy.HookimplMarker("fitsense")
+
+Loss = Literal["cross_entropy", "binary_cross_entropy"]
+
+
+@attrs.frozen
+class PluginInfo:
+    """Who a plugin is.
+
+    :param name: lower-case letters, digits and hyphens; the part before the slash in ``plugin/name``.
+    :param version: the plugin's own version.
+    :param api_version: the :data:`API_VERSION` that it was written for.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    version: str
+    api_version: int = API_VERSION
+    summary: str = ""
+
+
+@attrs.frozen
+class WeightsRef:
+    """Where a file of weights comes from.
+
+    :param uri: an ``https://`` address, or whatever a plugin's ``fitsense_resolve_weights`` understands.
+    :param sha256: hexadecimal digest of the file; None where its publisher gives none.
+    :param licence: SPDX id, or the publisher's words.
+    """
+
+    uri: str
+    sha256: str | None = None
+    licence: str = ""
+
+
+@attrs.frozen
+class BackboneSpec:
+    """A network that turns clips into features.
+
+    :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
+    :param config: an attrs class whose every field has a default.
+    :param clip: gives, for a config, the clips that the network takes.
+    :param feature_dim: gives, for a config, the features' length.
+    :param build: gives, for a config, a torch module in eval mode. Its ``forward`` takes uint8 of shape
+        (clips, frames, size, size, 3) and returns float32 of shape (clips, feature_dim).
+        Whatever normalisation the network wants is inside.
+    :param adapt_weights: renames and drops entries of a published state dict so that it fits the module.
+    :param weights: published weights, by a short name such as ``kinetics400``.
+    :param paper: where the network comes from.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    config: type[Any]
+    clip: Callable[[Any], ClipSpec]
+    feature_dim: Callable[[Any], int]
+    build: Callable[[Any], nn.Module]
+    adapt_weights: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
+    weights: Mapping[str, WeightsRef] = attrs.field(factory=dict)
+    paper: str = ""
+    summary: str = ""
+
+
+@attrs.frozen
+class HeadSpec:
+    """What turns features into the scores of one task.
+
+    :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
+    :param task: the task that it answers.
+    :param activation: what makes its logits probabilities.
+    :param loss: what it is trained with, on logits.
+    :param build: gives, for (config, feature_dim, labels), a torch module from float32 (clips, feature_dim)
+        to logits, float32 (clips, labels).
+    :param config: an attrs class whose every field has a default.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    task: Task
+    activation: Activation
+    loss: Loss
+    build: Callable[[Any, int, tuple[str, ...]], nn.Module]
+    config: type[Any]
+    summary: str = ""
+
+
+@attrs.frozen
+class DerivedHeadSpec:
+    """What answers one task from another task's scores, without features and without torch.
+
+    :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
+    :param task: the task that it answers.
+    :param from_task: the task whose scores it reads.
+    :param derive: gives the scores of ``task`` for (config, scores of ``from_task``, labels).
+    :param config: an attrs class whose every field has a default.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    task: Task
+    from_task: Task
+    derive: Callable[[Any, Scores, tuple[str, ...]], Scores]
+    config: type[Any]
+    summary: str = ""
+
+
+@attrs.frozen
+class FusionSpec:
+    """What makes one prediction of several branches' predictions, for one task at a time.
+
+    :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
+    :param fuse: gives the fused scores for (config, scores by branch name); branches agree on task and labels.
+    :param fit: gives a config whose parameters were chosen for (config, scores by branch name, targets);
+        targets are int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
+        None where there is nothing to fit.
+    :param config: an attrs class whose every field has a default.
+    :param min_branches: fewest branches that it takes.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    fuse: Callable[[Any, Mapping[str, Scores]], Scores]
+    config: type[Any]
+    fit: Callable[[Any, Mapping[str, Scores], Any], Any] | None = None
+    min_branches: int = 1
+    summary: str = ""
+
+
+@attrs.frozen
+class EventSchema:
+    """The JSON Schema of an event that a plugin's host program emits beside fitsense's own.
+
+    :param type: the event's type, ``<plugin name>.<something>``.
+    :param schema: a JSON Schema 2020-12 whose ``$id`` starts with ``urn:fitsense:plugin:<plugin name>:``.
+    """
+
+    type: str
+    schema: Mapping[str, Any]
+
+
+@hookspec
+def fitsense_plugin() -> PluginInfo:  # type: ignore[empty-body]
+    """Say who the plugin is. Required, once."""
+
+
+@hookspec
+def fitsense_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
+    """Offer backbones: clip in, features out."""
+
+
+@hookspec
+def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:  # type: ignore[empty-body]
+    """Offer heads: features, or another task's scores, in; scores out."""
+
+
+@hookspec
+def fitsense_fusions() -> Iterable[FusionSpec]:  # type: ignore[empty-body]
+    """Offer fusions: several branches' scores in, one out."""
+
+
+@hookspec
+def fitsense_event_schemas() -> Iterable[EventSchema]:  # type: ignore[empty-body]
+    """Offer schemas of events of the plugin's own."""
+
+
+@hookspec(firstresult=True)
+def fitsense_resolve_weights(ref: WeightsRef) -> Path | None:
+    """Give the local file that `ref` means, or None to leave it to others. The host verifies the sha256."""
+
+
+@hookspec
+def fitsense_event_emitted(session: str, event: Event) -> None:
+    """Observe an event.
+
+    :param session: the session's source, as in the event.
+    :param event: the event. What the observer raises is logged and counted, never passed on.
+    """
+
+
+SPEC_HOOKS: Sequence[str] = (
+    "fitsense_backbones",
+    "fitsense_heads",
+    "fitsense_fusions",
+    "fitsense_event_schemas",
+)

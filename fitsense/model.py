@@ -1,0 +1,137 @@
+"""A model: a bundle's branches, ready to run, and the fusion that joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fitsense.bundle import DEFAULT, Bundle, Labels, Manifest
+from fitsense.configs import config_from_json
+from fitsense.errors import InvalidInputError, PluginError
+from fitsense.hookspecs import DerivedHeadSpec
+from fitsense.plugins import Plugins
+from fitsense.runtime import BranchRunner, RuntimeName, load_branch
+from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array, activate
+from fitsense.windows import Window
+
+
+class Model:
+    """What turns clips into predictions. It keeps no state between calls; sessions can share one.
+
+    :param bundle: a verified bundle.
+    :param plugins: who joins branches and derives tasks; None for the installed ones.
+    :param runtime: what executes the branches.
+    :param threads: CPU threads; None for all cores.
+    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        plugins: Plugins | None = None,
+        runtime: RuntimeName = "openvino",
+        threads: int | None = None,
+        bf16: bool | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.plugins = plugins or Plugins.discover()
+        self._branches: dict[str, BranchRunner] = {
+            branch.name: load_branch(
+                bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins
+            )
+            for branch in bundle.manifest.branches
+        }
+        self._fusions = {}
+        for task, entry in bundle.manifest.fusion.items():
+            fusion = self.plugins.fusion(entry.fusion)
+            self._fusions[task] = (fusion.fuse, config_from_json(fusion.config, entry.config, entry.fusion))
+        self._derived: list[tuple[DerivedHeadSpec, object]] = []
+        for derived in bundle.manifest.derived:
+            head = self.plugins.head(derived.head)
+            if not isinstance(head, DerivedHeadSpec):
+                raise PluginError(f"head {derived.head} reads features, so that it cannot derive {derived.task}")
+            self._derived.append((head, config_from_json(head.config, derived.config, derived.head)))
+
+    @property
+    def manifest(self) -> Manifest:
+        """The content of the bundle's ``model.json``."""
+        return self.bundle.manifest
+
+    @property
+    def labels(self) -> Labels:
+        """Catalogue ids of what it scores."""
+        return self.bundle.manifest.labels
+
+    @property
+    def clips(self) -> Mapping[str, ClipSpec]:
+        """The clips that it wants, by branch name."""
+        return {branch.name: branch.clip for branch in self.bundle.manifest.branches}
+
+    def run(self, clips: Mapping[str, UInt8Array]) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Every branch's outputs, by branch name: features, and each head's logits by its task.
+
+        :param clips: uint8 of shape (clips, frames, size, size, 3), by branch name.
+        """
+        if set(clips) != set(self._branches):
+            raise InvalidInputError(
+                f"clips: expected those of the branches {sorted(self._branches)}, got {sorted(clips)}"
+            )
+        return {name: branch(clips[name]) for name, branch in self._branches.items()}
+
+    def scores(self, clips: Mapping[str, UInt8Array]) -> Mapping[Task, Scores]:
+        """The fused, not yet calibrated scores of each task, for a batch of clips as in :meth:`run`."""
+        return self.fuse(self.run(clips))
+
+    def fuse(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Scores]:
+        """Join the outputs of :meth:`run`."""
+        by_task: dict[Task, dict[str, Scores]] = {}
+        for branch in self.bundle.manifest.branches:
+            for head in branch.heads:
+                labels = getattr(self.labels, head.task)
+                logits = outputs[branch.name][head.task]
+                by_task.setdefault(head.task, {})[branch.name] = Scores(
+                    head.task, labels, logits, head.activation
+                )
+        scores: dict[Task, Scores] = {}
+        for task, branches in by_task.items():
+            fuse, config = self._fusions[task]
+            scores[task] = fuse(config, branches)
+        for head_spec, config in self._derived:
+            labels = getattr(self.labels, head_spec.task)
+            scores[head_spec.task] = head_spec.derive(config, scores[head_spec.from_task], labels)
+        return scores
+
+    def predict(self, window: Window) -> Prediction:
+        """What the model says of one window, calibrated."""
+        scores = self.scores({name: clip.frames[None] for name, clip in window.clips.items()})
+        return Prediction(
+            window.start_s,
+            window.end_s,
+            self.calibrated(scores["exercise"])[0],
+            scores["muscles"].probabilities[0],
+        )
+
+    def calibrated(self, exercise: Scores) -> FloatArray:
+        """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""
+        return activate(exercise.logits / self.manifest.calibration.temperature, exercise.activation)
+
+
+def load_model(
+    path: str | Path = DEFAULT,
+    *,
+    plugins: Plugins | None = None,
+    runtime: RuntimeName = "openvino",
+    threads: int | None = None,
+    bf16: bool | None = None,
+) -> Model:
+    """Load a model bundle: a folder, a zip, or the name of one that comes with fitsense.
+
+    :param path: the bundle; by default the one that comes with fitsense.
+    :param plugins: None for the installed ones.
+    :param runtime: ``openvino``, or ``torch`` with ``fitsense[torch]``.
+    :param threads: CPU threads; None for all cores.
+    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    :raises BundleError: the bundle is missing, altered, malformed or unsafe.
+    """
+    return Model(Bundle.load(path), plugins=plugins, runtime=runtime, threads=threads, bf16=bf16)

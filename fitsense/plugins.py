@@ -1,0 +1,380 @@
+"""The plugin host: finds plugins, checks what they offer, reports on each, and looks offers up by name.
+
+A host is an instance, never a global. It iterates the entry points itself, so that one plugin that is broken,
+incompatible or a duplicate costs only itself and leaves a report that says why.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+import attrs
+import pluggy
+
+from fitsense import hookspecs
+from fitsense.errors import AmbiguousNameError, PluginError, SchemaError, UnknownNameError
+from fitsense.hookspecs import (
+    API_VERSION,
+    BackboneSpec,
+    DerivedHeadSpec,
+    EventSchema,
+    FusionSpec,
+    HeadSpec,
+    PluginInfo,
+    WeightsRef,
+)
+from fitsense.types import ClipSpec
+
+if TYPE_CHECKING:
+    from fitsense.events import Event
+
+ENTRY_POINT_GROUP = "fitsense"
+_PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_LOGGER = logging.getLogger("fitsense.plugins")
+
+Status = Literal["loaded", "incompatible", "duplicate", "broken", "disabled"]
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+SpecT = TypeVar("SpecT", bound=_Named)
+
+
+@attrs.frozen
+class PluginReport:
+    """What became of one plugin.
+
+    :param name: its own name where it could be asked, else its entry point's.
+    :param status: ``loaded``, or why not.
+    :param reason: what was wrong and what to do; empty when loaded.
+    :param origin: the distribution and version that it came from, or ``registered``.
+    :param offers: full names of what it offers, by kind.
+    """
+
+    name: str
+    status: Status
+    reason: str = ""
+    version: str = ""
+    summary: str = ""
+    origin: str = ""
+    offers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+
+
+class _Rejected(Exception):
+    """A plugin cannot be taken; carries the status that its report gets."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@attrs.define
+class _Offers:
+    backbones: dict[str, BackboneSpec] = attrs.field(factory=dict)
+    heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
+    fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
+    event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
+
+
+class Plugins:
+    """A set of plugins. Use :meth:`discover` for the installed ones; an empty one takes :meth:`register`.
+
+    :param block: names of plugins, or of entry points, that are not to be loaded.
+    """
+
+    def __init__(self, block: Collection[str] = ()) -> None:
+        self._manager = pluggy.PluginManager("fitsense")
+        self._manager.add_hookspecs(hookspecs)
+        self._block = frozenset(block)
+        self._offers = _Offers()
+        self._reports: list[PluginReport] = []
+        self._observer_failures: dict[str, int] = {}
+
+    @classmethod
+    def discover(cls, block: Collection[str] = ()) -> Plugins:
+        """Load every installed plugin of the entry-point group ``fitsense``, in the order of their names."""
+        host = cls(block)
+        for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+            host._load(entry_point)
+        return host
+
+    @property
+    def reports(self) -> Sequence[PluginReport]:
+        """A report on every plugin, in the order of loading."""
+        return tuple(self._reports)
+
+    @property
+    def observer_failures(self) -> Mapping[str, int]:
+        """How often each plugin's ``fitsense_event_emitted`` raised, by plugin name."""
+        return dict(self._observer_failures)
+
+    def register(self, plugin: object, name: str | None = None, origin: str = "registered") -> PluginReport:
+        """Take a plugin (a module or an object with hook implementations), or report why not. Never raises
+        for what the plugin does wrong.
+
+        :param name: what to call it in the report if it cannot say so itself.
+        """
+        fallback = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        try:
+            report = self._admit(plugin, origin)
+        except _Rejected as rejection:
+            report = PluginReport(fallback, rejection.status, str(rejection), origin=origin)
+        except Exception as error:
+            # Whatever a stranger's code raises, the host stays up.
+            report = PluginReport(fallback, "broken", f"{type(error).__name__}: {error}", origin=origin)
+        self._reports.append(report)
+        return report
+
+    def backbones(self) -> Mapping[str, BackboneSpec]:
+        """Every backbone, by ``plugin/name``."""
+        return dict(self._offers.backbones)
+
+    def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
+        """Every head, by ``plugin/name``."""
+        return dict(self._offers.heads)
+
+    def fusions(self) -> Mapping[str, FusionSpec]:
+        """Every fusion, by ``plugin/name``."""
+        return dict(self._offers.fusions)
+
+    def event_schemas(self) -> Mapping[str, EventSchema]:
+        """Every plugin's event schemas, by event type."""
+        return dict(self._offers.event_schemas)
+
+    def backbone(self, name: str) -> BackboneSpec:
+        """The backbone called `name`, in full (``x3d/s``) or, where only one has it, in short (``s``)."""
+        return self._offers.backbones[self.full_name("backbone", name)]
+
+    def head(self, name: str) -> HeadSpec | DerivedHeadSpec:
+        """The head called `name`, in full or, where only one has it, in short."""
+        return self._offers.heads[self.full_name("head", name)]
+
+    def fusion(self, name: str) -> FusionSpec:
+        """The fusion called `name`, in full or, where only one has it, in short."""
+        return self._offers.fusions[self.full_name("fusion", name)]
+
+    def full_name(self, kind: Literal["backbone", "head", "fusion"], name: str) -> str:
+        """``plugin/name`` of a `kind`'s full or short name.
+
+        :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
+        :raises AmbiguousNameError: several plugins offer that short name; the message lists them.
+        """
+        offers: Mapping[str, object] = {
+            "backbone": self._offers.backbones,
+            "head": self._offers.heads,
+            "fusion": self._offers.fusions,
+        }[kind]
+        if name in offers:
+            return name
+        candidates = sorted(full for full in offers if full.partition("/")[2] == name)
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            raise AmbiguousNameError(f"{kind} {name!r} is offered by several: {', '.join(candidates)}; name one in full")
+        failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
+        raise UnknownNameError(
+            f"no {kind} is called {name!r}; there are: {', '.join(sorted(offers)) or 'none'}"
+            + (f"; plugins that are not loaded: {'; '.join(failed)}" if failed else "")
+        )
+
+    def resolve_weights(self, ref: WeightsRef) -> Path | None:
+        """The local file that the first plugin which knows `ref` gives; None where none does. Not verified."""
+        path: Path | None = self._manager.hook.fitsense_resolve_weights(ref=ref)
+        return path
+
+    def event_emitted(self, session: str, event: Event) -> None:
+        """Tell every observer of an event; what one raises is logged and counted, and stops nobody else."""
+        for implementation in self._manager.hook.fitsense_event_emitted.get_hookimpls():
+            arguments = {"session": session, "event": event}
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception:
+                name = implementation.plugin_name
+                self._observer_failures[name] = self._observer_failures.get(name, 0) + 1
+                _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
+
+    def _load(self, entry_point: metadata.EntryPoint) -> None:
+        distribution = entry_point.dist
+        origin = f"{distribution.name} {distribution.version}" if distribution else entry_point.value
+        if entry_point.name in self._block:
+            reason = "blocked by the host's configuration"
+            self._reports.append(PluginReport(entry_point.name, "disabled", reason, origin=origin))
+            return
+        try:
+            plugin = entry_point.load()
+        except Exception as error:
+            reason = f"importing {entry_point.value} failed: {type(error).__name__}: {error}"
+            self._reports.append(PluginReport(entry_point.name, "broken", reason, origin=origin))
+            return
+        self.register(plugin, entry_point.name, origin)
+
+    def _admit(self, plugin: object, origin: str) -> PluginReport:
+        self._refuse_misspelt_hooks(plugin)
+        info = self._info(plugin)
+        if info.name in self._block:
+            raise _Rejected("disabled", "blocked by the host's configuration")
+        if info.api_version != API_VERSION:
+            raise _Rejected(
+                "incompatible",
+                f"written for plugin API {info.api_version}, and this fitsense offers {API_VERSION}: "
+                + ("update fitsense" if info.api_version > API_VERSION else "update the plugin"),
+            )
+        if self._manager.has_plugin(info.name):
+            earlier = next(r for r in self._reports if r.name == info.name and r.status == "loaded")
+            raise _Rejected("duplicate", f"a plugin of this name was already loaded from {earlier.origin}")
+        offers = _collect(plugin, info)
+        try:
+            self._manager.register(plugin, info.name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self._manager.unregister(plugin)
+            raise _Rejected("broken", str(error)) from error
+        for kind in attrs.fields(_Offers):
+            getattr(self._offers, kind.name).update(getattr(offers, kind.name))
+        return PluginReport(
+            name=info.name,
+            status="loaded",
+            version=info.version,
+            summary=info.summary,
+            origin=origin,
+            offers={
+                kind.name: tuple(getattr(offers, kind.name))
+                for kind in attrs.fields(_Offers)
+                if getattr(offers, kind.name)
+            },
+        )
+
+    def _refuse_misspelt_hooks(self, plugin: object) -> None:
+        """Name the nearest hook for each implementation that no hook calls."""
+        import difflib
+
+        known = [name for name in vars(hookspecs) if name.startswith("fitsense_")]
+        for name in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, name)
+            if options is None or options.get("optionalhook"):
+                continue
+            hook = options.get("specname") or name
+            if hook not in known:
+                nearest = difflib.get_close_matches(hook, known, n=1)
+                hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
+                raise _Rejected("broken", f"there is no hook {hook}{hint}")
+            expected = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+            actual = tuple(inspect.signature(getattr(plugin, name)).parameters)
+            surplus = [argument for argument in actual if argument not in expected]
+            if surplus:
+                raise _Rejected(
+                    "broken",
+                    f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for "
+                    f"({', '.join(actual)})",
+                )
+
+    def _info(self, plugin: object) -> PluginInfo:
+        implementation = getattr(plugin, "fitsense_plugin", None)
+        if implementation is None or self._manager.parse_hookimpl_opts(plugin, "fitsense_plugin") is None:
+            raise _Rejected("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
+        info = implementation()
+        if not isinstance(info, PluginInfo):
+            raise _Rejected("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
+        if not _PLUGIN_NAME.fullmatch(info.name):
+            raise _Rejected(
+                "broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens"
+            )
+        return info
+
+
+def _collect(plugin: object, info: PluginInfo) -> _Offers:
+    """Ask a plugin for its specs, and check each."""
+    offers = _Offers()
+    _take(offers.backbones, plugin, info, "fitsense_backbones", (BackboneSpec,), _check_backbone)
+    _take(offers.heads, plugin, info, "fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head)
+    _take(offers.fusions, plugin, info, "fitsense_fusions", (FusionSpec,), _check_config)
+    for schema in _call(plugin, "fitsense_event_schemas"):
+        if not isinstance(schema, EventSchema):
+            raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
+        _check_event_schema(schema, info)
+        offers.event_schemas[schema.type] = schema
+    return offers
+
+
+def _call(plugin: object, hook: str) -> Iterable[Any]:
+    implementation = getattr(plugin, hook, None)
+    return () if implementation is None else implementation()
+
+
+def _take(
+    into: dict[str, Any], plugin: object, info: PluginInfo, hook: str, kinds: tuple[type, ...], check: Any
+) -> None:
+    for spec in _call(plugin, hook):
+        if not isinstance(spec, kinds):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
+        if not _SPEC_NAME.fullmatch(spec.name):
+            raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
+        full = f"{info.name}/{spec.name}"
+        if full in into:
+            raise PluginError(f"{hook}: {full} is offered twice")
+        try:
+            check(spec)
+        except Exception as error:
+            raise PluginError(f"{full}: {error}") from error
+        into[full] = spec
+
+
+def _check_config(spec: Any) -> Any:
+    """An instance of the spec's config with its defaults."""
+    if not attrs.has(spec.config):
+        raise PluginError(f"config: expected an attrs class, got {spec.config!r}")
+    without = [field.name for field in attrs.fields(spec.config) if field.default is attrs.NOTHING]
+    if without:
+        raise PluginError(f"config: every field needs a default; {', '.join(without)} has none")
+    return spec.config()
+
+
+def _check_backbone(spec: BackboneSpec) -> None:
+    config = _check_config(spec)
+    clip = spec.clip(config)
+    if not isinstance(clip, ClipSpec):
+        raise PluginError(f"clip: expected a ClipSpec, got {type(clip).__name__}")
+    dim = spec.feature_dim(config)
+    if not isinstance(dim, int) or dim < 1:
+        raise PluginError(f"feature_dim: expected a whole number above 0, got {dim!r}")
+    for name, ref in spec.weights.items():
+        if ref.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", ref.sha256):
+            raise PluginError(f"weights {name}: expected a sha256 of 64 hexadecimal digits, got {ref.sha256!r}")
+
+
+def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
+    _check_config(spec)
+    if spec.task not in ("exercise", "muscles"):
+        raise PluginError(f"task: expected exercise or muscles, got {spec.task!r}")
+    if isinstance(spec, HeadSpec):
+        losses = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+        if losses.get(spec.activation) != spec.loss:
+            raise PluginError(
+                f"activation {spec.activation!r} and loss {spec.loss!r} do not go together; expected one of "
+                + ", ".join(f"{activation} with {loss}" for activation, loss in losses.items())
+            )
+
+
+def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:
+    from fitsense.schema import check_schema
+
+    if not schema.type.startswith(f"{info.name}."):
+        raise PluginError(f"event type {schema.type!r}: expected it to start with {info.name}.")
+    namespace = f"urn:fitsense:plugin:{info.name}:"
+    if not str(schema.schema.get("$id", "")).startswith(namespace):
+        raise PluginError(f"event schema of {schema.type}: expected an $id that starts with {namespace}")
+    try:
+        check_schema(schema.schema)
+    except SchemaError as error:
+        raise PluginError(f"event schema of {schema.type}: {error}") from error

@@ -1,0 +1,45 @@
+"""Runs a branch as torch modules: where a GPU is, or while a plugin is being developed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fitsense.bundle import BranchEntry, Bundle
+from fitsense.errors import MissingExtraError
+from fitsense.plugins import Plugins
+from fitsense.runtime import check_clips
+from fitsense.types import FloatArray, UInt8Array
+
+
+class TorchBranch:
+    """A branch's network with the bundle's weights.
+
+    :param threads: CPU threads of this process's torch; None to leave them as they are.
+    """
+
+    def __init__(
+        self, bundle: Bundle, branch: BranchEntry, *, threads: int | None = None, plugins: Plugins | None = None
+    ) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError("the torch runtime", "torch", error) from error
+        from fitsense.export.branch import build_branch
+        from fitsense.weights import load_state, read_state
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._branch = branch
+        self._torch = torch
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        module = build_branch(plugins or Plugins.discover(), branch, bundle.manifest.labels)
+        state = {name: value.float() for name, value in read_state(bundle.path(branch.weights)).items()}
+        load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
+        self._module = module.eval().to(self._device)
+
+    def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
+        check_clips(clips, self._branch)
+        torch = self._torch
+        with torch.inference_mode():
+            outputs = self._module(torch.from_numpy(clips.copy()).to(self._device))
+        return {name: value.float().cpu().numpy() for name, value in outputs.items()}

@@ -1,0 +1,89 @@
+"""The only reader of the JSON Schemas: those that fitsense ships, and those that plugins add."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from fitsense.errors import SchemaError, UnknownNameError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+VERSION = "v1"
+_SUFFIX = ".schema.json"
+
+
+@functools.cache
+def schemas() -> Mapping[str, Mapping[str, Any]]:
+    """The schemas that fitsense ships, by name: ``envelope``, ``exercise.ended``, ``model`` …"""
+    folder = resources.files("fitsense.schemas").joinpath(VERSION)
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(_SUFFIX)), key=lambda f: f.name)
+    return {file.name.removesuffix(_SUFFIX): json.loads(file.read_text("utf-8")) for file in files}
+
+
+def schema(name: str) -> Mapping[str, Any]:
+    """One schema by its name or its ``$id``."""
+    for short, document in schemas().items():
+        if name in (short, f"fitsense.{short}", document["$id"]):
+            return document
+    raise UnknownNameError(f"no schema is called {name!r}; there are: {', '.join(schemas())}")
+
+
+def validate(document: Any, name: str) -> None:
+    """Raise :class:`SchemaError` unless `document` obeys the schema `name`; the message says where it does not."""
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator(schema(name)["$id"]).iter_errors(document))
+    if error is not None:
+        raise SchemaError(f"{name}: at {error.json_path}: {error.message}")
+
+
+def validate_event(event: Mapping[str, Any]) -> None:
+    """Raise :class:`SchemaError` unless `event`, envelope and data, obeys its schemas."""
+    validate(event, "envelope")
+    validate(event["data"], event["dataschema"])
+
+
+def check_schema(document: Mapping[str, Any]) -> None:
+    """Raise :class:`SchemaError` unless `document` is itself a valid JSON Schema 2020-12."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError as InvalidSchema
+
+    try:
+        Draft202012Validator.check_schema(document)
+    except InvalidSchema as error:
+        raise SchemaError(f"not a valid JSON Schema: at {error.json_path}: {error.message}") from error
+
+
+def closed(document: Any) -> Any:
+    """A copy of a schema that also refuses properties that it does not name: what producers are tested with."""
+    if isinstance(document, Mapping):
+        copy = {key: closed(value) for key, value in document.items()}
+        if "properties" in copy and "additionalProperties" not in copy:
+            copy["additionalProperties"] = False
+        return copy
+    if isinstance(document, list):
+        return [closed(value) for value in document]
+    return document
+
+
+@functools.cache
+def _validator(schema_id: str) -> Draft202012Validator:
+    return validator(schema(schema_id), schemas().values())
+
+
+def validator(
+    document: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()
+) -> Draft202012Validator:
+    """A validator of `document`, which may refer to `others` by their ``$id``."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    registry: Registry[Any] = Registry().with_resources(
+        (other["$id"], Resource.from_contents(other)) for other in others
+    )
+    return Draft202012Validator(document, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)

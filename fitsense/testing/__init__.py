@@ -1,0 +1,1 @@
+"""What tests and demonstrations need: rendered people with known ground truth."""

@@ -1,0 +1,204 @@
+"""The values that cross fitsense's boundary: frozen, validated, numpy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.errors import InvalidInputError
+
+Task = Literal["exercise", "muscles"]
+Activation = Literal["softmax", "sigmoid"]
+UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+MOST_SECONDS = 1e9
+"""Media time beyond this, some thirty years, is a mistake; it would leave the calendar's range."""
+
+
+def _read_only(dtype: type[np.generic]) -> Callable[[Any], NDArray[Any]]:
+    """A converter to a read-only array of `dtype` that refuses to convert values silently."""
+
+    def convert(value: Any) -> NDArray[Any]:
+        array = np.asarray(value)
+        if array.dtype != dtype:
+            both_float = array.dtype.kind in "fiu" and np.dtype(dtype).kind == "f"
+            if not both_float:
+                raise InvalidInputError(f"expected dtype {np.dtype(dtype).name}, got {array.dtype.name}")
+            array = array.astype(dtype)
+        if array.flags.writeable:
+            array = array.view()
+            array.flags.writeable = False
+        return array
+
+    return convert
+
+
+def _shape(*expected: int | str) -> Callable[[Any, attrs.Attribute[Any], NDArray[Any]], None]:
+    """A validator of an array's shape; a str names a free dimension of at least 1."""
+
+    def validate(instance: Any, attribute: attrs.Attribute[Any], value: NDArray[Any]) -> None:
+        fits = value.ndim == len(expected) and all(
+            actual == want if isinstance(want, int) else actual >= 1
+            for actual, want in zip(value.shape, expected, strict=True)
+        )
+        if not fits:
+            shape = ", ".join(str(want) for want in expected)
+            raise InvalidInputError(
+                f"{type(instance).__name__}.{attribute.name}: expected shape ({shape}), got {value.shape}"
+            )
+
+    return validate
+
+
+def _finite(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not np.all(np.isfinite(value)):
+        raise InvalidInputError(
+            f"{type(instance).__name__}.{attribute.name}: expected finite numbers, got {value!r}"
+        )
+
+
+def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise InvalidInputError(
+            f"{type(instance).__name__}.{attribute.name}: expected a number above 0, got {value!r}"
+        )
+
+
+@attrs.frozen(eq=False)
+class Frame:
+    """One picture of a video.
+
+    :param rgb: uint8 of shape (height, width, 3).
+    :param time_s: presentation time in seconds of media time.
+    """
+
+    rgb: UInt8Array = attrs.field(converter=_read_only(np.uint8), validator=_shape("height", "width", 3))
+    time_s: float = attrs.field(converter=float)
+
+    @time_s.validator
+    def _in_range(self, attribute: attrs.Attribute[float], value: float) -> None:
+        if not abs(value) <= MOST_SECONDS:
+            raise InvalidInputError(
+                f"Frame.{attribute.name}: expected finite seconds of media time, within {MOST_SECONDS:.0e}, "
+                f"got {value!r}"
+            )
+
+
+@attrs.frozen
+class ClipSpec:
+    """What a backbone wants to see.
+
+    :param frames: pictures in a clip.
+    :param rate_hz: sampling rate in pictures a second.
+    :param size: side of the square centre crop, in pixels.
+    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    """
+
+    frames: int = attrs.field(validator=_positive)
+    rate_hz: float = attrs.field(converter=float, validator=_positive)
+    size: int = attrs.field(validator=_positive)
+    short_side: int = attrs.field(validator=_positive)
+
+    @short_side.validator
+    def _covers_crop(self, attribute: attrs.Attribute[int], value: int) -> None:
+        if value < self.size:
+            raise InvalidInputError(
+                f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}"
+            )
+
+    @property
+    def span_s(self) -> float:
+        """Seconds of media time that a clip covers."""
+        return self.frames / self.rate_hz
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of a clip: (frames, size, size, 3)."""
+        return (self.frames, self.size, self.size, 3)
+
+
+@attrs.frozen(eq=False)
+class Clip:
+    """The pictures of one window, as one branch sees them.
+
+    :param frames: uint8 of shape (frames, size, size, 3).
+    :param start_s: where the window begins, in seconds of media time.
+    :param end_s: where it ends.
+    """
+
+    frames: UInt8Array = attrs.field(
+        converter=_read_only(np.uint8), validator=_shape("frames", "height", "width", 3)
+    )
+    start_s: float = attrs.field(converter=float, validator=_finite)
+    end_s: float = attrs.field(converter=float, validator=_finite)
+
+
+@attrs.frozen(eq=False)
+class Scores:
+    """What heads or a fusion say for one task, before the activation.
+
+    :param task: ``exercise`` or ``muscles``.
+    :param labels: catalogue ids, one for each score.
+    :param logits: float32 of shape (clips, labels).
+    :param activation: ``softmax`` (one label holds) or ``sigmoid`` (any number of labels hold).
+    """
+
+    task: Task
+    labels: tuple[str, ...] = attrs.field(converter=tuple)
+    logits: FloatArray = attrs.field(converter=_read_only(np.float32))
+    activation: Activation = attrs.field(validator=attrs.validators.in_(("softmax", "sigmoid")))
+
+    @logits.validator
+    def _one_column_a_label(self, attribute: attrs.Attribute[Any], value: FloatArray) -> None:
+        if value.ndim != 2 or value.shape[1] != len(self.labels):
+            raise InvalidInputError(
+                f"Scores.{attribute.name}: expected shape (clips, {len(self.labels)}), got {value.shape}"
+            )
+        _finite(self, attribute, value)
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """float32 of shape (clips, labels): softmax or sigmoid of the logits."""
+        return activate(self.logits, self.activation)
+
+
+@attrs.frozen(eq=False)
+class Prediction:
+    """What a model says of one window.
+
+    :param start_s: where the window begins, in seconds of media time.
+    :param end_s: where it ends.
+    :param exercise: float32 of shape (labels,): calibrated probabilities that sum to 1.
+    :param muscles: float32 of shape (groups,): activations in 0..1.
+    """
+
+    start_s: float
+    end_s: float
+    exercise: FloatArray = attrs.field(converter=_read_only(np.float32), validator=[_shape("labels"), _finite])
+    muscles: FloatArray = attrs.field(converter=_read_only(np.float32), validator=[_shape("groups"), _finite])
+
+
+def activate(logits: FloatArray, activation: Activation) -> FloatArray:
+    """Probabilities of logits, float32 of the same shape (..., labels).
+
+    Softmax goes over the last axis; both are computed without overflow.
+    """
+    if activation == "softmax":
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
+    # tanh does not overflow where 1 / (1 + exp(-x)) does.
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
+
+
+def deactivate(probabilities: FloatArray, activation: Activation) -> FloatArray:
+    """Logits whose probabilities are these, float32 of the same shape; clipped away from 0 and 1."""
+    clipped = np.clip(probabilities, 1e-7, 1.0 - 1e-7)
+    if activation == "softmax":
+        return np.asarray(np.log(clipped), dtype=np.float32)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float32)

@@ -1,0 +1,217 @@
+"""Frames of a file, a camera or a network stream: right way up, scaled and turned to RGB in one step."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import attrs
+import av
+import av.error
+import numpy as np
+from av.video.reformatter import Interpolation
+
+from fitsense.errors import SourceError
+from fitsense.pictures import scaled_size
+from fitsense.types import Frame
+
+_URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
+_CAMERA = re.compile(r"camera:(.+)")
+# Seconds to wait for a stream to open, and for its next packet.
+_TIMEOUT_S = (15.0, 15.0)
+# A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
+_SHORTFALL_S = 1.0
+
+
+@attrs.frozen
+class VideoInfo:
+    """What a source says of itself.
+
+    :param width: of the picture as it is to be seen, in pixels.
+    :param height: likewise.
+    :param rate_hz: average frames a second; None where unknown.
+    :param duration_s: None for a stream without end, or where the header does not say.
+    """
+
+    width: int
+    height: int
+    rate_hz: float | None
+    duration_s: float | None
+
+
+@attrs.frozen
+class Trouble:
+    """Why a source gave fewer frames than it should have.
+
+    :param code: ``source_damaged`` or ``source_truncated``.
+    :param message: for people to read.
+    """
+
+    code: str
+    message: str
+
+
+class VideoSource:
+    """Iterates over a source's frames in presentation order. Use it as a context manager.
+
+    :param source: a file's path, a URL (rtsp, http, …), ``camera:0`` or a device's path.
+    :param short_side: scale frames so that their short side has this many pixels; None to leave them.
+    :raises SourceError: the source is missing, empty, or has no video that can be decoded.
+
+    Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
+    out; after iteration, :attr:`trouble` says whether anything was.
+    """
+
+    def __init__(self, source: str | Path, short_side: int | None = None) -> None:
+        self.name = str(source)
+        self._short_side = short_side
+        self._container = _open(self.name)
+        try:
+            if not self._container.streams.video:
+                raise SourceError(f"{self.name}: has no video stream")
+            self._stream = self._container.streams.video[0]
+            self._stream.thread_type = "AUTO"
+            self._start_s = (self._container.start_time or 0) / av.time_base
+            self._packets = self._container.demux(self._stream)
+            self._damaged = 0
+            self._trouble: Trouble | None = None
+            self._end_s = 0.0
+            self._step_s = 1.0 / float(self._stream.average_rate or 30)
+            # The rotation is known only from a decoded frame.
+            self._decoded = self._decode()
+            self._first = next(self._decoded, None)
+            if self._first is None:
+                raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+        except BaseException:
+            self._container.close()
+            raise
+        width, height = _upright_size(self._first, self._stream)
+        self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s())
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What went wrong while decoding; None as long as nothing has."""
+        return self._trouble
+
+    def __enter__(self) -> VideoSource:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the file or device."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        frame, self._first = self._first, None
+        while frame is not None:
+            yield self._convert(frame)
+            frame = next(self._decoded, None)
+        self._note_shortfall()
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        try:
+            for packet in self._packets:
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    # One bad packet need not spoil the rest.
+                    self._damaged += 1
+        except (av.error.FFmpegError, OSError) as error:
+            message = f"{self.name}: cannot be read further than {self._end_s:.1f} s: {_reason(error)}"
+            self._trouble = Trouble("source_damaged", message)
+        if self._damaged and self._trouble is None:
+            self._trouble = Trouble(
+                "source_damaged", f"{self.name}: {self._damaged} packets could not be decoded and were left out"
+            )
+
+    def _convert(self, frame: av.VideoFrame) -> Frame:
+        time_s = round(frame.time - self._start_s, 6) if frame.time is not None else self._end_s
+        self._end_s = time_s + self._step_s
+        quarter_turns = round(frame.rotation / 90)
+        width, height = _upright_size(frame, self._stream)
+        if self._short_side is not None:
+            width, height = scaled_size(width, height, self._short_side)
+        if quarter_turns % 2:
+            width, height = height, width
+        picture = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+        if quarter_turns % 4:
+            # FFmpeg states the rotation counter-clockwise, and so does numpy.
+            picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
+        return Frame(picture, time_s)
+
+    def _duration_s(self) -> float | None:
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        return self._container.duration / av.time_base if self._container.duration is not None else None
+
+    def _note_shortfall(self) -> None:
+        stated_s = self.info.duration_s
+        if self._trouble is None and stated_s is not None:
+            missing_s = stated_s - self._end_s
+            if missing_s > max(_SHORTFALL_S, 0.1 * stated_s):
+                self._trouble = Trouble(
+                    "source_truncated",
+                    f"{self.name}: ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
+                )
+
+
+def is_live(source: str) -> bool:
+    """Whether `source` is a camera or a network stream rather than a file."""
+    return bool(_URL.match(source) or _CAMERA.fullmatch(source) or source.startswith("/dev/"))
+
+
+def _open(name: str) -> av.container.InputContainer:
+    camera = _CAMERA.fullmatch(name)
+    file, format_name, options = name, None, {}
+    if camera or name.startswith("/dev/video"):
+        device = camera[1] if camera else name
+        if sys.platform == "darwin":
+            file, format_name = device, "avfoundation"
+            options = {"framerate": "30"}
+        elif sys.platform == "win32":
+            file, format_name = f"video={device}", "dshow"
+        else:
+            file, format_name = f"/dev/video{device}" if device.isdigit() else device, "v4l2"
+    elif name.startswith("rtsp"):
+        options = {"rtsp_transport": "tcp"}
+    elif not _URL.match(name):
+        path = Path(name)
+        if not path.exists():
+            raise SourceError(f"{name}: no such file")
+        if path.is_dir():
+            raise SourceError(f"{name}: is a folder; give a video file")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{name}: is empty (0 bytes)")
+        # A name with a colon or a leading minus is still a file.
+        file = f"file:{path}"
+    try:
+        return av.open(
+            file, format=format_name, options=options, timeout=_TIMEOUT_S, metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(f"{name}: cannot be opened as video: {_reason(error)}") from error
+
+
+def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height as the picture is to be seen: square pixels, right way up."""
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    width, height = max(1, round(frame.width * aspect)), frame.height
+    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+
+
+def _rate(stream: av.VideoStream) -> float | None:
+    return float(stream.average_rate) if stream.average_rate else None
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")

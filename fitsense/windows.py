@@ -1,0 +1,204 @@
+"""Timestamped frames in, clips out: pure, and sampled by time, never by index.
+
+A *run* is a stretch of frames without a gap. Within a run, window ``k`` covers
+``[start + k * hop, start + k * hop + span]``, where span is the longest clip's; every branch's clip ends where the
+window ends. A clip's picture ``i`` is the frame nearest to the middle of the ``i``-th of its equal slots (the
+earlier one in a tie), so any frame rate, constant or not, gives the same clip up to half a frame.
+
+A run that is shorter than one window still gives one, its last picture held; a run whose tail is longer than half
+a hop gives one more window that ends with the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.errors import InvalidInputError
+from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
+
+# Seconds by which sums of timestamps may miss each other in float64.
+_TOLERANCE_S = 1e-6
+
+
+@attrs.frozen(eq=False)
+class Window:
+    """One window of a run.
+
+    :param clips: the clip of each branch, by branch name.
+    :param start_s: where the longest clip begins, in seconds of media time.
+    :param end_s: where every clip ends, but not after the run.
+    :param speaks_from_s: start of the stretch that this window decides about.
+    :param speaks_until_s: end of that stretch. A run's stretches join without overlap; what is left of the run
+        after the last one belongs to it too, which only :class:`RunEnd` can tell.
+    """
+
+    clips: Mapping[str, Clip]
+    start_s: float
+    end_s: float
+    speaks_from_s: float
+    speaks_until_s: float
+
+
+@attrs.frozen
+class Gap:
+    """Media time without frames.
+
+    :param start_s: time of the last frame before it.
+    :param end_s: time of the first frame after it.
+    """
+
+    start_s: float
+    end_s: float
+
+
+@attrs.frozen
+class LateFrame:
+    """A frame that was dropped since its time is not after its predecessor's.
+
+    :param time_s: its time.
+    :param last_s: time of the newest frame kept.
+    """
+
+    time_s: float
+    last_s: float
+
+
+@attrs.frozen
+class RunEnd:
+    """The end of a run: nothing is known about what follows.
+
+    :param start_s: time of the run's first frame.
+    :param end_s: end of the run's last frame.
+    """
+
+    start_s: float
+    end_s: float
+
+
+Output = Window | Gap | LateFrame | RunEnd
+
+
+def nearest(times: TimeArray, spec: ClipSpec, end_s: float) -> NDArray[np.intp]:
+    """Which of the frames at `times` show a clip that ends at `end_s`.
+
+    :param times: ascending, float64 (frames,), in seconds; at least one.
+    :returns: (spec.frames,) indices into `times`: for the middle of each of the clip's equal slots the nearest
+        frame, the earlier one in a tie.
+    """
+    slots = end_s - spec.span_s + (np.arange(spec.frames) + 0.5) / spec.rate_hz
+    after = np.minimum(np.searchsorted(times, slots), len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(slots - times[before] <= times[after] - slots, before, after)
+
+
+class Windows:
+    """Turns one stream of frames into windows.
+
+    :param specs: the clips wanted, by branch name; at least one.
+    :param hop_s: seconds between the starts of windows.
+    :param gap_s: a longer step between two frames' times ends the run.
+    """
+
+    def __init__(self, specs: Mapping[str, ClipSpec], *, hop_s: float, gap_s: float = 1.5) -> None:
+        if not specs:
+            raise InvalidInputError("specs: expected at least one clip spec, got none")
+        for name, value in (("hop_s", hop_s), ("gap_s", gap_s)):
+            if not (math.isfinite(value) and value > 0):
+                raise InvalidInputError(f"{name}: expected a number above 0, got {value!r}")
+        self._specs = dict(specs)
+        self._span_s = max(spec.span_s for spec in specs.values())
+        self._hop_s = hop_s
+        self._gap_s = gap_s
+        self._frames: deque[tuple[float, Mapping[str, UInt8Array]]] = deque()
+        self._run_start_s = 0.0
+        self._last_s: float | None = None
+        self._step_s = 0.0
+        self._emitted = 0
+        self._spoken_s = 0.0
+
+    @property
+    def last_s(self) -> float | None:
+        """Time of the newest frame kept, in seconds of media time; None before the first."""
+        return self._last_s
+
+    def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
+        """Take one frame; give what it completes.
+
+        :param pictures: the frame as each branch sees it, uint8 (size, size, 3), by branch name.
+        :param time_s: its presentation time in seconds; a time that is not after the last is refused as late.
+        """
+        if not math.isfinite(time_s):
+            raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
+        outputs: list[Output] = []
+        if self._last_s is not None:
+            if time_s <= self._last_s:
+                return [LateFrame(time_s, self._last_s)]
+            if time_s - self._last_s > self._gap_s:
+                gap = Gap(self._last_s, time_s)
+                outputs += [*self.finish(), gap]
+        if self._last_s is None:
+            self._run_start_s = self._spoken_s = time_s
+            self._emitted = 0
+            self._step_s = 0.0
+        else:
+            self._step_s = time_s - self._last_s
+        self._last_s = time_s
+        self._frames.append((time_s, pictures))
+        while self._next_end_s <= time_s + _TOLERANCE_S:
+            outputs.append(self._window(self._next_end_s))
+        self._forget()
+        return outputs
+
+    def finish(self) -> list[Output]:
+        """End the run: give its last windows, and its end. A frame pushed afterwards begins a new run."""
+        if self._last_s is None:
+            return []
+        end_s = self._last_s + self._step_s
+        outputs: list[Output] = []
+        while self._next_end_s <= end_s + _TOLERANCE_S:
+            outputs.append(self._window(self._next_end_s))
+        if self._emitted == 0:
+            outputs.append(self._window(self._run_start_s + self._span_s, run_end_s=end_s))
+        elif end_s - (self._next_end_s - self._hop_s) > self._hop_s / 2:
+            outputs.append(self._window(end_s, run_end_s=end_s))
+        outputs.append(RunEnd(self._run_start_s, end_s))
+        self._frames.clear()
+        self._last_s = None
+        return outputs
+
+    @property
+    def _next_end_s(self) -> float:
+        return self._run_start_s + self._span_s + self._emitted * self._hop_s
+
+    def _window(self, end_s: float, run_end_s: float = math.inf) -> Window:
+        """The window that ends at `end_s`; what lies after `run_end_s` shows the last picture."""
+        times = np.array([time for time, _ in self._frames])
+        clips = {}
+        for name, spec in self._specs.items():
+            picked = nearest(times, spec, end_s)
+            pictures = np.stack([self._frames[int(index)][1][name] for index in picked])
+            clips[name] = Clip(pictures, end_s - spec.span_s, min(end_s, run_end_s))
+        middle_s = end_s - self._span_s / 2
+        speaks_until_s = min(middle_s + self._hop_s / 2, run_end_s)
+        window = Window(
+            clips=clips,
+            start_s=end_s - self._span_s,
+            end_s=min(end_s, run_end_s),
+            speaks_from_s=self._spoken_s,
+            speaks_until_s=max(self._spoken_s, speaks_until_s),
+        )
+        self._spoken_s = window.speaks_until_s
+        self._emitted += 1
+        return window
+
+    def _forget(self) -> None:
+        """Drop the frames that no window to come can pick."""
+        oldest_s = self._next_end_s - self._span_s
+        while len(self._frames) > 1 and self._frames[1][0] <= oldest_s:
+            self._frames.popleft()

@@ -1,0 +1,22 @@
+"""The weighted ensemble of arXiv 2406.06703 as a fusion for fitsense."""
+
+from collections.abc import Iterable
+
+from fitsense import FusionSpec, PluginInfo, hookimpl
+from fitsense_ensemble.weighted import WeightedConfig, fit, fuse
+
+
+@hookimpl
+def fitsense_plugin() -> PluginInfo:
+    return PluginInfo(name="ensemble", version="1.0.0", summary="Weighted average of branches")
+
+
+@hookimpl
+def fitsense_fusions() -> Iterable[FusionSpec]:
+    yield FusionSpec(
+        name="weighted",
+        fuse=fuse,
+        fit=fit,
+        config=WeightedConfig,
+        summary="Weighted average of logits or probabilities",
+    )

@@ -1,0 +1,150 @@
+"""A weighted average of any number of branches, of their logits or of their probabilities.
+
+arXiv 2406.06703 averages raw logits: for exercises .25 SlowFast and .75 X3D, for muscles the reverse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense import InvalidInputError, Scores, activate, deactivate
+
+Space = Literal["logits", "probabilities"]
+_SPACES = ("logits", "probabilities")
+
+
+@attrs.frozen
+class WeightedConfig:
+    """How much each branch counts.
+
+    :param weights: a weight >= 0 for each branch, by name; scaled to sum to 1. Empty for equal weights.
+    :param space: what is averaged: ``logits`` or ``probabilities``.
+    """
+
+    weights: Mapping[str, float] = attrs.field(factory=dict)
+    space: Space = attrs.field(default="logits", validator=attrs.validators.in_(_SPACES))
+
+    @weights.validator
+    def _sum_positive(self, attribute: Any, value: Mapping[str, float]) -> None:
+        for branch, weight in value.items():
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise InvalidInputError(f"weights[{branch!r}]: expected a number >= 0, got {weight!r}")
+        if value and sum(value.values()) <= 0:
+            raise InvalidInputError("weights: expected at least one above 0")
+
+
+def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
+    """The weighted average of the branches' scores.
+
+    :raises InvalidInputError: no branches, branches that disagree on task, labels or shape, or weights that do
+        not name exactly the branches.
+    """
+    weights = _weights(config, branches)
+    first = _agreed(branches)
+    present = {name: scores for name, scores in branches.items() if weights[name] > 0}
+    if len(present) == 1:
+        return next(iter(present.values()))
+    # In order of names, so that the order of branches does not touch the last bits.
+    names = sorted(present)
+    values = np.stack([_values(present[name], config.space) for name in names])
+    mean = np.tensordot([weights[name] for name in names], values, axes=1).astype(np.float32)
+    # Rounding must not leave the members' range.
+    mean = np.clip(mean, values.min(axis=0), values.max(axis=0))
+    logits = mean if config.space == "logits" else deactivate(mean, first.activation)
+    return attrs.evolve(first, logits=logits)
+
+
+def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
+    """`config` with the weights that give the least log loss on held-out `targets`.
+
+    The loss is convex in the weights; it is minimised over the simplex by exponentiated gradient descent
+    (Kivinen and Warmuth, 1997).
+
+    :param targets: int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
+    """
+    first = _agreed(branches)
+    names = sorted(branches)
+    values = np.stack([_values(branches[name], config.space) for name in names]).astype(np.float64)
+    truth = np.asarray(targets)
+    if first.activation == "softmax":
+        truth = np.eye(len(first.labels))[truth]
+    if truth.shape != values.shape[1:]:
+        raise InvalidInputError(
+            f"targets: expected one for each of {values.shape[1]} clips, got shape {np.shape(targets)}"
+        )
+    weights = np.full(len(names), 1.0 / len(names))
+    rate = 1.0
+    loss, gradient = _log_loss(weights, values, truth, first.activation, config.space)
+    for _ in range(500):
+        step = weights * np.exp(-rate * (gradient - gradient.min()))
+        step /= step.sum()
+        new_loss, new_gradient = _log_loss(step, values, truth, first.activation, config.space)
+        if new_loss > loss:
+            rate /= 2
+            if rate < 1e-6:
+                break
+            continue
+        improved = loss - new_loss
+        weights, loss, gradient, rate = step, new_loss, new_gradient, rate * 1.5
+        if improved < 1e-9:
+            break
+    return attrs.evolve(config, weights={name: round(float(w), 4) for name, w in zip(names, weights, strict=True)})
+
+
+def _log_loss(
+    weights: NDArray[Any], values: NDArray[Any], truth: NDArray[Any], activation: Any, space: Space
+) -> tuple[float, NDArray[Any]]:
+    """Mean log loss of the weighted average, and its gradient with respect to the weights."""
+    mean = np.tensordot(weights, values, axes=1)
+    probabilities = activate(mean, activation) if space == "logits" else mean
+    probabilities = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
+    loss = -(truth * np.log(probabilities)).sum()
+    if activation == "sigmoid":
+        loss -= ((1 - truth) * np.log1p(-probabilities)).sum()
+    if space == "logits":
+        slope = probabilities - truth
+    elif activation == "softmax":
+        slope = -truth / probabilities
+    else:
+        slope = (probabilities - truth) / (probabilities * (1 - probabilities))
+    clips = max(len(truth), 1)
+    return float(loss) / clips, (slope * values).sum(axis=(1, 2)) / clips
+
+
+def _values(scores: Scores, space: Space) -> NDArray[np.float32]:
+    return scores.logits if space == "logits" else scores.probabilities
+
+
+def _weights(config: WeightedConfig, branches: Mapping[str, Scores]) -> dict[str, float]:
+    if not branches:
+        raise InvalidInputError("branches: expected at least one, got none")
+    weights = config.weights or dict.fromkeys(branches, 1.0)
+    if set(weights) != set(branches):
+        raise InvalidInputError(
+            f"weights: expected one for each of the branches {sorted(branches)}, got {sorted(weights)}"
+        )
+    total = math.fsum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _agreed(branches: Mapping[str, Scores]) -> Scores:
+    """Any of the branches' scores, once all agree on what they are scores of."""
+    first_name, first = next(iter(branches.items()))
+    for name, scores in branches.items():
+        for what in ("task", "labels", "activation"):
+            if getattr(scores, what) != getattr(first, what):
+                raise InvalidInputError(
+                    f"branches disagree on {what}: {first_name} has {getattr(first, what)!r}, "
+                    f"{name} has {getattr(scores, what)!r}"
+                )
+        if scores.logits.shape != first.logits.shape:
+            raise InvalidInputError(
+                f"branches disagree on shape: {first_name} has {first.logits.shape}, {name} has {scores.logits.shape}"
+            )
+    return first

@@ -1,0 +1,31 @@
+"""One linear layer from features to logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@attrs.frozen
+class LinearConfig:
+    """A linear head.
+
+    :param bias: whether it has a bias.
+    """
+
+    bias: bool = True
+
+
+def build(config: LinearConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
+    """A module from float32 (clips, feature_dim) to logits, float32 (clips, labels). It starts at zero, where
+    every label is as likely as any other."""
+    from torch import nn
+
+    layer = nn.Linear(feature_dim, len(labels), bias=config.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

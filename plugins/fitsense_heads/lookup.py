@@ -1,0 +1,36 @@
+"""Muscles by look-up: the baseline that a learned head has to beat."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from fitsense import Scores, deactivate, load_catalogue
+
+
+@attrs.frozen
+class LookupConfig:
+    """Which muscles count.
+
+    :param hard: look up the likeliest exercise alone, rather than weigh every exercise by its probability.
+    """
+
+    hard: bool = False
+
+
+def derive(config: LookupConfig, exercise: Scores, labels: tuple[str, ...]) -> Scores:
+    """A muscle group's activation is the probability that the exercise is one which works it, by the catalogue.
+
+    :param labels: ids of muscle groups.
+    """
+    works = np.array([[group in _muscles(name) for group in labels] for name in exercise.labels], dtype=np.float32)
+    probabilities = exercise.probabilities
+    if config.hard:
+        probabilities = np.eye(len(exercise.labels), dtype=np.float32)[probabilities.argmax(axis=1)]
+    activations = (probabilities @ works).astype(np.float32)
+    return Scores("muscles", labels, deactivate(activations, "sigmoid"), "sigmoid")
+
+
+def _muscles(exercise: str) -> tuple[str, ...]:
+    known = load_catalogue().exercises.get(exercise)
+    return known.muscles if known else ()

@@ -1,0 +1,30 @@
+"""X3D backbones for fitsense: X3D-XS, S, M and L (Feichtenhofer, CVPR 2020, arXiv 2004.04730)."""
+
+from collections.abc import Iterable
+
+from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
+from fitsense_x3d.config import X3DConfig, preset
+from fitsense_x3d.network import adapt_weights, build
+
+_ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
+
+
+@hookimpl
+def fitsense_plugin() -> PluginInfo:
+    return PluginInfo(name="x3d", version="1.0.0", summary="X3D video networks, XS to L")
+
+
+@hookimpl
+def fitsense_backbones() -> Iterable[BackboneSpec]:
+    for size, file in (("xs", "X3D_XS"), ("s", "X3D_S"), ("m", "X3D_M"), ("l", "X3D_L")):
+        yield BackboneSpec(
+            name=size,
+            config=preset(size),
+            clip=X3DConfig.clip,
+            feature_dim=X3DConfig.feature_dim,
+            build=build,
+            adapt_weights=adapt_weights,
+            weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", licence="Apache-2.0")},
+            paper="arXiv 2004.04730",
+            summary=f"X3D-{size.upper()}",
+        )

@@ -1,0 +1,68 @@
+"""The sizes of X3D."""
+
+import attrs
+
+from fitsense import ClipSpec
+
+
+@attrs.frozen
+class X3DConfig:
+    """What distinguishes one X3D from another; the defaults are X3D-S.
+
+    :param frames: pictures in a clip.
+    :param rate_hz: sampling rate in pictures a second.
+    :param size: side of the square crop, in pixels.
+    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    :param depth_factor: how many times a stage's blocks repeat.
+    """
+
+    frames: int = 13
+    rate_hz: float = 5.0
+    size: int = 160
+    short_side: int = 182
+    depth_factor: float = 2.2
+
+    def clip(self) -> ClipSpec:
+        """The clips that the network takes."""
+        return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
+
+    def feature_dim(self) -> int:
+        """2048: the features before the last projection."""
+        return 2048
+
+
+@attrs.frozen
+class XSConfig(X3DConfig):
+    """X3D-XS: 4 frames at 2.5 Hz, 160 pixels."""
+
+    frames: int = 4
+    rate_hz: float = 2.5
+
+
+@attrs.frozen
+class SConfig(X3DConfig):
+    """X3D-S: 13 frames at 5 Hz, 160 pixels."""
+
+
+@attrs.frozen
+class MConfig(X3DConfig):
+    """X3D-M: 16 frames at 6 Hz, 224 pixels."""
+
+    frames: int = 16
+    rate_hz: float = 6.0
+    size: int = 224
+    short_side: int = 256
+
+
+@attrs.frozen
+class LConfig(MConfig):
+    """X3D-L: 16 frames at 6 Hz, 312 pixels, deeper."""
+
+    size: int = 312
+    short_side: int = 356
+    depth_factor: float = 5.0
+
+
+def preset(size: str) -> type[X3DConfig]:
+    """The config class of ``xs``, ``s``, ``m`` or ``l``."""
+    return {"xs": XSConfig, "s": SConfig, "m": MConfig, "l": LConfig}[size]
