@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import attrs
+
 from fitsense.events import Event
 from fitsense.model import Model, load_model
 from fitsense.session import Reason, Session, SessionConfig
@@ -70,16 +72,25 @@ class Analysis(Iterator[Event]):
                 self._video.close()
 
 
-def analyze(source: Source, *, model: Model | None = None, config: SessionConfig | None = None) -> Analysis:
+def analyze(
+    source: Source,
+    *,
+    model: Model | None = None,
+    config: SessionConfig | None = None,
+    hop_s: float | None = None,
+) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
     :param source: a file's path, a URL, ``camera:0``, or frames.
     :param model: None for the bundle that comes with fitsense.
     :param config: None for the defaults; events then carry the file's name as their source.
+    :param hop_s: seconds between predictions, instead of the config's.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
     """
     if config is None:
         named = isinstance(source, (str, Path)) and "://" not in str(source)
         config = SessionConfig(source=f"file:{quote(Path(str(source)).name)}") if named else SessionConfig()
+    if hop_s is not None:
+        config = attrs.evolve(config, hop_s=hop_s)
     return Analysis(source, model or load_model(), config)

@@ -64,8 +64,9 @@ class FusionEntry:
 
 @attrs.frozen
 class DerivedEntry:
-    """A task that is answered from another: the derived head's full name and its configuration."""
+    """Scores of a task that come from another task's: one more member, by its name, of the task's fusion."""
 
+    name: str
     task: Task
     head: str
     config: Mapping[str, Any]
@@ -183,14 +184,7 @@ def shipped() -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.joinpath(MANIFEST).is_file())
 
 
-def _converter_of_manifests() -> cattrs.Converter:
-    converter = cattrs.Converter()
-    for tuples in (tuple[str, ...],):
-        converter.register_unstructure_hook(tuples, list)
-    return converter
-
-
-_converter = _converter_of_manifests()
+_converter = cattrs.Converter()
 
 
 def _find(path: str | Path) -> Path:
@@ -220,9 +214,7 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
             raise BundleError(f"{origin}: {entry.path} is missing")
         actual = _digest(file)
         if actual != entry.sha256:
-            raise BundleError(
-                f"{origin}: {entry.path} was altered: expected sha256 {entry.sha256}, got {actual}"
-            )
+            raise BundleError(f"{origin}: {entry.path} was altered: expected sha256 {entry.sha256}, got {actual}")
 
 
 def _unzip(archive: Path, into: Path) -> None:

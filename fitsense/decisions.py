@@ -65,8 +65,7 @@ class DecisionConfig:
         for low, high in (("exit", "enter"), ("idle_exit", "idle_enter")):
             if getattr(self, low) > getattr(self, high):
                 raise InvalidInputError(
-                    f"DecisionConfig.{low}: expected at most {high} ({getattr(self, high)}), "
-                    f"got {getattr(self, low)}"
+                    f"DecisionConfig.{low}: expected at most {high} ({getattr(self, high)}), got {getattr(self, low)}"
                 )
 
 
@@ -164,9 +163,7 @@ class Decisions:
     :param muscles: the labels of ``Prediction.muscles``.
     """
 
-    def __init__(
-        self, exercises: Sequence[str], muscles: Sequence[str], config: DecisionConfig | None = None
-    ) -> None:
+    def __init__(self, exercises: Sequence[str], muscles: Sequence[str], config: DecisionConfig | None = None) -> None:
         self._exercises = tuple(exercises)
         self._groups = tuple(muscles)
         self._config = config or DecisionConfig()
@@ -263,9 +260,7 @@ class Decisions:
             self._updated_s = until_s
             confidence = self._confidence(current.answer, self._smoothed)
             decisions.append(
-                SegmentUpdated(
-                    current.answer, current.start_s, until_s, confidence, self._scores(self._smoothed)
-                )
+                SegmentUpdated(current.answer, current.start_s, until_s, confidence, self._scores(self._smoothed))
             )
         unreported = self._unreported or self._span(current.answer, from_s)
         unreported.extend(until_s, self._smoothed, self._muscles)

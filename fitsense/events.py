@@ -31,15 +31,23 @@ def _scores(values: Mapping[str, float]) -> dict[str, float]:
     return {key: _score(value) for key, value in values.items()}
 
 
-def seconds() -> Any:
+def _seconds_by_group(values: Mapping[str, float]) -> dict[str, float]:
+    return {key: _seconds(value) for key, value in values.items()}
+
+
+def _load_field() -> Any:
+    return attrs.field(converter=_seconds_by_group)
+
+
+def _seconds_field() -> Any:
     return attrs.field(converter=_seconds)
 
 
-def score() -> Any:
+def _score_field() -> Any:
     return attrs.field(converter=_score)
 
 
-def scores() -> Any:
+def _scores_field() -> Any:
     return attrs.field(converter=_scores)
 
 
@@ -59,8 +67,8 @@ class SessionStarted:
     model: ModelInfo
     exercises: tuple[str, ...]
     muscle_groups: tuple[str, ...]
-    window_s: float = seconds()
-    hop_s: float = seconds()
+    window_s: float = _seconds_field()
+    hop_s: float = _seconds_field()
 
 
 @attrs.frozen
@@ -69,8 +77,8 @@ class ExerciseStarted:
 
     TYPE: ClassVar[str] = "exercise.started"
     exercise: str
-    start_s: float = seconds()
-    confidence: float = score()
+    start_s: float = _seconds_field()
+    confidence: float = _score_field()
 
 
 @attrs.frozen
@@ -79,11 +87,11 @@ class ExerciseUpdated:
 
     TYPE: ClassVar[str] = "exercise.updated"
     exercise: str
-    start_s: float = seconds()
-    end_s: float = seconds()
-    duration_s: float = seconds()
-    confidence: float = score()
-    scores: Mapping[str, float] = scores()
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    duration_s: float = _seconds_field()
+    confidence: float = _score_field()
+    scores: Mapping[str, float] = _scores_field()
 
 
 @attrs.frozen
@@ -92,12 +100,12 @@ class ExerciseEnded:
 
     TYPE: ClassVar[str] = "exercise.ended"
     exercise: str
-    start_s: float = seconds()
-    end_s: float = seconds()
-    duration_s: float = seconds()
-    confidence: float = score()
-    scores: Mapping[str, float] = scores()
-    muscles: Mapping[str, float] = scores()
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    duration_s: float = _seconds_field()
+    confidence: float = _score_field()
+    scores: Mapping[str, float] = _scores_field()
+    muscles: Mapping[str, float] = _scores_field()
 
 
 @attrs.frozen
@@ -105,9 +113,9 @@ class MusclesActivated:
     """Mean activation of the muscle groups from ``start_s`` to ``end_s``."""
 
     TYPE: ClassVar[str] = "muscles.activated"
-    start_s: float = seconds()
-    end_s: float = seconds()
-    muscles: Mapping[str, float] = scores()
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    muscles: Mapping[str, float] = _scores_field()
 
 
 @attrs.frozen
@@ -120,8 +128,8 @@ class SessionWarning:
     TYPE: ClassVar[str] = "session.warning"
     code: str
     message: str
-    start_s: float = seconds()
-    end_s: float = seconds()
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
 
 
 @attrs.frozen
@@ -130,7 +138,7 @@ class ExerciseTotal:
 
     exercise: str
     sets: int
-    duration_s: float = seconds()
+    duration_s: float = _seconds_field()
 
 
 @attrs.frozen
@@ -147,13 +155,11 @@ class SessionEnded:
     late_frames: int
     windows: int
     exercises: tuple[ExerciseTotal, ...]
-    start_s: float = seconds()
-    end_s: float = seconds()
-    duration_s: float = seconds()
-    idle_s: float = seconds()
-    muscle_load_s: Mapping[str, float] = attrs.field(
-        converter=lambda load: {group: _seconds(value) for group, value in load.items()}
-    )
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    duration_s: float = _seconds_field()
+    idle_s: float = _seconds_field()
+    muscle_load_s: Mapping[str, float] = _load_field()
 
 
 EventData = (

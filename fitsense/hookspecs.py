@@ -6,7 +6,7 @@ pluggy. A callable that needs torch imports it in its body, so that registering 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -201,11 +201,3 @@ def fitsense_event_emitted(session: str, event: Event) -> None:
     :param session: the session's source, as in the event.
     :param event: the event. What the observer raises is logged and counted, never passed on.
     """
-
-
-SPEC_HOOKS: Sequence[str] = (
-    "fitsense_backbones",
-    "fitsense_heads",
-    "fitsense_fusions",
-    "fitsense_event_schemas",
-)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
+
 from fitsense.bundle import DEFAULT, Bundle, Labels, Manifest
 from fitsense.configs import config_from_json
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.hookspecs import DerivedHeadSpec
 from fitsense.plugins import Plugins
 from fitsense.runtime import BranchRunner, RuntimeName, load_branch
-from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array, activate
+from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
 from fitsense.windows import Window
 
 
@@ -37,21 +39,20 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or Plugins.discover()
         self._branches: dict[str, BranchRunner] = {
-            branch.name: load_branch(
-                bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins
-            )
+            branch.name: load_branch(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
             for branch in bundle.manifest.branches
         }
         self._fusions = {}
         for task, entry in bundle.manifest.fusion.items():
             fusion = self.plugins.fusion(entry.fusion)
             self._fusions[task] = (fusion.fuse, config_from_json(fusion.config, entry.config, entry.fusion))
-        self._derived: list[tuple[DerivedHeadSpec, object]] = []
+        self._derived: list[tuple[str, DerivedHeadSpec, object]] = []
         for derived in bundle.manifest.derived:
             head = self.plugins.head(derived.head)
             if not isinstance(head, DerivedHeadSpec):
                 raise PluginError(f"head {derived.head} reads features, so that it cannot derive {derived.task}")
-            self._derived.append((head, config_from_json(head.config, derived.config, derived.head)))
+            config = config_from_json(head.config, derived.config, derived.head)
+            self._derived.append((derived.name, head, config))
 
     @property
     def manifest(self) -> Manifest:
@@ -85,22 +86,30 @@ class Model:
 
     def fuse(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Scores]:
         """Join the outputs of :meth:`run`."""
-        by_task: dict[Task, dict[str, Scores]] = {}
+        members: dict[Task, dict[str, Scores]] = {}
         for branch in self.bundle.manifest.branches:
             for head in branch.heads:
                 labels = getattr(self.labels, head.task)
                 logits = outputs[branch.name][head.task]
-                by_task.setdefault(head.task, {})[branch.name] = Scores(
-                    head.task, labels, logits, head.activation
-                )
-        scores: dict[Task, Scores] = {}
-        for task, branches in by_task.items():
-            fuse, config = self._fusions[task]
-            scores[task] = fuse(config, branches)
-        for head_spec, config in self._derived:
-            labels = getattr(self.labels, head_spec.task)
-            scores[head_spec.task] = head_spec.derive(config, scores[head_spec.from_task], labels)
-        return scores
+                members.setdefault(head.task, {})[branch.name] = Scores(head.task, labels, logits, head.activation)
+        fused: dict[Task, Scores] = {}
+        for name, head_spec, config in self._derived:
+            if head_spec.from_task not in fused:
+                fused[head_spec.from_task] = self._fuse(head_spec.from_task, members.pop(head_spec.from_task))
+            derived = head_spec.derive(
+                config, self._calibrated(fused[head_spec.from_task]), getattr(self.labels, head_spec.task)
+            )
+            members.setdefault(head_spec.task, {})[name] = derived
+        return fused | {task: self._fuse(task, scores) for task, scores in members.items()}
+
+    def _fuse(self, task: Task, members: Mapping[str, Scores]) -> Scores:
+        fuse, config = self._fusions[task]
+        return fuse(config, members)
+
+    def _calibrated(self, scores: Scores) -> Scores:
+        if scores.task != "exercise":
+            return scores
+        return attrs.evolve(scores, logits=scores.logits / self.manifest.calibration.temperature)
 
     def predict(self, window: Window) -> Prediction:
         """What the model says of one window, calibrated."""
@@ -114,7 +123,7 @@ class Model:
 
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""
-        return activate(exercise.logits / self.manifest.calibration.temperature, exercise.activation)
+        return self._calibrated(exercise).probabilities
 
 
 def load_model(

@@ -17,7 +17,7 @@ _MISSING_OPERATOR = re.compile(r"operator (torchvision::\w+) does not exist")
 
 
 def pytorchvideo_models(name: str) -> ModuleType:
-    """The module ``pytorchvideo.models.<name>``, also beside a torchvision whose compiled operators do not fit the torch.
+    """The module ``pytorchvideo.models.<name>``, also where torchvision's compiled operators do not fit torch.
 
     pytorchvideo imports torchvision for detection heads alone. A torchvision that was built for CUDA, beside a
     torch for the CPU, refuses to be imported, since its operators are not there; declaring them is enough, for
@@ -42,9 +42,7 @@ def pytorchvideo_models(name: str) -> ModuleType:
         raise MissingExtraError("building a network", "torch", error) from error
 
 
-def clip_normaliser(
-    clip: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]
-) -> nn.Module:
+def clip_normaliser(clip: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]) -> nn.Module:
     """A module from clips, uint8 (clips, frames, size, size, 3), to what video networks take, float32
     (clips, 3, frames, size, size): scaled to 0..1, mean subtracted, divided by std.
 

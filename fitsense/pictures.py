@@ -29,7 +29,8 @@ def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
     from av.video.reformatter import Interpolation
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    return frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+    scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
+    return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
 
 def views(rgb: UInt8Array, specs: Mapping[str, ClipSpec]) -> dict[str, UInt8Array]:

@@ -6,13 +6,14 @@ incompatible or a duplicate costs only itself and leaves a report that says why.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pluggy
@@ -42,14 +43,6 @@ _LOGGER = logging.getLogger("fitsense.plugins")
 Status = Literal["loaded", "incompatible", "duplicate", "broken", "disabled"]
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-SpecT = TypeVar("SpecT", bound=_Named)
-
-
 @attrs.frozen
 class PluginReport:
     """What became of one plugin.
@@ -70,7 +63,7 @@ class PluginReport:
     offers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
-class _Rejected(Exception):
+class _RejectedError(Exception):
     """A plugin cannot be taken; carries the status that its report gets."""
 
     def __init__(self, status: Status, reason: str) -> None:
@@ -127,7 +120,7 @@ class Plugins:
         fallback = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         try:
             report = self._admit(plugin, origin)
-        except _Rejected as rejection:
+        except _RejectedError as rejection:
             report = PluginReport(fallback, rejection.status, str(rejection), origin=origin)
         except Exception as error:
             # Whatever a stranger's code raises, the host stays up.
@@ -169,18 +162,21 @@ class Plugins:
         :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
         :raises AmbiguousNameError: several plugins offer that short name; the message lists them.
         """
-        offers: Mapping[str, object] = {
+        by_kind: Mapping[str, Mapping[str, object]] = {
             "backbone": self._offers.backbones,
             "head": self._offers.heads,
             "fusion": self._offers.fusions,
-        }[kind]
+        }
+        offers = by_kind[kind]
         if name in offers:
             return name
         candidates = sorted(full for full in offers if full.partition("/")[2] == name)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
-            raise AmbiguousNameError(f"{kind} {name!r} is offered by several: {', '.join(candidates)}; name one in full")
+            raise AmbiguousNameError(
+                f"{kind} {name!r} is offered by several: {', '.join(candidates)}; name one in full"
+            )
         failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
         raise UnknownNameError(
             f"no {kind} is called {name!r}; there are: {', '.join(sorted(offers)) or 'none'}"
@@ -212,33 +208,33 @@ class Plugins:
             return
         try:
             plugin = entry_point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"importing {entry_point.value} failed: {type(error).__name__}: {error}"
             self._reports.append(PluginReport(entry_point.name, "broken", reason, origin=origin))
             return
         self.register(plugin, entry_point.name, origin)
 
     def _admit(self, plugin: object, origin: str) -> PluginReport:
-        self._refuse_misspelt_hooks(plugin)
-        info = self._info(plugin)
+        implementations = self._implementations(plugin)
+        info = _info(implementations)
         if info.name in self._block:
-            raise _Rejected("disabled", "blocked by the host's configuration")
+            raise _RejectedError("disabled", "blocked by the host's configuration")
         if info.api_version != API_VERSION:
-            raise _Rejected(
+            raise _RejectedError(
                 "incompatible",
                 f"written for plugin API {info.api_version}, and this fitsense offers {API_VERSION}: "
                 + ("update fitsense" if info.api_version > API_VERSION else "update the plugin"),
             )
         if self._manager.has_plugin(info.name):
             earlier = next(r for r in self._reports if r.name == info.name and r.status == "loaded")
-            raise _Rejected("duplicate", f"a plugin of this name was already loaded from {earlier.origin}")
-        offers = _collect(plugin, info)
+            raise _RejectedError("duplicate", f"a plugin of this name was already loaded from {earlier.origin}")
+        offers = _collect(implementations, info)
         try:
             self._manager.register(plugin, info.name)
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             self._manager.unregister(plugin)
-            raise _Rejected("broken", str(error)) from error
+            raise _RejectedError("broken", str(error)) from error
         for kind in attrs.fields(_Offers):
             getattr(self._offers, kind.name).update(getattr(offers, kind.name))
         return PluginReport(
@@ -254,80 +250,82 @@ class Plugins:
             },
         )
 
-    def _refuse_misspelt_hooks(self, plugin: object) -> None:
-        """Name the nearest hook for each implementation that no hook calls."""
-        import difflib
-
+    def _implementations(self, plugin: object) -> dict[str, Callable[..., Any]]:
+        """The plugin's implementations by hook; what no hook would call is refused, with the nearest hook's name."""
         known = [name for name in vars(hookspecs) if name.startswith("fitsense_")]
+        implementations: dict[str, Callable[..., Any]] = {}
         for name in dir(plugin):
+            implementation = getattr(plugin, name)
             options = self._manager.parse_hookimpl_opts(plugin, name)
-            if options is None or options.get("optionalhook"):
+            if options is None:
+                if name in known and inspect.isroutine(implementation):
+                    raise _RejectedError("broken", f"{name} is not marked with fitsense.hookimpl")
                 continue
             hook = options.get("specname") or name
             if hook not in known:
+                if options.get("optionalhook"):
+                    continue
                 nearest = difflib.get_close_matches(hook, known, n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
-                raise _Rejected("broken", f"there is no hook {hook}{hint}")
-            expected = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
-            actual = tuple(inspect.signature(getattr(plugin, name)).parameters)
-            surplus = [argument for argument in actual if argument not in expected]
-            if surplus:
-                raise _Rejected(
+                raise _RejectedError("broken", f"there is no hook {hook}{hint}")
+            expected = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+            actual = list(inspect.signature(implementation).parameters)
+            if not set(actual) <= set(expected):
+                raise _RejectedError(
                     "broken",
-                    f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for "
-                    f"({', '.join(actual)})",
+                    f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({', '.join(actual)})",
                 )
-
-    def _info(self, plugin: object) -> PluginInfo:
-        implementation = getattr(plugin, "fitsense_plugin", None)
-        if implementation is None or self._manager.parse_hookimpl_opts(plugin, "fitsense_plugin") is None:
-            raise _Rejected("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
-        info = implementation()
-        if not isinstance(info, PluginInfo):
-            raise _Rejected("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
-        if not _PLUGIN_NAME.fullmatch(info.name):
-            raise _Rejected(
-                "broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens"
-            )
-        return info
+            implementations[hook] = implementation
+        return implementations
 
 
-def _collect(plugin: object, info: PluginInfo) -> _Offers:
+def _info(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
+    if "fitsense_plugin" not in implementations:
+        raise _RejectedError("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
+    info = implementations["fitsense_plugin"]()
+    if not isinstance(info, PluginInfo):
+        raise _RejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
+    if not _PLUGIN_NAME.fullmatch(info.name):
+        raise _RejectedError("broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens")
+    return info
+
+
+def _collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> _Offers:
     """Ask a plugin for its specs, and check each."""
-    offers = _Offers()
-    _take(offers.backbones, plugin, info, "fitsense_backbones", (BackboneSpec,), _check_backbone)
-    _take(offers.heads, plugin, info, "fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head)
-    _take(offers.fusions, plugin, info, "fitsense_fusions", (FusionSpec,), _check_config)
-    for schema in _call(plugin, "fitsense_event_schemas"):
+
+    def offered(hook: str) -> Iterable[Any]:
+        return implementations[hook]() if hook in implementations else ()
+
+    def named(hook: str, kinds: tuple[type, ...], check: Callable[[Any], object]) -> dict[str, Any]:
+        specs: dict[str, Any] = {}
+        for spec in offered(hook):
+            if type(spec) not in kinds:
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
+            if not _SPEC_NAME.fullmatch(spec.name):
+                raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
+            full = f"{info.name}/{spec.name}"
+            if full in specs:
+                raise PluginError(f"{hook}: {full} is offered twice")
+            try:
+                check(spec)
+            except Exception as error:
+                raise PluginError(f"{full}: {error}") from error
+            specs[full] = spec
+        return specs
+
+    event_schemas: dict[str, EventSchema] = {}
+    for schema in offered("fitsense_event_schemas"):
         if not isinstance(schema, EventSchema):
             raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
         _check_event_schema(schema, info)
-        offers.event_schemas[schema.type] = schema
-    return offers
-
-
-def _call(plugin: object, hook: str) -> Iterable[Any]:
-    implementation = getattr(plugin, hook, None)
-    return () if implementation is None else implementation()
-
-
-def _take(
-    into: dict[str, Any], plugin: object, info: PluginInfo, hook: str, kinds: tuple[type, ...], check: Any
-) -> None:
-    for spec in _call(plugin, hook):
-        if not isinstance(spec, kinds):
-            expected = " or ".join(kind.__name__ for kind in kinds)
-            raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
-        if not _SPEC_NAME.fullmatch(spec.name):
-            raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
-        full = f"{info.name}/{spec.name}"
-        if full in into:
-            raise PluginError(f"{hook}: {full} is offered twice")
-        try:
-            check(spec)
-        except Exception as error:
-            raise PluginError(f"{full}: {error}") from error
-        into[full] = spec
+        event_schemas[schema.type] = schema
+    return _Offers(
+        backbones=named("fitsense_backbones", (BackboneSpec,), _check_backbone),
+        heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
+        fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
+        event_schemas=event_schemas,
+    )
 
 
 def _check_config(spec: Any) -> Any:

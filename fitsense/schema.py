@@ -76,9 +76,7 @@ def _validator(schema_id: str) -> Draft202012Validator:
     return validator(schema(schema_id), schemas().values())
 
 
-def validator(
-    document: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()
-) -> Draft202012Validator:
+def validator(document: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()) -> Draft202012Validator:
     """A validator of `document`, which may refer to `others` by their ``$id``."""
     from jsonschema import Draft202012Validator
     from referencing import Registry, Resource

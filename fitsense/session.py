@@ -22,9 +22,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
 
 
-def _aware(instance: SessionConfig, attribute: attrs.Attribute[datetime], value: datetime) -> None:
+def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise InvalidInputError(f"{attribute.name}: expected a datetime with a time zone, got {value!r}")
+        raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
+    return value.astimezone(UTC)
 
 
 @attrs.frozen
@@ -42,9 +43,7 @@ class SessionConfig:
     hop_s: float = 1.0
     gap_s: float = 1.5
     source: str = "urn:fitsense:session"
-    started_at: datetime = attrs.field(
-        default=EPOCH, validator=_aware, converter=lambda at: at.astimezone(UTC) if at.tzinfo else at
-    )
+    started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
     decisions: DecisionConfig | None = None
 
 
@@ -136,8 +135,7 @@ class Session:
                     late_frames=self._late_frames,
                     windows=self._window_count,
                     exercises=tuple(
-                        events.ExerciseTotal(exercise, sets, seconds)
-                        for exercise, (sets, seconds) in by_length
+                        events.ExerciseTotal(exercise, sets, seconds) for exercise, (sets, seconds) in by_length
                     ),
                     start_s=start_s,
                     end_s=self._last_end_s,
@@ -194,9 +192,7 @@ class Session:
         prediction = self._model.predict(window)
         self._window_count += 1
         self._advance(window.end_s)
-        return self._tell(
-            self._decisions.update(prediction, window.speaks_from_s, window.speaks_until_s)
-        )
+        return self._tell(self._decisions.update(prediction, window.speaks_from_s, window.speaks_until_s))
 
     def _tell(self, decisions: Iterable[decided.Decision]) -> list[Event]:
         return [self._emit(self._translate(decision)) for decision in decisions]

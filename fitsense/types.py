@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import attrs
@@ -16,27 +16,35 @@ Task = Literal["exercise", "muscles"]
 Activation = Literal["softmax", "sigmoid"]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
+TimeArray = NDArray[np.float64]
 
 MOST_SECONDS = 1e9
 """Media time beyond this, some thirty years, is a mistake; it would leave the calendar's range."""
 
 
-def _read_only(dtype: type[np.generic]) -> Callable[[Any], NDArray[Any]]:
-    """A converter to a read-only array of `dtype` that refuses to convert values silently."""
+def _read_only(value: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    """`value` as a read-only array of `dtype`; only numbers are turned into floats, nothing into bytes."""
+    array = np.asarray(value)
+    if array.dtype != dtype:
+        if not (array.dtype.kind in "fiu" and np.dtype(dtype).kind == "f"):
+            raise InvalidInputError(f"expected dtype {np.dtype(dtype).name}, got {array.dtype.name}")
+        array = array.astype(dtype)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
 
-    def convert(value: Any) -> NDArray[Any]:
-        array = np.asarray(value)
-        if array.dtype != dtype:
-            both_float = array.dtype.kind in "fiu" and np.dtype(dtype).kind == "f"
-            if not both_float:
-                raise InvalidInputError(f"expected dtype {np.dtype(dtype).name}, got {array.dtype.name}")
-            array = array.astype(dtype)
-        if array.flags.writeable:
-            array = array.view()
-            array.flags.writeable = False
-        return array
 
-    return convert
+def _uint8(value: Any) -> UInt8Array:
+    return _read_only(value, np.uint8)
+
+
+def _float32(value: Any) -> FloatArray:
+    return _read_only(value, np.float32)
+
+
+def _strings(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
 
 
 def _shape(*expected: int | str) -> Callable[[Any, attrs.Attribute[Any], NDArray[Any]], None]:
@@ -58,16 +66,12 @@ def _shape(*expected: int | str) -> Callable[[Any, attrs.Attribute[Any], NDArray
 
 def _finite(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not np.all(np.isfinite(value)):
-        raise InvalidInputError(
-            f"{type(instance).__name__}.{attribute.name}: expected finite numbers, got {value!r}"
-        )
+        raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected finite numbers, got {value!r}")
 
 
 def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
     if not (value > 0 and math.isfinite(value)):
-        raise InvalidInputError(
-            f"{type(instance).__name__}.{attribute.name}: expected a number above 0, got {value!r}"
-        )
+        raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected a number above 0, got {value!r}")
 
 
 @attrs.frozen(eq=False)
@@ -78,7 +82,7 @@ class Frame:
     :param time_s: presentation time in seconds of media time.
     """
 
-    rgb: UInt8Array = attrs.field(converter=_read_only(np.uint8), validator=_shape("height", "width", 3))
+    rgb: UInt8Array = attrs.field(converter=_uint8, validator=_shape("height", "width", 3))
     time_s: float = attrs.field(converter=float)
 
     @time_s.validator
@@ -108,9 +112,7 @@ class ClipSpec:
     @short_side.validator
     def _covers_crop(self, attribute: attrs.Attribute[int], value: int) -> None:
         if value < self.size:
-            raise InvalidInputError(
-                f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}"
-            )
+            raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}")
 
     @property
     def span_s(self) -> float:
@@ -132,9 +134,7 @@ class Clip:
     :param end_s: where it ends.
     """
 
-    frames: UInt8Array = attrs.field(
-        converter=_read_only(np.uint8), validator=_shape("frames", "height", "width", 3)
-    )
+    frames: UInt8Array = attrs.field(converter=_uint8, validator=_shape("frames", "height", "width", 3))
     start_s: float = attrs.field(converter=float, validator=_finite)
     end_s: float = attrs.field(converter=float, validator=_finite)
 
@@ -150,8 +150,8 @@ class Scores:
     """
 
     task: Task
-    labels: tuple[str, ...] = attrs.field(converter=tuple)
-    logits: FloatArray = attrs.field(converter=_read_only(np.float32))
+    labels: tuple[str, ...] = attrs.field(converter=_strings)
+    logits: FloatArray = attrs.field(converter=_float32)
     activation: Activation = attrs.field(validator=attrs.validators.in_(("softmax", "sigmoid")))
 
     @logits.validator
@@ -180,8 +180,8 @@ class Prediction:
 
     start_s: float
     end_s: float
-    exercise: FloatArray = attrs.field(converter=_read_only(np.float32), validator=[_shape("labels"), _finite])
-    muscles: FloatArray = attrs.field(converter=_read_only(np.float32), validator=[_shape("groups"), _finite])
+    exercise: FloatArray = attrs.field(converter=_float32, validator=[_shape("labels"), _finite])
+    muscles: FloatArray = attrs.field(converter=_float32, validator=[_shape("groups"), _finite])
 
 
 def activate(logits: FloatArray, activation: Activation) -> FloatArray:

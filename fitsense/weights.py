@@ -19,12 +19,17 @@ from fitsense.plugins import Plugins
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_ADDRESS = re.compile("https://")
+
 Progress = Callable[[int, int | None], None]
 """Called with bytes read so far, and bytes in all where known."""
 
 
 def resolve(
-    ref: WeightsRef, plugins: Plugins | None = None, cache: Path | None = None, progress: Progress | None = None
+    ref: WeightsRef,
+    plugins: Plugins | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """The local, verified file that `ref` means.
 
@@ -34,7 +39,7 @@ def resolve(
     :raises WeightsError: it cannot be had, or its sha256 is not the one that `ref` states.
     """
     path = plugins.resolve_weights(ref) if plugins else None
-    if path is None and re.match(r"https://", ref.uri):
+    if path is None and _ADDRESS.match(ref.uri):
         path = _cached(ref, cache or _default_cache(), progress)
     elif path is None:
         path = Path(ref.uri).expanduser()
@@ -114,9 +119,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> N
             problems.append(f"{len(names)} {title} (such as {', '.join(sorted(names)[:3])})")
     for name in sorted(expected.keys() & state.keys()):
         if expected[name].shape != state[name].shape:
-            problems.append(
-                f"{name}: expected shape {tuple(expected[name].shape)}, got {tuple(state[name].shape)}"
-            )
+            problems.append(f"{name}: expected shape {tuple(expected[name].shape)}, got {tuple(state[name].shape)}")
     if problems:
         raise WeightsError(f"weights {origin} do not fit the network: {'; '.join(problems[:8])}")
     module.load_state_dict(dict(state), strict=False)

@@ -40,10 +40,7 @@ def clip_views(
     result = {}
     for name, spec in specs.items():
         batch = np.stack(
-            [
-                np.stack([pictures[index][name] for index in nearest(at, spec, float(end_s))])
-                for end_s in ends
-            ]
+            [np.stack([pictures[index][name] for index in nearest(at, spec, float(end_s))]) for end_s in ends]
         )
         result[name] = np.concatenate([batch, batch[:, :, :, ::-1]]) if mirror else batch
     return result

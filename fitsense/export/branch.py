@@ -36,7 +36,7 @@ def build_branch(plugins: Plugins, branch: BranchEntry, labels: Labels) -> nn.Mo
     """The module of a bundle's branch, its weights still to be loaded."""
     spec = plugins.backbone(branch.backbone)
     backbone = spec.build(config_from_json(spec.config, branch.config, branch.backbone))
-    heads = {}
+    heads: dict[str, nn.Module] = {}
     for entry in branch.heads:
         head = plugins.head(entry.head)
         if not isinstance(head, HeadSpec):

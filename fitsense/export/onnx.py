@@ -50,6 +50,8 @@ def export_branch(module: nn.Module, clip: ClipSpec, graph: Path, weights: Path)
         if tuple(initializer.dims) != expected:
             raise AssertionError(f"{initializer.name}: the exporter changed {expected} to {initializer.dims}")
     safetensors.numpy.save_file(tensors, weights)
+    # safetensors makes files that only their owner can read; a bundle is for whoever installs it.
+    weights.chmod(0o644)
     _refer(model, weights)
     onnx.save(model, graph)
 

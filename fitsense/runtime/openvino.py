@@ -48,9 +48,7 @@ class OpenVinoBranch:
     def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
         check_clips(clips, self._branch)
         if len(clips) == 0:
-            return {
-                port.any_name: np.zeros((0, int(port.shape[1])), np.float32) for port in self._compiled[1].outputs
-            }
+            return {port.any_name: np.zeros((0, int(port.shape[1])), np.float32) for port in self._compiled[1].outputs}
         if len(clips) not in self._compiled:
             self._compiled[len(clips)] = self._compile(len(clips))
         results = self._compiled[len(clips)]({"clip": np.ascontiguousarray(clips)})

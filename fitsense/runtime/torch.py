@@ -18,7 +18,12 @@ class TorchBranch:
     """
 
     def __init__(
-        self, bundle: Bundle, branch: BranchEntry, *, threads: int | None = None, plugins: Plugins | None = None
+        self,
+        bundle: Bundle,
+        branch: BranchEntry,
+        *,
+        threads: int | None = None,
+        plugins: Plugins | None = None,
     ) -> None:
         try:
             import torch

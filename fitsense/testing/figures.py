@@ -45,9 +45,7 @@ class Bout:
 
     def __attrs_post_init__(self) -> None:
         if self.exercise not in (*EXERCISES, IDLE):
-            raise InvalidInputError(
-                f"exercise: expected one of {', '.join((*EXERCISES, IDLE))}, got {self.exercise!r}"
-            )
+            raise InvalidInputError(f"exercise: expected one of {', '.join((*EXERCISES, IDLE))}, got {self.exercise!r}")
         if self.tempo_s <= 0 or self.repetitions < 0:
             raise InvalidInputError(
                 f"expected tempo_s > 0 and repetitions >= 0, got {self.tempo_s} and {self.repetitions}"
@@ -123,9 +121,7 @@ class FigureVideo:
                     return self._pose(bout, time_s - start, time_s)
                 before = plan[index - 1][0]
                 amount = 1 - (start - time_s) / _TRANSITION_S
-                return blend(
-                    self._pose(before, before.duration_s, time_s), self._pose(bout, 0.0, time_s), amount
-                )
+                return blend(self._pose(before, before.duration_s, time_s), self._pose(bout, 0.0, time_s), amount)
         raise AssertionError("a plan has at least one bout")
 
     def _plan(self) -> list[tuple[Bout, float, float]]:
@@ -163,7 +159,7 @@ def sample() -> FigureVideo:
             Bout(IDLE, 0, 3.0),
         ),
         camera=Camera(azimuth_deg=50.0, elevation_deg=12.0, distance_m=3.5, target=(0.0, 0.78, 0.0)),
-        seed=2406,
+        seed=5,
     )
 
 
@@ -194,7 +190,11 @@ def random_video(exercise: str, seed: int, duration_s: float = 8.0) -> FigureVid
             elevation_deg=random.uniform(2, 30),
             distance_m=random.uniform(2.7, 4.8),
             field_of_view_deg=random.uniform(36, 50),
-            target=(random.uniform(-0.3, 0.3), random.uniform(0.3, 0.7) if low else random.uniform(0.65, 1.0), 0.0),
+            target=(
+                random.uniform(-0.3, 0.3),
+                random.uniform(0.3, 0.7) if low else random.uniform(0.65, 1.0),
+                0.0,
+            ),
         ),
         look=Look(
             skin=(0.95 * tone, 0.72 * tone, 0.58 * tone),

@@ -101,9 +101,9 @@ class Renderer:
     def _capsules(self, pose: Pose) -> Iterator[tuple[Floats, Floats, float, Colour]]:
         look = self._look
 
-        def capsule(start: NDArray[np.float64], end: NDArray[np.float64], radius: float, colour: Colour) -> tuple[
-            Floats, Floats, float, Colour
-        ]:
+        def capsule(
+            start: NDArray[np.float64], end: NDArray[np.float64], radius: float, colour: Colour
+        ) -> tuple[Floats, Floats, float, Colour]:
             girth = 1.0 if colour == look.hair else look.girth
             return start.astype(np.float32), end.astype(np.float32), radius * self._scale * girth, colour
 
@@ -142,7 +142,9 @@ class Renderer:
         to_wall = np.where(to_wall > 0, to_wall, np.inf)
         is_floor = to_floor < to_wall
         points = self._eye + rays * np.minimum(np.minimum(to_floor, to_wall), 50.0)[..., None]
-        boards = 0.5 + 0.5 * np.sign(np.sin(points[..., 0] * random.uniform(5, 14) + points[..., 2] * random.uniform(0, 6)))
+        boards = 0.5 + 0.5 * np.sign(
+            np.sin(points[..., 0] * random.uniform(5, 14) + points[..., 2] * random.uniform(0, 6))
+        )
         floor = np.array(look.floor) * (0.88 + 0.12 * boards)[..., None]
         # The wall's stripes, shelf or window frames: a few random rectangles.
         along = points @ np.cross([0.0, 1.0, 0.0], away).astype(np.float32)
@@ -206,10 +208,10 @@ class Renderer:
         c = axis_axis * float(from_start @ from_start) - axis_from**2 - radius * radius * axis_axis
         root = b * b - a * c
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = np.where(root >= 0, (-b - np.sqrt(np.maximum(root, 0.0))) / np.maximum(a, 1e-9), np.inf)
+            distance = (-b - np.sqrt(np.maximum(root, 0.0))) / np.maximum(a, 1e-9)
         along = axis_from + distance * axis_ray
         inside = (root >= 0) & (along > 0) & (along < axis_axis)
-        best = np.where(inside, distance, np.inf)
+        best = np.where(inside, distance, np.float32(np.inf))
         for centre in (start, end):
             offset = self._eye - centre
             toward = rays @ offset
@@ -229,9 +231,7 @@ class Renderer:
         depth[box][visible] = best[visible]
         picture[box][visible] = np.asarray(colour, dtype=np.float32) * shade[:, None]
 
-    def _bounds(
-        self, start: Floats, end: Floats, radius: float, shape: tuple[int, ...]
-    ) -> tuple[slice, slice] | None:
+    def _bounds(self, start: Floats, end: Floats, radius: float, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
         """The pixels that a capsule can cover; None if it is out of the picture."""
         corners = []
         for point in (start, end):

@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation
 
 from fitsense.errors import SourceError
 from fitsense.pictures import scaled_size
-from fitsense.types import Frame
+from fitsense.types import Frame, UInt8Array
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
@@ -131,7 +131,8 @@ class VideoSource:
             self._trouble = Trouble("source_damaged", message)
         if self._damaged and self._trouble is None:
             self._trouble = Trouble(
-                "source_damaged", f"{self.name}: {self._damaged} packets could not be decoded and were left out"
+                "source_damaged",
+                f"{self.name}: {self._damaged} packets could not be decoded and were left out",
             )
 
     def _convert(self, frame: av.VideoFrame) -> Frame:
@@ -143,7 +144,8 @@ class VideoSource:
             width, height = scaled_size(width, height, self._short_side)
         if quarter_turns % 2:
             width, height = height, width
-        picture = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+        scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
+        picture: UInt8Array = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if quarter_turns % 4:
             # FFmpeg states the rotation counter-clockwise, and so does numpy.
             picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
@@ -195,9 +197,7 @@ def _open(name: str) -> av.container.InputContainer:
         # A name with a colon or a leading minus is still a file.
         file = f"file:{path}"
     try:
-        return av.open(
-            file, format=format_name, options=options, timeout=_TIMEOUT_S, metadata_errors="replace"
-        )
+        return av.open(file, format=format_name, options=options, timeout=_TIMEOUT_S, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{name}: cannot be opened as video: {_reason(error)}") from error
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
-from fitsense_slowfast.config import R101Config, R50Config, SlowFastConfig, SmallConfig
+from fitsense_slowfast.config import R50Config, R101Config, SlowFastConfig, SmallConfig
 from fitsense_slowfast.network import adapt_weights, build
 
 _ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"

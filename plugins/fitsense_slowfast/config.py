@@ -38,13 +38,10 @@ class SlowFastConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.alpha < 1 or self.frames % self.alpha:
-            raise InvalidInputError(
-                f"frames: expected a multiple of alpha ({self.alpha}), got {self.frames}"
-            )
+            raise InvalidInputError(f"frames: expected a multiple of alpha ({self.alpha}), got {self.frames}")
         if self.width < self.channel_reduction_ratio:
             raise InvalidInputError(
-                f"width: expected at least channel_reduction_ratio ({self.channel_reduction_ratio}), "
-                f"got {self.width}"
+                f"width: expected at least channel_reduction_ratio ({self.channel_reduction_ratio}), got {self.width}"
             )
 
     def clip(self) -> ClipSpec:

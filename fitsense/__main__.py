@@ -1,0 +1,5 @@
+"""``python -m fitsense``."""
+
+from fitsense.cli import main
+
+main(prog_name="fitsense")

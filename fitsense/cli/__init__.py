@@ -1,0 +1,45 @@
+"""The command line, one module a command. A command's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+import fitsense
+from fitsense.cli.exits import ExitCode, exit_code_of
+from fitsense.errors import FitsenseError
+
+_COMMANDS = ("analyze", "doctor", "evaluate", "models", "plugins", "schema", "train")
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+
+
+class _Commands(click.Group):
+    """Finds commands by name, and turns fitsense's errors into one line and an exit code."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fitsense.cli.{name}").command
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except FitsenseError as error:
+            click.echo(f"fitsense: {error}", err=True)
+            context.exit(exit_code_of(error))
+        except KeyboardInterrupt:
+            click.echo("fitsense: interrupted", err=True)
+            context.exit(ExitCode.INTERRUPTED)
+
+
+@click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fitsense.__version__, prog_name="fitsense")
+def main() -> None:
+    """Exercises and muscle activation from video, as a stream of events."""

@@ -1,0 +1,169 @@
+"""``fitsense analyze``: a video's events, live on a terminal or as NDJSON."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import click
+
+from fitsense.analysis import Analysis, Source, analyze
+from fitsense.bundle import DEFAULT
+from fitsense.cli.exits import ExitCode
+from fitsense.events import Event, SessionEnded, SessionWarning
+from fitsense.model import load_model
+from fitsense.runtime import RUNTIMES, RuntimeName
+from fitsense.session import SessionConfig
+
+# Overlays are for looking at; larger pictures only take longer.
+_OVERLAY_SHORT_SIDE = 720
+
+
+@click.command("analyze")
+@click.argument("source", required=False)
+@click.option("--sample", is_flag=True, help="Analyse a rendered figure's workout instead of a SOURCE.")
+@click.option(
+    "--events",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the events here as NDJSON; - for standard output.",
+)
+@click.option(
+    "--overlay",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the video with labels and muscle bars drawn on it.",
+)
+@click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True)
+@click.option(
+    "--hop",
+    type=click.FloatRange(0.1, 60.0),
+    default=1.0,
+    show_default=True,
+    help="Seconds between predictions.",
+)
+def command(
+    source: str | None,
+    sample: bool,
+    events: Path | None,
+    overlay: Path | None,
+    bundle: str,
+    runtime: RuntimeName,
+    hop: float,
+) -> None:
+    """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
+
+    SOURCE is a video file, a URL (rtsp, http, …), or camera:0. On a terminal the result is shown as it comes;
+    piped, or with --events, it is NDJSON: one event a line, each line as soon as it is known. Ctrl-C ends with a
+    valid session.ended.
+    """
+    if (source is None) == (not sample):
+        raise click.UsageError("give either a SOURCE or --sample")
+    _check_overlay(source, overlay)
+    video: Source
+    if sample:
+        from fitsense.testing.figures import sample as rendered
+
+        video, config = rendered(), SessionConfig(source="urn:fitsense:sample")
+    else:
+        assert source is not None
+        video, config = source, None
+    model = load_model(bundle, runtime=runtime)
+    analysis = analyze(video, model=model, config=config, hop_s=hop)
+    kept: list[Event] = []
+    with contextlib.ExitStack() as stack:
+        outputs: list[IO[str]] = []
+        if events is not None and str(events) != "-":
+            outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
+        if str(events) == "-" or (events is None and not sys.stdout.isatty()):
+            outputs.append(sys.stdout)
+        stack.enter_context(_stopping(analysis))
+        if sys.stdout.isatty() and str(events) != "-":
+            _show(analysis, outputs, kept)
+        else:
+            for event in analysis:
+                kept.append(event)
+                _write(event, outputs)
+    if overlay is not None:
+        _overlay(overlay, video, kept)
+    sys.exit(_exit_code(kept))
+
+
+def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None:
+    from rich.console import Console
+
+    from fitsense.cli.live import LiveView, summary
+
+    console = Console()
+    with LiveView(console) as view:
+        for event in analysis:
+            kept.append(event)
+            _write(event, outputs)
+            view.progress(analysis.media_s, analysis.duration_s)
+            view.show(event)
+    ended = kept[-1].data
+    if isinstance(ended, SessionEnded):
+        console.print(summary(ended))
+
+
+def _write(event: Event, outputs: list[IO[str]]) -> None:
+    for output in outputs:
+        output.write(event.to_json() + "\n")
+        output.flush()
+
+
+@contextlib.contextmanager
+def _stopping(analysis: Analysis) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the session rather than the process."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        analysis.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_overlay(source: str | None, overlay: Path | None) -> None:
+    """Refuse before the work what could only fail after it."""
+    if overlay is None:
+        return
+    from fitsense.video.source import is_live
+
+    if source is not None and is_live(source):
+        raise click.UsageError("--overlay needs a file: it looks at the video a second time")
+    if overlay.suffix.lower() not in (".mp4", ".mov", ".mkv"):
+        raise click.UsageError(f"--overlay writes .mp4, .mov or .mkv, not {overlay.name}")
+    if not overlay.absolute().parent.is_dir():
+        raise click.UsageError(f"--overlay: there is no folder {overlay.absolute().parent}")
+    if source is not None and overlay.exists() and Path(source).exists() and overlay.samefile(source):
+        raise click.UsageError("--overlay would overwrite the source")
+
+
+def _overlay(path: Path, video: Source, events: list[Event]) -> None:
+    from fitsense.timeline import Timeline
+    from fitsense.video.overlay import write_overlay
+    from fitsense.video.source import VideoSource
+
+    timeline = Timeline(events)
+    if isinstance(video, (str, Path)):
+        with VideoSource(video, _OVERLAY_SHORT_SIDE) as source:
+            frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
+    else:
+        frames = write_overlay(path, video, timeline, 15.0)
+    click.echo(f"{path}: {frames} frames", err=True)
+
+
+def _exit_code(events: list[Event]) -> ExitCode:
+    ended = events[-1].data
+    if isinstance(ended, SessionEnded) and ended.reason == "interrupted":
+        return ExitCode.INTERRUPTED
+    damaged = any(isinstance(e.data, SessionWarning) and e.data.code.startswith("source_") for e in events)
+    return ExitCode.DAMAGED_SOURCE if damaged else ExitCode.OK

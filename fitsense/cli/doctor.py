@@ -1,0 +1,72 @@
+"""``fitsense doctor``: what is installed, what runs, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata, util
+
+import click
+
+import fitsense
+from fitsense.bundle import DEFAULT, shipped
+from fitsense.errors import FitsenseError
+from fitsense.plugins import Plugins
+
+_BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow")
+# Import names, by extra, of what proves that it is there.
+_EXTRAS = {
+    "torch": ("torch", "torchvision", "pytorchvideo", "safetensors", "onnx", "onnxscript", "sklearn"),
+    "dev": ("pytest", "hypothesis", "mypy", "ruff"),
+}
+
+
+@click.command("doctor")
+def command() -> None:
+    """Check the installation: versions, runtimes, CPU features, plugins, the default bundle.
+
+    Exits with 1 if something that a session needs does not work.
+    """
+    click.echo(f"fitsense {fitsense.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    click.echo("packages  " + ", ".join(f"{name} {metadata.version(name)}" for name in _BASE))
+    healthy = _runtime()
+    for extra, modules in _EXTRAS.items():
+        missing = [module for module in modules if util.find_spec(module) is None]
+        state = "installed" if not missing else f"missing {', '.join(missing)}: pip install 'fitsense[{extra}]'"
+        click.echo(f"extra     {extra}: {state}")
+    for report in Plugins.discover().reports:
+        healthy &= report.status in ("loaded", "disabled")
+        click.echo(f"plugin    {report.name}: {report.status}{f', {report.reason}' if report.reason else ''}")
+    healthy &= _bundle()
+    click.echo("all that a session needs works" if healthy else "something is wrong: see above")
+    sys.exit(0 if healthy else 1)
+
+
+def _runtime() -> bool:
+    try:
+        import openvino as ov
+
+        core = ov.Core()
+        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        name = core.get_property("CPU", "FULL_DEVICE_NAME")
+    except Exception as error:
+        click.echo(f"runtime   openvino does not work: {error}; try  pip install --force-reinstall openvino")
+        return False
+    features = [feature for feature in ("FP32", "BF16", "FP16", "INT8") if feature in capabilities]
+    click.echo(f"runtime   openvino on {name}, {os.cpu_count()} cores, {' '.join(features)}")
+    return True
+
+
+def _bundle() -> bool:
+    try:
+        import numpy as np
+
+        model = fitsense.load_model()
+        clips = {name: np.zeros((1, *spec.shape), np.uint8) for name, spec in model.clips.items()}
+        model.scores(clips)
+    except FitsenseError as error:
+        click.echo(f"bundle    {DEFAULT} does not work: {error}")
+        return False
+    click.echo(f"bundle    {', '.join(shipped())}; {DEFAULT} {model.manifest.version} is verified and runs")
+    return True

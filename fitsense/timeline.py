@@ -1,0 +1,60 @@
+"""What was going on at each moment, read back from events."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from fitsense.events import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
+
+
+@attrs.frozen
+class Moment:
+    """The state at one time.
+
+    :param exercise: what goes on: an exercise, ``unknown``, or None for idle time.
+    :param since_s: when it began.
+    :param confidence: how sure the model is; None while idle.
+    :param muscles: activation by muscle group.
+    """
+
+    exercise: str | None
+    since_s: float
+    confidence: float | None
+    muscles: Mapping[str, float]
+
+
+class Timeline:
+    """Looks moments up in a session's events, once they are all there.
+
+    :param events: a whole session's.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        data = [event.data for event in events]
+        self._segments = sorted((d for d in data if isinstance(d, ExerciseEnded)), key=lambda d: d.start_s)
+        self._updates = sorted((d for d in data if isinstance(d, ExerciseUpdated)), key=lambda d: d.end_s)
+        self._muscles = sorted((d for d in data if isinstance(d, MusclesActivated)), key=lambda d: d.start_s)
+
+    @property
+    def segments(self) -> list[ExerciseEnded]:
+        """Every segment, in the order of time."""
+        return list(self._segments)
+
+    def at(self, time_s: float) -> Moment:
+        """The state at `time_s`, in seconds of media time."""
+        index = bisect.bisect_right(self._segments, time_s, key=lambda d: d.start_s) - 1
+        segment = self._segments[index] if index >= 0 else None
+        if segment is None or time_s >= segment.end_s:
+            return Moment(None, segment.end_s if segment else 0.0, None, {})
+        confidence = segment.confidence
+        next_update = bisect.bisect_left(self._updates, time_s, key=lambda d: d.end_s)
+        if next_update < len(self._updates) and self._updates[next_update].start_s == segment.start_s:
+            confidence = self._updates[next_update].confidence
+        index = bisect.bisect_right(self._muscles, time_s, key=lambda d: d.start_s) - 1
+        muscles = segment.muscles
+        if index >= 0 and self._muscles[index].start_s >= segment.start_s:
+            muscles = self._muscles[index].muscles
+        return Moment(segment.exercise, segment.start_s, confidence, muscles)

@@ -1,0 +1,155 @@
+"""``fitsense analyze`` as its users run it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fitsense.schema import validate_event
+from fitsense.testing.figures import FigureVideo
+from fitsense.video.source import VideoSource
+from tests.conftest import encode
+
+COMMAND = [sys.executable, "-m", "fitsense", "analyze"]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+    events = [json.loads(line) for line in text.splitlines()]
+    for event in events:
+        validate_event(event)
+    assert events[0]["type"] == "fitsense.session.started"
+    assert events[-1]["type"] == "fitsense.session.ended"
+    return events
+
+
+def test_piped_it_prints_one_valid_event_a_line(squats_file: Path) -> None:
+    done = run(squats_file)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = events_of(done.stdout)
+    assert events[0]["source"] == "file:squats.mp4"
+    ended = next(event["data"] for event in events if event["type"] == "fitsense.exercise.ended")
+    assert ended["exercise"] == "squat"
+    assert ended["muscles"]["quads"] > 0.5
+    assert done.stdout == run(squats_file).stdout
+
+
+def test_the_sample_needs_no_file(tmp_path: Path) -> None:
+    done = run("--sample", "--events", tmp_path / "events.ndjson")
+    assert (done.returncode, done.stdout) == (0, "")
+    events = events_of((tmp_path / "events.ndjson").read_text("utf-8"))
+    named = [e["data"]["exercise"] for e in events if e["type"] == "fitsense.exercise.ended"]
+    assert [name for name in named if name != "unknown"] == ["squat", "push_up", "jumping_jack"]
+
+
+def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.mp4"
+    done = run(squats_file, "--overlay", overlay, "--hop", "0.5")
+    assert done.returncode == 0
+    assert events_of(done.stdout)[0]["data"]["hop_s"] == 0.5
+    with VideoSource(overlay) as source:
+        assert len(list(source)) == 60
+    assert "60 frames" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing.mp4"], 3, "fitsense: missing.mp4: no such file"),
+        ([], 2, "give either a SOURCE or --sample"),
+        (["x.mp4", "--sample"], 2, "give either a SOURCE or --sample"),
+        (["--sample", "--hop", "0"], 2, "--hop"),
+        (["--sample", "--overlay", "x.txt"], 2, "writes .mp4, .mov or .mkv"),
+        (["--sample", "--overlay", "no/such/folder/x.mp4"], 2, "there is no folder"),
+        (["rtsp://localhost/1", "--overlay", "x.mp4"], 2, "needs a file"),
+        (["--sample", "--bundle", "nope"], 5, "no bundle 'nope'"),
+    ],
+)
+def test_errors_are_one_line_and_a_documented_code(arguments: list[str], code: int, message: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_overlay_never_overwrites_its_source(squats_file: Path) -> None:
+    before = squats_file.read_bytes()
+    done = run(squats_file, "--overlay", squats_file)
+    assert done.returncode == 2
+    assert "would overwrite the source" in done.stderr
+    assert squats_file.read_bytes() == before
+
+
+def test_a_truncated_file_keeps_its_events_and_has_a_code_of_its_own(squats: FigureVideo, tmp_path: Path) -> None:
+    path = encode(tmp_path / "whole.mkv", squats, rate=10)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    done = run(path)
+    assert done.returncode == 4
+    events = events_of(done.stdout)
+    warning = next(event["data"] for event in events if event["type"] == "fitsense.session.warning")
+    assert warning["code"] in ("source_truncated", "source_damaged")
+    assert any(event["type"] == "fitsense.exercise.ended" for event in events)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_with_a_valid_session(number: signal.Signals) -> None:
+    process = subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    # Lines come as they happen: the first one long before the end.
+    first = process.stdout.readline()
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == ""
+    assert events_of(first + rest)[-1]["data"]["reason"] == "interrupted"
+
+
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    process = subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait(timeout=60)
+
+
+def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: Path) -> None:
+    """On a real pseudo-terminal."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    command = [*COMMAND, str(squats_file), "--events", str(tmp_path / "events.ndjson")]
+    process = subprocess.Popen(command, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    shown, until = b"", time.monotonic() + 60
+    while time.monotonic() < until:
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                block = os.read(master, 65536)
+            except OSError:
+                break
+            if not block:
+                break
+            shown += block
+        elif process.poll() is not None:
+            break
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    for words in ("Squat", "sure", "muscle group", "Quads", "load"):
+        assert words in text, words
+    assert "specversion" not in text
+    events_of((tmp_path / "events.ndjson").read_text("utf-8"))

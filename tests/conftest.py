@@ -1,0 +1,62 @@
+"""What many tests share: the shipped model, rendered videos as files, and Hypothesis' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import fitsense
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.types import Frame
+
+settings.register_profile(
+    "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("fitsense")
+
+
+@pytest.fixture(scope="session")
+def model() -> fitsense.Model:
+    """The bundle that comes with fitsense, in float32 so that results do not depend on the CPU."""
+    return fitsense.load_model(bf16=False)
+
+
+@pytest.fixture(scope="session")
+def squats() -> FigureVideo:
+    """Six seconds of a rendered figure that squats."""
+    return FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7)
+
+
+@pytest.fixture(scope="session")
+def squats_file(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as an .mp4."""
+    return encode(tmp_path_factory.mktemp("videos") / "squats.mp4", squats)
+
+
+def encode(
+    path: Path, frames: Iterable[Frame], codec: str = "libx264", pix_fmt: str = "yuv420p", rate: int = 30
+) -> Path:
+    """Write frames to a real video file at their own times."""
+    clock = Fraction(1, 12800)
+    with av.open(str(path), "w") as container:
+        stream = None
+        for frame in frames:
+            if stream is None:
+                stream = container.add_stream(codec, rate=rate)
+                stream.width, stream.height = frame.rgb.shape[1] // 2 * 2, frame.rgb.shape[0] // 2 * 2
+                stream.pix_fmt = pix_fmt
+                stream.codec_context.time_base = clock
+            picture = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(frame.rgb[: stream.height, : stream.width]), format="rgb24"
+            )
+            picture.pts, picture.time_base = round(frame.time_s / clock), clock
+            container.mux(stream.encode(picture))
+        assert stream is not None
+        container.mux(stream.encode(None))
+    return path

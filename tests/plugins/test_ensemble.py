@@ -1,0 +1,165 @@
+"""The laws of the weighted ensemble."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import fitsense
+from fitsense.types import Activation, Scores
+from fitsense_ensemble.weighted import Space, WeightedConfig, fit, fuse
+
+LABELS = ("a", "b", "c")
+NAMES = ("one", "two", "three")
+
+
+def scores(logits: Any, activation: Activation = "softmax") -> Scores:
+    task = "exercise" if activation == "softmax" else "muscles"
+    return Scores(task, LABELS, np.asarray(logits, np.float32), activation)  # type: ignore[arg-type]
+
+
+logits = hnp.arrays(np.float32, (2, 3), elements=st.floats(-12, 12, width=32))
+members = st.lists(logits, min_size=1, max_size=3)
+weights = st.lists(st.floats(0, 5), min_size=3, max_size=3).filter(lambda w: min(w[0], 1) > 0.01)
+spaces: st.SearchStrategy[Space] = st.sampled_from(["logits", "probabilities"])
+activations: st.SearchStrategy[Activation] = st.sampled_from(["softmax", "sigmoid"])
+
+
+def branches(values: list[Any], activation: Activation) -> dict[str, Scores]:
+    return {name: scores(value, activation) for name, value in zip(NAMES, values, strict=False)}
+
+
+@given(logits, spaces, activations)
+def test_one_member_comes_out_as_it_is(value: Any, space: Space, activation: Activation) -> None:
+    fused = fuse(WeightedConfig(space=space), {"one": scores(value, activation)})
+    np.testing.assert_array_equal(fused.logits, value)
+
+
+@given(members, weights, spaces, activations)
+def test_zero_weight_means_absence(values: list[Any], w: list[float], space: Space, activation: Activation) -> None:
+    present = branches(values, activation)
+    given_weights = dict(zip(present, w, strict=False))
+    with_ghost = {**present, "ghost": scores(np.full((2, 3), 9.0), activation)}
+    np.testing.assert_array_equal(
+        fuse(WeightedConfig(given_weights, space), present).logits,
+        fuse(WeightedConfig({**given_weights, "ghost": 0.0}, space), with_ghost).logits,
+    )
+
+
+@given(members, weights, spaces, activations)
+def test_the_result_lies_between_the_members(
+    values: list[Any], w: list[float], space: Space, activation: Activation
+) -> None:
+    present = branches(values, activation)
+    fused = fuse(WeightedConfig(dict(zip(present, w, strict=False)), space), present)
+
+    def seen(of: Scores) -> Any:
+        return of.logits if space == "logits" else of.probabilities
+
+    stacked = np.stack([seen(member) for member in present.values()])
+    assert (seen(fused) >= stacked.min(axis=0) - 1e-4).all()
+    assert (seen(fused) <= stacked.max(axis=0) + 1e-4).all()
+
+
+@given(st.lists(logits, min_size=3, max_size=3), weights, spaces, activations)
+def test_the_order_of_members_does_not_matter(
+    values: list[Any], w: list[float], space: Space, activation: Activation
+) -> None:
+    present = branches(values, activation)
+    config = WeightedConfig(dict(zip(NAMES, w, strict=True)), space)
+    results = [fuse(config, {name: present[name] for name in order}).logits for order in itertools.permutations(NAMES)]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
+@given(st.lists(logits, min_size=2, max_size=3), weights, st.floats(0.1, 10), spaces)
+def test_only_the_weights_ratios_count(values: list[Any], w: list[float], factor: float, space: Space) -> None:
+    present = branches(values, "softmax")
+    one = WeightedConfig(dict(zip(present, w, strict=False)), space)
+    other = WeightedConfig({name: weight * factor for name, weight in one.weights.items()}, space)
+    np.testing.assert_allclose(fuse(one, present).probabilities, fuse(other, present).probabilities, atol=1e-4)
+
+
+def test_the_papers_weights_are_a_weighted_average_of_logits() -> None:
+    members = {"slowfast": scores([[4.0, 0.0, 0.0]]), "x3d": scores([[0.0, 2.0, 0.0]])}
+    fused = fuse(WeightedConfig({"slowfast": 0.25, "x3d": 0.75}), members)
+    np.testing.assert_allclose(fused.logits, [[1.0, 1.5, 0.0]])
+
+
+@pytest.mark.parametrize("weight", [float("nan"), -1.0, float("inf")])
+def test_weights_that_cannot_be_are_refused(weight: float) -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="expected a number >= 0"):
+        WeightedConfig({"a": weight})
+
+
+def test_nan_scores_are_refused() -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="finite"):
+        scores([[np.nan, 0, 0]])
+
+
+def test_weights_that_are_all_zero_are_refused() -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="at least one above 0"):
+        WeightedConfig({"a": 0.0})
+
+
+def test_weights_must_name_the_branches() -> None:
+    with pytest.raises(
+        fitsense.InvalidInputError, match=r"expected one for each of the branches \['one'\], got \['x3d'\]"
+    ):
+        fuse(WeightedConfig({"x3d": 1.0}), {"one": scores([[0, 0, 0]])})
+    with pytest.raises(fitsense.InvalidInputError, match="at least one, got none"):
+        fuse(WeightedConfig(), {})
+
+
+def test_branches_must_agree() -> None:
+    with pytest.raises(
+        fitsense.InvalidInputError, match="disagree on activation: one has 'softmax', two has 'sigmoid'"
+    ):
+        fuse(
+            WeightedConfig(),
+            {"one": scores([[0, 0, 0]]), "two": Scores("exercise", LABELS, np.zeros((1, 3), np.float32), "sigmoid")},
+        )
+    with pytest.raises(fitsense.InvalidInputError, match="disagree on shape"):
+        fuse(WeightedConfig(), {"one": scores([[0, 0, 0]]), "two": scores(np.zeros((2, 3)))})
+
+
+@pytest.mark.parametrize("space", ["logits", "probabilities"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_fitting_finds_the_member_that_is_right(space: Space, activation: Activation) -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 200)
+    targets = truth if activation == "softmax" else np.eye(3, dtype=np.float32)[truth]
+    good = 4 * np.eye(3)[truth] - 2 + random.normal(0, 1.0, (200, 3))
+    noise = random.normal(0, 3.0, (200, 3))
+    fitted = fit(WeightedConfig(space=space), branches([good, noise], activation), targets)
+    assert fitted.weights["one"] > 0.85
+    assert sum(fitted.weights.values()) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("space", ["logits", "probabilities"])
+def test_fitting_is_at_least_as_good_as_a_grid(space: Space) -> None:
+    random = np.random.default_rng(3)
+    truth = random.integers(0, 3, 80)
+    members = branches([2 * np.eye(3)[truth] + random.normal(0, s, (80, 3)) for s in (1.0, 1.6, 2.5)], "softmax")
+
+    def loss(config: WeightedConfig) -> float:
+        return -float(np.log(fuse(config, members).probabilities[np.arange(80), truth]).mean())
+
+    fitted = fit(WeightedConfig(space=space), members, truth)
+    grid = [
+        WeightedConfig({"one": a / 20, "two": b / 20, "three": (20 - a - b) / 20}, space)
+        for a in range(21)
+        for b in range(21 - a)
+    ]
+    assert loss(fitted) <= min(map(loss, grid)) + 1e-4
+
+
+def test_targets_of_another_length_are_refused() -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="expected one for each of 1 clips"):
+        fit(WeightedConfig(), {"one": scores([[0, 0, 0]])}, np.array([0, 1]))

@@ -1,0 +1,49 @@
+"""Heads as a plugin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import fitsense
+from fitsense.hookspecs import HeadSpec
+from fitsense.types import Scores, activate
+from fitsense_heads.lookup import LookupConfig, derive
+
+
+def exercise(**probabilities: float) -> Scores:
+    logits = np.log(np.array([list(probabilities.values())], np.float32) + 1e-9)
+    return Scores("exercise", tuple(probabilities), logits, "softmax")
+
+
+def test_the_look_up_weighs_exercises_by_their_probability() -> None:
+    scores = derive(LookupConfig(), exercise(squat=0.6, push_up=0.3, no_exercise=0.1), ("quads", "chest", "biceps"))
+    np.testing.assert_allclose(scores.probabilities[0], [0.6, 0.3, 0.0], atol=1e-5)
+    assert (scores.task, scores.activation) == ("muscles", "sigmoid")
+
+
+def test_the_hard_look_up_takes_the_likeliest_alone() -> None:
+    scores = derive(LookupConfig(hard=True), exercise(squat=0.6, push_up=0.4), ("quads", "chest"))
+    np.testing.assert_allclose(scores.probabilities[0], [1.0, 0.0], atol=1e-5)
+
+
+def test_an_exercise_that_the_catalogue_does_not_know_works_nothing() -> None:
+    scores = derive(LookupConfig(), exercise(moonwalk=1.0), ("quads",))
+    np.testing.assert_allclose(scores.probabilities[0], [0.0], atol=1e-5)
+
+
+def test_an_empty_batch_is_allowed() -> None:
+    empty = Scores("exercise", ("squat",), np.zeros((0, 1), np.float32), "softmax")
+    assert derive(LookupConfig(), empty, ("quads",)).logits.shape == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["linear_exercise", "linear_muscles"])
+def test_linear_heads_start_undecided_and_give_probabilities(name: str) -> None:
+    spec = fitsense.Plugins.discover().head(name)
+    assert isinstance(spec, HeadSpec)
+    head = spec.build(spec.config(), 5, ("a", "b"))
+    with torch.inference_mode():
+        logits = head(torch.randn(3, 5)).numpy()
+    assert logits.shape == (3, 2)
+    np.testing.assert_allclose(activate(logits, spec.activation), 0.5)

@@ -1,0 +1,103 @@
+"""SlowFast as a plugin."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import fitsense
+
+
+@pytest.fixture(scope="module")
+def plugins() -> fitsense.Plugins:
+    return fitsense.Plugins.discover()
+
+
+@pytest.mark.parametrize("ratio", range(4, 17))
+@pytest.mark.parametrize("name", ["r50", "small"])
+def test_every_channel_reduction_ratio_builds_and_runs(plugins: fitsense.Plugins, name: str, ratio: int) -> None:
+    spec = plugins.backbone(f"slowfast/{name}")
+    # The stages' arithmetic is what can fail; small pictures and few frames exercise it as well.
+    config = spec.config(channel_reduction_ratio=ratio, frames=8, size=32, short_side=32)
+    with torch.inference_mode():
+        features = spec.build(config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8))
+    assert features.shape == (1, spec.feature_dim(config))
+
+
+def test_the_papers_networks_have_the_papers_features(plugins: fitsense.Plugins) -> None:
+    for name, depth in (("r50", 50), ("r101", 101)):
+        spec = plugins.backbone(f"slowfast/{name}")
+        config = spec.config()
+        assert (config.depth, config.alpha, config.channel_reduction_ratio) == (depth, 4, 8)
+        assert spec.feature_dim(config) == 2304
+        assert spec.clip(config).shape == (32, 256, 256, 3)
+    assert spec.feature_dim(spec.config(channel_reduction_ratio=10)) == 2048 + 204
+
+
+def test_r101_builds_and_runs(plugins: fitsense.Plugins) -> None:
+    spec = plugins.backbone("slowfast/r101")
+    config = spec.config(frames=8, size=32, short_side=32)
+    with torch.inference_mode():
+        assert spec.build(config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8)).shape == (1, 2304)
+
+
+@pytest.mark.parametrize("alpha", [2, 4, 8])
+def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.Plugins, alpha: int) -> None:
+    spec = plugins.backbone("slowfast/small")
+    module = spec.build(spec.config(alpha=alpha, frames=16, size=32, short_side=32))
+    seen: list[tuple[int, int]] = []
+    module.network.blocks[0].register_forward_pre_hook(  # type: ignore[union-attr,operator]
+        lambda _, arguments: seen.append((arguments[0][0].shape[2], arguments[0][1].shape[2]))
+    )
+    with torch.inference_mode():
+        module(torch.zeros((1, 16, 32, 32, 3), dtype=torch.uint8))
+    assert seen == [(16 // alpha, 16)]
+
+
+def test_the_callers_clip_is_not_changed_and_results_repeat(plugins: fitsense.Plugins) -> None:
+    spec = plugins.backbone("slowfast/small")
+    module = spec.build(spec.config())
+    clip = torch.randint(0, 256, (2, 16, 128, 128, 3), dtype=torch.uint8)
+    before = clip.clone()
+    with torch.inference_mode():
+        first, second = module(clip), module(clip)
+        alone = module(clip[1:])
+    assert torch.equal(clip, before)
+    assert torch.equal(first, second)
+    torch.testing.assert_close(alone[0], first[1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channel_reduction_ratio": 3}, "expected 4 to 16, got 3"),
+        ({"channel_reduction_ratio": 17}, "expected 4 to 16, got 17"),
+        ({"frames": 30}, r"expected a multiple of alpha \(4\), got 30"),
+        ({"depth": 34}, "depth"),
+        ({"width": 4}, "expected at least channel_reduction_ratio"),
+    ],
+)
+def test_configurations_that_cannot_be_built_are_refused(
+    plugins: fitsense.Plugins, changes: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        plugins.backbone("slowfast/r50").config(**changes)
+
+
+def test_the_small_one_learns(plugins: fitsense.Plugins) -> None:
+    """A few steps tell bright clips from dark ones."""
+    torch.manual_seed(0)
+    spec = plugins.backbone("slowfast/small")
+    config = spec.config(frames=8, size=64, short_side=64)
+    network = torch.nn.Sequential(spec.build(config), torch.nn.Linear(spec.feature_dim(config), 2)).train()
+    clips = torch.cat([torch.randint(0, 90, (4, 8, 64, 64, 3)), torch.randint(150, 256, (4, 8, 64, 64, 3))])
+    clips, labels = clips.to(torch.uint8), torch.tensor([0] * 4 + [1] * 4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(12):
+        loss = torch.nn.functional.cross_entropy(network(clips), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]

@@ -1,0 +1,173 @@
+"""The laws of decisions."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.decisions import (
+    IDLE,
+    UNKNOWN,
+    Decision,
+    DecisionConfig,
+    Decisions,
+    MusclesActivated,
+    SegmentEnded,
+    SegmentStarted,
+    SegmentUpdated,
+)
+from fitsense.errors import InvalidInputError
+from fitsense.types import Prediction
+
+LABELS = ("lunge", IDLE, "push_up", "squat")
+GROUPS = ("chest", "quads")
+SURE = {"smoothing_s": 0.0}
+
+
+def prediction(exercise: dict[str, float], muscles: tuple[float, float] = (0.1, 0.9)) -> Prediction:
+    """A prediction with these probabilities; what is left is spread over the other labels."""
+    rest = (1.0 - sum(exercise.values())) / (len(LABELS) - len(exercise))
+    scores = np.array([exercise.get(label, rest) for label in LABELS], dtype=np.float32)
+    return Prediction(0.0, 1.0, scores, np.array(muscles, dtype=np.float32))
+
+
+def decide(steps: list[dict[str, float]], config: DecisionConfig | None = None) -> list[Decision]:
+    """Decisions on one prediction a second, and on the end of the run."""
+    decisions = Decisions(LABELS, GROUPS, config)
+    found = [d for t, step in enumerate(steps) for d in decisions.update(prediction(step), t, t + 1)]
+    return found + decisions.end_run(len(steps))
+
+
+def segments(decisions: list[Decision]) -> list[tuple[str, float, float]]:
+    return [(d.exercise, d.start_s, d.end_s) for d in decisions if isinstance(d, SegmentEnded)]
+
+
+distributions = st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4).map(
+    lambda values: {label: value / sum(values) * 0.999999 for label, value in zip(LABELS, values, strict=True)}
+)
+# Long stretches of one answer, as in life, mixed with noise.
+streams = st.lists(
+    st.tuples(st.sampled_from(LABELS), st.integers(1, 6), st.floats(0.3, 0.97)), min_size=1, max_size=8
+).map(lambda parts: [{label: p} for label, length, p in parts for _ in range(length)])
+
+
+@given(st.one_of(st.lists(distributions, min_size=1, max_size=40), streams))
+def test_segments_are_ordered_disjoint_long_enough_and_each_told_once(steps: list[dict[str, float]]) -> None:
+    config = DecisionConfig()
+    current: SegmentStarted | None = None
+    last_end = 0.0
+    for decision in decide([dict(list(s.items())[:3]) for s in steps], config):
+        match decision:
+            case SegmentStarted():
+                assert current is None
+                assert decision.start_s >= last_end - 1e-9
+                assert decision.exercise != IDLE
+                current = decision
+            case SegmentUpdated():
+                assert current is not None
+                assert (decision.exercise, decision.start_s) == (current.exercise, current.start_s)
+                assert decision.end_s > decision.start_s
+            case SegmentEnded():
+                assert current is not None
+                assert (decision.exercise, decision.start_s) == (current.exercise, current.start_s)
+                assert decision.end_s - decision.start_s >= config.min_duration_s - 1e-6
+                assert decision.end_s <= len(steps) + 1e-9
+                assert 0.0 <= decision.confidence <= 1.0
+                assert list(decision.scores.values()) == sorted(decision.scores.values(), reverse=True)
+                last_end, current = decision.end_s, None
+    assert current is None
+
+
+@given(st.lists(distributions, min_size=1, max_size=30))
+def test_muscle_reports_do_not_overlap(steps: list[dict[str, float]]) -> None:
+    reports = [d for d in decide([dict(list(s.items())[:3]) for s in steps]) if isinstance(d, MusclesActivated)]
+    for before, after in itertools.pairwise(reports):
+        assert before.end_s <= after.start_s + 1e-9
+    for report in reports:
+        assert report.muscles["quads"] == pytest.approx(0.9, abs=1e-6)
+
+
+@given(st.integers(2, 30), st.sampled_from(["squat", "lunge", "push_up"]))
+def test_a_sure_answer_is_one_segment_from_end_to_end(seconds: int, exercise: str) -> None:
+    assert segments(decide([{exercise: 0.95}] * seconds)) == [(exercise, 0.0, float(seconds))]
+
+
+def test_an_empty_room_gives_nothing() -> None:
+    assert decide([{IDLE: 0.9}] * 20) == []
+
+
+def test_what_cannot_be_named_is_unknown() -> None:
+    assert segments(decide([{"squat": 0.35, "lunge": 0.3, IDLE: 0.1}] * 10)) == [(UNKNOWN, 0.0, 10.0)]
+
+
+def test_a_flicker_does_not_split_a_segment() -> None:
+    steps = [{"squat": 0.9}] * 5 + [{"lunge": 0.9}] + [{"squat": 0.9}] * 5
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 11.0)]
+
+
+def test_a_change_counts_from_where_it_began() -> None:
+    steps = [{"squat": 0.9}] * 5 + [{IDLE: 0.9}] * 4 + [{"push_up": 0.9}] * 5
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 5.0), ("push_up", 9.0, 14.0)]
+
+
+def test_hysteresis_holds_an_exercise_that_has_become_less_sure() -> None:
+    config = DecisionConfig(enter=0.6, exit=0.3, **SURE)
+    wavering = [{"squat": 0.7}] * 4 + [{"squat": 0.4, "lunge": 0.3}] * 4
+    assert segments(decide(wavering, config)) == [("squat", 0.0, 8.0)]
+    never_sure = [{"squat": 0.4, "lunge": 0.3}] * 8
+    assert segments(decide(never_sure, config)) == [(UNKNOWN, 0.0, 8.0)]
+
+
+def test_smoothing_rides_over_a_short_doubt() -> None:
+    steps = [{"squat": 0.9}] * 4 + [{"lunge": 0.6}] * 2 + [{"squat": 0.9}] * 4
+    config = DecisionConfig(smoothing_s=3.0, min_duration_s=1.0)
+    assert segments(decide(steps, config)) == [("squat", 0.0, 10.0)]
+
+
+def test_a_movement_shorter_than_the_minimum_is_no_segment() -> None:
+    steps = [{IDLE: 0.9}] * 4 + [{"squat": 0.95}] + [{IDLE: 0.9}] * 4
+    assert decide(steps, DecisionConfig(**SURE)) == []
+
+
+def test_reports_come_no_oftener_than_asked() -> None:
+    decisions = decide([{"squat": 0.95}] * 12, DecisionConfig(update_s=3.0, muscles_s=4.0))
+    updates = [d.end_s for d in decisions if isinstance(d, SegmentUpdated)]
+    assert all(b - a >= 3.0 for a, b in itertools.pairwise(updates))
+    muscles = [(d.start_s, d.end_s) for d in decisions if isinstance(d, MusclesActivated)]
+    assert muscles == [(0.0, 4.0), (4.0, 8.0), (8.0, 12.0)]
+
+
+def test_after_a_run_smoothing_starts_anew() -> None:
+    decisions = Decisions(LABELS, GROUPS, DecisionConfig(smoothing_s=100.0))
+    for t in range(5):
+        decisions.update(prediction({"squat": 0.95}), t, t + 1)
+    decisions.end_run(5.0)
+    found = [d for t in range(5) for d in decisions.update(prediction({"push_up": 0.95}), 10 + t, 11 + t)]
+    assert isinstance(found[0], SegmentStarted)
+    assert found[0].exercise == "push_up"
+
+
+def test_a_model_without_a_label_for_idle_works() -> None:
+    decisions = Decisions(("lunge", "squat"), ("quads",))
+    sure = Prediction(0, 1, np.array([0.9, 0.1], np.float32), np.array([0.5], np.float32))
+    found = decisions.update(sure, 0, 2) + decisions.end_run(2)
+    assert segments(found) == [("lunge", 0, 2)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"enter": 1.5},
+        {"exit": -0.1},
+        {"enter": 0.3, "exit": 0.5},
+        {"smoothing_s": -1.0},
+        {"min_duration_s": float("nan")},
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(InvalidInputError, match="expected"):
+        DecisionConfig(**settings)

@@ -1,0 +1,56 @@
+"""Events on the wire."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import get_args
+
+import attrs
+import pytest
+
+from fitsense import events
+from fitsense.events import Event, EventData, ExerciseStarted, MusclesActivated
+from fitsense.schema import schema, schemas, validate_event
+
+TYPES = {kind.TYPE: kind for kind in get_args(EventData)}
+
+
+def test_numbers_are_rounded_and_json_is_one_line_that_repeats() -> None:
+    event = Event("urn:x", 3, datetime(1970, 1, 1, tzinfo=UTC), ExerciseStarted("squat", 1.23456789, 0.123456))
+    line = event.to_json()
+    assert "\n" not in line
+    assert line == event.to_json()
+    document = json.loads(line)
+    assert document["data"] == {"exercise": "squat", "start_s": 1.235, "confidence": 0.1235}
+    assert document["id"] == document["sequence"] == "0000000003"
+    assert document["type"] == "fitsense.exercise.started"
+    validate_event(document)
+
+
+def test_no_number_on_the_wire_is_minus_zero() -> None:
+    event = Event("urn:x", 0, datetime(1970, 1, 1, tzinfo=UTC), MusclesActivated(-1e-9, 1.0, {"quads": -0.0}))
+    assert "-0.0" not in event.to_json()
+
+
+def test_names_outside_ascii_survive() -> None:
+    event = Event("file:übung.mp4", 0, datetime(1970, 1, 1, tzinfo=UTC), ExerciseStarted("squat", 0, 1))
+    assert "übung" in event.to_json()
+
+
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_classes_mirror_their_schemas(name: str) -> None:
+    document = schema(name)
+    fields = {field.name for field in attrs.fields(TYPES[name])}
+    assert fields == set(document["properties"]) == set(document["required"])
+
+
+def test_every_event_schema_has_a_class_but_for_what_is_still_to_come() -> None:
+    others = {"common", "envelope", "model"}
+    assert schemas().keys() - others - TYPES.keys() == {"repetition.completed"}
+
+
+def test_media_time_to_wall_clock_is_exact_to_the_millisecond() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert events.event_time(start, 0.0015).microsecond in (1000, 2000)
+    assert events.event_time(start, 3600.5) == datetime(2026, 1, 1, 1, 0, 0, 500_000, tzinfo=UTC)

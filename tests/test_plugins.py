@@ -1,0 +1,245 @@
+"""The plugin host: what it takes, what it refuses and why, and that nothing takes it down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import fitsense
+from fitsense.hookspecs import (
+    API_VERSION,
+    BackboneSpec,
+    EventSchema,
+    FusionSpec,
+    HeadSpec,
+    PluginInfo,
+    WeightsRef,
+    hookimpl,
+)
+from fitsense.plugins import Plugins
+from fitsense.types import ClipSpec
+
+
+@attrs.frozen
+class Config:
+    frames: int = 4
+
+
+def spec(name: str = "net", **changes: Any) -> BackboneSpec:
+    values: dict[str, Any] = {
+        "name": name,
+        "config": Config,
+        "clip": lambda config: ClipSpec(config.frames, 2.0, 8, 8),
+        "feature_dim": lambda config: 3,
+        "build": lambda config: None,
+    }
+    return BackboneSpec(**{**values, **changes})
+
+
+def plugin(name: str = "mine", *, api_version: int = API_VERSION, **hooks: Callable[..., Any]) -> types.ModuleType:
+    """A module with a `fitsense_plugin` hook and others."""
+    module = types.ModuleType(f"module_{name}")
+    hooks = {"fitsense_plugin": lambda: PluginInfo(name, "1.0", api_version), **hooks}
+    for hook, function in hooks.items():
+        function.__name__ = hook
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+def broken(**hooks: Callable[..., Any]) -> str:
+    """Why a plugin with these hooks is refused as broken."""
+    report = Plugins().register(plugin(**hooks))
+    assert report.status == "broken", report
+    return report.reason
+
+
+def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
+    host = Plugins.discover()
+    loaded = {report.name for report in host.reports if report.status == "loaded"}
+    assert {"x3d", "slowfast", "ensemble", "heads"} <= loaded
+    assert {"x3d/xs", "x3d/s", "x3d/m", "x3d/l", "slowfast/r50", "slowfast/r101", "slowfast/small"} <= set(
+        host.backbones()
+    )
+    assert {"heads/linear_exercise", "heads/linear_muscles", "heads/lookup_muscles"} <= set(host.heads())
+    assert "ensemble/weighted" in host.fusions()
+
+
+def test_a_short_name_is_enough_where_only_one_has_it() -> None:
+    host = Plugins()
+    host.register(plugin("one", fitsense_backbones=lambda: [spec("net"), spec("other")]))
+    assert host.backbone("net") is host.backbone("one/net")
+    host.register(plugin("two", fitsense_backbones=lambda: [spec("net")]))
+    with pytest.raises(fitsense.AmbiguousNameError, match="one/net, two/net"):
+        host.backbone("net")
+    assert host.full_name("backbone", "other") == "one/other"
+    with pytest.raises(fitsense.UnknownNameError, match="there are: one/net, one/other, two/net"):
+        host.backbone("nope")
+
+
+def test_an_unknown_name_mentions_plugins_that_failed() -> None:
+    host = Plugins()
+    host.register(plugin("mine", fitsense_backbones=lambda: [1]))
+    with pytest.raises(
+        fitsense.UnknownNameError, match=r"not loaded: module_mine \(broken: .*expected BackboneSpec, got int"
+    ):
+        host.backbone("net")
+
+
+def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
+    host = Plugins()
+    assert host.register(plugin("mine"), origin="first 1.0").status == "loaded"
+    report = host.register(plugin("mine"))
+    assert (report.status, report.reason) == ("duplicate", "a plugin of this name was already loaded from first 1.0")
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [(API_VERSION + 1, "update fitsense"), (API_VERSION - 1, "update the plugin")]
+)
+def test_another_api_version_is_incompatible(version: int, advice: str) -> None:
+    report = Plugins().register(plugin(api_version=version))
+    assert report.status == "incompatible"
+    assert report.reason.endswith(advice)
+
+
+def test_a_blocked_plugin_is_disabled() -> None:
+    host = Plugins(block=["mine"])
+    assert host.register(plugin("mine", fitsense_backbones=lambda: [spec()])).status == "disabled"
+    assert host.backbones() == {}
+    assert Plugins.discover(block=["x3d"]).reports[-1].status == "disabled"
+
+
+def test_a_misspelt_hook_is_named_with_the_right_one() -> None:
+    assert (
+        broken(fitsense_backbone=lambda: []) == "there is no hook fitsense_backbone; did you mean fitsense_backbones?"
+    )
+
+
+def test_an_implementation_that_asks_for_other_arguments_is_refused() -> None:
+    reason = broken(fitsense_resolve_weights=lambda reference: None)
+    assert reason == "hook fitsense_resolve_weights takes (ref), and the implementation asks for (reference)"
+
+
+def test_a_hook_that_was_not_marked_is_refused() -> None:
+    module = plugin()
+    module.fitsense_heads = lambda: []  # type: ignore[attr-defined]
+    report = Plugins().register(module)
+    assert (report.status, report.reason) == ("broken", "fitsense_heads is not marked with fitsense.hookimpl")
+
+
+@attrs.frozen
+class NoDefault:
+    frames: int
+
+
+def raising() -> Iterable[BackboneSpec]:
+    raise RuntimeError("no GPU")
+
+
+@pytest.mark.parametrize(
+    ("hooks", "reason"),
+    [
+        ({"fitsense_plugin": lambda: "mine"}, "expected a PluginInfo, got str"),
+        ({"fitsense_plugin": lambda: PluginInfo("My Plugin", "1")}, "lower-case letters, digits and hyphens"),
+        ({"fitsense_backbones": raising}, "RuntimeError: no GPU"),
+        ({"fitsense_backbones": lambda: [spec("Net")]}, "name 'Net': expected lower-case"),
+        ({"fitsense_backbones": lambda: [spec(), spec()]}, "mine/net is offered twice"),
+        ({"fitsense_backbones": lambda: [spec(config=NoDefault)]}, "every field needs a default; frames has none"),
+        ({"fitsense_backbones": lambda: [spec(config=dict)]}, "expected an attrs class"),
+        ({"fitsense_backbones": lambda: [spec(clip=lambda c: (4, 8))]}, "clip: expected a ClipSpec, got tuple"),
+        ({"fitsense_backbones": lambda: [spec(feature_dim=lambda c: 0)]}, "feature_dim: expected a whole number"),
+        ({"fitsense_backbones": lambda: [spec(weights={"w": WeightsRef("x", "abc")})]}, "expected a sha256"),
+        (
+            {
+                "fitsense_heads": lambda: [
+                    HeadSpec("h", "exercise", "sigmoid", "cross_entropy", lambda *a: None, Config)
+                ]
+            },  # type: ignore[arg-type,return-value]
+            "do not go together",
+        ),
+        ({"fitsense_fusions": lambda: [FusionSpec("f", lambda *a: None, NoDefault)]}, "frames has none"),  # type: ignore[arg-type,return-value]
+        (
+            {"fitsense_event_schemas": lambda: [EventSchema("other.event", {})]},
+            "expected it to start with mine.",
+        ),
+        (
+            {"fitsense_event_schemas": lambda: [EventSchema("mine.event", {"$id": "urn:fitsense:v1:x"})]},
+            "expected an $id that starts with urn:fitsense:plugin:mine:",
+        ),
+        (
+            {
+                "fitsense_event_schemas": lambda: [
+                    EventSchema("mine.event", {"$id": "urn:fitsense:plugin:mine:e", "type": 5})
+                ]
+            },
+            "not a valid JSON Schema",
+        ),
+    ],
+)
+def test_what_a_plugin_offers_is_checked(hooks: dict[str, Callable[..., Any]], reason: str) -> None:
+    assert reason in broken(**hooks)
+
+
+def test_a_plugin_without_an_introduction_is_broken() -> None:
+    assert "no hook fitsense_plugin" in Plugins().register(types.ModuleType("nobody")).reason
+
+
+def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:
+    host = Plugins()
+    host.register(plugin("good", fitsense_backbones=lambda: [spec()]))
+    host.register(plugin("bad", fitsense_backbones=lambda: [spec("a"), spec("B")]))
+    host.register(plugin("late", fitsense_backbones=lambda: [spec("z")]))
+    assert set(host.backbones()) == {"good/net", "late/z"}
+    assert [report.status for report in host.reports] == ["loaded", "broken", "loaded"]
+
+
+def test_weights_come_from_the_first_plugin_that_knows_them(tmp_path: Path) -> None:
+    host = Plugins()
+    host.register(plugin("ignorant", fitsense_resolve_weights=lambda ref: None))
+    host.register(plugin("knowing", fitsense_resolve_weights=lambda ref: tmp_path / ref.uri))
+    assert host.resolve_weights(WeightsRef("w.pth")) == tmp_path / "w.pth"
+
+
+STRANGERS = {
+    "broken_import": "raise ImportError('missing library')",
+    "exits": "raise SystemExit(3)",
+    "good": """
+import fitsense
+@fitsense.hookimpl
+def fitsense_plugin():
+    return fitsense.PluginInfo("good-stranger", "2.1")
+""",
+}
+
+
+def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_down(tmp_path: Path) -> None:
+    """Real distributions on a real path, in a process of their own."""
+    for name, source in STRANGERS.items():
+        (tmp_path / f"stranger_{name}.py").write_text(source)
+        info = tmp_path / f"stranger_{name}-2.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: stranger-{name}\nVersion: 2.1\n")
+        (info / "entry_points.txt").write_text(f"[fitsense]\nstranger-{name} = stranger_{name}\n")
+    script = (
+        "import fitsense\n"
+        "for r in fitsense.Plugins.discover().reports: print(r.name, r.status, r.origin, r.reason, sep='|')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    reports = {line.split("|")[0]: line.split("|")[1:] for line in done.stdout.splitlines()}
+    assert reports["good-stranger"][:2] == ["loaded", "stranger-good 2.1"]
+    assert reports["stranger-broken_import"][0] == "broken"
+    assert "missing library" in reports["stranger-broken_import"][2]
+    assert reports["stranger-exits"][0] == "broken"
+    assert reports["x3d"][0] == "loaded"

@@ -1,0 +1,80 @@
+"""Values at the boundary are validated, and cannot be changed."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fitsense.errors import InvalidInputError
+from fitsense.types import Clip, ClipSpec, Frame, Scores, activate, deactivate
+
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+logits = hnp.arrays(np.float32, (3, 4), elements=st.floats(-80, 80, width=32))
+
+
+def test_arrays_are_read_only_and_the_callers_own_stays_writable() -> None:
+    mine = PICTURE.copy()
+    frame = Frame(mine, 1.5)
+    with pytest.raises(ValueError, match="read-only"):
+        frame.rgb[0, 0, 0] = 1
+    mine[0, 0, 0] = 7
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        frame.time_s = 2.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("rgb", "time_s", "message"),
+    [
+        (PICTURE[0], 0.0, r"expected shape \(height, width, 3\), got \(6, 3\)"),
+        (PICTURE[:0], 0.0, r"got \(0, 6, 3\)"),
+        (PICTURE.astype(float), 0.0, "expected dtype uint8, got float64"),
+        (PICTURE, float("nan"), "expected finite seconds"),
+        (PICTURE, 1e12, "within 1e"),
+    ],
+)
+def test_frames_that_cannot_be_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(InvalidInputError, match=message):
+        Frame(rgb, time_s)
+
+
+def test_clip_specs_say_their_span_and_shape() -> None:
+    spec = ClipSpec(13, 5.0, 160, 182)
+    assert spec.span_s == pytest.approx(2.6)
+    assert spec.shape == (13, 160, 160, 3)
+    with pytest.raises(InvalidInputError, match=r"expected at least size \(160\), got 100"):
+        ClipSpec(13, 5.0, 160, 100)
+    with pytest.raises(InvalidInputError, match="expected a number above 0, got 0"):
+        ClipSpec(0, 5.0, 160, 182)
+
+
+def test_clips_have_four_dimensions() -> None:
+    with pytest.raises(InvalidInputError, match="expected shape"):
+        Clip(PICTURE, 0.0, 1.0)
+
+
+def test_scores_need_a_column_a_label_and_finite_numbers() -> None:
+    with pytest.raises(InvalidInputError, match=r"expected shape \(clips, 2\), got \(1, 3\)"):
+        Scores("exercise", ("a", "b"), np.zeros((1, 3), np.float32), "softmax")
+    with pytest.raises(InvalidInputError, match="finite"):
+        Scores("exercise", ("a",), np.array([[np.nan]], np.float32), "softmax")
+
+
+@given(logits)
+def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) -> None:  # type: ignore[type-arg]
+    soft = activate(values, "softmax")
+    np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-5)
+    sigmoid = activate(values, "sigmoid")
+    assert ((sigmoid >= 0) & (sigmoid <= 1)).all()
+    # Order survives.
+    assert (np.diff(np.take_along_axis(soft, values.argsort(axis=1), axis=1), axis=1) >= -1e-7).all()
+
+
+@given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-8, 8, width=32)))
+def test_deactivate_undoes_activate(values: np.ndarray) -> None:  # type: ignore[type-arg]
+    np.testing.assert_allclose(deactivate(activate(values, "sigmoid"), "sigmoid"), values, atol=1e-2)
+    soft = activate(values, "softmax")
+    np.testing.assert_allclose(activate(deactivate(soft, "softmax"), "softmax"), soft, atol=1e-5)

@@ -1,0 +1,134 @@
+"""Weights: found, verified, and fitted strictly."""
+
+from __future__ import annotations
+
+import http.server
+import pickle
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import fitsense
+from fitsense.hookspecs import WeightsRef
+from fitsense.weights import load_backbone, load_state, read_state, resolve, sha256
+
+
+def test_a_local_file_is_found_and_verified(tmp_path: Path) -> None:
+    file = tmp_path / "w.bin"
+    file.write_bytes(b"weights")
+    assert resolve(WeightsRef(str(file), sha256(file))) == file
+    with pytest.raises(fitsense.WeightsError, match=f"expected sha256 {'0' * 64}, got"):
+        resolve(WeightsRef(str(file), "0" * 64))
+    with pytest.raises(fitsense.WeightsError, match="no such file"):
+        resolve(WeightsRef(str(tmp_path / "other")))
+
+
+@pytest.mark.parametrize("wrapper", [None, "model_state", "state_dict"])
+def test_checkpoints_are_read_whatever_they_are_wrapped_in(tmp_path: Path, wrapper: str | None) -> None:
+    state = {"a.weight": torch.ones(2, 3)}
+    torch.save({wrapper: state} if wrapper else state, tmp_path / "w.pyth")
+    assert torch.equal(read_state(tmp_path / "w.pyth")["a.weight"], state["a.weight"])
+    save_file(state, tmp_path / "w.safetensors")
+    assert torch.equal(read_state(tmp_path / "w.safetensors")["a.weight"], state["a.weight"])
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("executed"),))  # type: ignore[return-value]
+
+
+def test_a_checkpoint_never_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model_state": Malicious()}, "evil.pyth")
+    Path("evil.pkl").write_bytes(pickle.dumps(Malicious()))
+    for name in ("evil.pyth", "evil.pkl"):
+        with pytest.raises(fitsense.WeightsError, match="would run code"):
+            read_state(Path(name))
+    assert not Path("executed").exists()
+
+
+def test_names_and_shapes_must_fit_exactly() -> None:
+    module = torch.nn.Linear(3, 2)
+    with pytest.raises(fitsense.WeightsError) as caught:
+        load_state(module, {"weight": torch.zeros(3, 3), "bios": torch.zeros(2)}, "file.pyth")
+    message = str(caught.value)
+    assert "weights file.pyth do not fit" in message
+    assert "1 missing (such as bias)" in message
+    assert "1 not in the network (such as bios)" in message
+    assert "weight: expected shape (2, 3), got (3, 3)" in message
+    load_state(module, {"weight": torch.ones(2, 3), "bias": torch.ones(2)}, "file.pyth")
+    assert module.weight.sum() == 6
+
+
+@pytest.mark.parametrize("name", ["x3d/xs", "slowfast/small", "slowfast/r50"])
+def test_a_file_in_the_zoos_format_loads(tmp_path: Path, name: str) -> None:
+    """The public checkpoints hold the network's own names, and a projection to 400 classes."""
+    spec = fitsense.Plugins.discover().backbone(name)
+    module = spec.build(spec.config())
+    prefix = next(iter(spec.adapt_weights({"blocks.0.x": torch.zeros(1)}))).removesuffix("blocks.0.x")
+    projection = "blocks.5.proj" if name.startswith("x3d") else "blocks.6.proj"
+    state = {key.removeprefix(prefix): torch.randn_like(value.float()) for key, value in module.state_dict().items()}
+    state |= {f"{projection}.weight": torch.zeros(400, 8), f"{projection}.bias": torch.zeros(400)}
+    torch.save({"model_state": state}, tmp_path / "ZOO.pyth")
+    load_backbone(spec, module, tmp_path / "ZOO.pyth")
+    for key, value in module.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(value, state[key.removeprefix(prefix)])
+    state.popitem()
+    del state[next(iter(state))]
+    torch.save({"model_state": state}, tmp_path / "OTHER.pyth")
+    with pytest.raises(fitsense.WeightsError, match="1 missing"):
+        load_backbone(spec, module, tmp_path / "OTHER.pyth")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A web server on this machine that serves one file, and breaks off another."""
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "w.pyth").write_bytes(b"x" * 100_000)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(tmp_path / "www"))  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            if self.path == "/half.pyth":
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                self.wfile.write(b"x" * 40)
+            else:
+                super().do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+
+
+def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The loopback server has no certificate.
+    monkeypatch.setattr("fitsense.weights._ADDRESS", re.compile("http://"))
+    cache, seen = tmp_path / "cache", []
+    ref = WeightsRef(f"{server}/w.pyth")
+    path = resolve(ref, cache=cache, progress=lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == b"x" * 100_000
+    assert seen[-1] == (100_000, 100_000)
+    seen.clear()
+    assert resolve(ref, cache=cache, progress=lambda done, total: seen.append((done, total))) == path
+    assert seen == []
+    with pytest.raises(fitsense.WeightsError, match="ended after 40 of 100 bytes"):
+        resolve(WeightsRef(f"{server}/half.pyth"), cache=cache)
+    with pytest.raises(fitsense.WeightsError, match="download the file yourself"):
+        resolve(WeightsRef(f"{server}/missing.pyth"), cache=cache)
+    assert [file for file in cache.rglob("*") if file.is_file()] == [path]

@@ -1,0 +1,190 @@
+"""The laws of windows."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.errors import InvalidInputError
+from fitsense.types import ClipSpec, UInt8Array
+from fitsense.windows import Gap, LateFrame, Output, RunEnd, Window, Windows, nearest
+
+SPEC = ClipSpec(frames=4, rate_hz=2.0, size=1, short_side=1)
+GAP_S = 1.5
+
+
+def picture(number: int) -> dict[str, UInt8Array]:
+    """A one-pixel picture that says which frame it is."""
+    return {"a": np.array([[[number % 256, number // 256, 0]]], dtype=np.uint8)}
+
+
+def number(pixel: UInt8Array) -> int:
+    return int(pixel[0, 0, 0]) + 256 * int(pixel[0, 0, 1])
+
+
+def run(times: list[float], hop_s: float = 1.0, specs: dict[str, ClipSpec] | None = None) -> list[Output]:
+    windows = Windows(specs or {"a": SPEC}, hop_s=hop_s, gap_s=GAP_S)
+    outputs = [output for index, time in enumerate(times) for output in windows.push(picture(index), time)]
+    return outputs + windows.finish()
+
+
+def windows_of(outputs: list[Output]) -> list[Window]:
+    return [output for output in outputs if isinstance(output, Window)]
+
+
+@st.composite
+def timestamps(draw: st.DrawFn) -> list[float]:
+    """Ascending times with steps of any size, some of them gaps."""
+    steps = draw(st.lists(st.floats(0.01, 0.9) | st.floats(1.6, 4.0), min_size=1, max_size=60))
+    return [round(float(t), 3) for t in np.cumsum([draw(st.floats(-5, 5)), *steps])]
+
+
+@given(timestamps(), st.floats(0.3, 3.0))
+def test_a_clip_shows_the_frames_nearest_to_the_middle_of_its_slots(times: list[float], hop_s: float) -> None:
+    for window in windows_of(run(times, hop_s)):
+        clip = window.clips["a"]
+        for slot, pixel in enumerate(clip.frames):
+            wanted = clip.start_s + (slot + 0.5) / SPEC.rate_hz
+            chosen = times[number(pixel)]
+            # Within the window's run nothing is nearer.
+            run_times = [t for t in times if window.start_s - 5 <= t and same_run(times, t, chosen)]
+            assert abs(chosen - wanted) <= min(abs(t - wanted) for t in run_times) + 1e-9
+
+
+def same_run(times: list[float], one: float, other: float) -> bool:
+    low, high = sorted((one, other))
+    between = [t for t in times if low <= t <= high]
+    return all(b - a <= GAP_S for a, b in itertools.pairwise(between))
+
+
+@given(timestamps(), st.floats(0.3, 3.0))
+def test_stretches_tile_each_run(times: list[float], hop_s: float) -> None:
+    begun: float | None = None
+    spoken = 0.0
+    for output in run(times, hop_s):
+        match output:
+            case Window():
+                if begun is None:
+                    begun = spoken = output.speaks_from_s
+                assert output.speaks_from_s == pytest.approx(spoken)
+                assert output.speaks_until_s >= output.speaks_from_s
+                spoken = output.speaks_until_s
+            case RunEnd():
+                assert begun == pytest.approx(output.start_s)
+                assert spoken <= output.end_s + 1e-6
+                assert output.end_s - spoken <= max(hop_s, SPEC.span_s) + 1e-6
+                begun = None
+
+
+@given(timestamps())
+def test_every_run_gives_at_least_one_window_and_ends_once(times: list[float]) -> None:
+    outputs = run(times)
+    gaps = [output for output in outputs if isinstance(output, Gap)]
+    ends = [output for output in outputs if isinstance(output, RunEnd)]
+    assert len(ends) == len(gaps) + 1
+    seen = 0
+    for output in outputs:
+        seen += isinstance(output, Window)
+        if isinstance(output, RunEnd):
+            assert seen >= 1
+            seen = 0
+
+
+@given(timestamps(), st.integers(2, 5))
+def test_a_higher_frame_rate_gives_the_same_windows(times: list[float], factor: int) -> None:
+    """Frames added between others do not move windows."""
+    dense = sorted(
+        {
+            round(a + (b - a) * k / factor, 6)
+            for a, b in itertools.pairwise(times)
+            if b - a <= GAP_S
+            for k in range(factor)
+        }
+        | set(times)
+    )
+
+    def complete(outputs: list[Output]) -> list[tuple[float, float]]:
+        return [
+            (round(w.start_s, 6), round(w.end_s, 6))
+            for w in windows_of(outputs)
+            if w.end_s - w.start_s > SPEC.span_s - 1e-6
+        ]
+
+    sparse_windows, dense_windows = complete(run(times)), complete(run(dense))
+    # The run's end depends on its last step, so that the last window may differ.
+    assert all(
+        window in dense_windows or window[1] > max(times) - 1e-6 or near_gap(times, window) for window in sparse_windows
+    )
+
+
+def near_gap(times: list[float], window: tuple[float, float]) -> bool:
+    ends = [a for a, b in itertools.pairwise(times) if b - a > GAP_S]
+    return any(abs(window[1] - end) <= 2.0 for end in ends)
+
+
+def test_a_constant_frame_rate_gives_windows_a_hop_apart() -> None:
+    windows = windows_of(run([i / 10 for i in range(100)]))
+    assert [round(w.end_s, 6) for w in windows] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    assert [number(p) for p in windows[0].clips["a"].frames] == [2, 7, 12, 17]
+
+
+def test_a_video_shorter_than_a_window_gives_one_with_its_last_picture_held() -> None:
+    window, end = run([0.0, 0.5])
+    assert isinstance(window, Window)
+    assert [number(p) for p in window.clips["a"].frames] == [0, 1, 1, 1]
+    assert (window.speaks_from_s, window.speaks_until_s, window.end_s) == (0.0, 1.0, 1.0)
+    assert end == RunEnd(0.0, 1.0)
+
+
+def test_one_frame_is_a_run() -> None:
+    window, end = run([3.0])
+    assert isinstance(window, Window)
+    assert end == RunEnd(3.0, 3.0)
+
+
+def test_late_frames_are_dropped() -> None:
+    windows = Windows({"a": SPEC}, hop_s=1.0)
+    assert windows.push(picture(0), 1.0) == []
+    assert windows.push(picture(1), 1.0) == [LateFrame(1.0, 1.0)]
+    assert windows.push(picture(2), 0.5) == [LateFrame(0.5, 1.0)]
+    assert windows.last_s == 1.0
+
+
+def test_branches_with_other_spans_end_together() -> None:
+    short = ClipSpec(frames=2, rate_hz=4.0, size=1, short_side=1)
+    windows = Windows({"a": SPEC, "b": short}, hop_s=1.0)
+    outputs = [o for i in range(40) for o in windows.push({"a": picture(i)["a"], "b": picture(i)["a"]}, i / 10)]
+    for window in windows_of(outputs):
+        assert window.clips["a"].end_s == window.clips["b"].end_s == window.end_s
+        assert window.clips["b"].start_s == pytest.approx(window.end_s - 0.5)
+
+
+@pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
+def test_a_time_that_cannot_be_is_refused_and_changes_nothing(time_s: float) -> None:
+    windows = Windows({"a": SPEC}, hop_s=1.0)
+    windows.push(picture(0), 0.0)
+    with pytest.raises(InvalidInputError, match="finite"):
+        windows.push(picture(1), time_s)
+    assert windows.last_s == 0.0
+
+
+def test_memory_is_bounded_by_the_span() -> None:
+    windows = Windows({"a": SPEC}, hop_s=0.5)
+    for index in range(5000):
+        windows.push(picture(index), index / 100)
+    assert len(windows._frames) <= SPEC.span_s * 100 + 2
+
+
+@pytest.mark.parametrize("arguments", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": 1.0, "gap_s": -1.0}])
+def test_settings_that_cannot_be_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(InvalidInputError, match="expected a number above 0"):
+        Windows({"a": SPEC}, **arguments)
+
+
+def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
+    spec = ClipSpec(frames=1, rate_hz=1.0, size=1, short_side=1)
+    assert nearest(np.array([0.0, 1.0]), spec, 1.0).tolist() == [0]

@@ -1,0 +1,59 @@
+"""Overlays: a playable video with something on it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from fitsense.events import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.testing.figures import FigureVideo
+from fitsense.timeline import Moment, Timeline
+from fitsense.video.overlay import draw, write_overlay
+from fitsense.video.source import VideoSource
+
+
+def timeline() -> Timeline:
+    data = [
+        ExerciseUpdated("squat", 1.0, 2.5, 1.5, 0.7, {"squat": 0.7}),
+        MusclesActivated(1.0, 2.0, {"quads": 0.8, "biceps": 0.0}),
+        MusclesActivated(2.0, 4.0, {"quads": 0.9, "biceps": 0.0}),
+        ExerciseEnded("squat", 1.0, 4.0, 3.0, 0.8, {"squat": 0.8}, {"quads": 0.85, "biceps": 0.0}),
+        ExerciseEnded("unknown", 5.0, 6.0, 1.0, 0.3, {"squat": 0.3}, {"quads": 0.2}),
+    ]
+    at = datetime(1970, 1, 1, tzinfo=UTC)
+    return Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))
+
+
+def test_a_timeline_knows_every_moment() -> None:
+    found = timeline()
+    assert found.at(0.5) == Moment(None, 0.0, None, {})
+    assert found.at(1.0) == Moment("squat", 1.0, 0.7, {"quads": 0.8, "biceps": 0.0})
+    assert found.at(3.0) == Moment("squat", 1.0, 0.8, {"quads": 0.9, "biceps": 0.0})
+    assert found.at(4.0) == Moment(None, 4.0, None, {})
+    assert found.at(5.5).exercise == "unknown"
+    assert found.at(99.0).exercise is None
+    assert [segment.exercise for segment in found.segments] == ["squat", "unknown"]
+
+
+def test_an_overlay_has_every_frame_at_its_time_and_leaves_the_rest_of_the_picture(
+    squats: FigureVideo, tmp_path: Path
+) -> None:
+    path = tmp_path / "overlay.mp4"
+    assert write_overlay(path, squats, timeline(), squats.rate_hz) == len(squats)
+    with VideoSource(path) as source:
+        read = list(source)
+    np.testing.assert_allclose([f.time_s for f in read], [f.time_s for f in squats], atol=1e-3)
+    plain = list(squats)[30].rgb.astype(int)
+    difference = np.abs(read[30].rgb.astype(int) - plain).mean(axis=2)
+    assert difference[:50, :160].mean() > 20
+    assert difference[60:110, 200:].mean() < 6
+
+
+def test_labels_and_bars_fit_pictures_of_any_shape() -> None:
+    moment = Moment("overhead_tricep_extension", 0.0, 0.9, {f"group_{i}": 1.0 - i / 20 for i in range(12)})
+    for shape in ((90, 160), (720, 1280), (1280, 720), (64, 64)):
+        drawn = draw(np.zeros((*shape, 3), np.uint8), moment, 3.0)
+        assert drawn.shape == (*shape, 3)
+        assert drawn.any()

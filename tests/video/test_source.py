@@ -1,0 +1,195 @@
+"""Real files of every container, whole and damaged."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.testing.figures import FigureVideo
+from fitsense.types import Frame
+from fitsense.video.source import VideoSource, is_live
+from tests.conftest import encode
+
+CONTAINERS = {
+    ".mp4": ("libx264", "yuv420p"),
+    ".mov": ("libx264", "yuv420p"),
+    ".mkv": ("libx264", "yuv420p"),
+    ".avi": ("mpeg4", "yuv420p"),
+    ".webm": ("libvpx", "yuv420p"),
+    ".gif": ("gif", "rgb8"),
+}
+
+
+@pytest.fixture(scope="module")
+def frames(squats: FigureVideo) -> list[Frame]:
+    return list(itertools.islice(squats, 30))
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: list[Frame], tmp_path: Path) -> None:
+    codec, pix_fmt = CONTAINERS[suffix]
+    path = encode(tmp_path / f"video{suffix}", frames, codec, pix_fmt, rate=10)
+    with VideoSource(path) as source:
+        assert (source.info.width, source.info.height) == (320, 182)
+        read = list(source)
+        assert source.trouble is None
+    assert len(read) == 30
+    np.testing.assert_allclose([f.time_s for f in read], [f.time_s for f in frames], atol=0.02)
+    for ours, theirs in zip(read[::10], frames[::10], strict=True):
+        assert np.abs(ours.rgb.astype(int) - theirs.rgb).mean() < 12
+
+
+def test_frames_are_scaled_by_their_short_side(squats_file: Path) -> None:
+    with VideoSource(squats_file, short_side=91) as source:
+        assert next(iter(source)).rgb.shape == (91, 160, 3)
+
+
+def test_a_variable_frame_rate_keeps_its_times(frames: list[Frame], tmp_path: Path) -> None:
+    times = np.cumsum([0.0, 0.04, 0.2, 0.05, 0.5, 0.03, 0.31])
+    path = encode(tmp_path / "vfr.mp4", [Frame(f.rgb, float(t)) for f, t in zip(frames, times, strict=False)])
+    with VideoSource(path) as source:
+        np.testing.assert_allclose([f.time_s for f in source], times, atol=1e-3)
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (-90, -1), (180, 2)])
+def test_rotation_in_the_side_data_is_honoured(degrees: int, turns: int, frames: list[Frame], tmp_path: Path) -> None:
+    """A phone's video: stored lying, to be shown upright."""
+    path = encode(tmp_path / "upright.mp4", frames[:5])
+    turned = tmp_path / "turned.mp4"
+    rotate(path, turned, degrees)
+    with VideoSource(turned) as source:
+        shown = next(iter(source))
+        expected = np.rot90(frames[0].rgb, turns)
+        assert shown.rgb.shape == expected.shape
+        assert (source.info.height, source.info.width) == expected.shape[:2]
+    assert np.abs(shown.rgb.astype(int) - expected).mean() < 12
+    with VideoSource(turned, short_side=91) as source:
+        assert min(next(iter(source)).rgb.shape[:2]) == 91
+
+
+def rotate(source: Path, target: Path, degrees: int) -> None:
+    """Copy an .mp4 with another display matrix in its track header."""
+    cos, sin = {90: (0, 1), -90: (0, -1), 180: (-1, 0)}[degrees]
+    one = 1 << 16
+    matrix = [cos * one, -sin * one, 0, sin * one, cos * one, 0, 0, 0, 1 << 30]
+    content = bytearray(source.read_bytes())
+    header = content.index(b"tkhd")
+    at = header + 4 + 4 + 20 + 8 + 8  # after version and flags, times and ids, reserved, layer and volume
+    identity = b"".join(value.to_bytes(4, "big", signed=True) for value in (one, 0, 0, 0, one, 0, 0, 0, 1 << 30))
+    assert content[at : at + 36] == identity
+    content[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    target.write_bytes(content)
+
+
+def test_ten_bit_video_is_read(frames: list[Frame], tmp_path: Path) -> None:
+    path = encode(tmp_path / "deep.mp4", frames[:5], "libx264", "yuv420p10le")
+    with VideoSource(path) as source:
+        assert all(frame.rgb.dtype == np.uint8 for frame in source)
+
+
+def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("this is not a video")
+    for path, message in (
+        (tmp_path / "missing.mp4", "no such file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "empty.mp4", r"is empty \(0 bytes\)"),
+        (tmp_path / "text.mp4", "cannot be opened as video: Invalid data"),
+    ):
+        with pytest.raises(fitsense.SourceError, match=message):
+            VideoSource(path)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 44100
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    with pytest.raises(fitsense.SourceError, match="has no video stream"):
+        VideoSource(path)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi"])
+def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
+    codec, pix_fmt = CONTAINERS[suffix]
+    path = encode(tmp_path / f"whole{suffix}", squats, codec, pix_fmt, rate=10)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with VideoSource(path) as source:
+        read = list(source)
+        assert source.trouble is not None
+        assert source.trouble.code in ("source_truncated", "source_damaged")
+    assert 5 < len(read) < len(squats)
+
+
+def test_an_mp4_without_its_index_is_an_error(squats_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(squats_file.read_bytes()[:2000])
+    with pytest.raises(fitsense.SourceError, match="cannot be opened as video"):
+        VideoSource(path)
+
+
+def test_damage_in_the_middle_costs_only_what_is_damaged(squats: FigureVideo, tmp_path: Path) -> None:
+    path = encode(tmp_path / "whole.avi", squats, "mpeg4", rate=10)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(range(250)) * 8
+    path.write_bytes(content)
+    with VideoSource(path) as source:
+        read = list(source)
+    assert len(read) > len(squats) // 2
+    assert read[-1].time_s > 5
+
+
+def test_names_that_look_like_something_else_are_files(squats_file: Path, tmp_path: Path) -> None:
+    for name in ("a:b.mp4", "-i.mp4", "pipe:0", "%03d.mp4", "ü und leer.mp4"):
+        shutil.copy(squats_file, tmp_path / name)
+        with VideoSource(tmp_path / name) as source:
+            assert next(iter(source)).time_s == 0.0
+
+
+@pytest.fixture
+def web_server(squats_file: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = partial(Quiet, directory=str(squats_file.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}/{squats_file.name}"
+        httpd.shutdown()
+
+
+def test_a_network_stream_is_read_by_its_address(web_server: str, squats: FigureVideo) -> None:
+    assert is_live(web_server)
+    with VideoSource(web_server, 91) as source:
+        assert len(list(source)) == len(squats)
+    with pytest.raises(fitsense.SourceError, match="404|cannot be opened"):
+        VideoSource(f"{web_server}.missing")
+
+
+def test_what_is_live_and_what_is_a_file() -> None:
+    assert is_live("rtsp://camera/1")
+    assert is_live("camera:0")
+    assert is_live("/dev/video0")
+    assert not is_live("video.mp4")
+    assert not is_live("C:\\video.mp4")
+
+
+def test_a_camera_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(fitsense.SourceError, match="camera:99: cannot be opened as video"):
+        VideoSource("camera:99")
