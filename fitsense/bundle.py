@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Mapping
 from importlib import resources
@@ -127,7 +129,6 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
-    _cleanup: object = attrs.field(default=None, repr=False, eq=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
@@ -136,24 +137,33 @@ class Bundle:
         :raises BundleError: something is missing, altered, malformed or unsafe; the message says what.
         """
         place = _find(path)
-        cleanup: object = None
-        if place.is_file():
-            holder = tempfile.TemporaryDirectory(prefix="fitsense-bundle-")
-            _unzip(place, Path(holder.name))
-            place, cleanup = Path(holder.name), holder
+        if not place.is_file():
+            return cls._read(place, str(path))
+        unpacked = Path(tempfile.mkdtemp(prefix="fitsense-bundle-"))
+        try:
+            _unzip(place, unpacked)
+            bundle = cls._read(unpacked, str(path))
+        except BaseException:
+            shutil.rmtree(unpacked, ignore_errors=True)
+            raise
+        weakref.finalize(bundle, shutil.rmtree, unpacked, ignore_errors=True)
+        return bundle
+
+    @classmethod
+    def _read(cls, place: Path, origin: str) -> Bundle:
         try:
             document = json.loads((place / MANIFEST).read_text("utf-8"))
         except FileNotFoundError:
-            raise BundleError(f"{path}: not a model bundle: it has no {MANIFEST}") from None
+            raise BundleError(f"{origin}: not a model bundle: it has no {MANIFEST}") from None
         except ValueError as error:
-            raise BundleError(f"{path}: {MANIFEST} is not JSON: {error}") from error
+            raise BundleError(f"{origin}: {MANIFEST} is not JSON: {error}") from error
         try:
             validate(document, "model")
             manifest = _converter.structure(document, Manifest)
         except (SchemaError, cattrs.BaseValidationError, ValueError) as error:
-            raise BundleError(f"{path}: {MANIFEST}: {error}") from error
-        _verify(place, manifest, str(path))
-        return cls(place, manifest, cleanup)
+            raise BundleError(f"{origin}: {MANIFEST}: {error}") from error
+        _verify(place, manifest, origin)
+        return cls(place, manifest)
 
     def path(self, name: str) -> Path:
         """The file that ``model.json`` calls `name`."""

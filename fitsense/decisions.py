@@ -207,9 +207,10 @@ class Decisions:
         assert self._smoothed is not None
         config, held = self._config, self._current.answer if self._current else None
         scores = self._smoothed.copy()
+        idle = 0.0
         if self._idle is not None:
-            threshold = config.idle_exit if held == IDLE else config.idle_enter
-            if scores[self._idle] >= threshold:
+            idle = float(scores[self._idle])
+            if idle >= (config.idle_exit if held == IDLE else config.idle_enter):
                 return IDLE
             scores[self._idle] = -1.0
         best = int(scores.argmax())
@@ -217,7 +218,8 @@ class Decisions:
             return self._exercises[best]
         if held in self._exercises and scores[self._exercises.index(held)] >= config.exit:
             return held
-        return UNKNOWN
+        # Nothing can be named; what is likelier than any exercise is that there is none.
+        return IDLE if idle >= scores[best] else UNKNOWN
 
     def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
         assert self._smoothed is not None

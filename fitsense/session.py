@@ -100,11 +100,12 @@ class Session:
         if self._first_s is None:
             self._first_s = self._media_s = self._last_end_s = frame.time_s
         emitted = self._start_if_new()
-        for output in self._windows.push(pictures, frame.time_s):
-            emitted += self._handle(output)
-        if self._windows.last_s == frame.time_s:
+        outputs = self._windows.push(pictures, frame.time_s)
+        if not any(isinstance(output, LateFrame) for output in outputs):
             self._frames += 1
             self._late_announced = False
+        for output in outputs:
+            emitted += self._handle(output)
         return emitted
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:

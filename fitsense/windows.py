@@ -162,7 +162,7 @@ class Windows:
         end_s = self._last_s + self._step_s
         outputs: list[Output] = []
         while self._next_end_s <= end_s + _TOLERANCE_S:
-            outputs.append(self._window(self._next_end_s))
+            outputs.append(self._window(self._next_end_s, run_end_s=end_s))
         if self._emitted == 0:
             outputs.append(self._window(self._run_start_s + self._span_s, run_end_s=end_s))
         elif end_s - (self._next_end_s - self._hop_s) > self._hop_s / 2:
@@ -184,8 +184,7 @@ class Windows:
             picked = nearest(times, spec, end_s)
             pictures = np.stack([self._frames[int(index)][1][name] for index in picked])
             clips[name] = Clip(pictures, end_s - spec.span_s, min(end_s, run_end_s))
-        middle_s = end_s - self._span_s / 2
-        speaks_until_s = min(middle_s + self._hop_s / 2, run_end_s)
+        speaks_until_s = min(end_s - self._span_s / 2 + self._hop_s / 2, end_s, run_end_s)
         window = Window(
             clips=clips,
             start_s=end_s - self._span_s,

@@ -40,11 +40,16 @@ def squats_file(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def encode(
-    path: Path, frames: Iterable[Frame], codec: str = "libx264", pix_fmt: str = "yuv420p", rate: int = 30
+    path: Path,
+    frames: Iterable[Frame],
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 30,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write frames to a real video file at their own times."""
     clock = Fraction(1, 12800)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options or {}) as container:
         stream = None
         for frame in frames:
             if stream is None:

@@ -104,6 +104,10 @@ def test_what_cannot_be_named_is_unknown() -> None:
     assert segments(decide([{"squat": 0.35, "lunge": 0.3, IDLE: 0.1}] * 10)) == [(UNKNOWN, 0.0, 10.0)]
 
 
+def test_where_no_exercise_is_likeliest_nothing_is_told() -> None:
+    assert decide([{IDLE: 0.4, "squat": 0.35}] * 10) == []
+
+
 def test_a_flicker_does_not_split_a_segment() -> None:
     steps = [{"squat": 0.9}] * 5 + [{"lunge": 0.9}] + [{"squat": 0.9}] * 5
     assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 11.0)]

@@ -127,12 +127,12 @@ class VideoSource:
                     # One bad packet need not spoil the rest.
                     self._damaged += 1
         except (av.error.FFmpegError, OSError) as error:
-            message = f"{self.name}: cannot be read further than {self._end_s:.1f} s: {_reason(error)}"
+            message = f"the source cannot be read further than {self._end_s:.1f} s: {_reason(error)}"
             self._trouble = Trouble("source_damaged", message)
         if self._damaged and self._trouble is None:
             self._trouble = Trouble(
                 "source_damaged",
-                f"{self.name}: {self._damaged} packets could not be decoded and were left out",
+                f"{self._damaged} packets of the source could not be decoded and were left out",
             )
 
     def _convert(self, frame: av.VideoFrame) -> Frame:
@@ -163,7 +163,7 @@ class VideoSource:
             if missing_s > max(_SHORTFALL_S, 0.1 * stated_s):
                 self._trouble = Trouble(
                     "source_truncated",
-                    f"{self.name}: ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
+                    f"the source ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
                 )
 
 

@@ -119,13 +119,13 @@ def test_an_interrupt_ends_with_a_valid_session(number: signal.Signals) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_crash() -> None:
-    process = subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    process.wait(timeout=60)
+    with subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+        process.wait(timeout=60)
 
 
 def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: Path) -> None:
@@ -147,6 +147,7 @@ def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: 
             shown += block
         elif process.poll() is not None:
             break
+    os.close(master)
     assert process.wait(timeout=60) == 0
     text = shown.decode()
     for words in ("Squat", "sure", "muscle group", "Quads", "load"):

@@ -49,5 +49,5 @@ def test_configurations_survive_json_and_refuse_what_they_do_not_know() -> None:
     spec = fitsense.Plugins.discover().backbone("x3d/l")
     config = spec.config(frames=8)
     assert config_from_json(spec.config, config_to_json(config), "x3d/l") == config
-    with pytest.raises(fitsense.InvalidInputError, match="configuration of x3d/l: .*depth"):
+    with pytest.raises(fitsense.InvalidInputError, match=r"configuration of x3d/l: .*depth"):
         config_from_json(spec.config, {"depth": 3}, "x3d/l")

@@ -46,7 +46,9 @@ def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: li
     assert len(read) == 30
     np.testing.assert_allclose([f.time_s for f in read], [f.time_s for f in frames], atol=0.02)
     for ours, theirs in zip(read[::10], frames[::10], strict=True):
-        assert np.abs(ours.rgb.astype(int) - theirs.rgb).mean() < 12
+        assert np.abs(ours.rgb.astype(int) - theirs.rgb).mean() < (
+            20 if suffix == ".gif" else 12
+        )  # a .gif has 256 colours
 
 
 def test_frames_are_scaled_by_their_short_side(squats_file: Path) -> None:
@@ -122,10 +124,11 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         VideoSource(path)
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".avi"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
     codec, pix_fmt = CONTAINERS[suffix]
-    path = encode(tmp_path / f"whole{suffix}", squats, codec, pix_fmt, rate=10)
+    # An .mp4 whose index comes first, as those made for the web, can be read as far as it goes.
+    path = encode(tmp_path / f"whole{suffix}", squats, codec, pix_fmt, rate=10, options={"movflags": "faststart"})
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with VideoSource(path) as source:
@@ -178,7 +181,7 @@ def test_a_network_stream_is_read_by_its_address(web_server: str, squats: Figure
     assert is_live(web_server)
     with VideoSource(web_server, 91) as source:
         assert len(list(source)) == len(squats)
-    with pytest.raises(fitsense.SourceError, match="404|cannot be opened"):
+    with pytest.raises(fitsense.SourceError, match="cannot be opened"):
         VideoSource(f"{web_server}.missing")
 
 

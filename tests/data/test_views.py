@@ -1,0 +1,63 @@
+"""Manifests and views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fitsense.data.manifest import read_manifest
+from fitsense.data.views import clip_views
+from fitsense.errors import InvalidInputError
+from fitsense.types import ClipSpec, Frame
+
+SPEC = ClipSpec(frames=4, rate_hz=2.0, size=8, short_side=8)
+
+
+def frames(count: int, rate_hz: float = 10.0) -> list[Frame]:
+    """Pictures whose brightness is their number, brighter on their left."""
+    left_right = np.array([[[[1]] * 4 + [[0]] * 4]], np.uint8).reshape(1, 8, 1)
+    return [Frame(np.full((8, 8, 3), i, np.uint8) + 100 * left_right, i / rate_hz) for i in range(count)]
+
+
+def test_views_spread_from_the_beginning_to_the_end() -> None:
+    clips = clip_views(frames(60), {"a": SPEC}, views=3, mirror=False)["a"]
+    assert clips.shape == (3, 4, 8, 8, 3)
+    assert clips[:, :, 0, 7, 0].tolist() == [[2, 7, 12, 17], [22, 27, 32, 37], [42, 47, 52, 57]]
+
+
+def test_mirror_images_come_after_all_windows() -> None:
+    clips = clip_views(frames(60), {"a": SPEC}, views=2, mirror=True)["a"]
+    assert len(clips) == 4
+    np.testing.assert_array_equal(clips[2:], clips[:2, :, :, ::-1])
+    assert (clips[:2] != clips[2:]).any()
+
+
+def test_a_short_clip_holds_its_last_picture_and_one_view_is_the_middle() -> None:
+    short = clip_views(frames(5), {"a": SPEC}, views=2, mirror=False)["a"]
+    assert short[0, :, 0, 7, 0].tolist() == [2, 4, 4, 4]
+    np.testing.assert_array_equal(short[0], short[1])
+    middle = clip_views(frames(60), {"a": SPEC}, views=1, mirror=False)["a"]
+    assert middle[0, :, 0, 7, 0].tolist() == [22, 27, 32, 37]
+
+
+def test_no_frames_and_no_views_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="at least one, got none"):
+        clip_views([], {"a": SPEC}, views=1, mirror=False)
+    with pytest.raises(InvalidInputError, match="at least 1, got 0"):
+        clip_views(frames(5), {"a": SPEC}, views=0, mirror=False)
+
+
+def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("path,label\na.mp4,squat\n")
+    with pytest.raises(InvalidInputError, match="group, split missing"):
+        read_manifest(tmp_path, ["test"])
+
+
+def test_optional_columns_have_defaults(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,squat,test\nb.mp4,squat,test\n")
+    dataset = read_manifest(tmp_path, ["test"])
+    assert [(item.scene, item.fold) for item in dataset.items] == [("a.mp4", None)]
+    assert [(skip.path, skip.reason) for skip in dataset.skipped] == [("b.mp4", "no such file")]

@@ -1,0 +1,75 @@
+"""The wheel has everything, and works from another directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of what git knows, so that nothing left over gets in."""
+    copy = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in (
+        "fitsense/py.typed",
+        "fitsense/catalogue.json",
+        "fitsense/schemas/v1/envelope.schema.json",
+        "fitsense/schemas/v1/examples/valid/exercise.ended.json",
+        "fitsense/bundles/gym/model.json",
+        "fitsense/bundles/gym/x3d_s.onnx",
+        "fitsense/bundles/gym/x3d_s.safetensors",
+        "fitsense/bundles/gym/README.md",
+        "fitsense_x3d/network.py",
+        "fitsense_slowfast/py.typed",
+        "fitsense_heads/lookup.py",
+        "fitsense_ensemble/weighted.py",
+    ):
+        assert wanted in names, wanted
+    tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"fitsense", "fitsense_x3d", "fitsense_slowfast", "fitsense_ensemble", "fitsense_heads"}
+    source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fitsense").rglob("*.py")}
+    assert source <= set(names)
+
+
+def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(installed)]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=elsewhere, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert Path(run("-c", "import fitsense; print(fitsense.__file__)").strip()).is_relative_to(installed)
+    origins = run("-c", "import fitsense_x3d, fitsense.schemas as s; print(fitsense_x3d.__file__, s.__file__)").split()
+    assert all(Path(origin).is_relative_to(installed) for origin in origins)
+    assert run("-m", "fitsense", "plugins").count("loaded") == 4
+    assert "fitsense.session.ended" in run("-m", "fitsense", "analyze", "--sample")

@@ -1,0 +1,49 @@
+"""Temperature and threshold do what they are for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fitsense.train.calibration import naming_threshold, temperature
+from fitsense.types import activate
+
+LABELS = ("no_exercise", "row", "squat")
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 1.5, (3000, 1, 3)).astype(np.float32)
+    truth = np.array(
+        [
+            random.choice(
+                3, p=activate(clip[0], "softmax").astype(float) / activate(clip[0], "softmax").sum(dtype=float)
+            )
+            for clip in logits
+        ]
+    )
+    assert abs(temperature(list(logits), truth) - 1.0) < 0.12
+    assert abs(temperature(list(3 * logits), truth) - 3.0) < 0.3
+
+
+def test_the_threshold_is_where_names_begin_to_be_right() -> None:
+    known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 200)]
+    # Right above .7, wrong below.
+    truth = ["row" if p >= 0.7 else "squat" for p in np.linspace(0.5, 1.0, 200)]
+    enter, named, right = naming_threshold(known, truth, [], LABELS, wrong_costs=1.0)
+    assert 0.69 <= enter <= 0.71
+    assert 0.55 < named < 0.65
+    assert right > 0.97
+
+
+def test_strangers_raise_the_threshold() -> None:
+    known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 100)]
+    foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
+    low, _, _ = naming_threshold(known, ["row"] * 100, [], LABELS, wrong_costs=1.0)
+    high, _, _ = naming_threshold(known, ["row"] * 100, foreign, LABELS, wrong_costs=1.0)
+    assert high > low + 0.2
+
+
+def test_idle_is_never_a_name() -> None:
+    idle = [np.array([0.9, 0.1, 0.0])] * 10
+    _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, wrong_costs=1.0)
+    assert named == 0.0
