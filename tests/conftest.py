@@ -50,10 +50,12 @@ def encode(
     """Write frames to a real video file at their own times."""
     clock = Fraction(1, 12800)
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = None
+        stream: av.VideoStream | None = None
         for frame in frames:
             if stream is None:
-                stream = container.add_stream(codec, rate=rate)
+                added = container.add_stream(codec, rate=rate)
+                assert isinstance(added, av.VideoStream)
+                stream = added
                 stream.width, stream.height = frame.rgb.shape[1] // 2 * 2, frame.rgb.shape[0] // 2 * 2
                 stream.pix_fmt = pix_fmt
                 stream.codec_context.time_base = clock

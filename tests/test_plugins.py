@@ -43,7 +43,7 @@ def spec(name: str = "net", **changes: Any) -> BackboneSpec:
     return BackboneSpec(**{**values, **changes})
 
 
-def plugin(name: str = "mine", *, api_version: int = API_VERSION, **hooks: Callable[..., Any]) -> types.ModuleType:
+def plugin(name: str = "mine", api_version: int = API_VERSION, /, **hooks: Callable[..., Any]) -> types.ModuleType:
     """A module with a `fitsense_plugin` hook and others."""
     module = types.ModuleType(f"module_{name}")
     hooks = {"fitsense_plugin": lambda: PluginInfo(name, "1.0", api_version), **hooks}
@@ -55,7 +55,7 @@ def plugin(name: str = "mine", *, api_version: int = API_VERSION, **hooks: Calla
 
 def broken(**hooks: Callable[..., Any]) -> str:
     """Why a plugin with these hooks is refused as broken."""
-    report = Plugins().register(plugin(**hooks))
+    report = Plugins().register(plugin("mine", **hooks))
     assert report.status == "broken", report
     return report.reason
 
@@ -103,7 +103,7 @@ def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
     ("version", "advice"), [(API_VERSION + 1, "update fitsense"), (API_VERSION - 1, "update the plugin")]
 )
 def test_another_api_version_is_incompatible(version: int, advice: str) -> None:
-    report = Plugins().register(plugin(api_version=version))
+    report = Plugins().register(plugin("mine", version))
     assert report.status == "incompatible"
     assert report.reason.endswith(advice)
 
@@ -138,6 +138,10 @@ class NoDefault:
     frames: int
 
 
+def nothing(*arguments: Any) -> Any:
+    return None
+
+
 def raising() -> Iterable[BackboneSpec]:
     raise RuntimeError("no GPU")
 
@@ -156,14 +160,10 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_backbones": lambda: [spec(feature_dim=lambda c: 0)]}, "feature_dim: expected a whole number"),
         ({"fitsense_backbones": lambda: [spec(weights={"w": WeightsRef("x", "abc")})]}, "expected a sha256"),
         (
-            {
-                "fitsense_heads": lambda: [
-                    HeadSpec("h", "exercise", "sigmoid", "cross_entropy", lambda *a: None, Config)
-                ]
-            },  # type: ignore[arg-type,return-value]
+            {"fitsense_heads": lambda: [HeadSpec("h", "exercise", "sigmoid", "cross_entropy", nothing, Config)]},
             "do not go together",
         ),
-        ({"fitsense_fusions": lambda: [FusionSpec("f", lambda *a: None, NoDefault)]}, "frames has none"),  # type: ignore[arg-type,return-value]
+        ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         (
             {"fitsense_event_schemas": lambda: [EventSchema("other.event", {})]},
             "expected it to start with mine.",

@@ -148,7 +148,7 @@ def test_a_bad_picture_is_refused_and_the_session_goes_on(model: fitsense.Model,
     session = Session(model)
     events = session.push_many(frames[:30])
     with pytest.raises(fitsense.InvalidInputError, match="expected dtype uint8, got float32"):
-        session.push(np.zeros((8, 8, 3), np.float32), 99.0)  # type: ignore[arg-type]
+        session.push(np.zeros((8, 8, 3), np.float32), 99.0)
     with pytest.raises(fitsense.InvalidInputError, match="seconds"):
         session.push(frames[0].rgb, float("nan"))
     with pytest.raises(fitsense.InvalidInputError, match="time_s"):

@@ -36,7 +36,7 @@ def test_arrays_are_read_only_and_the_callers_own_stays_writable() -> None:
         (PICTURE, 1e12, "within 1e"),
     ],
 )
-def test_frames_that_cannot_be_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:  # type: ignore[type-arg]
+def test_frames_that_cannot_be_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Frame(rgb, time_s)
 
@@ -64,7 +64,7 @@ def test_scores_need_a_column_a_label_and_finite_numbers() -> None:
 
 
 @given(logits)
-def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) -> None:
     soft = activate(values, "softmax")
     np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-5)
     sigmoid = activate(values, "sigmoid")
@@ -74,7 +74,7 @@ def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) ->
 
 
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-8, 8, width=32)))
-def test_deactivate_undoes_activate(values: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_deactivate_undoes_activate(values: np.ndarray) -> None:
     np.testing.assert_allclose(deactivate(activate(values, "sigmoid"), "sigmoid"), values, atol=1e-2)
     soft = activate(values, "softmax")
     np.testing.assert_allclose(activate(deactivate(soft, "softmax"), "softmax"), soft, atol=1e-5)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+import attrs
 import click
 
 from fitsense.analysis import Analysis, Source, analyze
@@ -148,6 +149,7 @@ def _check_overlay(source: str | None, overlay: Path | None) -> None:
 
 
 def _overlay(path: Path, video: Source, events: list[Event]) -> None:
+    from fitsense.testing.figures import FigureVideo
     from fitsense.timeline import Timeline
     from fitsense.video.overlay import write_overlay
     from fitsense.video.source import VideoSource
@@ -157,7 +159,9 @@ def _overlay(path: Path, video: Source, events: list[Event]) -> None:
         with VideoSource(video, _OVERLAY_SHORT_SIDE) as source:
             frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
     else:
-        frames = write_overlay(path, video, timeline, 15.0)
+        assert isinstance(video, FigureVideo)
+        larger = attrs.evolve(video, size=(640, 360))
+        frames = write_overlay(path, larger, timeline, larger.rate_hz)
     click.echo(f"{path}: {frames} frames", err=True)
 
 

@@ -46,7 +46,8 @@ def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.Plugins, a
     spec = plugins.backbone("slowfast/small")
     module = spec.build(spec.config(alpha=alpha, frames=16, size=32, short_side=32))
     seen: list[tuple[int, int]] = []
-    module.network.blocks[0].register_forward_pre_hook(  # type: ignore[union-attr,operator]
+    stem = module.get_submodule("network.blocks.0")
+    stem.register_forward_pre_hook(
         lambda _, arguments: seen.append((arguments[0][0].shape[2], arguments[0][1].shape[2]))
     )
     with torch.inference_mode():
@@ -97,7 +98,7 @@ def test_the_small_one_learns(plugins: fitsense.Plugins) -> None:
     for _ in range(12):
         loss = torch.nn.functional.cross_entropy(network(clips), labels)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.3 * losses[0]

@@ -68,7 +68,7 @@ def test_clips_that_do_not_fit_are_refused(runtime: RuntimeName) -> None:
     ):
         model.run({name: np.zeros((1, 13, 100, 160, 3), np.uint8)})
     with pytest.raises(fitsense.InvalidInputError, match="got float32"):
-        model.run({name: np.zeros((1, 13, 160, 160, 3), np.float32)})  # type: ignore[dict-item]
+        model.run({name: np.zeros((1, 13, 160, 160, 3), np.float32)})
     with pytest.raises(fitsense.InvalidInputError, match="expected those of the branches"):
         model.run({"other": np.zeros((1, 13, 160, 160, 3), np.uint8)})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fitsense.events import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.events import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
 from fitsense.testing.figures import FigureVideo
 from fitsense.timeline import Moment, Timeline
 from fitsense.video.overlay import draw, write_overlay
@@ -15,7 +15,7 @@ from fitsense.video.source import VideoSource
 
 
 def timeline() -> Timeline:
-    data = [
+    data: list[EventData] = [
         ExerciseUpdated("squat", 1.0, 2.5, 1.5, 0.7, {"squat": 0.7}),
         MusclesActivated(1.0, 2.0, {"quads": 0.8, "biceps": 0.0}),
         MusclesActivated(2.0, 4.0, {"quads": 0.9, "biceps": 0.0}),

@@ -1,0 +1,79 @@
+"""README says what is true."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import types
+from pathlib import Path
+
+import pytest
+
+import fitsense
+from fitsense.schema import validate_event
+from fitsense.testing.figures import sample
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_two_commands_are_install_and_run_and_tests() -> None:
+    first, second = blocks("")[:2]
+    assert first == "pip install -e . && fitsense analyze --sample\n"
+    assert second == 'pip install -e ".[dev]" && pytest\n'
+
+
+def test_the_program_runs_and_names_the_samples_exercises() -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(blocks("python")[0], "README.md", "exec"), {})
+    for exercise in ("squat", "push_up", "jumping_jack"):
+        # Once by the whole video, once frame by frame.
+        assert len(re.findall(f"^{exercise} ended", printed.getvalue(), re.MULTILINE)) == 2
+
+
+def test_the_event_is_the_one_that_the_sample_gives() -> None:
+    """But for scores and muscles left out for brevity, and what the CPU rounds otherwise."""
+    (shown,) = map(json.loads, blocks("json"))
+    validate_event(shown)
+    events = [event.to_dict() for event in fitsense.analyze(sample())]
+    actual = next(e for e in events if e["type"] == shown["type"] and e["data"]["exercise"] == "squat")
+    for key in ("type", "dataschema", "time", "specversion"):
+        assert actual[key] == shown[key]
+    for key in ("start_s", "end_s", "duration_s"):
+        assert actual["data"][key] == shown["data"][key]
+    assert actual["data"]["confidence"] == pytest.approx(shown["data"]["confidence"], abs=0.02)
+    for part in ("scores", "muscles"):
+        for label, value in shown["data"][part].items():
+            assert actual["data"][part][label] == pytest.approx(value, abs=0.03), label
+
+
+def test_the_plugin_is_fifteen_lines_and_loads() -> None:
+    source = blocks("python")[1]
+    assert len([line for line in source.splitlines() if line.strip()]) == 15
+    module = types.ModuleType("my_module")
+    exec(compile(source, "README.md", "exec"), module.__dict__)
+    host = fitsense.Plugins()
+    report = host.register(module)
+    assert report.status == "loaded", report.reason
+    assert host.fusion("max") is host.fusions()["boldest/max"]
+
+
+def test_files_that_are_linked_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_shipped_card_and_readme_agree_on_the_figure() -> None:
+    report = json.loads((ROOT / "fitsense/bundles/gym/training.json").read_text("utf-8"))
+    assert int(report["test"]["exercise"]["top1"] * 100) == int(re.search(r"names (\d+) % of the clips", README)[1])  # type: ignore[index]
+
+
+def test_contributing_is_under_two_pages() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text("utf-8").split()) < 900
