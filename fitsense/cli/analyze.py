@@ -100,11 +100,10 @@ def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None
     from fitsense.cli.live import LiveView, summary
 
     console = Console()
-    with LiveView(console) as view:
+    with LiveView(console, analysis) as view:
         for event in analysis:
             kept.append(event)
             _write(event, outputs)
-            view.progress(analysis.media_s, analysis.duration_s)
             view.show(event)
     ended = kept[-1].data
     if isinstance(ended, SessionEnded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -10,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from fitsense.analysis import Analysis
 from fitsense.catalogue import load_catalogue
-from fitsense.decisions import UNKNOWN
+from fitsense.decisions import IDLE, UNKNOWN
 from fitsense.events import (
     Event,
     ExerciseEnded,
@@ -25,19 +27,22 @@ from fitsense.events import (
 _BAR = "█"
 _BAR_CELLS = 24
 _MOST_ROWS = 6
+_ANSWERS = {UNKNOWN: "Unknown movement", IDLE: "No exercise"}
 
 
 class LiveView:
-    """Shows a session while it runs. Use it as a context manager."""
+    """Shows a session while it runs. Use it as a context manager.
 
-    def __init__(self, console: Console) -> None:
+    :param analysis: whose progress is shown, also while it has no events.
+    """
+
+    def __init__(self, console: Console, analysis: Analysis) -> None:
+        self._analysis = analysis
         self._console = console
         self._exercise: str | None = None
         self._confidence = 0.0
         self._scores: dict[str, float] = {}
         self._muscles: dict[str, float] = {}
-        self._media_s = 0.0
-        self._duration_s: float | None = None
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> LiveView:
@@ -48,10 +53,6 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._live.stop()
-
-    def progress(self, media_s: float, duration_s: float | None) -> None:
-        """How far the source has been looked at, in seconds of media time."""
-        self._media_s, self._duration_s = media_s, duration_s
 
     def show(self, event: Event) -> None:
         """Take an event in; finished exercises and warnings stay on the terminal."""
@@ -74,13 +75,13 @@ class LiveView:
                 self._live.console.print(f"[yellow]{clock(data.start_s)}  {data.message}[/]", highlight=False)
 
     def _render(self) -> Group:
-        total = self._duration_s
-        where = clock(self._media_s) + (f" of {clock(total)}" if total else "")
-        bar = ProgressBar(total=total or None, completed=min(self._media_s, total or 0.0), width=40, pulse=not total)
+        done, total = self._analysis.media_s, self._analysis.duration_s
+        where = clock(done) + (f" of {clock(total)}" if total else "")
+        bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
         if self._exercise is None:
-            title = Text("no exercise", style="dim")
+            title = Text(name(IDLE), style="dim")
         else:
             style = "bold yellow" if self._exercise == UNKNOWN else "bold cyan"
             title = Text(f"{name(self._exercise)}  {self._confidence:.0%}", style=style)
@@ -94,7 +95,7 @@ def summary(data: SessionEnded) -> Table:
     table = Table("exercise", "sets", "time", box=None, pad_edge=False, title_justify="left")
     for total in data.exercises:
         table.add_row(name(total.exercise), str(total.sets), f"{total.duration_s:.1f} s")
-    table.add_row("[dim]no exercise[/]", "", f"[dim]{data.idle_s:.1f} s[/]")
+    table.add_row(f"[dim]{name(IDLE)}[/]", "", f"[dim]{data.idle_s:.1f} s[/]")
     load = sorted(((value, group) for group, value in data.muscle_load_s.items() if value >= 0.5), reverse=True)
     if load:
         table.add_section()
@@ -106,8 +107,8 @@ def summary(data: SessionEnded) -> Table:
 
 def name(exercise: str) -> str:
     """An exercise's name for people."""
-    if exercise == UNKNOWN:
-        return "Unknown movement"
+    if exercise in _ANSWERS:
+        return _ANSWERS[exercise]
     known = load_catalogue().exercises.get(exercise)
     return known.name if known else exercise
 
@@ -123,10 +124,9 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
 
 
-def _bars(values: dict[str, float], label: type[str] | object, style: str) -> Table:
+def _bars(values: dict[str, float], label: Callable[[str], str], style: str) -> Table:
     table = Table.grid(padding=(0, 1))
     best = sorted(values.items(), key=lambda item: -item[1])[:_MOST_ROWS]
     for key, value in best:
-        text = label(key) if callable(label) else key
-        table.add_row(text, Text(_BAR * round(value * _BAR_CELLS), style=style), f"{value:.2f}")
+        table.add_row(label(key), Text(_BAR * round(value * _BAR_CELLS), style=style), f"{value:.2f}")
     return table

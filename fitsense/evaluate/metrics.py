@@ -70,6 +70,11 @@ def f1(scores: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -> dic
     }
 
 
+def label_accuracy(scores: NDArray[Any], truth: NDArray[np.bool_], threshold: float = 0.5) -> float | None:
+    """Share of all labels of all clips that ``scores >= threshold`` gets right; high wherever labels are rare."""
+    return float(((scores >= threshold) == truth).mean()) if truth.size else None
+
+
 def auroc(scores: NDArray[Any], positive: NDArray[np.bool_]) -> float | None:
     """Area under the ROC curve; None where there are only positives or only negatives."""
     if positive.all() or not positive.any():

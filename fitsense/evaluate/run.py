@@ -94,10 +94,8 @@ def summarise(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
     known = [clip for clip in scored if clip.item.group in labels and clip.item.group != IDLE]
     idle = [clip for clip in scored if clip.item.group == IDLE]
     foreign = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
-    if not known:
-        raise InvalidInputError("no clip is of an exercise that the bundle knows")
-    probabilities = np.stack([clip.exercise for clip in known])
-    truth = np.array([labels.index(clip.item.group) for clip in known])
+    probabilities = _stack([clip.exercise for clip in known], len(labels))
+    truth = np.array([labels.index(clip.item.group) for clip in known], dtype=np.int64)
     predicted = probabilities.argmax(axis=1)
     by_label = metrics.recall_by_label(predicted, truth, labels)
     calibration = model.manifest.calibration
@@ -107,7 +105,7 @@ def summarise(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
             "groups": len(by_label),
             "top1": metrics.top_k(probabilities, truth, 1),
             "top5": metrics.top_k(probabilities, truth, 5),
-            "macro_recall": float(np.mean([entry["recall"] for entry in by_label.values()])),
+            "macro_recall": float(np.mean([entry["recall"] for entry in by_label.values()])) if by_label else None,
             "by_group": by_label,
             "labels": list(labels),
             "confusion": metrics.confusion(predicted, truth, len(labels)),
@@ -127,8 +125,9 @@ def summarise(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
 def _muscles(model: Model, known: Sequence[ClipScores]) -> dict[str, Any]:
     groups = model.labels.muscles
     catalogue = load_catalogue().exercises
-    truth = np.array([[group in catalogue[clip.item.group].muscles for group in groups] for clip in known])
-    learned = np.stack([clip.muscles for clip in known])
+    worked = [[group in catalogue[clip.item.group].muscles for group in groups] for clip in known]
+    truth = np.array(worked, dtype=bool).reshape(-1, len(groups))
+    learned = _stack([clip.muscles for clip in known], len(groups))
     looked_up = _look_up(model, known)
     return {
         "clips": len(known),
@@ -137,10 +136,15 @@ def _muscles(model: Model, known: Sequence[ClipScores]) -> dict[str, Any]:
         "map_lookup": metrics.mean_average_precision(looked_up, truth),
         "f1": metrics.f1(learned, truth),
         "f1_lookup": metrics.f1(looked_up, truth),
-        "label_accuracy": float(((learned >= 0.5) == truth).mean()),
-        "label_accuracy_lookup": float(((looked_up >= 0.5) == truth).mean()),
-        "label_accuracy_all_negative": float((~truth).mean()),
+        "label_accuracy": metrics.label_accuracy(learned, truth),
+        "label_accuracy_lookup": metrics.label_accuracy(looked_up, truth),
+        "label_accuracy_all_negative": metrics.label_accuracy(np.zeros_like(learned), truth),
     }
+
+
+def _stack(rows: Sequence[FloatArray], columns: int) -> FloatArray:
+    """The rows as one array, (rows, columns), also where there are none."""
+    return np.array(rows, dtype=np.float32).reshape(-1, columns)
 
 
 def _look_up(model: Model, known: Sequence[ClipScores]) -> NDArray[np.float32]:
@@ -148,7 +152,7 @@ def _look_up(model: Model, known: Sequence[ClipScores]) -> NDArray[np.float32]:
     head = model.plugins.head(_BASELINE)
     if not isinstance(head, DerivedHeadSpec):
         raise InvalidInputError(f"{_BASELINE}: expected a derived head")
-    logits = deactivate(np.stack([clip.exercise for clip in known]), "softmax")
+    logits = deactivate(_stack([clip.exercise for clip in known], len(model.labels.exercise)), "softmax")
     exercise = Scores("exercise", model.labels.exercise, logits, "softmax")
     return head.derive(head.config(), exercise, model.labels.muscles).probabilities
 

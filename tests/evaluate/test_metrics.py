@@ -42,6 +42,12 @@ def test_average_precision_of_a_known_ranking() -> None:
     assert metrics.mean_average_precision(scores, truth) == pytest.approx((1 + 2 / 3) / 2)
 
 
+def test_label_accuracy_flatters_whoever_says_no() -> None:
+    truth = np.eye(10, dtype=bool)
+    assert metrics.label_accuracy(np.zeros((10, 10)), truth) == 0.9
+    assert metrics.label_accuracy(np.zeros((0, 10)), truth[:0]) is None
+
+
 def test_auroc() -> None:
     assert metrics.auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
     assert metrics.auroc(np.array([0.1]), np.array([True])) is None

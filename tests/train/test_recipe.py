@@ -186,6 +186,18 @@ def test_evaluation_names_the_files_that_it_skips(trained: Path, data: Path) -> 
     assert {Path(skip["path"]).name for skip in report["skipped_files"]} == {"missing.mp4", "broken.mp4"}
 
 
+def test_a_split_without_known_exercises_has_no_figures_but_is_counted(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").symlink_to(data / "stranger.mp4")
+    (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,moonwalk,odd\n")
+    done = CliRunner().invoke(main, ["evaluate", "--data", str(tmp_path), "--split", "odd", "--json"])
+    report = json.loads(done.stdout)
+    assert (report["clips"], report["unknown"]["groups"]) == (1, {"moonwalk": 1})
+    assert report["exercise"]["top1"] is None
+    assert report["muscles"]["map"] is None
+    done = CliRunner().invoke(main, ["evaluate", "--data", str(tmp_path), "--split", "odd"])
+    assert done.exit_code == 0, done.output
+
+
 def test_a_split_that_there_is_not_is_refused(trained: Path, data: Path) -> None:
     done = CliRunner().invoke(
         main, ["evaluate", "--data", str(data), "--split", "tset", "--bundle", str(trained / "bundle")]
