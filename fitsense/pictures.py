@@ -6,11 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, UInt8Array
+
+# No camera is longer; a header that lies may be.
+_MOST_ASPECT = 16
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Width and height, in pixels, of a picture whose short side is scaled to `short_side`."""
+    """Width and height, in pixels, of a picture whose short side is scaled to `short_side`.
+
+    :raises InvalidInputError: a picture so long that, scaled, it would fill the memory.
+    """
+    if max(width, height) > _MOST_ASPECT * min(width, height):
+        raise InvalidInputError(
+            f"picture of {width} x {height} pixels: expected a long side of at most {_MOST_ASPECT} short ones"
+        )
     scale = short_side / min(width, height)
     return max(short_side, round(width * scale)), max(short_side, round(height * scale))
 

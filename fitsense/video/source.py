@@ -14,7 +14,7 @@ import av.error
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from fitsense.errors import SourceError
+from fitsense.errors import InvalidInputError, SourceError
 from fitsense.pictures import scaled_size
 from fitsense.types import Frame, UInt8Array
 
@@ -85,10 +85,14 @@ class VideoSource:
             self._first = next(self._decoded, None)
             if self._first is None:
                 raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+            width, height = _upright_size(self._first, self._stream)
+            try:
+                scaled_size(width, height, short_side or 1)
+            except InvalidInputError as error:
+                raise SourceError(f"{self.name}: {error}") from error
         except BaseException:
             self._container.close()
             raise
-        width, height = _upright_size(self._first, self._stream)
         self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s())
 
     @property

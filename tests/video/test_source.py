@@ -185,6 +185,12 @@ def test_a_network_stream_is_read_by_its_address(web_server: str, squats: Figure
         VideoSource(f"{web_server}.missing")
 
 
+def test_a_picture_too_long_to_scale_is_refused(tmp_path: Path) -> None:
+    path = encode(tmp_path / "long.mkv", [Frame(np.zeros((16, 1600, 3), np.uint8), i / 10) for i in range(3)])
+    with pytest.raises(fitsense.SourceError, match="1600 x 16 pixels: expected a long side of at most 16 short ones"):
+        VideoSource(path, 182)
+
+
 def test_what_is_live_and_what_is_a_file() -> None:
     assert is_live("rtsp://camera/1")
     assert is_live("camera:0")
