@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,10 @@ class Analysis(Iterator[Event]):
                 trouble = self._video.trouble
                 yield from session.warn(trouble.code, trouble.message)
             yield from session.finish(reason)
+        except Exception:
+            # Whatever broke, the events so far stand, and end as a whole.
+            yield from session.finish("failed")
+            raise
         finally:
             if self._video is not None:
                 self._video.close()
@@ -83,14 +88,25 @@ def analyze(
 
     :param source: a file's path, a URL, ``camera:0``, or frames.
     :param model: None for the bundle that comes with fitsense.
-    :param config: None for the defaults; events then carry the file's name as their source.
+    :param config: None for the defaults; events then carry a file's name as their source.
     :param hop_s: seconds between predictions, instead of the config's.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
     """
     if config is None:
-        named = isinstance(source, (str, Path)) and "://" not in str(source)
-        config = SessionConfig(source=f"file:{quote(Path(str(source)).name)}") if named else SessionConfig()
+        config = SessionConfig(source=_source_uri(source))
     if hop_s is not None:
         config = attrs.evolve(config, hop_s=hop_s)
     return Analysis(source, model or load_model(), config)
+
+
+def _source_uri(source: Source) -> str:
+    """How a source is called in its events: a file by its name, without a path that means nothing elsewhere."""
+    if not isinstance(source, (str, Path)):
+        return SessionConfig().source
+    from fitsense.video.source import is_live
+
+    if is_live(str(source)):
+        # An address may hold a password.
+        return "urn:fitsense:stream"
+    return f"file:{quote(os.fsencode(Path(source).name))}"

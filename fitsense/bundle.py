@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -152,16 +154,20 @@ class Bundle:
     @classmethod
     def _read(cls, place: Path, origin: str) -> Bundle:
         try:
-            document = json.loads((place / MANIFEST).read_text("utf-8"))
-        except FileNotFoundError:
+            document = json.loads((place / MANIFEST).read_text("utf-8"), parse_constant=_refuse_constant)
+        except (FileNotFoundError, IsADirectoryError):
             raise BundleError(f"{origin}: not a model bundle: it has no {MANIFEST}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{origin}: {MANIFEST} is not JSON: {error}") from error
         try:
             validate(document, "model")
             manifest = _converter.structure(document, Manifest)
-        except (SchemaError, cattrs.BaseValidationError, ValueError) as error:
+        except (SchemaError, RecursionError) as error:
             raise BundleError(f"{origin}: {MANIFEST}: {error}") from error
+        except (cattrs.BaseValidationError, ValueError) as error:
+            problems = "; ".join(cattrs.transform_error(error))
+            raise BundleError(f"{origin}: {MANIFEST}: {problems}") from error
+        _check(manifest, origin)
         _verify(place, manifest, origin)
         return cls(place, manifest)
 
@@ -199,7 +205,8 @@ _converter = cattrs.Converter()
 
 def _find(path: str | Path) -> Path:
     place = Path(path)
-    if place.exists():
+    # os.path.exists, unlike Path's, takes a name that is too long for one that is not there.
+    if os.path.exists(place):  # noqa: PTH110
         return place
     if str(path) in shipped():
         return Path(str(resources.files("fitsense.bundles").joinpath(str(path))))
@@ -209,6 +216,27 @@ def _find(path: str | Path) -> Path:
     )
 
 
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _check(manifest: Manifest, origin: str) -> None:
+    """Raise :class:`BundleError` for what the schema cannot say."""
+    names = [branch.name for branch in manifest.branches] + [derived.name for derived in manifest.derived]
+    if len(set(names)) != len(names):
+        raise BundleError(f"{origin}: branches and derived scores need names of their own, got {names}")
+    calibration = manifest.calibration
+    if calibration.exit > calibration.enter:
+        raise BundleError(
+            f"{origin}: calibration: expected exit to be at most enter ({calibration.enter}), got {calibration.exit}"
+        )
+    answered = {head.task for branch in manifest.branches for head in branch.heads}
+    answered |= {derived.task for derived in manifest.derived}
+    for task in sorted(answered):
+        if task not in manifest.fusion:
+            raise BundleError(f"{origin}: no fusion is named for {task}")
+
+
 def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
     root = folder.resolve()
     stated = {entry.path for entry in manifest.files}
@@ -216,6 +244,10 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
         for name in (branch.graph, branch.weights):
             if name not in stated:
                 raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if not file.is_dir() and name not in stated and name != MANIFEST:
+            raise BundleError(f"{origin}: {name} is not listed in {MANIFEST}, so that it cannot be verified; remove it")
     for entry in manifest.files:
         file = folder / entry.path
         if not file.resolve().is_relative_to(root):
@@ -241,6 +273,8 @@ def _unzip(archive: Path, into: Path) -> None:
             file.extractall(into)
     except zipfile.BadZipFile as error:
         raise BundleError(f"{archive}: neither a folder nor a zip: {error}") from error
+    except (RuntimeError, NotImplementedError, zlib.error, OSError) as error:
+        raise BundleError(f"{archive}: cannot be unpacked: {error}") from error
 
 
 def _digest(file: Path) -> str:

@@ -3,7 +3,8 @@
 Each window's probabilities are smoothed over media time (exponentially, with time constant ``smoothing_s``). The
 smoothed answer is one of: an exercise, :data:`UNKNOWN` (somebody does something that cannot be named surely
 enough) or idle (nobody exercises). An answer takes over when it has held for ``min_duration_s``; it then counts
-from where it began. Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
+from where it began. Where answers change so fast that none holds for twice that long, unknown takes over.
+Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
 """
 
 from __future__ import annotations
@@ -143,6 +144,10 @@ class _Span:
         self.scores = _Mean(exercises)
         self.muscles = _Mean(groups)
 
+    @property
+    def seconds(self) -> float:
+        return self.end_s - self.start_s
+
     def extend(self, until_s: float, scores: NDArray[Any], muscles: NDArray[Any]) -> None:
         seconds = until_s - self.end_s
         self.scores.add(scores, seconds)
@@ -172,6 +177,8 @@ class Decisions:
         self._muscles: NDArray[Any] = np.zeros(len(self._groups))
         self._current: _Span | None = None
         self._candidate: _Span | None = None
+        # Everything since the current answer was last given, whatever was answered meanwhile.
+        self._doubt: _Span | None = None
         self._updated_s = -math.inf
         self._unreported: _Span | None = None
 
@@ -190,7 +197,7 @@ class Decisions:
             decisions += self._report_muscles()
             if self._current is not None:
                 decisions += self._end(self._current)
-        self._current = self._candidate = self._smoothed = None
+        self._current = self._candidate = self._doubt = self._smoothed = None
         return decisions
 
     def _smooth(self, prediction: Prediction, seconds: float) -> None:
@@ -225,27 +232,45 @@ class Decisions:
         assert self._smoothed is not None
         decisions: list[Decision] = []
         if self._current is not None and answer == self._current.answer:
-            if self._candidate is not None:
-                self._current.join(self._candidate)
-                self._candidate = None
+            self._resume()
             self._current.extend(until_s, self._smoothed, self._muscles)
         else:
             if self._candidate is None or self._candidate.answer != answer:
                 self._candidate = self._span(answer, from_s)
-            self._candidate.extend(until_s, self._smoothed, self._muscles)
-            if self._candidate.end_s - self._candidate.start_s >= self._config.min_duration_s - _TOLERANCE_S:
+            self._doubt = self._doubt or self._span(UNKNOWN, from_s)
+            for span in (self._candidate, self._doubt):
+                span.extend(until_s, self._smoothed, self._muscles)
+            if self._candidate.seconds >= self._config.min_duration_s - _TOLERANCE_S:
                 decisions += self._take_over(self._candidate)
+            elif self._doubt.seconds >= 2 * self._config.min_duration_s - _TOLERANCE_S:
+                decisions += self._settle(self._doubt)
         # While another answer is on trial, what this stretch belongs to is not known yet.
         if self._current is not None and self._current.answer != IDLE and self._candidate is None:
             decisions += self._tell(self._current, from_s, until_s)
         return decisions
+
+    def _resume(self) -> None:
+        """The current answer is back: what came between was a flicker."""
+        if self._current is not None and self._doubt is not None:
+            self._current.join(self._doubt)
+        self._candidate = self._doubt = None
+
+    def _settle(self, doubt: _Span) -> list[Decision]:
+        """Answers have changed for too long for any of them to hold: nothing can be named there."""
+        scores = doubt.scores.value
+        if self._idle is not None and scores[self._idle] >= self._confidence(UNKNOWN, scores):
+            doubt.answer = IDLE
+        if self._current is not None and self._current.answer == doubt.answer:
+            self._resume()
+            return []
+        return self._take_over(doubt)
 
     def _take_over(self, candidate: _Span) -> list[Decision]:
         decisions: list[Decision] = []
         if self._current is not None:
             decisions += self._report_muscles()
             decisions += self._end(self._current)
-        self._current, self._candidate = candidate, None
+        self._current, self._candidate, self._doubt = candidate, None, None
         if candidate.answer != IDLE:
             confidence = self._confidence(candidate.answer, candidate.scores.value)
             decisions.append(SegmentStarted(candidate.answer, candidate.start_s, confidence))

@@ -122,7 +122,8 @@ class MusclesActivated:
 class SessionWarning:
     """Something that a host may want to tell its user; the session goes on.
 
-    ``code`` is one of ``gap``, ``late_frame``, ``source_damaged``, ``source_truncated``; others may come.
+    ``code`` is one of ``gap``, ``late_frame``, ``clock_reset``, ``source_damaged``, ``source_truncated``; others
+    may come.
     """
 
     TYPE: ClassVar[str] = "session.warning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import attrs
 
 from fitsense.bundle import DEFAULT, Bundle, Labels, Manifest
 from fitsense.configs import config_from_json
-from fitsense.errors import InvalidInputError, PluginError
+from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.hookspecs import DerivedHeadSpec
 from fitsense.plugins import Plugins
 from fitsense.runtime import BranchRunner, RuntimeName, load_branch
@@ -53,6 +54,7 @@ class Model:
                 raise PluginError(f"head {derived.head} reads features, so that it cannot derive {derived.task}")
             config = config_from_json(head.config, derived.config, derived.head)
             self._derived.append((derived.name, head, config))
+        self._check_members()
 
     @property
     def manifest(self) -> Manifest:
@@ -101,6 +103,21 @@ class Model:
             )
             members.setdefault(head_spec.task, {})[name] = derived
         return fused | {task: self._fuse(task, scores) for task, scores in members.items()}
+
+    def _check_members(self) -> None:
+        """Each task needs a fusion, and as many members as that wants."""
+        manifest = self.bundle.manifest
+        for task in ("exercise", "muscles"):
+            if task not in manifest.fusion:
+                raise BundleError(f"{manifest.name}: it has nothing that answers {task}")
+        members: Counter[str] = Counter(head.task for branch in manifest.branches for head in branch.heads)
+        members.update(derived.task for derived in manifest.derived)
+        for task, entry in manifest.fusion.items():
+            least = self.plugins.fusion(entry.fusion).min_branches
+            if members[task] < least:
+                raise BundleError(
+                    f"{manifest.name}: {entry.fusion} joins at least {least} members for {task}, got {members[task]}"
+                )
 
     def _fuse(self, task: Task, members: Mapping[str, Scores]) -> Scores:
         fuse, config = self._fusions[task]

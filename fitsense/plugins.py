@@ -6,6 +6,7 @@ incompatible or a duplicate costs only itself and leaves a report that says why.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 import logging
@@ -66,9 +67,10 @@ class PluginReport:
 class _RejectedError(Exception):
     """A plugin cannot be taken; carries the status that its report gets."""
 
-    def __init__(self, status: Status, reason: str) -> None:
+    def __init__(self, status: Status, reason: str, name: str = "") -> None:
         super().__init__(reason)
         self.status = status
+        self.name = name
 
 
 @attrs.define
@@ -121,8 +123,8 @@ class Plugins:
         try:
             report = self._admit(plugin, origin)
         except _RejectedError as rejection:
-            report = PluginReport(fallback, rejection.status, str(rejection), origin=origin)
-        except Exception as error:
+            report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
+        except (Exception, SystemExit) as error:
             # Whatever a stranger's code raises, the host stays up.
             report = PluginReport(fallback, "broken", f"{type(error).__name__}: {error}", origin=origin)
         self._reports.append(report)
@@ -185,16 +187,26 @@ class Plugins:
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
         """The local file that the first plugin which knows `ref` gives; None where none does. Not verified."""
-        path: Path | None = self._manager.hook.fitsense_resolve_weights(ref=ref)
-        return path
+        for implementation in self._manager.hook.fitsense_resolve_weights.get_hookimpls():
+            try:
+                path = implementation.function(*(ref for _ in implementation.argnames))
+            except (Exception, SystemExit):
+                _LOGGER.exception("plugin %s failed to resolve %s", implementation.plugin_name, ref.uri)
+                continue
+            if isinstance(path, Path) and path.is_file():
+                return path
+            if path is not None:
+                _LOGGER.error("plugin %s resolved %s to %r, no file", implementation.plugin_name, ref.uri, path)
+        return None
 
     def event_emitted(self, session: str, event: Event) -> None:
         """Tell every observer of an event; what one raises is logged and counted, and stops nobody else."""
         for implementation in self._manager.hook.fitsense_event_emitted.get_hookimpls():
-            arguments = {"session": session, "event": event}
+            # A copy, for what observers do to an event is their own affair.
+            arguments = {"session": session, "event": copy.deepcopy(event)}
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception:
+            except (Exception, SystemExit):
                 name = implementation.plugin_name
                 self._observer_failures[name] = self._observer_failures.get(name, 0) + 1
                 _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
@@ -218,16 +230,19 @@ class Plugins:
         implementations = self._implementations(plugin)
         info = _info(implementations)
         if info.name in self._block:
-            raise _RejectedError("disabled", "blocked by the host's configuration")
+            raise _RejectedError("disabled", "blocked by the host's configuration", info.name)
         if info.api_version != API_VERSION:
             raise _RejectedError(
                 "incompatible",
                 f"written for plugin API {info.api_version}, and this fitsense offers {API_VERSION}: "
                 + ("update fitsense" if info.api_version > API_VERSION else "update the plugin"),
+                info.name,
             )
         if self._manager.has_plugin(info.name):
             earlier = next(r for r in self._reports if r.name == info.name and r.status == "loaded")
-            raise _RejectedError("duplicate", f"a plugin of this name was already loaded from {earlier.origin}")
+            raise _RejectedError(
+                "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
+            )
         offers = _collect(implementations, info)
         try:
             self._manager.register(plugin, info.name)
@@ -353,8 +368,9 @@ def _check_backbone(spec: BackboneSpec) -> None:
 
 def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
     _check_config(spec)
-    if spec.task not in ("exercise", "muscles"):
-        raise PluginError(f"task: expected exercise or muscles, got {spec.task!r}")
+    for name in ("task", "from_task") if isinstance(spec, DerivedHeadSpec) else ("task",):
+        if getattr(spec, name) not in ("exercise", "muscles"):
+            raise PluginError(f"{name}: expected exercise or muscles, got {getattr(spec, name)!r}")
     if isinstance(spec, HeadSpec):
         losses = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
         if losses.get(spec.activation) != spec.loss:

@@ -16,7 +16,7 @@ from fitsense.events import Event, EventData
 from fitsense.model import Model
 from fitsense.pictures import views
 from fitsense.types import Frame, UInt8Array
-from fitsense.windows import Gap, LateFrame, Output, RunEnd, Window, Windows
+from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
@@ -98,7 +98,9 @@ class Session:
             frame = Frame(rgb, time_s)
         pictures = views(frame.rgb, self._specs)
         if self._first_s is None:
-            self._first_s = self._media_s = self._last_end_s = frame.time_s
+            self._first_s = self._last_end_s = frame.time_s
+            # A warning may have come before the first frame.
+            self._media_s = max(self._media_s, frame.time_s) if self._sequence else frame.time_s
         emitted = self._start_if_new()
         outputs = self._windows.push(pictures, frame.time_s)
         if not any(isinstance(output, LateFrame) for output in outputs):
@@ -181,6 +183,10 @@ class Session:
                 message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
                 self._advance(end_s)
                 return [self._emit(events.SessionWarning("gap", message, start_s, end_s))]
+            case ClockReset(time_s=time_s, by_s=by_s):
+                message = f"the source's clock was set back; {by_s:.1f} s are added to its times from now on"
+                self._advance(time_s)
+                return [self._emit(events.SessionWarning("clock_reset", message, time_s, time_s))]
             case LateFrame(time_s=time_s, last_s=last_s):
                 self._late_frames += 1
                 if self._late_announced:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import re
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,11 +45,15 @@ def resolve(
         path = Path(ref.uri).expanduser()
         if not path.is_file():
             raise WeightsError(f"weights {ref.uri!r}: no such file, and neither a plugin nor https:// gives it")
-    if ref.sha256 is not None:
-        actual = sha256(path)
-        if actual != ref.sha256:
-            raise WeightsError(f"weights {path}: expected sha256 {ref.sha256}, got {actual}")
+    _verify(path, ref)
     return path
+
+
+def _verify(path: Path, ref: WeightsRef) -> None:
+    if ref.sha256 is not None and (actual := sha256(path)) != ref.sha256:
+        raise WeightsError(
+            f"weights {ref.uri}: expected sha256 {ref.sha256}, got {actual} of {path}; delete that file to get it anew"
+        )
 
 
 def sha256(path: Path) -> str:
@@ -150,8 +154,9 @@ def _cached(ref: WeightsRef, cache: Path, progress: Progress | None) -> Path:
                     progress(done, int(total) if total else None)
             if total and done != int(total):
                 raise WeightsError(f"weights {ref.uri}: the connection ended after {done} of {total} bytes")
+        _verify(Path(temporary), ref)
         Path(temporary).replace(path)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise WeightsError(
             f"weights {ref.uri} cannot be downloaded ({error}); download the file yourself and pass its path"
         ) from error

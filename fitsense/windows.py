@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from fitsense.errors import InvalidInputError
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
 
+# So many late frames in a row, by more than a gap, mean that the clock was set back.
+_RESET_FRAMES = 10
 # Seconds by which sums of timestamps may miss each other in float64.
 _TOLERANCE_S = 1e-6
 
@@ -70,6 +72,18 @@ class LateFrame:
 
 
 @attrs.frozen
+class ClockReset:
+    """The source's clock was set back; media time goes on without a step.
+
+    :param time_s: where media time goes on.
+    :param by_s: what is added from now on to the times that come in, all told.
+    """
+
+    time_s: float
+    by_s: float
+
+
+@attrs.frozen
 class RunEnd:
     """The end of a run: nothing is known about what follows.
 
@@ -81,7 +95,7 @@ class RunEnd:
     end_s: float
 
 
-Output = Window | Gap | LateFrame | RunEnd
+Output = Window | Gap | LateFrame | ClockReset | RunEnd
 
 
 def nearest(times: TimeArray, spec: ClipSpec, end_s: float) -> NDArray[np.intp]:
@@ -118,6 +132,8 @@ class Windows:
         self._frames: deque[tuple[float, Mapping[str, UInt8Array]]] = deque()
         self._run_start_s = 0.0
         self._last_s: float | None = None
+        self._offset_s = 0.0
+        self._late_in_a_row = 0
         self._step_s = 0.0
         self._emitted = 0
         self._spoken_s = 0.0
@@ -131,17 +147,26 @@ class Windows:
         """Take one frame; give what it completes.
 
         :param pictures: the frame as each branch sees it, uint8 (size, size, 3), by branch name.
-        :param time_s: its presentation time in seconds; a time that is not after the last is refused as late.
+        :param time_s: its presentation time in seconds. A time that is not after the last is refused as late, until
+            a row of them shows that the clock was set back; from then on times are shifted.
         """
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
         outputs: list[Output] = []
+        time_s += self._offset_s
         if self._last_s is not None:
             if time_s <= self._last_s:
-                return [LateFrame(time_s, self._last_s)]
-            if time_s - self._last_s > self._gap_s:
+                self._late_in_a_row += 1
+                if self._late_in_a_row < _RESET_FRAMES or self._last_s - time_s <= self._gap_s:
+                    return [LateFrame(time_s, self._last_s)]
+                back_s = self._last_s + self._gap_s - time_s
+                self._offset_s += back_s
+                time_s += back_s
+                outputs += [*self.finish(), ClockReset(time_s, self._offset_s)]
+            elif time_s - self._last_s > self._gap_s:
                 gap = Gap(self._last_s, time_s)
                 outputs += [*self.finish(), gap]
+        self._late_in_a_row = 0
         if self._last_s is None:
             self._run_start_s = self._spoken_s = time_s
             self._emitted = 0

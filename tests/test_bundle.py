@@ -91,6 +91,44 @@ def test_a_zip_whose_entries_lead_out_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "evil.txt").exists()
 
 
+def test_a_file_that_is_not_listed_is_refused(copy: Path) -> None:
+    """A graph could read its weights from it, unverified."""
+    (copy / "unlisted.bin").write_bytes(b"x")
+    with pytest.raises(fitsense.BundleError, match=r"unlisted\.bin is not listed"):
+        Bundle.load(copy)
+
+
+def test_zips_that_cannot_be_unpacked_are_refused(copy: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", copy))
+    whole = archive.read_bytes()
+    # Flag bit 0 of every entry: encrypted.
+    encrypted = bytearray(whole)
+    for magic, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        position = encrypted.find(magic)
+        while position >= 0:
+            encrypted[position + at] |= 1
+            position = encrypted.find(magic, position + 4)
+    corrupt = bytearray(whole)
+    corrupt[len(corrupt) // 2 : len(corrupt) // 2 + 500] = bytes(500)
+    for content in (bytes(encrypted), bytes(corrupt), whole[: len(whole) // 2]):
+        archive.write_bytes(content)
+        with pytest.raises(fitsense.BundleError):
+            Bundle.load(archive)
+
+
+def test_a_bundle_must_answer_both_tasks(copy: Path) -> None:
+    document = json.loads((copy / "model.json").read_text("utf-8"))
+    edit(copy, fusion={"muscles": document["fusion"]["muscles"]})
+    with pytest.raises(fitsense.BundleError, match="no fusion is named for exercise"):
+        fitsense.load_model(copy)
+
+
+def test_labels_that_do_not_fit_the_graph_are_refused(copy: Path) -> None:
+    edit(copy, labels={"exercise": ["squat", "no_exercise"], "muscles": ["quads"]})
+    with pytest.raises(fitsense.BundleError, match="'exercise': 2, 'muscles': 1}, got"):
+        fitsense.load_model(copy)
+
+
 def test_files_whose_digest_is_not_stated_are_not_run(copy: Path) -> None:
     edit(copy, files=[])
     with pytest.raises(fitsense.BundleError, match="whose sha256 is not stated"):
@@ -104,6 +142,9 @@ def test_files_whose_digest_is_not_stated_are_not_run(copy: Path) -> None:
         ({"branches": []}, r"at \$\.branches"),
         ({"calibration": {"temperature": 0, "enter": 0.5, "exit": 0.4}}, "temperature"),
         ({"labels": {"exercise": ["a", "a"], "muscles": ["b"]}}, "non-unique"),
+        ({"labels": {"exercise": ["Bad Label!"], "muscles": ["b"]}}, "does not match"),
+        ({"calibration": {"temperature": 1, "enter": 0.3, "exit": 0.4}}, "expected exit to be at most enter"),
+        ({"calibration": {"temperature": float("nan"), "enter": 0.5, "exit": 0.4}}, "NaN is no number"),
     ],
 )
 def test_a_malformed_manifest_is_refused_where_it_is_wrong(
@@ -127,6 +168,8 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: bytes, mess
 def test_what_is_no_bundle_is_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(fitsense.BundleError, match=r"neither a folder, nor a zip, nor one of those .*gym"):
         Bundle.load("nope")
+    with pytest.raises(fitsense.BundleError, match="neither a folder"):
+        Bundle.load("n" * 5000)
     with pytest.raises(fitsense.BundleError, match=r"has no model\.json"):
         Bundle.load(tmp_path)
     text = tmp_path / "text.zip"

@@ -118,6 +118,20 @@ def test_a_change_counts_from_where_it_began() -> None:
     assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 5.0), ("push_up", 9.0, 14.0)]
 
 
+def test_answers_that_change_all_the_time_are_unknown_and_end_what_was_before() -> None:
+    chaos = [{"push_up": 0.94}, {"lunge": 0.94}] * 30
+    steps = [{"squat": 0.95}] * 10 + chaos + [{"squat": 0.95}] * 5
+    found = segments(decide(steps, DecisionConfig(**SURE)))
+    assert found == [("squat", 0.0, 10.0), (UNKNOWN, 10.0, 70.0), ("squat", 70.0, 75.0)]
+    assert segments(decide(chaos, DecisionConfig(**SURE))) == [(UNKNOWN, 0.0, 60.0)]
+
+
+def test_a_flicker_counts_with_its_scores() -> None:
+    steps = [{"squat": 0.9}] * 4 + [{"lunge": 0.9}] + [{"squat": 0.9}] * 5
+    ended = next(d for d in decide(steps, DecisionConfig(**SURE)) if isinstance(d, SegmentEnded))
+    assert ended.confidence == pytest.approx((9 * 0.9 + 0.1 / 3) / 10, abs=1e-4)
+
+
 def test_hysteresis_holds_an_exercise_that_has_become_less_sure() -> None:
     config = DecisionConfig(enter=0.6, exit=0.3, **SURE)
     wavering = [{"squat": 0.7}] * 4 + [{"squat": 0.4, "lunge": 0.3}] * 4

@@ -142,6 +142,10 @@ def nothing(*arguments: Any) -> Any:
     return None
 
 
+def leaving() -> Iterable[BackboneSpec]:
+    raise SystemExit(3)
+
+
 def raising() -> Iterable[BackboneSpec]:
     raise RuntimeError("no GPU")
 
@@ -152,6 +156,7 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_plugin": lambda: "mine"}, "expected a PluginInfo, got str"),
         ({"fitsense_plugin": lambda: PluginInfo("My Plugin", "1")}, "lower-case letters, digits and hyphens"),
         ({"fitsense_backbones": raising}, "RuntimeError: no GPU"),
+        ({"fitsense_backbones": leaving}, "SystemExit: 3"),
         ({"fitsense_backbones": lambda: [spec("Net")]}, "name 'Net': expected lower-case"),
         ({"fitsense_backbones": lambda: [spec(), spec()]}, "mine/net is offered twice"),
         ({"fitsense_backbones": lambda: [spec(config=NoDefault)]}, "every field needs a default; frames has none"),
@@ -200,10 +205,17 @@ def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:
 
 
 def test_weights_come_from_the_first_plugin_that_knows_them(tmp_path: Path) -> None:
+    def failing(ref: WeightsRef) -> Path:
+        raise KeyError(ref.uri)
+
+    (tmp_path / "w.pth").touch()
     host = Plugins()
-    host.register(plugin("ignorant", fitsense_resolve_weights=lambda ref: None))
     host.register(plugin("knowing", fitsense_resolve_weights=lambda ref: tmp_path / ref.uri))
+    host.register(plugin("ignorant", fitsense_resolve_weights=lambda ref: None))
+    host.register(plugin("failing", fitsense_resolve_weights=failing))
+    host.register(plugin("wrong", fitsense_resolve_weights=lambda ref: "w.pth"))
     assert host.resolve_weights(WeightsRef("w.pth")) == tmp_path / "w.pth"
+    assert host.resolve_weights(WeightsRef("other.pth")) is None
 
 
 STRANGERS = {

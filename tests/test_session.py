@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -186,6 +187,27 @@ def test_wall_clock_time_is_the_hosts_start_plus_media_time(model: fitsense.Mode
         SessionConfig(started_at=datetime(2026, 3, 1))
 
 
+def test_a_clock_that_is_set_back_is_told(model: fitsense.Model, frames: list[Frame]) -> None:
+    later = [Frame(frame.rgb, frame.time_s + 100) for frame in frames]
+    events = run(model, [*later, *frames])
+    check(events)
+    assert [e.data.code for e in events if isinstance(e.data, SessionWarning)] == ["late_frame", "clock_reset"]
+    assert len([e for e in events if e.type == "fitsense.exercise.ended"]) == 2
+
+
+def test_a_warning_before_the_first_frame_does_not_turn_time_back(model: fitsense.Model) -> None:
+    session = Session(model)
+    events = session.warn("camera_slow", "the camera takes its time")
+    events += session.push(np.zeros((8, 8, 3), np.uint8), -5.0) + session.finish()
+    check(events)
+
+
+def test_sessions_in_threads_share_a_model(model: fitsense.Model, frames: list[Frame]) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: [e.to_json() for e in run(model, frames)], range(3)))
+    assert results[0] == results[1] == results[2]
+
+
 def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> None:
     seen = []
 
@@ -197,11 +219,15 @@ def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> N
         @hookimpl
         def fitsense_event_emitted(self, session: str, event: Event) -> None:
             seen.append((session, event.type))
+            if isinstance(event.data, SessionEnded):
+                event.data.muscle_load_s["evil"] = -1.0  # type: ignore[index]
             if len(seen) == 2:
-                raise RuntimeError("mine")
+                raise SystemExit("mine")
 
     plugins = Plugins.discover()
     assert plugins.register(Watcher()).status == "loaded"
     events = run(fitsense.load_model(plugins=plugins), frames)
     assert seen == [("urn:fitsense:session", event.type) for event in events]
     assert plugins.observer_failures == {"watcher": 1}
+    check(events)
+    assert "evil" not in events[-1].to_json()

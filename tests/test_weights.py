@@ -127,6 +127,8 @@ def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
     seen.clear()
     assert resolve(ref, cache=cache, progress=lambda done, total: seen.append((done, total))) == path
     assert seen == []
+    with pytest.raises(fitsense.WeightsError, match="expected sha256"):
+        resolve(WeightsRef(f"{server}/w.pyth?again", "0" * 64), cache=cache)
     with pytest.raises(fitsense.WeightsError, match="ended after 40 of 100 bytes"):
         resolve(WeightsRef(f"{server}/half.pyth"), cache=cache)
     with pytest.raises(fitsense.WeightsError, match="download the file yourself"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, UInt8Array
-from fitsense.windows import Gap, LateFrame, Output, RunEnd, Window, Windows, nearest
+from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, nearest
 
 SPEC = ClipSpec(frames=4, rate_hz=2.0, size=1, short_side=1)
 GAP_S = 1.5
@@ -152,6 +152,26 @@ def test_late_frames_are_dropped() -> None:
     assert windows.push(picture(1), 1.0) == [LateFrame(1.0, 1.0)]
     assert windows.push(picture(2), 0.5) == [LateFrame(0.5, 1.0)]
     assert windows.last_s == 1.0
+
+
+def test_a_clock_that_is_set_back_goes_on_without_a_step() -> None:
+    windows = Windows({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
+    for index in range(50):
+        windows.push(picture(index), 100 + index / 10)
+    outputs = [output for index in range(50) for output in windows.push(picture(index), index / 10)]
+    assert [type(output) for output in outputs[:9]] == [LateFrame] * 9
+    assert isinstance(outputs[-1], Window)
+    (reset,) = (output for output in outputs if isinstance(output, ClockReset))
+    assert reset.time_s == pytest.approx(104.9 + GAP_S)
+    assert windows.last_s == pytest.approx(reset.time_s + 4.0)
+
+
+def test_one_frame_from_the_future_does_not_silence_the_rest() -> None:
+    windows = Windows({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
+    times = [*(i / 10 for i in range(20)), 1e8, *(i / 10 for i in range(20, 100))]
+    outputs = [output for index, time in enumerate(times) for output in windows.push(picture(index), time)]
+    assert sum(isinstance(output, LateFrame) for output in outputs) == 9
+    assert len(windows_of(outputs)) > 5
 
 
 def test_branches_with_other_spans_end_together() -> None:

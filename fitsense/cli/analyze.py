@@ -64,7 +64,7 @@ def command(
     """
     if (source is None) == (not sample):
         raise click.UsageError("give either a SOURCE or --sample")
-    _check_overlay(source, overlay)
+    _check_outputs(source, events, overlay)
     video: Source
     if sample:
         from fitsense.testing.figures import sample as rendered
@@ -89,9 +89,10 @@ def command(
             for event in analysis:
                 kept.append(event)
                 _write(event, outputs)
-    if overlay is not None:
+    code = _exit_code(kept)
+    if overlay is not None and code != ExitCode.INTERRUPTED:
         _overlay(overlay, video, kept)
-    sys.exit(_exit_code(kept))
+    sys.exit(code)
 
 
 def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None:
@@ -131,20 +132,23 @@ def _stopping(analysis: Analysis) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check_overlay(source: str | None, overlay: Path | None) -> None:
-    """Refuse before the work what could only fail after it."""
-    if overlay is None:
-        return
+def _check_outputs(source: str | None, events: Path | None, overlay: Path | None) -> None:
+    """Refuse before the work what could only fail, or destroy something, after it."""
     from fitsense.video.source import is_live
 
-    if source is not None and is_live(source):
+    if overlay is not None and source is not None and is_live(source):
         raise click.UsageError("--overlay needs a file: it looks at the video a second time")
-    if overlay.suffix.lower() not in (".mp4", ".mov", ".mkv"):
+    if overlay is not None and overlay.suffix.lower() not in (".mp4", ".mov", ".mkv"):
         raise click.UsageError(f"--overlay writes .mp4, .mov or .mkv, not {overlay.name}")
-    if not overlay.absolute().parent.is_dir():
-        raise click.UsageError(f"--overlay: there is no folder {overlay.absolute().parent}")
-    if source is not None and overlay.exists() and Path(source).exists() and overlay.samefile(source):
-        raise click.UsageError("--overlay would overwrite the source")
+    for option, path in (("--events", events), ("--overlay", overlay)):
+        if path is None or str(path) == "-":
+            continue
+        if not path.absolute().parent.is_dir():
+            raise click.UsageError(f"{option}: there is no folder {path.absolute().parent}")
+        if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+            raise click.UsageError(f"{option} would overwrite the source")
+    if events is not None and overlay is not None and events.absolute() == overlay.absolute():
+        raise click.UsageError("--events and --overlay name the same file")
 
 
 def _overlay(path: Path, video: Source, events: list[Event]) -> None:

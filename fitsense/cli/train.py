@@ -29,9 +29,9 @@ from fitsense.cli.tracking import track
     help="What the backbone starts from: one of its published weights, or a .pyth or .safetensors file.",
 )
 @click.option("--weights-origin", default="", help="Where a file of weights comes from; for the model card.")
-@click.option("--split", "splits", multiple=True, default=("train", "val"), show_default=True, help="To train on.")
-@click.option("--foreign", default="extra", show_default=True, help="Split of exercises not trained; '' for none.")
-@click.option("--test", default="test", show_default=True, help="Split for the model card; '' for none.")
+@click.option("--split", "splits", multiple=True, help="To train on; by default train, and val if there is one.")
+@click.option("--foreign", help="Split of exercises not trained; by default extra, if there is one; '' for none.")
+@click.option("--test", help="Split for the model card; by default test, if there is one; '' for none.")
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--figures", type=click.IntRange(0), default=40, show_default=True, help="Rendered figures of each kind.")
 @click.option("--min-scenes", type=click.IntRange(1), default=5, show_default=True, help="Fewest scenes a group needs.")
@@ -47,8 +47,8 @@ def command(
     weights: str,
     weights_origin: str,
     splits: tuple[str, ...],
-    foreign: str,
-    test: str,
+    foreign: str | None,
+    test: str | None,
     views: int,
     figures: int,
     min_scenes: int,
@@ -62,6 +62,7 @@ def command(
     """
     import platformdirs
 
+    from fitsense.data.manifest import splits_of
     from fitsense.train.recipe import Recipe, Sources, train
 
     given: dict[str, Any] = {"l2_exercise": l2_exercise, "l2_muscles": l2_muscles}
@@ -75,6 +76,10 @@ def command(
         min_scenes=min_scenes,
     )
     recipe = attrs.evolve(recipe, **penalties)
+    there = splits_of(data)
+    splits = splits or ("train", *(["val"] if "val" in there else []))
+    foreign = foreign if foreign is not None else "extra" if "extra" in there else None
+    test = test if test is not None else "test" if "test" in there else None
     sources = Sources(data, splits, foreign or None, test or None)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
     bundle, report = train(

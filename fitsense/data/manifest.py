@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import attrs
 
 from fitsense.errors import InvalidInputError
+
+FOLDS = 5
+"""How many folds scenes are spread over where the manifest gives none."""
 
 _REQUIRED = ("path", "group", "split")
 
@@ -21,14 +25,14 @@ class ClipItem:
     :param group: the label to train on; empty for a clip of no trained group.
     :param split: such as ``train``, ``val``, ``test``.
     :param scene: same person and place, or same production; never to be split.
-    :param fold: for cross-validation, disjoint by scene; None where the manifest has none.
+    :param fold: for cross-validation; from the scene where the manifest has none.
     """
 
     path: Path
     group: str
     split: str
     scene: str
-    fold: int | None
+    fold: int
 
 
 @attrs.frozen
@@ -54,6 +58,33 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
 
     :raises InvalidInputError: there is no manifest, a column is missing, or a split has no rows.
     """
+    rows = _rows(folder)
+    known = sorted({row["split"] for row in rows})
+    for split in splits:
+        if split not in known:
+            raise InvalidInputError(f"{folder}: no clip is in split {split!r}; there are: {', '.join(known)}")
+    items, skipped = [], []
+    for row in rows:
+        if row["split"] not in splits:
+            continue
+        path = folder / row["path"]
+        if not path.is_file():
+            skipped.append(Skipped(row["path"], "no such file"))
+            continue
+        scene, fold = row.get("scene") or row["path"], row.get("fold") or ""
+        items.append(
+            ClipItem(
+                path=path,
+                group=row["group"],
+                split=row["split"],
+                scene=scene,
+                fold=int(fold) if fold.isdigit() else int(hashlib.sha256(scene.encode()).hexdigest(), 16) % FOLDS,
+            )
+        )
+    return Dataset(items, skipped)
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
     file = folder / "manifest.csv"
     if not file.is_file():
         raise InvalidInputError(f"{folder}: expected a manifest.csv in it, and there is none")
@@ -64,27 +95,23 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
             raise InvalidInputError(
                 f"{file}: expected the columns {', '.join(_REQUIRED)}; {', '.join(missing)} missing"
             )
-        rows = list(reader)
-    known = sorted({row["split"] for row in rows})
-    for split in splits:
-        if split not in known:
-            raise InvalidInputError(f"{file}: no clip is in split {split!r}; there are: {', '.join(known)}")
-    items, skipped = [], []
-    for row in rows:
-        if row["split"] not in splits:
-            continue
-        path = folder / row["path"]
-        if not path.is_file():
-            skipped.append(Skipped(row["path"], "no such file"))
-            continue
-        fold = row.get("fold") or ""
-        items.append(
-            ClipItem(
-                path=path,
-                group=row["group"],
-                split=row["split"],
-                scene=row.get("scene") or row["path"],
-                fold=int(fold) if fold.isdigit() else None,
+        return list(reader)
+
+
+def splits_of(folder: Path) -> set[str]:
+    """The values of the manifest's split column."""
+    return {row["split"] for row in _rows(folder)}
+
+
+def check_disjoint(trained: Sequence[ClipItem], held_out: Sequence[ClipItem]) -> None:
+    """Raise :class:`InvalidInputError` where a scene is in two folds, or both trained on and held out: figures of
+    clips whose scene was trained on mean nothing."""
+    folds: dict[str, int] = {}
+    for item in trained:
+        if folds.setdefault(item.scene, item.fold) != item.fold:
+            raise InvalidInputError(f"scene {item.scene!r} is in several folds; put all of its clips into one")
+    for item in held_out:
+        if item.scene in folds:
+            raise InvalidInputError(
+                f"scene {item.scene!r} is in a split to train on and in {item.split}; put all of its clips into one"
             )
-        )
-    return Dataset(items, skipped)

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from fitsense.errors import MissingExtraError
 
 
+def require() -> None:
+    """Raise :class:`MissingExtraError` now rather than after the work, if figures cannot be computed."""
+    _sklearn_metrics()
+
+
 def top_k(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> float | None:
     """Share of the clips whose label is among the `k` likeliest; None for no clips.
 

@@ -48,6 +48,7 @@ def evaluate(
     averaged. Clips of ``no_exercise`` count for rejection alone; clips of groups that the bundle does not know are
     counted apart, as are those that cannot be read.
     """
+    metrics.require()
     dataset = read_manifest(folder, [split])
     scored, unreadable = score(model, dataset.items, views=views, mirror=mirror, track=track)
     report = summarise(model, scored)

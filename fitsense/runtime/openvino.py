@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ class OpenVinoBranch:
     ) -> None:
         self._branch = branch
         self._core = ov.Core()
+        self._lock = threading.Lock()
         if bf16 is None:
             bf16 = bundle.manifest.allow_bf16 and cpu_computes_bf16(self._core)
         self._properties: dict[str, Any] = {
@@ -39,6 +41,7 @@ class OpenVinoBranch:
             self._compiled = {1: self._compile(1)}
         except RuntimeError as error:
             raise BundleError(f"branch {branch.name}: {branch.graph} is not a graph that runs: {error}") from error
+        self._check_outputs(bundle)
 
     @property
     def precision(self) -> str:
@@ -49,11 +52,24 @@ class OpenVinoBranch:
         check_clips(clips, self._branch)
         if len(clips) == 0:
             return {port.any_name: np.zeros((0, int(port.shape[1])), np.float32) for port in self._compiled[1].outputs}
-        if len(clips) not in self._compiled:
-            self._compiled[len(clips)] = self._compile(len(clips))
-        results = self._compiled[len(clips)]({"clip": np.ascontiguousarray(clips)})
-        # Results live in OpenVINO's own buffers, which the next call overwrites.
-        return {port.any_name: np.array(results[port], dtype=np.float32) for port in results}
+        # One at a time: a window takes every core anyhow, and a compiled model has one request.
+        with self._lock:
+            if len(clips) not in self._compiled:
+                self._compiled[len(clips)] = self._compile(len(clips))
+            results = self._compiled[len(clips)]({"clip": np.ascontiguousarray(clips)})
+            # Results live in OpenVINO's own buffers, which the next call overwrites.
+            return {port.any_name: np.array(results[port], dtype=np.float32) for port in results}
+
+    def _check_outputs(self, bundle: Bundle) -> None:
+        labels = bundle.manifest.labels
+        expected = {"features": self._branch.feature_dim}
+        expected |= {head.task: len(getattr(labels, head.task)) for head in self._branch.heads}
+        actual = {port.any_name: int(port.shape[1]) for port in self._compiled[1].outputs}
+        if actual != expected:
+            raise BundleError(
+                f"branch {self._branch.name}: expected {self._branch.graph} to have the outputs and widths {expected}, "
+                f"got {actual}"
+            )
 
     def _compile(self, batch: int) -> ov.CompiledModel:
         model = self._model.clone()

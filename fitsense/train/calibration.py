@@ -45,10 +45,10 @@ def naming_threshold(
 ) -> tuple[float, float, float]:
     """The threshold at which naming pays most: each right name gains 1, each wrong one costs `wrong_costs`.
 
-    :param known: mean calibrated probabilities (labels,) of held-out clips of known labels.
+    :param known: calibrated probabilities (labels,) of held-out windows of known labels.
     :param truth: their labels.
-    :param foreign: those of clips of exercises that the model does not know; any name for one is wrong.
-    :returns: the threshold, the share of known exercise clips that are then named, and the share of those names
+    :param foreign: those of windows of exercises that the model does not know; any name for one is wrong.
+    :returns: the threshold, the share of known exercise windows that are then named, and the share of those names
         that are right.
     """
     idle = labels.index(IDLE) if IDLE in labels else None

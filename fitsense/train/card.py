@@ -30,9 +30,11 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"{held_out['top1']:.3f}, mean recall over exercises {held_out['macro_recall']:.3f}. Temperature "
         f"{held_out['temperature']:.3f} and naming threshold {held_out['enter']:.2f} were fitted on these, with "
         f"{held_out['foreign_clips']} clips of exercises that the model does not know; at that threshold "
-        f"{held_out['named']:.0%} of the exercise clips get a name, and {held_out['named_rightly']:.0%} of those names "
+        f"{held_out['named']:.0%} of single windows of exercise get a name, and "
+        f"{held_out['named_rightly']:.0%} of those names "
         "are right.",
         _muscles(manifest, held_out["muscles"]),
+        _bf16(report["bf16"]),
     ]
     if test:
         parts += [_figures(test), _by_group(test, trained["by_group"])]
@@ -76,6 +78,15 @@ def _muscles(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
     if held_out["map"] < held_out["map_lookup"]:
         text += " The learned head alone does not beat the look-up on exercises that the model knows."
     return text
+
+
+def _bf16(report: Mapping[str, Any]) -> str:
+    if not report["clips"]:
+        return ""
+    return (
+        f"In bfloat16, {report['same_answer']:.0%} of {report['clips']} clips keep their answer; it is "
+        f"{'used where the CPU has it' if report['good_enough'] else 'not used'}."
+    )
 
 
 def _figures(test: Mapping[str, Any]) -> str:

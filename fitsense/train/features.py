@@ -13,7 +13,7 @@ import numpy as np
 
 import fitsense
 from fitsense.bundle import BranchEntry
-from fitsense.data.manifest import ClipItem, Skipped
+from fitsense.data.manifest import FOLDS, ClipItem, Skipped
 from fitsense.data.views import clip_views
 from fitsense.decisions import IDLE
 from fitsense.errors import FitsenseError
@@ -47,7 +47,7 @@ class ClipFeatures:
 
     group: str
     scene: str
-    fold: int | None
+    fold: int
     features: FloatArray
 
 
@@ -82,14 +82,14 @@ class Extractor:
             found.append(ClipFeatures(item.group, item.scene, item.fold, features))
         return found, skipped
 
-    def figures(self, videos: int, folds: int = 5, track: Track = silent) -> list[ClipFeatures]:
+    def figures(self, videos: int, track: Track = silent) -> list[ClipFeatures]:
         """Features of `videos` rendered figures of each kind, each a scene of its own."""
         jobs = [(exercise, seed) for seed in range(videos) for exercise in (*EXERCISES, IDLE)]
         found = []
         for exercise, seed in track(jobs, "Features of rendered figures"):
             video = random_video(exercise, seed)
             features = self._remembered(f"{fitsense.__version__} {video!r}", functools.partial(self._look, video))
-            found.append(ClipFeatures(exercise, f"figure-{exercise}-{seed}", seed % folds, features))
+            found.append(ClipFeatures(exercise, f"figure-{exercise}-{seed}", seed % FOLDS, features))
         return found
 
     def _read(self, path: Path) -> FloatArray:

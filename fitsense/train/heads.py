@@ -107,9 +107,9 @@ def out_of_fold(
 ) -> list[FloatArray]:
     """Logits of each clip by a head that was fitted without its fold, float32 (views, labels) for each."""
     logits: dict[int, FloatArray] = {}
-    for fold in sorted({clip.fold or 0 for clip in clips}):
-        kept = [clip for clip in clips if (clip.fold or 0) != fold]
-        held = [index for index, clip in enumerate(clips) if (clip.fold or 0) == fold]
+    for fold in sorted({clip.fold for clip in clips}):
+        kept = [clip for clip in clips if clip.fold != fold]
+        held = [index for index, clip in enumerate(clips) if clip.fold == fold]
         head = fit(spec, config, kept, balance(kept, class_power), labels, l2)
         for index, value in zip(held, logits_of(head, [clips[i] for i in held]), strict=True):
             logits[index] = value

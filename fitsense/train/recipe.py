@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.bundle import (
     BranchEntry,
@@ -26,11 +27,11 @@ from fitsense.bundle import (
 )
 from fitsense.catalogue import load_catalogue
 from fitsense.configs import config_to_json
-from fitsense.data.manifest import Skipped, read_manifest
+from fitsense.data.manifest import Skipped, check_disjoint, read_manifest
 from fitsense.decisions import IDLE
 from fitsense.errors import InvalidInputError, MissingExtraError, PluginError
 from fitsense.evaluate import metrics
-from fitsense.evaluate.run import evaluate
+from fitsense.evaluate.run import evaluate, score
 from fitsense.export.branch import join
 from fitsense.export.onnx import export_branch
 from fitsense.hookspecs import BackboneSpec, DerivedHeadSpec, HeadSpec
@@ -38,6 +39,7 @@ from fitsense.model import Model
 from fitsense.plugins import Plugins
 from fitsense.progress import Track, silent
 from fitsense.runtime import load_branch
+from fitsense.runtime.openvino import cpu_computes_bf16
 from fitsense.train import calibration
 from fitsense.train.card import model_card
 from fitsense.train.features import ClipFeatures, Extractor, ViewPolicy
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 _FUSION = "ensemble/weighted"
 _LOOKUP = "lookup"
+# Clips that bfloat16 is tried on, and the share of them whose answer must stay.
+_BF16_CLIPS, _BF16_AGREEMENT = 100, 0.98
 
 
 @attrs.frozen
@@ -162,6 +166,7 @@ def train(
         raise MissingExtraError("training", "torch", error) from error
     if out.exists() and any(out.iterdir()):
         raise InvalidInputError(f"{out}: expected a folder that is new or empty")
+    _check(sources)
     torch.manual_seed(0)
     plugins = plugins or Plugins.discover()
     backbone_name = plugins.full_name("backbone", recipe.backbone)
@@ -176,10 +181,8 @@ def train(
     fitted, held_out = _calibrate(recipe, pool, exercise)
     muscles_fusion, derived, muscles_held_out = _muscles(recipe, pool, exercise, muscles, fitted, branch.name, plugins)
 
-    out.mkdir(parents=True, exist_ok=True)
     branch = attrs.evolve(branch, heads=(exercise.entry, muscles.entry))
-    modules = {"exercise": exercise.module, "muscles": muscles.module}
-    export_branch(join(backbone, modules), branch.clip, out / branch.graph, out / branch.weights)
+    module = join(backbone, {"exercise": exercise.module, "muscles": muscles.module})
     labels = pool.labels
     manifest = Manifest(
         name=name,
@@ -192,14 +195,12 @@ def train(
         fusion={"exercise": FusionEntry(_FUSION, {}), "muscles": muscles_fusion},
         derived=derived,
         calibration=fitted,
-        allow_bf16=True,
         training={
             # A path on the trainer's machine says nothing to anybody else.
             "recipe": {**attrs.asdict(recipe), "weights": Path(recipe.weights).name},
             "splits": list(sources.splits),
         },
     )
-    bundle = save(out, manifest)
     report: dict[str, Any] = {
         "trained": {
             "clips": len(pool.known),
@@ -211,14 +212,59 @@ def train(
         },
         "held_out": held_out | {"muscles": muscles_held_out},
     }
-    if sources.test_split:
-        model = Model(bundle, plugins=plugins)
-        report["test"] = evaluate(
-            model, sources.data, sources.test_split, views=recipe.views, mirror=recipe.mirror, track=track
-        )
-    (out / "training.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    (out / "README.md").write_text(model_card(manifest, report), "utf-8")
-    return save(out, manifest), report
+    # Elsewhere until it is whole, so that a run that is interrupted leaves `out` as it was.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".training-", dir=out.parent) as unfinished:
+        folder = Path(unfinished) / "bundle"
+        folder.mkdir()
+        export_branch(module, branch.clip, folder / branch.graph, folder / branch.weights)
+        report["bf16"] = _compare_bf16(save(folder, manifest), sources, plugins, track)
+        manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
+        if sources.test_split:
+            model = Model(save(folder, manifest), plugins=plugins)
+            report["test"] = evaluate(
+                model, sources.data, sources.test_split, views=recipe.views, mirror=recipe.mirror, track=track
+            )
+        (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        (folder / "README.md").write_text(model_card(manifest, report), "utf-8")
+        save(folder, manifest)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    return Bundle.load(out), report
+
+
+def _check(sources: Sources) -> None:
+    """Refuse before the work what would make its result worthless, or fail after it."""
+    trained = read_manifest(sources.data, sources.splits).items
+    held_out = read_manifest(sources.data, [sources.test_split]).items if sources.test_split else []
+    if sources.foreign_split:
+        read_manifest(sources.data, [sources.foreign_split])
+    check_disjoint(trained, held_out)
+    if len({item.fold for item in trained}) < 2:
+        raise InvalidInputError("expected clips of at least two folds (or scenes), to hold one out at a time")
+
+
+def _compare_bf16(bundle: Bundle, sources: Sources, plugins: Plugins, track: Track) -> dict[str, Any]:
+    """How far bfloat16 moves the answers on clips of the training splits, where this CPU computes in it."""
+    if not cpu_computes_bf16():
+        return {"clips": 0, "good_enough": False}
+    items = read_manifest(sources.data, sources.splits).items
+    chosen = items[:: max(1, len(items) // _BF16_CLIPS)]
+    exact, rough = (
+        score(Model(bundle, plugins=plugins, bf16=bf16), chosen, views=1, mirror=False, track=track)[0]
+        for bf16 in (False, True)
+    )
+    agreement = np.mean(
+        [one.exercise.argmax() == other.exercise.argmax() for one, other in zip(exact, rough, strict=True)]
+    )
+    difference = np.mean([np.abs(one.exercise - other.exercise).max() for one, other in zip(exact, rough, strict=True)])
+    return {
+        "clips": len(exact),
+        "same_answer": float(agreement),
+        "mean_largest_difference": float(difference),
+        "good_enough": bool(agreement >= _BF16_AGREEMENT),
+    }
 
 
 def _branch(name: str, spec: BackboneSpec) -> BranchEntry:
@@ -309,15 +355,21 @@ def _calibrate(recipe: Recipe, pool: _Pool, head: _Head) -> tuple[Calibration, d
     labels = pool.labels.exercise
     truth = targets(pool.known, "exercise", labels)
     # The first views are the windows themselves, the rest their mirror images, which no session sees.
-    scale = calibration.temperature([logits[: recipe.views] for logits in head.held_out], truth)
-    probabilities = _mean_probabilities(pool, head, scale)
-    foreign = [
-        Scores("exercise", labels, logits / scale, "softmax").probabilities.mean(axis=0)
-        for logits in logits_of(head.module, pool.foreign)
-    ]
+    windows = [logits[: recipe.views] for logits in head.held_out]
+    scale = calibration.temperature(windows, truth)
+
+    def probabilities_of(logits: Sequence[FloatArray]) -> FloatArray:
+        return Scores("exercise", labels, np.concatenate(logits) / scale, "softmax").probabilities
+
+    foreign = [logits[: recipe.views] for logits in logits_of(head.module, pool.foreign)]
     enter, named, named_rightly = calibration.naming_threshold(
-        list(probabilities), [clip.group for clip in pool.known], foreign, labels, recipe.wrong_costs
+        list(probabilities_of(windows)),
+        [clip.group for clip, each in zip(pool.known, windows, strict=True) for _ in each],
+        list(probabilities_of(foreign)) if foreign else [],
+        labels,
+        recipe.wrong_costs,
     )
+    probabilities = _mean_probabilities(pool, head, scale)
     exercise = np.array([clip.group != IDLE for clip in pool.known])
     by_label = metrics.recall_by_label(probabilities.argmax(axis=1), truth, labels)
     return calibration.calibration(scale, enter), {
@@ -360,8 +412,14 @@ def _muscles(
     members[_LOOKUP] = spec.derive(config, named, labels)
     fusion = plugins.fusion(_FUSION)
     assert fusion.fit is not None
-    weights = fusion.fit(fusion.config(space="probabilities"), members, truth)
-    fused = fusion.fuse(weights, members).probabilities
+    config_to_fit = fusion.config(space="probabilities")
+    folds = np.array([clip.fold for clip in pool.known])
+    fused = np.zeros_like(learned)
+    for fold in np.unique(folds):
+        # Also the weights must not have seen what they are measured on.
+        kept = fusion.fit(config_to_fit, _rows(members, folds != fold), truth[folds != fold])
+        fused[folds == fold] = fusion.fuse(kept, _rows(members, folds == fold)).probabilities
+    weights = fusion.fit(config_to_fit, members, truth)
     figures["map_lookup"] = metrics.mean_average_precision(members[_LOOKUP].probabilities[active], truth[active])
     figures["map_fused"] = metrics.mean_average_precision(fused[active], truth[active])
     return (
@@ -369,6 +427,10 @@ def _muscles(
         (DerivedEntry(_LOOKUP, "muscles", full, config_to_json(config)),),
         figures,
     )
+
+
+def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:
+    return {name: attrs.evolve(scores, logits=scores.logits[chosen]) for name, scores in members.items()}
 
 
 def _muscles_of(logits: FloatArray, labels: tuple[str, ...]) -> FloatArray:

@@ -29,10 +29,24 @@ def write_overlay(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_
 
     :param rate_hz: average frames a second, a hint to players.
     """
-    written = 0
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    try:
+        written = _encode(unfinished, frames, timeline, rate_hz)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return written
+
+
+def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: float) -> int:
+    written, last_pts = 0, -1
     with av.open(str(path), "w") as container:
         stream = None
         for frame in frames:
+            pts = round(frame.time_s * _CLOCK_HZ)
+            if pts <= last_pts:
+                # Late frames, which the session dropped too.
+                continue
             if stream is None:
                 stream = container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1001))
                 # 4:2:0 wants even sides.
@@ -44,10 +58,9 @@ def write_overlay(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_
             encoded = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(picture[: stream.height, : stream.width]), format="rgb24"
             )
-            encoded.pts = round(frame.time_s * _CLOCK_HZ)
-            encoded.time_base = Fraction(1, _CLOCK_HZ)
+            encoded.pts, encoded.time_base = pts, Fraction(1, _CLOCK_HZ)
             container.mux(stream.encode(encoded))
-            written += 1
+            written, last_pts = written + 1, pts
         if stream is not None:
             container.mux(stream.encode(None))
     return written

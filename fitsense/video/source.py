@@ -22,6 +22,8 @@ _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
 # Seconds to wait for a stream to open, and for its next packet.
 _TIMEOUT_S = (15.0, 15.0)
+# A larger step of a source's clock, in seconds, is a fault of the clock.
+_MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
 
@@ -79,6 +81,7 @@ class VideoSource:
             self._damaged = 0
             self._trouble: Trouble | None = None
             self._end_s = 0.0
+            self._last_s: float | None = None
             self._step_s = 1.0 / float(self._stream.average_rate or 30)
             # The rotation is known only from a decoded frame.
             self._decoded = self._decode()
@@ -118,9 +121,19 @@ class VideoSource:
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
         while frame is not None:
-            yield self._convert(frame)
+            try:
+                converted = self._convert(frame)
+            except (av.error.FFmpegError, InvalidInputError, ValueError, MemoryError) as error:
+                self._note(f"a frame at {self._end_s:.1f} s cannot be converted, and what follows is left out: {error}")
+                return
+            yield converted
             frame = next(self._decoded, None)
         self._note_shortfall()
+
+    def _note(self, message: str) -> None:
+        """Remember the first trouble."""
+        if self._trouble is None:
+            self._trouble = Trouble("source_damaged", message)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         try:
@@ -131,16 +144,12 @@ class VideoSource:
                     # One bad packet need not spoil the rest.
                     self._damaged += 1
         except (av.error.FFmpegError, OSError) as error:
-            message = f"the source cannot be read further than {self._end_s:.1f} s: {_reason(error)}"
-            self._trouble = Trouble("source_damaged", message)
-        if self._damaged and self._trouble is None:
-            self._trouble = Trouble(
-                "source_damaged",
-                f"{self._damaged} packets of the source could not be decoded and were left out",
-            )
+            self._note(f"the source cannot be read further than {self._end_s:.1f} s: {_reason(error)}")
+        if self._damaged:
+            self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
     def _convert(self, frame: av.VideoFrame) -> Frame:
-        time_s = round(frame.time - self._start_s, 6) if frame.time is not None else self._end_s
+        time_s = self._media_time(frame)
         self._end_s = time_s + self._step_s
         quarter_turns = round(frame.rotation / 90)
         width, height = _upright_size(frame, self._stream)
@@ -154,6 +163,18 @@ class VideoSource:
             # FFmpeg states the rotation counter-clockwise, and so does numpy.
             picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
         return Frame(picture, time_s)
+
+    def _media_time(self, frame: av.VideoFrame) -> float:
+        """The frame's presentation time; counted on where the source's own clock is set back or leaps."""
+        if frame.time is None:
+            return self._end_s
+        time_s = round(frame.time - self._start_s, 6)
+        if self._last_s is not None and not -_MOST_BACK_S <= time_s - self._last_s <= _MOST_AHEAD_S:
+            self._note(f"the source's clock leaps from {self._last_s:.1f} s to {time_s:.1f} s; time is counted on")
+            self._start_s += time_s - self._end_s
+            time_s = self._end_s
+        self._last_s = time_s
+        return time_s
 
     def _duration_s(self) -> float | None:
         if self._stream.duration is not None and self._stream.time_base is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Pa
         (["--sample", "--hop", "0"], 2, "--hop"),
         (["--sample", "--overlay", "x.txt"], 2, "writes .mp4, .mov or .mkv"),
         (["--sample", "--overlay", "no/such/folder/x.mp4"], 2, "there is no folder"),
+        (["--sample", "--events", "no/such/folder/x"], 2, "there is no folder"),
+        (["--sample", "--events", "x.mp4", "--overlay", "x.mp4"], 2, "name the same file"),
         (["rtsp://localhost/1", "--overlay", "x.mp4"], 2, "needs a file"),
         (["--sample", "--bundle", "nope"], 5, "no bundle 'nope'"),
     ],
@@ -86,9 +89,10 @@ def test_errors_are_one_line_and_a_documented_code(arguments: list[str], code: i
     assert done.stdout == ""
 
 
-def test_an_overlay_never_overwrites_its_source(squats_file: Path) -> None:
+@pytest.mark.parametrize("option", ["--overlay", "--events"])
+def test_no_output_overwrites_its_source(option: str, squats_file: Path) -> None:
     before = squats_file.read_bytes()
-    done = run(squats_file, "--overlay", squats_file)
+    done = run(squats_file, option, squats_file)
     assert done.returncode == 2
     assert "would overwrite the source" in done.stderr
     assert squats_file.read_bytes() == before
@@ -116,6 +120,14 @@ def test_an_interrupt_ends_with_a_valid_session(number: signal.Signals) -> None:
     assert process.returncode == 130
     assert errors == ""
     assert events_of(first + rest)[-1]["data"]["reason"] == "interrupted"
+
+
+def test_a_file_may_have_any_name(squats_file: Path, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/bad\xff name.mp4"
+    shutil.copy(squats_file, os.fsdecode(path))
+    done = subprocess.run([*map(os.fsencode, COMMAND), path], capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert events_of(done.stdout.decode())[0]["source"] == "file:bad%FF%20name.mp4"
 
 
 def test_a_reader_that_goes_away_is_no_crash() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fitsense.events import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
 from fitsense.testing.figures import FigureVideo
 from fitsense.timeline import Moment, Timeline
+from fitsense.types import Frame
 from fitsense.video.overlay import draw, write_overlay
 from fitsense.video.source import VideoSource
 
@@ -49,6 +52,22 @@ def test_an_overlay_has_every_frame_at_its_time_and_leaves_the_rest_of_the_pictu
     difference = np.abs(read[30].rgb.astype(int) - plain).mean(axis=2)
     assert difference[:50, :160].mean() > 20
     assert difference[60:110, 200:].mean() < 6
+
+
+def test_late_frames_are_left_out_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    pictures = [Frame(np.zeros((64, 64, 3), np.uint8), time_s) for time_s in (1.0, 1.1, 0.5, 0.6, 1.2)]
+    path = tmp_path / "overlay.mp4"
+    assert write_overlay(path, pictures, timeline(), 10.0) == 3
+    before = path.read_bytes()
+
+    def failing() -> Iterator[Frame]:
+        yield pictures[0]
+        raise RuntimeError("the disk is gone")
+
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        write_overlay(path, failing(), timeline(), 10.0)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_labels_and_bars_fit_pictures_of_any_shape() -> None:

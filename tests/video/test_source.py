@@ -185,6 +185,28 @@ def test_a_network_stream_is_read_by_its_address(web_server: str, squats: Figure
         VideoSource(f"{web_server}.missing")
 
 
+def test_a_clock_that_leaps_is_counted_on_and_told(frames: list[Frame], tmp_path: Path) -> None:
+    """Two transport streams, one after the other in one file, as cameras write them."""
+    one = encode(tmp_path / "one.ts", frames, rate=10).read_bytes()
+    path = tmp_path / "both.ts"
+    path.write_bytes(one + one)
+    with VideoSource(path) as source:
+        times = [frame.time_s for frame in source]
+        assert source.trouble is not None
+    assert "leaps" in source.trouble.message
+    assert len(times) >= 55
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(6.0, abs=0.5)
+
+
+def test_a_time_out_of_range_ends_the_source_with_what_came_before(frames: list[Frame], tmp_path: Path) -> None:
+    late = [*frames[:20], Frame(frames[20].rgb, 5e5), *(Frame(f.rgb, 5e5 + f.time_s) for f in frames[21:])]
+    path = encode(tmp_path / "leap.mkv", late, rate=10)
+    events = list(fitsense.analyze(path))
+    assert events[-1].type == "fitsense.session.ended"
+    assert "fitsense.session.warning" in [event.type for event in events]
+
+
 def test_a_picture_too_long_to_scale_is_refused(tmp_path: Path) -> None:
     path = encode(tmp_path / "long.mkv", [Frame(np.zeros((16, 1600, 3), np.uint8), i / 10) for i in range(3)])
     with pytest.raises(fitsense.SourceError, match="1600 x 16 pixels: expected a long side of at most 16 short ones"):
