@@ -38,7 +38,6 @@ class LiveView:
 
     def __init__(self, console: Console, analysis: Analysis) -> None:
         self._analysis = analysis
-        self._console = console
         self._exercise: str | None = None
         self._confidence = 0.0
         self._scores: dict[str, float] = {}

@@ -43,11 +43,6 @@ class OpenVinoBranch:
             raise BundleError(f"branch {branch.name}: {branch.graph} is not a graph that runs: {error}") from error
         self._check_outputs(bundle)
 
-    @property
-    def precision(self) -> str:
-        """What it computes in: ``bf16`` or ``f32``."""
-        return str(self._properties["INFERENCE_PRECISION_HINT"])
-
     def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
         check_clips(clips, self._branch)
         if len(clips) == 0:
