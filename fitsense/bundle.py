@@ -6,7 +6,6 @@ A bundle executes no code when it is loaded: graphs are ONNX, weights are safete
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from fitsense.digest import sha256
 from fitsense.errors import BundleError, SchemaError
 from fitsense.schema import validate
 from fitsense.types import Activation, ClipSpec, Task
@@ -185,7 +185,7 @@ def save(folder: Path, manifest: Manifest) -> Bundle:
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder).as_posix()
         if file.is_file() and name != MANIFEST:
-            files.append(FileEntry(name, _digest(file), file.stat().st_size))
+            files.append(FileEntry(name, sha256(file), file.stat().st_size))
     manifest = attrs.evolve(manifest, files=tuple(files))
     text = json.dumps(_converter.unstructure(manifest), indent=2, ensure_ascii=False) + "\n"
     temporary = folder / f".{MANIFEST}"
@@ -254,7 +254,7 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
             raise BundleError(f"{origin}: {entry.path} leads out of the bundle")
         if not file.is_file():
             raise BundleError(f"{origin}: {entry.path} is missing")
-        actual = _digest(file)
+        actual = sha256(file)
         if actual != entry.sha256:
             raise BundleError(f"{origin}: {entry.path} was altered: expected sha256 {entry.sha256}, got {actual}")
 
@@ -275,8 +275,3 @@ def _unzip(archive: Path, into: Path) -> None:
         raise BundleError(f"{archive}: neither a folder nor a zip: {error}") from error
     except (RuntimeError, NotImplementedError, zlib.error, OSError) as error:
         raise BundleError(f"{archive}: cannot be unpacked: {error}") from error
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

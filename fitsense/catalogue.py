@@ -15,6 +15,15 @@ import attrs
 
 from fitsense.errors import UnknownNameError
 
+UNKNOWN = "unknown"
+"""The answer when somebody moves but no exercise is sure enough."""
+
+IDLE = "no_exercise"
+"""The label of a model for pictures without exercise; also the answer for them."""
+
+
+_ANSWERS = {UNKNOWN: "Unknown movement", IDLE: "No exercise"}
+
 
 @attrs.frozen
 class MuscleGroup:
@@ -63,6 +72,16 @@ class Catalogue:
     exercises: Mapping[str, Exercise]
     muscle_groups: Mapping[str, MuscleGroup]
     _names: Mapping[str, str] = attrs.field(repr=False)
+
+    def exercise_name(self, id_: str) -> str:
+        """An answer's name for people: an exercise's, that of no exercise or of unknown movement, else the id."""
+        if id_ in _ANSWERS:
+            return _ANSWERS[id_]
+        return self.exercises[id_].name if id_ in self.exercises else id_
+
+    def muscle_group_name(self, id_: str) -> str:
+        """A muscle group's name for people, else the id."""
+        return self.muscle_groups[id_].name if id_ in self.muscle_groups else id_
 
     def find(self, name: str) -> Exercise:
         """The exercise of an id, a name or an alias, whatever its case, spaces, hyphens and underscores."""

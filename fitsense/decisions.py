@@ -1,7 +1,7 @@
 """Predictions in, exercise segments and muscle load out: pure.
 
 Each window's probabilities are smoothed over media time (exponentially, with time constant ``smoothing_s``). The
-smoothed answer is one of: an exercise, :data:`UNKNOWN` (somebody does something that cannot be named surely
+smoothed answer is one of: an exercise, ``UNKNOWN`` (somebody does something that cannot be named surely
 enough) or idle (nobody exercises). An answer takes over when it has held for ``min_duration_s``; it then counts
 from where it began. Where answers change so fast that none holds for twice that long, unknown takes over.
 Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
@@ -17,14 +17,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.types import Prediction
-
-UNKNOWN = "unknown"
-"""The answer when somebody moves but no exercise is sure enough."""
-
-IDLE = "no_exercise"
-"""The label of a model for pictures without exercise; also the answer for them."""
 
 _TOLERANCE_S = 1e-6
 
@@ -72,7 +67,7 @@ class DecisionConfig:
 
 @attrs.frozen
 class SegmentStarted:
-    """An answer took over. `exercise` may be :data:`UNKNOWN`; idle time is never a segment."""
+    """An answer took over. `exercise` may be ``UNKNOWN``; idle time is never a segment."""
 
     exercise: str
     start_s: float

@@ -10,7 +10,8 @@ import attrs
 
 from fitsense import decisions as decided
 from fitsense import events
-from fitsense.decisions import IDLE, DecisionConfig, Decisions
+from fitsense.catalogue import IDLE
+from fitsense.decisions import DecisionConfig, Decisions
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event, EventData
 from fitsense.model import Model

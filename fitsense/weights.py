@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fitsense.digest import sha256
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.hookspecs import BackboneSpec, WeightsRef
 from fitsense.plugins import Plugins
@@ -54,12 +55,6 @@ def _verify(path: Path, ref: WeightsRef) -> None:
         raise WeightsError(
             f"weights {ref.uri}: expected sha256 {ref.sha256}, got {actual} of {path}; delete that file to get it anew"
         )
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import (
-    IDLE,
-    UNKNOWN,
     Decision,
     DecisionConfig,
     Decisions,

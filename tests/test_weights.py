@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 import fitsense
+from fitsense.digest import sha256
 from fitsense.hookspecs import WeightsRef
-from fitsense.weights import load_backbone, load_state, read_state, resolve, sha256
+from fitsense.weights import load_backbone, load_state, read_state, resolve
 
 
 def test_a_local_file_is_found_and_verified(tmp_path: Path) -> None:

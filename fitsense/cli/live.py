@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fitsense.analysis import Analysis
-from fitsense.catalogue import load_catalogue
-from fitsense.decisions import IDLE, UNKNOWN
+from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.events import (
     Event,
     ExerciseEnded,
@@ -27,7 +26,6 @@ from fitsense.events import (
 _BAR = "█"
 _BAR_CELLS = 24
 _MOST_ROWS = 6
-_ANSWERS = {UNKNOWN: "Unknown movement", IDLE: "No exercise"}
 
 
 class LiveView:
@@ -56,6 +54,7 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Take an event in; finished exercises and warnings stay on the terminal."""
         data = event.data
+        catalogue = load_catalogue()
         match data:
             case ExerciseStarted():
                 self._exercise, self._confidence, self._scores = data.exercise, data.confidence, {}
@@ -66,61 +65,53 @@ class LiveView:
             case ExerciseEnded():
                 self._exercise, self._scores, self._muscles = None, {}, {}
                 self._live.console.print(
-                    f"{clock(data.start_s)} to {clock(data.end_s)}  [bold]{name(data.exercise)}[/]"
+                    f"{clock(data.start_s)} to {clock(data.end_s)}  [bold]{catalogue.exercise_name(data.exercise)}[/]"
                     f"  {data.duration_s:.1f} s, {data.confidence:.0%} sure",
                     highlight=False,
                 )
             case SessionWarning():
-                self._live.console.print(f"[yellow]{clock(data.start_s)}  {data.message}[/]", highlight=False)
+                self._live.console.print(Text(f"{clock(data.start_s)}  {data.message}", style="yellow"))
 
     def _render(self) -> Group:
+        catalogue = load_catalogue()
         done, total = self._analysis.media_s, self._analysis.duration_s
         where = clock(done) + (f" of {clock(total)}" if total else "")
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
         if self._exercise is None:
-            title = Text(name(IDLE), style="dim")
+            title = Text(catalogue.exercise_name(IDLE), style="dim")
         else:
             style = "bold yellow" if self._exercise == UNKNOWN else "bold cyan"
-            title = Text(f"{name(self._exercise)}  {self._confidence:.0%}", style=style)
+            title = Text(f"{catalogue.exercise_name(self._exercise)}  {self._confidence:.0%}", style=style)
         body = Table.grid(padding=(0, 4))
-        body.add_row(_bars(self._scores, name, "cyan"), _bars(self._muscles, muscle_name, "green"))
+        body.add_row(
+            _bars(self._scores, catalogue.exercise_name, "cyan"),
+            _bars(self._muscles, catalogue.muscle_group_name, "green"),
+        )
         return Group(head, title, body)
 
 
 def summary(data: SessionEnded) -> Table:
     """The table at the end."""
+    catalogue = load_catalogue()
     table = Table("exercise", "sets", "time", box=None, pad_edge=False, title_justify="left")
     for total in data.exercises:
-        table.add_row(name(total.exercise), str(total.sets), f"{total.duration_s:.1f} s")
-    table.add_row(f"[dim]{name(IDLE)}[/]", "", f"[dim]{data.idle_s:.1f} s[/]")
+        table.add_row(catalogue.exercise_name(total.exercise), str(total.sets), f"{total.duration_s:.1f} s")
+    table.add_row(f"[dim]{catalogue.exercise_name(IDLE)}[/]", "", f"[dim]{data.idle_s:.1f} s[/]")
     load = sorted(((value, group) for group, value in data.muscle_load_s.items() if value >= 0.5), reverse=True)
     if load:
         table.add_section()
         table.add_row("[bold]muscle group[/]", "", "[bold]load[/]")
         for value, group in load[:_MOST_ROWS]:
-            table.add_row(muscle_name(group), "", f"{value:.1f} s")
+            table.add_row(catalogue.muscle_group_name(group), "", f"{value:.1f} s")
     return table
-
-
-def name(exercise: str) -> str:
-    """An exercise's name for people."""
-    if exercise in _ANSWERS:
-        return _ANSWERS[exercise]
-    known = load_catalogue().exercises.get(exercise)
-    return known.name if known else exercise
-
-
-def muscle_name(group: str) -> str:
-    """A muscle group's name for people."""
-    known = load_catalogue().muscle_groups.get(group)
-    return known.name if known else group
 
 
 def clock(seconds: float) -> str:
     """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{minutes:.0f}:{rest:04.1f}"
 
 
 def _bars(values: dict[str, float], label: Callable[[str], str], style: str) -> Table:

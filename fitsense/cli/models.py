@@ -7,7 +7,7 @@ import json
 import click
 
 from fitsense.bundle import DEFAULT, Bundle, shipped
-from fitsense.decisions import IDLE
+from fitsense.catalogue import IDLE
 
 
 @click.command("models")

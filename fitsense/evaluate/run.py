@@ -11,10 +11,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
 from fitsense.data.views import clip_views
-from fitsense.decisions import IDLE
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.evaluate import metrics
 from fitsense.hookspecs import DerivedHeadSpec

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 import numpy as np
 
-from fitsense.decisions import IDLE
+from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.testing.rendering import Camera, Colour, Look, Renderer
 from fitsense.testing.skeleton import Pose, Proportions, blend, jumping_jack, push_up, squat, stand

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.bundle import Calibration
-from fitsense.decisions import IDLE
+from fitsense.catalogue import IDLE
 from fitsense.types import FloatArray, activate
 
 # How far below the entering threshold an exercise may fall before it is given up.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fitsense.bundle import Manifest
-from fitsense.decisions import IDLE
+from fitsense.catalogue import IDLE
 
 
 def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 import fitsense
 from fitsense.bundle import BranchEntry
+from fitsense.catalogue import IDLE
 from fitsense.data.manifest import FOLDS, ClipItem, Skipped
 from fitsense.data.views import clip_views
-from fitsense.decisions import IDLE
 from fitsense.errors import FitsenseError
 from fitsense.progress import Track, silent
 from fitsense.runtime import BranchRunner

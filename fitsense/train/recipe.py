@@ -25,10 +25,9 @@ from fitsense.bundle import (
     Manifest,
     save,
 )
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.configs import config_to_json
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest
-from fitsense.decisions import IDLE
 from fitsense.errors import InvalidInputError, MissingExtraError, PluginError
 from fitsense.evaluate import metrics
 from fitsense.evaluate.run import evaluate, score

@@ -10,13 +10,12 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fitsense.catalogue import load_catalogue
-from fitsense.decisions import UNKNOWN
+from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.timeline import Moment, Timeline
 from fitsense.types import Frame, UInt8Array
 
 # Colours that stay apart for the colour-blind (Okabe and Ito).
-_NAMED, _UNKNOWN, _IDLE, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
+_NAMED, _UNKNOWN, _NOTHING, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
 _WHITE = (255, 255, 255)
 _MOST_BARS = 6
 # A bar below this is noise to the eye.
@@ -90,13 +89,12 @@ def draw(rgb: UInt8Array, moment: Moment, time_s: float) -> UInt8Array:
 
 def _words(moment: Moment, time_s: float) -> tuple[str, str, tuple[int, int, int]]:
     clock = f"{time_s:.1f} s"
+    name = load_catalogue().exercise_name(moment.exercise or IDLE)
     if moment.exercise is None:
-        return "No exercise", clock, _IDLE
+        return name, clock, _NOTHING
     for_s = f"for {time_s - moment.since_s:.0f} s"
     if moment.exercise == UNKNOWN:
-        return "Unknown movement", f"{clock}, {for_s}", _UNKNOWN
-    known = load_catalogue().exercises.get(moment.exercise)
-    name = known.name if known else moment.exercise
+        return name, f"{clock}, {for_s}", _UNKNOWN
     return name, f"{clock}, {for_s}, {moment.confidence or 0:.0%} sure", _NAMED
 
 
@@ -112,8 +110,7 @@ def _draw_bars(
     active = [(group, activation) for group, activation in active if activation >= _LEAST_ACTIVATION]
     if not active:
         return
-    names = load_catalogue().muscle_groups
-    labels = [names[group].name if group in names else group for group, _ in active]
+    labels = [load_catalogue().muscle_group_name(group) for group, _ in active]
     line = canvas.textbbox((0, 0), "Ag", font=font)[3] + margin * 0.5
     text_width = max(canvas.textlength(label, font=font) for label in labels)
     bar_width = max(40, size[0] * 0.18)

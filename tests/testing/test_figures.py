@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitsense.decisions import IDLE
+from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, Interval, random_video, sample
 from fitsense.testing.rendering import Camera, Look, Renderer
