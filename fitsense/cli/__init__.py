@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 import click
@@ -34,6 +36,10 @@ class _Commands(click.Group):
         except FitsenseError as error:
             click.echo(f"fitsense: {error}", err=True)
             context.exit(exit_code_of(error))
+        except BrokenPipeError:
+            # What is still buffered has nowhere to go; Python would complain about that when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(ExitCode.READER_GONE)
         except KeyboardInterrupt:
             click.echo("fitsense: interrupted", err=True)
             context.exit(ExitCode.INTERRUPTED)

@@ -25,7 +25,7 @@ from fitsense.session import SessionConfig
 _OVERLAY_SHORT_SIDE = 720
 
 
-@click.command("analyze")
+@click.command("analyze", short_help="Say which exercises a video shows, and when.")
 @click.argument("source", required=False)
 @click.option("--sample", is_flag=True, help="Analyse a rendered figure's workout instead of a SOURCE.")
 @click.option(
@@ -89,6 +89,8 @@ def command(
             for event in analysis:
                 kept.append(event)
                 _write(event, outputs)
+                if isinstance(event.data, SessionWarning) and event.data.code.startswith("source_"):
+                    click.echo(f"fitsense: {event.data.message}", err=True)
     code = _exit_code(kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
         _overlay(overlay, video, kept)

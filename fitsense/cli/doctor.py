@@ -22,7 +22,7 @@ _EXTRAS = {
 }
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Check the installation.")
 def command() -> None:
     """Check the installation: versions, runtimes, CPU features, plugins, the default bundle.
 

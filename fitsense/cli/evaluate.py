@@ -14,7 +14,7 @@ from fitsense.model import load_model
 from fitsense.runtime import RUNTIMES, RuntimeName
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Evaluate a bundle on labelled clips.")
 @click.option(
     "--data",
     required=True,

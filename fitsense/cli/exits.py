@@ -26,6 +26,7 @@ class ExitCode(enum.IntEnum):
     BAD_BUNDLE = 5, "the model bundle or its weights are missing, altered or malformed"
     MISSING_EXTRA = 6, "an optional part of fitsense is not installed"
     INTERRUPTED = 130, "interrupted; the events end with a valid session.ended"
+    READER_GONE = 141, "whoever read standard output went away"
 
 
 def exit_code_of(error: FitsenseError) -> ExitCode:

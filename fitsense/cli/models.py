@@ -10,7 +10,7 @@ from fitsense.bundle import DEFAULT, Bundle, shipped
 from fitsense.catalogue import IDLE
 
 
-@click.command("models")
+@click.command("models", short_help="Show model bundles and verify them.")
 @click.argument("bundle", required=False)
 @click.option("--card", is_flag=True, help="Print the bundle's model card.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -10,7 +10,7 @@ import click
 from fitsense.plugins import Plugins
 
 
-@click.command("plugins")
+@click.command("plugins", short_help="Show plugins, and why some did not load.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 def command(as_json: bool) -> None:
     """Show every installed plugin: loaded or not, why not, and what it offers."""

@@ -10,7 +10,7 @@ from fitsense.plugins import Plugins
 from fitsense.schema import schema, schemas
 
 
-@click.command("schema")
+@click.command("schema", short_help="Print the JSON Schemas.")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
     """Print the schema NAME, such as exercise.ended; without NAME, list fitsense's schemas and the plugins'."""

@@ -11,7 +11,7 @@ import click
 from fitsense.cli.tracking import track
 
 
-@click.command("train")
+@click.command("train", short_help="Train a bundle on labelled clips.")
 @click.option(
     "--data",
     required=True,
