@@ -32,7 +32,7 @@ class Analysis(Iterator[Event]):
         if isinstance(source, (str, Path)):
             from fitsense.video.source import VideoSource
 
-            frames = self._video = VideoSource(source, max(spec.short_side for spec in model.clips.values()))
+            frames = self._video = VideoSource(source, model.short_side)
         else:
             frames = source
         self._events = self._run(frames, Session(model, config))

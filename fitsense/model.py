@@ -71,6 +71,11 @@ class Model:
         """The clips that it wants, by branch name."""
         return {branch.name: branch.clip for branch in self.bundle.manifest.branches}
 
+    @property
+    def short_side(self) -> int:
+        """What a source's short side is best scaled to, in pixels: enough for every branch."""
+        return max(spec.short_side for spec in self.clips.values())
+
     def run(self, clips: Mapping[str, UInt8Array]) -> Mapping[str, Mapping[str, FloatArray]]:
         """Every branch's outputs, by branch name: features, and each head's logits by its task.
 

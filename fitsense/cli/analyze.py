@@ -89,8 +89,8 @@ def command(
             for event in analysis:
                 kept.append(event)
                 _write(event, outputs)
-                if isinstance(event.data, SessionWarning) and event.data.code.startswith("source_"):
-                    click.echo(f"fitsense: {event.data.message}", err=True)
+                if (damage := _damage(event)) is not None:
+                    click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
         _overlay(overlay, video, kept)
@@ -174,5 +174,11 @@ def _exit_code(events: list[Event]) -> ExitCode:
     ended = events[-1].data
     if isinstance(ended, SessionEnded) and ended.reason == "interrupted":
         return ExitCode.INTERRUPTED
-    damaged = any(isinstance(e.data, SessionWarning) and e.data.code.startswith("source_") for e in events)
+    damaged = any(_damage(event) is not None for event in events)
     return ExitCode.DAMAGED_SOURCE if damaged else ExitCode.OK
+
+
+def _damage(event: Event) -> SessionWarning | None:
+    """The warning that the source is damaged or incomplete, if the event is one."""
+    data = event.data
+    return data if isinstance(data, SessionWarning) and data.code.startswith("source_") else None

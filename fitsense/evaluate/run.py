@@ -68,11 +68,10 @@ def score(
     model: Model, items: Sequence[ClipItem], *, views: int, mirror: bool, track: Track = silent
 ) -> tuple[list[ClipScores], list[Skipped]]:
     """The scores of each clip, and the clips that cannot be read, with the reason."""
-    short_side = max(spec.short_side for spec in model.clips.values())
     scored, skipped = [], []
     for item in track(items, "Clips"):
         try:
-            with VideoSource(item.path, short_side) as frames:
+            with VideoSource(item.path, model.short_side) as frames:
                 clips = clip_views(frames, model.clips, views, mirror)
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))
@@ -127,18 +126,18 @@ def _muscles(model: Model, known: Sequence[ClipScores]) -> dict[str, Any]:
     catalogue = load_catalogue().exercises
     worked = [[group in catalogue[clip.item.group].muscles for group in groups] for clip in known]
     truth = np.array(worked, dtype=bool).reshape(-1, len(groups))
-    learned = _stack([clip.muscles for clip in known], len(groups))
+    predicted = _stack([clip.muscles for clip in known], len(groups))
     looked_up = _look_up(model, known)
     return {
         "clips": len(known),
         "groups": list(groups),
-        "map": metrics.mean_average_precision(learned, truth),
+        "map": metrics.mean_average_precision(predicted, truth),
         "map_lookup": metrics.mean_average_precision(looked_up, truth),
-        "f1": metrics.f1(learned, truth),
+        "f1": metrics.f1(predicted, truth),
         "f1_lookup": metrics.f1(looked_up, truth),
-        "label_accuracy": metrics.label_accuracy(learned, truth),
+        "label_accuracy": metrics.label_accuracy(predicted, truth),
         "label_accuracy_lookup": metrics.label_accuracy(looked_up, truth),
-        "label_accuracy_all_negative": metrics.label_accuracy(np.zeros_like(learned), truth),
+        "label_accuracy_all_negative": metrics.label_accuracy(np.zeros_like(predicted), truth),
     }
 
 
