@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fitsense.hookspecs import EventSchema as EventSchema
     from fitsense.hookspecs import FusionSpec as FusionSpec
     from fitsense.hookspecs import HeadSpec as HeadSpec
+    from fitsense.hookspecs import ObservationSpec as ObservationSpec
     from fitsense.hookspecs import PluginInfo as PluginInfo
     from fitsense.hookspecs import WeightsRef as WeightsRef
     from fitsense.hookspecs import hookimpl as hookimpl
@@ -80,6 +81,7 @@ _HOMES = {
         "EventSchema",
         "FusionSpec",
         "HeadSpec",
+        "ObservationSpec",
         "PluginInfo",
         "WeightsRef",
         "hookimpl",

@@ -6,14 +6,14 @@ pluggy. A callable that needs torch imports it in its body, so that registering 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pluggy
 
-from fitsense.types import Activation, ClipSpec, Scores, Task
+from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, UInt8Array
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,6 +60,22 @@ class WeightsRef:
 
 
 @attrs.frozen
+class ObservationSpec:
+    """What a network looks at instead of a clip's pictures, such as the landmarks of a body.
+
+    It is computed outside of the network's graph, by numpy or a runtime of the plugin's own, never by torch.
+
+    :param shape: gives, for a config, the shape of one clip's observation. The network's module then takes float32
+        of shape (clips, *shape) instead of pictures.
+    :param load: gives, for (config, files, threads), a callable from uint8 (clips, frames, height, width, 3) to
+        float32 (clips, *shape). The files are the backbone's assets, by their names; threads is None for all cores.
+    """
+
+    shape: Callable[[Any], tuple[int, ...]]
+    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]]
+
+
+@attrs.frozen
 class BackboneSpec:
     """A network that turns clips into features.
 
@@ -70,8 +86,14 @@ class BackboneSpec:
     :param build: gives, for a config, a torch module in eval mode. Its ``forward`` takes uint8 of shape
         (clips, frames, size, size, 3) and returns float32 of shape (clips, feature_dim).
         Whatever normalisation the network wants is inside.
+    :param layers: gives, for a module that it built, its layers from input to output, for training that treats them
+        differently; None for one layer.
     :param adapt_weights: renames and drops entries of a published state dict so that it fits the module.
     :param weights: published weights, by a short name such as ``kinetics400``.
+    :param observation: what the network looks at instead of a clip's pictures, if it does not look at these.
+    :param assets: files of others that it needs to run, by a name of the plugin's choice. They are in no bundle:
+        ``fitsense models pull`` fetches them.
+    :param assets_name: what ``fitsense models pull`` calls them together.
     :param paper: where the network comes from.
     :param summary: one line for ``fitsense plugins``.
     """
@@ -81,8 +103,12 @@ class BackboneSpec:
     clip: Callable[[Any], ClipSpec]
     feature_dim: Callable[[Any], int]
     build: Callable[[Any], nn.Module]
+    layers: Callable[[nn.Module], Sequence[nn.Module]] | None = None
     adapt_weights: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
     weights: Mapping[str, WeightsRef] = attrs.field(factory=dict)
+    observation: ObservationSpec | None = None
+    assets: Mapping[str, WeightsRef] = attrs.field(factory=dict)
+    assets_name: str = ""
     paper: str = ""
     summary: str = ""
 

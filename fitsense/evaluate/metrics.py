@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from fitsense.errors import MissingExtraError
 
+BINS = 15
+"""How many bins of confidence the calibration error has."""
+
 
 def require() -> None:
     """Raise :class:`MissingExtraError` now rather than after the work, if figures cannot be computed."""
@@ -22,10 +25,17 @@ def top_k(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> floa
     :param probabilities: (clips, labels).
     :param truth: int64 (clips,).
     """
-    if len(truth) == 0:
-        return None
+    return float(among_top(probabilities, truth, k).mean()) if len(truth) else None
+
+
+def among_top(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Whether each clip's label is among the `k` likeliest, (clips,).
+
+    :param probabilities: (clips, labels).
+    :param truth: int64 (clips,).
+    """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return float((best == truth[:, None]).any(axis=1).mean())
+    return np.asarray((best == truth[:, None]).any(axis=1))
 
 
 def recall_by_label(
@@ -49,17 +59,57 @@ def confusion(predicted: NDArray[np.int64], truth: NDArray[np.int64], labels: in
     return [[int(count) for count in row] for row in matrix]
 
 
+def precision_and_f1(
+    predicted: NDArray[np.int64], truth: NDArray[np.int64], labels: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """For each label that occurs: the share of its predictions that are right, None where there are none, and F1."""
+    precision, _, f1s, _ = _sklearn_metrics().precision_recall_fscore_support(
+        truth, predicted, labels=range(len(labels)), zero_division=0
+    )
+    return {
+        label: {
+            "precision": float(precision[index]) if (predicted == index).any() else None,
+            "f1": float(f1s[index]),
+        }
+        for index, label in enumerate(labels)
+        if (truth == index).any()
+    }
+
+
+def average_precision(scores: NDArray[Any], truth: NDArray[Any]) -> list[float | None]:
+    """The area under each column's precision-recall curve; None where a column has no positives.
+
+    :param scores: (clips, columns).
+    :param truth: (clips, columns) of 0 and 1.
+    """
+    metrics = _sklearn_metrics()
+    return [
+        float(metrics.average_precision_score(positive, column)) if positive.any() else None
+        for column, positive in zip(scores.T, truth.T, strict=True)
+    ]
+
+
 def mean_average_precision(scores: NDArray[Any], truth: NDArray[Any]) -> float | None:
-    """Mean over the columns that have positives of the area under the precision-recall curve.
+    """Mean of :func:`average_precision` over the columns that have positives.
 
     :param scores: (clips, groups).
     :param truth: (clips, groups) of 0 and 1.
     """
-    metrics = _sklearn_metrics()
-    present = truth.any(axis=0)
-    if not present.any():
-        return None
-    return float(np.mean([metrics.average_precision_score(truth[:, i], scores[:, i]) for i in np.flatnonzero(present)]))
+    present = [value for value in average_precision(scores, truth) if value is not None]
+    return float(np.mean(present)) if present else None
+
+
+def precision_recall(scores: NDArray[Any], positive: NDArray[np.bool_]) -> list[list[float]]:
+    """The curve whose area is the average precision: [recall, precision] wherever recall rises, which it does from 0.
+
+    :param scores: (clips,).
+    :param positive: (clips,).
+    """
+    if not positive.any():
+        return []
+    precision, recall, _ = _sklearn_metrics().precision_recall_curve(positive, scores)
+    rises = np.flatnonzero(np.diff(recall[::-1]) > 0) + 1
+    return [[round(float(recall[::-1][i]), 4), round(float(precision[::-1][i]), 4)] for i in rises]
 
 
 def f1(scores: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -> dict[str, float | None]:
@@ -75,6 +125,15 @@ def f1(scores: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -> dic
     }
 
 
+def f1_by_column(scores: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -> list[float | None]:
+    """F1 of ``scores >= threshold`` for each column; None where a column has no positives."""
+    metrics = _sklearn_metrics()
+    return [
+        float(metrics.f1_score(positive, column >= threshold, zero_division=0)) if positive.any() else None
+        for column, positive in zip(scores.T, truth.T, strict=True)
+    ]
+
+
 def label_accuracy(scores: NDArray[Any], truth: NDArray[np.bool_], threshold: float = 0.5) -> float | None:
     """Share of all labels of all clips that ``scores >= threshold`` gets right; high wherever labels are rare."""
     return float(((scores >= threshold) == truth).mean()) if truth.size else None
@@ -85,6 +144,67 @@ def auroc(scores: NDArray[Any], positive: NDArray[np.bool_]) -> float | None:
     if positive.all() or not positive.any():
         return None
     return float(_sklearn_metrics().roc_auc_score(positive, scores))
+
+
+def reliability(confidence: NDArray[Any], right: NDArray[np.bool_], bins: int = BINS) -> list[dict[str, Any]]:
+    """How often answers of like confidence are right, in bins of equal width that hold their upper edge.
+
+    :param confidence: in 0..1, (answers,).
+    :param right: (answers,).
+    :returns: each bin's edges, number of answers, their mean confidence and the share that is right; None where it
+        is empty.
+    """
+    index = confidence_bins(confidence, bins)
+    table = []
+    for bin_ in range(bins):
+        here = index == bin_
+        table.append(
+            {
+                "low": bin_ / bins,
+                "high": (bin_ + 1) / bins,
+                "count": int(here.sum()),
+                "confidence": float(confidence[here].mean()) if here.any() else None,
+                "accuracy": float(right[here].mean()) if here.any() else None,
+            }
+        )
+    return table
+
+
+def confidence_bins(confidence: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
+    """Which of `bins` equal parts of 0..1 each confidence lies in, (answers,)."""
+    return np.clip(np.ceil(np.asarray(confidence, np.float64) * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def calibration_error(confidence: NDArray[Any], right: NDArray[np.bool_], bins: int = BINS) -> float | None:
+    """Expected calibration error (Guo et al., 2017): the mean gap between confidence and share of right answers
+    over the bins of :func:`reliability`, weighted by their answers; None for no answers."""
+    if len(confidence) == 0:
+        return None
+    gaps = np.bincount(confidence_bins(confidence, bins), weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def calibration_error_by_chance(confidence: NDArray[Any], bins: int = BINS, draws: int = 1000) -> float | None:
+    """The mean :func:`calibration_error` of answers that are right exactly as often as they are sure; with few
+    answers it is far above 0 (Broecker and Smith, 2007). None for no answers."""
+    if len(confidence) == 0:
+        return None
+    # Sorted, so that the order of clips does not decide who gets which random number.
+    sure = np.sort(np.asarray(confidence, np.float64))
+    random = np.random.default_rng(0)
+    errors = [calibration_error(sure, random.random(len(sure)) < sure, bins) for _ in range(draws)]
+    return float(np.mean(np.array(errors)))
+
+
+def log_loss(probabilities: NDArray[Any], truth: NDArray[np.int64]) -> float | None:
+    """Mean negative logarithm of the probability of the truth; None for no clips.
+
+    :param probabilities: (clips, labels).
+    :param truth: int64 (clips,).
+    """
+    if len(truth) == 0:
+        return None
+    return float(-np.log(np.clip(probabilities[np.arange(len(truth)), truth], 1e-9, None)).mean())
 
 
 def _sklearn_metrics() -> Any:

@@ -15,9 +15,11 @@ class LinearConfig:
     """A linear head.
 
     :param bias: whether it has a bias.
+    :param dropout: share of the features that is left out in training.
     """
 
     bias: bool = True
+    dropout: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
 
 
 def build(config: LinearConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
@@ -28,4 +30,4 @@ def build(config: LinearConfig, feature_dim: int, labels: tuple[str, ...]) -> nn
     layer = nn.Linear(feature_dim, len(labels), bias=config.bias)
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
-    return layer
+    return nn.Sequential(nn.Dropout(config.dropout), layer) if config.dropout else layer

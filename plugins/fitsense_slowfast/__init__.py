@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
 from fitsense_slowfast.config import R50Config, R101Config, SlowFastConfig, SmallConfig
-from fitsense_slowfast.network import adapt_weights, build
+from fitsense_slowfast.network import adapt_weights, build, layers
 
 _ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
 
@@ -27,6 +27,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             clip=SlowFastConfig.clip,
             feature_dim=SlowFastConfig.feature_dim,
             build=build,
+            layers=layers,
             adapt_weights=adapt_weights,
             weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", licence="Apache-2.0")} if file else {},
             paper="arXiv 1812.03982",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fitsense import clip_normaliser, pytorchvideo_models
@@ -69,3 +69,8 @@ def build(config: SlowFastConfig) -> nn.Module:
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The zoo's state dict without its last projection, under this module's names."""
     return {f"network.{name}": value for name, value in state.items() if not name.startswith(_PROJECTION)}
+
+
+def layers(module: nn.Module) -> Sequence[nn.Module]:
+    """Stems, four stages and pooling; each of both pathways."""
+    return list(module.network.blocks)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
 from fitsense_x3d.config import X3DConfig, preset
-from fitsense_x3d.network import adapt_weights, build
+from fitsense_x3d.network import adapt_weights, build, layers
 
 _ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
 
@@ -23,6 +23,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             clip=X3DConfig.clip,
             feature_dim=X3DConfig.feature_dim,
             build=build,
+            layers=layers,
             adapt_weights=adapt_weights,
             weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", licence="Apache-2.0")},
             paper="arXiv 2004.04730",

@@ -18,7 +18,7 @@ def run(*arguments: str) -> Result:
 
 def test_help_lists_every_command_and_exit_code() -> None:
     text = run("--help").output
-    for command in ("analyze", "doctor", "evaluate", "models", "plugins", "schema", "train"):
+    for command in ("analyze", "dataset", "doctor", "evaluate", "models", "plugins", "schema", "streams", "train"):
         assert command in text
         assert run(command, "--help").exit_code == 0
     for code in ExitCode:

@@ -1,0 +1,135 @@
+"""``fitsense streams``: a bundle's figures on untrimmed streams, with pauses between the sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from fitsense.bundle import DEFAULT
+from fitsense.cli.tracking import track
+from fitsense.model import load_model
+from fitsense.runtime import RUNTIMES, RuntimeName
+from fitsense.session import SessionConfig
+
+
+@click.command("streams", short_help="Evaluate a bundle on untrimmed streams.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with clips and a manifest.csv (columns path, group, split), to be joined with pauses.",
+)
+@click.option("--split", default="test", show_default=True, help="Value of the manifest's split column.")
+@click.option("--foreign", is_flag=True, help="Join clips of exercises that the bundle does not know, too.")
+@click.option("--rendered", type=click.IntRange(1), help="So many streams of rendered figures.")
+@click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True)
+@click.option(
+    "--hop", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between predictions."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of order, pauses and figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print every figure, and what was told when, as JSON.")
+def command(
+    data: Path | None,
+    split: str,
+    foreign: bool,
+    rendered: int | None,
+    bundle: str,
+    runtime: RuntimeName,
+    hop: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Evaluate a bundle on untrimmed streams: does it find each set, how soon, and is it quiet in the pauses?
+
+    Streams are made of a folder's clips, joined with pauses, or rendered, or both; figures are given for each kind.
+    """
+    if data is None and rendered is None:
+        raise click.UsageError("give --data FOLDER, --rendered N, or both")
+    from fitsense.data.manifest import read_manifest
+    from fitsense.evaluate.streams import joined_streams, rendered_streams, stream_quality
+
+    dataset = read_manifest(data, [split]) if data is not None else None
+    model = load_model(bundle, runtime=runtime)
+    config = SessionConfig(hop_s=hop)
+    report: dict[str, Any] = {
+        "bundle": {"name": model.manifest.name, "version": model.manifest.version},
+        "hop_s": hop,
+        "seed": seed,
+    }
+    if dataset is not None:
+        known = model.labels.exercise
+        joined, left_out = joined_streams(dataset.items, known, model.short_side, seed=seed, foreign=foreign)
+        skipped = [*dataset.skipped, *left_out]
+        report["joined"] = {
+            "split": split,
+            "skipped": len(skipped),
+            "skipped_files": [attrs.asdict(skip) for skip in skipped],
+            **stream_quality(model, joined, config, track),
+        }
+    if rendered is not None:
+        streams = rendered_streams(rendered, model.labels.exercise, seed=seed)
+        report["rendered"] = stream_quality(model, streams, config, track)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        _show(report)
+
+
+def _show(report: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed streams, "
+        f"a prediction every {report['hop_s']:g} s"
+    )
+    if "joined" in report:
+        joined = report["joined"]
+        console.print(f"\nClips of {joined['split']}, joined with pauses; {joined['skipped']} left out")
+        for skip in joined["skipped_files"]:
+            console.print(f"  left out {skip['path']}: {skip['reason']}")
+        _show_figures(console, joined)
+    if "rendered" in report:
+        console.print("\nRendered figures")
+        _show_figures(console, report["rendered"])
+
+
+def _show_figures(console: Any, figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    def number(value: float | None, unit: str = "") -> str:
+        return "-" if value is None else f"{value:.2f}{unit}"
+
+    def latency(of: str) -> str:
+        part = figures[of]
+        return f"{number(part['median_s'], ' s')} (p90 {number(part['p90_s'], ' s')}) of {part['segments']}"
+
+    sets, alarms, time = figures["sets"], figures["false_alarms"], figures["time"]
+    foreign = f" and {figures['segments_foreign']} of unknown exercises" if figures["segments_foreign"] else ""
+    console.print(
+        f"streams       {figures['streams']}, {figures['minutes']:.1f} min, {figures['idle_minutes']:.1f} idle; "
+        f"{figures['segments']} sets{foreign}; {figures['told']} told by name, {figures['told_unknown']} as unknown"
+    )
+    console.print("segment F1    " + ", ".join(f"{number(value)} at IoU {iou}" for iou, value in figures["f1"].items()))
+    console.print(
+        f"sets          {sets['found']} found, {sets['partial']} in part, {sets['wrong_name']} by a wrong name, "
+        f"{sets['unknown']} unknown, {sets['missed']} missed; pieces of one {number(figures['fragments'])}"
+    )
+    console.print(f"told          median {latency('onset')} after the start, {latency('offset')} after the end")
+    console.print(
+        f"false alarms  {number(alarms['named_per_minute'])} by name and {number(alarms['unknown_per_minute'])} "
+        "of unknown a minute of idle time"
+    )
+    console.print(
+        f"time          {number(time['right'])} right; of exercise {number(time['wrong_name'])} by a wrong name, "
+        f"{number(time['unknown'])} unknown, {number(time['missed'])} missed; of idle time "
+        f"{number(time['false_name'])} by a name, {number(time['false_unknown'])} unknown"
+    )
+    table = Table("exercise", "sets", "told", "found", "F1", box=None, pad_edge=False)
+    for exercise, entry in figures["by_exercise"].items():
+        table.add_row(exercise, str(entry["segments"]), str(entry["told"]), str(entry["found"]), number(entry["f1"]))
+    console.print(table)

@@ -1,0 +1,83 @@
+"""What a model, and each member of its fusions, says of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+
+from fitsense.configs import config_from_json
+from fitsense.data.manifest import ClipItem
+from fitsense.errors import PluginError
+from fitsense.hookspecs import DerivedHeadSpec
+from fitsense.model import Model
+from fitsense.types import FloatArray, Scores, Task, UInt8Array, activate
+
+
+@attrs.frozen(eq=False)
+class ClipScores:
+    """What a model says of one clip, over all its views.
+
+    :param exercise: mean calibrated probabilities, (labels,).
+    :param muscles: mean activations, (groups,).
+    :param logits: the exercise's before calibration, (views, labels); mirror images come after all windows.
+    :param members: mean probabilities by each member of a task's fusion alone, by task and member's name. Those of
+        exercises are under the bundle's temperature, so that a sole member says what the model says.
+    """
+
+    item: ClipItem
+    exercise: FloatArray
+    muscles: FloatArray
+    logits: FloatArray
+    members: Mapping[Task, Mapping[str, FloatArray]]
+
+    def probabilities(self, temperature: float) -> FloatArray:
+        """Each view's probabilities of exercises at a temperature, (views, labels)."""
+        return activate(self.logits / np.float32(temperature), "softmax")
+
+
+def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -> ClipScores:
+    """What `model` says of a clip's views, as :meth:`Model.run` takes them."""
+    outputs = model.run(clips)
+    fused = model.fuse(outputs)
+    return ClipScores(
+        item=item,
+        exercise=_mean(model.calibrated(fused["exercise"])),
+        muscles=_mean(fused["muscles"].probabilities),
+        logits=fused["exercise"].logits,
+        members={
+            task: {
+                name: _mean(model.calibrated(scores) if task == "exercise" else scores.probabilities)
+                for name, scores in members.items()
+            }
+            for task, members in _members(model, outputs, fused).items()
+        },
+    )
+
+
+def _members(
+    model: Model, outputs: Mapping[str, Mapping[str, FloatArray]], fused: Mapping[Task, Scores]
+) -> dict[Task, dict[str, Scores]]:
+    """What each task's fusion joins: branches, and heads that derive the task from another one's fused scores."""
+    members: dict[Task, dict[str, Scores]] = {}
+    for branch in model.manifest.branches:
+        for head in branch.heads:
+            logits = outputs[branch.name][head.task]
+            members.setdefault(head.task, {})[branch.name] = Scores(
+                head.task, getattr(model.labels, head.task), logits, head.activation
+            )
+    for entry in model.manifest.derived:
+        spec = model.plugins.head(entry.head)
+        if not isinstance(spec, DerivedHeadSpec):
+            raise PluginError(f"head {entry.head} reads features, so that it cannot derive {entry.task}")
+        read = fused[spec.from_task]
+        if spec.from_task == "exercise":
+            read = attrs.evolve(read, logits=read.logits / model.manifest.calibration.temperature)
+        config = config_from_json(spec.config, entry.config, entry.head)
+        members.setdefault(entry.task, {})[entry.name] = spec.derive(config, read, getattr(model.labels, entry.task))
+    return members
+
+
+def _mean(probabilities: FloatArray) -> FloatArray:
+    return np.asarray(probabilities.mean(axis=0), dtype=np.float32)

@@ -1,0 +1,299 @@
+"""A model on untrimmed streams, as a live app has them: sets of exercises with pauses between.
+
+Streams are rendered figures, or real clips joined. Either is iterated for its frames and knows its truth.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from fitsense.catalogue import IDLE, UNKNOWN
+from fitsense.data.manifest import ClipItem, Skipped
+from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.evaluate.segments import Segment, StreamResult, ToldSegment, summarise
+from fitsense.events import Event, ExerciseEnded, ExerciseStarted
+from fitsense.model import Model
+from fitsense.pictures import centre_crop
+from fitsense.progress import Track, silent
+from fitsense.session import Session, SessionConfig
+from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, random_video
+from fitsense.types import Frame, UInt8Array
+from fitsense.video.source import VideoSource
+
+# Seconds: a set, a pause, and what a stream has at least.
+_SET_S = (8.0, 30.0)
+_PAUSE_S = (4.0, 8.0)
+_STREAM_S = 75.0
+# A clip that is short even so often makes a short set.
+_MOST_REPEATS = 3
+_HELD_RATE_HZ = 15.0
+# Frames closer than this are the same moment.
+_TOLERANCE_S = 1e-6
+# Half the height, in metres, that a rendered stream's picture shows: the figure fits in, standing and lying.
+_REACH_M = (1.15, 1.45)
+# Training renders figures of low seeds.
+_FIRST_SEED = 1_000_000
+_RENDERED_SETS = 4
+
+
+class Stream(Protocol):
+    """An untrimmed video whose truth is known; iterating gives its frames, the same ones each time."""
+
+    @property
+    def truth(self) -> Sequence[Segment]:
+        """What is exercised from when to when; the rest is idle."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def stream_quality(
+    model: Model, streams: Sequence[Stream], config: SessionConfig | None = None, track: Track = silent
+) -> dict[str, Any]:
+    """Figures of sessions on streams, as a JSON object.
+
+    They are those of :func:`fitsense.evaluate.segments.summarise`; ``runs`` lists, stream by stream, what was done
+    and what was told of it.
+    """
+    config = config or SessionConfig()
+    results = [watch(model, stream, config) for stream in track(streams, "Streams")]
+    return {**summarise(results), "runs": [attrs.asdict(result) for result in results]}
+
+
+def watch(model: Model, stream: Stream, config: SessionConfig) -> StreamResult:
+    """Run a session on a stream, and note at which frame each segment was told."""
+    session = Session(model, config)
+    heard: list[tuple[Event, float]] = []
+    now_s = 0.0
+    for frame in stream:
+        now_s = frame.time_s
+        heard += [(event, now_s) for event in session.push(frame)]
+    heard += [(event, now_s) for event in session.finish()]
+    return StreamResult(stream.truth, _told(heard), stream.duration_s)
+
+
+def _told(heard: Sequence[tuple[Event, float]]) -> list[ToldSegment]:
+    """The segments of a session's events; each ends before the next starts."""
+    segments, started_s = [], 0.0
+    for event, now_s in heard:
+        match event.data:
+            case ExerciseStarted():
+                started_s = now_s
+            case ExerciseEnded(exercise=exercise, start_s=start_s, end_s=end_s):
+                segments.append(ToldSegment(exercise, start_s, end_s, started_s, now_s))
+    return segments
+
+
+@attrs.frozen
+class RenderedStream:
+    """A figure that exercises, with pauses."""
+
+    video: FigureVideo
+
+    @property
+    def truth(self) -> list[Segment]:
+        """What is exercised from when to when; getting into posture is idle."""
+        return [Segment(part.exercise, part.start_s, part.end_s) for part in self.video.segments]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.video.duration_s
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.video)
+
+
+def rendered_streams(count: int, known: Collection[str], *, seed: int = 0) -> list[RenderedStream]:
+    """Streams of 1-2 minutes, each of another figure in another room, from another side; none was trained on.
+
+    :param known: the labels of the model; only exercises among them are done.
+    :raises InvalidInputError: a figure can do none of them.
+    """
+    exercises = [exercise for exercise in EXERCISES if exercise in known]
+    if not exercises:
+        raise InvalidInputError(f"known: expected one of {', '.join(EXERCISES)} at least, got {', '.join(known)}")
+    return [RenderedStream(_rendered(exercises, [seed, index])) for index in range(count)]
+
+
+def _rendered(exercises: Sequence[str], seed: Sequence[int]) -> FigureVideo:
+    random = np.random.default_rng(seed)
+    looks = random_video(IDLE, _FIRST_SEED + int(random.integers(_FIRST_SEED)))
+    order = [exercises[i] for i in random.permutation(len(exercises))]
+    order += [str(exercise) for exercise in random.choice(exercises, max(0, _RENDERED_SETS - len(order)))]
+    bouts = [_pause(random)]
+    for exercise in order:
+        tempo_s = random.uniform(0.9, 1.6) if exercise == "jumping_jack" else random.uniform(1.6, 3.4)
+        set_s = random.uniform(_SET_S[0], _SET_S[1] / 2)
+        bouts += [Bout(exercise, math.ceil(set_s / tempo_s), tempo_s), _pause(random)]
+    half_angle = math.radians(looks.camera.field_of_view_deg / 2)
+    camera = attrs.evolve(
+        looks.camera,
+        distance_m=random.uniform(*_REACH_M) / math.tan(half_angle),
+        target=(random.uniform(-0.2, 0.2), random.uniform(0.75, 0.95), 0.0),
+    )
+    return attrs.evolve(looks, bouts=bouts, camera=camera)
+
+
+def _pause(random: np.random.Generator) -> Bout:
+    return Bout(IDLE, 0, random.uniform(*_PAUSE_S))
+
+
+@attrs.frozen
+class Piece:
+    """A stretch of a joined stream.
+
+    :param exercise: what is done in it; ``no_exercise`` for a pause.
+    :param path: the video that is played, again and again, until the stretch is over; None holds the picture before.
+    :param duration_s: length in seconds.
+    """
+
+    exercise: str
+    path: Path | None
+    duration_s: float
+
+
+@attrs.frozen
+class JoinedStream:
+    """Real clips, one after the other. Iterating decodes them, one frame at a time.
+
+    :param pieces: the first of them has a video.
+    :param side: every picture is scaled and cut to its middle square of so many pixels, as one camera would give
+        pictures of one size; it is what a model that wants this short side sees of the clip.
+    """
+
+    pieces: Sequence[Piece] = attrs.field()
+    side: int
+
+    @pieces.validator
+    def _begins_with_a_picture(self, attribute: attrs.Attribute[Any], value: Sequence[Piece]) -> None:
+        if not value or value[0].path is None:
+            raise InvalidInputError(f"JoinedStream.{attribute.name}: expected a video first, got {list(value[:1])}")
+
+    @property
+    def truth(self) -> list[Segment]:
+        """What is exercised from when to when."""
+        return [
+            Segment(piece.exercise, start_s, start_s + piece.duration_s)
+            for piece, start_s in self._plan()
+            if piece.exercise != IDLE
+        ]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return sum(piece.duration_s for piece in self.pieces)
+
+    def __iter__(self) -> Iterator[Frame]:
+        last: Frame | None = None
+        for piece, start_s in self._plan():
+            if piece.path is not None:
+                frames = _looped(piece.path, self.side, piece.duration_s)
+            else:
+                assert last is not None
+                frames = _held(last.rgb, piece.duration_s)
+            for frame in frames:
+                last = frame
+                yield Frame(frame.rgb, start_s + frame.time_s)
+
+    def _plan(self) -> Iterator[tuple[Piece, float]]:
+        start_s = 0.0
+        for piece in self.pieces:
+            yield piece, start_s
+            start_s += piece.duration_s
+
+
+def _looped(path: Path, side: int, duration_s: float) -> Iterator[Frame]:
+    start_s = 0.0
+    while True:
+        with VideoSource(path, side) as video:
+            step_s = 1.0 / (video.info.rate_hz or _HELD_RATE_HZ)
+            at_s = start_s
+            for frame in video:
+                at_s = start_s + frame.time_s
+                if at_s >= duration_s - _TOLERANCE_S:
+                    return
+                yield Frame(centre_crop(frame.rgb, side), at_s)
+            start_s = at_s + step_s
+
+
+def _held(picture: UInt8Array, duration_s: float) -> Iterator[Frame]:
+    for index in range(math.ceil(duration_s * _HELD_RATE_HZ)):
+        yield Frame(picture, index / _HELD_RATE_HZ)
+
+
+def joined_streams(
+    items: Sequence[ClipItem], known: Collection[str], side: int, *, seed: int = 0, foreign: bool = False
+) -> tuple[list[JoinedStream], list[Skipped]]:
+    """Clips joined to streams of 1-2 minutes, with pauses before, between and after the sets.
+
+    Each clip of a known exercise makes one set, in an order that follows from `seed`: it is played up to 3 times, until
+    8 s are full, and cut at 30 s. Pauses of 4-8 s show clips of ``no_exercise``, in turn; where there are none, the
+    picture before is held, and a stream begins with a set.
+
+    :param items: clips of one split.
+    :param known: the labels of the model; clips of other groups are left out.
+    :param side: as of :class:`JoinedStream`.
+    :param foreign: take them in nevertheless, as sets for which ``unknown`` is the right answer.
+    :returns: the streams, and the clips that cannot be read or are left out, with the reason.
+    """
+    random = np.random.default_rng(seed)
+    lengths, skipped = _lengths(items)
+    pauses, sets = [], []
+    for item in (items[index] for index in random.permutation(len(items))):
+        if item.path not in lengths:
+            continue
+        if item.group == IDLE:
+            pauses.append(item.path)
+        elif item.group in known:
+            sets.append(_set(item.group, item.path, lengths[item.path]))
+        elif foreign:
+            sets.append(_set(UNKNOWN, item.path, lengths[item.path]))
+        else:
+            reason = f"the bundle does not know {item.group}" if item.group else "no group"
+            skipped.append(Skipped(str(item.path), reason))
+    return [JoinedStream(pieces, side) for pieces in _joined(sets, pauses, random)], skipped
+
+
+def _set(exercise: str, path: Path, clip_s: float) -> Piece:
+    repeats = min(_MOST_REPEATS, math.ceil(_SET_S[0] / clip_s))
+    return Piece(exercise, path, min(repeats * clip_s, _SET_S[1]))
+
+
+def _joined(sets: Sequence[Piece], pauses: Sequence[Path], random: np.random.Generator) -> Iterator[list[Piece]]:
+    """The pieces of one stream after the other."""
+    pictures = itertools.cycle(pauses or (None,))
+    pieces: list[Piece] = []
+    for index, piece in enumerate(sets):
+        if not pieces and pauses:
+            pieces.append(Piece(IDLE, next(pictures), random.uniform(*_PAUSE_S)))
+        pieces += [piece, Piece(IDLE, next(pictures), random.uniform(*_PAUSE_S))]
+        if index == len(sets) - 1 or sum(part.duration_s for part in pieces) >= _STREAM_S:
+            yield pieces
+            pieces = []
+
+
+def _lengths(items: Sequence[ClipItem]) -> tuple[dict[Path, float], list[Skipped]]:
+    """Seconds of each clip, and the clips that cannot be read."""
+    lengths, skipped = {}, []
+    for item in items:
+        try:
+            with VideoSource(item.path) as video:
+                lengths[item.path] = video.info.duration_s or _measured_s(video)
+        except FitsenseError as error:
+            skipped.append(Skipped(str(item.path), str(error)))
+    return lengths, skipped
+
+
+def _measured_s(video: VideoSource) -> float:
+    return max(frame.time_s for frame in video) + 1.0 / (video.info.rate_hz or _HELD_RATE_HZ)

@@ -1,0 +1,30 @@
+"""A backbone for fitsense that looks at a body's landmarks, as BlazePose finds them (arXiv 2006.10204)."""
+
+from collections.abc import Iterable
+
+from fitsense import BackboneSpec, ObservationSpec, PluginInfo, hookimpl
+from fitsense_pose.assets import ASSETS
+from fitsense_pose.config import PoseConfig
+from fitsense_pose.network import build
+from fitsense_pose.observe import load
+
+
+@hookimpl
+def fitsense_plugin() -> PluginInfo:
+    return PluginInfo(name="pose", version="1.0.0", summary="Landmarks of a body, by BlazePose")
+
+
+@hookimpl
+def fitsense_backbones() -> Iterable[BackboneSpec]:
+    yield BackboneSpec(
+        name="statistics",
+        config=PoseConfig,
+        clip=PoseConfig.clip,
+        feature_dim=PoseConfig.feature_dim,
+        build=build,
+        observation=ObservationSpec(shape=PoseConfig.observation, load=load),
+        assets=ASSETS,
+        assets_name="blazepose",
+        paper="arXiv 2006.10204",
+        summary="A network on statistics of BlazePose's landmarks",
+    )

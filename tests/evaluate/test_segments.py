@@ -1,0 +1,204 @@
+"""Figures of segments: laws for any timeline, and cases whose answer is known."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.catalogue import UNKNOWN
+from fitsense.errors import InvalidInputError
+from fitsense.evaluate import segments as figures
+from fitsense.evaluate.segments import IOUS, Segment, StreamResult, ToldSegment
+
+NAMES = ("squat", "push_up", "plank", UNKNOWN)
+
+
+@st.composite
+def timelines(draw: st.DrawFn, names: Sequence[str] = NAMES) -> list[Segment]:
+    """Segments that do not overlap, some of them without idle time between."""
+    at, made = 0.0, []
+    for _ in range(draw(st.integers(0, 6))):
+        at += draw(st.sampled_from([0.0, 0.5, 2.0, 7.25]))
+        length = draw(st.floats(0.25, 20.0))
+        made.append(Segment(draw(st.sampled_from(names)), at, at + length))
+        at += length
+    return made
+
+
+def tell(segment: Segment, after_s: float = 2.0) -> ToldSegment:
+    """A perfect answer, `after_s` late."""
+    return ToldSegment(
+        segment.exercise, segment.start_s, segment.end_s, segment.start_s + after_s, segment.end_s + after_s
+    )
+
+
+def result(truth: Sequence[Segment], told: Sequence[Segment], after_s: float = 2.0) -> StreamResult:
+    ends = [segment.end_s for segment in (*truth, *told)]
+    return StreamResult(truth, [tell(segment, after_s) for segment in told], max(ends, default=0.0) + 5.0)
+
+
+results = st.builds(result, timelines(), timelines())
+
+
+@given(timelines(), st.floats(0.0, 5.0))
+def test_the_truth_itself_is_perfect_but_late(truth: list[Segment], after_s: float) -> None:
+    found = figures.summarise([result(truth, truth, after_s)])
+    named = sum(segment.exercise != UNKNOWN for segment in truth)
+    assert found["sets"]["found"] == found["segments"] == found["told"] == named
+    assert set(found["f1"].values()) == {1.0 if named else None}
+    assert (found["false_alarms"]["named"], found["false_alarms"]["unknown"]) == (0, 0)
+    assert found["time"]["right"] == pytest.approx(1.0)
+    for side in ("onset", "offset"):
+        assert found[side]["segments"] == named
+        assert found[side]["p90_s"] == (pytest.approx(after_s, abs=1e-6) if named else None)
+
+
+@given(timelines())
+def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
+    found = figures.summarise([result(truth, [])])
+    assert found["sets"]["missed"] == found["segments"]
+    assert set(found["f1"].values()) == {0.0 if found["segments"] else None}
+    assert found["false_alarms"]["named"] == found["onset"]["segments"] == 0
+    assert found["time"]["missed"] == pytest.approx(sum(s.end_s - s.start_s for s in truth) / 60 / found["minutes"])
+
+
+@given(timelines(), st.floats(0.5, 10.0))
+def test_without_truth_every_answer_is_a_false_alarm(told: list[Segment], after_s: float) -> None:
+    found = figures.summarise([result([], told, after_s)])
+    alarms = found["false_alarms"]
+    assert (alarms["named"], alarms["unknown"]) == (found["told"], found["told_unknown"])
+    assert alarms["named_per_minute"] == pytest.approx(found["told"] / found["minutes"])
+    assert found["idle_minutes"] == found["minutes"]
+    assert found["time"]["right"] + found["time"]["false_name"] + found["time"]["false_unknown"] == pytest.approx(1.0)
+
+
+@given(st.lists(results, max_size=4))
+def test_figures_are_fractions_and_parts_make_a_whole(streams: list[StreamResult]) -> None:
+    found = figures.summarise(streams)
+    shares = [share for share in found["time"].values() if share is not None]
+    assert sum(shares) == pytest.approx(1.0) if streams else not shares
+    assert all(0.0 <= value <= 1.0 + 1e-9 for value in (*shares, *(f for f in found["f1"].values() if f is not None)))
+    assert sum(found["sets"].values()) == found["segments"]
+    assert [f or 0.0 for f in found["f1"].values()] == sorted((f or 0.0 for f in found["f1"].values()), reverse=True)
+    assert found["sets"]["found"] == sum(entry["found"] for entry in found["by_exercise"].values())
+    assert found["onset"]["segments"] == found["offset"]["segments"] >= found["sets"]["found"]
+
+
+@given(st.lists(results, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_order_does_not_matter(streams: list[StreamResult], chance: random.Random) -> None:
+    shuffled = [
+        attrs.evolve(
+            stream,
+            truth=chance.sample(stream.truth, len(stream.truth)),
+            told=chance.sample(stream.told, len(stream.told)),
+        )
+        for stream in chance.sample(streams, len(streams))
+    ]
+    first, other = figures.summarise(streams), figures.summarise(shuffled)
+    for key in ("f1", "by_exercise", "sets", "segments", "told"):
+        assert other[key] == first[key], key
+    for key in ("onset", "offset", "false_alarms", "time"):
+        assert other[key] == pytest.approx(first[key]), key
+
+
+@given(timelines(), st.data())
+def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) -> None:
+    named = [segment for segment in truth if segment.exercise != UNKNOWN]
+    if not named:
+        return
+    torn = data.draw(st.sampled_from(named))
+    cut = data.draw(st.floats(0.1, 0.9)) * (torn.end_s - torn.start_s) + torn.start_s
+    told = [segment for segment in truth if segment != torn]
+    told += [Segment(torn.exercise, torn.start_s, cut), Segment(torn.exercise, cut, torn.end_s)]
+    for iou in IOUS:
+        whole = figures.segment_f1([result(truth, truth)], iou)
+        split = figures.segment_f1([result(truth, told)], iou)
+        assert whole is not None
+        assert split is not None
+        assert split < whole
+    assert figures.fragments([result(truth, told)]) == pytest.approx(1 + 1 / len(named))
+
+
+@given(timelines(names=("squat",)), timelines(names=("squat",)), st.sampled_from((0.0, *IOUS)))
+def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], told: list[Segment], iou: float) -> None:
+    answers = [tell(segment) for segment in told]
+    for latest in (False, True):
+        assert len(figures.match(truth, answers, iou, latest=latest)) == most_pairs(truth, answers, iou)
+
+
+def most_pairs(truth: Sequence[Segment], told: Sequence[ToldSegment], iou: float) -> int:
+    """The size of the largest matching, by trying all of them."""
+    if not truth:
+        return 0
+    first, rest = truth[0], truth[1:]
+    best = most_pairs(rest, told, iou)
+    for index, answer in enumerate(told):
+        if figures.match([first], [answer], iou):
+            best = max(best, 1 + most_pairs(rest, [*told[:index], *told[index + 1 :]], iou))
+    return best
+
+
+# One stream of 100 s in which all sorts of things go wrong.
+TRUTH = [
+    Segment("squat", 10, 20),
+    Segment("push_up", 30, 40),
+    Segment("plank", 50, 60),
+    Segment(UNKNOWN, 70, 80),
+    Segment("squat", 90, 95),
+]
+TOLD = [
+    ToldSegment("plank", 2, 5, 4, 7),  # told in idle time
+    ToldSegment("squat", 9, 13, 11, 15),  # a little early, and torn in two
+    ToldSegment("squat", 14, 21, 16, 23),
+    ToldSegment(UNKNOWN, 31, 40, 33, 42),
+    ToldSegment("squat", 52, 60, 54, 62),
+    ToldSegment(UNKNOWN, 62, 64, 65, 66),
+    ToldSegment("plank", 70, 75, 72, 77),
+    ToldSegment(UNKNOWN, 75, 80, 77, 82),
+]
+KNOWN = StreamResult(TRUTH, TOLD, 100.0)
+
+
+def test_a_stream_with_every_mistake() -> None:
+    found = figures.summarise([KNOWN])
+    assert (found["segments"], found["segments_foreign"], found["told"], found["told_unknown"]) == (4, 1, 5, 3)
+    assert found["idle_minutes"] == pytest.approx(55 / 60)
+    # Squat 14-21 shares 6 s of 11 with 10-20: the only hit among 4 true and 5 told names.
+    assert found["f1"] == {"0.25": pytest.approx(2 / 9), "0.5": pytest.approx(2 / 9), "0.75": 0.0}
+    assert found["by_exercise"]["squat"] == {"segments": 2, "told": 3, "found": 1, "f1": pytest.approx(0.4)}
+    assert found["by_exercise"]["push_up"] == {"segments": 1, "told": 0, "found": 0, "f1": 0.0}
+    assert found["sets"] == {"found": 1, "partial": 0, "wrong_name": 1, "unknown": 1, "missed": 1}
+    assert found["fragments"] == 2.0
+    assert found["onset"] == {"segments": 1, "median_s": 1.0, "p90_s": 1.0}
+    assert found["offset"] == {"segments": 1, "median_s": 3.0, "p90_s": 3.0}
+    assert (found["false_alarms"]["named"], found["false_alarms"]["unknown"]) == (1, 1)
+    assert found["time"] == pytest.approx(
+        {"right": 0.62, "wrong_name": 0.13, "unknown": 0.09, "missed": 0.09, "false_name": 0.05, "false_unknown": 0.02}
+    )
+
+
+def test_a_set_that_no_answer_matches_is_what_is_said_of_most_of_it() -> None:
+    torn = result([Segment("squat", 0, 30)], [Segment("squat", 0, 14), Segment("squat", 14, 28)])
+    short = result([Segment("squat", 0, 10)], [Segment("squat", 4, 8.5)])
+    assert {kind: count for kind, count in figures.set_kinds([torn, short]).items() if count} == {
+        "partial": 1,
+        "missed": 1,
+    }
+
+
+def test_no_streams_have_no_figures() -> None:
+    found = figures.summarise([])
+    assert (found["f1"]["0.5"], found["fragments"], found["onset"]["median_s"]) == (None, None, None)
+    assert found["false_alarms"]["named_per_minute"] is None
+
+
+def test_impossible_segments_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="end_s: expected at least start_s"):
+        Segment("squat", 2.0, 1.0)
+    with pytest.raises(InvalidInputError, match="truth: expected no overlap"):
+        StreamResult([Segment("squat", 0, 5), Segment("plank", 4, 6)], [], 10.0)

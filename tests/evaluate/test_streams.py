@@ -1,0 +1,207 @@
+"""Untrimmed streams: their truth, their frames, and what the shipped model makes of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.catalogue import IDLE, UNKNOWN
+from fitsense.data.manifest import read_manifest
+from fitsense.errors import InvalidInputError
+from fitsense.evaluate.segments import Segment
+from fitsense.evaluate.streams import (
+    JoinedStream,
+    Piece,
+    RenderedStream,
+    joined_streams,
+    rendered_streams,
+    stream_quality,
+)
+from fitsense.progress import ItemT
+from fitsense.session import SessionConfig
+from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, random_video, sample
+from fitsense.video.source import VideoSource
+from tests.conftest import encode
+
+KNOWN = (*EXERCISES, IDLE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of two exercises in two shapes, of idle time, of a stranger's exercise, and a broken one."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for group, seed, size in (("squat", 1, (320, 182)), ("jumping_jack", 5, (182, 320)), (IDLE, 3, (240, 182))):
+        video = FigureVideo(
+            bouts=(Bout(group, 0 if group == IDLE else 2, 3.0 if group == IDLE else 1.5),),
+            camera=sample().camera,
+            size=size,
+            rate_hz=10.0,
+            seed=seed,
+        )
+        encode(folder / f"{group}.mp4", video, rate=10)
+        rows.append({"path": f"{group}.mp4", "group": group, "split": "test"})
+    (folder / "broken.mp4").write_text("no video")
+    rows.append({"path": "broken.mp4", "group": "squat", "split": "test"})
+    rows.append({"path": "squat.mp4", "group": "burpee", "split": "foreign"})
+    rows.append({"path": "jumping_jack.mp4", "group": "", "split": "foreign"})
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def joined(folder: Path) -> JoinedStream:
+    streams, _ = joined_streams(read_manifest(folder, ["test"]).items, KNOWN, 182)
+    assert len(streams) == 1
+    return streams[0]
+
+
+def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedStream) -> None:
+    streams, skipped = joined_streams(read_manifest(folder, ["test"]).items, KNOWN, 182)
+    assert [(Path(skip.path).name, "cannot be opened" in skip.reason) for skip in skipped] == [("broken.mp4", True)]
+    assert streams == [joined]
+    assert [piece.exercise == IDLE for piece in joined.pieces] == [True, False, True, False, True]
+    for piece in joined.pieces:
+        if piece.exercise == IDLE:
+            assert piece.path == folder / f"{IDLE}.mp4"
+            assert 4.0 <= piece.duration_s <= 8.0
+        else:
+            assert piece.path == folder / f"{piece.exercise}.mp4"
+            assert piece.duration_s == pytest.approx(9.0, abs=0.2)  # three times three seconds
+    assert {segment.exercise for segment in joined.truth} == {"squat", "jumping_jack"}
+
+
+def test_seeds_change_the_order_and_nothing_else(folder: Path) -> None:
+    items = read_manifest(folder, ["test"]).items
+    several = [joined_streams(items, KNOWN, 182, seed=seed)[0][0] for seed in range(6)]
+    assert len({tuple(segment.exercise for segment in stream.truth) for stream in several}) == 2
+    assert len({stream.duration_s for stream in several}) == 6
+
+
+def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedStream) -> None:
+    frames = list(joined)
+    assert {frame.rgb.shape for frame in frames} == {(182, 182, 3)}
+    steps = np.diff([frame.time_s for frame in frames])
+    assert frames[0].time_s == 0.0
+    assert steps.min() > 0
+    assert steps.max() < 0.25
+    assert joined.duration_s - 0.2 < frames[-1].time_s < joined.duration_s
+
+
+def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: JoinedStream) -> None:
+    frames = list(joined)
+    for segment in joined.truth:
+        played = [frame for frame in frames if segment.start_s <= frame.time_s < segment.end_s]
+        with VideoSource(folder / f"{segment.exercise}.mp4", 182) as source:
+            clip = list(source)
+        assert len(played) == pytest.approx(3 * len(clip), abs=2)
+        for index in (0, 7, len(clip), 2 * len(clip) + 4):
+            wide = clip[index % len(clip)].rgb
+            top, left = (wide.shape[0] - 182) // 2, (wide.shape[1] - 182) // 2
+            np.testing.assert_array_equal(played[index].rgb, wide[top : top + 182, left : left + 182])
+
+
+def test_without_idle_clips_the_picture_before_is_held(folder: Path) -> None:
+    items = [item for item in read_manifest(folder, ["test"]).items if item.group != IDLE]
+    stream = joined_streams(items, KNOWN, 182)[0][0]
+    assert [piece.exercise == IDLE for piece in stream.pieces] == [False, True, False, True]
+    frames = list(stream)
+    for segment in stream.truth:
+        held = [f for f in frames if segment.end_s <= f.time_s < segment.end_s + 4.0]
+        before = [f for f in frames if f.time_s < segment.end_s][-1]
+        assert len(held) == 60
+        assert all(np.array_equal(frame.rgb, before.rgb) for frame in held)
+    with pytest.raises(InvalidInputError, match="expected a video first"):
+        JoinedStream([Piece(IDLE, None, 3.0)], 182)
+
+
+def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(folder: Path) -> None:
+    items = read_manifest(folder, ["foreign"]).items
+    streams, skipped = joined_streams(items, KNOWN, 182)
+    assert streams == []
+    assert sorted(skip.reason for skip in skipped) == ["no group", "the bundle does not know burpee"]
+    streams, skipped = joined_streams(items, KNOWN, 182, foreign=True)
+    assert skipped == []
+    assert [segment.exercise for segment in streams[0].truth] == [UNKNOWN, UNKNOWN]
+
+
+def test_many_clips_fill_several_streams(folder: Path) -> None:
+    items = [item for item in read_manifest(folder, ["test"]).items if item.path.name != "broken.mp4"] * 7
+    streams, _ = joined_streams(items, KNOWN, 182)
+    assert sum(len(stream.truth) for stream in streams) == 14
+    assert len(streams) > 1
+    assert all(75.0 <= stream.duration_s < 120.0 for stream in streams[:-1])
+
+
+def test_rendered_streams_follow_from_their_seed_and_differ() -> None:
+    streams = rendered_streams(5, KNOWN, seed=3)
+    assert streams == rendered_streams(5, KNOWN, seed=3)
+    assert streams[:2] == rendered_streams(2, KNOWN, seed=3)
+    assert not any(stream in streams for stream in rendered_streams(5, KNOWN, seed=4))
+    assert len({stream.video.camera.azimuth_deg for stream in streams}) == 5
+    for stream in streams:
+        assert {segment.exercise for segment in stream.truth} == set(EXERCISES)
+        assert 60.0 <= stream.duration_s <= 120.0
+        assert stream.truth[0].start_s > 4.0
+        assert stream.duration_s - stream.truth[-1].end_s > 4.0
+    assert {s.exercise for s in rendered_streams(1, ["squat", "lunge"])[0].truth} == {"squat"}
+    with pytest.raises(InvalidInputError, match="expected one of squat"):
+        rendered_streams(1, ["lunge"])
+
+
+def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None:
+    video = FigureVideo(
+        bouts=(Bout(IDLE, 0, 4.0), Bout("squat", 4, 2.2), Bout(IDLE, 0, 5.0)),
+        camera=sample().camera,
+        rate_hz=10.0,
+        seed=5,
+    )
+    stream = RenderedStream(video)
+    assert stream.truth == [Segment("squat", 5.0, 5.0 + 4 * 2.2)]
+    found = stream_quality(model, [stream], SessionConfig(hop_s=0.5))
+    assert (found["streams"], found["segments"], found["told"]) == (1, 1, 1)
+    assert found["minutes"] == pytest.approx(stream.duration_s / 60)
+    assert found["idle_minutes"] == pytest.approx((stream.duration_s - 8.8) / 60)
+    assert found["f1"]["0.5"] == 1.0
+    assert found["false_alarms"]["named"] == 0
+    assert found["time"]["right"] > 0.8
+    (told,) = found["runs"][0]["told"]
+    # Nobody can hear of an answer before it has held for as long as it must, nor of a segment before it began.
+    assert told["start_told_s"] >= told["start_s"] + 1.5
+    assert found["onset"]["median_s"] == pytest.approx(told["start_told_s"] - 5.0)
+    assert 1.0 < found["onset"]["median_s"] < 6.0
+    assert told["end_told_s"] >= told["end_s"]
+    # It is the frame at hand that counts, so the times are those of frames.
+    assert told["start_told_s"] == pytest.approx(round(told["start_told_s"] * 10) / 10)
+
+
+def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedStream) -> None:
+    seen: list[tuple[int, str]] = []
+
+    class Noting:
+        def __call__(self, items: Sequence[ItemT], description: str) -> Iterable[ItemT]:
+            seen.append((len(items), description))
+            return items
+
+    config = SessionConfig(hop_s=2.0)
+    found = stream_quality(model, [joined], config, Noting())
+    assert seen == [(1, "Streams")]
+    assert sum(found["sets"].values()) == found["segments"] == 2
+    assert sum(found["time"].values()) == pytest.approx(1.0)
+    assert [segment["exercise"] for segment in found["runs"][0]["truth"]] == [s.exercise for s in joined.truth]
+    assert stream_quality(model, [joined], config) == found
+
+
+def test_a_still_picture_is_a_clip_too(tmp_path: Path) -> None:
+    """A file of one frame, as photographs turned video are, neither ends a stretch early nor stops the stream."""
+    encode(tmp_path / "one.mp4", [next(iter(random_video("squat", 1)))], rate=10)
+    frames = list(JoinedStream([Piece("squat", tmp_path / "one.mp4", 0.95)], 160))
+    assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in range(10)])
