@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
+from rich.console import Console
+from rich.logging import RichHandler
 
 from fitsense.cli.tracking import track
+
+if TYPE_CHECKING:
+    from fitsense.train.recipe import Recipe
 
 
 @click.command("train", short_help="Train a bundle on labelled clips.")
@@ -16,72 +22,80 @@ from fitsense.cli.tracking import track
     "--data",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with clips and a manifest.csv (columns path, group, split; scene and fold if there are).",
+    help="Folder with a manifest.csv, as fitsense dataset makes it.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--version", default="0.1.0", show_default=True)
-@click.option("--backbone", default="x3d/s", show_default=True)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file that says what to train: a recipe, or the model.json of a bundle. Without it, one branch is "
+    "trained, with its backbone frozen.",
+)
+@click.option("--backbone", default="x3d/s", show_default=True, help="The branch's backbone, without --recipe.")
 @click.option(
     "--weights",
-    default="kinetics400",
-    show_default=True,
-    help="What the backbone starts from: one of its published weights, or a .pyth or .safetensors file.",
+    "weights",
+    multiple=True,
+    metavar="[BRANCH=]WEIGHTS",
+    help="What a branch starts from: one of its backbone's published weights, or a .pyth or .safetensors file. "
+    "Without --recipe, by default kinetics400.",
 )
 @click.option("--weights-origin", default="", help="Where a file of weights comes from; for the model card.")
 @click.option("--split", "splits", multiple=True, help="To train on; by default train, and val if there is one.")
 @click.option("--foreign", help="Split of exercises not trained; by default extra, if there is one; '' for none.")
 @click.option("--test", help="Split for the model card; by default test, if there is one; '' for none.")
-@click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
-@click.option("--figures", type=click.IntRange(0), default=40, show_default=True, help="Rendered figures of each kind.")
-@click.option("--min-scenes", type=click.IntRange(1), default=5, show_default=True, help="Fewest scenes a group needs.")
-@click.option("--l2-exercise", type=click.FloatRange(0), help="Penalty on the exercise head's squared weights.")
-@click.option("--l2-muscles", type=click.FloatRange(0), help="Penalty on the muscles head's squared weights.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers features.")
+@click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's.")
+@click.option(
+    "--figures", type=click.IntRange(0), help="Rendered figures of each kind; by default 40, or the recipe's."
+)
+@click.option(
+    "--min-scenes", type=click.IntRange(1), help="Fewest scenes a group needs; by default 5, or the recipe's."
+)
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
 def command(
     data: Path,
     out: Path,
     name: str | None,
     version: str,
+    recipe_file: Path | None,
     backbone: str,
-    weights: str,
+    weights: tuple[str, ...],
     weights_origin: str,
     splits: tuple[str, ...],
     foreign: str | None,
     test: str | None,
-    views: int,
-    figures: int,
-    min_scenes: int,
-    l2_exercise: float | None,
-    l2_muscles: float | None,
+    views: int | None,
+    figures: int | None,
+    min_scenes: int | None,
     cache: Path | None,
 ) -> None:
-    """Train a bundle: heads on the features of a frozen backbone.
+    """Train a bundle: branches, and how they are joined.
 
-    Features are remembered as they are computed: an interrupted run goes on where it was. Needs fitsense[torch].
+    Features, frames and checkpoints are kept as they come: an interrupted run goes on where it was. Needs
+    fitsense[torch].
     """
     import platformdirs
 
     from fitsense.data.manifest import splits_of
-    from fitsense.train.recipe import Recipe, Sources, train
+    from fitsense.train.recipe import BranchRecipe, Recipe, Sources, read_recipe
+    from fitsense.train.run import train
 
-    given: dict[str, Any] = {"l2_exercise": l2_exercise, "l2_muscles": l2_muscles}
-    penalties = {key: value for key, value in given.items() if value is not None}
-    recipe = Recipe(
-        backbone=backbone,
-        weights=weights,
-        weights_origin=weights_origin,
-        views=views,
-        figures=figures,
-        min_scenes=min_scenes,
+    recipe = (
+        read_recipe(recipe_file) if recipe_file else Recipe((BranchRecipe(backbone=backbone, weights="kinetics400"),))
     )
-    recipe = attrs.evolve(recipe, **penalties)
+    given: dict[str, Any] = {"views": views, "figures": figures, "min_scenes": min_scenes}
+    recipe = attrs.evolve(recipe, **{key: value for key, value in given.items() if value is not None})
+    recipe = _with_weights(recipe, weights, weights_origin)
     there = splits_of(data)
     splits = splits or ("train", *(["val"] if "val" in there else []))
     foreign = foreign if foreign is not None else "extra" if "extra" in there else None
     test = test if test is not None else "test" if "test" in there else None
     sources = Sources(data, splits, foreign or None, test or None)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
+    _tell_epochs()
     bundle, report = train(
         recipe, sources, out, name=name or out.resolve().name, version=version, cache=cache, track=track
     )
@@ -89,3 +103,30 @@ def command(
         click.echo(f"skipped {skip['path']}: {skip['reason']}")
     click.echo(bundle.path("README.md").read_text("utf-8"))
     click.echo(f"The bundle is in {out}: fitsense analyze VIDEO --bundle {out}")
+
+
+def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Recipe:
+    """The recipe with the weights that the command line names."""
+    from fitsense.train.recipe import branch_name
+
+    branches = {branch_name(branch): branch for branch in recipe.branches}
+    for value in weights:
+        name, equals, file = value.partition("=")
+        if not equals:
+            name, file = next(iter(branches)), value
+            if len(branches) > 1:
+                raise click.UsageError(f"--weights {value}: expected BRANCH=WEIGHTS, for one of {', '.join(branches)}")
+        if name not in branches:
+            raise click.UsageError(f"--weights {value}: no branch {name!r}; there are: {', '.join(branches)}")
+        branch = attrs.evolve(branches[name], weights=file)
+        branches[name] = attrs.evolve(branch, weights_origin=origin) if origin else branch
+    return attrs.evolve(recipe, branches=tuple(branches.values()))
+
+
+def _tell_epochs() -> None:
+    """Let training say on standard error how far it is."""
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+    told = logging.getLogger("fitsense.train")
+    told.setLevel(logging.INFO)
+    told.handlers = [handler]
+    told.propagate = False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import attrs
 
+from fitsense.catalogue import load_catalogue
+from fitsense.data.tables import Row, read_table
 from fitsense.errors import InvalidInputError
+
+MANIFEST = "manifest.csv"
+"""The name of a manifest in its folder."""
 
 FOLDS = 5
 """How many folds scenes are spread over where the manifest gives none."""
@@ -26,6 +30,9 @@ class ClipItem:
     :param split: such as ``train``, ``val``, ``test``.
     :param scene: same person and place, or same production; never to be split.
     :param fold: for cross-validation; from the scene where the manifest has none.
+    :param source: where the clip was published; empty where nobody says.
+    :param muscles: ids of the muscle groups that it works, in the catalogue's order; None leaves them to the catalogue.
+    :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
     """
 
     path: Path
@@ -33,6 +40,9 @@ class ClipItem:
     split: str
     scene: str
     fold: int
+    source: str = ""
+    muscles: tuple[str, ...] | None = None
+    exercise: str = ""
 
 
 @attrs.frozen
@@ -54,53 +64,61 @@ class Dataset:
 def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
     """The clips of `splits` in `folder`'s ``manifest.csv``, whose columns are at least path, group and split.
 
-    ``scene`` and ``fold`` are read where they are; without ``scene``, each clip counts as a scene of its own.
+    Paths are absolute, or relative to `folder`. ``scene``, ``fold``, ``source``, ``muscles`` (ids of the catalogue,
+    separated by semicolons) and ``exercise`` are read where they are; without ``scene``, each clip counts as a scene
+    of its own.
 
-    :raises InvalidInputError: there is no manifest, a column is missing, or a split has no rows.
+    :raises InvalidInputError: there is no manifest, a column is missing, a split has no rows, or a muscle group is
+        unknown.
     """
     rows = _rows(folder)
-    known = sorted({row["split"] for row in rows})
+    known = sorted({row.cells["split"] for row in rows})
     for split in splits:
         if split not in known:
             raise InvalidInputError(f"{folder}: no clip is in split {split!r}; there are: {', '.join(known)}")
     items, skipped = [], []
     for row in rows:
-        if row["split"] not in splits:
+        cells = row.cells
+        if cells["split"] not in splits:
             continue
-        path = folder / row["path"]
+        path = folder / cells["path"]
         if not path.is_file():
-            skipped.append(Skipped(row["path"], "no such file"))
+            skipped.append(Skipped(cells["path"], "no such file"))
             continue
-        scene, fold = row.get("scene") or row["path"], row.get("fold") or ""
+        scene, fold = cells.get("scene") or cells["path"], cells.get("fold") or ""
         items.append(
             ClipItem(
                 path=path,
-                group=row["group"],
-                split=row["split"],
+                group=cells["group"],
+                split=cells["split"],
                 scene=scene,
                 fold=int(fold) if fold.isdigit() else int(hashlib.sha256(scene.encode()).hexdigest(), 16) % FOLDS,
+                source=cells.get("source", ""),
+                muscles=_muscles(row),
+                exercise=cells.get("exercise", ""),
             )
         )
     return Dataset(items, skipped)
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    file = folder / "manifest.csv"
+def _muscles(row: Row) -> tuple[str, ...] | None:
+    named = {name.strip() for name in row.cells.get("muscles", "").split(";")} - {""}
+    groups = load_catalogue().muscle_groups
+    for name in sorted(named - groups.keys()):
+        raise InvalidInputError(f"{row.where}: no muscle group is called {name!r}; there are: {', '.join(groups)}")
+    return tuple(group for group in groups if group in named) or None
+
+
+def _rows(folder: Path) -> list[Row]:
+    file = folder / MANIFEST
     if not file.is_file():
-        raise InvalidInputError(f"{folder}: expected a manifest.csv in it, and there is none")
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
-        if missing:
-            raise InvalidInputError(
-                f"{file}: expected the columns {', '.join(_REQUIRED)}; {', '.join(missing)} missing"
-            )
-        return list(reader)
+        raise InvalidInputError(f"{folder}: expected a {MANIFEST} in it, and there is none")
+    return read_table(file, _REQUIRED)
 
 
 def splits_of(folder: Path) -> set[str]:
     """The values of the manifest's split column."""
-    return {row["split"] for row in _rows(folder)}
+    return {row.cells["split"] for row in _rows(folder)}
 
 
 def check_disjoint(trained: Sequence[ClipItem], held_out: Sequence[ClipItem]) -> None:

@@ -1,13 +1,10 @@
-"""Manifests and views."""
+"""Views of clips."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fitsense.data.manifest import check_disjoint, read_manifest, splits_of
 from fitsense.data.views import clip_views
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, Frame
@@ -47,41 +44,3 @@ def test_no_frames_and_no_views_are_refused() -> None:
         clip_views([], {"a": SPEC}, views=1, mirror=False)
     with pytest.raises(InvalidInputError, match="at least 1, got 0"):
         clip_views(frames(5), {"a": SPEC}, views=0, mirror=False)
-
-
-def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("path,label\na.mp4,squat\n")
-    with pytest.raises(InvalidInputError, match="group, split missing"):
-        read_manifest(tmp_path, ["test"])
-
-
-def test_optional_columns_have_defaults(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,squat,test\nb.mp4,squat,test\n")
-    dataset = read_manifest(tmp_path, ["test"])
-    assert [item.scene for item in dataset.items] == ["a.mp4"]
-    assert dataset.items[0].fold in range(5)
-    assert [(skip.path, skip.reason) for skip in dataset.skipped] == [("b.mp4", "no such file")]
-
-
-def test_a_scene_in_two_folds_or_on_both_sides_is_refused(tmp_path: Path) -> None:
-    for name in "abc":
-        (tmp_path / f"{name}.mp4").touch()
-    header = "path,group,split,scene,fold\n"
-    (tmp_path / "manifest.csv").write_text(f"{header}a.mp4,squat,train,gym,0\nb.mp4,squat,train,gym,1\n")
-    with pytest.raises(InvalidInputError, match="scene 'gym' is in several folds"):
-        check_disjoint(read_manifest(tmp_path, ["train"]).items, [])
-    (tmp_path / "manifest.csv").write_text(f"{header}a.mp4,squat,train,gym,0\nb.mp4,squat,test,gym,0\n")
-    with pytest.raises(InvalidInputError, match="scene 'gym' is in a split to train on and in test"):
-        check_disjoint(read_manifest(tmp_path, ["train"]).items, read_manifest(tmp_path, ["test"]).items)
-    assert splits_of(tmp_path) == {"train", "test"}
-
-
-def test_folds_follow_scenes_where_the_manifest_has_none(tmp_path: Path) -> None:
-    rows = [f"{scene}{clip}.mp4,squat,train,{scene}" for scene in "abcdefgh" for clip in range(3)]
-    for row in rows:
-        (tmp_path / row.partition(",")[0]).touch()
-    (tmp_path / "manifest.csv").write_text("\n".join(["path,group,split,scene", *rows]))
-    items = read_manifest(tmp_path, ["train"]).items
-    check_disjoint(items, [])
-    assert len({item.fold for item in items}) > 1

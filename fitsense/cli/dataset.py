@@ -1,0 +1,134 @@
+"""``fitsense dataset``: a manifest from clips as people have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitsense.cli.tracking import track
+from fitsense.data.labels import GROUPINGS, Grouping, exercise_of, muscle_of
+from fitsense.data.scenes import ALIKE
+
+
+def _muscles(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    muscles = {}
+    for text in given:
+        group, equals, names = text.partition("=")
+        if not (exercise_of(group) and equals):
+            raise click.BadParameter(f"expected CLASS=MUSCLE;MUSCLE, got {text!r}", context, parameter)
+        # What is no muscle group is left as it is, and refused with those that there are.
+        muscles[exercise_of(group)] = tuple(muscle_of(name) or name for name in names.split(";"))
+    return muscles
+
+
+@click.command("dataset", short_help="Make a manifest of your clips.")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the manifest.")
+@click.option(
+    "--grouping",
+    type=click.Choice(GROUPINGS),
+    default="fine",
+    show_default=True,
+    help="Train each exercise by itself, the catalogue's more general ones, or the 16 classes of arXiv 2406.06703.",
+)
+@click.option("--test", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share to test on.")
+@click.option("--val", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share to choose with.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one gives other splits and folds.")
+@click.option("--scene-pattern", metavar="REGEX", help="What in a clip's path tells its scene, such as '(person\\d+)'.")
+@click.option(
+    "--alike",
+    type=click.FloatRange(0, 1),
+    default=ALIKE,
+    show_default=True,
+    help="How different the colours of clips of one scene may be, where no scene is given.",
+)
+@click.option("--published", default="", help="Where clips were published whose source does not say.")
+@click.option(
+    "--muscles",
+    multiple=True,
+    callback=_muscles,
+    metavar="CLASS=MUSCLE;…",
+    help="What a class works that the catalogue does not know.",
+)
+@click.option("--resplit", is_flag=True, help="Make splits and folds anew where the source gives some.")
+@click.option("--force", is_flag=True, help="Replace a manifest that is there already.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers clips.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    source: Path,
+    out: Path,
+    grouping: Grouping,
+    test: float,
+    val: float,
+    seed: int,
+    scene_pattern: str | None,
+    alike: float,
+    published: str,
+    muscles: dict[str, tuple[str, ...]],
+    resplit: bool,
+    force: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a manifest.csv of the clips of SOURCE, so that they can be trained on and evaluated with.
+
+    SOURCE is a folder with a folder of clips for each exercise, or a CSV file with a column path, and group, exercise,
+    muscles or labels (names of exercises and muscles, separated by semicolons). Nothing is copied.
+
+    Every clip is opened. Those of one scene (same people and place) stay in one split; where scenes are not given,
+    clips of about the same colours count as one. An interrupted run goes on where it was.
+    """
+    import platformdirs
+
+    from fitsense.data.importing import Options, import_clips
+
+    options = Options(grouping, test, val, seed, scene_pattern, alike, published, muscles, resplit)
+    cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "looks"
+    report = import_clips(source, out, options, cache=cache, force=force, track=track)
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        _show(report, out)
+
+
+def _show(report: dict[str, Any], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    usual = ("train", "val", "test")
+    splits = [*(split for split in usual if split in report["splits"]), *sorted(report["splits"].keys() - set(usual))]
+    table = Table("class", *_right("clips", "scenes", *splits), box=None, pad_edge=False)
+    for group, entry in report["classes"].items():
+        counts = (entry["splits"].get(split, 0) for split in splits)
+        table.add_row(group or "(none)", *map(str, (entry["clips"], entry["scenes"], *counts)))
+    counts = (report["splits"][split] for split in splits)
+    table.add_row("all", *map(str, (report["clips"], report["scenes"], *counts)))
+    console.print(table)
+    if report["skipped"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report["skipped_by_reason"].items())
+        console.print(f"left out {report['skipped']}: {reasons}; {out / 'skipped.csv'} names them")
+    for group, count in report["unknown"].items():
+        console.print(
+            f"{group} ({count}) is not in the catalogue: to train it, say what it works: "
+            f"--muscles '{group}=MUSCLE;MUSCLE'"
+        )
+    if report["too_few_scenes"]:
+        missing = ", ".join(f"{group} ({', '.join(splits)})" for group, splits in report["too_few_scenes"].items())
+        console.print(f"too few scenes to be in every split: {missing}")
+    largest = report["largest_scene"]
+    if report["scenes_found"] and 2 * largest["clips"] > report["clips"] > 2:
+        console.print(
+            f"{largest['clips']} clips look like one scene, {largest['scene']}. If they show different people, "
+            "--scene-pattern can tell them apart by their paths, or --alike by smaller differences"
+        )
+    console.print(f"next: fitsense train --data {out} --out BUNDLE")
+
+
+def _right(*names: str) -> list[Any]:
+    from rich.table import Column
+
+    return [Column(name, justify="right") for name in names]

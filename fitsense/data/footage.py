@@ -1,0 +1,103 @@
+"""Labelled footage, whether a clip on disk or a rendered figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import attrs
+
+import fitsense
+from fitsense.catalogue import IDLE, load_catalogue
+from fitsense.data.manifest import FOLDS, ClipItem
+from fitsense.testing.figures import EXERCISES, FigureVideo, random_video
+from fitsense.types import Frame
+from fitsense.video.source import VideoSource
+
+Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
+
+
+@attrs.frozen
+class Footage:
+    """One labelled stretch of video.
+
+    :param key: stands for its pictures: another key means that what was computed from them is out of date.
+    :param name: what to call it in messages.
+    :param group: its label.
+    :param scene: what must not be split.
+    :param split: the manifest's; empty for a rendered figure.
+    :param source: who published it.
+    :param muscles: muscle groups that it works.
+    :param open: gives, for a short side in pixels, its frames.
+    """
+
+    key: str
+    name: str
+    group: str
+    scene: str
+    fold: int
+    split: str
+    source: str
+    muscles: frozenset[str]
+    open: Opener = attrs.field(eq=False, repr=False)
+
+
+def clips(items: Sequence[ClipItem]) -> list[Footage]:
+    """Clips of a manifest as footage."""
+    return [_clip(item) for item in items]
+
+
+def figures(videos: int) -> list[Footage]:
+    """`videos` rendered figures of each kind, each a scene of its own."""
+    made = []
+    for seed in range(videos):
+        for exercise in (*EXERCISES, IDLE):
+            video = random_video(exercise, seed)
+            name = f"figure-{exercise}-{seed}"
+            made.append(
+                Footage(
+                    key=f"{fitsense.__version__} {video!r}",
+                    name=name,
+                    group=exercise,
+                    scene=name,
+                    fold=seed % FOLDS,
+                    split="",
+                    source=name,
+                    muscles=worked_by(exercise),
+                    open=_rendered(video),
+                )
+            )
+    return made
+
+
+def worked_by(group: str) -> frozenset[str]:
+    """The muscle groups that an exercise works, by the catalogue; none for what is no exercise of it."""
+    known = load_catalogue().exercises.get(group)
+    return frozenset(known.muscles) if known else frozenset()
+
+
+def _clip(item: ClipItem) -> Footage:
+    stat = item.path.stat()
+
+    def open_clip(short_side: int) -> AbstractContextManager[Iterable[Frame]]:
+        return VideoSource(item.path, short_side)
+
+    return Footage(
+        key=f"{item.path.resolve()} {stat.st_size} {stat.st_mtime_ns}",
+        name=str(item.path),
+        group=item.group,
+        scene=item.scene,
+        fold=item.fold,
+        split=item.split,
+        source=item.source or item.scene,
+        muscles=worked_by(item.group) if item.muscles is None else frozenset(item.muscles),
+        open=open_clip,
+    )
+
+
+def _rendered(video: FigureVideo) -> Opener:
+    @contextmanager
+    def open_video(short_side: int) -> Iterator[Iterable[Frame]]:
+        yield video
+
+    return open_video

@@ -1,0 +1,105 @@
+"""A first look at a clip: whether it can be used, what it holds, and the colours of its pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import av
+import numpy as np
+from PIL import Image
+
+from fitsense.digest import sha256
+from fitsense.errors import SourceError
+from fitsense.types import FloatArray, UInt8Array
+from fitsense.video.source import VideoSource
+
+COLOURS = 8**3
+"""How many colours are told apart."""
+
+# Seconds of a clip that are looked at, and pixels of the short side.
+_SPAN_S, _SHORT_SIDE = 20.0, 64
+# How far chroma is told apart; few colours in a room are stronger.
+_CHROMA = 32
+# Another one where a look finds something else than before.
+_VERSION = "1"
+
+
+@attrs.frozen(eq=False)
+class Look:
+    """What a clip looks like.
+
+    :param problem: why it cannot be used; empty where it can.
+    :param digest: hexadecimal sha256 of the file.
+    :param colours: square roots of each colour's share in the pictures, float32 (COLOURS,); zeros with a problem.
+    """
+
+    problem: str
+    digest: str
+    colours: FloatArray
+
+
+def look(path: Path, cache: Path) -> Look:
+    """Look at a clip, or remember what was seen of the same file before.
+
+    :param cache: an existing folder for what was seen.
+    """
+    try:
+        stat = path.stat()
+        key = f"{_VERSION} {av.__version__} {path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+        file = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+        if file.is_file():
+            with np.load(file, allow_pickle=False) as kept:
+                return Look(str(kept["problem"]), str(kept["digest"]), kept["colours"])
+        digest = sha256(path)
+    except OSError as error:
+        # Not remembered: it may be readable next time.
+        return Look(f"cannot be read: {error.strerror}", "", np.zeros(COLOURS, np.float32))
+    problem, pictures = _watch(path)
+    seen = Look(problem, digest, np.zeros(COLOURS, np.float32) if problem else colours(pictures))
+    # Whole or not at all, whenever it is interrupted.
+    temporary = file.with_suffix(".part")
+    with temporary.open("wb") as stream:
+        np.savez(stream, problem=np.array(seen.problem), digest=np.array(seen.digest), colours=seen.colours)
+    temporary.replace(file)
+    return seen
+
+
+def colours(pictures: Sequence[UInt8Array]) -> FloatArray:
+    """Square roots of each colour's share in pictures, uint8 (height, width, 3) in RGB; their squares add up to 1.
+
+    Where things are in a picture does not matter, so that people may move, and cameras and mirrors, too.
+
+    :returns: float32 (COLOURS,).
+    """
+    shares = np.zeros(COLOURS)
+    for picture in pictures:
+        luma, blue, red = np.moveaxis(np.asarray(Image.fromarray(picture).convert("YCbCr"), np.int64), 2, 0)
+        blue, red = (np.clip((chroma - 128 + _CHROMA) * 8 // (2 * _CHROMA), 0, 7) for chroma in (blue, red))
+        shares += np.bincount(((luma // 32 * 8 + blue) * 8 + red).ravel(), minlength=COLOURS) / luma.size
+    return np.sqrt(shares / len(pictures)).astype(np.float32)
+
+
+def _watch(path: Path) -> tuple[str, list[UInt8Array]]:
+    """What is wrong with a clip, if anything, and a picture of each second."""
+    frames, due_s, pictures = 0, -np.inf, []
+    try:
+        with VideoSource(path, _SHORT_SIDE) as source:
+            for frame in source:
+                frames += 1
+                if frame.time_s >= due_s:
+                    pictures.append(frame.rgb)
+                    due_s = frame.time_s + 1.0
+                if frame.time_s > _SPAN_S:
+                    break
+            trouble = source.trouble
+    except SourceError as error:
+        return f"no video: {str(error).removeprefix(f'{path}: ')}", []
+    # A clip that merely ends too early shows what it shows.
+    if trouble is not None and trouble.code == "source_damaged":
+        return f"damaged: {trouble.message}", []
+    if frames < 2:
+        return "a single picture: no exercise can be seen in it", []
+    return "", pictures

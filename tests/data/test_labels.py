@@ -1,0 +1,72 @@
+"""What people call exercises and muscles is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from fitsense.catalogue import IDLE, load_catalogue
+from fitsense.data.labels import GROUPINGS, Grouping, exercise_of, group_of, is_known, muscle_of, muscles_of
+
+KAGGLE = """barbell biceps curl, bench press, chest fly machine, deadlift, decline bench press, hammer curl, hip thrust,
+incline bench press, lat pulldown, lateral raise, leg extension, leg raises, plank, pull Up, push-up, romanian deadlift,
+russian twist, shoulder press, squat, t bar row, tricep Pushdown, tricep dips"""
+FOLDERS = [" ".join(name.split()) for name in KAGGLE.split(",")]
+
+
+def test_every_folder_of_the_kaggle_set_is_an_exercise_of_its_own() -> None:
+    found = {exercise_of(name) for name in FOLDERS}
+    assert len(found) == len(FOLDERS) == 22
+    assert all(map(is_known, found))
+
+
+def test_every_name_of_the_catalogue_is_found_however_it_is_written() -> None:
+    for exercise in load_catalogue().exercises.values():
+        for name in (exercise.id, exercise.name, *exercise.aliases):
+            for written in (name, name.upper(), name.replace(" ", "_"), f" {name.replace(' ', '. ')}!"):
+                assert exercise_of(written) == exercise.id, written
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"),
+    [
+        ("Squats", "squat"),
+        ("tricep dip", "tricep_dips"),
+        ("No Exercise", IDLE),
+        ("Moon-walk (slow)", "moon_walk_slow"),
+        ("Приседания", "приседания"),
+        ("!?", ""),
+        ("", ""),
+    ],
+)
+def test_plurals_idleness_and_strangers(name: str, id_: str) -> None:
+    assert exercise_of(name) == id_
+
+
+def test_muscle_groups_have_ids_names_and_singulars() -> None:
+    groups = load_catalogue().muscle_groups
+    assert [muscle_of(group.name.upper()) for group in groups.values()] == list(groups)
+    assert [muscle_of(id_) for id_ in groups] == list(groups)
+    assert (muscle_of("Bicep"), muscle_of("lower-back"), muscle_of("elbow")) == ("biceps", "lower_back", None)
+    assert not any(is_known(exercise_of(group.name)) for group in groups.values()), "a label would mean two things"
+
+
+def test_the_papers_classes_are_sixteen() -> None:
+    classes = {group_of(exercise_of(name), "paper") for name in FOLDERS} - {""}
+    assert len(classes) == 16
+    assert group_of("pull_up", "paper") == group_of("lat_pulldown", "paper") == "lat_pulling"
+    assert group_of("incline_bench_press", "paper") == "bench_press"
+    assert group_of("plank", "paper") == group_of("moon_walk", "paper") == ""
+
+
+def test_groups_are_finer_or_more_general() -> None:
+    assert [group_of("hammer_curl", grouping) for grouping in GROUPINGS] == ["hammer_curl", "bicep_curl", "bicep_curl"]
+    assert [group_of("moon_walk", grouping) for grouping in GROUPINGS] == ["moon_walk", "moon_walk", ""]
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_the_muscles_of_every_group_are_known(grouping: Grouping) -> None:
+    exercises = load_catalogue().exercises
+    for id_ in exercises:
+        group = group_of(id_, grouping)
+        assert not group or group in exercises or muscles_of(id_, group) == exercises[id_].muscles
+    assert group_of(IDLE, grouping) == IDLE

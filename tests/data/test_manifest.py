@@ -1,0 +1,103 @@
+"""Manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fitsense.data.manifest import check_disjoint, read_manifest, splits_of
+from fitsense.errors import InvalidInputError
+
+
+def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("path,label\na.mp4,squat\n")
+    with pytest.raises(InvalidInputError, match="group, split missing"):
+        read_manifest(tmp_path, ["test"])
+
+
+def test_optional_columns_have_defaults(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,squat,test\nb.mp4,squat,test\n")
+    dataset = read_manifest(tmp_path, ["test"])
+    assert [item.scene for item in dataset.items] == ["a.mp4"]
+    assert dataset.items[0].fold in range(5)
+    assert [(skip.path, skip.reason) for skip in dataset.skipped] == [("b.mp4", "no such file")]
+
+
+def test_a_scene_in_two_folds_or_on_both_sides_is_refused(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").touch()
+    header = "path,group,split,scene,fold\n"
+    (tmp_path / "manifest.csv").write_text(f"{header}a.mp4,squat,train,gym,0\nb.mp4,squat,train,gym,1\n")
+    with pytest.raises(InvalidInputError, match="scene 'gym' is in several folds"):
+        check_disjoint(read_manifest(tmp_path, ["train"]).items, [])
+    (tmp_path / "manifest.csv").write_text(f"{header}a.mp4,squat,train,gym,0\nb.mp4,squat,test,gym,0\n")
+    with pytest.raises(InvalidInputError, match="scene 'gym' is in a split to train on and in test"):
+        check_disjoint(read_manifest(tmp_path, ["train"]).items, read_manifest(tmp_path, ["test"]).items)
+    assert splits_of(tmp_path) == {"train", "test"}
+
+
+def test_folds_follow_scenes_where_the_manifest_has_none(tmp_path: Path) -> None:
+    rows = [f"{scene}{clip}.mp4,squat,train,{scene}" for scene in "abcdefgh" for clip in range(3)]
+    for row in rows:
+        (tmp_path / row.partition(",")[0]).touch()
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,group,split,scene", *rows]))
+    items = read_manifest(tmp_path, ["train"]).items
+    check_disjoint(items, [])
+    assert len({item.fold for item in items}) > 1
+
+
+def test_what_a_manifest_says_of_muscles_sources_and_details_is_read(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "a.mp4"
+    elsewhere.parent.mkdir()
+    elsewhere.touch()
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "b.mp4").touch()
+    lines = [
+        "path,group,split,source,muscles,exercise",
+        f"{elsewhere},squat,train,somebody,glutes; quads,hack_squat",
+        "b.mp4,squat,train,,,",
+    ]
+    (folder / "manifest.csv").write_text("\n".join(lines), "utf-8")
+    first, second = read_manifest(folder, ["train"]).items
+    assert first.path == elsewhere
+    assert (first.source, first.muscles, first.exercise) == ("somebody", ("quads", "glutes"), "hack_squat")
+    assert (second.source, second.muscles, second.exercise) == ("", None, "")
+
+
+def test_an_unknown_muscle_group_is_an_error_that_says_where_and_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "manifest.csv").write_text("path,group,split,muscles\na.mp4,squat,train,quads;elbows\n")
+    with pytest.raises(
+        InvalidInputError, match=r"manifest\.csv, line 2: .*'elbows'; there are: triceps, lats"
+    ) as error:
+        read_manifest(tmp_path, ["train"])
+    assert "middle_back" in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    (tmp_path / "ä.mp4").touch()
+    rows = [["Path", "GROUP", " split "], ["ä.mp4", "squat", "train"], ["", "", ""]]
+    text = "\r\n".join(delimiter.join(row) for row in rows)
+    (tmp_path / "manifest.csv").write_bytes(text.encode(encoding))
+    (item,) = read_manifest(tmp_path, ["train"]).items
+    assert (item.path.name, item.group) == ("ä.mp4", "squat")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path,group,split\na.mp4,squat,train,more\n", "line 2: expected at most 3 cells, got 4"),
+        (b"path,group,split,Path\n", "expected each column once, got path several times"),
+        (b"path,group,split\n\xff\xfe\n", "expected CSV in UTF-8"),
+        (b"", "path, group, split missing of an empty header"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(InvalidInputError, match=message):
+        read_manifest(tmp_path, [])
