@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from fitsense.hookspecs import PluginInfo as PluginInfo
     from fitsense.hookspecs import WeightsRef as WeightsRef
     from fitsense.hookspecs import hookimpl as hookimpl
+    from fitsense.landmarks import BODY_LANDMARKS as BODY_LANDMARKS
+    from fitsense.landmarks import BODY_STATISTICS as BODY_STATISTICS
+    from fitsense.landmarks import body_statistics as body_statistics
+    from fitsense.landmarks import mirrored_bodies as mirrored_bodies
+    from fitsense.landmarks import varied_bodies as varied_bodies
     from fitsense.model import Model as Model
     from fitsense.model import load_model as load_model
     from fitsense.networks import clip_normaliser as clip_normaliser
@@ -86,6 +91,7 @@ _HOMES = {
         "WeightsRef",
         "hookimpl",
     ),
+    "landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
     "model": ("Model", "load_model"),
     "networks": ("clip_normaliser", "pytorchvideo_models"),
     "plugins": ("PluginReport", "Plugins"),

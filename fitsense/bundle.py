@@ -45,6 +45,19 @@ class HeadEntry:
 
 
 @attrs.frozen
+class ObservationEntry:
+    """What a branch's graph takes instead of a clip's pictures.
+
+    :param shape: of one clip's observation, float32.
+    :param assets: sha256 of each file of others that computes it, by the backbone's name for it. They are not in
+        the bundle.
+    """
+
+    shape: tuple[int, ...]
+    assets: Mapping[str, str]
+
+
+@attrs.frozen
 class BranchEntry:
     """A backbone with its heads: one graph and one file of weights."""
 
@@ -56,6 +69,7 @@ class BranchEntry:
     graph: str
     weights: str
     heads: tuple[HeadEntry, ...]
+    observation: ObservationEntry | None = None
 
 
 @attrs.frozen

@@ -88,7 +88,8 @@ class BackboneSpec:
         Whatever normalisation the network wants is inside.
     :param layers: gives, for a module that it built, its layers from input to output, for training that treats them
         differently; None for one layer.
-    :param adapt_weights: renames and drops entries of a published state dict so that it fits the module.
+    :param pretrained: gives, for a module that it built, the part that published weights fill; None for all of it.
+    :param adapt_weights: renames and drops entries of a published state dict so that it fits that part.
     :param weights: published weights, by a short name such as ``kinetics400``.
     :param observation: what the network looks at instead of a clip's pictures, if it does not look at these.
     :param assets: files of others that it needs to run, by a name of the plugin's choice. They are in no bundle:
@@ -104,6 +105,7 @@ class BackboneSpec:
     feature_dim: Callable[[Any], int]
     build: Callable[[Any], nn.Module]
     layers: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    pretrained: Callable[[nn.Module], nn.Module] | None = None
     adapt_weights: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
     weights: Mapping[str, WeightsRef] = attrs.field(factory=dict)
     observation: ObservationSpec | None = None

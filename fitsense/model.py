@@ -93,21 +93,25 @@ class Model:
 
     def fuse(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Scores]:
         """Join the outputs of :meth:`run`."""
+        return {task: self._fuse(task, members) for task, members in self.members(outputs).items()}
+
+    def members(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Mapping[str, Scores]]:
+        """What each task's fusion joins, by name: branches, and heads that derive the task from another's fused
+        scores.
+
+        :param outputs: those of :meth:`run`.
+        """
         members: dict[Task, dict[str, Scores]] = {}
         for branch in self.bundle.manifest.branches:
             for head in branch.heads:
                 labels = getattr(self.labels, head.task)
                 logits = outputs[branch.name][head.task]
                 members.setdefault(head.task, {})[branch.name] = Scores(head.task, labels, logits, head.activation)
-        fused: dict[Task, Scores] = {}
         for name, head_spec, config in self._derived:
-            if head_spec.from_task not in fused:
-                fused[head_spec.from_task] = self._fuse(head_spec.from_task, members.pop(head_spec.from_task))
-            derived = head_spec.derive(
-                config, self._calibrated(fused[head_spec.from_task]), getattr(self.labels, head_spec.task)
-            )
+            read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]))
+            derived = head_spec.derive(config, read, getattr(self.labels, head_spec.task))
             members.setdefault(head_spec.task, {})[name] = derived
-        return fused | {task: self._fuse(task, scores) for task, scores in members.items()}
+        return members
 
     def _check_members(self) -> None:
         """Each task needs a fusion, and as many members as that wants."""

@@ -17,29 +17,35 @@ _MISSING_OPERATOR = re.compile(r"operator (torchvision::\w+) does not exist")
 
 
 def pytorchvideo_models(name: str) -> ModuleType:
-    """The module ``pytorchvideo.models.<name>``, also where torchvision's compiled operators do not fit torch.
-
-    pytorchvideo imports torchvision for detection heads alone. A torchvision that was built for CUDA, beside a
-    torch for the CPU, refuses to be imported, since its operators are not there; declaring them is enough, for
-    nobody calls them.
+    """The module ``pytorchvideo.models.<name>``.
 
     :raises MissingExtraError: torch, torchvision or pytorchvideo is not installed.
     """
-    import importlib
-
     try:
-        import torch
-
-        while True:
-            try:
-                return importlib.import_module(f"pytorchvideo.models.{name}")
-            except RuntimeError as error:
-                missing = _MISSING_OPERATOR.search(str(error))
-                if missing is None:
-                    raise
-                torch.library.define(missing[1], "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        return beside_torchvision(f"pytorchvideo.models.{name}")
     except ImportError as error:
         raise MissingExtraError("building a network", "torch", error) from error
+
+
+def beside_torchvision(name: str) -> ModuleType:
+    """Import a module that imports torchvision, also where torchvision's compiled operators do not fit torch.
+
+    A torchvision that was built for CUDA, beside a torch for the CPU, refuses to be imported, since its operators
+    are not there. Declaring them is enough for whoever does not call them, and nobody here does: pytorchvideo wants
+    them for detection heads, Lightning by way of torchmetrics.
+    """
+    import importlib
+
+    import torch
+
+    while True:
+        try:
+            return importlib.import_module(name)
+        except RuntimeError as error:
+            missing = _MISSING_OPERATOR.search(str(error))
+            if missing is None:
+                raise
+            torch.library.define(missing[1], "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
 
 
 def clip_normaliser(clip: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]) -> nn.Module:

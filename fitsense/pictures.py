@@ -1,4 +1,4 @@
-"""A frame as branches see it: short side scaled, centre cropped."""
+"""A frame as branches see it: scaled, then cropped or padded to a square."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fitsense.errors import InvalidInputError
-from fitsense.types import ClipSpec, UInt8Array
+from fitsense.types import ClipSpec, Fit, UInt8Array
 
 # No camera is longer; a header that lies may be.
 _MOST_ASPECT = 16
@@ -32,6 +32,14 @@ def centre_crop(rgb: UInt8Array, size: int) -> UInt8Array:
     return np.ascontiguousarray(rgb[top : top + size, left : left + size])
 
 
+def pad(rgb: UInt8Array, size: int) -> UInt8Array:
+    """uint8 (height, width, 3), at most `size` high and wide, in the middle of a black (size, size, 3)."""
+    square = np.zeros((size, size, 3), dtype=np.uint8)
+    top, left = (size - rgb.shape[0]) // 2, (size - rgb.shape[1]) // 2
+    square[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
+    return square
+
+
 def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
     """`rgb`, uint8 (h, w, 3), scaled to (height, width, 3) by area."""
     if rgb.shape[:2] == (height, width):
@@ -46,10 +54,23 @@ def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
 
 def views(rgb: UInt8Array, specs: Mapping[str, ClipSpec]) -> dict[str, UInt8Array]:
     """The picture as each branch sees it, uint8 (size, size, 3) by branch name; equal ones are shared."""
-    made: dict[tuple[int, int], UInt8Array] = {}
+    made: dict[tuple[int, int, Fit], UInt8Array] = {}
     for spec in specs.values():
-        key = (spec.short_side, spec.size)
+        key = (spec.short_side, spec.size, spec.fit)
         if key not in made:
-            width, height = scaled_size(rgb.shape[1], rgb.shape[0], spec.short_side)
-            made[key] = centre_crop(scale(rgb, width, height), spec.size)
-    return {name: made[spec.short_side, spec.size] for name, spec in specs.items()}
+            made[key] = _square(rgb, spec)
+    return {name: made[spec.short_side, spec.size, spec.fit] for name, spec in specs.items()}
+
+
+def fitted_size(width: int, height: int, spec: ClipSpec) -> tuple[int, int]:
+    """Width and height, in pixels, that a picture is scaled to before it is cropped or padded."""
+    width, height = scaled_size(width, height, spec.short_side)
+    if spec.fit == "crop":
+        return width, height
+    excess = max(1.0, max(width, height) / spec.size)
+    return max(1, round(width / excess)), max(1, round(height / excess))
+
+
+def _square(rgb: UInt8Array, spec: ClipSpec) -> UInt8Array:
+    scaled = scale(rgb, *fitted_size(rgb.shape[1], rgb.shape[0], spec))
+    return centre_crop(scaled, spec.size) if spec.fit == "crop" else pad(scaled, spec.size)

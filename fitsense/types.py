@@ -14,6 +14,7 @@ from fitsense.errors import InvalidInputError
 
 Task = Literal["exercise", "muscles"]
 Activation = Literal["softmax", "sigmoid"]
+Fit = Literal["crop", "pad"]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
@@ -100,18 +101,23 @@ class ClipSpec:
 
     :param frames: pictures in a clip.
     :param rate_hz: sampling rate in pictures a second.
-    :param size: side of the square centre crop, in pixels.
-    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    :param size: side of the square, in pixels.
+    :param short_side: what a frame's short side is scaled to beforehand, in pixels.
+    :param fit: how a frame becomes a square: ``crop`` keeps its middle; ``pad`` keeps all of it, in the middle of
+        black, scaled further down where its long side would not fit.
     """
 
     frames: int = attrs.field(validator=_positive)
     rate_hz: float = attrs.field(converter=float, validator=_positive)
     size: int = attrs.field(validator=_positive)
     short_side: int = attrs.field(validator=_positive)
+    fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(("crop", "pad")))
 
-    @short_side.validator
-    def _covers_crop(self, attribute: attrs.Attribute[int], value: int) -> None:
-        if value < self.size:
+    def __attrs_post_init__(self) -> None:
+        value, attribute = self.short_side, attrs.fields(ClipSpec).short_side
+        if self.fit == "pad" and value > self.size:
+            raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at most size ({self.size}), got {value}")
+        if self.fit == "crop" and value < self.size:
             raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}")
 
     @property

@@ -153,7 +153,8 @@ def load_backbone(
     """
     ref = spec.weights.get(str(weights)) or WeightsRef(str(weights))
     path = resolve(ref, plugins, progress=progress)
-    load_state(module, spec.adapt_weights(read_state(path)), origin=str(path))
+    part = spec.pretrained(module) if spec.pretrained else module
+    load_state(part, spec.adapt_weights(read_state(path)), origin=str(path))
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with a manifest.csv, as fitsense dataset makes it.",
 )
+@click.option(
+    "--aids",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="More such folders, which branches whose recipe says so learn from, and nothing is measured on.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--version", default="0.1.0", show_default=True)
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
 def command(
     data: Path,
+    aids: tuple[Path, ...],
     out: Path,
     name: str | None,
     version: str,
@@ -93,7 +100,7 @@ def command(
     splits = splits or ("train", *(["val"] if "val" in there else []))
     foreign = foreign if foreign is not None else "extra" if "extra" in there else None
     test = test if test is not None else "test" if "test" in there else None
-    sources = Sources(data, splits, foreign or None, test or None)
+    sources = Sources(data, splits, foreign or None, test or None, aids)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
     _tell_epochs()
     bundle, report = train(

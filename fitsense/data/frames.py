@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import numpy as np
@@ -22,10 +24,16 @@ from fitsense.pictures import scale, scaled_size, views
 from fitsense.progress import Track, silent
 from fitsense.types import ClipSpec, FloatArray, Frame, TimeArray, UInt8Array
 
-# Pictures a second that are kept: no network samples finer than half of it can tell.
+# Pictures a second that are kept: enough for windows at any speed.
 RATE_HZ = 15.0
 # Frames that an observer is given at once.
 _CHUNK = 4096
+
+
+class Values(Protocol):
+    """An array, in memory or on disk, whose entries are read by index."""
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]: ...
 
 
 @attrs.frozen(eq=False)
@@ -40,7 +48,7 @@ class Recording:
 
     footage: Footage
     times: TimeArray
-    values: NDArray[Any]
+    values: Values
 
 
 class Recorder:
@@ -48,15 +56,22 @@ class Recorder:
 
     :param what: stands for what is kept; another one means other files.
     :param short_side: what pictures are scaled to, in pixels.
-    :param compute: from a footage's frames, at most ``RATE_HZ`` a second, to one array entry for each.
+    :param rate_hz: how many frames a second are kept at most.
+    :param compute: from a footage's frames to one array entry for each.
     """
 
     def __init__(
-        self, folder: Path, what: str, short_side: int, compute: Callable[[Sequence[Frame]], NDArray[Any]]
+        self,
+        folder: Path,
+        what: str,
+        short_side: int,
+        rate_hz: float,
+        compute: Callable[[Sequence[Frame]], NDArray[Any]],
     ) -> None:
         self._folder = folder
         self._what = what
         self._short_side = short_side
+        self._rate_hz = rate_hz
         self._compute = compute
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -74,16 +89,27 @@ class Recorder:
         return found, skipped
 
     def _recording(self, footage: Footage) -> Recording:
-        key = json.dumps([self._what, self._short_side, RATE_HZ, footage.key])
+        key = json.dumps([self._what, self._short_side, self._rate_hz, footage.key])
         stem = self._folder / hashlib.sha256(key.encode()).hexdigest()
         times, values = stem.with_suffix(".times.npy"), stem.with_suffix(".npy")
         if not values.is_file():
             with footage.open(self._short_side) as frames:
-                kept = _thinned(frames)
+                kept = _thinned(frames, self._rate_hz)
             _write(times, np.array([frame.time_s for frame in kept]))
             # The values last: where they are, all is.
             _write(values, self._compute(kept))
-        return Recording(footage, np.load(times), np.load(values, mmap_mode="r"))
+        return Recording(footage, np.load(times), _Mapped(values))
+
+
+class _Mapped:
+    """An array in a file. It is mapped anew for each reading, since a mapping keeps its file open, and systems allow
+    fewer open files than there are clips."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        return np.asarray(np.load(self._file, mmap_mode="r")[index])
 
 
 def pictures(folder: Path, short_side: int) -> Recorder:
@@ -94,7 +120,7 @@ def pictures(folder: Path, short_side: int) -> Recorder:
         width, height = scaled_size(width, height, short_side)
         return np.stack([scale(frame.rgb, width, height) for frame in frames])
 
-    return Recorder(folder, "pictures", short_side, compute)
+    return Recorder(folder, "pictures", short_side, RATE_HZ, compute)
 
 
 def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UInt8Array], FloatArray]) -> Recorder:
@@ -109,16 +135,18 @@ def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UIn
         parts = [observe(np.stack(fitted[at : at + _CHUNK])[None])[0] for at in range(0, len(fitted), _CHUNK)]
         return np.concatenate(parts)
 
-    return Recorder(folder, f"{what} {json.dumps(attrs.asdict(spec))}", spec.short_side, compute)
+    # They cost more than pictures: half the rate is enough for what looks no more often than that.
+    rate_hz = RATE_HZ / 2 if spec.rate_hz <= RATE_HZ / 2 else RATE_HZ
+    return Recorder(folder, f"{what} {spec.size} {spec.fit}", spec.short_side, rate_hz, compute)
 
 
-def _thinned(frames: Iterable[Frame]) -> list[Frame]:
-    """At most ``RATE_HZ`` frames a second, and at least one."""
+def _thinned(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
+    """At most `rate_hz` frames a second, and at least one."""
     kept: list[Frame] = []
     slot = None
     for frame in frames:
         # Clips of exactly that rate keep all their frames, whatever their timestamps were rounded to.
-        here = round(frame.time_s * RATE_HZ)
+        here = round(frame.time_s * rate_hz)
         if here != slot:
             kept.append(frame)
             slot = here
@@ -128,8 +156,11 @@ def _thinned(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _write(path: Path, values: NDArray[Any]) -> None:
-    """Whole or not at all, whenever it is interrupted."""
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as stream:
-        np.save(stream, values)
-    temporary.replace(path)
+    """Whole or not at all, whenever it is interrupted, and whoever else writes the same."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.save(stream, values)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

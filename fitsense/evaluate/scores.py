@@ -7,12 +7,9 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from fitsense.configs import config_from_json
 from fitsense.data.manifest import ClipItem
-from fitsense.errors import PluginError
-from fitsense.hookspecs import DerivedHeadSpec
 from fitsense.model import Model
-from fitsense.types import FloatArray, Scores, Task, UInt8Array, activate
+from fitsense.types import FloatArray, Task, UInt8Array, activate
 
 
 @attrs.frozen(eq=False)
@@ -51,32 +48,9 @@ def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -
                 name: _mean(model.calibrated(scores) if task == "exercise" else scores.probabilities)
                 for name, scores in members.items()
             }
-            for task, members in _members(model, outputs, fused).items()
+            for task, members in model.members(outputs).items()
         },
     )
-
-
-def _members(
-    model: Model, outputs: Mapping[str, Mapping[str, FloatArray]], fused: Mapping[Task, Scores]
-) -> dict[Task, dict[str, Scores]]:
-    """What each task's fusion joins: branches, and heads that derive the task from another one's fused scores."""
-    members: dict[Task, dict[str, Scores]] = {}
-    for branch in model.manifest.branches:
-        for head in branch.heads:
-            logits = outputs[branch.name][head.task]
-            members.setdefault(head.task, {})[branch.name] = Scores(
-                head.task, getattr(model.labels, head.task), logits, head.activation
-            )
-    for entry in model.manifest.derived:
-        spec = model.plugins.head(entry.head)
-        if not isinstance(spec, DerivedHeadSpec):
-            raise PluginError(f"head {entry.head} reads features, so that it cannot derive {entry.task}")
-        read = fused[spec.from_task]
-        if spec.from_task == "exercise":
-            read = attrs.evolve(read, logits=read.logits / model.manifest.calibration.temperature)
-        config = config_from_json(spec.config, entry.config, entry.head)
-        members.setdefault(entry.task, {})[entry.name] = spec.derive(config, read, getattr(model.labels, entry.task))
-    return members
 
 
 def _mean(probabilities: FloatArray) -> FloatArray:

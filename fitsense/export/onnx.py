@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fitsense.bundle import BranchEntry
 from fitsense.errors import MissingExtraError
-from fitsense.types import ClipSpec
+from fitsense.runtime import input_of
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def export_branch(module: nn.Module, clip: ClipSpec, graph: Path, weights: Path) -> None:
-    """Write `module`, from clips to a dict of outputs, as an ONNX graph and a safetensors file beside it.
+def export_branch(module: nn.Module, branch: BranchEntry, folder: Path) -> None:
+    """Write `module`, from clips or observations to a dict of outputs, as the graph and the weights that `branch`
+    names, into `folder`.
 
     Weights of more than one dimension are stored as float16, the others as float32.
 
@@ -35,7 +37,8 @@ def export_branch(module: nn.Module, clip: ClipSpec, graph: Path, weights: Path)
     except ImportError as error:
         raise MissingExtraError("exporting a network", "torch", error) from error
 
-    model = _to_onnx(module, clip)
+    weights = folder / branch.weights
+    model = _to_onnx(module, *input_of(branch))
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in module.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -53,10 +56,10 @@ def export_branch(module: nn.Module, clip: ClipSpec, graph: Path, weights: Path)
     # safetensors makes files that only their owner can read; a bundle is for whoever installs it.
     weights.chmod(0o644)
     _refer(model, weights)
-    onnx.save(model, graph)
+    onnx.save(model, folder / branch.graph)
 
 
-def _to_onnx(module: nn.Module, clip: ClipSpec) -> Any:
+def _to_onnx(module: nn.Module, name: str, shape: tuple[int, ...], dtype: str) -> Any:
     """An ONNX model whose initializers keep the names and values of the module's state dict."""
     import torch
     from onnxscript import optimizer, rewriter
@@ -73,7 +76,7 @@ def _to_onnx(module: nn.Module, clip: ClipSpec) -> Any:
             return tuple(self.module(clips).values())
 
     # Two clips, so that the batch dimension is not taken for a constant.
-    clips = torch.zeros((2, *clip.shape), dtype=torch.uint8)
+    clips = torch.zeros((2, *shape), dtype=getattr(torch, dtype))
     with torch.inference_mode():
         names = list(module(clips))
     logger = logging.getLogger("torch.onnx")
@@ -88,7 +91,7 @@ def _to_onnx(module: nn.Module, clip: ClipSpec) -> Any:
                 dynamo=True,
                 optimize=False,
                 verbose=False,
-                input_names=["clip"],
+                input_names=[name],
                 output_names=names,
                 dynamic_shapes=({0: torch.export.Dim("clips")},),
             )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
 
 from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import InvalidInputError
 from fitsense.plugins import Plugins
-from fitsense.types import FloatArray, UInt8Array
+from fitsense.types import FloatArray
 
 RuntimeName = Literal["openvino", "torch"]
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
@@ -17,10 +19,11 @@ RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
 class BranchRunner(Protocol):
     """A branch that is ready to run."""
 
-    def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
+    def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         """Outputs of a batch of clips.
 
-        :param clips: uint8 of shape (clips, frames, size, size, 3).
+        :param clips: uint8 of shape (clips, frames, size, size, 3); for a branch that looks at observations, which
+            come from :func:`fitsense.runtime.observation.load_observer`, float32 of shape (clips, *observation).
         :returns: ``features``, float32 (clips, feature_dim), and each head's logits, float32 (clips, labels),
             by its task.
         """
@@ -36,14 +39,33 @@ def load_branch(
     bf16: bool | None = None,
     plugins: Plugins | None = None,
 ) -> BranchRunner:
-    """Make a branch ready to run.
+    """Make a branch ready to run on pictures.
 
     :param runtime: ``openvino`` runs the graph on the CPU; ``torch`` runs the network itself, on a GPU if there
         is one, and needs ``fitsense[torch]``.
     :param threads: CPU threads; None for all cores.
     :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
-    :param plugins: who builds the network, for ``torch``.
+    :param plugins: who builds the network, for ``torch``, and who computes observations.
+    :raises WeightsError: the branch needs files of others, which have not been fetched.
     """
+    from fitsense.runtime.observation import ObservedBranch, load_observer
+
+    run = load_graph(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins)
+    if branch.observation is None:
+        return run
+    return ObservedBranch(branch, load_observer(branch, plugins or Plugins.discover(), threads), run)
+
+
+def load_graph(
+    bundle: Bundle,
+    branch: BranchEntry,
+    runtime: RuntimeName = "openvino",
+    *,
+    threads: int | None = None,
+    bf16: bool | None = None,
+    plugins: Plugins | None = None,
+) -> BranchRunner:
+    """As :func:`load_branch`, but what it gives takes observations where the branch's graph does."""
     if runtime == "openvino":
         from fitsense.runtime.openvino import OpenVinoBranch
 
@@ -55,10 +77,23 @@ def load_branch(
     raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
 
 
-def check_clips(clips: UInt8Array, branch: BranchEntry) -> None:
-    """Raise :class:`InvalidInputError` unless `clips` is a batch that `branch` takes."""
-    if clips.ndim != 5 or clips.shape[1:] != branch.clip.shape or clips.dtype.name != "uint8":
+def input_of(branch: BranchEntry) -> tuple[str, tuple[int, ...], str]:
+    """Name, shape without the batch, and dtype of what a branch's graph takes."""
+    if branch.observation is None:
+        return "clip", branch.clip.shape, "uint8"
+    return "observation", branch.observation.shape, "float32"
+
+
+def check_input(clips: NDArray[Any], branch: BranchEntry) -> None:
+    """Raise :class:`InvalidInputError` unless `clips` is a batch that the branch's graph takes."""
+    name, shape, dtype = input_of(branch)
+    check_batch(clips, f"{name} of {branch.name}", shape, dtype)
+
+
+def check_batch(batch: NDArray[Any], what: str, shape: tuple[int, ...], dtype: str) -> None:
+    """Raise :class:`InvalidInputError` unless `batch` is of shape (clips, *shape) and of `dtype`."""
+    if batch.ndim != len(shape) + 1 or batch.shape[1:] != shape or batch.dtype.name != dtype:
         raise InvalidInputError(
-            f"clips of {branch.name}: expected uint8 of shape (clips, {', '.join(map(str, branch.clip.shape))}), "
-            f"got {clips.dtype.name} of shape {clips.shape}"
+            f"{what}: expected {dtype} of shape (clips, {', '.join(map(str, shape))}), "
+            f"got {batch.dtype.name} of shape {batch.shape}"
         )

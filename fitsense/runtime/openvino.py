@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import BundleError
-from fitsense.runtime import check_clips
-from fitsense.types import FloatArray, UInt8Array
+from fitsense.runtime import check_input, input_of
+from fitsense.types import FloatArray
 
 
 class OpenVinoBranch:
@@ -43,15 +44,15 @@ class OpenVinoBranch:
             raise BundleError(f"branch {branch.name}: {branch.graph} is not a graph that runs: {error}") from error
         self._check_outputs(bundle)
 
-    def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
-        check_clips(clips, self._branch)
+    def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
+        check_input(clips, self._branch)
         if len(clips) == 0:
             return {port.any_name: np.zeros((0, int(port.shape[1])), np.float32) for port in self._compiled[1].outputs}
         # One at a time: a window takes every core anyhow, and a compiled model has one request.
         with self._lock:
             if len(clips) not in self._compiled:
                 self._compiled[len(clips)] = self._compile(len(clips))
-            results = self._compiled[len(clips)]({"clip": np.ascontiguousarray(clips)})
+            results = self._compiled[len(clips)]({input_of(self._branch)[0]: np.ascontiguousarray(clips)})
             # Results live in OpenVINO's own buffers, which the next call overwrites.
             return {port.any_name: np.array(results[port], dtype=np.float32) for port in results}
 
@@ -68,7 +69,8 @@ class OpenVinoBranch:
 
     def _compile(self, batch: int) -> ov.CompiledModel:
         model = self._model.clone()
-        model.reshape({"clip": [batch, *self._branch.clip.shape]})
+        name, shape, _ = input_of(self._branch)
+        model.reshape({name: [batch, *shape]})
         return self._core.compile_model(model, "CPU", self._properties)
 
 

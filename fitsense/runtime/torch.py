@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import MissingExtraError
 from fitsense.plugins import Plugins
-from fitsense.runtime import check_clips
-from fitsense.types import FloatArray, UInt8Array
+from fitsense.runtime import check_input
+from fitsense.types import FloatArray
 
 
 class TorchBranch:
@@ -42,8 +45,8 @@ class TorchBranch:
         load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
         self._module = module.eval().to(self._device)
 
-    def __call__(self, clips: UInt8Array) -> Mapping[str, FloatArray]:
-        check_clips(clips, self._branch)
+    def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
+        check_input(clips, self._branch)
         torch = self._torch
         with torch.inference_mode():
             outputs = self._module(torch.from_numpy(clips.copy()).to(self._device))

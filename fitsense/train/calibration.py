@@ -22,18 +22,20 @@ def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> flo
     :param targets: int64 (clips,).
     """
 
-    def loss(value: float) -> float:
-        return -float(
-            np.mean(
-                [
-                    np.log(activate(clip / value, "softmax")[:, target] + 1e-9).mean()
-                    for clip, target in zip(logits, targets, strict=True)
-                ]
-            )
-        )
-
     candidates = np.geomspace(0.1, 5.0, 120)
-    return round(float(min(candidates, key=loss)), 4)
+    return round(float(min(candidates, key=lambda value: log_loss(logits, targets, value))), 4)
+
+
+def log_loss(logits: Sequence[FloatArray], targets: NDArray[np.int64], temperature: float) -> float:
+    """Mean log loss of single windows at a temperature; arguments as for :func:`temperature`."""
+    return -float(
+        np.mean(
+            [
+                np.log(activate(clip / temperature, "softmax")[:, target] + 1e-9).mean()
+                for clip, target in zip(logits, targets, strict=True)
+            ]
+        )
+    )
 
 
 def naming_threshold(

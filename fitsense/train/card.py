@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fitsense.bundle import Manifest
+from fitsense.bundle import BranchEntry, Manifest
 from fitsense.catalogue import IDLE
 
 
@@ -15,46 +15,83 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
     trained, held_out, test = report["trained"], report["held_out"], report.get("test")
     parts = [
         f"# {manifest.name} {manifest.version}",
-        f"{manifest.summary}. Backbone: `{recipe['backbone']}` from `{recipe['weights']}`"
-        f"{f' ({origin})' if (origin := recipe['weights_origin']) else ''}, frozen; only the heads were trained.",
+        f"{manifest.summary}.",
+        "\n".join(_branch(branch, made) for branch, made in zip(manifest.branches, _shipped(recipe), strict=True)),
         "## What it was trained on",
         f"{trained['clips']} publicly posted clips of {trained['scenes']} scenes (splits "
         f"{' and '.join(manifest.training['splits'])}), whose rights were not cleared one by one; none of them is in "
         f"this bundle or in the project. Beside them {trained['figures']} videos of figures that fitsense renders "
-        "itself (`fitsense.testing.figures`: squats, push-ups, jumping jacks, standing idle). Each clip was looked "
-        f"at in {recipe['views']} windows{' and their mirror images' if recipe['mirror'] else ''}. Muscle targets "
-        "are those of the exercise in fitsense's catalogue, not measurements.",
+        f"itself (`fitsense.testing.figures`: squats, push-ups, jumping jacks, standing idle){_aids(trained)}. "
+        "Muscle targets are those of the exercise in fitsense's catalogue, not measurements.",
         _too_few(trained),
         "## Figures",
-        f"Held out by fold (scene-disjoint, {held_out['clips']} clips of the training splits): top-1 "
-        f"{held_out['top1']:.3f}, mean recall over exercises {held_out['macro_recall']:.3f}. Temperature "
-        f"{held_out['temperature']:.3f} and naming threshold {held_out['enter']:.2f} were fitted on these, with "
-        f"{held_out['foreign_clips']} clips of exercises that the model does not know; at that threshold "
+        f"Held out ({_held_out(recipe)}; {held_out['clips']} clips, no scene of which was trained on): top-1 "
+        f"{held_out['top1']:.3f}, mean recall over exercises {held_out['macro_recall']:.3f}. Fusion weights, "
+        f"temperature {held_out['temperature']:.3f} and naming threshold {held_out['enter']:.2f} were fitted on these, "
+        f"with {held_out['foreign_clips']} clips of exercises that the model does not know; at that threshold "
         f"{held_out['named']:.0%} of single windows of exercise get a name, and "
-        f"{held_out['named_rightly']:.0%} of those names "
-        "are right.",
-        _muscles(manifest, held_out["muscles"]),
+        f"{held_out['named_rightly']:.0%} of those names are right.",
+        _weights(manifest, held_out),
         _bf16(report["bf16"]),
     ]
     if test:
-        parts += [_figures(test), _by_group(test, trained["by_group"])]
+        parts += [_figures(test), _over_branches(test), _by_group(test, trained["by_group"])]
     parts += [
         "## Limits",
         "- Short, mostly well-framed clips of one person were its teachers; crowds, odd angles, several people and "
         "children were not.\n"
-        "- A centre crop is all that it sees: keep the person in the middle.\n"
+        f"{_sight(manifest)}"
         "- Groups with few scenes are weak: see the table. An exercise that it does not know is often given a "
         "neighbour's name.\n"
         "- Muscle activation is learned from which exercise works which muscle group. It is no measurement of "
         "effort, and nothing here is medical advice.",
         "## Train it on your own clips",
-        "A folder with clips and a `manifest.csv` (columns path, group, split; scene and fold if you have them):",
-        "```\n"
-        f"fitsense train --data FOLDER --weights FILE --backbone {recipe['backbone']} --out mybundle\n"
-        "fitsense analyze video.mp4 --bundle mybundle\n"
-        "```",
+        "`fitsense dataset` makes a folder with a `manifest.csv` of your clips. This bundle's own recipe is in its "
+        "`model.json`:",
+        f"```\nfitsense train --data FOLDER --recipe {manifest.name}/model.json{_files(recipe)} --out mybundle\n"
+        "fitsense analyze video.mp4 --bundle mybundle\n```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _shipped(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [branch for branch in recipe["branches"] if not branch["only_teaches"]]
+
+
+def _aids(trained: Mapping[str, Any]) -> str:
+    if not trained["aids"]:
+        return ""
+    return f", and, for branches that are marked so, {trained['aids']} videos of people whom others drew or rendered"
+
+
+def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
+    weights, origin = recipe["weights"], recipe["weights_origin"]
+    start = f"from `{weights}`{f' ({origin})' if origin else ''}" if weights else "from scratch"
+    how = "trained as a whole" if recipe["tuning"] else "frozen, only its heads were trained"
+    taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
+    if recipe["aids"]:
+        taught += "; also on drawn people"
+    needs = ""
+    if branch.observation:
+        needs = " Its landmark models are not in the bundle: `fitsense models pull` fetches them, once."
+    return f"- `{branch.name}`: backbone `{branch.backbone}` {start}; {how}{taught}.{needs}"
+
+
+def _held_out(recipe: Mapping[str, Any]) -> str:
+    if recipe["hold_out"] == "val":
+        return "the split val, by branches that were trained without it"
+    return "each fold in turn, by branches that were trained without it"
+
+
+def _sight(manifest: Manifest) -> str:
+    if any(branch.clip.fit == "crop" for branch in manifest.branches):
+        return "- Networks on pictures see a centre crop: keep the person in the middle.\n"
+    return ""
+
+
+def _files(recipe: Mapping[str, Any]) -> str:
+    named = [branch for branch in recipe["branches"] if "." in branch["weights"]]
+    return "".join(f" --weights {branch['name'] or branch['backbone'].replace('/', '_')}=FILE" for branch in named)
 
 
 def _too_few(trained: Mapping[str, Any]) -> str:
@@ -64,20 +101,19 @@ def _too_few(trained: Mapping[str, Any]) -> str:
     return "Left out, for want of scenes: " + ", ".join(f"{group} ({n})" for group, n in sorted(few.items())) + "."
 
 
-def _muscles(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
-    if not manifest.derived:
-        return ""
-    weights = manifest.fusion["muscles"].config["weights"]
-    stated = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
-    text = (
-        "Muscle activation is a weighted average of a learned head and of a look-up from the predicted exercise, "
-        f"whose weights were chosen on held-out clips ({stated}). Held out, mean average precision is "
-        f"{held_out['map']:.3f} for the learned head, {held_out['map_lookup']:.3f} for the look-up and "
-        f"{held_out['map_fused']:.3f} for the average."
-    )
-    if held_out["map"] < held_out["map_lookup"]:
-        text += " The learned head alone does not beat the look-up on exercises that the model knows."
-    return text
+def _weights(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
+    """How members are weighted, and what each reaches alone."""
+    rows = []
+    for task, figures in (("exercise", held_out["branches"]), ("muscles", held_out["muscles"]["branches"])):
+        config = manifest.fusion[task].config
+        for name, figure in figures.items():
+            weight = config.get("weights", {}).get(name)
+            value = f"top-1 {figure['top1']:.3f}" if task == "exercise" else f"mean average precision {figure:.3f}"
+            rows.append(f"| {task} | {name} | {'alone' if weight is None else f'{weight:.2f}'} | {value} |")
+        whole = held_out["top1"] if task == "exercise" else held_out["muscles"]["map"]
+        label = "top-1" if task == "exercise" else "mean average precision"
+        rows.append(f"| {task} | all together, of {config.get('space', 'logits')} | | {label} {whole:.3f} |")
+    return "| task | member | weight | held out |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
 def _bf16(report: Mapping[str, Any]) -> str:
@@ -91,25 +127,59 @@ def _bf16(report: Mapping[str, Any]) -> str:
 
 def _figures(test: Mapping[str, Any]) -> str:
     exercise, muscles, rejection, unknown = (test[k] for k in ("exercise", "muscles", "rejection", "unknown"))
+    intervals = test["intervals"]
     rows = [
-        ("exercise top-1", exercise["top1"]),
-        ("exercise top-5", exercise["top5"]),
-        ("mean recall over exercises", exercise["macro_recall"]),
-        ("muscles, mean average precision", muscles["map"]),
-        ("the same by look-up from the predicted exercise", muscles["map_lookup"]),
-        ("muscles, micro F1", muscles["f1"]["micro"]),
-        ("the same by look-up", muscles["f1_lookup"]["micro"]),
-        ("telling no exercise from exercise, AUROC", rejection["auroc"]),
-        ("share of known exercises that get a name at the threshold", unknown["known_named"]),
+        ("exercise top-1", exercise["top1"], intervals["exercise.top1"]),
+        ("exercise top-5", exercise["top5"], intervals["exercise.top5"]),
+        ("mean recall over exercises", exercise["macro_recall"], intervals["exercise.macro_recall"]),
+        ("expected calibration error of clips", exercise["ece"], intervals["exercise.ece"]),
+        ("the same of as many clips by a perfectly calibrated model", exercise["ece_by_chance"], None),
+        ("the same of single windows", exercise["ece_windows"], None),
+        ("muscles, mean average precision", muscles["map"], intervals["muscles.map"]),
+        ("the same by look-up from the predicted exercise", muscles["map_lookup"], None),
+        ("the difference", muscles["map_over_lookup"], intervals["muscles.map_over_lookup"]),
+        ("muscles, micro F1", muscles["f1"]["micro"], None),
+        ("the same by look-up", muscles["f1_lookup"]["micro"], None),
+        ("telling no exercise from exercise, AUROC", rejection["auroc"], intervals["rejection.auroc"]),
+        ("telling what deserves no name from what does, AUROC", unknown["auroc"], intervals["unknown.auroc"]),
+        ("share of known exercises that get a name at the threshold", unknown["known_named"], None),
     ]
-    table = "\n".join(f"| {name} | {value:.3f} |" for name, value in rows if value is not None)
+    table = "\n".join(
+        f"| {name} | {value:.3f} | {f'{interval[0]:.3f} to {interval[1]:.3f}' if interval else ''} |"
+        for name, value, interval in rows
+        if value is not None
+    )
     return (
         f"Split `{test['split']}`, never trained on: {exercise['clips']} clips of {exercise['groups']} exercises, "
         f"{rejection['clips']} of no exercise, {unknown['clips']} of exercises that the model does not know (counted "
         f"apart), {test['skipped']} skipped; {test['views']} windows each"
-        f"{' and their mirror images' if test['mirror'] else ''}, probabilities averaged.\n\n"
-        f"| figure | value |\n|---|---|\n{table}"
+        f"{' and their mirror images' if test['mirror'] else ''}, probabilities averaged. Intervals are of 95 %, by "
+        f"resampling scenes.\n\n| figure | value | interval |\n|---|---|---|\n{table}"
     )
+
+
+def _over_branches(test: Mapping[str, Any]) -> str:
+    """What joining adds to each branch alone."""
+    rows = [
+        f"| {branch} | {name} | {_member(test, branch, name):.3f} | {gain['difference']:+.3f} | "
+        f"{gain['interval'][0]:+.3f} to {gain['interval'][1]:+.3f} | {'yes' if gain['better'] else 'no'} |"
+        for branch, gains in test["ensemble"]["over_branch"].items()
+        for name, gain in gains.items()
+        if gain["interval"] is not None
+    ]
+    if not rows:
+        return ""
+    return (
+        "Whether all together are truly better than one alone, on the same clips:\n\n"
+        "| one alone | figure | value | all together add | interval | truly |\n|---|---|---|---|---|---|\n"
+        + "\n".join(rows)
+    )
+
+
+def _member(test: Mapping[str, Any], branch: str, name: str) -> float:
+    task, figure = name.split(".")
+    value: float = test["branches"][branch][task][figure]
+    return value
 
 
 def _by_group(test: Mapping[str, Any], trained: Mapping[str, int]) -> str:

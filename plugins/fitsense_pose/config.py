@@ -22,7 +22,7 @@ class PoseConfig:
     """
 
     frames: int = 16
-    rate_hz: float = 5.0
+    rate_hz: float = 6.0
     size: int = 384
     short_side: int = 224
     width: int = 256

@@ -1,58 +1,14 @@
-"""The network: statistics of a skeleton's movement over a window, and two layers on them.
-
-Statistics forget when in the window something happened, and so cannot learn it by heart: with as few people as there
-are to learn from, they tell exercises of unseen people apart better than convolutions over time do.
-"""
+"""The network: statistics of a skeleton's movement over a window, and a layer on them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitsense import InvalidInputError
+from fitsense import BODY_LANDMARKS, BODY_STATISTICS, InvalidInputError, body_statistics, varied_bodies
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-# BlazePose's numbers of the landmarks that are used, so ordered that pairs of left and right follow each other:
-# nose, shoulders, elbows, wrists, hips, knees, ankles, heels, feet, index fingers.
-LANDMARKS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 19, 20)
-_AT = {landmark: position for position, landmark in enumerate(LANDMARKS)}
-# Their mirror images.
-_MIRRORED = (0, *(position + 1 if position % 2 else position - 1 for position in range(1, len(LANDMARKS))))
-# The middle one's angle: elbows, shoulders, hips, knees, ankles; each side.
-_ANGLES = (
-    (11, 13, 15),
-    (12, 14, 16),
-    (13, 11, 23),
-    (14, 12, 24),
-    (11, 23, 25),
-    (12, 24, 26),
-    (23, 25, 27),
-    (24, 26, 28),
-    (25, 27, 31),
-    (26, 28, 32),
-)
-# Upper arms, forearms, thighs, shins, sides, shoulders, hips: from, to.
-_LIMBS = (
-    (11, 13),
-    (12, 14),
-    (13, 15),
-    (14, 16),
-    (23, 25),
-    (24, 26),
-    (25, 27),
-    (26, 28),
-    (11, 23),
-    (12, 24),
-    (11, 12),
-    (23, 24),
-)
-_SHOULDERS, _HIPS, _ENDS = (11, 12), (23, 24), (15, 16, 27, 28)
-# Of each window: mean, spread, two percentiles and mean speed.
-_STATISTICS = 5
-_PERCENTILES = (0.1, 0.9)
-_SHORTEST_TORSO_M = 0.2
 
 
 def build(config: PoseConfig) -> nn.Module:
@@ -66,9 +22,11 @@ def build(config: PoseConfig) -> nn.Module:
     class PoseStatistics(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            dims = _STATISTICS * _described()
             self.layers = nn.Sequential(
-                nn.BatchNorm1d(dims), nn.Dropout(config.dropout), nn.Linear(dims, config.width), nn.GELU()
+                nn.BatchNorm1d(BODY_STATISTICS),
+                nn.Dropout(config.dropout),
+                nn.Linear(BODY_STATISTICS, config.width),
+                nn.GELU(),
             )
 
         def forward(self, landmarks: Tensor) -> Tensor:
@@ -77,98 +35,10 @@ def build(config: PoseConfig) -> nn.Module:
                     f"landmarks: expected float32 of shape (clips, {', '.join(map(str, config.observation()))}), "
                     f"got {str(landmarks.dtype).removeprefix('torch.')} of shape {tuple(landmarks.shape)}"
                 )
-            used = landmarks[:, :, list(LANDMARKS)]
+            bodies = landmarks[:, :, list(BODY_LANDMARKS)]
             if self.training:
-                used = _varied(used, config)
-            features: Tensor = self.layers(_statistics(_describe(used)))
+                bodies = varied_bodies(bodies, yaw=config.yaw, tilt=config.tilt, noise=config.noise, bias=config.bias)
+            features: Tensor = self.layers(body_statistics(bodies))
             return features
 
     return PoseStatistics().eval()
-
-
-def _described() -> int:
-    """Numbers that describe a frame."""
-    return 3 * len(LANDMARKS) + len(_ANGLES) + 3 * len(_LIMBS) + 4 + 2 * len(_ENDS) + len(LANDMARKS) + 1
-
-
-def _describe(landmarks: Tensor) -> Tensor:
-    """float32 (clips, frames, 19, 6) to (clips, frames, described): places relative to the hips in units of the
-    torso, cosines of angles, directions of limbs, movements in the picture in units of the body, visibility."""
-    import torch
-
-    image, world, visible = landmarks[..., 0:2], landmarks[..., 2:5], landmarks[..., 5]
-    # Zero only where nobody was found: then all that follows is zero but for rounding.
-    found = (visible.sum(dim=2, keepdim=True) > 0).float()
-    shoulders, hips = _middle(world, _SHOULDERS), _middle(world, _HIPS)
-    torso = (shoulders - hips).norm(dim=-1).mean(dim=1).clamp(min=_SHORTEST_TORSO_M)[:, None, None, None]
-    places = (world - hips.unsqueeze(2)) / torso
-    angles = torch.stack(
-        [
-            (_direction(places, middle, one) * _direction(places, middle, other)).sum(dim=-1)
-            for one, middle, other in _ANGLES
-        ],
-        dim=-1,
-    )
-    limbs = torch.cat([_direction(places, start, end) for start, end in _LIMBS], dim=-1)
-    body = (image.amax(dim=2) - image.amin(dim=2)).norm(dim=-1).mean(dim=1).clamp(min=0.05)[:, None, None]
-    moving = [_middle(image, _HIPS), _middle(image, _SHOULDERS), *(image[:, :, _AT[end]] for end in _ENDS)]
-    moves = torch.cat([(point - point.mean(dim=1, keepdim=True)) / body for point in moving], dim=-1)
-    described = torch.cat([places.flatten(2), angles, limbs, moves, visible, found], dim=-1)
-    return described * found.mean(dim=1, keepdim=True)
-
-
-def _statistics(described: Tensor) -> Tensor:
-    """(clips, frames, described) to (clips, statistics * described)."""
-    import torch
-
-    frames = described.shape[1]
-    ascending = described.sort(dim=1).values
-    percentiles = []
-    for share in _PERCENTILES:
-        place = share * (frames - 1)
-        below = int(place)
-        rest = place - below
-        percentiles.append(ascending[:, below] * (1 - rest) + ascending[:, min(below + 1, frames - 1)] * rest)
-    mean = described.mean(dim=1)
-    # Not torch's own std, whose gradient is not finite where nothing moves.
-    spread = ((described - mean.unsqueeze(1)).square().mean(dim=1) + 1e-6).sqrt()
-    speed = (described[:, 1:] - described[:, :-1]).abs().mean(dim=1)
-    return torch.cat([mean, spread, *percentiles, speed], dim=1)
-
-
-def _varied(landmarks: Tensor, config: PoseConfig) -> Tensor:
-    """The same bodies turned, leaning, shaken, and half of them mirrored."""
-    import torch
-
-    clips = len(landmarks)
-    image, world, visible = landmarks[..., 0:2], landmarks[..., 2:5], landmarks[..., 5:]
-    yaw = (torch.rand(clips) * 2 - 1) * config.yaw
-    turn = _rotation(yaw, 0, 2) @ _rotation(torch.randn(clips) * config.tilt, 0, 1)
-    turn = turn @ _rotation(torch.randn(clips) * config.tilt, 1, 2)
-    world = torch.einsum("cij,ctkj->ctki", turn.to(world.device), world)
-    world = world + torch.randn_like(world) * config.noise + torch.randn_like(world[:, :1]) * config.bias
-    varied = torch.cat([image, world, visible], dim=-1)
-    flip = torch.tensor([-1.0, 1.0, -1.0, 1.0, 1.0, 1.0], device=varied.device)
-    mirrored = varied[:, :, list(_MIRRORED)] * flip
-    return torch.where((torch.rand(clips, 1, 1, 1) < 0.5).to(varied.device), mirrored, varied)
-
-
-def _rotation(angles: Tensor, one: int, other: int) -> Tensor:
-    """Matrices (clips, 3, 3) that turn axis `one` towards `other`."""
-    import torch
-
-    matrices = torch.eye(3).repeat(len(angles), 1, 1)
-    matrices[:, one, one] = matrices[:, other, other] = torch.cos(angles)
-    matrices[:, one, other] = torch.sin(angles)
-    matrices[:, other, one] = -torch.sin(angles)
-    return matrices
-
-
-def _middle(points: Tensor, pair: tuple[int, int]) -> Tensor:
-    return (points[:, :, _AT[pair[0]]] + points[:, :, _AT[pair[1]]]) / 2
-
-
-def _direction(points: Tensor, start: int, end: int) -> Tensor:
-    """Unit vectors from one landmark to another, (clips, frames, 3)."""
-    vector = points[:, :, _AT[end]] - points[:, :, _AT[start]]
-    return vector / (vector.square().sum(dim=-1, keepdim=True) + 1e-9).sqrt()

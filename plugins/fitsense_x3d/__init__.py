@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
+from fitsense_x3d import bodies
+from fitsense_x3d.bodies import BodiesConfig
 from fitsense_x3d.config import X3DConfig, preset
 from fitsense_x3d.network import adapt_weights, build, layers
 
@@ -29,3 +31,16 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             paper="arXiv 2004.04730",
             summary=f"X3D-{size.upper()}",
         )
+    yield BackboneSpec(
+        name="bodies",
+        config=BodiesConfig,
+        clip=BodiesConfig.clip,
+        feature_dim=BodiesConfig.feature_dim,
+        build=bodies.build,
+        layers=bodies.layers,
+        pretrained=bodies.pretrained,
+        adapt_weights=bodies.adapt_weights,
+        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", licence="Apache-2.0")},
+        paper="arXiv 2004.04730",
+        summary="X3D-S that imagines the body's landmarks",
+    )

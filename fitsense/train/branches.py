@@ -1,0 +1,338 @@
+"""One branch of a bundle: trained without what is held out, and trained on everything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from fitsense.bundle import BranchEntry, Calibration, HeadEntry, Labels, Manifest, ObservationEntry, save
+from fitsense.catalogue import IDLE
+from fitsense.configs import config_from_json, config_to_json
+from fitsense.data.footage import Footage
+from fitsense.data.frames import Recording, observations, pictures
+from fitsense.data.manifest import Skipped
+from fitsense.errors import InvalidInputError, PluginError
+from fitsense.export.branch import join
+from fitsense.export.onnx import export_branch
+from fitsense.hookspecs import BackboneSpec, HeadSpec
+from fitsense.plugins import Plugins
+from fitsense.progress import Track, silent
+from fitsense.runtime import load_branch
+from fitsense.runtime.observation import load_observer
+from fitsense.train import heads as fitting
+from fitsense.train.features import Extractor, ViewPolicy
+from fitsense.train.guides import Guide
+from fitsense.train.pool import Partition, Pool
+from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
+from fitsense.train.tuning import Lesson, Tuning, predict, tune
+from fitsense.types import FloatArray, Task, activate
+from fitsense.weights import load_backbone
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Outputs = Mapping[str, FloatArray]
+"""A branch's features and logits for a footage's windows, (views, ...) by name."""
+
+
+@attrs.frozen(eq=False)
+class Trained:
+    """A branch that was trained with something held out, or with nothing.
+
+    :param module: from what the branch takes to its outputs.
+    :param outputs: what it says of all footage that it can read, by key.
+    """
+
+    module: nn.Module
+    outputs: Mapping[str, Outputs]
+
+
+@attrs.frozen(eq=False)
+class FittedBranch:
+    """A branch of a bundle, and what is known of it.
+
+    :param whole: trained on everything.
+    :param held_out: what branches say of footage that they were not trained on, by key.
+    :param partial: the branches that said it, by partition's name.
+    :param recordings: pictures or observations of all footage that it can read, by key; none for a frozen branch.
+    :param skipped: footage that it cannot read.
+    """
+
+    entry: BranchEntry
+    whole: Trained
+    held_out: Mapping[str, Outputs]
+    partial: Mapping[str, Trained]
+    recordings: Mapping[str, Recording]
+    skipped: Sequence[Skipped]
+
+
+@attrs.frozen(eq=False)
+class Workshop:
+    """What fitting any branch of a recipe takes.
+
+    :param cache: folder for features, frames and checkpoints, by which an interrupted run goes on.
+    """
+
+    recipe: Recipe
+    pool: Pool
+    partitions: Sequence[Partition]
+    plugins: Plugins
+    cache: Path
+    track: Track = silent
+
+    def fit(
+        self, branch: BranchRecipe, teachers: Sequence[FittedBranch], guide: FittedBranch | None = None
+    ) -> FittedBranch:
+        """Train a branch once for each partition, and once on everything."""
+        spec = self.plugins.backbone(branch.backbone)
+        config = config_from_json(spec.config, branch.config, f"branch {branch_name(branch)}")
+        entry = self._entry(branch, spec, config)
+        if branch.tuning is None:
+            if spec.observation is not None:
+                raise InvalidInputError(
+                    f"branch {entry.name}: {entry.backbone} has no weights of its own yet; it needs tuning"
+                )
+            kind: _Frozen | _Tuned = _Frozen(self, branch, spec, config, entry)
+        else:
+            kind = _Tuned(self, branch, branch.tuning, spec, config, entry, teachers, guide)
+        partial, held_out = {}, {}
+        for partition in self.partitions:
+            trained = kind.train([item for item in kind.footage if not partition.held(item)], partition)
+            partial[partition.name] = trained
+            held = [item for item in self.pool.known if partition.held(item) and item.key in trained.outputs]
+            held_out.update({item.key: trained.outputs[item.key] for item in held})
+        return FittedBranch(entry, kind.train(kind.footage, None), held_out, partial, kind.recordings, kind.skipped)
+
+    def learned(self, branch: BranchRecipe) -> list[Footage]:
+        """What a branch learns from."""
+        return [*self.pool.known, *self.pool.figures, *(self.pool.aids if branch.aids else ())]
+
+    def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
+        name = branch_name(branch)
+        observation = None
+        if spec.observation is not None:
+            missing = [asset for asset, ref in spec.assets.items() if ref.sha256 is None]
+            if missing:
+                raise PluginError(f"backbone {branch.backbone}: assets without sha256: {', '.join(missing)}")
+            assets = {asset: str(ref.sha256) for asset, ref in spec.assets.items()}
+            observation = ObservationEntry(tuple(spec.observation.shape(config)), assets)
+        return BranchEntry(
+            name=name,
+            backbone=self.plugins.full_name("backbone", branch.backbone),
+            config=config_to_json(config),
+            clip=spec.clip(config),
+            feature_dim=spec.feature_dim(config),
+            graph=f"{name}.onnx",
+            weights=f"{name}.safetensors",
+            heads=tuple(self._heads(branch)),
+            observation=observation,
+        )
+
+    def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
+        wanted: list[tuple[Task, str]] = [("exercise", branch.exercise_head), ("muscles", branch.muscles_head)]
+        entries = []
+        for task, name in wanted:
+            if not name:
+                continue
+            full = self.plugins.full_name("head", name)
+            spec = self.plugins.head(full)
+            if not isinstance(spec, HeadSpec) or spec.task != task:
+                raise PluginError(f"head {full}: expected one that answers {task} from features")
+            config = config_from_json(spec.config, branch.head_config, full)
+            entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
+        return entries
+
+    def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:
+        """A head's spec and configuration."""
+        spec = self.plugins.head(entry.head)
+        assert isinstance(spec, HeadSpec)
+        return spec, config_from_json(spec.config, entry.config, entry.head)
+
+    def backbone(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> nn.Module:
+        """A backbone as the recipe says that it starts."""
+        import torch
+
+        torch.manual_seed(branch.tuning.seed if branch.tuning else 0)
+        module = spec.build(config)
+        if branch.weights:
+            load_backbone(spec, module, branch.weights, self.plugins)
+        return module
+
+
+class _Frozen:
+    """A branch whose heads alone are fitted."""
+
+    recordings: Mapping[str, Recording] = {}
+
+    def __init__(
+        self, workshop: Workshop, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
+    ) -> None:
+        self._workshop = workshop
+        self._branch = branch
+        self._entry = entry
+        self._backbone = workshop.backbone(branch, spec, config)
+        pool, recipe = workshop.pool, workshop.recipe
+        with tempfile.TemporaryDirectory(prefix="fitsense-backbone-") as name:
+            # The very graph that sessions will run, as a bundle without heads.
+            folder, headless = Path(name), attrs.evolve(entry, heads=())
+            export_branch(join(self._backbone, {}), headless, folder)
+            fingerprint = hashlib.sha256((folder / entry.weights).read_bytes()).hexdigest()
+            bundle = save(
+                folder,
+                Manifest(
+                    name="features",
+                    version="0",
+                    licence="",
+                    labels=Labels((IDLE,), ("abs",)),
+                    branches=(headless,),
+                    fusion={},
+                    calibration=Calibration(1.0, 0.5, 0.5),
+                ),
+            )
+            extractor = Extractor(
+                load_branch(bundle, headless, bf16=False),
+                entry,
+                ViewPolicy(recipe.views, recipe.mirror),
+                f"{entry.backbone} {fingerprint}",
+                workshop.cache / "features",
+            )
+            learned = workshop.learned(branch)
+            everything = [*learned, *pool.foreign]
+            self._features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", workshop.track)
+        self.footage = [item for item in learned if item.key in self._features]
+
+    def train(self, footage: Sequence[Footage], partition: Partition | None) -> Trained:
+        import torch
+
+        penalties = {"exercise": self._branch.l2_exercise, "muscles": self._branch.l2_muscles}
+        labels, recipe = self._workshop.pool.labels, self._workshop.recipe
+        modules = {}
+        for entry in self._entry.heads:
+            spec, config = self._workshop.head(entry)
+            modules[entry.task] = fitting.fit(
+                spec,
+                config,
+                footage,
+                self._features,
+                getattr(labels, entry.task),
+                penalties[entry.task],
+                recipe.class_power,
+            )
+        outputs: dict[str, Outputs] = {}
+        with torch.inference_mode():
+            for key, features in self._features.items():
+                # The first views are the windows themselves, the rest their mirror images, which no session sees.
+                seen = features[: recipe.views]
+                logits = {str(task): head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
+                outputs[key] = {"features": seen, **logits}
+        return Trained(join(self._backbone, modules), outputs)
+
+
+class _Tuned:
+    """A branch that is trained as a whole."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        branch: BranchRecipe,
+        tuning: Tuning,
+        spec: BackboneSpec,
+        config: Any,
+        entry: BranchEntry,
+        teachers: Sequence[FittedBranch],
+        guide: FittedBranch | None,
+    ) -> None:
+        self._workshop = workshop
+        self._branch = branch
+        self._tuning = tuning
+        self._spec = spec
+        self._config = config
+        self._entry = entry
+        self._teachers = teachers
+        self._guide = Guide(guide.entry.clip, guide.recordings) if guide else None
+        pool, clip = workshop.pool, entry.clip
+        frames = workshop.cache / "frames"
+        if entry.observation is None:
+            recorder = pictures(frames, clip.short_side)
+        else:
+            what = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
+            recorder = observations(frames, what, clip, load_observer(entry, workshop.plugins))
+        learned = workshop.learned(branch)
+        everything = [*learned, *pool.foreign]
+        recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", workshop.track)
+        self.recordings = {recording.footage.key: recording for recording in recordings}
+        taught = [teacher.whole.outputs.keys() for teacher in teachers]
+        if guide:
+            taught.append(guide.recordings.keys())
+        self.footage = [
+            item for item in learned if item.key in self.recordings and all(item.key in said for said in taught)
+        ]
+
+    def train(self, footage: Sequence[Footage], partition: Partition | None) -> Trained:
+        labels = self._workshop.pool.labels
+        backbone = self._workshop.backbone(self._branch, self._spec, self._config)
+        modules = {}
+        for entry in self._entry.heads:
+            spec, config = self._workshop.head(entry)
+            modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, getattr(labels, entry.task))
+        module = join(backbone, modules)
+        held = [item for item in self.footage if partition is not None and partition.held(item)]
+        lesson = Lesson(
+            recordings=[self.recordings[item.key] for item in footage],
+            spec=self._entry.clip,
+            labels=labels,
+            teachers=self._taught(footage, partition),
+            guide=self._guide if self._tuning.guided else None,
+        )
+        tuning = self._tuning if held else attrs.evolve(self._tuning, patience=0)
+        layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
+        folder = self._workshop.cache / "runs" / self._digest(footage, partition)
+        tune(module, layers, lesson, [self.recordings[item.key] for item in held], tuning, folder)
+        recordings: list[Recording] = list(self.recordings.values())
+        said = predict(module, recordings, self._entry.clip, self._workshop.recipe.views)
+        return Trained(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
+
+    def _taught(
+        self, footage: Sequence[Footage], partition: Partition | None
+    ) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """What the teachers, who have not seen what is held out either, say of each footage."""
+        if not self._teachers:
+            return {}
+        said = [teacher.partial[partition.name] if partition else teacher.whole for teacher in self._teachers]
+        features = np.stack(
+            [np.concatenate([one.outputs[item.key]["features"].mean(axis=0) for one in said]) for item in footage]
+        )
+        features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-3)
+        answers = np.stack(
+            [
+                np.mean([activate(one.outputs[item.key]["exercise"], "softmax").mean(axis=0) for one in said], axis=0)
+                for item in footage
+            ]
+        )
+        return {
+            item.key: (seen.astype(np.float32), answer.astype(np.float32))
+            for item, seen, answer in zip(footage, features, answers, strict=True)
+        }
+
+    def _digest(self, footage: Sequence[Footage], partition: Partition | None) -> str:
+        """Stands for all that the result depends on."""
+        recipe = recipe_to_json(self._workshop.recipe)
+        for branch in recipe["branches"]:
+            # Whether it is in the bundle makes no difference to what it learns.
+            branch.pop("only_teaches")
+        at = [branch_name(branch) for branch in self._workshop.recipe.branches].index(self._entry.name)
+        stated = [
+            # Those before it may have taught it; those after it have no say.
+            recipe["branches"][: at + 1] if self._teachers or self._guide else recipe["branches"][at],
+            attrs.asdict(self._workshop.pool.labels),
+            partition.name if partition else None,
+            sorted(item.key for item in footage),
+        ]
+        return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"

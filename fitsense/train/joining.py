@@ -1,0 +1,236 @@
+"""How a bundle's branches are joined and calibrated: on what they say of clips that they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.bundle import Calibration, DerivedEntry, FusionEntry, Labels
+from fitsense.catalogue import IDLE
+from fitsense.configs import config_to_json
+from fitsense.data.footage import Footage
+from fitsense.errors import InvalidInputError, PluginError
+from fitsense.evaluate import metrics
+from fitsense.hookspecs import DerivedHeadSpec, FusionSpec
+from fitsense.plugins import Plugins
+from fitsense.train import calibration
+from fitsense.train.branches import FittedBranch, Outputs
+from fitsense.train.heads import targets
+from fitsense.train.recipe import Recipe
+from fitsense.types import FloatArray, Scores, Task, deactivate
+
+LOOKUP = "lookup"
+
+
+@attrs.frozen(eq=False)
+class Joined:
+    """How branches are joined.
+
+    :param figures: of the held-out clips: what branches reach, and all of them together.
+    """
+
+    fusion: Mapping[str, FusionEntry]
+    derived: tuple[DerivedEntry, ...]
+    calibration: Calibration
+    figures: Mapping[str, Any]
+
+
+@attrs.frozen(eq=False)
+class _Windows:
+    """Held-out windows, and what members of a fusion say of them.
+
+    :param footage: of each clip.
+    :param members: logits (clips, views, labels) by member's name.
+    """
+
+    footage: Sequence[Footage]
+    members: Mapping[str, FloatArray]
+
+
+def join_branches(
+    recipe: Recipe,
+    branches: Sequence[FittedBranch],
+    known: Sequence[Footage],
+    foreign: Sequence[Footage],
+    labels: Labels,
+    plugins: Plugins,
+) -> Joined:
+    """Fit fusions, temperature and thresholds.
+
+    :param known: footage of trained labels; what some branch has no held-out answer for is left out.
+    :param foreign: footage of other exercises.
+    """
+    full = plugins.full_name("fusion", recipe.fusion)
+    spec = plugins.fusion(full)
+    held = [item for item in known if all(item.key in branch.held_out for branch in branches)]
+    if not held:
+        raise InvalidInputError("no clip was held out from all branches, so that they cannot be joined")
+    exercise = _windows(branches, held, "exercise")
+    truth = targets(held, "exercise", labels.exercise)
+    fused, config, temperature = _best_space(spec, exercise, truth, labels)
+    probabilities = _probabilities(fused / temperature, labels.exercise)
+    strangers = [item for item in foreign if all(item.key in branch.whole.outputs for branch in branches)]
+    said = (
+        _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels) if strangers else None
+    )
+    enter, named, rightly = calibration.naming_threshold(
+        list(probabilities.reshape(-1, len(labels.exercise))),
+        [item.group for item in held for _ in range(recipe.views)],
+        []
+        if said is None
+        else list(_probabilities(said / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
+        labels.exercise,
+        recipe.wrong_costs,
+    )
+    muscles_entry, derived, muscles = _join_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
+    mean = probabilities.mean(axis=1)
+    alone = {
+        name: exercise_figures(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
+        for name, logits in exercise.members.items()
+    }
+    return Joined(
+        fusion={"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry},
+        derived=derived,
+        calibration=calibration.calibration(temperature, enter),
+        figures={
+            "clips": len(held),
+            **exercise_figures(mean, held, labels),
+            "branches": alone,
+            "temperature": temperature,
+            "enter": enter,
+            "named": named,
+            "named_rightly": rightly,
+            "foreign_clips": len(strangers),
+            "muscles": muscles,
+        },
+    )
+
+
+def exercise_figures(probabilities: FloatArray, footage: Sequence[Footage], labels: Labels) -> dict[str, Any]:
+    """Top-1 and mean recall over exercises, for clips that show any.
+
+    :param probabilities: (clips, labels).
+    """
+    active = np.array([item.group != IDLE for item in footage])
+    truth = targets(footage, "exercise", labels.exercise)[active]
+    recall = metrics.recall_by_label(probabilities[active].argmax(axis=1), truth, labels.exercise)
+    return {
+        "top1": metrics.top_k(probabilities[active], truth, 1),
+        "macro_recall": float(np.mean([entry["recall"] for entry in recall.values()])) if recall else None,
+    }
+
+
+def _windows(
+    branches: Sequence[FittedBranch], footage: Sequence[Footage], task: Task, *, held_out: bool = True
+) -> _Windows:
+    def said(branch: FittedBranch) -> Mapping[str, Outputs]:
+        return branch.held_out if held_out else branch.whole.outputs
+
+    members = {
+        branch.entry.name: np.stack([said(branch)[item.key][task] for item in footage])
+        for branch in branches
+        if any(head.task == task for head in branch.entry.heads)
+    }
+    return _Windows(footage, members)
+
+
+def _best_space(
+    spec: FusionSpec, windows: _Windows, truth: NDArray[np.int64], labels: Labels
+) -> tuple[FloatArray, Any, float]:
+    """Fused logits (clips, views, labels), the fusion's configuration and the temperature, for that of the fusion's
+    spaces which, calibrated, loses least."""
+    tried = []
+    for space in ("logits", "probabilities"):
+        config = spec.config(space=space)
+        if spec.fit is not None and len(windows.members) > 1:
+            flat = {
+                name: _scores("exercise", logits.reshape(-1, logits.shape[-1]), labels)
+                for name, logits in windows.members.items()
+            }
+            views = next(iter(windows.members.values())).shape[1]
+            config = spec.fit(config, flat, np.repeat(truth, views))
+        fused = _fused(spec, config, windows, labels)
+        temperature = calibration.temperature(list(fused), truth)
+        loss = calibration.log_loss(list(fused), truth, temperature)
+        tried.append((loss, fused, config, temperature))
+        if len(windows.members) == 1:
+            break
+    _, fused, config, temperature = min(tried, key=lambda one: one[0])
+    return fused, config, temperature
+
+
+def _fused(spec: FusionSpec, config: Any, windows: _Windows, labels: Labels) -> FloatArray:
+    shape = next(iter(windows.members.values())).shape
+    flat = {
+        name: _scores("exercise", logits.reshape(-1, shape[-1]), labels) for name, logits in windows.members.items()
+    }
+    return spec.fuse(config, flat).logits.reshape(shape)
+
+
+def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
+    return Scores(task, getattr(labels, task), logits, "softmax" if task == "exercise" else "sigmoid")
+
+
+def _probabilities(logits: FloatArray, labels: Sequence[str]) -> FloatArray:
+    """Of logits (..., labels), of the same shape."""
+    flat = Scores("exercise", tuple(labels), logits.reshape(-1, len(labels)), "softmax").probabilities
+    return flat.reshape(logits.shape)
+
+
+def _join_muscles(
+    recipe: Recipe,
+    spec: FusionSpec,
+    full: str,
+    branches: Sequence[FittedBranch],
+    held: Sequence[Footage],
+    exercise: FloatArray,
+    labels: Labels,
+    plugins: Plugins,
+) -> tuple[FusionEntry, tuple[DerivedEntry, ...], dict[str, Any]]:
+    """How the branches' heads for muscles and the look-up are weighted, and figures of each.
+
+    :param exercise: calibrated, fused probabilities (clips, views, labels).
+    """
+    truth = targets(held, "muscles", labels.muscles)
+    members: dict[str, Scores] = {}
+    for name, logits in _windows(branches, held, "muscles").members.items():
+        flat = _scores("muscles", logits.reshape(-1, logits.shape[-1]), labels).probabilities
+        mean = flat.reshape(logits.shape).mean(axis=1)
+        members[name] = _scores("muscles", deactivate(mean, "sigmoid"), labels)
+    derived: tuple[DerivedEntry, ...] = ()
+    if recipe.lookup_head:
+        head_name = plugins.full_name("head", recipe.lookup_head)
+        head = plugins.head(head_name)
+        if not isinstance(head, DerivedHeadSpec) or head.task != "muscles":
+            raise PluginError(f"head {head_name}: expected one that derives muscles")
+        config = head.config()
+        named = _scores("exercise", deactivate(exercise.mean(axis=1), "softmax"), labels)
+        members[LOOKUP] = head.derive(config, named, labels.muscles)
+        derived = (DerivedEntry(LOOKUP, "muscles", head_name, config_to_json(config)),)
+    active = np.array([item.group != IDLE for item in held])
+
+    def precision(scores: Scores) -> float | None:
+        return metrics.mean_average_precision(scores.probabilities[active], truth[active])
+
+    figures: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
+    unfitted = spec.config(space="probabilities")
+    if spec.fit is None or len(members) == 1:
+        figures["map"] = precision(spec.fuse(unfitted, members))
+        return FusionEntry(full, config_to_json(unfitted)), derived, figures
+    folds = np.array([item.fold for item in held])
+    fused = np.zeros_like(truth)
+    for fold in np.unique(folds):
+        # Also the weights must not have seen what they are measured on.
+        others = folds != fold if len(set(folds)) > 1 else folds == fold
+        kept = spec.fit(unfitted, _rows(members, others), truth[others])
+        fused[folds == fold] = spec.fuse(kept, _rows(members, folds == fold)).probabilities
+    figures["map"] = metrics.mean_average_precision(fused[active], truth[active])
+    return FusionEntry(full, config_to_json(spec.fit(unfitted, members, truth))), derived, figures
+
+
+def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:
+    return {name: attrs.evolve(scores, logits=scores.logits[chosen]) for name, scores in members.items()}

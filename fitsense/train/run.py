@@ -1,0 +1,159 @@
+"""From labelled clips to a bundle."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fitsense.bundle import Bundle, Manifest, save
+from fitsense.catalogue import IDLE
+from fitsense.data.manifest import read_manifest
+from fitsense.errors import InvalidInputError, MissingExtraError
+from fitsense.evaluate.run import evaluate, score
+from fitsense.export.onnx import export_branch
+from fitsense.model import Model
+from fitsense.plugins import Plugins
+from fitsense.progress import Track, silent
+from fitsense.runtime.openvino import cpu_computes_bf16
+from fitsense.train.branches import FittedBranch, Workshop
+from fitsense.train.card import model_card
+from fitsense.train.joining import Joined, join_branches
+from fitsense.train.pool import Pool, partitions, read_pool
+from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
+
+# Clips that bfloat16 is tried on, and the share of them whose answer must stay.
+_BF16_CLIPS, _BF16_AGREEMENT = 100, 0.98
+# What an evaluation says of single clips and of who published them is not for everybody who gets the bundle.
+_PRIVATE = ("worst", "by_source", "plots", "skipped_files")
+
+
+def train(
+    recipe: Recipe,
+    sources: Sources,
+    out: Path,
+    *,
+    name: str,
+    version: str = "0.1.0",
+    cache: Path,
+    plugins: Plugins | None = None,
+    track: Track = silent,
+) -> tuple[Bundle, dict[str, Any]]:
+    """Make a bundle in the folder `out`, which must not hold anything yet; give it and a report.
+
+    What was computed before, also by an interrupted run, is taken from `cache`: features, frames, and what tuning has
+    reached. Figures of clips that were held out, and of the test split, are in the report and in the model card.
+
+    :raises MissingExtraError: ``fitsense[torch]`` is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("training", "torch", error) from error
+    if out.exists() and any(out.iterdir()):
+        raise InvalidInputError(f"{out}: expected a folder that is new or empty")
+    plugins = plugins or Plugins.discover()
+    pool = read_pool(recipe, sources)
+    fitted = fit_branches(recipe, pool, plugins, cache, track)
+    branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.only_teaches]
+    joined = join_branches(recipe, branches, pool.known, pool.foreign, pool.labels, plugins)
+    manifest = Manifest(
+        name=name,
+        version=version,
+        licence="Apache-2.0",
+        summary=_summary(pool, branches),
+        labels=pool.labels,
+        branches=tuple(branch.entry for branch in branches),
+        fusion=joined.fusion,
+        derived=joined.derived,
+        calibration=joined.calibration,
+        training={"recipe": recipe_to_json(recipe), "splits": list(sources.splits)},
+    )
+    report = _report(pool, branches, joined)
+    # Elsewhere until it is whole, so that a run that is interrupted leaves `out` as it was.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".training-", dir=out.parent) as unfinished:
+        folder = Path(unfinished) / "bundle"
+        folder.mkdir()
+        for branch in branches:
+            export_branch(branch.whole.module, branch.entry, folder)
+        report["bf16"] = _compare_bf16(save(folder, manifest), sources, plugins, track)
+        manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
+        if sources.test_split:
+            model = Model(save(folder, manifest), plugins=plugins)
+            figures = evaluate(
+                model, sources.data, sources.test_split, views=recipe.views, mirror=recipe.mirror, track=track
+            )
+            report["test"] = {key: value for key, value in figures.items() if key not in _PRIVATE}
+        (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        (folder / "README.md").write_text(model_card(manifest, report), "utf-8")
+        save(folder, manifest)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    return Bundle.load(out), report
+
+
+def fit_branches(
+    recipe: Recipe, pool: Pool, plugins: Plugins, cache: Path, track: Track = silent
+) -> list[FittedBranch]:
+    """Train a recipe's branches, in its order."""
+    workshop = Workshop(recipe, pool, partitions(recipe, pool), plugins, cache, track)
+    fitted: dict[str, FittedBranch] = {}
+    for branch in recipe.branches:
+        fitted[branch_name(branch)] = workshop.fit(
+            branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.guide)
+        )
+    return list(fitted.values())
+
+
+def _summary(pool: Pool, branches: Sequence[FittedBranch]) -> str:
+    exercises = sum(label != IDLE for label in pool.labels.exercise)
+    backbones = ", ".join(branch.entry.backbone for branch in branches)
+    return f"{backbones} with heads for {exercises} exercises and {len(pool.labels.muscles)} muscle groups"
+
+
+def _report(pool: Pool, branches: Sequence[FittedBranch], joined: Joined) -> dict[str, Any]:
+    skipped = {(skip.path, skip.reason): skip for skip in pool.skipped}
+    for branch in branches:
+        skipped |= {(skip.path, skip.reason): skip for skip in branch.skipped}
+    return {
+        "trained": {
+            "clips": len(pool.known),
+            "scenes": len({item.scene for item in pool.known}),
+            "figures": len(pool.figures),
+            "aids": len(pool.aids),
+            "by_group": dict(sorted(Counter(item.group for item in pool.known).items())),
+            "too_few_scenes": dict(pool.too_few),
+            "skipped": [attrs.asdict(skip) for skip in skipped.values()],
+        },
+        "held_out": dict(joined.figures),
+    }
+
+
+def _compare_bf16(bundle: Bundle, sources: Sources, plugins: Plugins, track: Track) -> dict[str, Any]:
+    """How far bfloat16 moves the answers on clips of the training splits, where this CPU computes in it."""
+    if not cpu_computes_bf16():
+        return {"clips": 0, "good_enough": False}
+    items = read_manifest(sources.data, sources.splits).items
+    chosen = items[:: max(1, len(items) // _BF16_CLIPS)]
+    exact, rough = (
+        score(Model(bundle, plugins=plugins, bf16=bf16), chosen, views=1, mirror=False, track=track)[0]
+        for bf16 in (False, True)
+    )
+    agreement = np.mean(
+        [one.exercise.argmax() == other.exercise.argmax() for one, other in zip(exact, rough, strict=True)]
+    )
+    difference = np.mean([np.abs(one.exercise - other.exercise).max() for one, other in zip(exact, rough, strict=True)])
+    return {
+        "clips": len(exact),
+        "same_answer": float(agreement),
+        "mean_largest_difference": float(difference),
+        "good_enough": bool(agreement >= _BF16_AGREEMENT),
+    }
