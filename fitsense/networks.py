@@ -35,10 +35,12 @@ def beside_torchvision(name: str) -> ModuleType:
     them for detection heads, Lightning by way of torchmetrics.
     """
     import importlib
+    import sys
 
     import torch
 
     while True:
+        before = set(sys.modules)
         try:
             return importlib.import_module(name)
         except RuntimeError as error:
@@ -46,6 +48,10 @@ def beside_torchvision(name: str) -> ModuleType:
             if missing is None:
                 raise
             torch.library.define(missing[1], "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+            for module in sorted(set(sys.modules) - before):
+                # What a package imported of itself before it failed would not become an attribute of it again.
+                if module.rpartition(".")[0] not in {"", *sys.modules}:
+                    del sys.modules[module]
 
 
 def clip_normaliser(clip: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]) -> nn.Module:

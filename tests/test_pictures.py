@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.pictures import centre_crop, scale, scaled_size, views
+from fitsense.pictures import centre_crop, fitted_size, pad, scale, scaled_size, views
 from fitsense.types import ClipSpec
 
 
@@ -43,3 +43,46 @@ def test_equal_specs_share_a_picture() -> None:
     seen = views(np.zeros((20, 30, 3), np.uint8), {"a": spec, "b": other, "c": ClipSpec(4, 2.0, 8, 10)})
     assert seen["a"] is seen["b"]
     assert seen["c"].shape == (8, 8, 3)
+
+
+sides = st.integers(1, 60)
+
+
+@given(sides, sides, st.integers(0, 20))
+def test_padding_keeps_the_picture_and_blackens_the_rest(height: int, width: int, more: int) -> None:
+    size = max(height, width) + more
+    picture = np.random.default_rng(size).integers(1, 256, (height, width, 3), dtype=np.uint8)
+    square = pad(picture, size)
+    assert (square.shape, square.dtype) == ((size, size, 3), np.uint8)
+    seen = square.any(axis=-1)
+    assert seen.sum() == height * width
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    np.testing.assert_array_equal(square[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], picture)
+    # In the middle, up to half a pixel.
+    assert abs(rows[0] - (size - 1 - rows[-1])) <= 1
+    assert abs(columns[0] - (size - 1 - columns[-1])) <= 1
+
+
+@given(st.integers(20, 90), st.integers(20, 90), st.integers(10, 40), st.integers(0, 30))
+def test_a_padded_view_shows_the_whole_picture_in_its_shape(
+    height: int, width: int, short_side: int, more: int
+) -> None:
+    spec = ClipSpec(1, 1.0, short_side + more, short_side, fit="pad")
+    wide, high = fitted_size(width, height, spec)
+    assert max(wide, high) <= spec.size
+    assert min(wide, high) <= short_side
+    # As large as may be: either side is at its limit.
+    assert max(wide, high) == spec.size or min(wide, high) == short_side
+    assert wide / high == pytest.approx(width / height, rel=1.5 / min(wide, high))
+    seen = views(np.full((height, width, 3), 200, np.uint8), {"": spec})[""]
+    assert seen.shape == (spec.size, spec.size, 3)
+    assert (seen > 0).any(axis=-1).sum() == wide * high
+    assert abs(int(seen.max()) - 200) <= 2
+
+
+def test_a_cropped_and_a_padded_view_of_the_same_size_are_two() -> None:
+    cropped, padded = ClipSpec(1, 1.0, 8, 8), ClipSpec(1, 1.0, 8, 8, fit="pad")
+    seen = views(np.full((20, 40, 3), 200, np.uint8), {"a": cropped, "b": padded, "c": padded})
+    assert seen["b"] is seen["c"]
+    assert (seen["a"] > 0).all()
+    assert (seen["b"] > 0).any(axis=-1).sum() == 8 * 4

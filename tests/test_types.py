@@ -51,6 +51,15 @@ def test_clip_specs_say_their_span_and_shape() -> None:
         ClipSpec(0, 5.0, 160, 182)
 
 
+def test_a_clip_that_shows_the_whole_picture_is_at_least_as_large_as_what_it_scales_to() -> None:
+    assert ClipSpec(16, 6.0, 384, 224, fit="pad").shape == (16, 384, 384, 3)
+    assert ClipSpec(16, 6.0, 224, 224, fit="pad") != ClipSpec(16, 6.0, 224, 224)
+    with pytest.raises(InvalidInputError, match=r"ClipSpec.short_side: expected at most size \(160\), got 182"):
+        ClipSpec(16, 6.0, 160, 182, fit="pad")
+    with pytest.raises(ValueError, match="fit"):
+        ClipSpec(16, 6.0, 160, 182, fit="stretch")  # type: ignore[arg-type]
+
+
 def test_clips_have_four_dimensions() -> None:
     with pytest.raises(InvalidInputError, match="expected shape"):
         Clip(PICTURE, 0.0, 1.0)

@@ -13,7 +13,18 @@ import fitsense
 from fitsense.cli.exits import ExitCode, exit_code_of
 from fitsense.errors import FitsenseError
 
-_COMMANDS = ("analyze", "dataset", "doctor", "evaluate", "models", "plugins", "schema", "streams", "train")
+_COMMANDS = (
+    "analyze",
+    "dataset",
+    "doctor",
+    "evaluate",
+    "experiment",
+    "models",
+    "plugins",
+    "schema",
+    "streams",
+    "train",
+)
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
-from rich.console import Console
-from rich.logging import RichHandler
 
 from fitsense.cli.tracking import track
 
@@ -132,7 +130,8 @@ def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Reci
 
 def _tell_epochs() -> None:
     """Let training say on standard error how far it is."""
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     told = logging.getLogger("fitsense.train")
     told.setLevel(logging.INFO)
     told.handlers = [handler]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ from fitsense.weights import load_backbone
 
 if TYPE_CHECKING:
     from torch import nn
+
+logger = logging.getLogger(__name__)
 
 Outputs = Mapping[str, FloatArray]
 """A branch's features and logits for a footage's windows, (views, ...) by name."""
@@ -213,10 +216,10 @@ class _Frozen:
 
         penalties = {"exercise": self._branch.l2_exercise, "muscles": self._branch.l2_muscles}
         labels, recipe = self._workshop.pool.labels, self._workshop.recipe
-        modules = {}
+        modules: dict[str, nn.Module] = {}
         for entry in self._entry.heads:
             spec, config = self._workshop.head(entry)
-            modules[entry.task] = fitting.fit(
+            modules[str(entry.task)] = fitting.fit(
                 spec,
                 config,
                 footage,
@@ -230,7 +233,7 @@ class _Frozen:
             for key, features in self._features.items():
                 # The first views are the windows themselves, the rest their mirror images, which no session sees.
                 seen = features[: recipe.views]
-                logits = {str(task): head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
+                logits = {task: head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
                 outputs[key] = {"features": seen, **logits}
         return Trained(join(self._backbone, modules), outputs)
 
@@ -293,6 +296,8 @@ class _Tuned:
         )
         tuning = self._tuning if held else attrs.evolve(self._tuning, patience=0)
         layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
+        without = f"without {partition.name}" if partition else "on everything"
+        logger.info("%s: training %s, %d clips", self._entry.name, without, len(footage))
         folder = self._workshop.cache / "runs" / self._digest(footage, partition)
         tune(module, layers, lesson, [self.recordings[item.key] for item in held], tuning, folder)
         recordings: list[Recording] = list(self.recordings.values())

@@ -20,10 +20,8 @@ from fitsense.plugins import Plugins
 from fitsense.train import calibration
 from fitsense.train.branches import FittedBranch, Outputs
 from fitsense.train.heads import targets
-from fitsense.train.recipe import Recipe
+from fitsense.train.recipe import LOOKUP, Recipe
 from fitsense.types import FloatArray, Scores, Task, deactivate
-
-LOOKUP = "lookup"
 
 
 @attrs.frozen(eq=False)
@@ -144,8 +142,7 @@ def _best_space(
     """Fused logits (clips, views, labels), the fusion's configuration and the temperature, for that of the fusion's
     spaces which, calibrated, loses least."""
     tried = []
-    for space in ("logits", "probabilities"):
-        config = spec.config(space=space)
+    for config in _spaces(spec):
         if spec.fit is not None and len(windows.members) > 1:
             flat = {
                 name: _scores("exercise", logits.reshape(-1, logits.shape[-1]), labels)
@@ -161,6 +158,13 @@ def _best_space(
             break
     _, fused, config, temperature = min(tried, key=lambda one: one[0])
     return fused, config, temperature
+
+
+def _spaces(spec: FusionSpec) -> list[Any]:
+    """Configurations of a fusion that joins logits, and of one that joins probabilities; one where it has no choice."""
+    if "space" not in attrs.fields_dict(spec.config):
+        return [spec.config()]
+    return [spec.config(space="logits"), spec.config(space="probabilities")]
 
 
 def _fused(spec: FusionSpec, config: Any, windows: _Windows, labels: Labels) -> FloatArray:
@@ -217,7 +221,7 @@ def _join_muscles(
         return metrics.mean_average_precision(scores.probabilities[active], truth[active])
 
     figures: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
-    unfitted = spec.config(space="probabilities")
+    unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
         figures["map"] = precision(spec.fuse(unfitted, members))
         return FusionEntry(full, config_to_json(unfitted)), derived, figures

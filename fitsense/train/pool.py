@@ -84,11 +84,18 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
 def partitions(recipe: Recipe, pool: Pool) -> list[Partition]:
     """How clips are held out, one way after the other; no clip twice.
 
-    :raises InvalidInputError: there is nothing to hold out.
+    :raises InvalidInputError: there is nothing to hold out, or a scene would be held out in part.
     """
     if recipe.hold_out == "val":
-        if not any(item.split == "val" for item in pool.known):
+        scenes = {item.scene for item in pool.known if item.split == "val"}
+        if not scenes:
             raise InvalidInputError("hold_out: expected clips of the split val among those to train on; hold out folds")
+        for item in pool.known:
+            if item.split != "val" and item.scene in scenes:
+                raise InvalidInputError(
+                    f"scene {item.scene!r} is in val and in {item.split}; put all of its clips into one, or hold out "
+                    "folds"
+                )
         return [Partition("val", lambda item: item.split == "val")]
     folds = sorted({item.fold for item in pool.known})
     if len(folds) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,11 @@ import attrs
 from fitsense.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
 from fitsense.train.tuning import Tuning
+
+LOOKUP = "lookup"
+"""What the bundle calls muscles that are derived from exercises."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @attrs.frozen
@@ -84,9 +90,19 @@ class Recipe:
         if all(branch.only_teaches for branch in self.branches):
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
-        if len(set(names)) != len(names):
-            raise InvalidInputError(f"branches: expected names of their own, got {', '.join(names)}")
+        if len({*names, LOOKUP}) <= len(names):
+            raise InvalidInputError(
+                f"branches: expected names of their own, and none {LOOKUP!r}, got {', '.join(names)}"
+            )
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise InvalidInputError(f"branch {name!r}: expected a name of lower-case letters, digits, - and _")
+        silent = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
         for position, branch in enumerate(self.branches):
+            if wordless := sorted(silent.intersection(branch.teachers)):
+                raise InvalidInputError(
+                    f"branch {names[position]}: expected teachers with a head for exercises, got {', '.join(wordless)}"
+                )
             for teacher in (*branch.teachers, *([branch.guide] if branch.guide else [])):
                 if teacher not in names[:position]:
                     raise InvalidInputError(
@@ -127,7 +143,7 @@ def read_recipe(path: Path) -> Recipe:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"recipe {path}: {error}") from error
-    if isinstance(document, Mapping) and "training" in document:
+    if isinstance(document, Mapping) and isinstance(document.get("training"), Mapping):
         document = document["training"].get("recipe")
     if not isinstance(document, Mapping):
         raise InvalidInputError(f"recipe {path}: expected a JSON object, got {type(document).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from fitsense.train.joining import Joined, join_branches
 from fitsense.train.pool import Pool, partitions, read_pool
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Clips that bfloat16 is tried on, and the share of them whose answer must stay.
 _BF16_CLIPS, _BF16_AGREEMENT = 100, 0.98
 # What an evaluation says of single clips and of who published them is not for everybody who gets the bundle.
@@ -56,7 +58,11 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("training", "torch", error) from error
-    if out.exists() and any(out.iterdir()):
+    if not any(branch.exercise_head and not branch.only_teaches for branch in recipe.branches):
+        raise InvalidInputError("branches: expected a head for exercises on one that is in the bundle, got none")
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(f"name: expected lower-case letters, digits, ., - and _, got {name!r}")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InvalidInputError(f"{out}: expected a folder that is new or empty")
     plugins = plugins or Plugins.discover()
     pool = read_pool(recipe, sources)

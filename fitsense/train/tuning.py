@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LAST = "last"
 _FINISHED = "finished.safetensors"
 # Windows of each clip that validation looks at.
 _VALIDATION_VIEWS = 2
+_TOLD_EPOCHS = 20
 
 
 @attrs.frozen
@@ -128,6 +130,7 @@ def tune(
     :param folder: for checkpoints and logs.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
+    import torch
     from safetensors.torch import load_file, save_file
 
     finished = folder / _FINISHED
@@ -140,10 +143,11 @@ def tune(
     if tuning.patience and not held_out:
         raise InvalidInputError("patience: expected 0 where no clips are held out to watch")
     lightning = _lightning()
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(tuning.seed, verbose=False)
     if tuning.channels_last:
-        _lay_channels_last(module)
+        _lay_out(module, torch.channels_last_3d)
     learner = _learner(lightning, module, layers, lesson, tuning)
     trainer = lightning.Trainer(
         max_epochs=tuning.epochs,
@@ -157,12 +161,11 @@ def tune(
         log_every_n_steps=5,
         default_root_dir=folder,
     )
-    last = folder / "last.ckpt"
+    last = folder / f"{_LAST}.ckpt"
     handler = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         # On worker processes, which memory mapping makes needless, and the like.
         warnings.simplefilter("ignore")
-        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
         try:
             trainer.fit(
                 learner,
@@ -175,13 +178,15 @@ def tune(
             if handler is not None:
                 signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+    # The averaged weights are there even if this run found nothing left to train.
+    kept = torch.load(last, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict({name: kept[f"branch.{name}"] for name in module.state_dict()})
     module.eval()
-    state = {name: value.contiguous() for name, value in module.state_dict().items()}
+    _lay_out(module, torch.contiguous_format)
     # Whole or not at all, whenever it is interrupted.
     temporary = finished.with_suffix(".part")
-    save_file(state, temporary)
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
     temporary.replace(finished)
-    module.load_state_dict(state)
     last.unlink(missing_ok=True)
 
 
@@ -192,7 +197,7 @@ def predict(
     import torch
 
     module.eval()
-    outputs = []
+    outputs: list[Mapping[str, FloatArray]] = []
     with torch.inference_mode():
         for recording in recordings:
             windows = np.stack([_look(recording, chosen, spec) for chosen in spread(recording, spec, views)])
@@ -221,12 +226,19 @@ def _lightning() -> Any:
 
 
 def _callbacks(lightning: Any, tuning: Tuning, folder: Path, watched: bool) -> list[Any]:
+    from torch.optim.swa_utils import get_ema_multi_avg_fn
+
     callbacks = [
-        lightning.callbacks.ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False),
+        # The newest alone, after each epoch.
+        lightning.callbacks.ModelCheckpoint(
+            folder, _LAST, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+        ),
         _told(lightning),
     ]
     if tuning.average:
-        callbacks.append(lightning.callbacks.EMAWeightAveraging(decay=tuning.average))
+        # Lightning's own exponential average would move weights that do not learn, by rounding.
+        average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]
+        callbacks.append(lightning.callbacks.WeightAveraging(multi_avg_fn=average))
     if tuning.patience and watched:
         callbacks.append(lightning.callbacks.EarlyStopping("held_out_loss", patience=tuning.patience))
     if tuning.frozen_epochs:
@@ -236,12 +248,15 @@ def _callbacks(lightning: Any, tuning: Tuning, folder: Path, watched: bool) -> l
 
 def _told(lightning: Any) -> Any:
     class Told(lightning.callbacks.Callback):  # type: ignore[misc]
-        """Says after each epoch how far training is."""
+        """Says how far training is, at most twenty times."""
 
         def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
+            done = trainer.current_epoch + 1
+            if done % max(1, trainer.max_epochs // _TOLD_EPOCHS) and done < trainer.max_epochs:
+                return
             metrics = sorted(trainer.callback_metrics.items())
             figures = ", ".join(f"{name.replace('_', ' ')} {float(value):.3f}" for name, value in metrics)
-            logger.info("epoch %d of %d: %s", trainer.current_epoch + 1, trainer.max_epochs, figures)
+            logger.info("epoch %d of %d: %s", done, trainer.max_epochs, figures)
 
     return Told()
 
@@ -264,6 +279,9 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
     hint_dim = next((len(features) for features, _ in lesson.teachers.values()), 0)
 
     class Learner(lightning.LightningModule):  # type: ignore[misc]
+        # Its backbone and heads; any module's attributes may be tensors, to a type checker.
+        branch: Any
+
         def __init__(self) -> None:
             super().__init__()
             self.branch = module
@@ -280,8 +298,6 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
                 parameter.requires_grad_(False)
 
         def on_train_epoch_start(self) -> None:
-            # An epoch's mixing and dropping out does not depend on whether training was interrupted before it.
-            lightning.seed_everything(tuning.seed + self.current_epoch, verbose=False)
             self.branch.train()
             still = list(_fixed(module, layers, tuning)) if self.thawed else [self.branch.backbone]
             for layer in still:
@@ -293,6 +309,10 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
             fixed = {id(parameter) for parameter in self.fixed}
             for parameter in self.branch.backbone.parameters():
                 parameter.requires_grad_(self.thawed and id(parameter) not in fixed)
+
+        def on_train_batch_start(self, batch: dict[str, Tensor], index: int) -> None:
+            # What a step mixes and drops out does not depend on whether training was interrupted before it.
+            lightning.seed_everything(tuning.seed + self.global_step, verbose=False)
 
         def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
             share, order = 1.0, torch.arange(len(batch["input"]))
@@ -349,7 +369,7 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
 
         def configure_optimizers(self) -> Any:
             heads = [*self.branch.heads.parameters(), *(self.hints.parameters() if self.hints is not None else ())]
-            groups = [{"params": heads, "lr": tuning.learning_rate}]
+            groups: list[dict[str, Any]] = [{"params": heads, "lr": tuning.learning_rate}]
             fixed = {id(parameter) for parameter in self.fixed}
             rate = tuning.learning_rate * tuning.backbone_rate
             for layer in reversed(layers):
@@ -372,13 +392,11 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
     return Learner()
 
 
-def _lay_channels_last(module: nn.Module) -> None:
-    import torch
-
+def _lay_out(module: nn.Module, memory_format: Any) -> None:
     for parameter in module.parameters():
-        # Others do not have this layout, which torch would refuse.
+        # Those of fewer dimensions know no layout for videos; torch would refuse it.
         if parameter.ndim == 5:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def _fixed(module: nn.Module, layers: Sequence[nn.Module], tuning: Tuning) -> Sequence[nn.Module]:
@@ -450,7 +468,7 @@ def _batches(lesson: Lesson, tuning: Tuning, *, training: bool) -> Any:
             }
             if training and lesson.guide is not None:
                 item["guide"] = lesson.guide.landmarks(footage.key, times, cut)
-            if lesson.teachers:
+            if training and lesson.teachers:
                 item["hints"], item["teacher"] = lesson.teachers[footage.key]
             return item
 

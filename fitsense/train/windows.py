@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.frames import Recording
+from fitsense.pictures import views as crops
 from fitsense.types import ClipSpec, UInt8Array
 from fitsense.windows import nearest
 
@@ -73,18 +74,17 @@ def at_random(
 
 
 def centred(pictures: UInt8Array, spec: ClipSpec) -> UInt8Array:
-    """The middle of uint8 (frames, height, width, 3), as a session would crop it: (frames, size, size, 3)."""
-    side = min(pictures.shape[1:3])
-    crop = round(side * spec.size / spec.short_side)
-    top, left = (pictures.shape[1] - crop) // 2, (pictures.shape[2] - crop) // 2
-    return _resized(pictures[:, top : top + crop, left : left + crop], spec.size)
+    """uint8 (frames, height, width, 3) as a session would crop or pad them: (frames, size, size, 3)."""
+    return np.stack([crops(picture, {"": spec})[""] for picture in pictures])
 
 
 def varied(
     pictures: UInt8Array, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[UInt8Array, Cut]:
     """uint8 (frames, height, width, 3) cut out, coloured and mirrored at random, all frames alike: uint8 (frames,
-    size, size, 3), and what was cut out."""
+    size, size, 3), and what was cut out. Where the whole picture is to be seen, it is cut out of the padded square."""
+    if spec.fit == "pad":
+        pictures = centred(pictures, spec)
     height, width = pictures.shape[1:3]
     crop = round(min(height, width) * rng.uniform(augmentation.zoom, 1.0))
     top, left = (round((side - crop) / 2 * (1 + augmentation.shift * rng.uniform(-1, 1))) for side in (height, width))

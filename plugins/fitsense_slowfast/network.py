@@ -73,4 +73,4 @@ def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
     """Stems, four stages and pooling; each of both pathways."""
-    return list(module.network.blocks)
+    return list(module.get_submodule("network.blocks").children())

@@ -148,12 +148,12 @@ def build(config: BodiesConfig) -> nn.Module:
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
     """Stem, four stages, and all that is not X3D's own."""
-    return [*module.stages, module.body]
+    return [*module.get_submodule("stages").children(), module.get_submodule("body")]
 
 
 def pretrained(module: nn.Module) -> nn.Module:
     """What published weights fill."""
-    return module.stages
+    return module.get_submodule("stages")
 
 
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

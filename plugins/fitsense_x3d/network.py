@@ -43,4 +43,4 @@ def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def layers(module: nn.Module) -> Sequence[nn.Module]:
     """Stem, four stages, and what comes before the projection."""
     _, network = module.children()
-    return list(network.blocks)
+    return list(network.get_submodule("blocks").children())

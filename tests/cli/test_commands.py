@@ -29,7 +29,7 @@ def test_plugins_are_shown_as_a_table_and_as_json() -> None:
     assert "slowfast/small" in run("plugins").output.replace("\n", "")
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
-    assert reports["x3d"]["offers"]["backbones"] == ["x3d/xs", "x3d/s", "x3d/m", "x3d/l"]
+    assert reports["x3d"]["offers"]["backbones"] == ["x3d/xs", "x3d/s", "x3d/m", "x3d/l", "x3d/bodies"]
 
 
 def test_schemas_are_listed_and_printed() -> None:

@@ -1,0 +1,120 @@
+"""``fitsense experiment``: one of the paper's experiments, or one that it lacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from fitsense.cli.tracking import track
+
+
+@click.command("experiment", short_help="Run one of the paper's experiments.")
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="List the experiments, as no NAME does.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with a manifest.csv, as fitsense dataset makes it; with splits train and val, or train and folds.",
+)
+@click.option(
+    "--scale",
+    "scale_name",
+    type=click.Choice(["small", "paper"]),
+    default="small",
+    show_default=True,
+    help="small: minutes on two CPU cores; shows that it works. paper: the paper's own; needs a GPU and its data.",
+)
+@click.option(
+    "--weights",
+    default="kinetics400",
+    show_default=True,
+    help="What X3D starts from: its published weights, or a .pyth or .safetensors file.",
+)
+@click.option(
+    "--slowfast-weights",
+    help="What SlowFast starts from where it is joined with X3D; by default published weights at the paper's scale, "
+    "and random ones at the small one, which has none.",
+)
+@click.option("--ratio", "ratios", multiple=True, type=click.IntRange(4, 16), help="For channel-ratio; repeat it.")
+@click.option("--epochs", type=click.IntRange(1), help="Of networks that are trained as a whole.")
+@click.option("--clips", type=click.IntRange(1), help="So many clips at most to train a network as a whole on.")
+@click.option("--min-scenes", type=click.IntRange(1), help="Fewest scenes an exercise needs.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Write NAME.json, NAME.md and plots to this folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    name: str | None,
+    listed: bool,
+    data: Path | None,
+    scale_name: str,
+    weights: str,
+    slowfast_weights: str | None,
+    ratios: tuple[int, ...],
+    epochs: int | None,
+    clips: int | None,
+    min_scenes: int | None,
+    cache: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run an experiment: train what it compares, and measure it on clips that were held out.
+
+    Without a NAME, list the experiments. The split test is left alone. Features, frames and checkpoints are kept as
+    they come: an interrupted run goes on where it was. Needs fitsense[torch].
+    """
+    from fitsense.experiments import EXPERIMENTS
+
+    experiments = {experiment.name: experiment for experiment in EXPERIMENTS}
+    if listed or name is None:
+        for experiment in EXPERIMENTS:
+            click.echo(f"{experiment.name:<18} {experiment.question}")
+        return
+    if name not in experiments:
+        raise click.UsageError(f"no experiment is called {name!r}; there are: {', '.join(experiments)}")
+    if data is None:
+        raise click.UsageError(f"{name}: give --data FOLDER")
+    import platformdirs
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from fitsense.experiments.protocol import Setting, require
+    from fitsense.experiments.scales import SCALES
+    from fitsense.experiments.writing import document, markdown, write
+    from fitsense.plugins import Plugins
+
+    require()
+    (scale,) = (scale for scale in SCALES if scale.name == scale_name)
+    if scale.needs:
+        click.echo(f"fitsense: {scale.needs}", err=True)
+    given: dict[str, Any] = {"ratios": ratios or None, "clips": clips, "min_scenes": min_scenes}
+    if epochs is not None:
+        for network in ("x3d", "slowfast"):
+            now = getattr(scale, network)
+            given[network] = attrs.evolve(now, tuning=attrs.evolve(now.tuning, epochs=epochs))
+    scale = attrs.evolve(scale, **{key: value for key, value in given.items() if value is not None})
+    setting = Setting(
+        data,
+        scale,
+        cache or Path(platformdirs.user_cache_dir("fitsense")) / "training",
+        Plugins.discover(),
+        weights,
+        ("kinetics400" if scale_name == "paper" else "") if slowfast_weights is None else slowfast_weights,
+        track,
+    )
+    experiment = experiments[name]
+    result = experiment.run(setting)
+    for skip in result.skipped:
+        click.echo(f"skipped {skip.path}: {skip.reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(document(experiment, scale, result), indent=2))
+    else:
+        Console().print(Markdown(markdown(experiment, scale, result, with_plots=False)))
+    if out is not None:
+        for file in write(experiment, scale, result, out):
+            click.echo(f"wrote {file}", err=True)

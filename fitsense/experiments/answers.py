@@ -1,0 +1,162 @@
+"""What was said of clips that were not learned from, and how good that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.bundle import Labels
+from fitsense.catalogue import IDLE
+from fitsense.data.footage import Footage
+from fitsense.evaluate import metrics, resampling
+from fitsense.evaluate.resampling import Draws, Floats
+from fitsense.experiments.protocol import Figure
+from fitsense.train.heads import targets
+from fitsense.types import FloatArray
+
+
+@attrs.frozen(eq=False)
+class Answers:
+    """What was said of clips.
+
+    :param footage: the clips; each shows an exercise.
+    :param exercise: probabilities (clips, labels); of no columns where nobody asked.
+    :param muscles: activations (clips, groups); likewise.
+    """
+
+    footage: Sequence[Footage]
+    labels: Labels
+    exercise: FloatArray
+    muscles: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        footage: Sequence[Footage],
+        labels: Labels,
+        exercise: FloatArray | None = None,
+        muscles: FloatArray | None = None,
+    ) -> Answers:
+        """Of those of `footage` that show an exercise; arrays have a row for each of `footage`."""
+        active = np.array([item.group != IDLE for item in footage], dtype=bool)
+        nothing = np.zeros((len(footage), 0), np.float32)
+        return cls(
+            [item for item in footage if item.group != IDLE],
+            labels,
+            (nothing if exercise is None else exercise)[active],
+            (nothing if muscles is None else muscles)[active],
+        )
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """Indices of the clips' exercises, (clips,)."""
+        return np.asarray(targets(self.footage, "exercise", self.labels.exercise), dtype=np.int64)
+
+    @property
+    def worked(self) -> NDArray[np.bool_]:
+        """The muscle groups that the clips work, (clips, groups)."""
+        return np.asarray(targets(self.footage, "muscles", self.labels.muscles), dtype=bool)
+
+    def draws(self, unit: Literal["scene", "source", "group"] = "scene") -> Draws:
+        """Draws of what is independent of each other."""
+        return Draws.of([getattr(item, unit) for item in self.footage])
+
+
+Measure = Callable[[Floats, Answers], Floats]
+"""A figure for each row of weights, (draws, clips), as :mod:`fitsense.evaluate.resampling` takes them: (draws,)."""
+
+
+def top1(weights: Floats, answers: Answers) -> Floats:
+    """Share of the clips whose exercise is the likeliest."""
+    return resampling.share(weights, metrics.among_top(answers.exercise, answers.truth, 1))
+
+
+def macro_recall(weights: Floats, answers: Answers) -> Floats:
+    """The same, averaged over exercises."""
+    return resampling.macro_share(weights, metrics.among_top(answers.exercise, answers.truth, 1), answers.truth)
+
+
+def log_loss(weights: Floats, answers: Answers) -> Floats:
+    """Mean negative logarithm of the probability of the right exercise."""
+    right = answers.exercise[np.arange(len(answers.footage)), answers.truth]
+    return _mean(weights, -np.log(right.astype(np.float64) + 1e-9))
+
+
+def mean_average_precision(weights: Floats, answers: Answers) -> Floats:
+    """Mean over muscle groups of the average precision of ranking clips."""
+    return resampling.mean_average_precision(weights, answers.muscles, answers.worked)
+
+
+def micro_f1(weights: Floats, answers: Answers) -> Floats:
+    """F1 of all labels of all clips together, active from .5; 0 where nothing is active and nothing said to be."""
+    said, worked = answers.muscles >= 0.5, answers.worked
+    hits, both = (said & worked).sum(axis=1), said.sum(axis=1) + worked.sum(axis=1)
+    total = weights @ both
+    return np.asarray(np.divide(2 * (weights @ hits), total, out=np.zeros(len(weights)), where=total != 0))
+
+
+def label_accuracy(weights: Floats, answers: Answers) -> Floats:
+    """Share of all labels of all clips that are right, active from .5; high wherever labels are rare."""
+    return _mean(weights, ((answers.muscles >= 0.5) == answers.worked).mean(axis=1))
+
+
+def ranking_precision(weights: Floats, answers: Answers) -> Floats:
+    """Mean over clips of the average precision of ranking muscle groups: it says something of clips of one exercise
+    too, where every group is active in all of them or in none."""
+    return _mean(weights, precision_of_ranking(answers.muscles, answers.worked))
+
+
+def precision_of_ranking(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """For each row the mean, over what is true, of the share of true ones among those that score at least as much:
+    (rows,). A row without anything true counts as 1.
+
+    :param scores: (rows, columns).
+    :param truth: (rows, columns).
+    """
+    above = scores[:, None, :] >= scores[:, :, None]
+    precision = (above & truth[:, None, :]).sum(axis=2) / above.sum(axis=2)
+    count = truth.sum(axis=1)
+    return np.asarray(np.where(count, (precision * truth).sum(axis=1) / np.maximum(count, 1), 1.0))
+
+
+EXERCISE: dict[str, Measure] = {"top-1": top1, "macro recall": macro_recall}
+MUSCLES: dict[str, Measure] = {"mAP": mean_average_precision, "micro F1": micro_f1, "label accuracy": label_accuracy}
+
+
+def figures(answers: Answers, measures: Mapping[str, Measure], draws: Draws) -> dict[str, Figure]:
+    """Each figure, with its interval."""
+    whole = np.ones((1, len(answers.footage)))
+    return {
+        name: _figure(measure(whole, answers), measure(draws.weights, answers), draws)
+        for name, measure in measures.items()
+    }
+
+
+def differences(one: Answers, other: Answers, measures: Mapping[str, Measure], draws: Draws) -> dict[str, Figure]:
+    """How far `one` is ahead of `other`, which speaks of the same clips, with intervals of the difference."""
+    whole = np.ones((1, len(one.footage)))
+    return {
+        name: _figure(
+            measure(whole, one) - measure(whole, other),
+            measure(draws.weights, one) - measure(draws.weights, other),
+            draws,
+        )
+        for name, measure in measures.items()
+    }
+
+
+def _figure(value: Floats, drawn: Floats, draws: Draws) -> Figure:
+    interval = draws.interval(drawn)
+    return Figure(
+        float(value[0]) if np.isfinite(value[0]) else None, None if interval is None else (interval[0], interval[1])
+    )
+
+
+def _mean(weights: Floats, values: NDArray[np.floating]) -> Floats:
+    total = weights.sum(axis=1)
+    undefined = np.full(len(weights), np.nan)
+    return np.asarray(np.divide(weights @ values, total, out=undefined, where=total != 0))

@@ -1,0 +1,58 @@
+"""SlowFast's channel reduction ratio."""
+
+from __future__ import annotations
+
+import attrs
+
+from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
+from fitsense.experiments.bench import Bench
+from fitsense.experiments.material import Material
+from fitsense.experiments.protocol import Plot, Result, Row, Setting, Table
+from fitsense.experiments.wording import told, verdict
+
+name = "channel-ratio"
+question = "How many times fewer channels should SlowFast's fast pathway have than its slow one?"
+
+_MEASURES = EXERCISE | MUSCLES
+
+
+def run(setting: Setting) -> Result:
+    """Train SlowFast from random weights, since public ones are of one ratio, for each ratio."""
+    network = setting.scale.slowfast
+    bench = Bench.of(setting, Material.of(setting), network)
+    tuned = {
+        ratio: bench.train(attrs.evolve(network, config={**network.config, "channel_reduction_ratio": ratio}))
+        for ratio in setting.track(sorted(setting.scale.ratios), "Trainings")
+    }
+    draws = next(iter(tuned.values())).answers.draws()
+    rows = {
+        ratio: Row(str(ratio), figures(one.answers, _MEASURES, draws), {"parameters": one.parameters})
+        for ratio, one in tuned.items()
+    }
+    order = sorted(rows, key=lambda ratio: -(rows[ratio].figures["top-1"].value or 0.0))
+    best, last = order[0], order[-1]
+    ahead = differences(tuned[best].answers, tuned[last].answers, _MEASURES, draws)
+    return Result(
+        measured=f"{setting.scale.describe(network)}, from random weights; {bench.describe()}.",
+        tables=[
+            Table(
+                "SlowFast by channel reduction ratio",
+                [*rows.values(), Row(f"{best} − {last}", ahead, difference=True)],
+            )
+        ],
+        answer=f"By top-1 the best ratio is {best}, with {told(rows[best].figures['top-1'])}, and the worst {last}, "
+        f"with {told(rows[last].figures['top-1'])}. They differ by {told(ahead['top-1'], difference=True)}: "
+        f"{verdict(ahead['top-1'])}. Picking the best and the worst of {len(rows)} makes a difference look larger than "
+        "it is.",
+        skipped=bench.skipped,
+        plots=[
+            Plot(
+                "SlowFast by channel reduction ratio",
+                "channel reduction ratio",
+                {
+                    measure: [(ratio, row.figures[measure]) for ratio, row in rows.items()]
+                    for measure in ("top-1", "macro recall", "mAP")
+                },
+            )
+        ],
+    )

@@ -1,0 +1,158 @@
+"""The weight between two branches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.data.splits import folds_by
+from fitsense.errors import PluginError
+from fitsense.experiments.answers import EXERCISE, MUSCLES, Answers, differences, figures, log_loss
+from fitsense.experiments.bench import Bench
+from fitsense.experiments.material import Material
+from fitsense.experiments.protocol import Figure, Plot, Result, Row, Setting, Table
+from fitsense.experiments.wording import told, verdict
+from fitsense.hookspecs import FusionSpec
+from fitsense.train.heads import targets
+from fitsense.train.recipe import Recipe
+from fitsense.types import FloatArray, Scores, Task
+
+name = "fusion-curve"
+question = "How does the weight between X3D and SlowFast matter, and does joining them beat each alone?"
+
+_X3D, _SLOWFAST = "x3d", "slowfast"
+_STEPS = 20
+_MEASURES = EXERCISE | {"log loss": log_loss} | MUSCLES
+_HEADLINES: Mapping[Task, str] = {"exercise": "top-1", "muscles": "mAP"}
+
+_Windows = Mapping[str, FloatArray]
+"""What branches say of clips: logits (clips, views, labels) by branch."""
+
+
+def run(setting: Setting) -> Result:
+    """Train both, and join their logits by each weight.
+
+    The weights that are quoted are fitted on the held-out clips, as a bundle's are. Figures of the ensemble are of
+    clips that its weights were not fitted on: those of each fold by weights that were fitted on the other folds.
+    """
+    scale, material = setting.scale, Material.of(setting)
+    ways = {_X3D: (scale.x3d, setting.weights), _SLOWFAST: (scale.slowfast, setting.slowfast_weights)}
+    benches = {name: Bench.of(setting, material, network) for name, (network, _) in ways.items()}
+    tuned = {
+        branch: benches[branch].train(network, weights)
+        for branch, (network, weights) in setting.track(list(ways.items()), "Trainings")
+    }
+    spec = setting.plugins.fusion(Recipe().fusion)
+    if spec.fit is None:
+        raise PluginError(f"fusion {Recipe().fusion}: expected one whose weights can be fitted")
+    labels, footage = material.pool.labels, [recording.footage for recording in benches[_X3D].asked]
+    folds = np.array(folds_by(footage, "scene"))
+    curve: dict[float, dict[Task, FloatArray]] = {round(step / _STEPS, 4): {} for step in range(_STEPS + 1)}
+    ensemble: dict[Task, FloatArray] = {}
+    fitted: dict[Task, float] = {}
+    for task in _HEADLINES:
+        windows = {branch: one.logits[task] for branch, one in tuned.items()}
+        names, truth = getattr(labels, task), targets(footage, task, getattr(labels, task))
+        for weight, said in curve.items():
+            config = spec.config(weights={_X3D: 1.0 - weight, _SLOWFAST: weight})
+            said[task] = _join(spec, config, task, windows, names)
+        fitted[task] = _fit(spec, task, windows, names, truth).weights[_SLOWFAST]
+        ensemble[task] = _cross_fitted(spec, task, windows, names, truth, folds)
+
+    def answers(said: Mapping[Task, FloatArray]) -> Answers:
+        return Answers.of(footage, labels, said["exercise"], said["muscles"])
+
+    points = {weight: answers(said) for weight, said in curve.items()}
+    joined, alone = answers(ensemble), {_X3D: points[0.0], _SLOWFAST: points[1.0]}
+    draws = joined.draws()
+    measured = {weight: figures(one, _MEASURES, draws) for weight, one in points.items()}
+    ahead = {branch: differences(joined, one, _MEASURES, draws) for branch, one in alone.items()}
+    told_of = [
+        f"For {task} the fitted weight of SlowFast is {fitted[task]:.2f}; with weights fitted on other clips, the "
+        f"ensemble's {headline} is "
+        + " and ".join(
+            f"{told(over[headline], difference=True)} from {branch} alone ({verdict(over[headline])})"
+            for branch, over in ahead.items()
+        )
+        + "."
+        for task, headline in _HEADLINES.items()
+    ]
+    return Result(
+        measured=f"{scale.describe(scale.x3d)}; {scale.describe(scale.slowfast)}; {benches[_X3D].describe()}.",
+        tables=[
+            Table(
+                "Both together and each alone",
+                [
+                    Row("ensemble, cross-fitted", figures(joined, _MEASURES, draws)),
+                    *(Row(branch, figures(one, _MEASURES, draws)) for branch, one in alone.items()),
+                    *(Row(f"ensemble − {branch}", over, difference=True) for branch, over in ahead.items()),
+                ],
+            ),
+            Table("By SlowFast's weight", [Row(f"{weight:.2f}", row) for weight, row in measured.items()]),
+        ],
+        answer=" ".join(told_of),
+        skipped=[skip for bench in benches.values() for skip in bench.skipped],
+        plots=[
+            _plot("Share that is right", ("top-1", "macro recall", "mAP"), measured, fitted),
+            _plot("Log loss", ("log loss",), measured, {"exercise": fitted["exercise"]}),
+        ],
+    )
+
+
+def _plot(
+    title: str, lines: tuple[str, ...], measured: Mapping[float, Mapping[str, Figure]], fitted: Mapping[Task, float]
+) -> Plot:
+    return Plot(
+        title,
+        "weight of SlowFast; the rest is X3D's",
+        {line: [(weight, row[line]) for weight, row in measured.items()] for line in lines},
+        {f"fitted for {task}": weight for task, weight in fitted.items()},
+    )
+
+
+def _fit(spec: FusionSpec, task: Task, windows: _Windows, labels: tuple[str, ...], truth: NDArray[Any]) -> Any:
+    """The fusion's configuration that fits clips best, each window taken alone."""
+    assert spec.fit is not None
+    views = next(iter(windows.values())).shape[1]
+    return spec.fit(spec.config(), _scores(task, windows, labels), np.repeat(truth, views, axis=0))
+
+
+def _join(spec: FusionSpec, config: Any, task: Task, windows: _Windows, labels: tuple[str, ...]) -> FloatArray:
+    """Probabilities (clips, labels) of branches that are joined window by window, averaged over windows."""
+    shape = next(iter(windows.values())).shape
+    joined = spec.fuse(config, _scores(task, windows, labels)).probabilities
+    return np.asarray(joined.reshape(shape).mean(axis=1), dtype=np.float32)
+
+
+def _cross_fitted(
+    spec: FusionSpec,
+    task: Task,
+    windows: _Windows,
+    labels: tuple[str, ...],
+    truth: NDArray[Any],
+    folds: NDArray[np.int64],
+) -> FloatArray:
+    """Like :func:`_join`, each fold by the configuration that fits the others."""
+    said = np.zeros((len(folds), len(labels)), np.float32)
+    for fold in np.unique(folds):
+        here, others = folds == fold, folds != fold
+        if not others.any():
+            # A sole scene; there is nothing else to fit on.
+            others = here
+        config = _fit(spec, task, _rows(windows, others), labels, truth[others])
+        said[here] = _join(spec, config, task, _rows(windows, here), labels)
+    return said
+
+
+def _rows(windows: _Windows, chosen: NDArray[np.bool_]) -> dict[str, FloatArray]:
+    return {branch: logits[chosen] for branch, logits in windows.items()}
+
+
+def _scores(task: Task, windows: _Windows, labels: tuple[str, ...]) -> dict[str, Scores]:
+    return {
+        branch: Scores(task, labels, logits.reshape(-1, len(labels)), "softmax" if task == "exercise" else "sigmoid")
+        for branch, logits in windows.items()
+    }

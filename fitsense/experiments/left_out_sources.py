@@ -1,0 +1,47 @@
+"""Clips of publishers that were never seen."""
+
+from __future__ import annotations
+
+from fitsense.data.splits import folds_by
+from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
+from fitsense.experiments.material import pool_of
+from fitsense.experiments.protocol import Result, Row, Setting, Table
+from fitsense.experiments.still import Still
+from fitsense.experiments.wording import told, verdict
+
+name = "left-out-sources"
+question = (
+    "How much of what is measured on other scenes is left on clips of other publishers, which is what users have?"
+)
+
+_MEASURES = EXERCISE | MUSCLES
+
+
+def run(setting: Setting) -> Result:
+    """Fit heads cross-validated by scenes, and by whole sources."""
+    pool = pool_of(setting)
+    still = Still.of(setting, pool)
+    scenes = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds of scenes")
+    folds = folds_by(still.footage, "source")
+    sources = still.cross_validated(folds, pool.labels, "Folds of sources")
+    draws = scenes.draws("source")
+    change = differences(sources, scenes, _MEASURES, draws)
+    return Result(
+        measured=f"{still.describe()}; cross-validated, {len(scenes.footage)} clips of {scenes.draws().scenes} scenes "
+        f"and {draws.scenes} sources, which are spread over {len(set(folds))} folds; where a clip's source is not "
+        "known, its scene counts as one; intervals over sources.",
+        tables=[
+            Table(
+                "What is held out",
+                [
+                    Row("scenes", figures(scenes, _MEASURES, draws)),
+                    Row("sources", figures(sources, _MEASURES, draws)),
+                    Row("sources − scenes", change, difference=True),
+                ],
+            )
+        ],
+        answer=f"With whole sources held out rather than scenes, top-1 changes by "
+        f"{told(change['top-1'], difference=True)}: {verdict(change['top-1'])}; macro recall by "
+        f"{told(change['macro recall'], difference=True)}: {verdict(change['macro recall'])}.",
+        skipped=still.skipped,
+    )

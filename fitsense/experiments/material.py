@@ -1,0 +1,63 @@
+"""The clips of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from fitsense.data.footage import Footage
+from fitsense.data.manifest import splits_of
+from fitsense.experiments.protocol import Setting
+from fitsense.train.pool import Pool, partitions, read_pool
+from fitsense.train.recipe import Recipe, Sources
+from fitsense.train.tuning import draw_weights
+
+
+@attrs.frozen(eq=False)
+class Material:
+    """Clips to learn from, and others to measure on, of which no scene is among the former.
+
+    :param held: what was held out, in words.
+    """
+
+    pool: Pool
+    learned: Sequence[Footage]
+    asked: Sequence[Footage]
+    held: str
+
+    @classmethod
+    def of(cls, setting: Setting) -> Material:
+        """The split ``val`` is held out where there is one, else a fold."""
+        pool = pool_of(setting)
+        by_val = any(item.split == "val" for item in pool.known)
+        held = partitions(Recipe(hold_out="val" if by_val else "folds"), pool)[0]
+        learned = [item for item in pool.known if not held.held(item)]
+        return cls(
+            pool,
+            chosen(learned, setting.scale.clips),
+            [item for item in pool.known if held.held(item)],
+            "the split val" if by_val else "one fold of scenes",
+        )
+
+
+def pool_of(setting: Setting) -> Pool:
+    """Real clips of the splits ``train`` and ``val``, of exercises that enough scenes show."""
+    there = splits_of(setting.data)
+    sources = Sources(
+        setting.data,
+        splits=("train", *(["val"] if "val" in there else [])),
+        foreign_split=None,
+        test_split="test" if "test" in there else None,
+    )
+    return read_pool(Recipe(figures=0, min_scenes=setting.scale.min_scenes), sources)
+
+
+def chosen(footage: Sequence[Footage], most: int | None) -> list[Footage]:
+    """At most so many of them, drawn as training draws them: rare exercises and scenes of few clips come first."""
+    if most is None or len(footage) <= most:
+        return list(footage)
+    weights = draw_weights(footage, class_power=0.5)
+    drawn = np.random.default_rng(0).choice(len(footage), most, replace=False, p=weights)
+    return [footage[index] for index in sorted(drawn.tolist())]

@@ -1,0 +1,35 @@
+"""Pretrained against scratch."""
+
+from __future__ import annotations
+
+from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
+from fitsense.experiments.bench import Bench
+from fitsense.experiments.material import Material
+from fitsense.experiments.protocol import Result, Row, Setting, Table
+from fitsense.experiments.wording import told, verdict
+
+name = "pretraining"
+question = "Does X3D need pretraining, where both are trained alike?"
+
+_MEASURES = EXERCISE | MUSCLES
+
+
+def run(setting: Setting) -> Result:
+    """Train X3D from pretrained weights and from random ones, alike."""
+    network = setting.scale.x3d
+    bench = Bench.of(setting, Material.of(setting), network)
+    starts = {"pretrained": setting.weights, "from scratch": ""}
+    tuned = {
+        start: bench.train(network, weights) for start, weights in setting.track(list(starts.items()), "Trainings")
+    }
+    pretrained, scratch = (tuned[start].answers for start in starts)
+    draws = pretrained.draws()
+    rows = [Row(start, figures(one.answers, _MEASURES, draws)) for start, one in tuned.items()]
+    ahead = differences(pretrained, scratch, _MEASURES, draws)
+    return Result(
+        measured=f"{setting.scale.describe(network)}; {bench.describe()}.",
+        tables=[Table("X3D", [*rows, Row("pretrained − from scratch", ahead, difference=True)])],
+        answer=f"Pretraining changes top-1 by {told(ahead['top-1'], difference=True)}: {verdict(ahead['top-1'])}. "
+        f"It changes the muscles' mAP by {told(ahead['mAP'], difference=True)}: {verdict(ahead['mAP'])}.",
+        skipped=bench.skipped,
+    )

@@ -1,0 +1,143 @@
+"""Heads that are fitted on features of a frozen backbone: many of them, since each takes but seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import attrs
+import numpy as np
+
+from fitsense.bundle import Labels
+from fitsense.configs import config_from_json
+from fitsense.data.footage import Footage
+from fitsense.data.manifest import Skipped
+from fitsense.errors import PluginError
+from fitsense.experiments.answers import Answers
+from fitsense.experiments.protocol import Setting
+from fitsense.hookspecs import DerivedHeadSpec, HeadSpec
+from fitsense.plugins import Plugins
+from fitsense.train import heads
+from fitsense.train.branches import Workshop
+from fitsense.train.pool import Pool
+from fitsense.train.recipe import BranchRecipe, Recipe
+from fitsense.types import FloatArray, Scores, Task, activate, deactivate
+
+_LOOKUP = "heads/lookup_muscles"
+
+
+@attrs.frozen(eq=False)
+class Still:
+    """Clips, and what a frozen backbone sees in them.
+
+    :param footage: those that could be read.
+    :param features: mean over a clip's windows, (1, feature_dim), by its key.
+    :param skipped: the others, and why.
+    """
+
+    setting: Setting
+    branch: BranchRecipe
+    footage: Sequence[Footage]
+    features: Mapping[str, FloatArray]
+    skipped: Sequence[Skipped]
+
+    @classmethod
+    def of(cls, setting: Setting, pool: Pool) -> Still:
+        """Features of a pool's clips."""
+        branch = BranchRecipe(backbone=setting.scale.still, weights=setting.weights, exercise_head="", muscles_head="")
+        recipe = Recipe((branch,), views=setting.scale.views, figures=0)
+        workshop = Workshop(recipe, pool, (), setting.plugins, setting.cache, setting.track)
+        fitted = workshop.fit(branch, ())
+        features = {
+            key: outputs["features"].mean(axis=0, keepdims=True) for key, outputs in fitted.whole.outputs.items()
+        }
+        footage = [item for item in pool.known if item.key in features]
+        return cls(setting, branch, footage, features, [*pool.skipped, *fitted.skipped])
+
+    def head(
+        self, task: Task, learned: Sequence[Footage], asked: Sequence[Footage], labels: tuple[str, ...]
+    ) -> FloatArray:
+        """Probabilities (clips, labels) of `asked`, by a linear head that was fitted on `learned`; from the cache where
+        the same was asked before."""
+        default = BranchRecipe()
+        name, l2 = (
+            (default.exercise_head, default.l2_exercise)
+            if task == "exercise"
+            else (default.muscles_head, default.l2_muscles)
+        )
+        spec = self.setting.plugins.head(name)
+        if not isinstance(spec, HeadSpec):
+            raise PluginError(f"head {name}: expected one that answers {task} from features")
+        file = self.setting.cache / "heads" / f"{self._digest(name, l2, learned, asked, labels)}.npy"
+        if file.is_file():
+            return np.asarray(np.load(file), dtype=np.float32)
+        said = self._fitted(spec, name, l2, learned, asked, labels)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, whenever it is interrupted.
+        temporary = file.with_suffix(".part")
+        with temporary.open("wb") as stream:
+            np.save(stream, said)
+        temporary.replace(file)
+        return said
+
+    def cross_validated(self, folds: Sequence[int], labels: Labels, description: str) -> Answers:
+        """What heads say of each fold that were fitted on the others.
+
+        :param folds: of each footage.
+        """
+        fold = np.array(folds)
+        exercise = np.zeros((len(fold), len(labels.exercise)), np.float32)
+        muscles = np.zeros((len(fold), len(labels.muscles)), np.float32)
+        for held in self.setting.track(sorted(set(folds)), description):
+            learned = [item for item, other in zip(self.footage, folds, strict=True) if other != held]
+            asked = [item for item, other in zip(self.footage, folds, strict=True) if other == held]
+            exercise[fold == held] = self.head("exercise", learned, asked, labels.exercise)
+            muscles[fold == held] = self.head("muscles", learned, asked, labels.muscles)
+        return Answers.of(self.footage, labels, exercise, muscles)
+
+    def describe(self) -> str:
+        """What was done, in words."""
+        return (
+            f"linear heads on features of a frozen {self.branch.backbone}, the mean over {self.setting.scale.views} "
+            "windows of each clip"
+        )
+
+    def _fitted(
+        self,
+        spec: HeadSpec,
+        name: str,
+        l2: float,
+        learned: Sequence[Footage],
+        asked: Sequence[Footage],
+        labels: tuple[str, ...],
+    ) -> FloatArray:
+        import torch
+
+        config = config_from_json(spec.config, {}, name)
+        module = heads.fit(spec, config, learned, self.features, labels, l2, Recipe().class_power)
+        with torch.inference_mode():
+            logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in asked]))).numpy()
+        return activate(logits, spec.activation)
+
+    def _digest(
+        self, name: str, l2: float, learned: Sequence[Footage], asked: Sequence[Footage], labels: tuple[str, ...]
+    ) -> str:
+        """Stands for all that a head's answers depend on."""
+        facts = [(item.group, item.scene, sorted(item.muscles)) for item in learned]
+        digest = hashlib.sha256(json.dumps([name, l2, labels, facts]).encode())
+        for item in (*learned, *asked):
+            digest.update(self.features[item.key].tobytes())
+        return digest.hexdigest()
+
+
+def look_up(plugins: Plugins, exercise: FloatArray, exercises: tuple[str, ...], groups: tuple[str, ...]) -> FloatArray:
+    """Activations (clips, groups): how likely an exercise is that works a group, by the catalogue.
+
+    :param exercise: probabilities (clips, exercises).
+    """
+    head = plugins.head(_LOOKUP)
+    if not isinstance(head, DerivedHeadSpec):
+        raise PluginError(f"head {_LOOKUP}: expected one that derives muscles")
+    scores = Scores("exercise", exercises, deactivate(exercise, "softmax"), "softmax")
+    return head.derive(head.config(), scores, groups).probabilities

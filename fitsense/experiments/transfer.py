@@ -1,0 +1,68 @@
+"""From exercises to muscles, and back."""
+
+from __future__ import annotations
+
+import attrs
+
+from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
+from fitsense.experiments.bench import Bench, Tuned
+from fitsense.experiments.material import Material
+from fitsense.experiments.protocol import Result, Row, Setting, Table
+from fitsense.experiments.scales import Network
+from fitsense.experiments.wording import told, verdict
+
+name = "transfer"
+question = (
+    "Does learning exercises help muscles, and learning muscles exercises: first one, then the other, or jointly?"
+)
+
+
+def run(setting: Setting) -> Result:
+    """Train X3D in two stages of equal length: on one task, then on either; and on both tasks twice.
+
+    Whatever is compared was trained as long, and started its second stage with new heads.
+    """
+    joint = setting.scale.x3d
+    bench = Bench.of(setting, Material.of(setting), joint)
+    exercise, muscles = _weighted(joint, 1.0, 0.0), _weighted(joint, 0.0, 1.0)
+    stages = {
+        "exercise → exercise": (exercise, exercise),
+        "muscles → exercise": (muscles, exercise),
+        "muscles → muscles": (muscles, muscles),
+        "exercise → muscles": (exercise, muscles),
+        "both → both": (joint, joint),
+    }
+    tuned: dict[str, Tuned] = {}
+    for way, (first, second) in setting.track(list(stages.items()), "Trainings, of two stages each"):
+        # The first stages that were trained before are taken from the cache.
+        tuned[way] = bench.train(second, start=bench.train(first, setting.weights))
+    draws = tuned["both → both"].answers.draws()
+    tables, answers = [], []
+    for task, other, measures, headline in (
+        ("exercise", "muscles", EXERCISE, "top-1"),
+        ("muscles", "exercise", MUSCLES, "mAP"),
+    ):
+        alone = tuned[f"{task} → {task}"].answers
+        rows, told_of = [Row(f"{task} → {task}", figures(alone, measures, draws))], []
+        for way, title in ((f"{other} → {task}", f"Beginning with {other}"), ("both → both", "Learning both jointly")):
+            ahead = differences(tuned[way].answers, alone, measures, draws)
+            rows += [
+                Row(way, figures(tuned[way].answers, measures, draws)),
+                Row(f"{way}, against {task} alone", ahead, difference=True),
+            ]
+            told_of.append(
+                f"{title} changes {headline} by {told(ahead[headline], difference=True)}: {verdict(ahead[headline])}."
+            )
+        tables.append(Table(f"Measured on {task}", rows))
+        answers.append(f"Of {task}: {' '.join(told_of)}")
+    return Result(
+        measured=f"{setting.scale.describe(joint)}, in each of two stages; {bench.describe()}.",
+        tables=tables,
+        answer=" ".join(answers),
+        skipped=bench.skipped,
+    )
+
+
+def _weighted(network: Network, exercise: float, muscles: float) -> Network:
+    tuning = attrs.evolve(network.tuning, exercise_weight=exercise, muscles_weight=muscles)
+    return attrs.evolve(network, tuning=tuning)

@@ -1,0 +1,68 @@
+"""Labelled footage: what stands for it, and that it opens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+
+from fitsense.catalogue import IDLE, load_catalogue
+from fitsense.data.footage import NO_FOLD, clips, figures, worked_by
+from fitsense.data.manifest import ClipItem
+from fitsense.errors import SourceError
+from fitsense.testing.figures import EXERCISES
+
+
+@pytest.fixture
+def item(squats_file: Path, tmp_path: Path) -> ClipItem:
+    path = tmp_path / "squats.mp4"
+    path.write_bytes(squats_file.read_bytes())
+    return ClipItem(path, "squat", "train", "gym", 3, source="somebody")
+
+
+def test_a_clip_is_what_its_manifest_says(item: ClipItem) -> None:
+    (clip,) = clips([item])
+    assert (clip.group, clip.scene, clip.fold, clip.split, clip.source) == ("squat", "gym", 3, "train", "somebody")
+    assert clip.muscles == set(load_catalogue().exercises["squat"].muscles)
+    (unsigned,) = clips([attrs.evolve(item, source="")])
+    assert unsigned.source == "gym", "where nobody says who published it, its scene is as good"
+    (labelled,) = clips([attrs.evolve(item, muscles=("abs",))])
+    assert labelled.muscles == {"abs"}
+
+
+def test_a_clip_opens_at_the_size_that_is_asked_for(item: ClipItem) -> None:
+    (clip,) = clips([item])
+    with clip.open(48) as frames:
+        first = next(iter(frames))
+    assert min(first.rgb.shape[:2]) == 48
+    item.path.unlink()
+    with pytest.raises(SourceError, match="no such file"), clip.open(48):
+        pass
+
+
+def test_another_file_or_another_version_of_it_has_another_key(item: ClipItem, tmp_path: Path) -> None:
+    key = clips([item])[0].key
+    assert clips([attrs.evolve(item, group="row", fold=0)])[0].key == key, "pictures do not depend on labels"
+    same = tmp_path / "again.mp4"
+    same.symlink_to(item.path)
+    assert clips([attrs.evolve(item, path=same)])[0].key == key, "a link is the file that it leads to"
+    os.utime(item.path, ns=(1, 1))
+    assert clips([item])[0].key != key
+
+
+def test_figures_are_the_same_each_time_and_are_never_held_out() -> None:
+    made = figures(2)
+    assert made == figures(2)
+    assert {figure.group for figure in made} == {*EXERCISES, IDLE}
+    assert len({figure.key for figure in made}) == len({figure.scene for figure in made}) == len(made) == 8
+    assert all(figure.fold == NO_FOLD and not figure.split for figure in made)
+    with made[0].open(32) as one, figures(1)[0].open(32) as other:
+        np.testing.assert_array_equal(next(iter(one)).rgb, next(iter(other)).rgb)
+
+
+def test_what_is_no_exercise_works_nothing() -> None:
+    assert worked_by("push_up") >= {"chest", "triceps"}
+    assert worked_by(IDLE) == worked_by("moonwalk") == frozenset()

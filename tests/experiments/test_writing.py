@@ -1,0 +1,104 @@
+"""Results as words, tables and plots."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.data.manifest import Skipped
+from fitsense.experiments import channel_ratio
+from fitsense.experiments.plots import svg
+from fitsense.experiments.protocol import Figure, Plot, Result, Row, Table
+from fitsense.experiments.scales import SMALL
+from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.writing import document, markdown
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+shares = st.floats(0, 1)
+figures = st.one_of(
+    st.just(Figure(None)),
+    st.builds(Figure, shares),
+    st.builds(lambda low, value, high: Figure(value, (min(low, value), max(high, value))), shares, shares, shares),
+)
+lines = st.dictionaries(
+    st.text("abc <&\"'", min_size=1, max_size=8),
+    st.lists(st.tuples(st.floats(-50, 50), figures), max_size=5),
+    max_size=3,
+)
+
+
+@pytest.mark.parametrize(
+    ("figure", "difference", "expected"),
+    [
+        (Figure(None), False, "–"),
+        (Figure(0.5), False, "0.500"),
+        (Figure(0.5, (0.25, 0.75)), False, "0.500 [0.250, 0.750]"),
+        (Figure(0.5, (-0.25, 0.75)), True, "+0.500 [−0.250, +0.750]"),
+    ],
+)
+def test_figures_are_told_with_their_intervals(figure: Figure, difference: bool, expected: str) -> None:
+    assert told(figure, difference=difference) == expected
+
+
+@given(figures)
+def test_only_an_interval_that_leaves_out_zero_decides(figure: Figure) -> None:
+    low, high = figure.interval or (0.0, 0.0)
+    for difference, above in ((figure, low > 0), (Figure(figure.value, (-high, -low)), high < 0)):
+        if figure.interval and figure.value is not None:
+            assert ("above 0" in verdict(difference)) == above
+    if figure.interval is None:
+        assert "too few" in verdict(figure)
+
+
+@given(lines, st.dictionaries(st.text("xyz<", max_size=4), st.floats(-50, 50), max_size=2))
+def test_every_plot_is_svg_that_stays_inside(
+    drawn: dict[str, list[tuple[float, Figure]]], marks: dict[str, float]
+) -> None:
+    root = ElementTree.fromstring(svg(Plot("a < b", "across", drawn, marks)))
+    width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
+    circles = list(root.iter(f"{SVG}circle"))
+    assert len(circles) == sum(figure.value is not None for points in drawn.values() for _, figure in points)
+    for circle in circles:
+        assert 0 <= float(circle.attrib["cx"]) <= width
+        assert 0 <= float(circle.attrib["cy"]) <= height
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert set(drawn) <= set(texts)
+    assert sum(any(text.startswith(f"{name}: ") for text in texts) for name in marks) == len(marks)
+
+
+def test_a_higher_figure_is_drawn_higher() -> None:
+    plot = Plot("", "", {"line": [(0.0, Figure(0.2)), (1.0, Figure(0.6))]})
+    low, high = ElementTree.fromstring(svg(plot)).iter(f"{SVG}circle")
+    assert float(high.attrib["cy"]) < float(low.attrib["cy"])
+    assert float(high.attrib["cx"]) > float(low.attrib["cx"])
+
+
+def test_a_page_has_the_table_the_answer_and_the_scale() -> None:
+    row = Row("10", {"top-1": Figure(0.5, (0.4, 0.6))}, {"parameters": 693194})
+    ahead = Row("10 − 4", {"mAP": Figure(-0.1)}, difference=True)
+    result = Result(
+        "two clips.",
+        [Table("By ratio", [row, ahead])],
+        "10 is best.",
+        [Skipped("a.mp4", "broken")],
+        [Plot("By ratio", "ratio", {"top-1": [(10, Figure(0.5))]})],
+    )
+    page = markdown(channel_ratio, SMALL, result)
+    assert "|  | parameters | top-1 | mAP |\n| --- | ---: | ---: | ---: |" in page
+    assert "| 10 | 693194 | 0.500 [0.400, 0.600] |  |\n| 10 − 4 |  |  | −0.100 |" in page
+    for words in ("10 is best.", "Scale `small`: two clips. Skipped clips: 1.", "![By ratio](channel-ratio.svg)"):
+        assert words in page
+    assert "![" not in markdown(channel_ratio, SMALL, result, with_plots=False)
+    written = document(channel_ratio, SMALL, result)
+    assert written["tables"][0]["rows"][0] == {
+        "name": "10",
+        "parameters": 693194,
+        "difference": False,
+        "figures": {"top-1": {"value": 0.5, "interval": [0.4, 0.6]}},
+    }
+    assert written["scale"]["slowfast"]["tuning"]["epochs"] == SMALL.slowfast.tuning.epochs
+    assert written["skipped"] == [{"path": "a.mp4", "reason": "broken"}]

@@ -1,0 +1,66 @@
+"""A branch on disk: one graph and one file of weights, which share every number."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fitsense.bundle import BranchEntry, ObservationEntry
+from fitsense.export.branch import join
+from fitsense.export.onnx import export_branch
+from tests import tiny
+
+CONFIG = tiny.TinyConfig()
+
+
+def exported(folder: Path, *, observing: bool) -> BranchEntry:
+    import torch
+
+    torch.manual_seed(0)
+    branch = BranchEntry(
+        name="tiny",
+        backbone="tiny/colours" if observing else "tiny/pictures",
+        config={},
+        clip=CONFIG.clip(),
+        feature_dim=CONFIG.feature_dim(),
+        graph="tiny.onnx",
+        weights="tiny.safetensors",
+        heads=(),
+        observation=ObservationEntry(CONFIG.observation(), {}) if observing else None,
+    )
+    backbone = tiny.build_observing(CONFIG) if observing else tiny.build(CONFIG)
+    export_branch(join(backbone, {"exercise": torch.nn.Linear(CONFIG.feature_dim(), 3)}), branch, folder)
+    return branch
+
+
+@pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
+def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewhere(
+    tmp_path: Path, observing: bool
+) -> None:
+    import onnx
+    from safetensors.numpy import load_file
+
+    branch = exported(tmp_path, observing=observing)
+    assert {file.name for file in tmp_path.iterdir()} == {branch.graph, branch.weights}
+    weights = tmp_path / branch.weights
+    assert weights.stat().st_mode & stat.S_IROTH, "a bundle is for whoever installs it"
+    graph = onnx.load(tmp_path / branch.graph, load_external_data=False).graph
+    (taken,) = graph.input
+    kind, sides = taken.type.tensor_type.elem_type, taken.type.tensor_type.shape.dim
+    if observing:
+        assert (taken.name, kind) == ("observation", onnx.TensorProto.FLOAT)
+        assert [side.dim_value for side in sides[1:]] == [4, 3]
+    else:
+        assert (taken.name, kind) == ("clip", onnx.TensorProto.UINT8)
+        assert [side.dim_value for side in sides[1:]] == [4, 16, 16, 3]
+    assert not sides[0].dim_value, "any number of clips"
+    assert [output.name for output in graph.output] == ["features", "exercise"]
+    # Matrices in half of the bytes; what is added or scaled by is not rounded.
+    for name, value in load_file(weights).items():
+        assert value.dtype == (np.float16 if value.ndim > 1 else np.float32), name
+    outside = {place.value for tensor in graph.initializer for place in tensor.external_data if place.key == "location"}
+    assert outside == {branch.weights}
+    assert (tmp_path / branch.graph).stat().st_size < 50_000

@@ -1,0 +1,181 @@
+"""Branches that look at something else than pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.bundle import (
+    BranchEntry,
+    Bundle,
+    Calibration,
+    FusionEntry,
+    HeadEntry,
+    Labels,
+    Manifest,
+    ObservationEntry,
+    save,
+)
+from fitsense.digest import sha256
+from fitsense.export.branch import join
+from fitsense.export.onnx import export_branch
+from fitsense.runtime import RuntimeName, load_branch, load_graph
+from fitsense.schema import validate
+from fitsense.testing.figures import FigureVideo
+from tests import tiny
+
+CONFIG = tiny.TinyConfig()
+LABELS = Labels(("no_exercise", "squat"), ("quads", "glutes"))
+CLIPS = np.random.default_rng(0).integers(0, 256, (3, *CONFIG.clip().shape), dtype=np.uint8)
+
+
+class Observing:
+    """A plugin whose observer wants a file that says how bright pictures are."""
+
+    def __init__(self, uri: str, digest: str) -> None:
+        self._assets = {"gain": fitsense.WeightsRef(uri, digest)}
+
+    @fitsense.hookimpl
+    def fitsense_plugin(self) -> fitsense.PluginInfo:
+        return fitsense.PluginInfo(name="observing", version="1.0")
+
+    @fitsense.hookimpl
+    def fitsense_backbones(self) -> Iterable[fitsense.BackboneSpec]:
+        yield tiny.observing(self._assets)
+
+
+def host(uri: str | Path, digest: str) -> fitsense.Plugins:
+    plugins = fitsense.Plugins.discover()
+    assert plugins.register(Observing(str(uri), digest)).status == "loaded"
+    return plugins
+
+
+@pytest.fixture(scope="module")
+def gain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("assets") / "gain.txt"
+    path.write_text("2.0")
+    return path
+
+
+@pytest.fixture(scope="module")
+def plugins(gain: Path) -> fitsense.Plugins:
+    return host(gain, sha256(gain))
+
+
+@pytest.fixture(scope="module")
+def bundle(gain: Path, plugins: fitsense.Plugins, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    import torch
+
+    folder = tmp_path_factory.mktemp("bundle")
+    heads = (
+        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
+        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
+    )
+    branch = BranchEntry(
+        name="colours",
+        backbone="observing/colours",
+        config=attrs.asdict(CONFIG),
+        clip=CONFIG.clip(),
+        feature_dim=CONFIG.feature_dim(),
+        graph="colours.onnx",
+        weights="colours.safetensors",
+        heads=heads,
+        observation=ObservationEntry(CONFIG.observation(), {"gain": sha256(gain)}),
+    )
+    torch.manual_seed(0)
+    linear = {str(head.task): torch.nn.Linear(CONFIG.feature_dim(), 2) for head in heads}
+    export_branch(join(tiny.build_observing(CONFIG), linear).eval(), branch, folder)
+    fusion = FusionEntry("ensemble/weighted", {})
+    manifest = Manifest(
+        name="observing",
+        version="1",
+        licence="Apache-2.0",
+        labels=LABELS,
+        branches=(branch,),
+        fusion={"exercise": fusion, "muscles": fusion},
+        calibration=Calibration(1.0, 0.5, 0.4),
+    )
+    return save(folder, manifest)
+
+
+def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> None:
+    document = json.loads(bundle.path("model.json").read_text("utf-8"))
+    validate(document, "model")
+    assert document["branches"][0]["observation"] == {"shape": [4, 3], "assets": {"gain": sha256(gain)}}
+    assert not list(bundle.folder.rglob("gain*")), "files of others are not in the bundle"
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_it_takes_pictures_and_its_graph_takes_observations(
+    bundle: Bundle, plugins: fitsense.Plugins, runtime: RuntimeName
+) -> None:
+    (branch,) = bundle.manifest.branches
+    run = load_branch(bundle, branch, runtime, bf16=False, plugins=plugins)
+    graph = load_graph(bundle, branch, runtime, bf16=False, plugins=plugins)
+    # The file says that all is twice as bright.
+    seen = np.asarray(CLIPS.mean(axis=(2, 3)) / 255 * 2, dtype=np.float32)
+    outputs, expected = run(CLIPS), graph(seen)
+    assert outputs.keys() == {"features", "exercise", "muscles"}
+    for name, values in outputs.items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-6)
+    assert outputs["features"].std() > 0.01
+    with pytest.raises(fitsense.InvalidInputError, match=r"clip of colours: expected uint8 of shape \(clips, 4, 16"):
+        run(seen)
+    with pytest.raises(
+        fitsense.InvalidInputError, match=r"observation of colours: expected float32 of shape \(clips, 4, 3\)"
+    ):
+        graph(CLIPS)
+
+
+def test_both_runtimes_agree(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+    ours = fitsense.Model(bundle, plugins=plugins, bf16=False).scores({"colours": CLIPS})
+    theirs = fitsense.Model(bundle, plugins=plugins, runtime="torch").scores({"colours": CLIPS})
+    for task, scores in ours.items():
+        np.testing.assert_allclose(scores.logits, theirs[task].logits, atol=1e-3)
+
+
+def test_a_session_runs_it(bundle: Bundle, plugins: fitsense.Plugins, squats: FigureVideo) -> None:
+    events = list(fitsense.analyze(squats, model=fitsense.Model(bundle, plugins=plugins)))
+    assert events[-1].type == "fitsense.session.ended"
+    assert len(events) > 2
+
+
+def test_other_files_than_it_was_trained_with_are_refused(
+    bundle: Bundle, gain: Path, plugins: fitsense.Plugins, tmp_path: Path
+) -> None:
+    (branch,) = bundle.manifest.branches
+    newer = tmp_path / "newer.txt"
+    newer.write_text("3.0")
+    with pytest.raises(
+        fitsense.BundleError, match="branch colours was trained with other files than observing/colours uses now"
+    ):
+        load_branch(bundle, branch, plugins=host(newer, sha256(newer)))
+    with pytest.raises(fitsense.WeightsError, match=f"expected sha256 {sha256(gain)}, got {sha256(newer)}"):
+        load_branch(bundle, branch, plugins=host(newer, sha256(gain)))
+
+
+def test_a_file_that_was_not_fetched_names_the_command_that_fetches_it(
+    bundle: Bundle, gain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    remote = host("https://example.org/gain.txt", sha256(gain))
+    with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull tiny"):
+        fitsense.Model(bundle, plugins=remote)
+    missing = host(tmp_path / "gain.txt", sha256(gain))
+    with pytest.raises(fitsense.WeightsError, match="no such file"):
+        fitsense.Model(bundle, plugins=missing)
+
+
+def test_a_backbone_that_looks_at_pictures_has_nothing_to_observe(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+    from fitsense.runtime.observation import load_observer
+
+    plugins.register(tiny)
+    (branch,) = bundle.manifest.branches
+    with pytest.raises(fitsense.PluginError, match="tiny/pictures looks at pictures"):
+        load_observer(attrs.evolve(branch, backbone="tiny/pictures"), plugins)

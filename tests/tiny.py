@@ -1,0 +1,145 @@
+"""A plugin whose networks train in a second, and labelled footage that they can tell apart: by its colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+import fitsense
+from fitsense.data.footage import Footage, worked_by
+from fitsense.data.frames import Recording
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from fitsense.types import FloatArray, UInt8Array
+
+COLOURS = {"squat": (190, 60, 60), "row": (60, 190, 60), "no_exercise": (60, 60, 190)}
+"""Of the footage of each group."""
+
+
+@attrs.frozen
+class TinyConfig:
+    """A second of four pictures."""
+
+    frames: int = 4
+    rate_hz: float = 4.0
+    size: int = 16
+    width: int = 8
+
+    def clip(self) -> fitsense.ClipSpec:
+        return fitsense.ClipSpec(self.frames, self.rate_hz, self.size, self.size)
+
+    def feature_dim(self) -> int:
+        return 2 * self.width
+
+    def observation(self) -> tuple[int, int]:
+        return (self.frames, 3)
+
+
+def build(config: TinyConfig) -> nn.Module:
+    """A network on pictures, of two layers."""
+    import torch
+    from torch import nn
+
+    def layer(inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv3d(inputs, outputs, 3, (1, 2, 2), 1, bias=False), nn.BatchNorm3d(outputs), nn.ReLU()
+        )
+
+    class Tiny(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normalise = fitsense.clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
+            self.layers = nn.Sequential(layer(3, config.width), layer(config.width, config.feature_dim()))
+
+        def forward(self, clips: Tensor) -> Tensor:
+            return torch.mean(self.layers(self.normalise(clips)), dim=(2, 3, 4))
+
+    return Tiny().eval()
+
+
+def layers(module: nn.Module) -> Sequence[nn.Module]:
+    return list(module.layers)  # type: ignore[arg-type]
+
+
+def build_observing(config: TinyConfig) -> nn.Module:
+    """A network on the mean colour of each picture."""
+    from torch import nn
+
+    inputs = config.frames * 3
+    return nn.Sequential(
+        nn.Flatten(), nn.BatchNorm1d(inputs), nn.Linear(inputs, config.feature_dim()), nn.ReLU()
+    ).eval()
+
+
+def load_observer(
+    config: TinyConfig, files: Mapping[str, Path], threads: int | None
+) -> Callable[[UInt8Array], FloatArray]:
+    """Mean colours, (clips, frames, 3); as many times as bright as the file ``gain`` says, if there is one."""
+    gain = float(files["gain"].read_text()) if "gain" in files else 1.0
+    return lambda clips: np.asarray(clips.mean(axis=(2, 3)) / 255 * gain, dtype=np.float32)
+
+
+def observing(assets: Mapping[str, fitsense.WeightsRef] | None = None) -> fitsense.BackboneSpec:
+    """The backbone on mean colours."""
+    return fitsense.BackboneSpec(
+        name="colours",
+        config=TinyConfig,
+        clip=TinyConfig.clip,
+        feature_dim=TinyConfig.feature_dim,
+        build=build_observing,
+        observation=fitsense.ObservationSpec(shape=TinyConfig.observation, load=load_observer),
+        assets=assets or {},
+        assets_name="tiny",
+    )
+
+
+@fitsense.hookimpl
+def fitsense_plugin() -> fitsense.PluginInfo:
+    return fitsense.PluginInfo(name="tiny", version="1.0")
+
+
+@fitsense.hookimpl
+def fitsense_backbones() -> Iterable[fitsense.BackboneSpec]:
+    yield fitsense.BackboneSpec(
+        name="pictures",
+        config=TinyConfig,
+        clip=TinyConfig.clip,
+        feature_dim=TinyConfig.feature_dim,
+        build=build,
+        layers=layers,
+    )
+    yield observing()
+
+
+def footage(group: str, scene: str, **changes: Any) -> Footage:
+    """Footage that is nowhere."""
+    values: dict[str, Any] = {
+        "key": f"{group} {scene}",
+        "name": f"{group} {scene}",
+        "group": group,
+        "scene": scene,
+        "fold": 0,
+        "split": "train",
+        "source": scene,
+        "muscles": worked_by(group),
+        "open": _nowhere,
+    }
+    return Footage(**{**values, **changes})
+
+
+def recording(group: str, seed: int, *, frames: int = 20, size: tuple[int, int] = (16, 22)) -> Recording:
+    """Two seconds of a group's colour, more or less bright, with noise."""
+    random = np.random.default_rng([seed, *group.encode()])
+    colour = np.array(COLOURS[group]) * random.uniform(0.7, 1.2)
+    pictures = np.clip(colour + random.normal(0, 40, (frames, *size, 3)), 0, 255).astype(np.uint8)
+    return Recording(footage(group, f"{group}{seed}"), np.arange(frames) / 10, pictures)
+
+
+def _nowhere(short_side: int) -> Any:
+    raise AssertionError("it was opened")

@@ -1,0 +1,351 @@
+"""Training from clips to a bundle, by the command, on clips that the test renders itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import save_file
+
+import fitsense
+from fitsense.cli import main
+from fitsense.data.views import clip_views
+from fitsense.schema import validate
+from fitsense.testing.figures import FigureVideo, random_video
+from fitsense.train.pool import partitions, read_pool
+from fitsense.train.recipe import BranchRecipe, Recipe, Sources
+from fitsense.train.run import train
+from fitsense.train.tuning import Tuning
+from tests.conftest import encode
+
+GROUPS = ("squat", "push_up", "jumping_jack", "no_exercise")
+SPLITS = ("train", "train", "train", "val", "test")
+SMALL_X3D = {"size": 64, "short_side": 72, "depth_factor": 1.0}
+RECIPE = {
+    "views": 2,
+    "figures": 1,
+    "min_scenes": 2,
+    "branches": [
+        {"backbone": "x3d/xs", "config": SMALL_X3D, "weights_origin": "made by a test"},
+        {
+            "name": "slowfast",
+            "backbone": "slowfast/small",
+            "config": {"frames": 8, "rate_hz": 4.0, "size": 32, "short_side": 36},
+            "teachers": ["x3d_xs"],
+            "head_config": {"dropout": 0.1},
+            "tuning": {"epochs": 1, "batch_size": 8, "hints": 0.5, "soft": 0.5, "patience": 1},
+        },
+        {"name": "colours", "backbone": "tiny/colours", "aids": True, "tuning": {"epochs": 2, "batch_size": 8}},
+    ],
+}
+COLOURS = BranchRecipe(name="colours", backbone="tiny/colours", tuning=Tuning(epochs=1, batch_size=8))
+
+
+def write_manifest(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a user has it: clips, a manifest, and two rows that cannot be used."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for index, split in enumerate(SPLITS):
+        for group in GROUPS:
+            name = f"{group} {index}.mp4"
+            encode(folder / name, random_video(group, 1000 + index, duration_s=2.0), rate=15)
+            rows.append({"path": name, "group": group, "split": split, "scene": f"{group}{index}", "fold": index % 2})
+    encode(folder / "stranger.mp4", random_video("squat", 2000, duration_s=2.0), rate=15)
+    rows += [
+        {"path": "stranger.mp4", "group": "lunge", "split": "extra", "scene": "s", "fold": 0},
+        {"path": "missing.mp4", "group": "squat", "split": "train", "scene": "m", "fold": 0},
+        {"path": "broken.mp4", "group": "squat", "split": "train", "scene": "b", "fold": 0},
+    ]
+    (folder / "broken.mp4").write_text("no video")
+    return write_manifest(folder, rows)
+
+
+@pytest.fixture(scope="module")
+def aids(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another folder, of one clip that can be learned from and one of a group that is not trained."""
+    folder = tmp_path_factory.mktemp("aids")
+    for name in ("drawn.mp4", "lunge.mp4"):
+        encode(folder / name, random_video("squat", 3000, duration_s=2.0), rate=15)
+    rows = [
+        {"path": f"{name}.mp4", "group": group, "split": "any"} for name, group in (("drawn", "squat"), ("lunge",) * 2)
+    ]
+    return write_manifest(folder, rows)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in the zoo's form for a small X3D. A network at random still tells standing from lying."""
+    torch.manual_seed(3)
+    spec = fitsense.Plugins.discover().backbone("x3d/xs")
+    state = spec.build(spec.config(**SMALL_X3D)).state_dict()
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_file({name.removeprefix("1."): value for name, value in state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The plugin of :mod:`tests.tiny`, as a distribution on the path."""
+    folder = tmp_path_factory.mktemp("site")
+    info = folder / "tiny-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[fitsense]\ntiny = tests.tiny\n")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(folder)
+        yield
+
+
+def run(data: Path, folder: Path, *arguments: str | Path) -> Result:
+    command = ["train", "--data", str(data), "--cache", str(folder / "cache"), *map(str, arguments)]
+    return CliRunner().invoke(main, command)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "recipe.json").write_text(json.dumps(RECIPE))
+    done = run(
+        data, folder, "--recipe", folder / "recipe.json", "--weights", f"x3d_xs={weights}", "--aids", aids,
+        "--out", folder / "bundle", "--name", "tiny",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "skipped missing.mp4: no such file" in done.output
+    assert done.output.count("broken.mp4: cannot be opened as video") == 1, "though every branch stumbles over it"
+    return folder
+
+
+def scores(bundle: Path, video: FigureVideo, **options: Any) -> dict[str, np.ndarray]:
+    model = fitsense.load_model(bundle, **options)
+    fused = model.scores(clip_views(video, model.clips, views=2, mirror=False))
+    return {str(task): each.probabilities for task, each in fused.items()}
+
+
+def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
+    bundle = fitsense.Bundle.load(trained / "bundle")
+    document = json.loads(bundle.path("model.json").read_text("utf-8"))
+    validate(document, "model")
+    assert bundle.manifest.labels.exercise == tuple(sorted(GROUPS))
+    assert bundle.manifest.labels.muscles == (
+        "triceps",
+        "quads",
+        "glutes",
+        "shoulders",
+        "chest",
+        "hamstrings",
+        "calves",
+    )
+    assert [branch.name for branch in bundle.manifest.branches] == ["x3d_xs", "slowfast", "colours"]
+    observations = [branch.observation for branch in bundle.manifest.branches]
+    assert observations[:2] == [None, None]
+    assert observations[2] == fitsense.bundle.ObservationEntry((4, 3), {})
+    weights = bundle.manifest.fusion["exercise"].config["weights"]
+    assert weights.keys() == {"x3d_xs", "slowfast", "colours"}
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
+    assert bundle.manifest.fusion["muscles"].config["weights"].keys() == {*weights, "lookup"}
+
+
+def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> None:
+    card = (trained / "bundle" / "README.md").read_text("utf-8")
+    for words in (
+        "- `x3d_xs`: backbone `x3d/xs` from `random.safetensors` (made by a test); frozen, only its heads were trained.",
+        "- `slowfast`: backbone `slowfast/small` from scratch; trained as a whole, beside the labels by x3d_xs.",
+        "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on drawn people.",
+        "17 publicly posted clips of 17 scenes (splits train and val)",
+        "4 videos of figures",
+        "and, for branches that are marked so, 1 videos",
+        "each fold in turn",
+        "with 1 clips of exercises that the model does not know",
+        "| exercise | slowfast |",
+        "| muscles | lookup |",
+        "Split `test`",
+        "no medical advice" if False else "medical advice",
+        "| squat |",
+        "--recipe tiny/model.json --weights x3d_xs=FILE",
+    ):
+        assert words in card, words
+
+
+def test_its_report_is_of_clips_that_were_held_out(trained: Path) -> None:
+    report = json.loads((trained / "bundle" / "training.json").read_text("utf-8"))
+    # All that can be read of what is trained on.
+    assert report["held_out"]["clips"] == 16
+    assert report["held_out"]["branches"].keys() == {"x3d_xs", "slowfast", "colours"}
+    assert report["held_out"]["muscles"]["branches"].keys() == {"x3d_xs", "slowfast", "colours", "lookup"}
+    assert report["test"]["clips"] == 4
+    assert report["trained"]["too_few_scenes"] == {}
+    text = json.dumps(report)
+    assert not any(f"{group} 4.mp4" in text for group in GROUPS), "what it says of single clips is not for everybody"
+
+
+def test_both_runtimes_agree(trained: Path) -> None:
+    video = random_video("push_up", 5, duration_s=2.0)
+    ours = scores(trained / "bundle", video, bf16=False)
+    theirs = scores(trained / "bundle", video, runtime="torch")
+    for task, probabilities in ours.items():
+        np.testing.assert_allclose(probabilities, theirs[task], atol=1e-3)
+
+
+def test_a_session_runs_it(trained: Path) -> None:
+    done = CliRunner().invoke(main, ["analyze", "--sample", "--bundle", str(trained / "bundle"), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1])["type"] == "fitsense.session.ended"
+
+
+def refuse(*arguments: Any, **named: Any) -> Any:
+    raise AssertionError("it was computed again")
+
+
+def test_its_own_recipe_makes_it_again_from_what_was_kept(
+    trained: Path, data: Path, aids: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fitsense.train.features.Extractor._look", refuse)
+    monkeypatch.setattr("fitsense.data.frames._thinned", refuse)
+    monkeypatch.setattr("fitsense.train.tuning._learner", refuse)
+    done = run(
+        data, trained, "--recipe", trained / "bundle" / "model.json", "--weights", f"x3d_xs={weights}",
+        "--aids", aids, "--out", trained / "again", "--name", "tiny", "--test", "",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    first, again = (fitsense.Bundle.load(trained / name).manifest for name in ("bundle", "again"))
+    assert again.training["recipe"] == first.training["recipe"]
+    assert again.labels == first.labels
+    assert again.calibration == first.calibration
+    files, others = ({file.path: file.sha256 for file in one.files} for one in (first, again))
+    for name in ("slowfast.safetensors", "colours.safetensors"):
+        assert files[name] == others[name]
+    video = random_video("squat", 6, duration_s=2.0)
+    one, other = (scores(trained / name, video, bf16=False) for name in ("bundle", "again"))
+    np.testing.assert_allclose(one["exercise"], other["exercise"], atol=1e-4)
+    np.testing.assert_allclose(one["muscles"], other["muscles"], atol=1e-4)
+    assert "Split `test`" not in done.output
+
+
+@pytest.fixture
+def quick(data: Path) -> tuple[Recipe, Sources]:
+    """The third branch alone."""
+    recipe = Recipe((COLOURS,), views=2, figures=1, min_scenes=2, hold_out="val")
+    return recipe, Sources(data, foreign_split=None, test_split=None)
+
+
+def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+    bundle, report = train(*quick, tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
+    assert report["held_out"]["clips"] == 4
+    assert len(list((tmp_path / "cache" / "runs").iterdir())) == 2, "without the split, and with it"
+    assert "the split val, by branches that were trained without it" in bundle.path("README.md").read_text("utf-8")
+    assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
+
+
+def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Path, tmp_path: Path) -> None:
+    with (data / "manifest.csv").open() as file:
+        rows = [
+            {
+                **row,
+                "path": str(data / row["path"]),
+                "scene": row["scene"] if row["group"] != "squat" else "gym",
+                "fold": 0,
+            }
+            for row in csv.DictReader(file)
+            if row["split"] in ("train", "val")
+        ]
+    recipe, sources = quick
+    pool = read_pool(attrs.evolve(recipe, min_scenes=1), attrs.evolve(sources, data=write_manifest(tmp_path, rows)))
+    with pytest.raises(fitsense.InvalidInputError, match="scene 'gym' is in val and in train"):
+        partitions(recipe, pool)
+    with pytest.raises(fitsense.InvalidInputError, match="expected clips of at least two folds"):
+        partitions(attrs.evolve(recipe, hold_out="folds"), pool)
+    without = attrs.evolve(pool, known=[item for item in pool.known if item.split != "val"])
+    with pytest.raises(fitsense.InvalidInputError, match="expected clips of the split val among those to train on"):
+        partitions(recipe, without)
+
+
+def test_an_interrupted_run_leaves_the_folder_as_it_was(
+    quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fitsense.train.run.model_card", interrupted)
+    out = tmp_path / "out" / "bundle"
+    with pytest.raises(KeyboardInterrupt):
+        train(*quick, out, name="quick", cache=tmp_path / "cache")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+    @attrs.frozen
+    class Config:
+        pass
+
+    class Boldest:
+        @fitsense.hookimpl
+        def fitsense_plugin(self) -> fitsense.PluginInfo:
+            return fitsense.PluginInfo(name="boldest", version="1.0")
+
+        @fitsense.hookimpl
+        def fitsense_fusions(self) -> Iterator[fitsense.FusionSpec]:
+            def fuse(config: Any, branches: Any) -> fitsense.Scores:
+                first = next(iter(branches.values()))
+                return attrs.evolve(first, logits=np.max([each.logits for each in branches.values()], axis=0))
+
+            yield fitsense.FusionSpec(name="max", fuse=fuse, config=Config)
+
+    plugins = fitsense.Plugins.discover()
+    plugins.register(Boldest())
+    recipe = attrs.evolve(quick[0], fusion="boldest/max")
+    bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache", plugins=plugins)
+    assert bundle.manifest.fusion["muscles"] == fitsense.bundle.FusionEntry("boldest/max", {})
+
+
+def test_what_cannot_become_a_bundle_is_refused_before_the_work(
+    quick: tuple[Recipe, Sources], trained: Path, tmp_path: Path
+) -> None:
+    recipe, sources = quick
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+
+    def refused(message: str, out: Path = tmp_path / "bundle", name: str = "quick", **changes: Any) -> None:
+        with pytest.raises(fitsense.FitsenseError, match=message):
+            train(attrs.evolve(recipe, **changes), sources, out, name=name, cache=tmp_path / "cache")
+
+    refused("expected a folder that is new or empty", trained / "bundle")
+    refused("expected a folder that is new or empty", taken)
+    refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
+    refused("expected a head for exercises", branches=(attrs.evolve(COLOURS, exercise_head=""),))
+    refused(
+        "tiny/colours has no weights of its own yet; it needs tuning", branches=(attrs.evolve(COLOURS, tuning=None),)
+    )
+    refused(
+        "expected one that answers exercise", branches=(attrs.evolve(COLOURS, exercise_head="heads/linear_muscles"),)
+    )
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_weights_are_given_by_branch(trained: Path, data: Path, weights: Path, tmp_path: Path) -> None:
+    recipe = trained / "recipe.json"
+    done = run(data, tmp_path, "--recipe", recipe, "--out", tmp_path / "out", "--weights", weights)
+    assert done.exit_code == 2
+    assert "expected BRANCH=WEIGHTS, for one of x3d_xs, slowfast, colours" in " ".join(done.output.split())
+    done = run(data, tmp_path, "--recipe", recipe, "--out", tmp_path / "out", "--weights", f"x3d={weights}")
+    assert done.exit_code == 2
+    assert "no branch 'x3d'" in done.output
+    done = run(data, tmp_path, "--recipe", trained / "bundle" / "model.json", "--out", tmp_path / "out")
+    assert done.exit_code == 5
+    assert "weights 'random.safetensors': no such file" in done.output
