@@ -42,6 +42,9 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/bundles/gym/x3d_s.onnx",
         "fitsense/bundles/gym/x3d_s.safetensors",
         "fitsense/bundles/gym/README.md",
+        "fitsense/bundles/gym-pose/model.json",
+        "fitsense/evaluate/templates/page.html",
+        "fitsense_pose/blazepose.py",
         "fitsense_x3d/network.py",
         "fitsense_slowfast/py.typed",
         "fitsense_heads/lookup.py",
@@ -49,7 +52,14 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
     ):
         assert wanted in names, wanted
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"fitsense", "fitsense_x3d", "fitsense_slowfast", "fitsense_ensemble", "fitsense_heads"}
+    assert tops == {
+        "fitsense",
+        "fitsense_x3d",
+        "fitsense_slowfast",
+        "fitsense_ensemble",
+        "fitsense_heads",
+        "fitsense_pose",
+    }
     source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fitsense").rglob("*.py")}
     assert source <= set(names)
 
@@ -71,5 +81,5 @@ def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> 
     assert Path(run("-c", "import fitsense; print(fitsense.__file__)").strip()).is_relative_to(installed)
     origins = run("-c", "import fitsense_x3d, fitsense.schemas as s; print(fitsense_x3d.__file__, s.__file__)").split()
     assert all(Path(origin).is_relative_to(installed) for origin in origins)
-    assert run("-m", "fitsense", "plugins").count("loaded") == 4
+    assert run("-m", "fitsense", "plugins").count("loaded") == 5
     assert "fitsense.session.ended" in run("-m", "fitsense", "analyze", "--sample")
