@@ -53,8 +53,8 @@ def test_padding_keeps_the_picture_and_blackens_the_rest(height: int, width: int
     size = max(height, width) + more
     picture = np.random.default_rng(size).integers(1, 256, (height, width, 3), dtype=np.uint8)
     square = pad(picture, size)
-    assert (square.shape, square.dtype) == ((size, size, 3), np.uint8)
-    seen = square.any(axis=-1)
+    assert (square.shape, square.dtype.name) == ((size, size, 3), "uint8")
+    seen = np.any(square, axis=-1)
     assert seen.sum() == height * width
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     np.testing.assert_array_equal(square[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], picture)

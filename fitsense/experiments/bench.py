@@ -125,7 +125,8 @@ class Bench:
         return (
             f"{len(learned)} clips of {len({item.scene for item in learned})} scenes to learn from, "
             f"{len(asked)} of {len({item.scene for item in asked})} other scenes ({self.material.held}) to measure on; "
-            f"{len(self.material.pool.labels.exercise)} labels, {len(self.material.pool.labels.muscles)} muscle groups"
+            f"{len(self.material.pool.labels.exercise)} labels, {len(self.material.pool.labels.muscles)} groups; "
+            "intervals over scenes. Each was trained once: another seed gives other figures, which no interval shows"
         )
 
     def _digest(self, network: Network, weights: str, start: Tuned | None) -> str:

@@ -66,7 +66,7 @@ SMALL = Scale(
     slowfast=Network(
         "slowfast/small",
         {"frames": 8, "rate_hz": 4.0, "size": 96, "short_side": 109},
-        attrs.evolve(_SMALL, epochs=8),
+        attrs.evolve(_SMALL, epochs=12),
     ),
     still="x3d/s",
     ratios=(4, 8, 10, 16),

@@ -20,6 +20,8 @@ def verdict(difference: Figure) -> str:
     if difference.value is None or difference.interval is None:
         return "there are too few clips to tell"
     low, high = difference.interval
+    if low == high == 0:
+        return "both are the same"
     if low > 0:
         return "the whole interval is above 0"
     if high < 0:

@@ -126,6 +126,12 @@ class Workshop:
                 raise PluginError(f"backbone {branch.backbone}: assets without sha256: {', '.join(missing)}")
             assets = {asset: str(ref.sha256) for asset, ref in spec.assets.items()}
             observation = ObservationEntry(tuple(spec.observation.shape(config)), assets)
+            if observation.shape[0] != spec.clip(config).frames:
+                # They are kept for whole clips, of which windows then take some.
+                raise PluginError(
+                    f"backbone {branch.backbone}: to be trained, its observation needs one entry for each of "
+                    f"{spec.clip(config).frames} frames, got shape {observation.shape}"
+                )
         return BranchEntry(
             name=name,
             backbone=self.plugins.full_name("backbone", branch.backbone),
@@ -261,6 +267,8 @@ class _Tuned:
         self._teachers = teachers
         self._guide = Guide(guide.entry.clip, guide.recordings) if guide else None
         pool, clip = workshop.pool, entry.clip
+        if guide and (entry.observation or clip.fit == "pad"):
+            raise InvalidInputError(f"branch {entry.name}: only one that looks at cropped pictures can have a guide")
         frames = workshop.cache / "frames"
         if entry.observation is None:
             recorder = pictures(frames, clip.short_side)

@@ -28,14 +28,11 @@ def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> flo
 
 def log_loss(logits: Sequence[FloatArray], targets: NDArray[np.int64], temperature: float) -> float:
     """Mean log loss of single windows at a temperature; arguments as for :func:`temperature`."""
-    return -float(
-        np.mean(
-            [
-                np.log(activate(clip / temperature, "softmax")[:, target] + 1e-9).mean()
-                for clip, target in zip(logits, targets, strict=True)
-            ]
-        )
-    )
+    views = [len(clip) for clip in logits]
+    probabilities = activate(np.concatenate(logits) / np.float32(temperature), "softmax")
+    of_truth = probabilities[np.arange(len(probabilities)), np.repeat(targets, views)]
+    # Clips count alike, however many windows they have.
+    return -float(np.average(np.log(of_truth + 1e-9), weights=np.repeat(1 / np.array(views), views)))
 
 
 def naming_threshold(

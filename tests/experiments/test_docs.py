@@ -12,7 +12,8 @@ PAGE = (FOLDER / "README.md").read_text("utf-8")
 
 
 def test_every_experiment_has_its_section_and_question() -> None:
-    assert re.findall(r"^## (\S+)$", PAGE, re.MULTILINE) == [experiment.name for experiment in EXPERIMENTS]
+    sections = re.findall(r"^## (\S+)$", PAGE, re.MULTILINE)
+    assert sections == [experiment.name for experiment in EXPERIMENTS]
     for experiment in EXPERIMENTS:
         assert experiment.question in PAGE
 

@@ -54,6 +54,12 @@ def test_only_an_interval_that_leaves_out_zero_decides(figure: Figure) -> None:
         assert "too few" in verdict(figure)
 
 
+def test_what_is_the_same_is_called_so() -> None:
+    assert verdict(Figure(0.0, (0.0, 0.0))) == "both are the same"
+    assert "cannot tell" in verdict(Figure(0.1, (-0.1, 0.2)))
+    assert "below 0" in verdict(Figure(-0.2, (-0.3, -0.1)))
+
+
 @given(lines, st.dictionaries(st.text("xyz<", max_size=4), st.floats(-50, 50), max_size=2))
 def test_every_plot_is_svg_that_stays_inside(
     drawn: dict[str, list[tuple[float, Figure]]], marks: dict[str, float]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fitsense.train.calibration import naming_threshold, temperature
+from fitsense.train.calibration import calibration, log_loss, naming_threshold, temperature
 from fitsense.types import activate
 
 LABELS = ("no_exercise", "row", "squat")
@@ -47,3 +50,21 @@ def test_idle_is_never_a_name() -> None:
     idle = [np.array([0.9, 0.1, 0.0])] * 10
     _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, wrong_costs=1.0)
     assert named == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=8), st.floats(0.1, 5))
+def test_clips_count_alike_however_many_windows_they_have(clips: list[tuple[int, int]], divisor: float) -> None:
+    random = np.random.default_rng(len(clips))
+    logits = [random.normal(0, 2, (views, 3)).astype(np.float32) for views, _ in clips]
+    truth = np.array([target for _, target in clips])
+    each = [log_loss([clip], truth[at : at + 1], divisor) for at, clip in enumerate(logits)]
+    assert log_loss(logits, truth, divisor) == pytest.approx(np.mean(each), rel=1e-4, abs=1e-6)
+    for clip, target, loss in zip(logits, truth, each, strict=True):
+        expected = -np.mean(np.log(activate(clip / np.float32(divisor), "softmax")[:, target] + 1e-9))
+        assert loss == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_an_exercise_is_left_well_below_where_it_is_entered() -> None:
+    fitted = calibration(1.5, 0.6)
+    assert (fitted.temperature, fitted.enter) == (1.5, 0.6)
+    assert 0.3 < fitted.exit < 0.5

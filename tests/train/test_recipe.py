@@ -1,206 +1,112 @@
-"""Training and evaluation, end to end, on clips that the test renders itself."""
+"""Recipes: what they refuse, and that they survive being written down."""
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import attrs
 import pytest
-import torch
-from click.testing import CliRunner
-from safetensors.torch import save_file
+from hypothesis import given
+from hypothesis import strategies as st
 
-import fitsense
-from fitsense.cli import main
-from fitsense.schema import validate
-from fitsense.testing.figures import random_video
-from tests.conftest import encode
+from fitsense.errors import InvalidInputError
+from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, read_recipe, recipe_to_json
+from fitsense.train.tuning import Tuning
+from fitsense.train.windows import Augmentation
 
-GROUPS = ("squat", "push_up", "jumping_jack", "no_exercise")
+TEACHER, PUPIL = BranchRecipe(name="teacher"), BranchRecipe(name="pupil", teachers=("teacher",))
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a user has it: clips, a manifest, and two rows that cannot be used."""
-    folder = tmp_path_factory.mktemp("data")
-    rows = []
-    for index in range(6):
-        for group in GROUPS:
-            name = f"{group} {index}.mp4"
-            encode(folder / name, random_video(group, 1000 + index, duration_s=3.0), rate=15)
-            split = "test" if index >= 4 else "train"
-            rows.append({"path": name, "group": group, "split": split, "scene": f"{group}{index}", "fold": index % 2})
-    encode(folder / "stranger.mp4", random_video("squat", 2000, duration_s=3.0), rate=15)
-    rows += [
-        {"path": "stranger.mp4", "group": "lunge", "split": "test", "scene": "s", "fold": 0},
-        {"path": "missing.mp4", "group": "squat", "split": "train", "scene": "m", "fold": 0},
-        {"path": "broken.mp4", "group": "squat", "split": "train", "scene": "b", "fold": 0},
-    ]
-    (folder / "broken.mp4").write_text("no video")
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder
+tunings = st.builds(
+    Tuning,
+    epochs=st.integers(1, 99),
+    layers=st.none() | st.integers(0, 9),
+    soft=st.floats(0, 1),
+    batch_norm=st.booleans(),
+    muscles_loss=st.sampled_from(["binary_cross_entropy", "asymmetric"]),
+    augmentation=st.builds(Augmentation, zoom=st.floats(0.1, 1), mirror=st.booleans()),
+)
+branches = st.builds(
+    BranchRecipe,
+    name=st.sampled_from(["a", "b-2", "3_c"]),
+    weights=st.sampled_from(["", "kinetics400"]),
+    config=st.dictionaries(st.text(), st.integers() | st.booleans() | st.text()),
+    tuning=st.none() | tunings,
+    aids=st.booleans(),
+    l2_muscles=st.floats(0, 1),
+)
+recipes = st.builds(
+    Recipe,
+    st.lists(branches, min_size=1, max_size=3, unique_by=branch_name).map(tuple),
+    views=st.integers(1, 9),
+    hold_out=st.sampled_from(["folds", "val"]),
+)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file in the zoo's form for X3D-XS. A network at random still tells standing from lying."""
-    torch.manual_seed(3)
-    spec = fitsense.Plugins.discover().backbone("x3d/xs")
-    state = {name.removeprefix("1."): value for name, value in spec.build(spec.config()).state_dict().items()}
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(state, path)
-    return path
+@given(recipes)
+def test_a_recipe_survives_being_written_down(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
+    file = tmp_path_factory.mktemp("recipe") / "recipe.json"
+    file.write_text(json.dumps(recipe_to_json(recipe)))
+    assert read_recipe(file) == recipe
+    # As a bundle states it.
+    file.write_text(json.dumps({"name": "gym", "training": {"recipe": recipe_to_json(recipe), "splits": ["train"]}}))
+    assert read_recipe(file) == recipe
 
 
-@pytest.fixture(scope="module")
-def trained(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    command = [
-        "train", "--data", str(data), "--weights", str(weights), "--weights-origin", "made by a test",
-        "--backbone", "x3d/xs", "--out", str(folder / "bundle"), "--name", "tiny", "--split", "train", "--foreign", "",
-        "--views", "2", "--figures", "2", "--min-scenes", "2", "--cache", str(folder / "cache"),
-    ]  # fmt: skip
-    done = CliRunner().invoke(main, command)
-    assert done.exit_code == 0, done.output
-    assert "skipped missing.mp4: no such file" in done.output
-    assert "broken.mp4: cannot be opened as video" in done.output
-    return folder
+def test_a_written_recipe_names_files_without_their_folders() -> None:
+    recipe = Recipe((BranchRecipe(weights="/home/me/x3d.pyth"),))
+    assert recipe_to_json(recipe)["branches"][0]["weights"] == "x3d.pyth"
 
 
-def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
-    bundle = fitsense.Bundle.load(trained / "bundle")
-    validate(json.loads(bundle.path("model.json").read_text("utf-8")), "model")
-    assert bundle.manifest.labels.exercise == ("jumping_jack", "no_exercise", "push_up", "squat")
-    assert bundle.manifest.labels.muscles == (
-        "triceps",
-        "quads",
-        "glutes",
-        "shoulders",
-        "chest",
-        "hamstrings",
-        "calves",
+def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text('{"branches": [{"backbone": "x3d/m"}, {"backbone": "slowfast/small", "tuning": {"epochs": 3}}]}')
+    recipe = read_recipe(file)
+    assert recipe == Recipe(
+        (BranchRecipe(backbone="x3d/m"), BranchRecipe(backbone="slowfast/small", tuning=Tuning(epochs=3)))
     )
-    recipe = bundle.manifest.training["recipe"]
-    assert (recipe["backbone"], recipe["weights"], recipe["views"]) == ("x3d/xs", "random.safetensors", 2)
-    card = bundle.path("README.md").read_text("utf-8")
-    for words in ("16 publicly posted clips", "made by a test", "Split `test`", "not medical advice", "| squat |"):
-        assert words.replace("not medical", "medical") in card, words
+    assert [branch_name(branch) for branch in recipe.branches] == ["x3d_m", "slowfast_small"]
 
 
-def test_both_runtimes_run_it(trained: Path) -> None:
-    clips = {"x3d_xs": np.full((1, 4, 160, 160, 3), 120, np.uint8)}
-    ours = fitsense.load_model(trained / "bundle", bf16=False).scores(clips)
-    theirs = fitsense.load_model(trained / "bundle", runtime="torch").scores(clips)
-    for task in ours:
-        np.testing.assert_allclose(ours[task].probabilities, theirs[task].probabilities, atol=1e-3)
+@pytest.mark.parametrize(
+    ("branches", "message"),
+    [
+        ([], "expected at least one that is in the bundle, got none"),
+        ([attrs.evolve(TEACHER, only_teaches=True)], "expected at least one that is in the bundle, got none"),
+        ([TEACHER, TEACHER], "expected names of their own, and none 'lookup', got teacher, teacher"),
+        ([BranchRecipe(name="lookup")], "expected names of their own, and none 'lookup', got lookup"),
+        ([BranchRecipe(name="My Branch")], "branch 'My Branch': expected a name of lower-case letters"),
+        ([PUPIL, TEACHER], r"branch pupil: .* among those before it \(none\), got 'teacher'"),
+        ([PUPIL], "branch pupil: .* got 'teacher'"),
+        ([TEACHER, BranchRecipe(name="seer", guide="pose")], r"branch seer: .* before it \(teacher\), got 'pose'"),
+        (
+            [attrs.evolve(TEACHER, exercise_head=""), PUPIL],
+            "branch pupil: expected teachers with a head for exercises, got teacher",
+        ),
+    ],
+)
+def test_branches_that_do_not_go_together_are_refused(branches: list[BranchRecipe], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        Recipe(tuple(branches))
 
 
-def test_a_second_run_takes_features_from_the_cache_and_gives_the_same(
-    trained: Path, data: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from fitsense.train.features import Extractor
-    from fitsense.train.recipe import Recipe, Sources, train
-
-    def refuse(*arguments: Any) -> None:
-        raise AssertionError("a feature was computed again")
-
-    monkeypatch.setattr(Extractor, "_look", refuse)
-    recipe = Recipe(backbone="x3d/xs", weights=str(weights), views=2, figures=2, min_scenes=2)
-    sources = Sources(data, ["train"], foreign_split=None, test_split=None)
-    again, _ = train(recipe, sources, trained / "again", name="tiny", cache=trained / "cache")
-    first = fitsense.Bundle.load(trained / "bundle")
-    assert again.manifest.labels == first.manifest.labels
-    clips = {"x3d_xs": np.random.default_rng(0).integers(0, 256, (1, 4, 160, 160, 3), dtype=np.uint8)}
-    one, other = (fitsense.load_model(trained / name, bf16=False).scores(clips) for name in ("bundle", "again"))
-    np.testing.assert_allclose(one["exercise"].logits, other["exercise"].logits, atol=1e-4)
-
-
-def test_an_out_folder_with_something_in_it_is_refused(trained: Path, data: Path, weights: Path) -> None:
-    done = CliRunner().invoke(
-        main, ["train", "--data", str(data), "--weights", str(weights), "--out", str(trained / "bundle")]
-    )
-    assert done.exit_code == 1
-    assert "expected a folder that is new or empty" in done.output
-
-
-def test_evaluation_counts_everything(trained: Path, data: Path) -> None:
-    command = ["evaluate", "--data", str(data), "--split", "test", "--bundle", str(trained / "bundle"), "--views", "2"]
-    done = CliRunner().invoke(main, [*command, "--json"])
-    assert done.exit_code == 0, done.output
-    report = json.loads(done.stdout)
-    assert (report["clips"], report["skipped"]) == (9, 0)
-    assert report["exercise"]["clips"] == 6
-    assert report["exercise"]["groups"] == 3
-    assert report["rejection"]["clips"] == 2
-    assert report["unknown"]["groups"] == {"lunge": 1}
-    assert sum(map(sum, report["exercise"]["confusion"])) == 6
-    for part, figure in (
-        ("exercise", "top1"),
-        ("exercise", "top5"),
-        ("exercise", "macro_recall"),
-        ("muscles", "map"),
-        ("muscles", "map_lookup"),
-    ):
-        assert 0.0 <= report[part][figure] <= 1.0
-    again = CliRunner().invoke(main, [*command, "--json"])
-    assert json.loads(again.stdout) == report
-    table = CliRunner().invoke(main, command)
-    assert "top-1" in table.output
-    assert "counted apart" in table.output
-
-
-def test_the_shipped_bundle_knows_rendered_people_that_it_has_not_seen(data: Path) -> None:
-    done = CliRunner().invoke(main, ["evaluate", "--data", str(data), "--split", "test", "--views", "2", "--json"])
-    report = json.loads(done.stdout)
-    assert report["exercise"]["clips"] == 7
-    assert report["exercise"]["top1"] >= 5 / 7
-    assert report["rejection"]["auroc"] > 0.8
-    assert report["muscles"]["map"] > 0.8
-
-
-def test_evaluation_names_the_files_that_it_skips(trained: Path, data: Path) -> None:
-    done = CliRunner().invoke(
-        main,
-        [
-            "evaluate",
-            "--data",
-            str(data),
-            "--split",
-            "train",
-            "--bundle",
-            str(trained / "bundle"),
-            "--views",
-            "1",
-            "--no-mirror",
-            "--json",
-        ],
-    )
-    report = json.loads(done.stdout)
-    assert report["skipped"] == 2
-    assert {Path(skip["path"]).name for skip in report["skipped_files"]} == {"missing.mp4", "broken.mp4"}
-
-
-def test_a_split_without_known_exercises_has_no_figures_but_is_counted(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").symlink_to(data / "stranger.mp4")
-    (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,moonwalk,odd\n")
-    done = CliRunner().invoke(main, ["evaluate", "--data", str(tmp_path), "--split", "odd", "--json"])
-    report = json.loads(done.stdout)
-    assert (report["clips"], report["unknown"]["groups"]) == (1, {"moonwalk": 1})
-    assert report["exercise"]["top1"] is None
-    assert report["muscles"]["map"] is None
-    done = CliRunner().invoke(main, ["evaluate", "--data", str(tmp_path), "--split", "odd"])
-    assert done.exit_code == 0, done.output
-
-
-def test_a_split_that_there_is_not_is_refused(trained: Path, data: Path) -> None:
-    done = CliRunner().invoke(
-        main, ["evaluate", "--data", str(data), "--split", "tset", "--bundle", str(trained / "bundle")]
-    )
-    assert done.exit_code == 1
-    assert "no clip is in split 'tset'; there are: test, train" in done.output
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("[", "recipe.json: Expecting value"),
+        ("[]", "expected a JSON object, got list"),
+        ('{"training": {}}', "expected a JSON object, got NoneType"),
+        ('{"training": 3}', "training"),
+        ('{"branch": []}', "branch"),
+        ('{"hold_out": "months"}', "months"),
+        ('{"branches": [{"tuning": {"soft": 2}}]}', r"branches\[0\].tuning"),
+        ('{"branches": [{"tuning": {"epoch": 2}}]}', "epoch"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_and_says_why(tmp_path: Path, document: str, message: str) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(document)
+    with pytest.raises(InvalidInputError, match=message):
+        read_recipe(file)
+    with pytest.raises(InvalidInputError, match="No such file"):
+        read_recipe(tmp_path / "other.json")

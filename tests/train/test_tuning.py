@@ -351,7 +351,7 @@ def test_weights_may_be_laid_out_channels_last(lesson: Lesson, tmp_path: Path) -
     class Flat(nn.Module):
         """A network that has weights of every number of dimensions."""
 
-        def __init__(self, backbone: nn.Module) -> None:
+        def __init__(self, backbone: Any) -> None:
             super().__init__()
             self.backbone = backbone
             self.flat = nn.Conv2d(CONFIG.feature_dim(), CONFIG.feature_dim(), 1)

@@ -1,0 +1,91 @@
+"""What there is to train on, and how it is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.data.footage import NO_FOLD
+from fitsense.errors import InvalidInputError
+from fitsense.train.pool import label_set, partitions, read_pool
+from fitsense.train.recipe import BranchRecipe, Recipe, Sources
+from tests.tiny import footage
+
+RECIPE = Recipe((BranchRecipe(),), min_scenes=2, figures=1)
+ROWS = (
+    "squat,train,a,0",
+    "squat,val,b,1",
+    "push_up,train,c,0",
+    "push_up,train,d,1",
+    "no_exercise,train,e,0",
+    "no_exercise,val,f,1",
+    "plank,train,g,0",
+    "squat,test,h,0",
+    ",train,i,0",
+    "squat,extra,j,0",
+    "burpee,extra,k,0",
+)
+
+
+def folder(path: Path, *rows: str) -> Path:
+    """A manifest whose files are there, though there is no video in them."""
+    path.mkdir(exist_ok=True)
+    lines = ["path,group,split,scene,fold"]
+    for index, row in enumerate(rows):
+        (path / f"{index}.mp4").touch()
+        lines.append(f"{index}.mp4,{row}")
+    (path / "manifest.csv").write_text("\n".join(lines))
+    return path
+
+
+def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
+    aids = folder(tmp_path / "aids", "squat,any,x,3", "burpee,any,y,3")
+    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), aids=[aids]))
+    assert pool.labels.exercise == ("no_exercise", "push_up", "squat")
+    assert {"quads", "chest"} <= set(pool.labels.muscles)
+    assert "biceps" not in pool.labels.muscles
+    assert sorted(item.scene for item in pool.known) == list("abcdef")
+    assert pool.too_few == {"plank": 1}
+    # Those that are not trained, and of the other split what has no trained label; a clip without a group nowhere.
+    assert [item.scene for item in pool.foreign] == ["g", "k"]
+    assert {item.group for item in pool.figures} == {"no_exercise", "push_up", "squat"}
+    (aid,) = pool.aids
+    assert (aid.group, aid.split, aid.fold) == ("squat", "", NO_FOLD)
+
+
+def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
+    aids = folder(tmp_path / "aids", "squat,val,x,0")
+    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), aids=[aids]))
+    by_split = attrs.evolve(RECIPE, hold_out="val")
+    for recipe, names in ((RECIPE, ["fold0", "fold1"]), (by_split, ["val"])):
+        made = partitions(recipe, pool)
+        assert [partition.name for partition in made] == names
+        held = [[item for item in pool.known if partition.held(item)] for partition in made]
+        keys = [item.key for items in held for item in items]
+        assert len(set(keys)) == len(keys)
+        assert [len(items) for items in held] == ([3, 3] if recipe is RECIPE else [2])
+        assert not any(partition.held(item) for partition in made for item in (*pool.aids, *pool.figures))
+
+
+def test_what_was_trained_on_is_not_tested_on(tmp_path: Path) -> None:
+    data = folder(tmp_path / "data", "squat,train,a,0", "squat,train,b,1", "squat,test,a,0")
+    with pytest.raises(InvalidInputError, match="scene 'a' is in a split to train on and in test"):
+        read_pool(RECIPE, Sources(data, ["train"], foreign_split=None))
+
+
+def test_exercises_whose_muscles_nobody_knows_are_refused(tmp_path: Path) -> None:
+    data = folder(tmp_path / "data", "squat,train,a,0", "squat,train,b,1", "moonwalk,train,c,0", "moonwalk,train,d,1")
+    with pytest.raises(InvalidInputError, match="muscles of moonwalk are unknown"):
+        read_pool(RECIPE, Sources(data, ["train"], None, None))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30), st.integers(1, 4))
+def test_a_label_has_enough_scenes(clips: list[tuple[str, int]], min_scenes: int) -> None:
+    kept, left_out = label_set([footage(group, f"{scene}") for group, scene in clips], min_scenes)
+    scenes = {group: len({scene for of, scene in clips if of == group}) for group, _ in clips}
+    assert list(kept) == sorted(group for group, number in scenes.items() if number >= min_scenes)
+    assert left_out == {group: number for group, number in scenes.items() if number < min_scenes}
