@@ -65,8 +65,9 @@ class ObservationSpec:
 
     It is computed outside of the network's graph, by numpy or a runtime of the plugin's own, never by torch.
 
-    :param shape: gives, for a config, the shape of one clip's observation. The network's module then takes float32
-        of shape (clips, *shape) instead of pictures.
+    :param shape: gives, for a config, the shape of one clip's observation; its first axis has an entry for each
+        frame, so that training can pick windows. The network's module then takes float32 of shape (clips, *shape)
+        instead of pictures.
     :param load: gives, for (config, files, threads), a callable from uint8 (clips, frames, height, width, 3) to
         float32 (clips, *shape). The files are the backbone's assets, by their names; threads is None for all cores.
     """

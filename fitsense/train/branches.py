@@ -19,10 +19,11 @@ from fitsense.configs import config_from_json, config_to_json
 from fitsense.data.footage import Footage
 from fitsense.data.frames import Recording, observations, pictures
 from fitsense.data.manifest import Skipped
+from fitsense.digest import sha256
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.export.branch import join
 from fitsense.export.onnx import export_branch
-from fitsense.hookspecs import BackboneSpec, HeadSpec
+from fitsense.hookspecs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.plugins import Plugins
 from fitsense.progress import Track, silent
 from fitsense.runtime import load_branch
@@ -34,7 +35,7 @@ from fitsense.train.pool import Partition, Pool
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
 from fitsense.train.tuning import Lesson, Tuning, predict, tune
 from fitsense.types import FloatArray, Task, activate
-from fitsense.weights import load_backbone
+from fitsense.weights import load_backbone, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -163,6 +164,13 @@ class Workshop:
         spec = self.plugins.head(entry.head)
         assert isinstance(spec, HeadSpec)
         return spec, config_from_json(spec.config, entry.config, entry.head)
+
+    def weights_digest(self, branch: BranchRecipe) -> str | None:
+        """sha256 of the file that a branch starts from; None for none. Recipes name no folders."""
+        if not branch.weights:
+            return None
+        ref = self.plugins.backbone(branch.backbone).weights.get(branch.weights) or WeightsRef(branch.weights)
+        return sha256(resolve(ref, self.plugins))
 
     def backbone(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> nn.Module:
         """A backbone as the recipe says that it starts."""
@@ -306,7 +314,7 @@ class _Tuned:
         layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
         without = f"without {partition.name}" if partition else "on everything"
         logger.info("%s: training %s, %d clips", self._entry.name, without, len(footage))
-        folder = self._workshop.cache / "runs" / self._digest(footage, partition)
+        folder = self._workshop.cache / "runs" / self._digest(footage, held, partition)
         tune(module, layers, lesson, [self.recordings[item.key] for item in held], tuning, folder)
         recordings: list[Recording] = list(self.recordings.values())
         said = predict(module, recordings, self._entry.clip, self._workshop.recipe.views)
@@ -334,18 +342,23 @@ class _Tuned:
             for item, seen, answer in zip(footage, features, answers, strict=True)
         }
 
-    def _digest(self, footage: Sequence[Footage], partition: Partition | None) -> str:
+    def _digest(self, footage: Sequence[Footage], held: Sequence[Footage], partition: Partition | None) -> str:
         """Stands for all that the result depends on."""
-        recipe = recipe_to_json(self._workshop.recipe)
-        for branch in recipe["branches"]:
+        recipe = self._workshop.recipe
+        at = [branch_name(branch) for branch in recipe.branches].index(self._entry.name)
+        taught = bool(self._teachers or self._guide)
+        # Those before it may have taught it; those after it have no say.
+        branches = recipe_to_json(recipe)["branches"][0 if taught else at : at + 1]
+        for branch in branches:
             # Whether it is in the bundle makes no difference to what it learns.
             branch.pop("only_teaches")
-        at = [branch_name(branch) for branch in self._workshop.recipe.branches].index(self._entry.name)
         stated = [
-            # Those before it may have taught it; those after it have no say.
-            recipe["branches"][: at + 1] if self._teachers or self._guide else recipe["branches"][at],
+            branches,
+            [self._workshop.weights_digest(branch) for branch in recipe.branches[0 if taught else at : at + 1]],
+            [recipe.views, recipe.mirror, recipe.class_power] if taught else None,
             attrs.asdict(self._workshop.pool.labels),
             partition.name if partition else None,
-            sorted(item.key for item in footage),
+            sorted([item.key, item.group, item.scene, sorted(item.muscles)] for item in footage),
+            sorted([item.key, item.group, sorted(item.muscles)] for item in held) if self._tuning.patience else None,
         ]
         return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"

@@ -18,7 +18,18 @@ def run(*arguments: str) -> Result:
 
 def test_help_lists_every_command_and_exit_code() -> None:
     text = run("--help").output
-    for command in ("analyze", "dataset", "doctor", "evaluate", "models", "plugins", "schema", "streams", "train"):
+    for command in (
+        "analyze",
+        "dataset",
+        "doctor",
+        "evaluate",
+        "experiment",
+        "models",
+        "plugins",
+        "schema",
+        "streams",
+        "train",
+    ):
         assert command in text
         assert run(command, "--help").exit_code == 0
     for code in ExitCode:

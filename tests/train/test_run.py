@@ -21,9 +21,9 @@ from fitsense.cli import main
 from fitsense.data.views import clip_views
 from fitsense.schema import validate
 from fitsense.testing.figures import FigureVideo, random_video
-from fitsense.train.pool import partitions, read_pool
+from fitsense.train.pool import Pool, partitions, read_pool
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
-from fitsense.train.run import train
+from fitsense.train.run import fit_branches, train
 from fitsense.train.tuning import Tuning
 from tests.conftest import encode
 
@@ -267,6 +267,38 @@ def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources],
     assert len(list((tmp_path / "cache" / "runs").iterdir())) == 2, "without the split, and with it"
     assert "the split val, by branches that were trained without it" in bundle.path("README.md").read_text("utf-8")
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
+
+
+def test_what_a_run_depends_on_makes_another_run(
+    quick: tuple[Recipe, Sources], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels are not in the clips' files, and weights of one name may be several."""
+    recipe, sources = quick
+    plugins = fitsense.Plugins.discover()
+    spec = plugins.backbone("tiny/pictures")
+    folders: list[str] = []
+    monkeypatch.setattr("fitsense.train.branches.tune", lambda *given: folders.append(given[-1].name))
+    pool = read_pool(recipe, sources)
+
+    def runs(number: int, pool: Pool = pool) -> list[str]:
+        """Which runs a branch that starts from the weights of a number takes."""
+        folders.clear()
+        weights = tmp_path / f"{number}" / "start.safetensors"
+        if not weights.exists():
+            weights.parent.mkdir()
+            torch.manual_seed(number)
+            save_file(spec.build(spec.config()).state_dict(), weights)
+        branch = attrs.evolve(COLOURS, name="it", backbone="tiny/pictures", weights=str(weights))
+        whole = attrs.evolve(recipe, branches=(branch,))
+        fit_branches(whole, pool, plugins, tmp_path / "cache")
+        return list(folders)
+
+    first = runs(1)
+    assert runs(1) == first
+    assert not set(runs(2)) & set(first)
+    relabelled = [attrs.evolve(item, group="push_up") if item.scene == "squat0" else item for item in pool.known]
+    assert not set(runs(1, attrs.evolve(pool, known=relabelled))) & set(first)
+    assert runs(1) == first
 
 
 def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Path, tmp_path: Path) -> None:
