@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import numpy as np
@@ -106,9 +107,14 @@ def nearest(times: TimeArray, spec: ClipSpec, end_s: float) -> NDArray[np.intp]:
         frame, the earlier one in a tie.
     """
     slots = end_s - spec.span_s + (np.arange(spec.frames) + 0.5) / spec.rate_hz
-    after = np.minimum(np.searchsorted(times, slots), len(times) - 1)
+    return nearest_to(times, slots)
+
+
+def nearest_to(times: TimeArray, wanted: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """For each of the `wanted` times the index of the nearest of `times`, which ascend; the earlier one in a tie."""
+    after = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
     before = np.maximum(after - 1, 0)
-    return np.where(slots - times[before] <= times[after] - slots, before, after)
+    return np.where(wanted - times[before] <= times[after] - wanted, before, after)
 
 
 class Windows:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from fitsense.data.footage import Footage
 from fitsense.data.manifest import Skipped
 from fitsense.errors import FitsenseError
+from fitsense.files import whole
 from fitsense.pictures import scale, scaled_size, views
 from fitsense.progress import Track, silent
 from fitsense.types import ClipSpec, FloatArray, Frame, TimeArray, UInt8Array
@@ -95,9 +94,11 @@ class Recorder:
         if not values.is_file():
             with footage.open(self._short_side) as frames:
                 kept = _thinned(frames, self._rate_hz)
-            _write(times, np.array([frame.time_s for frame in kept]))
+            with whole(times) as temporary:
+                np.save(temporary, np.array([frame.time_s for frame in kept]))
             # The values last: where they are, all is.
-            _write(values, self._compute(kept))
+            with whole(values) as temporary:
+                np.save(temporary, self._compute(kept))
         return Recording(footage, np.load(times), _Mapped(values))
 
 
@@ -153,14 +154,3 @@ def _thinned(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
     if not kept:
         raise FitsenseError("no frames")
     return kept
-
-
-def _write(path: Path, values: NDArray[Any]) -> None:
-    """Whole or not at all, whenever it is interrupted, and whoever else writes the same."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, values)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from fitsense.digest import sha256
 from fitsense.errors import SourceError
+from fitsense.files import whole
 from fitsense.types import FloatArray, UInt8Array
 from fitsense.video.source import VideoSource
 
@@ -59,11 +60,8 @@ def look(path: Path, cache: Path) -> Look:
         return Look(f"cannot be read: {error.strerror}", "", np.zeros(COLOURS, np.float32))
     problem, pictures = _watch(path)
     seen = Look(problem, digest, np.zeros(COLOURS, np.float32) if problem else colours(pictures))
-    # Whole or not at all, whenever it is interrupted.
-    temporary = file.with_suffix(".part")
-    with temporary.open("wb") as stream:
-        np.savez(stream, problem=np.array(seen.problem), digest=np.array(seen.digest), colours=seen.colours)
-    temporary.replace(file)
+    with whole(file) as temporary:
+        np.savez(temporary, problem=np.array(seen.problem), digest=np.array(seen.digest), colours=seen.colours)
     return seen
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from fitsense.errors import InvalidInputError
+from fitsense.files import whole
 
 # Spreadsheets in many countries separate by semicolons.
 _DELIMITERS = ",;\t"
@@ -56,15 +57,10 @@ def read_table(file: Path, required: Collection[str]) -> list[Row]:
 
 def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file, whole or not at all."""
-    temporary = file.with_name(f".unfinished-{file.name}")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _check_header(file: Path, columns: Sequence[str], required: Collection[str]) -> None:

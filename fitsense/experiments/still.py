@@ -16,6 +16,7 @@ from fitsense.data.manifest import Skipped
 from fitsense.errors import PluginError
 from fitsense.experiments.answers import Answers
 from fitsense.experiments.protocol import Setting
+from fitsense.files import whole
 from fitsense.hookspecs import DerivedHeadSpec, HeadSpec
 from fitsense.plugins import Plugins
 from fitsense.train import heads
@@ -74,11 +75,8 @@ class Still:
             return np.asarray(np.load(file), dtype=np.float32)
         said = self._fitted(spec, name, l2, learned, asked, labels)
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all, whenever it is interrupted.
-        temporary = file.with_suffix(".part")
-        with temporary.open("wb") as stream:
-            np.save(stream, said)
-        temporary.replace(file)
+        with whole(file) as temporary:
+            np.save(temporary, said)
         return said
 
     def cross_validated(self, folds: Sequence[int], labels: Labels, description: str) -> Answers:

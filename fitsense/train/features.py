@@ -15,6 +15,7 @@ from fitsense.data.footage import Footage
 from fitsense.data.manifest import Skipped
 from fitsense.data.views import clip_views
 from fitsense.errors import FitsenseError
+from fitsense.files import whole
 from fitsense.progress import Track, silent
 from fitsense.runtime import BranchRunner
 from fitsense.types import FloatArray
@@ -73,9 +74,6 @@ class Extractor:
         if file.is_file():
             return np.asarray(np.load(file, allow_pickle=False), dtype=np.float32)
         features = self._look(footage).astype(np.float16)
-        # Whole or not at all, whenever it is interrupted.
-        temporary = file.with_suffix(".part")
-        with temporary.open("wb") as stream:
-            np.save(stream, features)
-        temporary.replace(file)
+        with whole(file) as temporary:
+            np.save(temporary, features)
         return features.astype(np.float32)

@@ -12,6 +12,7 @@ from fitsense.landmarks import BODY_LANDMARKS, mirrored_bodies
 from fitsense.pictures import fitted_size
 from fitsense.train.windows import Cut
 from fitsense.types import ClipSpec, FloatArray, TimeArray
+from fitsense.windows import nearest_to
 
 
 @attrs.frozen(eq=False)
@@ -31,10 +32,7 @@ class Guide:
         import torch
 
         recording = self.recordings[key]
-        after = np.clip(np.searchsorted(recording.times, times), 0, len(recording.times) - 1)
-        before = np.maximum(after - 1, 0)
-        earlier = times - recording.times[before] <= recording.times[after] - times
-        found = np.array(recording.values[np.where(earlier, before, after)][:, list(BODY_LANDMARKS)])
+        found = np.array(recording.values[nearest_to(recording.times, times)][:, list(BODY_LANDMARKS)])
         # Pixels of the padded square to those of the picture that was cut.
         scale = self.spec.size * cut.width / fitted_size(cut.width, cut.height, self.spec)[0]
         middle = np.array([cut.width / 2 - cut.left, cut.height / 2 - cut.top])

@@ -21,6 +21,7 @@ from fitsense.bundle import Labels
 from fitsense.data.footage import Footage
 from fitsense.data.frames import Recording
 from fitsense.errors import InvalidInputError, MissingExtraError
+from fitsense.files import whole
 from fitsense.networks import beside_torchvision
 from fitsense.train.guides import Guide
 from fitsense.train.windows import Augmentation, at_random, centred, spread, varied
@@ -183,10 +184,8 @@ def tune(
     module.load_state_dict({name: kept[f"branch.{name}"] for name in module.state_dict()})
     module.eval()
     _lay_out(module, torch.contiguous_format)
-    # Whole or not at all, whenever it is interrupted.
-    temporary = finished.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
-    temporary.replace(finished)
+    with whole(finished) as temporary:
+        save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
     last.unlink(missing_ok=True)
 
 

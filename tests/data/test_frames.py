@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,11 +106,11 @@ def test_an_interruption_while_writing_leaves_nothing_half(
 ) -> None:
     item, save, written = shown([0, 1, 2]), np.save, []
 
-    def half(stream: Any, values: NDArray[Any]) -> None:
-        save(stream, values)
+    def half(file: Path, values: NDArray[Any]) -> None:
+        save(file, values)
         written.append(len(values))
         if len(written) == 2:
-            stream.truncate(stream.tell() - 4)
+            os.truncate(file, file.stat().st_size - 4)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

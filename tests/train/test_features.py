@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,9 +90,9 @@ def test_what_was_seen_is_remembered(tmp_path: Path) -> None:
 def test_an_interruption_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = np.save
 
-    def half(stream: Any, values: NDArray[Any]) -> None:
-        save(stream, values)
-        stream.truncate(stream.tell() - 4)
+    def half(file: Path, values: NDArray[Any]) -> None:
+        save(file, values)
+        os.truncate(file, file.stat().st_size - 4)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
