@@ -10,6 +10,7 @@ import attrs
 import fitsense
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
+from fitsense.files import fingerprint
 from fitsense.testing.figures import EXERCISES, FigureVideo, random_video
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
@@ -80,13 +81,13 @@ def worked_by(group: str) -> frozenset[str]:
 
 
 def _clip(item: ClipItem) -> Footage:
-    stat = item.path.stat()
+    file = item.path.resolve()
 
     def open_clip(short_side: int) -> AbstractContextManager[Iterable[Frame]]:
         return VideoSource(item.path, short_side)
 
     return Footage(
-        key=f"{item.path.resolve()} {stat.st_size} {stat.st_mtime_ns}",
+        key=f"{file.name} {fingerprint(file)}",
         name=str(item.path),
         group=item.group,
         scene=item.scene,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import attrs
@@ -50,6 +51,14 @@ def test_another_file_or_another_version_of_it_has_another_key(item: ClipItem, t
     same.symlink_to(item.path)
     assert clips([attrs.evolve(item, path=same)])[0].key == key, "a link is the file that it leads to"
     os.utime(item.path, ns=(1, 1))
+    elsewhere = tmp_path / "elsewhere" / item.path.name
+    elsewhere.parent.mkdir()
+    shutil.copy(item.path, elsewhere)
+    copied, touched = clips([attrs.evolve(item, path=elsewhere), item])
+    assert copied.key == touched.key == key, "a copy has the same pictures, and so has what was only touched"
+    changed = bytearray(item.path.read_bytes())
+    changed[-1] ^= 1
+    item.path.write_bytes(changed)
     assert clips([item])[0].key != key
 
 
