@@ -10,7 +10,7 @@ import attrs
 import fitsense
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
-from fitsense.files import fingerprint
+from fitsense.digest import fingerprint
 from fitsense.testing.figures import EXERCISES, FigureVideo, random_video
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
