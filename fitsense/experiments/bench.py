@@ -22,6 +22,7 @@ from fitsense.experiments.protocol import Setting
 from fitsense.experiments.scales import Network
 from fitsense.export.branch import join
 from fitsense.hookspecs import HeadSpec
+from fitsense.runtime.torch import run_module
 from fitsense.train.recipe import BranchRecipe
 from fitsense.train.tuning import Lesson, predict, tune
 from fitsense.types import FloatArray, Task, activate
@@ -108,7 +109,7 @@ class Bench:
         digest = self._digest(network, weights, start)
         lesson = Lesson(self.learned, clip, labels)
         tune(module, layers, lesson, [], network.tuning, self.setting.cache / "runs" / digest)
-        said = predict(module, self.asked, clip, self.setting.scale.views)
+        said = predict(run_module(module), self.asked, clip, self.setting.scale.views)
         logits: dict[Task, FloatArray] = {task: np.stack([one[task] for one in said]) for task in _TASKS}
         footage = [recording.footage for recording in self.asked]
         answers = Answers.of(

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import MissingExtraError
 from fitsense.plugins import Plugins
-from fitsense.runtime import check_input
+from fitsense.runtime import BranchRunner, check_input
 from fitsense.types import FloatArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def run_module(module: nn.Module) -> BranchRunner:
+    """A network as it is, ready to run on arrays: on a GPU, if there is one."""
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module.eval().to(device)
+
+    def run(clips: NDArray[Any]) -> Mapping[str, FloatArray]:
+        with torch.inference_mode():
+            outputs = module(torch.from_numpy(clips.copy()).to(device))
+        return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+
+    return run
 
 
 class TorchBranch:
@@ -38,16 +56,11 @@ class TorchBranch:
         if threads is not None:
             torch.set_num_threads(threads)
         self._branch = branch
-        self._torch = torch
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         module = build_branch(plugins or Plugins.discover(), branch, bundle.manifest.labels)
         state = {name: value.float() for name, value in read_state(bundle.path(branch.weights)).items()}
         load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
-        self._module = module.eval().to(self._device)
+        self._run = run_module(module)
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         check_input(clips, self._branch)
-        torch = self._torch
-        with torch.inference_mode():
-            outputs = self._module(torch.from_numpy(clips.copy()).to(self._device))
-        return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+        return self._run(clips)

@@ -6,15 +6,25 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from fitsense.bundle import BranchEntry, Calibration, HeadEntry, Labels, Manifest, ObservationEntry, save
-from fitsense.catalogue import IDLE
+from fitsense.bundle import (
+    BranchEntry,
+    Bundle,
+    Calibration,
+    FusionEntry,
+    HeadEntry,
+    Labels,
+    Manifest,
+    ObservationEntry,
+    save,
+)
 from fitsense.configs import config_from_json, config_to_json
 from fitsense.data.footage import Footage
 from fitsense.data.frames import Recording, observations, pictures
@@ -26,7 +36,7 @@ from fitsense.export.onnx import export_branch
 from fitsense.hookspecs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.plugins import Plugins
 from fitsense.progress import Track, silent
-from fitsense.runtime import load_branch
+from fitsense.runtime import load_branch, load_graph
 from fitsense.runtime.observation import load_observer
 from fitsense.train import heads as fitting
 from fitsense.train.features import Extractor, ViewPolicy
@@ -183,6 +193,26 @@ class Workshop:
         return module
 
 
+@contextmanager
+def _shipped(module: nn.Module, entry: BranchEntry, labels: Labels, fusion: str) -> Iterator[Bundle]:
+    """A bundle of this branch alone, for as long as it is needed: the very graph that sessions will run."""
+    with tempfile.TemporaryDirectory(prefix="fitsense-branch-") as name:
+        folder = Path(name)
+        export_branch(module, entry, folder)
+        yield save(
+            folder,
+            Manifest(
+                name="branch",
+                version="0",
+                licence="",
+                labels=labels,
+                branches=(entry,),
+                fusion={head.task: FusionEntry(fusion, {}) for head in entry.heads},
+                calibration=Calibration(1.0, 0.5, 0.5),
+            ),
+        )
+
+
 class _Frozen:
     """A branch whose heads alone are fitted."""
 
@@ -196,23 +226,9 @@ class _Frozen:
         self._entry = entry
         self._backbone = workshop.backbone(branch, spec, config)
         pool, recipe = workshop.pool, workshop.recipe
-        with tempfile.TemporaryDirectory(prefix="fitsense-backbone-") as name:
-            # The very graph that sessions will run, as a bundle without heads.
-            folder, headless = Path(name), attrs.evolve(entry, heads=())
-            export_branch(join(self._backbone, {}), headless, folder)
-            fingerprint = hashlib.sha256((folder / entry.weights).read_bytes()).hexdigest()
-            bundle = save(
-                folder,
-                Manifest(
-                    name="features",
-                    version="0",
-                    licence="",
-                    labels=Labels((IDLE,), ("abs",)),
-                    branches=(headless,),
-                    fusion={},
-                    calibration=Calibration(1.0, 0.5, 0.5),
-                ),
-            )
+        headless = attrs.evolve(entry, heads=())
+        with _shipped(join(self._backbone, {}), headless, pool.labels, recipe.fusion) as bundle:
+            fingerprint = sha256(bundle.path(entry.weights))
             extractor = Extractor(
                 load_branch(bundle, headless, bf16=False),
                 entry,
@@ -317,7 +333,10 @@ class _Tuned:
         folder = self._workshop.cache / "runs" / self._digest(footage, held, partition)
         tune(module, layers, lesson, [self.recordings[item.key] for item in held], tuning, folder)
         recordings: list[Recording] = list(self.recordings.values())
-        said = predict(module, recordings, self._entry.clip, self._workshop.recipe.views)
+        recipe = self._workshop.recipe
+        with _shipped(module, self._entry, labels, recipe.fusion) as bundle:
+            run = load_graph(bundle, self._entry, bf16=False)
+            said = predict(run, recordings, self._entry.clip, recipe.views)
         return Trained(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
 
     def _taught(

@@ -23,6 +23,7 @@ from fitsense.data.frames import Recording
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.files import whole
 from fitsense.networks import beside_torchvision
+from fitsense.runtime import BranchRunner
 from fitsense.train.guides import Guide
 from fitsense.train.windows import Augmentation, at_random, centred, spread, varied
 from fitsense.types import ClipSpec, FloatArray
@@ -190,19 +191,13 @@ def tune(
 
 
 def predict(
-    module: nn.Module, recordings: Sequence[Recording], spec: ClipSpec, views: int
+    run: BranchRunner, recordings: Sequence[Recording], spec: ClipSpec, views: int
 ) -> list[Mapping[str, FloatArray]]:
     """A branch's outputs for `views` windows of each recording, spread evenly: arrays (views, ...) by name."""
-    import torch
-
-    module.eval()
-    outputs: list[Mapping[str, FloatArray]] = []
-    with torch.inference_mode():
-        for recording in recordings:
-            windows = np.stack([_look(recording, chosen, spec) for chosen in spread(recording, spec, views)])
-            result = module(torch.from_numpy(windows))
-            outputs.append({name: value.float().numpy() for name, value in result.items()})
-    return outputs
+    return [
+        run(np.stack([_look(recording, chosen, spec) for chosen in spread(recording, spec, views)]))
+        for recording in recordings
+    ]
 
 
 def draw_weights(footage: Sequence[Footage], class_power: float) -> NDArray[np.float64]:

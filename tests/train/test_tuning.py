@@ -18,6 +18,7 @@ import fitsense
 from fitsense.bundle import Labels
 from fitsense.data.frames import Recording, Values
 from fitsense.export.branch import join
+from fitsense.runtime.torch import run_module
 from fitsense.train.tuning import Lesson, Tuning, draw_weights, predict, tune
 from fitsense.train.windows import Augmentation
 from fitsense.types import FloatArray
@@ -125,7 +126,7 @@ def interrupted(lesson: Lesson, windows: int) -> Lesson:
 
 
 def accuracy(module: nn.Module, recordings: Sequence[Recording]) -> float:
-    said = predict(module, recordings, CONFIG.clip(), 2)
+    said = predict(run_module(module), recordings, CONFIG.clip(), 2)
     answers = [LABELS.exercise[int(each["exercise"].mean(axis=0).argmax())] for each in said]
     return float(np.mean([one == two.footage.group for one, two in zip(answers, recordings, strict=True)]))
 
@@ -135,7 +136,7 @@ def test_it_learns_what_it_was_not_shown(lesson: Lesson, held_out: list[Recordin
     assert accuracy(module, held_out) <= 0.5
     tune(module, tiny.layers(module.backbone), lesson, held_out, attrs.evolve(QUICK, epochs=10), tmp_path)
     assert accuracy(module, held_out) >= 0.9, "by chance, a third"
-    for recording, said in zip(held_out, predict(module, held_out, CONFIG.clip(), 2), strict=True):
+    for recording, said in zip(held_out, predict(run_module(module), held_out, CONFIG.clip(), 2), strict=True):
         assert {name: values.shape for name, values in said.items()} == {
             "features": (2, CONFIG.feature_dim()),
             "exercise": (2, 3),
@@ -341,7 +342,7 @@ def test_a_pupil_answers_as_its_teacher_does(lesson: Lesson, tmp_path: Path) -> 
     module = branch()
     tuning = attrs.evolve(QUICK, epochs=6, soft=1.0)
     tune(module, tiny.layers(module.backbone), attrs.evolve(lesson, teachers=says_squat), [], tuning, tmp_path)
-    said = predict(module, lesson.recordings, CONFIG.clip(), 1)
+    said = predict(run_module(module), lesson.recordings, CONFIG.clip(), 1)
     assert all(each["exercise"][0].argmax() == squat for each in said)
 
 
