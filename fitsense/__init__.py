@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from fitsense.errors import UnknownNameError as UnknownNameError
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events import Event as Event
+    from fitsense.following import Detection as Detection
+    from fitsense.following import FollowingConfig as FollowingConfig
     from fitsense.hookspecs import API_VERSION as API_VERSION
     from fitsense.hookspecs import BackboneSpec as BackboneSpec
     from fitsense.hookspecs import DerivedHeadSpec as DerivedHeadSpec
+    from fitsense.hookspecs import DetectorSpec as DetectorSpec
     from fitsense.hookspecs import EventSchema as EventSchema
     from fitsense.hookspecs import FusionSpec as FusionSpec
     from fitsense.hookspecs import HeadSpec as HeadSpec
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
     from fitsense.landmarks import varied_bodies as varied_bodies
     from fitsense.model import Model as Model
     from fitsense.model import load_model as load_model
+    from fitsense.multisession import MultiSession as MultiSession
     from fitsense.networks import clip_normaliser as clip_normaliser
     from fitsense.networks import pytorchvideo_models as pytorchvideo_models
     from fitsense.plugins import PluginReport as PluginReport
     from fitsense.plugins import Plugins as Plugins
+    from fitsense.regions import Region as Region
     from fitsense.session import Session as Session
     from fitsense.session import SessionConfig as SessionConfig
     from fitsense.types import Clip as Clip
@@ -57,6 +62,8 @@ if TYPE_CHECKING:
     from fitsense.types import Scores as Scores
     from fitsense.types import activate as activate
     from fitsense.types import deactivate as deactivate
+    from fitsense.video.live import LiveConfig as LiveConfig
+    from fitsense.watching import watch as watch
 
 __version__ = "0.1.0"
 
@@ -79,10 +86,12 @@ _HOMES = {
         "WeightsError",
     ),
     "events": ("Event",),
+    "following": ("Detection", "FollowingConfig"),
     "hookspecs": (
         "API_VERSION",
         "BackboneSpec",
         "DerivedHeadSpec",
+        "DetectorSpec",
         "EventSchema",
         "FusionSpec",
         "HeadSpec",
@@ -93,10 +102,14 @@ _HOMES = {
     ),
     "landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
     "model": ("Model", "load_model"),
+    "multisession": ("MultiSession",),
     "networks": ("clip_normaliser", "pytorchvideo_models"),
     "plugins": ("PluginReport", "Plugins"),
+    "regions": ("Region",),
     "session": ("Session", "SessionConfig"),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
+    "video.live": ("LiveConfig",),
+    "watching": ("watch",),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

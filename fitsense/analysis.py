@@ -3,39 +3,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import attrs
 
+from fitsense.errors import InvalidInputError
 from fitsense.events import Event
 from fitsense.model import Model, load_model
-from fitsense.session import Reason, Session, SessionConfig
+from fitsense.regions import Region
+from fitsense.session import EPOCH, Reason, Session, SessionConfig
 from fitsense.types import Frame
 
 if TYPE_CHECKING:
-    from fitsense.video.source import VideoSource
+    from fitsense.people import PeopleSession
+    from fitsense.runtime.detection import Detector
+    from fitsense.video.live import LiveConfig, LiveSource
+    from fitsense.video.source import Trouble, VideoSource
 
 Source = str | Path | Iterable[Frame]
+
+# Somebody who is so many times smaller than the picture is still seen as large as the model wants it.
+_PEOPLE_ZOOM = 2.5
+# How soon a pause between two frames notices that it is to end.
+_POLL_S = 0.1
 
 
 class Analysis(Iterator[Event]):
     """The events of a source, as they happen; from :func:`analyze`."""
 
-    def __init__(self, source: Source, model: Model, config: SessionConfig) -> None:
+    def __init__(
+        self,
+        source: Source,
+        model: Model,
+        config: SessionConfig,
+        live: LiveConfig | None = None,
+        realtime: bool = False,
+        detect: Detector | None = None,
+    ) -> None:
+        zoom = _PEOPLE_ZOOM if detect else _zoom(config.region)
         self._stopped = False
         self._video: VideoSource | None = None
+        self._live: LiveSource | None = None
         self._media_s = 0.0
-        frames: Iterable[Frame]
-        if isinstance(source, (str, Path)):
+        items: Iterable[Frame | Trouble]
+        if not isinstance(source, (str, Path)):
+            items = source
+        elif _is_live(source):
+            from fitsense.video.live import LiveSource
+
+            items = self._live = LiveSource(str(source), model.short_side, live, zoom=zoom)
+            if self._live.started_at is not None and config.started_at == EPOCH:
+                config = attrs.evolve(config, started_at=self._live.started_at)
+        else:
             from fitsense.video.source import VideoSource
 
-            frames = self._video = VideoSource(source, model.short_side)
-        else:
-            frames = source
-        self._events = self._run(frames, Session(model, config))
+            self._video = VideoSource(source, model.short_side, zoom=zoom)
+            items = self._video.told()
+        session: Session | PeopleSession = Session(model, config)
+        if detect is not None:
+            from fitsense.people import PeopleSession
+
+            session = PeopleSession(model, detect, config)
+        self._events = self._run(self._paced(items) if realtime else items, session)
 
     def __next__(self) -> Event:
         return next(self._events)
@@ -48,33 +81,56 @@ class Analysis(Iterator[Event]):
     @property
     def duration_s(self) -> float | None:
         """The source's length in seconds, where it is known."""
-        return self._video.info.duration_s if self._video else None
+        video = self._video or self._live
+        return video.info.duration_s if video else None
 
     def stop(self) -> None:
         """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
         self._stopped = True
+        if self._live is not None:
+            self._live.stop()
 
-    def _run(self, frames: Iterable[Frame], session: Session) -> Iterator[Event]:
+    def close(self) -> None:
+        """Free the source, and forget the events that are still to come."""
+        self._events.close()
+        self._free()
+
+    def _run(self, items: Iterable[Frame | Trouble], session: Session | PeopleSession) -> Generator[Event, None, None]:
         reason: Reason = "finished"
         try:
-            for frame in frames:
-                if self._stopped:
+            for item in items:
+                if not isinstance(item, Frame):
+                    yield from session.warn(item.code, item.message)
+                elif self._stopped:
                     break
-                self._media_s = frame.time_s
-                yield from session.push(frame)
+                else:
+                    self._media_s = item.time_s
+                    yield from session.push(item)
             if self._stopped:
                 reason = "interrupted"
-            elif self._video is not None and self._video.trouble is not None:
-                trouble = self._video.trouble
-                yield from session.warn(trouble.code, trouble.message)
             yield from session.finish(reason)
         except Exception:
             # Whatever broke, the events so far stand, and end as a whole.
             yield from session.finish("failed")
             raise
         finally:
-            if self._video is not None:
-                self._video.close()
+            self._free()
+
+    def _paced(self, items: Iterable[Frame | Trouble]) -> Iterator[Frame | Trouble]:
+        """The same, each frame not before its time has come."""
+        origin_s: float | None = None
+        for item in items:
+            if isinstance(item, Frame):
+                if origin_s is None:
+                    origin_s = time.monotonic() - item.time_s
+                while not self._stopped and (left_s := origin_s + item.time_s - time.monotonic()) > 0:
+                    time.sleep(min(left_s, _POLL_S))
+            yield item
+
+    def _free(self) -> None:
+        for video in (self._video, self._live):
+            if video is not None:
+                video.close()
 
 
 def analyze(
@@ -83,13 +139,24 @@ def analyze(
     model: Model | None = None,
     config: SessionConfig | None = None,
     hop_s: float | None = None,
+    live: LiveConfig | None = None,
+    realtime: bool = False,
+    region: Region | None = None,
+    people: str | None = None,
 ) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
     :param source: a file's path, a URL, ``camera:0``, or frames.
     :param model: None for the bundle that comes with fitsense.
-    :param config: None for the defaults; events then carry a file's name as their source.
+    :param config: None for the defaults; events then carry a file's name as their source. A camera's or stream's
+        session starts, for its events' ``time``, when the source was opened, unless the config says otherwise.
     :param hop_s: seconds between predictions, instead of the config's.
+    :param live: how cameras and streams are read, which is in a thread; None for the defaults.
+    :param realtime: take no frame before its time, so that a file comes as a camera would show it.
+    :param region: where in the picture to look, instead of the config's.
+    :param people: a detector's name, such as ``pose/people``: everybody whom it finds is followed, and has a session of
+        their own, whose events carry their name as ``subject``. Without anybody, there are no events.
+    :raises WeightsError: the detector needs files of others, which have not been fetched.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
     """
@@ -97,16 +164,35 @@ def analyze(
         config = SessionConfig(source=_source_uri(source))
     if hop_s is not None:
         config = attrs.evolve(config, hop_s=hop_s)
-    return Analysis(source, model or load_model(), config)
+    if region is not None:
+        config = attrs.evolve(config, region=region)
+    model = model or load_model()
+    detect = None
+    if people is not None:
+        from fitsense.runtime.detection import load_detector
+
+        if config.region is not None:
+            raise InvalidInputError(f"people: expected no region beside it, got {config.region}")
+        detect = load_detector(people, model.plugins)
+    return Analysis(source, model, config, live, realtime, detect)
+
+
+def _zoom(region: Region | None) -> float:
+    """How many times smaller than the picture a region is, at most."""
+    return 1.0 if region is None else max(1.0, 1 / max(region.right - region.left, region.bottom - region.top))
+
+
+def _is_live(source: str | Path) -> bool:
+    from fitsense.video.source import is_live
+
+    return is_live(str(source))
 
 
 def _source_uri(source: Source) -> str:
     """How a source is called in its events: a file by its name, without a path that means nothing elsewhere."""
     if not isinstance(source, (str, Path)):
         return SessionConfig().source
-    from fitsense.video.source import is_live
-
-    if is_live(str(source)):
+    if _is_live(source):
         # An address may hold a password.
         return "urn:fitsense:stream"
     return f"file:{quote(os.fsencode(Path(source).name))}"

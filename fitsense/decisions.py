@@ -109,12 +109,12 @@ class MusclesActivated:
 Decision = SegmentStarted | SegmentUpdated | SegmentEnded | MusclesActivated
 
 
+@attrs.define(eq=False)
 class _Mean:
     """A mean of vectors, weighted by seconds."""
 
-    def __init__(self, size: int) -> None:
-        self.sum: NDArray[np.float64] = np.zeros(size)
-        self.seconds = 0.0
+    sum: NDArray[np.float64]
+    seconds: float = 0.0
 
     def add(self, vector: NDArray[Any], seconds: float) -> None:
         self.sum += np.asarray(vector, dtype=np.float64) * seconds
@@ -129,15 +129,15 @@ class _Mean:
         return self.sum / self.seconds if self.seconds > 0 else self.sum
 
 
+@attrs.define(eq=False)
 class _Span:
     """A stretch over which one answer holds, or may come to hold."""
 
-    def __init__(self, answer: str, start_s: float, exercises: int, groups: int) -> None:
-        self.answer = answer
-        self.start_s = start_s
-        self.end_s = start_s
-        self.scores = _Mean(exercises)
-        self.muscles = _Mean(groups)
+    answer: str
+    start_s: float
+    end_s: float
+    scores: _Mean
+    muscles: _Mean
 
     @property
     def seconds(self) -> float:
@@ -156,6 +156,28 @@ class _Span:
         self.end_s = other.end_s
 
 
+@attrs.define(eq=False)
+class DecisionsState:
+    """All that :class:`Decisions` remembers.
+
+    :param smoothed: probabilities, float64 (labels,); None before the first prediction of a run.
+    :param muscles: activations, float32 (groups,), of the last prediction; empty before the first.
+    :param current: the answer that holds.
+    :param candidate: another one, on trial.
+    :param doubt: everything since the current answer was last given, whatever was answered meanwhile.
+    :param updated_s: when the current segment was last told of.
+    :param unreported: what muscles did since they were last told of.
+    """
+
+    smoothed: NDArray[np.float64] | None = None
+    muscles: NDArray[np.float32] = attrs.field(factory=lambda: np.zeros(0, dtype=np.float32))
+    current: _Span | None = None
+    candidate: _Span | None = None
+    doubt: _Span | None = None
+    updated_s: float = -math.inf
+    unreported: _Span | None = None
+
+
 class Decisions:
     """The state machine from predictions to segments.
 
@@ -168,14 +190,12 @@ class Decisions:
         self._groups = tuple(muscles)
         self._config = config or DecisionConfig()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
-        self._smoothed: NDArray[np.float64] | None = None
-        self._muscles: NDArray[Any] = np.zeros(len(self._groups))
-        self._current: _Span | None = None
-        self._candidate: _Span | None = None
-        # Everything since the current answer was last given, whatever was answered meanwhile.
-        self._doubt: _Span | None = None
-        self._updated_s = -math.inf
-        self._unreported: _Span | None = None
+        self.state = DecisionsState()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether another answer than the current one is on trial."""
+        return self.state.candidate is not None
 
     def update(self, prediction: Prediction, from_s: float, until_s: float) -> list[Decision]:
         """Take the prediction that speaks for `from_s` to `until_s`, in seconds of media time."""
@@ -185,30 +205,30 @@ class Decisions:
     def end_run(self, end_s: float) -> list[Decision]:
         """End whatever goes on: at `end_s`, if the last prediction still spoke for it. Smoothing starts anew."""
         decisions: list[Decision] = []
-        if self._smoothed is not None:
-            last = self._candidate or self._current
+        if self.state.smoothed is not None:
+            last = self.state.candidate or self.state.current
             if last is not None:
                 decisions += self._advance(last.answer, last.end_s, max(last.end_s, end_s))
             decisions += self._report_muscles()
-            if self._current is not None:
-                decisions += self._end(self._current)
-        self._current = self._candidate = self._doubt = self._smoothed = None
+            if self.state.current is not None:
+                decisions += self._end(self.state.current)
+        self.state.current = self.state.candidate = self.state.doubt = self.state.smoothed = None
         return decisions
 
     def _smooth(self, prediction: Prediction, seconds: float) -> None:
         probabilities = np.asarray(prediction.exercise, dtype=np.float64)
-        self._muscles = prediction.muscles
-        if self._smoothed is None or self._config.smoothing_s == 0:
-            self._smoothed = probabilities
+        self.state.muscles = prediction.muscles
+        if self.state.smoothed is None or self._config.smoothing_s == 0:
+            self.state.smoothed = probabilities
         else:
             keep = math.exp(-seconds / self._config.smoothing_s)
-            self._smoothed = keep * self._smoothed + (1 - keep) * probabilities
+            self.state.smoothed = keep * self.state.smoothed + (1 - keep) * probabilities
 
     def _answer(self) -> str:
         """What the smoothed probabilities say, given what holds now."""
-        assert self._smoothed is not None
-        config, held = self._config, self._current.answer if self._current else None
-        scores = self._smoothed.copy()
+        assert self.state.smoothed is not None
+        config, held = self._config, self.state.current.answer if self.state.current else None
+        scores = self.state.smoothed.copy()
         idle = 0.0
         if self._idle is not None:
             idle = float(scores[self._idle])
@@ -224,75 +244,75 @@ class Decisions:
         return IDLE if idle >= scores[best] else UNKNOWN
 
     def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
-        assert self._smoothed is not None
+        assert self.state.smoothed is not None
         decisions: list[Decision] = []
-        if self._current is not None and answer == self._current.answer:
+        if self.state.current is not None and answer == self.state.current.answer:
             self._resume()
-            self._current.extend(until_s, self._smoothed, self._muscles)
+            self.state.current.extend(until_s, self.state.smoothed, self.state.muscles)
         else:
-            if self._candidate is None or self._candidate.answer != answer:
-                self._candidate = self._span(answer, from_s)
-            self._doubt = self._doubt or self._span(UNKNOWN, from_s)
-            for span in (self._candidate, self._doubt):
-                span.extend(until_s, self._smoothed, self._muscles)
-            if self._candidate.seconds >= self._config.min_duration_s - _TOLERANCE_S:
-                decisions += self._take_over(self._candidate)
-            elif self._doubt.seconds >= 2 * self._config.min_duration_s - _TOLERANCE_S:
-                decisions += self._settle(self._doubt)
+            if self.state.candidate is None or self.state.candidate.answer != answer:
+                self.state.candidate = self._span(answer, from_s)
+            self.state.doubt = self.state.doubt or self._span(UNKNOWN, from_s)
+            for span in (self.state.candidate, self.state.doubt):
+                span.extend(until_s, self.state.smoothed, self.state.muscles)
+            if self.state.candidate.seconds >= self._config.min_duration_s - _TOLERANCE_S:
+                decisions += self._take_over(self.state.candidate)
+            elif self.state.doubt.seconds >= 2 * self._config.min_duration_s - _TOLERANCE_S:
+                decisions += self._settle(self.state.doubt)
         # While another answer is on trial, what this stretch belongs to is not known yet.
-        if self._current is not None and self._current.answer != IDLE and self._candidate is None:
-            decisions += self._tell(self._current, from_s, until_s)
+        if self.state.current is not None and self.state.current.answer != IDLE and self.state.candidate is None:
+            decisions += self._tell(self.state.current, from_s, until_s)
         return decisions
 
     def _resume(self) -> None:
         """The current answer is back: what came between was a flicker."""
-        if self._current is not None and self._doubt is not None:
-            self._current.join(self._doubt)
-        self._candidate = self._doubt = None
+        if self.state.current is not None and self.state.doubt is not None:
+            self.state.current.join(self.state.doubt)
+        self.state.candidate = self.state.doubt = None
 
     def _settle(self, doubt: _Span) -> list[Decision]:
         """Answers have changed for too long for any of them to hold: nothing can be named there."""
         scores = doubt.scores.value
         if self._idle is not None and scores[self._idle] >= self._confidence(UNKNOWN, scores):
             doubt.answer = IDLE
-        if self._current is not None and self._current.answer == doubt.answer:
+        if self.state.current is not None and self.state.current.answer == doubt.answer:
             self._resume()
             return []
         return self._take_over(doubt)
 
     def _take_over(self, candidate: _Span) -> list[Decision]:
         decisions: list[Decision] = []
-        if self._current is not None:
+        if self.state.current is not None:
             decisions += self._report_muscles()
-            decisions += self._end(self._current)
-        self._current, self._candidate, self._doubt = candidate, None, None
+            decisions += self._end(self.state.current)
+        self.state.current, self.state.candidate, self.state.doubt = candidate, None, None
         if candidate.answer != IDLE:
             confidence = self._confidence(candidate.answer, candidate.scores.value)
             decisions.append(SegmentStarted(candidate.answer, candidate.start_s, confidence))
-            self._updated_s = candidate.end_s
-            self._unreported = self._span(candidate.answer, candidate.start_s)
-            self._unreported.join(candidate)
+            self.state.updated_s = candidate.end_s
+            self.state.unreported = self._span(candidate.answer, candidate.start_s)
+            self.state.unreported.join(candidate)
         return decisions
 
     def _tell(self, current: _Span, from_s: float, until_s: float) -> list[Decision]:
         """The regular reports on the current segment."""
-        assert self._smoothed is not None
+        assert self.state.smoothed is not None
         decisions: list[Decision] = []
-        if until_s - self._updated_s >= self._config.update_s - _TOLERANCE_S:
-            self._updated_s = until_s
-            confidence = self._confidence(current.answer, self._smoothed)
+        if until_s - self.state.updated_s >= self._config.update_s - _TOLERANCE_S:
+            self.state.updated_s = until_s
+            confidence = self._confidence(current.answer, self.state.smoothed)
             decisions.append(
-                SegmentUpdated(current.answer, current.start_s, until_s, confidence, self._scores(self._smoothed))
+                SegmentUpdated(current.answer, current.start_s, until_s, confidence, self._scores(self.state.smoothed))
             )
-        unreported = self._unreported or self._span(current.answer, from_s)
-        unreported.extend(until_s, self._smoothed, self._muscles)
-        self._unreported = unreported
+        unreported = self.state.unreported or self._span(current.answer, from_s)
+        unreported.extend(until_s, self.state.smoothed, self.state.muscles)
+        self.state.unreported = unreported
         if unreported.end_s - unreported.start_s >= self._config.muscles_s - _TOLERANCE_S:
             decisions += self._report_muscles()
         return decisions
 
     def _report_muscles(self) -> list[Decision]:
-        unreported, self._unreported = self._unreported, None
+        unreported, self.state.unreported = self.state.unreported, None
         if unreported is None or unreported.end_s <= unreported.start_s:
             return []
         muscles = self._activations(unreported.muscles.value)
@@ -314,7 +334,8 @@ class Decisions:
         ]
 
     def _span(self, answer: str, start_s: float) -> _Span:
-        return _Span(answer, start_s, len(self._exercises), len(self._groups))
+        scores, muscles = np.zeros(len(self._exercises)), np.zeros(len(self._groups))
+        return _Span(answer, start_s, start_s, _Mean(scores), _Mean(muscles))
 
     def _confidence(self, answer: str, scores: NDArray[np.float64]) -> float:
         """The exercise's probability; for unknown, the probability of the best exercise."""

@@ -39,6 +39,14 @@ def _load_field() -> Any:
     return attrs.field(converter=_seconds_by_group)
 
 
+def _seconds_or_none(value: float | None) -> float | None:
+    return None if value is None else _seconds(value)
+
+
+def _seconds_or_none_field() -> Any:
+    return attrs.field(converter=_seconds_or_none)
+
+
 def _seconds_field() -> Any:
     return attrs.field(converter=_seconds)
 
@@ -95,17 +103,63 @@ class ExerciseUpdated:
 
 
 @attrs.frozen
+class RepetitionCompleted:
+    """One repetition, number ``index`` of its set, told at most one repetition late."""
+
+    TYPE: ClassVar[str] = "repetition.completed"
+    exercise: str
+    index: int
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    duration_s: float = _seconds_field()
+    confidence: float = _score_field()
+
+
+@attrs.frozen
+class SetSummary:
+    """Repetitions of one exercise without a rest between them, or one stretch of an exercise that is held.
+
+    ``index`` counts the exercise's sets in the session from 1. ``attempts`` are movements that were cut short.
+    ``time_under_tension_s`` is the time within repetitions; where none could be counted, the whole set. The tempo is
+    a repetition's mean length, None without any, and its standard deviation, None for fewer than two.
+    ``rest_before_s`` is the time since the set before it, of whatever exercise; None for the session's first.
+    """
+
+    exercise: str
+    index: int
+    repetitions: int
+    attempts: int
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    duration_s: float = _seconds_field()
+    time_under_tension_s: float = _seconds_field()
+    tempo_mean_s: float | None = _seconds_or_none_field()
+    tempo_spread_s: float | None = _seconds_or_none_field()
+    rest_before_s: float | None = _seconds_or_none_field()
+
+
+@attrs.frozen
 class ExerciseEnded:
-    """The exercise that was announced is over; figures are means over it."""
+    """The exercise that was announced is over; confidence, scores and muscles are means over it.
+
+    ``repetitions`` and what follows are of this stretch; ``sets`` are those that it is part of, as far as they have
+    come.
+    """
 
     TYPE: ClassVar[str] = "exercise.ended"
     exercise: str
+    repetitions: int
+    attempts: int
+    sets: tuple[SetSummary, ...]
     start_s: float = _seconds_field()
     end_s: float = _seconds_field()
     duration_s: float = _seconds_field()
     confidence: float = _score_field()
     scores: Mapping[str, float] = _scores_field()
     muscles: Mapping[str, float] = _scores_field()
+    time_under_tension_s: float = _seconds_field()
+    tempo_mean_s: float | None = _seconds_or_none_field()
+    tempo_spread_s: float | None = _seconds_or_none_field()
 
 
 @attrs.frozen
@@ -122,8 +176,8 @@ class MusclesActivated:
 class SessionWarning:
     """Something that a host may want to tell its user; the session goes on.
 
-    ``code`` is one of ``gap``, ``late_frame``, ``clock_reset``, ``source_damaged``, ``source_truncated``; others
-    may come.
+    What ``code`` may be is in the schema; others may come. What goes on, such as a black picture, is told when it has
+    lasted for a while, and once more when it is ``over``.
     """
 
     TYPE: ClassVar[str] = "session.warning"
@@ -131,22 +185,31 @@ class SessionWarning:
     message: str
     start_s: float = _seconds_field()
     end_s: float = _seconds_field()
+    over: bool = True
 
 
 @attrs.frozen
 class ExerciseTotal:
-    """What the summary says of one exercise: bouts of it, and seconds in all."""
+    """What the summary says of one exercise: its sets, seconds in all, and the figures of a :class:`SetSummary` over
+    all of them. ``rest_s`` is the rests before its sets."""
 
     exercise: str
     sets: int
+    repetitions: int
+    attempts: int
     duration_s: float = _seconds_field()
+    time_under_tension_s: float = _seconds_field()
+    tempo_mean_s: float | None = _seconds_or_none_field()
+    tempo_spread_s: float | None = _seconds_or_none_field()
+    rest_s: float = _seconds_field()
 
 
 @attrs.frozen
 class SessionEnded:
     """The last event: the summary.
 
-    ``muscle_load_s`` is each group's activation integrated over exercise time, in seconds at full activation.
+    ``muscle_load_s`` is each group's activation integrated over exercise time, in seconds at full activation;
+    ``muscle_load_repetitions`` is summed over repetitions, in repetitions at full activation.
     ``reason`` is ``finished``, ``interrupted`` or ``failed``.
     """
 
@@ -156,11 +219,13 @@ class SessionEnded:
     late_frames: int
     windows: int
     exercises: tuple[ExerciseTotal, ...]
+    sets: tuple[SetSummary, ...]
     start_s: float = _seconds_field()
     end_s: float = _seconds_field()
     duration_s: float = _seconds_field()
     idle_s: float = _seconds_field()
     muscle_load_s: Mapping[str, float] = _load_field()
+    muscle_load_repetitions: Mapping[str, float] = _load_field()
 
 
 EventData = (
@@ -168,6 +233,7 @@ EventData = (
     | ExerciseStarted
     | ExerciseUpdated
     | ExerciseEnded
+    | RepetitionCompleted
     | MusclesActivated
     | SessionWarning
     | SessionEnded
@@ -181,12 +247,14 @@ class Event:
     :param source: URI reference of the session, chosen by the host.
     :param sequence: 0, 1, 2 … in the order of emission.
     :param time: wall-clock time: the session's ``started_at`` plus media time.
+    :param subject: who it is about, in a session of several; None where it watches one alone.
     """
 
     source: str
     sequence: int
     time: datetime
     data: EventData
+    subject: str | None = None
 
     @property
     def type(self) -> str:
@@ -205,6 +273,7 @@ class Event:
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
+            **({} if self.subject is None else {"subject": self.subject}),
             "type": self.type,
             "time": stamp,
             "sequence": self.id,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fitsense.events import Event
+    from fitsense.following import Detection
 
 API_VERSION = 1
 """The version of these hooks and specs. A plugin names the one that it was written for."""
@@ -182,6 +183,31 @@ class FusionSpec:
 
 
 @attrs.frozen
+class DetectorSpec:
+    """What finds the people in a picture. Who is who from one picture to the next is not its affair: fitsense follows.
+
+    :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
+    :param config: an attrs class whose every field has a default.
+    :param load: gives, for (config, files, threads), a callable from a picture, uint8 (height, width, 3), to whoever
+        is in it, in any order. It remembers nothing between calls. The files are the assets, by their names; threads
+        is None for all cores.
+    :param assets: files of others that it needs to run, by a name of the plugin's choice; ``fitsense models pull``
+        fetches them.
+    :param assets_name: what ``fitsense models pull`` calls them together.
+    :param paper: where the method comes from.
+    :param summary: one line for ``fitsense plugins``.
+    """
+
+    name: str
+    config: type[Any]
+    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], Sequence[Detection]]]
+    assets: Mapping[str, WeightsRef] = attrs.field(factory=dict)
+    assets_name: str = ""
+    paper: str = ""
+    summary: str = ""
+
+
+@attrs.frozen
 class EventSchema:
     """The JSON Schema of an event that a plugin's host program emits beside fitsense's own.
 
@@ -211,6 +237,11 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:  # type: ignore[em
 @hookspec
 def fitsense_fusions() -> Iterable[FusionSpec]:  # type: ignore[empty-body]
     """Offer fusions: several branches' scores in, one out."""
+
+
+@hookspec
+def fitsense_detectors() -> Iterable[DetectorSpec]:  # type: ignore[empty-body]
+    """Offer detectors: a picture in, the people in it out."""
 
 
 @hookspec

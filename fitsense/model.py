@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
+import numpy as np
 
 from fitsense.bundle import DEFAULT, Bundle, Labels, Manifest
 from fitsense.configs import config_from_json
@@ -137,15 +138,16 @@ class Model:
             return scores
         return attrs.evolve(scores, logits=scores.logits / self.manifest.calibration.temperature)
 
-    def predict(self, window: Window) -> Prediction:
-        """What the model says of one window, calibrated."""
-        scores = self.scores({name: clip.frames[None] for name, clip in window.clips.items()})
-        return Prediction(
-            window.start_s,
-            window.end_s,
-            self.calibrated(scores["exercise"])[0],
-            scores["muscles"].probabilities[0],
-        )
+    def predict(self, windows: Sequence[Window]) -> list[Prediction]:
+        """What the model says of windows, calibrated; those of several sessions may be asked about at once."""
+        if not windows:
+            return []
+        clips = {name: np.stack([window.clips[name].frames for window in windows]) for name in self.clips}
+        scores = self.scores(clips)
+        exercise, muscles = self.calibrated(scores["exercise"]), scores["muscles"].probabilities
+        return [
+            Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
+        ]
 
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""

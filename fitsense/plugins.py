@@ -25,6 +25,7 @@ from fitsense.hookspecs import (
     API_VERSION,
     BackboneSpec,
     DerivedHeadSpec,
+    DetectorSpec,
     EventSchema,
     FusionSpec,
     HeadSpec,
@@ -78,6 +79,7 @@ class _Offers:
     backbones: dict[str, BackboneSpec] = attrs.field(factory=dict)
     heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
     fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
+    detectors: dict[str, DetectorSpec] = attrs.field(factory=dict)
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
 
 
@@ -142,6 +144,10 @@ class Plugins:
         """Every fusion, by ``plugin/name``."""
         return dict(self._offers.fusions)
 
+    def detectors(self) -> Mapping[str, DetectorSpec]:
+        """Every detector, by ``plugin/name``."""
+        return dict(self._offers.detectors)
+
     def event_schemas(self) -> Mapping[str, EventSchema]:
         """Every plugin's event schemas, by event type."""
         return dict(self._offers.event_schemas)
@@ -158,7 +164,11 @@ class Plugins:
         """The fusion called `name`, in full or, where only one has it, in short."""
         return self._offers.fusions[self.full_name("fusion", name)]
 
-    def full_name(self, kind: Literal["backbone", "head", "fusion"], name: str) -> str:
+    def detector(self, name: str) -> DetectorSpec:
+        """The detector called `name`, in full or, where only one has it, in short."""
+        return self._offers.detectors[self.full_name("detector", name)]
+
+    def full_name(self, kind: Literal["backbone", "head", "fusion", "detector"], name: str) -> str:
         """``plugin/name`` of a `kind`'s full or short name.
 
         :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
@@ -168,6 +178,7 @@ class Plugins:
             "backbone": self._offers.backbones,
             "head": self._offers.heads,
             "fusion": self._offers.fusions,
+            "detector": self._offers.detectors,
         }
         offers = by_kind[kind]
         if name in offers:
@@ -339,6 +350,7 @@ def _collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo
         backbones=named("fitsense_backbones", (BackboneSpec,), _check_backbone),
         heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
         fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
+        detectors=named("fitsense_detectors", (DetectorSpec,), _check_detector),
         event_schemas=event_schemas,
     )
 
@@ -361,9 +373,20 @@ def _check_backbone(spec: BackboneSpec) -> None:
     dim = spec.feature_dim(config)
     if not isinstance(dim, int) or dim < 1:
         raise PluginError(f"feature_dim: expected a whole number above 0, got {dim!r}")
-    for name, ref in spec.weights.items():
+    _check_files("weights", spec.weights)
+
+
+def _check_detector(spec: DetectorSpec) -> None:
+    _check_config(spec)
+    _check_files("assets", spec.assets)
+    if spec.assets and not spec.assets_name:
+        raise PluginError("assets_name: expected what `fitsense models pull` is to call its assets, got nothing")
+
+
+def _check_files(what: str, refs: Mapping[str, WeightsRef]) -> None:
+    for name, ref in refs.items():
         if ref.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", ref.sha256):
-            raise PluginError(f"weights {name}: expected a sha256 of 64 hexadecimal digits, got {ref.sha256!r}")
+            raise PluginError(f"{what} {name}: expected a sha256 of 64 hexadecimal digits, got {ref.sha256!r}")
 
 
 def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:

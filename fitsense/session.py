@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
 from fitsense import decisions as decided
 from fitsense import events
+from fitsense.bundle import MANIFEST
 from fitsense.catalogue import IDLE
-from fitsense.decisions import DecisionConfig, Decisions
+from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
+from fitsense.digest import sha256
+from fitsense.emitter import Emitter, EmitterState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event, EventData
 from fitsense.model import Model
+from fitsense.motion import MOST_HZ, thumbnail
 from fitsense.pictures import views
-from fitsense.types import Frame, UInt8Array
-from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows
+from fitsense.regions import Region
+from fitsense.repetitions import RepetitionConfig, Repetitions, RepetitionsState
+from fitsense.scene import Notice, Scene, SceneConfig, SceneState
+from fitsense.sets import Counted, Effort, Set, Sets, SetsState
+from fitsense.sight import thumbnail as sight
+from fitsense.snapshots import pack, unpack
+from fitsense.types import FloatArray, Frame, Prediction, UInt8Array
+from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
+_TOLERANCE_S = 1e-6
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -38,14 +50,67 @@ class SessionConfig:
     :param source: URI reference that names the session in its events; unique among a host's sessions.
     :param started_at: wall-clock time of media time 0, for the events' ``time``. The default, the Unix epoch,
         makes the same video give the same bytes.
+    :param region: where in the picture to look at first; None for all of it.
+    :param set_rest_s: so long a pause ends a set, in seconds.
     :param decisions: when an answer is taken; None for the default with the bundle's thresholds.
+    :param repetitions: what counts as a repetition.
+    :param scene: when the picture itself is worth a warning; None for never.
     """
 
     hop_s: float = 1.0
     gap_s: float = 1.5
     source: str = "urn:fitsense:session"
     started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
+    region: Region | None = None
+    set_rest_s: float = 10.0
     decisions: DecisionConfig | None = None
+    repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig)
+    scene: SceneConfig | None = attrs.field(factory=SceneConfig)
+
+
+@attrs.frozen(eq=False)
+class Seen:
+    """What a frame, or the end, brings about before the model is asked.
+
+    :param outputs: windows, gaps and the like.
+    :param time_s: the frame's media time; None for a frame that was dropped, and for the end.
+    :param thumbnail: of the region, for the counting of repetitions; None for a frame that comes too soon for it.
+    :param notices: of the scene.
+    """
+
+    outputs: Sequence[Output]
+    time_s: float | None = None
+    thumbnail: FloatArray | None = None
+    notices: Sequence[Notice] = ()
+
+    @property
+    def windows(self) -> list[Window]:
+        """What the model is to be asked about."""
+        return [output for output in self.outputs if isinstance(output, Window)]
+
+
+@attrs.define
+class SessionState:
+    """What a session itself remembers.
+
+    :param late_announced: consecutive late frames make one warning, not hundreds.
+    :param seconds: of each exercise, in all.
+    """
+
+    region: Region | None
+    started: bool = False
+    finished: bool = False
+    first_s: float | None = None
+    last_end_s: float = 0.0
+    seen_s: float = 0.0
+    looked_s: float = -math.inf
+    frames: int = 0
+    late_frames: int = 0
+    windows: int = 0
+    late_announced: bool = False
+    seconds: dict[str, float] = attrs.field(factory=dict)
+    load_s: dict[str, float] = attrs.field(factory=dict)
+    load_repetitions: dict[str, float] = attrs.field(factory=dict)
 
 
 class Session:
@@ -53,34 +118,52 @@ class Session:
 
     :param model: what predicts; sessions may share it.
     :param config: how to look and decide.
+    :param subject: who is watched, for the events of a source with several; None for whoever is there.
+    :param emitter: numbers the events of several sessions of one source; None for one of its own.
 
     The first event is ``session.started``, which the first push (or the finish) gives; the last is
     ``session.ended``, which :meth:`finish` gives.
     """
 
-    def __init__(self, model: Model, config: SessionConfig | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: SessionConfig | None = None,
+        *,
+        subject: str | None = None,
+        emitter: Emitter | None = None,
+    ) -> None:
         self._model = model
-        self._config = config or SessionConfig()
+        self._config = config = config or SessionConfig()
+        self._subject = subject
+        self._emitter = emitter or Emitter(config.source, config.started_at, model.plugins)
         self._specs = model.clips
-        self._windows = Windows(self._specs, hop_s=self._config.hop_s, gap_s=self._config.gap_s)
+        self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s)
         labels = model.labels
         calibration = model.manifest.calibration
         self._decisions = Decisions(
             labels.exercise,
             labels.muscles,
-            self._config.decisions or DecisionConfig(enter=calibration.enter, exit=calibration.exit),
+            config.decisions or DecisionConfig(enter=calibration.enter, exit=calibration.exit),
         )
-        self._sequence = 0
-        self._finished = False
-        self._media_s = 0.0
-        self._first_s: float | None = None
-        self._last_end_s = 0.0
-        self._seen_s = 0.0
-        self._frames = self._late_frames = self._window_count = 0
-        self._totals: dict[str, tuple[int, float]] = {}
-        self._load: dict[str, float] = dict.fromkeys(labels.muscles, 0.0)
-        # Consecutive late frames make one warning, not hundreds.
-        self._late_announced = False
+        self._repetitions = Repetitions(config.repetitions)
+        self._sets = Sets(config.set_rest_s)
+        self._scene = Scene(config.scene) if config.scene else None
+        self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
+        self.state = SessionState(
+            config.region,
+            load_s=dict.fromkeys(labels.muscles, 0.0),
+            load_repetitions=dict.fromkeys(labels.muscles, 0.0),
+        )
+
+    @property
+    def region(self) -> Region | None:
+        """Where in the picture it looks; may be moved between two frames."""
+        return self.state.region
+
+    @region.setter
+    def region(self, region: Region | None) -> None:
+        self.state.region = region
 
     def push(self, rgb: UInt8Array | Frame, time_s: float | None = None) -> list[Event]:
         """Take one frame; give the events that it brings about.
@@ -90,74 +173,150 @@ class Session:
             it is dropped, with a warning.
         :raises InvalidInputError: a picture or a time that cannot be; the session goes on as if it had not come.
         """
-        self._refuse_if_finished()
         if isinstance(rgb, Frame):
             frame = rgb
         elif time_s is None:
             raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
         else:
             frame = Frame(rgb, time_s)
-        pictures = views(frame.rgb, self._specs)
-        if self._first_s is None:
-            self._first_s = self._last_end_s = frame.time_s
-            # A warning may have come before the first frame.
-            self._media_s = max(self._media_s, frame.time_s) if self._sequence else frame.time_s
-        emitted = self._start_if_new()
-        outputs = self._windows.push(pictures, frame.time_s)
-        if not any(isinstance(output, LateFrame) for output in outputs):
-            self._frames += 1
-            self._late_announced = False
-        for output in outputs:
-            emitted += self._handle(output)
-        return emitted
+        seen = self.see(frame)
+        return self.tell(seen, self._model.predict(seen.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
         """Take several frames: the same events as pushing one after the other."""
         return [event for frame in frames for event in self.push(frame)]
 
+    def see(self, frame: Frame) -> Seen:
+        """The first half of :meth:`push`, for hosts that ask the model for several sessions at once: take a frame.
+
+        :returns: what :meth:`tell` needs, next, with the model's answer for each of its windows.
+        """
+        self._refuse_if_finished()
+        state = self.state
+        rgb = frame.rgb if state.region is None else state.region.cut(frame.rgb)
+        pictures = views(rgb, self._specs)
+        outputs = self._windows.push(pictures, frame.time_s)
+        if any(isinstance(output, LateFrame) for output in outputs):
+            return Seen(outputs)
+        time_s = self._windows.last_s
+        assert time_s is not None
+        notices = self._scene_ended(outputs)
+        if time_s - state.looked_s < 1 / MOST_HZ - _TOLERANCE_S:
+            return Seen(outputs, time_s, notices=notices)
+        state.looked_s = time_s
+        # The camera is watched by all that it sees, and a large picture is read once.
+        whole = sight(frame.rgb)
+        if self._scene is not None:
+            notices += self._scene.push(whole, time_s)
+            if any(notice.code == "camera_cut" for notice in notices):
+                outputs += self._windows.cut()
+        return Seen(outputs, time_s, thumbnail(whole if state.region is None else sight(rgb)), notices)
+
+    def tell(self, seen: Seen, predictions: Sequence[Prediction]) -> list[Event]:
+        """The second half of :meth:`push`: the events that a frame brings about.
+
+        :param predictions: the model's, of ``seen.windows``, in their order.
+        """
+        state = self.state
+        if state.first_s is None and seen.time_s is not None:
+            state.first_s = state.last_end_s = seen.time_s
+            self._emitter.advance(seen.time_s)
+        emitted = self._start_if_new()
+        if seen.time_s is not None:
+            state.frames += 1
+            state.late_announced = False
+        answers = iter(predictions)
+        for output in seen.outputs:
+            emitted += self._handle(output, answers)
+        if seen.thumbnail is not None and seen.time_s is not None:
+            self._sets.add(self._repetitions.push(seen.thumbnail, seen.time_s))
+        for notice in seen.notices:
+            emitted += self._tell_of(notice)
+        # What is on trial may turn out to be another exercise's.
+        if not self._decisions.in_doubt:
+            emitted += self._count(self._sets.count())
+        return emitted
+
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into the stream."""
         self._refuse_if_finished()
-        at_s = self._media_s if self._windows.last_s is None else self._windows.last_s
+        at_s = self._emitter.state.media_s or 0.0
+        if self._windows.last_s is not None:
+            at_s = self._windows.last_s
         return [*self._start_if_new(), self._emit(events.SessionWarning(code, message, at_s, at_s))]
 
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End the session: whatever goes on is ended, and the summary given. Nothing can be pushed afterwards."""
         self._refuse_if_finished()
-        emitted = self._start_if_new()
-        for output in self._windows.finish():
-            emitted += self._handle(output)
-        self._finished = True
-        start_s = self._first_s or 0.0
-        active_s = sum(seconds for _, seconds in self._totals.values())
-        by_length = sorted(self._totals.items(), key=lambda item: (-item[1][1], item[0]))
-        emitted.append(
-            self._emit(
-                events.SessionEnded(
-                    reason=reason,
-                    frames=self._frames,
-                    late_frames=self._late_frames,
-                    windows=self._window_count,
-                    exercises=tuple(
-                        events.ExerciseTotal(exercise, sets, seconds) for exercise, (sets, seconds) in by_length
-                    ),
-                    start_s=start_s,
-                    end_s=self._last_end_s,
-                    duration_s=self._last_end_s - start_s,
-                    idle_s=max(0.0, self._seen_s - active_s),
-                    muscle_load_s=self._load,
-                )
-            )
-        )
-        return emitted
+        outputs = self._windows.finish()
+        seen = Seen(outputs, notices=self._scene_ended(outputs))
+        emitted = self.tell(seen, self._model.predict(seen.windows))
+        self.state.finished = True
+        return [*emitted, self._emit(self._summary(reason))]
+
+    def snapshot(self) -> bytes:
+        """All that the session knows, for :meth:`resume`; it goes on as if nothing had been.
+
+        Between two pushes, not between :meth:`see` and :meth:`tell`. Its size is that of the pictures that windows to
+        come may show, some megabytes.
+        """
+        about = _About(self._config, bundle_digest(self._model), self._subject)
+        return pack({"about": about, "emitter": self._emitter.state, **self.states()})
+
+    @classmethod
+    def resume(cls, model: Model, snapshot: bytes) -> Session:
+        """The session whose snapshot this is, which goes on with the events that it would have given.
+
+        :param model: of the same bundle as before.
+        :raises InvalidInputError: it is no snapshot, or one of another bundle or version of fitsense.
+        """
+        about = unpack(snapshot, {"about": _About})["about"]
+        if about.model != bundle_digest(model):
+            raise InvalidInputError("snapshot: expected one of a session of the same bundle, got one of another")
+        session = cls(model, about.config, subject=about.subject)
+        session._emitter.state = unpack(snapshot, {"emitter": EmitterState})["emitter"]
+        session.restore(unpack(snapshot, session.kinds))
+        return session
+
+    @property
+    def kinds(self) -> dict[str, type[Any]]:
+        """The classes of :meth:`states`, by name."""
+        return {name: _STATES[name] for name in self._parts}
+
+    def states(self) -> dict[str, Any]:
+        """The states of its parts, by name, for who takes snapshots of several sessions; not the emitter's."""
+        return {name: part.state for name, part in self._parts.items()}
+
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Go on from such states."""
+        for name, part in self._parts.items():
+            part.state = states[name]
+
+    def cut(self) -> list[Event]:
+        """What comes now shows something else, though time goes on: what goes on is ended, as after a gap."""
+        self._refuse_if_finished()
+        seen = Seen(self._windows.cut())
+        return self.tell(seen, self._model.predict(seen.windows))
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {
+            "session": self,
+            "windows": self._windows,
+            "decisions": self._decisions,
+            "repetitions": self._repetitions,
+            "sets": self._sets,
+        }
+        return parts if self._scene is None else {**parts, "scene": self._scene}
 
     def _refuse_if_finished(self) -> None:
-        if self._finished:
+        if self.state.finished:
             raise FitsenseError("the session is finished; begin a new one for more frames")
 
     def _start_if_new(self) -> list[Event]:
-        if self._sequence:
+        if self.state.started:
             return []
+        self.state.started = True
         manifest = self._model.manifest
         return [
             self._emit(
@@ -171,78 +330,185 @@ class Session:
             )
         ]
 
-    def _handle(self, output: Output) -> list[Event]:
+    def _handle(self, output: Output, answers: Iterator[Prediction]) -> list[Event]:
         match output:
             case Window():
-                return self._decide(output)
+                self.state.windows += 1
+                self._emitter.advance(output.end_s)
+                answer = next(answers)
+                if self._scene is not None and self._idle is not None:
+                    self._scene.predicted(output.speaks_from_s, idle=float(answer.exercise[self._idle]))
+                decisions = self._decisions.update(answer, output.speaks_from_s, output.speaks_until_s)
+                return self._translated(decisions)
             case RunEnd(start_s=start_s, end_s=end_s):
-                self._seen_s += end_s - start_s
-                self._advance(end_s)
-                self._last_end_s = end_s
-                return self._tell(self._decisions.end_run(end_s))
+                self.state.seen_s += end_s - start_s
+                self.state.last_end_s = end_s
+                self._emitter.advance(end_s)
+                self._sets.add(self._repetitions.end_run(end_s))
+                emitted = self._translated(self._decisions.end_run(end_s))
+                self._sets.forget()
+                return emitted
             case Gap(start_s=start_s, end_s=end_s):
                 message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
-                self._advance(end_s)
+                self._emitter.advance(end_s)
                 return [self._emit(events.SessionWarning("gap", message, start_s, end_s))]
             case ClockReset(time_s=time_s, by_s=by_s):
                 message = f"the source's clock was set back; {by_s:.1f} s are added to its times from now on"
-                self._advance(time_s)
+                self._emitter.advance(time_s)
                 return [self._emit(events.SessionWarning("clock_reset", message, time_s, time_s))]
             case LateFrame(time_s=time_s, last_s=last_s):
-                self._late_frames += 1
-                if self._late_announced:
+                self.state.late_frames += 1
+                if self.state.late_announced:
                     return []
-                self._late_announced = True
+                self.state.late_announced = True
                 message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
                 return [self._emit(events.SessionWarning("late_frame", message, time_s, last_s))]
 
-    def _decide(self, window: Window) -> list[Event]:
-        prediction = self._model.predict(window)
-        self._window_count += 1
-        self._advance(window.end_s)
-        return self._tell(self._decisions.update(prediction, window.speaks_from_s, window.speaks_until_s))
+    def _scene_ended(self, outputs: Sequence[Output]) -> list[Notice]:
+        """What was wrong with the picture before a gap or the end is over."""
+        ended = self._scene is not None and any(isinstance(output, RunEnd) for output in outputs)
+        return self._scene.end_run() if ended and self._scene is not None else []
 
-    def _tell(self, decisions: Iterable[decided.Decision]) -> list[Event]:
-        return [self._emit(self._translate(decision)) for decision in decisions]
+    def _tell_of(self, notice: Notice) -> list[Event]:
+        self._emitter.advance(notice.end_s)
+        if notice.code == "camera_moved":
+            # What moved was the picture, not who is in it.
+            self._sets.add(self._repetitions.end_run(notice.start_s))
+        return [
+            self._emit(
+                events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
+            )
+        ]
 
-    def _translate(self, decision: decided.Decision) -> EventData:
+    def _translated(self, decisions: Iterable[decided.Decision]) -> list[Event]:
+        return [event for decision in decisions for event in self._translate(decision)]
+
+    def _translate(self, decision: decided.Decision) -> list[Event]:
         match decision:
-            case decided.SegmentStarted():
-                return events.ExerciseStarted(decision.exercise, decision.start_s, decision.confidence)
+            case decided.SegmentStarted(exercise, start_s, confidence):
+                self._sets.begin(exercise, start_s)
+                return [self._emit(events.ExerciseStarted(exercise, start_s, confidence))]
             case decided.SegmentUpdated():
-                return events.ExerciseUpdated(
-                    decision.exercise,
-                    decision.start_s,
-                    decision.end_s,
-                    decision.end_s - decision.start_s,
-                    decision.confidence,
-                    decision.scores,
-                )
+                return [
+                    self._emit(
+                        events.ExerciseUpdated(
+                            decision.exercise,
+                            decision.start_s,
+                            decision.end_s,
+                            decision.end_s - decision.start_s,
+                            decision.confidence,
+                            decision.scores,
+                        )
+                    )
+                ]
             case decided.SegmentEnded():
-                seconds = decision.end_s - decision.start_s
-                sets, before_s = self._totals.get(decision.exercise, (0, 0.0))
-                self._totals[decision.exercise] = (sets + 1, before_s + seconds)
-                for group, activation in decision.muscles.items():
-                    self._load[group] += activation * seconds
-                return events.ExerciseEnded(
-                    decision.exercise,
-                    decision.start_s,
-                    decision.end_s,
-                    seconds,
-                    decision.confidence,
-                    decision.scores,
-                    decision.muscles,
+                counted, effort, sets = self._sets.end(decision.end_s)
+                self._add_load(decision, effort)
+                ended = events.ExerciseEnded(
+                    exercise=decision.exercise,
+                    start_s=decision.start_s,
+                    end_s=decision.end_s,
+                    duration_s=decision.end_s - decision.start_s,
+                    confidence=decision.confidence,
+                    scores=decision.scores,
+                    muscles=decision.muscles,
+                    sets=tuple(_summary_of(one) for one in sets),
+                    **attrs.asdict(effort),
                 )
-            case decided.MusclesActivated():
-                return events.MusclesActivated(decision.start_s, decision.end_s, decision.muscles)
+                return [*self._count(counted), self._emit(ended)]
+            case decided.MusclesActivated(start_s, end_s, muscles):
+                return [self._emit(events.MusclesActivated(start_s, end_s, muscles))]
 
-    def _advance(self, media_s: float) -> None:
-        """Media time never runs backwards."""
-        self._media_s = max(self._media_s, media_s)
+    def _add_load(self, segment: decided.SegmentEnded, effort: Effort) -> None:
+        state, seconds = self.state, segment.end_s - segment.start_s
+        state.seconds[segment.exercise] = state.seconds.get(segment.exercise, 0.0) + seconds
+        for group, activation in segment.muscles.items():
+            state.load_s[group] += activation * seconds
+            state.load_repetitions[group] += activation * effort.repetitions
+
+    def _count(self, counted: Iterable[Counted]) -> list[Event]:
+        emitted = []
+        for one in counted:
+            repetition = one.repetition
+            self._emitter.advance(repetition.end_s)
+            emitted.append(
+                self._emit(
+                    events.RepetitionCompleted(
+                        one.exercise,
+                        one.index,
+                        repetition.start_s,
+                        repetition.end_s,
+                        repetition.end_s - repetition.start_s,
+                        repetition.confidence,
+                    )
+                )
+            )
+        return emitted
+
+    def _summary(self, reason: Reason) -> events.SessionEnded:
+        state = self.state
+        sets = self._sets.sets
+        by_length = sorted(state.seconds.items(), key=lambda item: (-item[1], item[0]))
+        start_s = state.first_s or 0.0
+        return events.SessionEnded(
+            reason=reason,
+            frames=state.frames,
+            late_frames=state.late_frames,
+            windows=state.windows,
+            exercises=tuple(
+                events.ExerciseTotal(
+                    exercise=exercise,
+                    sets=sum(one.exercise == exercise for one in sets),
+                    duration_s=seconds,
+                    rest_s=sum(one.rest_before_s or 0.0 for one in sets if one.exercise == exercise),
+                    **attrs.asdict(self._sets.total(exercise)),
+                )
+                for exercise, seconds in by_length
+            ),
+            sets=tuple(_summary_of(one) for one in sets),
+            start_s=start_s,
+            end_s=state.last_end_s,
+            duration_s=state.last_end_s - start_s,
+            idle_s=max(0.0, state.seen_s - sum(state.seconds.values())),
+            muscle_load_s=state.load_s,
+            muscle_load_repetitions=state.load_repetitions,
+        )
 
     def _emit(self, data: EventData) -> Event:
-        time = events.event_time(self._config.started_at, self._media_s)
-        event = Event(self._config.source, self._sequence, time, data)
-        self._sequence += 1
-        self._model.plugins.event_emitted(self._config.source, event)
-        return event
+        return self._emitter.emit(data, self._subject)
+
+
+_STATES: Mapping[str, type[Any]] = {
+    "session": SessionState,
+    "windows": WindowsState,
+    "decisions": DecisionsState,
+    "repetitions": RepetitionsState,
+    "sets": SetsState,
+    "scene": SceneState,
+}
+
+
+@attrs.frozen
+class _About:
+    """Whose snapshot it is."""
+
+    config: SessionConfig
+    model: str
+    subject: str | None
+
+
+def bundle_digest(model: Model) -> str:
+    """Stands for the bundle: its ``model.json`` states the sha256 of all else."""
+    return sha256(model.bundle.folder / MANIFEST)
+
+
+def _summary_of(one: Set) -> events.SetSummary:
+    return events.SetSummary(
+        exercise=one.exercise,
+        index=one.index,
+        start_s=one.start_s,
+        end_s=one.end_s,
+        duration_s=one.end_s - one.start_s,
+        rest_before_s=one.rest_before_s,
+        **attrs.asdict(one.effort),
+    )

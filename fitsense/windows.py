@@ -117,6 +117,36 @@ def nearest_to(times: TimeArray, wanted: NDArray[np.floating[Any]]) -> NDArray[n
     return np.where(wanted - times[before] <= times[after] - wanted, before, after)
 
 
+@attrs.define(eq=False)
+class _Kept:
+    """A frame that windows to come may show, as each branch sees it."""
+
+    time_s: float
+    pictures: dict[str, UInt8Array]
+
+
+@attrs.define(eq=False)
+class WindowsState:
+    """All that :class:`Windows` remembers.
+
+    :param offset_s: what is added to the times that come in.
+    :param step_s: between the last two frames.
+    :param emitted: windows of this run.
+    :param spoken_s: until when they have spoken.
+    :param cut_s: time of the last frame before a cut that no frame has followed yet.
+    """
+
+    frames: deque[_Kept] = attrs.field(factory=deque)
+    run_start_s: float = 0.0
+    last_s: float | None = None
+    offset_s: float = 0.0
+    late_in_a_row: int = 0
+    step_s: float = 0.0
+    emitted: int = 0
+    spoken_s: float = 0.0
+    cut_s: float | None = None
+
+
 class Windows:
     """Turns one stream of frames into windows.
 
@@ -135,19 +165,12 @@ class Windows:
         self._span_s = max(spec.span_s for spec in specs.values())
         self._hop_s = hop_s
         self._gap_s = gap_s
-        self._frames: deque[tuple[float, Mapping[str, UInt8Array]]] = deque()
-        self._run_start_s = 0.0
-        self._last_s: float | None = None
-        self._offset_s = 0.0
-        self._late_in_a_row = 0
-        self._step_s = 0.0
-        self._emitted = 0
-        self._spoken_s = 0.0
+        self.state = WindowsState()
 
     @property
     def last_s(self) -> float | None:
         """Time of the newest frame kept, in seconds of media time; None before the first."""
-        return self._last_s
+        return self.state.last_s
 
     def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
         """Take one frame; give what it completes.
@@ -159,76 +182,86 @@ class Windows:
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
         outputs: list[Output] = []
-        time_s += self._offset_s
-        if self._last_s is not None:
-            if time_s <= self._last_s:
-                self._late_in_a_row += 1
-                if self._late_in_a_row < _RESET_FRAMES or self._last_s - time_s <= self._gap_s:
-                    return [LateFrame(time_s, self._last_s)]
-                back_s = self._last_s + self._gap_s - time_s
-                self._offset_s += back_s
+        time_s += self.state.offset_s
+        if self.state.last_s is not None:
+            if time_s <= self.state.last_s:
+                self.state.late_in_a_row += 1
+                if self.state.late_in_a_row < _RESET_FRAMES or self.state.last_s - time_s <= self._gap_s:
+                    return [LateFrame(time_s, self.state.last_s)]
+                back_s = self.state.last_s + self._gap_s - time_s
+                self.state.offset_s += back_s
                 time_s += back_s
-                outputs += [*self.finish(), ClockReset(time_s, self._offset_s)]
-            elif time_s - self._last_s > self._gap_s:
-                gap = Gap(self._last_s, time_s)
+                outputs += [*self.finish(), ClockReset(time_s, self.state.offset_s)]
+            elif time_s - self.state.last_s > self._gap_s:
+                gap = Gap(self.state.last_s, time_s)
                 outputs += [*self.finish(), gap]
-        self._late_in_a_row = 0
-        if self._last_s is None:
-            self._run_start_s = self._spoken_s = time_s
-            self._emitted = 0
-            self._step_s = 0.0
+        elif self.state.cut_s is not None and time_s <= self.state.cut_s:
+            return [LateFrame(time_s, self.state.cut_s)]
+        self.state.late_in_a_row = 0
+        if self.state.last_s is None:
+            self.state.cut_s = None
+            self.state.run_start_s = self.state.spoken_s = time_s
+            self.state.emitted = 0
+            self.state.step_s = 0.0
         else:
-            self._step_s = time_s - self._last_s
-        self._last_s = time_s
-        self._frames.append((time_s, pictures))
+            self.state.step_s = time_s - self.state.last_s
+        self.state.last_s = time_s
+        self.state.frames.append(_Kept(time_s, dict(pictures)))
         while self._next_end_s <= time_s + _TOLERANCE_S:
             outputs.append(self._window(self._next_end_s))
         self._forget()
         return outputs
 
+    def cut(self) -> list[Output]:
+        """End the run, since the frames to come show something else, though time goes on: as :meth:`finish` does."""
+        cut_s = self.state.last_s
+        outputs = self.finish()
+        self.state.cut_s = cut_s
+        return outputs
+
     def finish(self) -> list[Output]:
         """End the run: give its last windows, and its end. A frame pushed afterwards begins a new run."""
-        if self._last_s is None:
+        if self.state.last_s is None:
             return []
-        end_s = self._last_s + self._step_s
+        end_s = self.state.last_s + self.state.step_s
         outputs: list[Output] = []
         while self._next_end_s <= end_s + _TOLERANCE_S:
             outputs.append(self._window(self._next_end_s, run_end_s=end_s))
-        if self._emitted == 0:
-            outputs.append(self._window(self._run_start_s + self._span_s, run_end_s=end_s))
+        if self.state.emitted == 0:
+            outputs.append(self._window(self.state.run_start_s + self._span_s, run_end_s=end_s))
         elif end_s - (self._next_end_s - self._hop_s) > self._hop_s / 2:
             outputs.append(self._window(end_s, run_end_s=end_s))
-        outputs.append(RunEnd(self._run_start_s, end_s))
-        self._frames.clear()
-        self._last_s = None
+        outputs.append(RunEnd(self.state.run_start_s, end_s))
+        self.state.frames.clear()
+        self.state.last_s = None
         return outputs
 
     @property
     def _next_end_s(self) -> float:
-        return self._run_start_s + self._span_s + self._emitted * self._hop_s
+        return self.state.run_start_s + self._span_s + self.state.emitted * self._hop_s
 
     def _window(self, end_s: float, run_end_s: float = math.inf) -> Window:
         """The window that ends at `end_s`; what lies after `run_end_s` shows the last picture."""
-        times = np.array([time for time, _ in self._frames])
+        times = np.array([kept.time_s for kept in self.state.frames])
         clips = {}
         for name, spec in self._specs.items():
             picked = nearest(times, spec, end_s)
-            pictures = np.stack([self._frames[int(index)][1][name] for index in picked])
+            pictures = np.stack([self.state.frames[int(index)].pictures[name] for index in picked])
             clips[name] = Clip(pictures, end_s - spec.span_s, min(end_s, run_end_s))
         speaks_until_s = min(end_s - self._span_s / 2 + self._hop_s / 2, end_s, run_end_s)
         window = Window(
             clips=clips,
             start_s=end_s - self._span_s,
             end_s=min(end_s, run_end_s),
-            speaks_from_s=self._spoken_s,
-            speaks_until_s=max(self._spoken_s, speaks_until_s),
+            speaks_from_s=self.state.spoken_s,
+            speaks_until_s=max(self.state.spoken_s, speaks_until_s),
         )
-        self._spoken_s = window.speaks_until_s
-        self._emitted += 1
+        self.state.spoken_s = window.speaks_until_s
+        self.state.emitted += 1
         return window
 
     def _forget(self) -> None:
         """Drop the frames that no window to come can pick."""
         oldest_s = self._next_end_s - self._span_s
-        while len(self._frames) > 1 and self._frames[1][0] <= oldest_s:
-            self._frames.popleft()
+        while len(self.state.frames) > 1 and self.state.frames[1].time_s <= oldest_s:
+            self.state.frames.popleft()

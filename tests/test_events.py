@@ -38,16 +38,24 @@ def test_names_outside_ascii_survive() -> None:
     assert "übung" in event.to_json()
 
 
+# What the first logs did not have yet: every event has it, but no reader may insist on it.
+LATER = {
+    "exercise.ended": {"repetitions", "attempts", "sets", "time_under_tension_s", "tempo_mean_s", "tempo_spread_s"},
+    "session.ended": {"sets", "muscle_load_repetitions"},
+    "session.warning": {"over"},
+}
+
+
 @pytest.mark.parametrize("name", sorted(TYPES))
 def test_classes_mirror_their_schemas(name: str) -> None:
     document = schema(name)
     fields = {field.name for field in attrs.fields(TYPES[name])}
-    assert fields == set(document["properties"]) == set(document["required"])
+    assert fields == set(document["properties"])
+    assert fields - LATER.get(name, set()) == set(document["required"])
 
 
-def test_every_event_schema_has_a_class_but_for_what_is_still_to_come() -> None:
-    others = {"common", "envelope", "model"}
-    assert schemas().keys() - others - TYPES.keys() == {"repetition.completed"}
+def test_every_event_schema_has_a_class() -> None:
+    assert schemas().keys() - {"common", "envelope", "model"} == TYPES.keys()
 
 
 def test_media_time_to_wall_clock_is_exact_to_the_millisecond() -> None:

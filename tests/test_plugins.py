@@ -16,6 +16,7 @@ import fitsense
 from fitsense.hookspecs import (
     API_VERSION,
     BackboneSpec,
+    DetectorSpec,
     EventSchema,
     FusionSpec,
     HeadSpec,
@@ -69,6 +70,7 @@ def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
     )
     assert {"heads/linear_exercise", "heads/linear_muscles", "heads/lookup_muscles"} <= set(host.heads())
     assert "ensemble/weighted" in host.fusions()
+    assert host.detector("people") is host.detectors()["pose/people"]
 
 
 def test_a_short_name_is_enough_where_only_one_has_it() -> None:
@@ -169,6 +171,13 @@ def raising() -> Iterable[BackboneSpec]:
             "do not go together",
         ),
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
+        ({"fitsense_detectors": lambda: [spec()]}, "expected DetectorSpec, got BackboneSpec"),
+        ({"fitsense_detectors": lambda: [DetectorSpec("d", NoDefault, nothing)]}, "frames has none"),
+        (
+            {"fitsense_detectors": lambda: [DetectorSpec("d", Config, nothing, {"w": WeightsRef("x", "abc")}, "d")]},
+            "assets w: expected a sha256",
+        ),
+        ({"fitsense_detectors": lambda: [DetectorSpec("d", Config, nothing, {"w": WeightsRef("x")})]}, "assets_name"),
         (
             {"fitsense_event_schemas": lambda: [EventSchema("other.event", {})]},
             "expected it to start with mine.",

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.bundle import Bundle, save
+from fitsense.catalogue import IDLE
+from fitsense.events import Event, ExerciseEnded, RepetitionCompleted, SessionEnded, SessionStarted, SessionWarning
 from fitsense.hookspecs import PluginInfo, hookimpl
 from fitsense.plugins import Plugins
+from fitsense.regions import Region
 from fitsense.schema import closed, schema, schemas, validate_event, validator
 from fitsense.session import Session, SessionConfig
-from fitsense.testing.figures import FigureVideo, sample
+from fitsense.testing.figures import Bout, FigureVideo, sample
 from fitsense.types import Frame, Prediction
 from fitsense.windows import Window
 
@@ -65,8 +72,12 @@ class Scripted:
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
+        self.bundle = model.bundle
 
-    def predict(self, window: Window) -> Prediction:
+    def predict(self, windows: Sequence[Window]) -> list[Prediction]:
+        return [self._predict(window) for window in windows]
+
+    def _predict(self, window: Window) -> Prediction:
         seed = np.random.default_rng(int(window.end_s * 1000) % 2**32)
         scores = seed.dirichlet(np.full(len(self.labels.exercise), 0.05)).astype(np.float32)
         return Prediction(
@@ -120,6 +131,145 @@ def test_any_timestamps_give_valid_events(model: fitsense.Model, steps: list[flo
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
     assert summary.frames + summary.late_frames == len(times)
+
+
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_snapshot_changes_nothing(model: fitsense.Model, frames: list[Frame], data: st.DataObject) -> None:
+    """Wherever a host stops and starts again, the events are the same, byte for byte."""
+    restarts = set(data.draw(st.lists(st.integers(0, len(frames)), min_size=1, max_size=3)))
+    config = SessionConfig(source="urn:gym:7", started_at=datetime(2026, 3, 1, tzinfo=UTC))
+    session = Session(model, config)
+    events: list[Event] = []
+    for at, frame in enumerate([*frames, None]):
+        if at in restarts:
+            snapshot = session.snapshot()
+            assert Session.resume(model, snapshot).snapshot() == snapshot
+            session = Session.resume(model, snapshot)
+        events += session.finish() if frame is None else session.push(frame)
+    assert [e.to_json() for e in events] == [e.to_json() for e in run(model, frames, config)]
+
+
+@given(st.lists(st.floats(-0.3, 3.0), min_size=1, max_size=40), st.data())
+def test_a_snapshot_holds_whatever_goes_on(model: fitsense.Model, steps: list[float], data: st.DataObject) -> None:
+    """Also where a gap, a late frame or a changing answer has just been."""
+    random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    stream = [
+        Frame(random.integers(0, 256, (8, 8, 3), dtype=np.uint8), float(time)) for time in np.cumsum([0.0, *steps])
+    ]
+    scripted, at = Scripted(model), data.draw(st.integers(0, len(stream)))
+    session = Session(scripted)  # type: ignore[arg-type]
+    events = session.push_many(stream[:at])
+    session = Session.resume(scripted, session.snapshot())  # type: ignore[arg-type]
+    events += session.push_many(stream[at:]) + session.finish()
+    check(events)
+    whole = run(scripted, stream)  # type: ignore[arg-type]
+    assert [e.to_json() for e in events] == [e.to_json() for e in whole]
+
+
+def test_what_is_no_snapshot_of_this_model_is_refused(
+    model: fitsense.Model, frames: list[Frame], tmp_path: Path
+) -> None:
+    other = Bundle.load("gym")
+    shutil.copytree(other.folder, tmp_path / "other")
+    save(tmp_path / "other", attrs.evolve(other.manifest, version="1.0.1"))
+    session = Session(model)
+    session.push_many(frames[:20])
+    snapshot = session.snapshot()
+    with pytest.raises(fitsense.InvalidInputError, match="of the same bundle"):
+        Session.resume(fitsense.load_model(tmp_path / "other"), snapshot)
+    for broken in (b"", b"PK", snapshot[: len(snapshot) // 2], snapshot.replace(b"state.json", b"other.json")):
+        with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
+            Session.resume(model, broken)
+
+
+def test_repetitions_are_counted_into_sets(model: fitsense.Model) -> None:
+    video = FigureVideo([Bout("squat", 6, 2.0), Bout(IDLE, 1, 20.0), Bout("squat", 5, 2.0)], seed=3)
+    events = run(model, list(video))
+    check(events)
+    told = [e.data for e in events if isinstance(e.data, RepetitionCompleted)]
+    summary = events[-1].data
+    assert isinstance(summary, SessionEnded)
+    squats = [one for one in summary.sets if one.exercise == "squat"]
+    assert [one.index for one in squats] == [1, 2]
+    for one, count in zip(squats, (6, 5), strict=True):
+        # The first or the last may be cut off where the exercise is recognised late.
+        assert abs(one.repetitions - count) <= 1
+        # Standing between two repetitions is no part of them.
+        assert one.tempo_mean_s == pytest.approx(1.8, abs=0.3)
+    assert squats[1].rest_before_s == pytest.approx(20, abs=5)
+    assert sum(one.repetitions for one in summary.sets) == len(told)
+    # Each is one of the figure's: none is made up, none is halved.
+    for repetition in told:
+        overlaps = [
+            min(repetition.end_s, true.end_s) - max(repetition.start_s, true.start_s) for true in video.repetitions
+        ]
+        assert sum(overlap > 0.5 for overlap in overlaps) == 1
+    (total,) = [total for total in summary.exercises if total.exercise == "squat"]
+    assert (total.sets, total.repetitions) == (2, sum(one.repetitions for one in squats))
+    quads = summary.muscle_load_repetitions["quads"]
+    assert 0.5 * len(told) < quads <= len(told)
+    assert quads > summary.muscle_load_repetitions["obliques"]
+
+
+def test_what_is_wrong_with_the_picture_is_told(model: fitsense.Model, frames: list[Frame]) -> None:
+    black = np.zeros_like(frames[0].rgb)
+    stream = [Frame(black if 30 <= at < 70 else frames[at % 60].rgb, at / 10) for at in range(100)]
+    events = run(model, stream)
+    check(events)
+    warnings = [e.data for e in events if isinstance(e.data, SessionWarning)]
+    assert [(data.code, data.start_s, data.over) for data in warnings] == [
+        ("picture_black", 3.0, False),
+        ("picture_black", 3.0, True),
+    ]
+    assert 5.0 <= warnings[0].end_s < 5.3
+    assert warnings[1].end_s == pytest.approx(6.9, abs=0.15)
+    assert not [e for e in run(model, stream, SessionConfig(scene=None)) if isinstance(e.data, SessionWarning)]
+
+
+def test_a_cut_ends_what_goes_on(model: fitsense.Model, frames: list[Frame]) -> None:
+    upside_down = [Frame(frame.rgb[::-1, ::-1], frame.time_s + 6) for frame in frames]
+    events = run(model, [*frames, *upside_down])
+    check(events)
+    (cut,) = [e.data for e in events if isinstance(e.data, SessionWarning)]
+    assert (cut.code, cut.start_s, cut.end_s) == ("camera_cut", 5.9, 6.0)
+    ended = [e.data for e in events if isinstance(e.data, ExerciseEnded)]
+    assert ended[0].exercise == "squat"
+    assert ended[0].end_s == pytest.approx(6.0, abs=0.4)
+    assert all(data.start_s >= ended[0].end_s for data in ended[1:])
+
+
+def test_a_region_is_all_that_is_seen(model: fitsense.Model, frames: list[Frame]) -> None:
+    """A person beside noise gives the events of a person alone."""
+    random = np.random.default_rng(0)
+    height, width = frames[0].rgb.shape[:2]
+    config = SessionConfig(region=Region(0.0, 0.0, 0.5, 1.0))
+    beside = [
+        Frame(
+            np.concatenate([frame.rgb, random.integers(0, 256, (height, width, 3), dtype=np.uint8)], axis=1),
+            frame.time_s,
+        )
+        for frame in frames
+    ]
+    assert [e.to_json() for e in run(model, beside, config)] == [e.to_json() for e in run(model, frames)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
+def test_memory_is_flat_over_an_hour(model: fitsense.Model) -> None:
+    """An hour of a figure at three frames in two seconds: once windows are full, nothing more is kept."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    pictures = [frame.rgb for frame in FigureVideo([Bout("squat", 5, 4.0)], size=(32, 24), rate_hz=1.5)]
+    session, after_a_minute = Session(Scripted(model), SessionConfig(hop_s=5.0)), 0  # type: ignore[arg-type]
+    for index in range(3600 * 3 // 2):
+        session.push(pictures[index % len(pictures)], index / 1.5)
+        if index == 90:
+            after_a_minute = resident()
+    grown = resident() - after_a_minute
+    session.finish()
+    assert grown < 10e6, f"{grown / 1e6:.1f} MB more than after the first minute"
 
 
 def test_a_gap_is_told_and_ends_what_went_on(model: fitsense.Model, frames: list[Frame]) -> None:

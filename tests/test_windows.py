@@ -196,7 +196,7 @@ def test_memory_is_bounded_by_the_span() -> None:
     windows = Windows({"a": SPEC}, hop_s=0.5)
     for index in range(5000):
         windows.push(picture(index), index / 100)
-    assert len(windows._frames) <= SPEC.span_s * 100 + 2
+    assert len(windows.state.frames) <= SPEC.span_s * 100 + 2
 
 
 @pytest.mark.parametrize("arguments", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": 1.0, "gap_s": -1.0}])

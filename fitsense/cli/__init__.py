@@ -21,9 +21,11 @@ _COMMANDS = (
     "experiment",
     "models",
     "plugins",
+    "report",
     "schema",
     "streams",
     "train",
+    "workout",
 )
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import attrs
 import click
@@ -16,13 +16,34 @@ import click
 from fitsense.analysis import Analysis, Source, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
+from fitsense.errors import InvalidInputError
 from fitsense.events import Event, SessionEnded, SessionWarning
 from fitsense.model import load_model
+from fitsense.regions import Region
 from fitsense.runtime import RUNTIMES, RuntimeName
 from fitsense.session import SessionConfig
 
+if TYPE_CHECKING:
+    from fitsense.video.backlog import Policy
+
 # Overlays are for looking at; larger pictures only take longer.
 _OVERLAY_SHORT_SIDE = 720
+
+
+def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Region | None:
+    """``L,T,R,B`` in shares of the picture."""
+    if value is None:
+        return None
+    try:
+        left, top, right, bottom = map(float, value.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"expected four numbers in 0..1, such as 0,0,0.5,1 for the left half, got {value!r}"
+        ) from None
+    try:
+        return Region(left, top, right, bottom)
+    except InvalidInputError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("analyze", short_help="Say which exercises a video shows, and when.")
@@ -47,6 +68,29 @@ _OVERLAY_SHORT_SIDE = 720
     show_default=True,
     help="Seconds between predictions.",
 )
+@click.option(
+    "--region",
+    metavar="LEFT,TOP,RIGHT,BOTTOM",
+    callback=_region,
+    help="Look at this part of the picture only, in shares of it.",
+)
+@click.option("--people", is_flag=True, help="Follow everybody in the picture, each with events of their own.")
+@click.option("--detector", default="pose/people", show_default=True, help="What looks for --people.")
+@click.option(
+    "--live",
+    "policy",
+    type=click.Choice(["latest", "all"]),
+    default="latest",
+    show_default=True,
+    help="If a camera or stream is faster than analysis: drop its oldest frames, or fall behind. Either is told.",
+)
+@click.option(
+    "--reconnect",
+    type=click.FloatRange(min=0.0),
+    default=300.0,
+    show_default=True,
+    help="For how many seconds to try to reach a camera or stream again; 0 to end when it does.",
+)
 def command(
     source: str | None,
     sample: bool,
@@ -55,6 +99,11 @@ def command(
     bundle: str,
     runtime: RuntimeName,
     hop: float,
+    region: Region | None,
+    people: bool,
+    detector: str,
+    policy: Policy,
+    reconnect: float,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
@@ -64,17 +113,24 @@ def command(
     """
     if (source is None) == (not sample):
         raise click.UsageError("give either a SOURCE or --sample")
+    if region is not None and people:
+        raise click.UsageError("give either --region or --people")
+    if overlay is not None and people:
+        raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     _check_outputs(source, events, overlay)
     video: Source
     if sample:
         from fitsense.testing.figures import sample as rendered
 
-        video, config = rendered(), SessionConfig(source="urn:fitsense:sample")
+        video, config, live = rendered(), SessionConfig(source="urn:fitsense:sample"), None
     else:
+        from fitsense.video.live import LiveConfig
+
         assert source is not None
-        video, config = source, None
+        video, config, live = source, None, LiveConfig(policy=policy, give_up_s=reconnect)
     model = load_model(bundle, runtime=runtime)
-    analysis = analyze(video, model=model, config=config, hop_s=hop)
+    who = detector if people else None
+    analysis = analyze(video, model=model, config=config, hop_s=hop, live=live, region=region, people=who)
     kept: list[Event] = []
     with contextlib.ExitStack() as stack:
         outputs: list[IO[str]] = []
@@ -108,9 +164,9 @@ def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None
             kept.append(event)
             _write(event, outputs)
             view.show(event)
-    ended = kept[-1].data
-    if isinstance(ended, SessionEnded):
-        console.print(summary(ended))
+    for event in kept:
+        if isinstance(event.data, SessionEnded):
+            console.print(summary(event.data, event.subject))
 
 
 def _write(event: Event, outputs: list[IO[str]]) -> None:
@@ -171,8 +227,7 @@ def _overlay(path: Path, video: Source, events: list[Event]) -> None:
 
 
 def _exit_code(events: list[Event]) -> ExitCode:
-    ended = events[-1].data
-    if isinstance(ended, SessionEnded) and ended.reason == "interrupted":
+    if any(isinstance(event.data, SessionEnded) and event.data.reason == "interrupted" for event in events):
         return ExitCode.INTERRUPTED
     damaged = any(_damage(event) is not None for event in events)
     return ExitCode.DAMAGED_SOURCE if damaged else ExitCode.OK

@@ -14,7 +14,7 @@ from fitsense.bundle import DEFAULT, shipped
 from fitsense.errors import FitsenseError
 from fitsense.plugins import Plugins
 
-_BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow")
+_BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow", "jinja2")
 # Import names, by extra, of what proves that it is there.
 _EXTRAS = {
     "torch": ("torch", "torchvision", "pytorchvideo", "safetensors", "onnx", "onnxscript", "sklearn"),

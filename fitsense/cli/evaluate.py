@@ -49,12 +49,10 @@ def command(
     A clip's probabilities are averaged over its windows and their mirror images; figures are of the averages.
     Intervals are of 95 %, by bootstrap over scenes. Needs fitsense[torch].
     """
-    from fitsense.evaluate.page import require, write_page
+    from fitsense.evaluate.page import write_page
     from fitsense.evaluate.run import evaluate
 
     if page is not None:
-        # Now rather than after the work.
-        require()
         page.parent.mkdir(parents=True, exist_ok=True)
     report = evaluate(load_model(bundle, runtime=runtime), data, split, views=views, mirror=mirror, track=track)
     if as_json:

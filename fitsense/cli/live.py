@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
+import attrs
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -19,6 +20,7 @@ from fitsense.events import (
     ExerciseStarted,
     ExerciseUpdated,
     MusclesActivated,
+    RepetitionCompleted,
     SessionEnded,
     SessionWarning,
 )
@@ -26,6 +28,17 @@ from fitsense.events import (
 _BAR = "█"
 _BAR_CELLS = 24
 _MOST_ROWS = 6
+
+
+@attrs.define
+class _Now:
+    """What somebody does."""
+
+    exercise: str | None = None
+    confidence: float = 0.0
+    repetitions: int = 0
+    scores: dict[str, float] = attrs.field(factory=dict)
+    muscles: dict[str, float] = attrs.field(factory=dict)
 
 
 class LiveView:
@@ -36,10 +49,7 @@ class LiveView:
 
     def __init__(self, console: Console, analysis: Analysis) -> None:
         self._analysis = analysis
-        self._exercise: str | None = None
-        self._confidence = 0.0
-        self._scores: dict[str, float] = {}
-        self._muscles: dict[str, float] = {}
+        self._now: dict[str | None, _Now] = {}
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> LiveView:
@@ -53,24 +63,29 @@ class LiveView:
 
     def show(self, event: Event) -> None:
         """Take an event in; finished exercises and warnings stay on the terminal."""
-        data = event.data
-        catalogue = load_catalogue()
+        data, who = event.data, _named(event.subject)
+        name = load_catalogue().exercise_name
+        now = self._now.setdefault(event.subject, _Now())
         match data:
             case ExerciseStarted():
-                self._exercise, self._confidence, self._scores = data.exercise, data.confidence, {}
+                self._now[event.subject] = _Now(data.exercise, data.confidence, muscles=now.muscles)
             case ExerciseUpdated():
-                self._confidence, self._scores = data.confidence, dict(data.scores)
+                now.confidence, now.scores = data.confidence, dict(data.scores)
+            case RepetitionCompleted():
+                now.repetitions = data.index
             case MusclesActivated():
-                self._muscles = dict(data.muscles)
+                now.muscles = dict(data.muscles)
             case ExerciseEnded():
-                self._exercise, self._scores, self._muscles = None, {}, {}
+                self._now[event.subject] = _Now()
                 self._live.console.print(
-                    f"{clock(data.start_s)} to {clock(data.end_s)}  [bold]{catalogue.exercise_name(data.exercise)}[/]"
-                    f"  {data.duration_s:.1f} s, {data.confidence:.0%} sure",
+                    f"{who}{clock(data.start_s)} to {clock(data.end_s)}  [bold]{name(data.exercise)}[/]"
+                    f"  {data.duration_s:.1f} s, {_repetitions(data.repetitions)}{data.confidence:.0%} sure",
                     highlight=False,
                 )
             case SessionWarning():
-                self._live.console.print(Text(f"{clock(data.start_s)}  {data.message}", style="yellow"))
+                self._live.console.print(Text(f"{who}{clock(data.start_s)}  {data.message}", style="yellow"))
+            case SessionEnded():
+                del self._now[event.subject]
 
     def _render(self) -> Group:
         catalogue = load_catalogue()
@@ -79,32 +94,38 @@ class LiveView:
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
-        if self._exercise is None:
-            title = Text(catalogue.exercise_name(IDLE), style="dim")
-        else:
-            style = "bold yellow" if self._exercise == UNKNOWN else "bold cyan"
-            title = Text(f"{catalogue.exercise_name(self._exercise)}  {self._confidence:.0%}", style=style)
+        # Another thread may show an event meanwhile.
+        people = dict(self._now) or {None: _Now()}
+        titles = [_title(subject, now) for subject, now in people.items()]
+        if len(people) > 1:
+            return Group(head, *titles)
+        (now,) = people.values()
         body = Table.grid(padding=(0, 4))
         body.add_row(
-            _bars(self._scores, catalogue.exercise_name, "cyan"),
-            _bars(self._muscles, catalogue.muscle_group_name, "green"),
+            _bars(now.scores, catalogue.exercise_name, "cyan"), _bars(now.muscles, catalogue.muscle_group_name, "green")
         )
-        return Group(head, title, body)
+        return Group(head, *titles, body)
 
 
-def summary(data: SessionEnded) -> Table:
+def summary(data: SessionEnded, subject: str | None = None) -> Table:
     """The table at the end."""
     catalogue = load_catalogue()
-    table = Table("exercise", "sets", "time", box=None, pad_edge=False, title_justify="left")
+    table = Table("exercise", "sets", "repetitions", "time", box=None, pad_edge=False, title_justify="left")
+    table.title = subject
     for total in data.exercises:
-        table.add_row(catalogue.exercise_name(total.exercise), str(total.sets), f"{total.duration_s:.1f} s")
-    table.add_row(f"[dim]{catalogue.exercise_name(IDLE)}[/]", "", f"[dim]{data.idle_s:.1f} s[/]")
+        table.add_row(
+            catalogue.exercise_name(total.exercise),
+            str(total.sets),
+            str(total.repetitions or ""),
+            f"{total.duration_s:.1f} s",
+        )
+    table.add_row(f"[dim]{catalogue.exercise_name(IDLE)}[/]", "", "", f"[dim]{data.idle_s:.1f} s[/]")
     load = sorted(((value, group) for group, value in data.muscle_load_s.items() if value >= 0.5), reverse=True)
     if load:
         table.add_section()
-        table.add_row("[bold]muscle group[/]", "", "[bold]load[/]")
+        table.add_row("[bold]muscle group[/]", "", "", "[bold]load[/]")
         for value, group in load[:_MOST_ROWS]:
-            table.add_row(catalogue.muscle_group_name(group), "", f"{value:.1f} s")
+            table.add_row(catalogue.muscle_group_name(group), "", "", f"{value:.1f} s")
     return table
 
 
@@ -112,6 +133,23 @@ def clock(seconds: float) -> str:
     """Minutes and seconds."""
     minutes, rest = divmod(round(seconds, 1), 60)
     return f"{minutes:.0f}:{rest:04.1f}"
+
+
+def _named(subject: str | None) -> str:
+    return f"{subject}: " if subject else ""
+
+
+def _title(subject: str | None, now: _Now) -> Text:
+    catalogue = load_catalogue()
+    if now.exercise is None:
+        return Text(_named(subject) + catalogue.exercise_name(IDLE), style="dim")
+    style = "bold yellow" if now.exercise == UNKNOWN else "bold cyan"
+    counted = f"  {now.repetitions} x" if now.repetitions else ""
+    return Text(f"{_named(subject)}{catalogue.exercise_name(now.exercise)}  {now.confidence:.0%}{counted}", style=style)
+
+
+def _repetitions(count: int) -> str:
+    return f"{count} repetition{'s' if count > 1 else ''}, " if count else ""
 
 
 def _bars(values: dict[str, float], label: Callable[[str], str], style: str) -> Table:

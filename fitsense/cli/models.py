@@ -13,7 +13,7 @@ import click
 from fitsense.bundle import DEFAULT, Bundle, shipped
 from fitsense.catalogue import IDLE
 from fitsense.errors import UnknownNameError, WeightsError
-from fitsense.hookspecs import WeightsRef
+from fitsense.hookspecs import BackboneSpec, DetectorSpec, WeightsRef
 from fitsense.plugins import Plugins
 from fitsense.weights import Progress, download, file_name, keep, resolve
 from fitsense.wheels import Wheels
@@ -65,7 +65,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
         click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}")
 
 
-@command.command("pull", short_help="Fetch files of others that a backbone needs to run.")
+@command.command("pull", short_help="Fetch files of others that a plugin needs to run.")
 @click.argument("name")
 @click.option(
     "--from",
@@ -74,7 +74,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
     help="Where to take them: one of the files; a folder, wheel or zip that holds them; or the address of such a file.",
 )
 def pull(name: str, origin: str | None) -> None:
-    """Fetch files of others that a backbone needs to run, such as the networks of blazepose.
+    """Fetch files of others that a backbone or detector needs to run, such as the networks of blazepose.
 
     They are verified and kept in the user's cache folder; sessions never download anything. Needs a network, unless
     --from names what was brought along.
@@ -90,9 +90,10 @@ def pull(name: str, origin: str | None) -> None:
 
 
 def _assets(plugins: Plugins, name: str) -> list[WeightsRef]:
-    """The files that go by `name`, of whichever backbones, each once."""
+    """The files that go by `name`, of whichever backbones and detectors, each once."""
     by_name: dict[str, dict[str, WeightsRef]] = {}
-    for spec in plugins.backbones().values():
+    specs: list[BackboneSpec | DetectorSpec] = [*plugins.backbones().values(), *plugins.detectors().values()]
+    for spec in specs:
         if spec.assets:
             by_name.setdefault(spec.assets_name, {}).update({ref.uri: ref for ref in spec.assets.values()})
     if name not in by_name:

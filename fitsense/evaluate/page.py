@@ -10,17 +10,12 @@ from typing import Any
 
 from PIL import Image
 
-from fitsense.catalogue import load_catalogue
-from fitsense.errors import FitsenseError, MissingExtraError
+from fitsense.errors import FitsenseError
+from fitsense.pages import render
 from fitsense.video.source import VideoSource
 
 # Pictures of a clip, their height in pixels, and their JPEG quality.
 _STILLS, _HEIGHT, _QUALITY = 3, 96, 70
-
-
-def require() -> None:
-    """Raise :class:`MissingExtraError` now rather than after the work, if a page cannot be made."""
-    _jinja2()
 
 
 def write_page(report: Mapping[str, Any], folder: Path, path: Path) -> None:
@@ -33,29 +28,12 @@ def page(report: Mapping[str, Any], folder: Path) -> str:
 
     :param folder: where the clips are; pictures of the worst ones are in the page.
     """
-    jinja2 = _jinja2()
-    catalogue = load_catalogue()
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fitsense.evaluate"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "figure": figure,
-        "difference": difference,
-        "range": range_of,
-        "exercise": catalogue.exercise_name,
-        "muscle": catalogue.muscle_group_name,
-    }
-    template = environment.get_template("page.html")
-    html: str = template.render(
+    values = {
         **report,
-        called=_called(report["exercise"]["labels"], report["exercise"]["confusion"]),
-        stills=[stills(folder / clip["path"]) for clip in report["worst"]],
-    )
-    return html
+        "called": _called(report["exercise"]["labels"], report["exercise"]["confusion"]),
+        "stills": [stills(folder / clip["path"]) for clip in report["worst"]],
+    }
+    return render("fitsense.evaluate", values, {"figure": figure, "difference": difference, "range": range_of})
 
 
 def figure(value: float | None) -> str:
@@ -108,11 +86,3 @@ def _called(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> dict[s
         "columns": [labels[index] for index in columns],
         "rows": {labels[row]: [confusion[row][column] for column in columns] for row in rows},
     }
-
-
-def _jinja2() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("the report page", "torch", error) from error
-    return jinja2

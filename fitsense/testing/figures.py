@@ -18,12 +18,13 @@ from fitsense.testing.rendering import Camera, Colour, Look, Renderer
 from fitsense.testing.skeleton import Pose, Proportions, blend, jumping_jack, push_up, squat, stand
 from fitsense.types import Frame
 
-_MOVES: Mapping[str, Callable[[Proportions, float], Pose]] = {
+MOVES: Mapping[str, Callable[[Proportions, float], Pose]] = {
     "squat": squat,
     "push_up": push_up,
     "jumping_jack": jumping_jack,
 }
-EXERCISES: tuple[str, ...] = tuple(_MOVES)
+"""The joints at each moment of an exercise: 0 is its start position, 1 the farthest from it."""
+EXERCISES: tuple[str, ...] = tuple(MOVES)
 """What a figure can do, beside standing idle."""
 
 # Seconds to get from one posture into the next; they count as idle.
@@ -140,7 +141,7 @@ class FigureVideo:
     def _pose(self, bout: Bout, into_s: float, time_s: float) -> Pose:
         if bout.exercise != IDLE:
             phase = into_s / bout.tempo_s
-            return _MOVES[bout.exercise](self.body, 0.5 - 0.5 * math.cos(2 * math.pi * phase))
+            return MOVES[bout.exercise](self.body, 0.5 - 0.5 * math.cos(2 * math.pi * phase))
         slow = time_s * 0.7 + self.seed
         gesture = max(0.0, math.sin(slow * 0.9)) ** 2 * (self.seed % 3) / 2
         return stand(self.body, sway=0.025 * math.sin(slow), gesture=gesture)

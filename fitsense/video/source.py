@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ from fitsense.types import Frame, UInt8Array
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
-# Seconds to wait for a stream to open, and for its next packet.
-_TIMEOUT_S = (15.0, 15.0)
+# FFmpeg's AVFMT_NOTIMESTAMPS: a container without times.
+_NO_TIMES = 0x80
 # A larger step of a source's clock, in seconds, is a fault of the clock.
 _MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
@@ -46,9 +47,9 @@ class VideoInfo:
 
 @attrs.frozen
 class Trouble:
-    """Why a source gave fewer frames than it should have.
+    """What a host should know of a source, such as why it gave fewer frames than it should have.
 
-    :param code: ``source_damaged`` or ``source_truncated``.
+    :param code: that of the ``session.warning`` which tells it, such as ``source_damaged`` or ``source_truncated``.
     :param message: for people to read.
     """
 
@@ -61,16 +62,24 @@ class VideoSource:
 
     :param source: a file's path, a URL (rtsp, http, …), ``camera:0`` or a device's path.
     :param short_side: scale frames so that their short side has this many pixels; None to leave them.
+    :param zoom: only a part of each frame will be looked at: scale them to so many times the `short_side`, as far as
+        the source's own go.
+    :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
+        given up.
     :raises SourceError: the source is missing, empty, or has no video that can be decoded.
 
     Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
     out; after iteration, :attr:`trouble` says whether anything was.
     """
 
-    def __init__(self, source: str | Path, short_side: int | None = None) -> None:
+    def __init__(
+        self, source: str | Path, short_side: int | None = None, timeout_s: float = 15.0, *, zoom: float = 1.0
+    ) -> None:
         self.name = str(source)
         self._short_side = short_side
-        self._container = _open(self.name)
+        self._zoom = zoom
+        self._timeout_s = timeout_s
+        self._container = _open(self.name, timeout_s)
         try:
             if not self._container.streams.video:
                 raise SourceError(f"{self.name}: has no video stream")
@@ -80,6 +89,7 @@ class VideoSource:
             self._packets = self._container.demux(self._stream)
             self._damaged = 0
             self._trouble: Trouble | None = None
+            self._broke: str | None = None
             self._end_s = 0.0
             self._last_s: float | None = None
             self._step_s = 1.0 / float(self._stream.average_rate or 30)
@@ -102,6 +112,16 @@ class VideoSource:
     def trouble(self) -> Trouble | None:
         """What went wrong while decoding; None as long as nothing has."""
         return self._trouble
+
+    @property
+    def broke(self) -> str | None:
+        """Why reading ended before the source did; None as long as it has not."""
+        return self._broke
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the container says when its frames are to be seen; if not, their times come from a nominal rate."""
+        return not self._container.format.flags & _NO_TIMES
 
     def __enter__(self) -> VideoSource:
         return self
@@ -130,6 +150,12 @@ class VideoSource:
             frame = next(self._decoded, None)
         self._note_shortfall()
 
+    def told(self) -> Iterator[Frame | Trouble]:
+        """The frames, and then the trouble, if there was any."""
+        yield from self
+        if self._trouble is not None:
+            yield self._trouble
+
     def _note(self, message: str) -> None:
         """Remember the first trouble."""
         if self._trouble is None:
@@ -144,7 +170,8 @@ class VideoSource:
                     # One bad packet need not spoil the rest.
                     self._damaged += 1
         except (av.error.FFmpegError, OSError) as error:
-            self._note(f"the source cannot be read further than {self._end_s:.1f} s: {_reason(error)}")
+            self._broke = _reason(error, self._timeout_s)
+            self._note(f"the source cannot be read further than {self._end_s:.1f} s: {self._broke}")
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
@@ -154,7 +181,8 @@ class VideoSource:
         quarter_turns = round(frame.rotation / 90)
         width, height = _upright_size(frame, self._stream)
         if self._short_side is not None:
-            width, height = scaled_size(width, height, self._short_side)
+            closer = min(math.ceil(self._short_side * self._zoom), width, height)
+            width, height = scaled_size(width, height, max(self._short_side, closer))
         if quarter_turns % 2:
             width, height = height, width
         scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
@@ -197,7 +225,7 @@ def is_live(source: str) -> bool:
     return bool(_URL.match(source) or _CAMERA.fullmatch(source) or source.startswith("/dev/"))
 
 
-def _open(name: str) -> av.container.InputContainer:
+def _open(name: str, timeout_s: float) -> av.container.InputContainer:
     camera = _CAMERA.fullmatch(name)
     file, format_name, options = name, None, {}
     if camera or name.startswith("/dev/video"):
@@ -222,9 +250,9 @@ def _open(name: str) -> av.container.InputContainer:
         # A name with a colon or a leading minus is still a file.
         file = f"file:{path}"
     try:
-        return av.open(file, format=format_name, options=options, timeout=_TIMEOUT_S, metadata_errors="replace")
+        return av.open(file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{name}: cannot be opened as video: {_reason(error)}") from error
+        raise SourceError(f"{name}: cannot be opened as video: {_reason(error, timeout_s)}") from error
 
 
 def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
@@ -238,5 +266,7 @@ def _rate(stream: av.VideoStream) -> float | None:
     return float(stream.average_rate) if stream.average_rate else None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, timeout_s: float) -> str:
+    if isinstance(error, av.error.ExitError):
+        return f"nothing came for {timeout_s:g} s"
     return (getattr(error, "strerror", None) or str(error)).rstrip(".")

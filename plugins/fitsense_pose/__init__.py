@@ -1,8 +1,9 @@
-"""A backbone for fitsense that looks at a body's landmarks, as BlazePose finds them (arXiv 2006.10204)."""
+"""BlazePose (arXiv 2006.10204) for fitsense: a backbone that looks at a body's landmarks, and a detector of people."""
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, ObservationSpec, PluginInfo, hookimpl
+from fitsense import BackboneSpec, DetectorSpec, ObservationSpec, PluginInfo, hookimpl
+from fitsense_pose import people
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.config import PoseConfig
 from fitsense_pose.network import build
@@ -27,4 +28,17 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         assets_name="blazepose",
         paper="arXiv 2006.10204",
         summary="A network on statistics of BlazePose's landmarks",
+    )
+
+
+@hookimpl
+def fitsense_detectors() -> Iterable[DetectorSpec]:
+    yield DetectorSpec(
+        name="people",
+        config=people.PeopleConfig,
+        load=people.load,
+        assets={"detector": ASSETS["detector"]},
+        assets_name="blazepose",
+        paper="arXiv 2006.10204",
+        summary="Everybody in a picture, by BlazePose's detector",
     )

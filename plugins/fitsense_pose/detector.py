@@ -9,10 +9,12 @@ import numpy as np
 from fitsense_pose.graph import Graph, UInt8Array, sigmoid
 from fitsense_pose.region import FloatArray, Region
 
+LEAST_SCORE = 0.5
+"""Of what is taken for somebody, unless told otherwise."""
+
 _SIZE = 224
 # Pixels between neighbouring anchors, by layer, and anchors at each place.
 _LAYERS = ((8, 2), (16, 2), (32, 6))
-_LEAST_SCORE = 0.5
 _LEAST_OVERLAP = 0.3
 
 
@@ -27,7 +29,7 @@ def anchors() -> FloatArray:
 
 
 class Detector:
-    """Finds people who were not there a moment ago.
+    """Finds people, wherever they were a moment ago.
 
     :param file: ``pose_detection.tflite``.
     :raises WeightsError: it is another file.
@@ -47,20 +49,28 @@ class Detector:
     def __call__(self, picture: UInt8Array) -> Region | None:
         """The region of the person who is largest and surest in a picture, uint8 (height, width, 3)."""
         height, width, _ = picture.shape
-        square = Region.around_picture(width, height)
-        outputs = self._graph(picture, square)
-        scores, boxes = decode(outputs["scores"], outputs["boxes"], self._anchors)
-        people = [
-            (score, Region.around_person(square.to_picture(box[2:4])))
-            for score, box in zip(*merge(scores, boxes), strict=True)
-        ]
+        scores, boxes = self.look(picture, Region.around_picture(width, height))
+        people = [(score, Region.around_person(box[2:4])) for score, box in zip(scores, boxes, strict=True)]
         if not people:
             return None
         # A bystander far off is found as surely as who exercises in front.
         return max(people, key=lambda person: person[0] * person[1].side)[1]
 
+    def look(
+        self, picture: UInt8Array, square: Region, least_score: float = LEAST_SCORE
+    ) -> tuple[FloatArray, FloatArray]:
+        """Everybody in an upright square of a picture, uint8 (height, width, 3), as :func:`merge` gives them.
 
-def decode(scores: FloatArray, boxes: FloatArray, anchors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        :returns: scores, float32 (people,), and float32 (people, 6, 2) in pixels of the picture.
+        """
+        outputs = self._graph(picture, square)
+        scores, boxes = merge(*decode(outputs["scores"], outputs["boxes"], self._anchors, least_score))
+        return scores, square.to_picture(boxes)
+
+
+def decode(
+    scores: FloatArray, boxes: FloatArray, anchors: FloatArray, least_score: float = LEAST_SCORE
+) -> tuple[FloatArray, FloatArray]:
     """What the network is sure enough of.
 
     :param scores: float32 (anchors, 1), logits.
@@ -70,7 +80,7 @@ def decode(scores: FloatArray, boxes: FloatArray, anchors: FloatArray) -> tuple[
         upper body.
     """
     sure = sigmoid(scores[:, 0])
-    kept = sure >= _LEAST_SCORE
+    kept = sure >= least_score
     pairs = boxes[kept].reshape(-1, 6, 2) / np.float32(_SIZE)
     points = pairs + anchors[kept][:, None]
     centre, half = points[:, 0], pairs[:, 1] / 2

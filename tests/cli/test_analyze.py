@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fitsense.cli.exits import ExitCode
 from fitsense.schema import validate_event
 from fitsense.testing.figures import FigureVideo
 from fitsense.video.source import VideoSource
@@ -167,3 +168,32 @@ def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: 
         assert words in text, words
     assert "specversion" not in text
     events_of((tmp_path / "events.ndjson").read_text("utf-8"))
+
+
+def test_a_region_is_a_part_of_the_picture(squats_file: Path) -> None:
+    events = events_of(run(squats_file, "--region", "0,0,1,1").stdout)
+    assert any(event["data"].get("exercise") == "squat" for event in events)
+    for wrong, reason in (("0,0,1", "expected four numbers"), ("0.5,0,0.5,1", "shows some of the picture")):
+        done = run(squats_file, "--region", wrong)
+        assert done.returncode == 2
+        assert reason in done.stderr
+    for options in (["--region", "0,0,1,1"], ["--overlay", "out.mp4"]):
+        assert run(squats_file, "--people", *options).returncode == 2
+
+
+def test_people_cannot_be_found_without_the_network_and_the_error_says_what_to_do(
+    squats_file: Path, tmp_path: Path
+) -> None:
+    # Where there is no cache, nothing has been fetched.
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path))
+    done = subprocess.run(
+        [*COMMAND, str(squats_file), "--people"],
+        env={**os.environ, **homes},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == ExitCode.BAD_BUNDLE
+    assert "not fetched yet; run: fitsense models pull blazepose" in done.stderr
+    assert done.stdout == ""

@@ -26,6 +26,7 @@ def test_help_lists_every_command_and_exit_code() -> None:
         "experiment",
         "models",
         "plugins",
+        "report",
         "schema",
         "streams",
         "train",

@@ -22,7 +22,7 @@ FILES = {"toy/nets/a.bin": b"first", "toy/nets/b.bin": b"second"}
 
 
 class Toy:
-    """A plugin with two backbones that need files of others."""
+    """A plugin with two backbones and a detector that need files of others."""
 
     @fitsense.hookimpl
     def fitsense_plugin(self) -> fitsense.PluginInfo:
@@ -37,6 +37,12 @@ class Toy:
         }
         yield attrs.evolve(like, name="both", assets=refs, assets_name="toys")
         yield attrs.evolve(like, name="one", assets=dict(list(refs.items())[:1]), assets_name="toys")
+
+    @fitsense.hookimpl
+    def fitsense_detectors(self) -> Iterable[fitsense.DetectorSpec]:
+        like = fitsense.Plugins.discover().detector("pose/people")
+        ref = fitsense.WeightsRef("pypi:toy==1.0#toy/nets/eyes.bin", hashlib.sha256(b"eyes").hexdigest(), "MIT")
+        yield attrs.evolve(like, name="eyes", assets={"eyes": ref}, assets_name="eyes")
 
 
 @pytest.fixture
@@ -77,6 +83,12 @@ def test_files_are_pulled_once_with_one_download(cache: Path, index: Path) -> No
     assert kept(cache) == {"a.bin", "b.bin"}
     wheel.unlink()
     assert run("pull", "toys").stdout == done.stdout
+
+
+def test_what_a_detector_needs_is_pulled_too(cache: Path, index: Path) -> None:
+    make_wheel(index, {"toy/nets/eyes.bin": b"eyes"})
+    assert run("pull", "eyes").exit_code == 0
+    assert kept(cache) == {"eyes.bin"}
 
 
 def test_an_unknown_name_lists_what_there_is(cache: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_event_is_the_one_that_the_sample_gives() -> None:
     actual = next(e for e in events if e["type"] == shown["type"] and e["data"]["exercise"] == "squat")
     for key in ("type", "dataschema", "time", "specversion"):
         assert actual[key] == shown[key]
-    for key in ("start_s", "end_s", "duration_s"):
+    for key in ("start_s", "end_s", "duration_s", "repetitions", "tempo_mean_s"):
         assert actual["data"][key] == shown["data"][key]
     assert actual["data"]["confidence"] == pytest.approx(shown["data"]["confidence"], abs=0.02)
     for part in ("scores", "muscles"):

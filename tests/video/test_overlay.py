@@ -17,13 +17,31 @@ from fitsense.video.overlay import draw, write_overlay
 from fitsense.video.source import VideoSource
 
 
+def ended(exercise: str, start_s: float, end_s: float, confidence: float, muscles: dict[str, float]) -> ExerciseEnded:
+    return ExerciseEnded(
+        exercise=exercise,
+        repetitions=0,
+        attempts=0,
+        sets=(),
+        start_s=start_s,
+        end_s=end_s,
+        duration_s=end_s - start_s,
+        confidence=confidence,
+        scores={"squat": confidence},
+        muscles=muscles,
+        time_under_tension_s=end_s - start_s,
+        tempo_mean_s=None,
+        tempo_spread_s=None,
+    )
+
+
 def timeline() -> Timeline:
     data: list[EventData] = [
         ExerciseUpdated("squat", 1.0, 2.5, 1.5, 0.7, {"squat": 0.7}),
         MusclesActivated(1.0, 2.0, {"quads": 0.8, "biceps": 0.0}),
         MusclesActivated(2.0, 4.0, {"quads": 0.9, "biceps": 0.0}),
-        ExerciseEnded("squat", 1.0, 4.0, 3.0, 0.8, {"squat": 0.8}, {"quads": 0.85, "biceps": 0.0}),
-        ExerciseEnded("unknown", 5.0, 6.0, 1.0, 0.3, {"squat": 0.3}, {"quads": 0.2}),
+        ended("squat", 1.0, 4.0, 0.8, {"quads": 0.85, "biceps": 0.0}),
+        ended("unknown", 5.0, 6.0, 0.3, {"quads": 0.2}),
     ]
     at = datetime(1970, 1, 1, tzinfo=UTC)
     return Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))

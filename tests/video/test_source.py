@@ -213,6 +213,13 @@ def test_a_picture_too_long_to_scale_is_refused(tmp_path: Path) -> None:
         VideoSource(path, 182)
 
 
+@pytest.mark.parametrize(("zoom", "height"), [(1.0, 40), (2.5, 100), (9.0, 120)])
+def test_what_is_looked_at_closely_is_scaled_less_but_never_up(zoom: float, height: int, tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", [Frame(np.zeros((120, 240, 3), np.uint8), i / 10) for i in range(3)])
+    with VideoSource(path, 40, zoom=zoom) as source:
+        assert {frame.rgb.shape for frame in source} == {(height, 2 * height, 3)}
+
+
 def test_what_is_live_and_what_is_a_file() -> None:
     assert is_live("rtsp://camera/1")
     assert is_live("camera:0")

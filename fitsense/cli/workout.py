@@ -1,0 +1,120 @@
+"""``fitsense workout``: an event log as a file that other fitness programs read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from fitsense.errors import FitsenseError
+from fitsense.eventlog import EventLog, load_log
+from fitsense.files import whole
+from fitsense.workouts.fit import to_fit
+from fitsense.workouts.health_connect import to_health_connect
+from fitsense.workouts.table import to_csv
+from fitsense.workouts.tcx import to_tcx
+from fitsense.workouts.workout import Workout, has_workout, workout_of
+
+# CSV holds any number of workouts, the others one: what they make belongs to one person.
+_OF_SEVERAL = "csv"
+_OF_ONE: Mapping[str, Callable[[Workout], bytes]] = {
+    "fit": to_fit,
+    "tcx": lambda workout: to_tcx(workout).encode(),
+    "health-connect": lambda workout: to_health_connect(workout).encode(),
+}
+_FORMATS = (*_OF_ONE, _OF_SEVERAL)
+_ENDINGS = {".fit": "fit", ".tcx": "tcx", ".csv": "csv", ".json": "health-connect"}
+
+
+def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """A date and time by ISO 8601; without a time zone, by the clock of this machine."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment if moment.tzinfo is not None else moment.astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter(f"expected a time such as 2026-05-01T18:30+02:00, got {value!r}") from None
+
+
+@click.command("workout", short_help="Export sets as FIT, TCX, CSV or for Health Connect.")
+@click.argument("events", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--format", "format_", type=click.Choice(_FORMATS), help="By default what the ending of -o says.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of standard output."
+)
+@click.option(
+    "--started-at", metavar="ISO", callback=_moment, help="When the video began; by default what the events say."
+)
+@click.option("--session", type=click.IntRange(1), help="Only this one of several sessions, counted from 1.")
+def command(
+    events: Path, format_: str | None, output: Path | None, started_at: datetime | None, session: int | None
+) -> None:
+    """Export the sets in EVENTS, NDJSON that fitsense analyze wrote, to what other fitness programs read.
+
+    EVENTS is a file, or - for standard input. A log that breaks off is exported as far as it goes.
+    """
+    if format_ is None:
+        format_ = _ENDINGS.get(output.suffix.lower()) if output is not None else None
+    if format_ is None:
+        raise click.UsageError(f"give --format {'|'.join(_FORMATS)}, or -o FILE that ends in {', '.join(_ENDINGS)}")
+    if output is not None and str(output) == "-":
+        output = None
+    if output is not None and output.resolve() == events.resolve():
+        raise click.UsageError(f"{output}: that would overwrite the events")
+    if output is None and format_ == "fit" and sys.stdout.isatty():
+        raise click.UsageError("FIT is binary and not for a terminal: give -o FILE")
+    logs = _chosen(_read(events), events, session)
+    if len(logs) > 1 and format_ != _OF_SEVERAL:
+        raise click.UsageError(f"{format_} holds one workout: choose one by --session\n{_listed(logs)}")
+    if len(logs) > 1 and started_at is not None and len({log.subject for log in logs}) < len(logs):
+        raise click.UsageError(f"these did not begin together: choose one by --session\n{_listed(logs)}")
+    try:
+        workouts = [workout_of(log, started_at) for log in logs]
+        content = to_csv(workouts).encode(errors="replace") if format_ == _OF_SEVERAL else _OF_ONE[format_](workouts[0])
+    except FitsenseError as error:
+        raise type(error)(f"{events}: {error}") from error
+    for workout in workouts:
+        if not workout.complete:
+            click.echo(f"fitsense: {events}: {workout.source} breaks off; its last set may be longer", err=True)
+    _write(content, output)
+
+
+def _read(events: Path) -> list[EventLog]:
+    try:
+        return load_log(sys.stdin.buffer if str(events) == "-" else events)
+    except OSError as error:
+        raise FitsenseError(f"{events}: {error.strerror or error}") from error
+    except FitsenseError as error:
+        raise type(error)(f"{events}: {error}") from error
+
+
+def _chosen(logs: Sequence[EventLog], events: Path, session: int | None) -> list[EventLog]:
+    told = [log for log in logs if has_workout(log)]
+    if not told:
+        raise FitsenseError(f"{events}: expected events of a session, as fitsense analyze writes them; there are none")
+    if session is None:
+        return told
+    if session > len(told):
+        raise click.UsageError(f"--session {session}: there are {len(told)}\n{_listed(told)}")
+    return [told[session - 1]]
+
+
+def _listed(logs: Sequence[EventLog]) -> str:
+    return "\n".join(
+        f"  {number}  {log.source}{f' of {log.subject}' if log.subject else ''}" for number, log in enumerate(logs, 1)
+    )
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        with whole(output) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise FitsenseError(f"{output}: cannot be written: {error.strerror or error}") from error

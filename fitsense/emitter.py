@@ -1,0 +1,48 @@
+"""Numbers events, and gives them their wall-clock time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from fitsense.events import Event, EventData, event_time
+from fitsense.plugins import Plugins
+
+
+@attrs.define
+class EmitterState:
+    """All that :class:`Emitter` remembers."""
+
+    sequence: int = 0
+    media_s: float | None = None
+
+
+class Emitter:
+    """Makes events of one source.
+
+    :param source: the source's name.
+    :param started_at: wall-clock time of media time 0.
+    :param plugins: whose observers are told.
+    """
+
+    def __init__(self, source: str, started_at: datetime, plugins: Plugins) -> None:
+        self._source = source
+        self._started_at = started_at
+        self._plugins = plugins
+        self.state = EmitterState()
+
+    def advance(self, media_s: float) -> None:
+        """Media time, which never runs backwards, has come to `media_s`."""
+        now_s = self.state.media_s
+        self.state.media_s = media_s if now_s is None else max(now_s, media_s)
+
+    def emit(self, data: EventData, subject: str | None = None) -> Event:
+        """An event of now; observers see it first."""
+        if self.state.media_s is None:
+            self.state.media_s = 0.0
+        time = event_time(self._started_at, self.state.media_s)
+        event = Event(self._source, self.state.sequence, time, data, subject)
+        self.state.sequence += 1
+        self._plugins.event_emitted(self._source, event)
+        return event

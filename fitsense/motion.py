@@ -1,0 +1,97 @@
+"""What a movement looks like from afar: pictures small enough to keep, and the path that they take through time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.types import FloatArray, UInt8Array
+
+SIDE = 24
+"""A thumbnail's height and width, in pixels; pictures are stretched to it."""
+
+MOST_HZ = 15.0
+"""So many thumbnails a second show any exercise; more are waste."""
+
+# Samples along each side of a thumbnail's pixel: their mean stands for the area, at a cost that no picture raises.
+_SAMPLES = 4
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# Seconds that the path is smoothed over, and over which two pictures are compared to find what moves.
+_SMOOTHING_S = 0.2
+_STEP_S = 0.4
+_EPSILON = 1e-9
+
+Path = NDArray[np.float64]
+
+
+def thumbnail(rgb: UInt8Array) -> FloatArray:
+    """The little that a counter of repetitions keeps of a frame.
+
+    :param rgb: uint8 (height, width, 3).
+    :returns: grey levels, float32 (SIDE, SIDE).
+    """
+    height, width = rgb.shape[:2]
+    middles = (np.arange(SIDE * _SAMPLES) + 0.5) / (SIDE * _SAMPLES)
+    rows, columns = (middles * height).astype(np.intp), (middles * width).astype(np.intp)
+    grey = rgb[rows[:, None], columns] @ _LUMA
+    return np.asarray(grey.reshape(SIDE, _SAMPLES, SIDE, _SAMPLES).mean(axis=(1, 3)), dtype=np.float32)
+
+
+def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
+    """The movement's path through the few directions in which the picture changes most.
+
+    Brightness and contrast are taken out, and so is what a small motion of the camera would change. The directions
+    are the principal components of what changes within a fraction of a second: drift counts little.
+
+    :param thumbnails: (pictures, height, width), evenly spaced in time.
+    :param rate_hz: pictures a second.
+    :returns: float64 (pictures, dimensions), in standard deviations of the picture's brightness.
+    """
+    count = len(thumbnails)
+    pixels = np.asarray(thumbnails, dtype=np.float32)
+    pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
+    pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _EPSILON)
+    flat = pixels.reshape(count, -1)
+    mean = flat.mean(axis=0)
+    camera = _camera_motion(mean.reshape(pixels.shape[1:]))
+    flat = flat - mean
+    flat -= (flat @ camera) @ camera.T
+    flat = smooth(flat, round(_SMOOTHING_S * rate_hz))
+    step = max(1, min(round(_STEP_S * rate_hz), count - 1))
+    change = flat[step:] - flat[:-step]
+    # A cut or a flash must not pass for the movement.
+    size = np.linalg.norm(change, axis=1)
+    change *= np.minimum(1.0, 3.0 * np.median(size) / np.maximum(size, _EPSILON))[:, None]
+    # Every other change says the same: the smaller the matrix, the cheaper.
+    change = change[:: 2 if len(change) > 4 * dimensions else 1]
+    values, vectors = np.linalg.eigh(change @ change.T)
+    found = min(dimensions, len(values))
+    values, vectors = values[::-1][:found], vectors[:, ::-1][:, :found]
+    directions = change.T @ vectors / np.sqrt(np.maximum(values, _EPSILON))
+    return np.asarray(flat @ directions / np.sqrt(flat.shape[1]), dtype=np.float64)
+
+
+def smooth(values: FloatArray, width: int) -> FloatArray:
+    """`values` averaged along the first axis by a raised cosine, `width` values wide; the ends are held."""
+    if width < 2:
+        return values
+    width += 1 - width % 2
+    weights = np.hanning(width + 2)[1:-1]
+    weights = (weights / weights.sum()).astype(values.dtype)
+    padded = np.pad(values, [(width // 2, width // 2)] + [(0, 0)] * (values.ndim - 1), mode="edge")
+    total = np.zeros_like(values)
+    for offset, weight in enumerate(weights):
+        total += weight * padded[offset : offset + len(values)]
+    return total
+
+
+def _camera_motion(mean: FloatArray) -> FloatArray:
+    """What shifts, zoom and roll of the camera change in a picture: orthonormal columns, (pixels, 4)."""
+    down, right = np.gradient(mean.astype(np.float64))
+    rows = np.linspace(-1.0, 1.0, mean.shape[0])[:, None]
+    columns = np.linspace(-1.0, 1.0, mean.shape[1])
+    changes = [down, right, down * rows + right * columns, down * columns - right * rows]
+    basis, triangle = np.linalg.qr(np.stack([change.ravel() for change in changes], axis=1))
+    return np.asarray(basis * (np.abs(np.diag(triangle)) > _EPSILON), dtype=np.float32)

@@ -1,0 +1,202 @@
+"""Several people in one picture: a session for each, and one question to the model for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import attrs
+
+from fitsense.emitter import Emitter, EmitterState
+from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.events import Event, SessionWarning
+from fitsense.model import Model
+from fitsense.regions import Region
+from fitsense.scene import Notice, Scene, SceneState
+from fitsense.session import Reason, Session, SessionConfig, bundle_digest
+from fitsense.sight import thumbnail
+from fitsense.snapshots import pack, unpack
+from fitsense.types import Frame, UInt8Array
+
+
+@attrs.frozen
+class _About:
+    """Whose snapshot it is."""
+
+    config: SessionConfig
+    absent_s: float
+    model: str
+
+
+@attrs.define
+class MultiSessionState:
+    """What several sessions share.
+
+    :param seen_s: when each subject, by name, was last said to be somewhere.
+    :param last_s: time of the newest frame.
+    """
+
+    seen_s: dict[str, float] = attrs.field(factory=dict)
+    last_s: float | None = None
+    finished: bool = False
+
+
+class MultiSession:
+    """One stream of frames that shows several subjects.
+
+    Each subject has a session of its own, from the first frame that it is in to the last: all events have one source
+    and are numbered together, and those of a subject carry its name as ``subject``. Warnings about the picture or the
+    source are about nobody.
+
+    :param model: what predicts, once for all subjects.
+    :param config: how to look and decide, for every subject.
+    :param absent_s: a subject's session ends when nobody has said for so long where it is, in seconds of media time.
+    """
+
+    def __init__(self, model: Model, config: SessionConfig | None = None, *, absent_s: float = 5.0) -> None:
+        if not (absent_s > 0 and math.isfinite(absent_s)):
+            raise InvalidInputError(f"absent_s: expected a number above 0, got {absent_s!r}")
+        self._model = model
+        self._config = config or SessionConfig()
+        self._absent_s = absent_s
+        self._emitter = Emitter(self._config.source, self._config.started_at, model.plugins)
+        self._scene = Scene(self._config.scene) if self._config.scene else None
+        self._sessions: dict[str, Session] = {}
+        self.state = MultiSessionState()
+
+    @property
+    def subjects(self) -> list[str]:
+        """Who is watched now, in the order in which they came."""
+        return list(self._sessions)
+
+    def push(
+        self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
+    ) -> list[Event]:
+        """Take one frame; give the events that it brings about.
+
+        :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
+        :param time_s: its presentation time in seconds of media time.
+        :param regions: where each subject is, by name: new ones are watched from now on, and one that is missing is
+            presumed where it was until ``absent_s`` have passed. None where nobody has looked: all stay where they are.
+        :raises InvalidInputError: a picture or a time that cannot be; the sessions go on as if it had not come.
+        """
+        self._refuse_if_finished()
+        if isinstance(rgb, Frame):
+            frame = rgb
+        elif time_s is None:
+            raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
+        else:
+            frame = Frame(rgb, time_s)
+        emitted = self._update(regions, frame.time_s)
+        emitted += self._watch(frame, regions)
+        seen = [(session, session.see(frame)) for session in self._sessions.values()]
+        answers = iter(self._model.predict([window for _, one in seen for window in one.windows]))
+        for session, one in seen:
+            emitted += session.tell(one, [next(answers) for _ in one.windows])
+        return emitted
+
+    def warn(self, code: str, message: str) -> list[Event]:
+        """Put a warning of the host's own, such as a source that broke, into the stream; it is about nobody."""
+        self._refuse_if_finished()
+        at_s = self.state.last_s or 0.0
+        return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
+
+    def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
+        """End a subject's session.
+
+        :raises InvalidInputError: nobody of that name is watched.
+        """
+        self._refuse_if_finished()
+        if subject not in self._sessions:
+            raise InvalidInputError(f"subject: expected one of {', '.join(self.subjects) or 'none'}, got {subject!r}")
+        del self.state.seen_s[subject]
+        return self._sessions.pop(subject).finish(reason)
+
+    def finish(self, reason: Reason = "finished") -> list[Event]:
+        """End every subject's session. Nothing can be pushed afterwards."""
+        self._refuse_if_finished()
+        emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
+        for notice in self._scene.end_run() if self._scene else []:
+            emitted.append(self._tell_of(notice))
+        self.state.finished = True
+        return emitted
+
+    def snapshot(self) -> bytes:
+        """All that the sessions know, for :meth:`resume`; they go on as if nothing had been."""
+        states = {
+            f"{at}/{name}": state
+            for at, session in enumerate(self._sessions.values())
+            for name, state in session.states().items()
+        }
+        about = _About(self._config, self._absent_s, bundle_digest(self._model))
+        shared = {"shared": self.state, "emitter": self._emitter.state}
+        if self._scene is not None:
+            shared["scene"] = self._scene.state
+        return pack({"about": about, **shared, **states})
+
+    @classmethod
+    def resume(cls, model: Model, snapshot: bytes) -> MultiSession:
+        """The sessions whose snapshot this is, which go on with the events that they would have given.
+
+        :param model: of the same bundle as before.
+        :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
+        """
+        kinds = {"about": _About, "shared": MultiSessionState, "emitter": EmitterState}
+        common = unpack(snapshot, kinds)
+        about = common["about"]
+        if about.model != bundle_digest(model):
+            raise InvalidInputError("snapshot: expected one of sessions of the same bundle, got one of another")
+        sessions = cls(model, about.config, absent_s=about.absent_s)
+        sessions.state = common["shared"]
+        sessions._emitter.state = common["emitter"]
+        if sessions._scene is not None:
+            sessions._scene.state = unpack(snapshot, {"scene": SceneState})["scene"]
+        for at, subject in enumerate(sessions.state.seen_s):
+            session = sessions._sessions[subject] = sessions._session(subject)
+            kinds = {f"{at}/{name}": kind for name, kind in session.kinds.items()}
+            states = unpack(snapshot, kinds)
+            session.restore({name: states[f"{at}/{name}"] for name in session.kinds})
+        return sessions
+
+    def _session(self, subject: str) -> Session:
+        # One camera is watched once.
+        config = attrs.evolve(self._config, scene=None)
+        return Session(self._model, config, subject=subject, emitter=self._emitter)
+
+    def _watch(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
+        """Warnings about the picture; a cut ends what goes on."""
+        time_s, last_s = frame.time_s, self.state.last_s
+        self.state.last_s = time_s
+        if self._scene is None:
+            return []
+        notices = self._scene.end_run() if last_s is not None and time_s - last_s > self._config.gap_s else []
+        if regions is not None:
+            self._scene.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
+        notices += self._scene.push(thumbnail(frame.rgb), time_s)
+        emitted: list[Event] = []
+        for notice in notices:
+            if notice.code == "camera_cut":
+                emitted += [event for session in self._sessions.values() for event in session.cut()]
+            emitted.append(self._tell_of(notice))
+        return emitted
+
+    def _tell_of(self, notice: Notice) -> Event:
+        self._emitter.advance(notice.end_s)
+        warning = SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
+        return self._emitter.emit(warning)
+
+    def _update(self, regions: Mapping[str, Region] | None, time_s: float) -> list[Event]:
+        """Subjects come, move and go."""
+        if regions is None:
+            return []
+        for subject, region in regions.items():
+            if subject not in self._sessions:
+                self._sessions[subject] = self._session(subject)
+            self._sessions[subject].region = region
+            self.state.seen_s[subject] = time_s
+        gone = [subject for subject, at_s in self.state.seen_s.items() if time_s - at_s > self._absent_s]
+        return [event for subject in gone for event in self.leave(subject)]
+
+    def _refuse_if_finished(self) -> None:
+        if self.state.finished:
+            raise FitsenseError("the sessions are finished; begin anew for more frames")

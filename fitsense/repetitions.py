@@ -1,0 +1,219 @@
+"""Thumbnails in, repetitions out: pure. Any exercise, also one that no classifier knows.
+
+The last seconds are looked at again and again. A look turns them into the movement's path (:mod:`fitsense.motion`)
+and finds the cycles in it (:mod:`fitsense.cycles`). A cycle is told as a repetition when two looks in a row have seen
+it and the movement has clearly turned round or come to rest after it. The first of a set needs the second to resemble;
+one alone is told only when the run ends, and if it makes up most of what moved.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.cycles import Proposal, propose
+from fitsense.errors import InvalidInputError
+from fitsense.motion import MOST_HZ, Path, path
+from fitsense.types import FloatArray
+
+# Timestamps may miss the wanted rate by so much of a step.
+_JITTER = 0.1
+# A repetition is told when so much of its length has passed since: what follows may show it in another light.
+_WAIT = 0.6
+# Looks at fewer thumbnails see nothing.
+_FEWEST = 8
+# Part of a repetition by which two looks may differ about it.
+_SLACK = 0.3
+# Part of a repetition that may have been told as another's.
+_OVERLAP = 0.3
+# Part of a repetition that may pass before the next is seen to begin.
+_PAUSE = 0.45
+# A look that goes on where the last repetition ended is worth so much more than one that begins anew.
+_CONTINUITY = 1.2
+
+
+def _positive(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (value > 0.0 and math.isfinite(value)):
+        raise InvalidInputError(f"RepetitionConfig.{attribute.name}: expected a number above 0, got {value!r}")
+
+
+def _fraction(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise InvalidInputError(f"RepetitionConfig.{attribute.name}: expected 0..1, got {value!r}")
+
+
+@attrs.frozen
+class RepetitionConfig:
+    """What is counted, and how closely the movement is looked at.
+
+    :param rate_hz: most thumbnails a second that are kept; those that come faster are passed over.
+    :param span_s: seconds that a look takes in; a little over two of the slowest repetitions.
+    :param look_s: least media time between two looks.
+    :param least_s: the shortest repetition.
+    :param confidence: of cycles, on average, from which they count.
+    :param share: part of the motion in view that cycles must make up to count.
+    :param lone: the same for a single movement, which is told at the end of a run in which nothing was told before. A
+        host that knows by other means that somebody exercises may ask for less.
+    :param extent: how much a repetition changes the picture, at least: root of the mean square over its pixels, in
+        standard deviations of its brightness. Somebody who sways while standing stays below.
+    :param full: part of the other repetitions' extent below which a movement is an attempt.
+    """
+
+    rate_hz: float = attrs.field(default=MOST_HZ, validator=_positive)
+    span_s: float = attrs.field(default=14.0, validator=_positive)
+    look_s: float = attrs.field(default=0.4, validator=_positive)
+    least_s: float = attrs.field(default=0.4, validator=_positive)
+    confidence: float = attrs.field(default=0.4, validator=_fraction)
+    share: float = attrs.field(default=0.2, validator=_fraction)
+    lone: float = attrs.field(default=0.6, validator=_fraction)
+    extent: float = attrs.field(default=0.08, validator=_positive)
+    full: float = attrs.field(default=0.7, validator=_fraction)
+
+    def __attrs_post_init__(self) -> None:
+        if self.span_s < 2 * self.least_s:
+            raise InvalidInputError(
+                f"RepetitionConfig.span_s: expected at least two of least_s ({self.least_s}), got {self.span_s}"
+            )
+
+
+@attrs.frozen
+class Repetition:
+    """A whole way from the start position and back, in seconds of media time; `confidence` is in 0..1."""
+
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@attrs.frozen
+class Attempt:
+    """A movement that came back early, among repetitions that went farther; in seconds of media time."""
+
+    start_s: float
+    end_s: float
+
+
+Movement = Repetition | Attempt
+
+
+@attrs.define(eq=False)
+class RepetitionsState:
+    """All that :class:`Repetitions` remembers.
+
+    :param thumbnails: of the last ``span_s``, float32 (height, width).
+    :param times: theirs, in seconds of media time.
+    :param looked_s: time of the last look.
+    :param told_s: where the newest told movement ends.
+    :param tempo_s: how long the newest told repetition took.
+    :param seen: start and end of what the last look saw and nobody was told.
+    """
+
+    thumbnails: list[FloatArray] = attrs.field(factory=list)
+    times: list[float] = attrs.field(factory=list)
+    looked_s: float = -math.inf
+    told_s: float = -math.inf
+    tempo_s: float = 0.0
+    seen: list[tuple[float, float]] = attrs.field(factory=list)
+
+
+class Repetitions:
+    """The state machine from thumbnails to repetitions; it keeps ``span_s`` of them."""
+
+    def __init__(self, config: RepetitionConfig | None = None) -> None:
+        self._config = config or RepetitionConfig()
+        self.state = RepetitionsState()
+
+    def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
+        """Take the thumbnail of one frame; give what is sure now, in order of time.
+
+        :param thumbnail: grey levels (height, width), the same size throughout a run; :func:`fitsense.motion.thumbnail`
+            makes them.
+        :param time_s: seconds of media time, later than the thumbnail's before it.
+        """
+        config = self._config
+        if not math.isfinite(time_s) or (self.state.times and time_s <= self.state.times[-1]):
+            raise InvalidInputError(
+                f"time_s: expected finite seconds after {self.state.times[-1:] or 'none'}, got {time_s!r}"
+            )
+        if self.state.times and time_s - self.state.times[-1] < (1.0 - _JITTER) / config.rate_hz:
+            return []
+        self.state.thumbnails.append(np.array(thumbnail, dtype=np.float32))
+        self.state.times.append(time_s)
+        while time_s - self.state.times[0] > config.span_s:
+            del self.state.times[0], self.state.thumbnails[0]
+        if time_s - self.state.looked_s < config.look_s:
+            return []
+        self.state.looked_s = time_s
+        return self._look(final=False)
+
+    def end_run(self, end_s: float) -> list[Movement]:
+        """Give what is complete at `end_s`, the end of the run's last frame; what is pushed next begins anew."""
+        told = self._look(final=True)
+        self.state = RepetitionsState()
+        return [attrs.evolve(one, end_s=min(one.end_s, end_s)) for one in told]
+
+    def _look(self, *, final: bool) -> list[Movement]:
+        times = np.array(self.state.times)
+        if len(times) < _FEWEST:
+            return []
+        moments = np.linspace(times[0], times[-1], len(times))
+        rate_hz = (len(times) - 1) / float(times[-1] - times[0])
+        along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
+        alone = final and math.isinf(self.state.told_s)
+        best = self._choose(propose(along, self._config.least_s, rate_hz, alone), moments)
+        return [] if best is None else self._tell(best, along, moments, final)
+
+    def _choose(self, proposals: list[Proposal], moments: NDArray[np.float64]) -> Proposal | None:
+        config = self._config
+
+        def worth(proposal: Proposal) -> float:
+            after = [float(moments[cycle.start]) - self.state.told_s for cycle in proposal.cycles]
+            joins = any(-_SLACK * self.state.tempo_s <= seconds <= _PAUSE * self.state.tempo_s for seconds in after)
+            return proposal.score * (_CONTINUITY if joins else 1.0)
+
+        def counts(proposal: Proposal) -> bool:
+            extent = np.median([cycle.extent for cycle in proposal.cycles])
+            share = config.share if len(proposal.cycles) > 1 else config.lone
+            sure = proposal.score >= config.confidence * proposal.share
+            return bool(extent >= config.extent and proposal.share >= share and sure)
+
+        # Cycles that resemble each other say more than one that has none to resemble.
+        fit = [proposal for proposal in proposals if counts(proposal)]
+        several = [proposal for proposal in fit if len(proposal.cycles) > 1]
+        return max(several or fit, key=worth, default=None)
+
+    def _tell(self, best: Proposal, along: Path, moments: NDArray[np.float64], final: bool) -> list[Movement]:
+        told: list[Movement] = []
+        before, self.state.seen = self.state.seen, []
+        usual = float(np.median([cycle.extent for cycle in best.cycles]))
+        brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
+        for cycle in sorted([*best.cycles, *brief], key=lambda cycle: cycle.start):
+            start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
+            seconds = end_s - start_s
+            if start_s < self.state.told_s - _OVERLAP * seconds:
+                continue
+            self.state.seen.append((start_s, end_s))
+            slack_s = _SLACK * seconds
+            twice = any(abs(start_s - s) <= slack_s and abs(end_s - e) <= slack_s for s, e in before)
+            if not final and not (twice and moments[-1] - end_s >= _WAIT * seconds):
+                break
+            start_s = max(start_s, self.state.told_s)
+            if cycle.extent < self._config.full * usual:
+                told.append(Attempt(start_s, end_s))
+            else:
+                told.append(Repetition(start_s, end_s, cycle.quality))
+                self.state.tempo_s = seconds
+            self.state.told_s = end_s
+        return told
+
+
+def _at(moments: NDArray[np.float64], times: NDArray[np.float64], pictures: FloatArray) -> FloatArray:
+    """`pictures`, taken at `times`, at the `moments`: those between two are their mixture."""
+    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+    part = (moments - times[after - 1]) / (times[after] - times[after - 1])
+    weights = np.clip(part, 0.0, 1.0).astype(np.float32)[:, None, None]
+    return np.asarray(pictures[after - 1] * (1 - weights) + pictures[after] * weights, dtype=np.float32)

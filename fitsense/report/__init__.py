@@ -1,0 +1,1 @@
+"""Reports of sessions, made of their event logs."""

@@ -1,0 +1,180 @@
+"""A picture of the body, front and back, whose muscle groups have the colours of their load."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+from xml.etree import ElementTree
+
+from fitsense.catalogue import load_catalogue
+from fitsense.errors import InvalidInputError
+from fitsense.report.scale import colour
+
+_WIDTH, _HEIGHT = 800, 930
+_FRONT_X, _BACK_X, _TOP = 203, 597, 14
+_KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
+
+# The second rule is only for screens: paper is white, whatever its reader's screen is set to.
+_STYLE = """
+.fitsense-body { --skin: #f1ece6; --muscle: #dcd4cb; --fibre: #fff; color-scheme: light dark; }
+.fitsense-body .skin { fill: var(--skin); }
+.fitsense-body .muscle { fill: var(--muscle); }
+.fitsense-body .load { fill: var(--light); }
+.fitsense-body .fibre { stroke: var(--fibre); }
+.fitsense-body [role=img]:hover path { stroke: currentColor; stroke-width: 1.6; }
+.fitsense-body path, .fitsense-body rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+@media screen and (prefers-color-scheme: dark) {
+  .fitsense-body { --skin: #23282e; --muscle: #3b424b; --fibre: #14171a; }
+  .fitsense-body .load { fill: var(--dark); }
+}
+"""
+
+
+def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", most: float | None = None) -> str:
+    """SVG of a body from the front and from the back. It has no script, and needs no other file.
+
+    Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
+    are grey; a load of 0 has the scale's first colour. Groups that the picture does not have are left out.
+
+    :param load: by muscle group id, 0 or more.
+    :param unit: of the load, such as ``s``.
+    :param title: of the picture.
+    :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
+    :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
+    """
+    for group, value in load.items():
+        if not (math.isfinite(value) and value >= 0.0):
+            raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
+    largest = max(load.values(), default=0.0)
+    if most is None:
+        most = largest
+    elif not (math.isfinite(most) and most >= largest):
+        raise InvalidInputError(f"most: expected at least the largest load, {largest:g}, got {most}")
+    load = {group: value for group, value in load.items() if group in drawn_groups()}
+    root = ElementTree.Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
+            "class": "fitsense-body",
+            "role": "group",
+            "aria-label": title,
+            "font-family": "system-ui, sans-serif",
+            "font-size": "24",
+            "fill": "currentColor",
+        },
+    )
+    _add(root, "title", {}, title)
+    _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit)}")
+    _add(root, "style", {}, _STYLE)
+    for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
+        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most)
+        _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, side.capitalize())
+    _draw_key(root, unit, most)
+    return ElementTree.tostring(root, "unicode")
+
+
+def drawn_groups() -> frozenset[str]:
+    """Ids of the muscle groups that the picture has."""
+    return frozenset(group for side in ("front", "back") for group in _geometry()[side]["regions"])
+
+
+@functools.cache
+def _geometry() -> Mapping[str, Any]:
+    document: dict[str, Any] = json.loads(resources.files(__package__).joinpath("body.json").read_text("utf-8"))
+    return document
+
+
+def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], unit: str, most: float) -> None:
+    shapes = _geometry()[side]
+    outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
+    skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
+    for path in shapes["silhouette"]:
+        # Each layer as a whole, since the next one lies over both its halves.
+        _add_both(skin, [path])
+    _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
+    for group, paths in shapes["regions"].items():
+        _draw_group(parent, group, side, load.get(group), paths, unit, most)
+    fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
+    fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
+    _add_both(_add(parent, "g", fibres), shapes["fibres"])
+    lines = {"stroke": "currentColor", "stroke-opacity": ".55", "stroke-width": "1.1", **fine}
+    _add_both(_add(parent, "g", lines), shapes["lines"])
+
+
+def _draw_group(
+    parent: ElementTree.Element,
+    group: str,
+    side: str,
+    value: float | None,
+    paths: list[str],
+    unit: str,
+    most: float,
+) -> None:
+    name = load_catalogue().muscle_group_name(group)
+    region = {"role": "img", "data-group": group, "data-side": side}
+    if value is None:
+        label, more = f"{name}: no value", f"{side}; nothing is known of it"
+        region |= {"class": "muscle", "fill": "#dcd4cb"}
+    else:
+        share = value / most if most else 0.0
+        label, more = f"{name}: {_figure(value)} {unit}", f"{side}; {share:.0%} of the scale"
+        region |= _filled(share)
+    element = _add(parent, "g", region | {"aria-label": f"{label} ({side})"})
+    _add(element, "title", {}, label)
+    _add(element, "desc", {}, more)
+    _add_both(element, paths)
+
+
+def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
+    """The scale with its ends, and the grey of what has no value."""
+    key = _add(root, "g", {"aria-hidden": "true"})
+    wide = _KEY_WIDTH / _KEY_STEPS
+    for step in range(_KEY_STEPS):
+        # They overlap, or the page would show through between them.
+        place = {"x": f"{_KEY_X + step * wide:g}", "y": str(_KEY_Y), "width": f"{wide + (step < _KEY_STEPS - 1):g}"}
+        _add(key, "rect", {**place, "height": str(_KEY_HEIGHT), **_filled(step / (_KEY_STEPS - 1))})
+    frame = {"x": str(_KEY_X), "y": str(_KEY_Y), "width": str(_KEY_WIDTH), "height": str(_KEY_HEIGHT)}
+    _add(key, "rect", {**frame, "fill": "none", "stroke": "currentColor", "stroke-opacity": ".55"})
+    below = str(_KEY_Y + _KEY_HEIGHT + 28)
+    _add(key, "text", {"x": str(_KEY_X), "y": below, "text-anchor": "middle"}, "0")
+    end = {"x": str(_KEY_X + _KEY_WIDTH), "y": below, "text-anchor": "middle"}
+    _add(key, "text", end, f"{_figure(most)} {unit}" if most else "")
+    grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
+    _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
+    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, "no value")
+
+
+def _filled(share: float) -> dict[str, str]:
+    """Both pages' colours; whatever knows no style sheets takes the light page's."""
+    light, dark = colour(share), colour(share, dark=True)
+    return {"class": "load", "fill": light, "style": f"--light: {light}; --dark: {dark}"}
+
+
+def _in_words(load: Mapping[str, float], unit: str) -> str:
+    """The groups with the most load."""
+    name = load_catalogue().muscle_group_name
+    best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
+    said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
+    return f"Most load: {said}." if said else "There is no load."
+
+
+def _figure(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _add_both(parent: ElementTree.Element, paths: list[str]) -> None:
+    """Paths and their mirror images."""
+    half = " ".join(paths)
+    _add(parent, "path", {"d": half})
+    _add(parent, "path", {"d": half, "transform": "scale(-1 1)"})
+
+
+def _add(parent: ElementTree.Element, tag: str, attributes: dict[str, str], text: str = "") -> ElementTree.Element:
+    element = ElementTree.SubElement(parent, tag, attributes)
+    element.text = text or None
+    return element

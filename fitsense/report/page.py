@@ -1,0 +1,66 @@
+"""The report of an event log as one HTML page that needs nothing else, and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from fitsense.pages import render
+from fitsense.report.body_map import body_map
+from fitsense.report.scale import colour
+from fitsense.report.sums import Repetition, Report, Stretch
+from fitsense.report.wording import clock, count, notes, span, summary, tempo, when
+from fitsense.workouts.workout import WorkoutSet
+
+# Steps between the times that the timeline shows, in seconds, and how many of them it has at most.
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+_MOST_TICKS = 10
+
+
+def page(reports: Sequence[Report], name: str) -> str:
+    """HTML of an event log's sessions, one after the other.
+
+    :param name: of the log.
+    """
+    values = {
+        "name": name,
+        "reports": reports,
+        "rows": [_rows(report) for report in reports],
+        "ticks": [ticks(report.start_s, report.end_s) for report in reports],
+        "maps": [Markup(_map(report)) for report in reports],
+        "loads": [sorted(report.load_s.items(), key=lambda item: -item[1]) for report in reports],
+    }
+    filters: dict[str, Callable[..., Any]] = {
+        "clock": clock,
+        "colour": colour,
+        "count": count,
+        "notes": notes,
+        "span": span,
+        "summary": summary,
+        "tempo": tempo,
+        "when": when,
+    }
+    return render("fitsense.report", values, filters)
+
+
+def ticks(start_s: float, end_s: float) -> list[float]:
+    """Times for an axis, in seconds: round ones, and not too many."""
+    length = end_s - start_s
+    step = next((step for step in _STEPS_S if length / step < _MOST_TICKS), length / _MOST_TICKS)
+    first = int(-(-start_s // step))
+    return [index * step for index in range(first, int(end_s // step) + 1)]
+
+
+def _map(report: Report) -> str:
+    # The table has groups that the picture does not have, and the same colours.
+    return body_map(report.load_s, unit="s", most=max(report.load_s.values(), default=0.0))
+
+
+def _rows(report: Report) -> list[str]:
+    """The timeline's exercises, in the order in which they come."""
+    parts: list[Stretch | WorkoutSet | Repetition]
+    parts = [*report.stretches, *report.workout.sets, *report.repetitions]
+    begun = sorted((part.start_s, part.exercise) for part in parts)
+    return list(dict.fromkeys(exercise for _, exercise in begun))

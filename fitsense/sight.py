@@ -1,0 +1,162 @@
+"""What one thumbnail shows, and how two of them differ: blind to changes of brightness and of contrast.
+
+A thumbnail is cut into 8 x 8 tiles. A tile's *pattern* is its luma less its mean and slope, scaled to a length of
+nearly 1; a tile without texture has a pattern near 0. So light that comes and goes leaves patterns as they are, noise
+hardly makes any, and people change the tiles that they are in, but a camera that turns changes all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.errors import InvalidInputError
+from fitsense.types import FloatArray, UInt8Array
+
+SIDE = 64
+"""Width and height of a thumbnail, in pixels."""
+TILES = 8
+"""Tiles in a row, and in a column."""
+
+BoolArray = NDArray[np.bool_]
+
+# Along each side of a thumbnail's pixel.
+_SAMPLES = 3
+_TILE = SIDE // TILES
+# Levels of luma, of 255. A tile that varies less has more noise than texture.
+_NOISE = 3.0
+_DARK = 24.0
+_EDGE = 3.0
+# Share of pixels that may be lit in a picture that is black, such as by a clock or a logo.
+_LIT = 0.02
+# Share of pixels on an edge: a lens that is covered has next to none.
+_DETAIL = 0.015
+# Squared length of a pattern from which a tile has texture; of the difference of two from which they differ.
+_TEXTURE = 0.5
+_DIFFERS = 0.35
+# So many pixels that change by so many levels are a movement: a hand far off, but no noise.
+_MOVED_PIXELS = 4
+_MOVED_LEVELS = 8.0
+# A picture that comes again may differ by so much: what a re-encoded frozen picture does, but no live one.
+_REPEATED_SHARE = 0.002
+_REPEATED_LEVELS = 2
+
+
+def _without_slope() -> FloatArray:
+    """float32 (pixels, pixels): takes a tile's mean out of it, and its slope from side to side."""
+    steps = np.arange(_TILE) - (_TILE - 1) / 2
+    down, right = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
+    slopes = np.stack([np.ones_like(down), down, right])
+    slopes /= np.linalg.norm(slopes, axis=1, keepdims=True)
+    return np.asarray(np.eye(_TILE**2) - slopes.T @ slopes, dtype=np.float32)
+
+
+_WITHOUT_SLOPE = _without_slope()
+
+
+def thumbnail(rgb: UInt8Array) -> UInt8Array:
+    """The whole picture, uint8 (height, width, 3), squeezed into uint8 (64, 64, 3).
+
+    Each pixel is the mean of a few, evenly spread over its area: larger pictures cost no more, and keep enough of the
+    noise that tells a live picture from a frozen one.
+    """
+    middles = (np.arange(SIDE * _SAMPLES) + 0.5) / (SIDE * _SAMPLES)
+    rows, columns = ((middles * length).astype(np.intp) for length in rgb.shape[:2])
+    samples = rgb[rows].take(columns, axis=1).reshape(SIDE, _SAMPLES, SIDE, _SAMPLES, 3)
+    return np.asarray(samples.sum(axis=(1, 3), dtype=np.uint16) // _SAMPLES**2, dtype=np.uint8)
+
+
+@attrs.frozen(eq=False)
+class Sight:
+    """A thumbnail, and what is seen in it.
+
+    :param thumbnail: uint8 (64, 64, 3).
+    :param luma: float32 (64, 64), in 0..255.
+    :param edges: float32 (62, 62): how far each pixel but the outermost differs from its neighbours.
+    :param patterns: float32 (tiles, pixels) = (64, 64), row by row.
+    :param black: whether it is as good as black.
+    :param blank: whether it lacks all detail, as behind a hand.
+    """
+
+    thumbnail: UInt8Array
+    luma: FloatArray
+    edges: FloatArray
+    patterns: FloatArray
+    black: bool
+    blank: bool
+
+    @property
+    def textured(self) -> BoolArray:
+        """bool (tiles,): which tiles show something."""
+        return textured(self.patterns)
+
+
+def look(picture: UInt8Array) -> Sight:
+    """What a thumbnail, uint8 (64, 64, 3), shows.
+
+    :raises InvalidInputError: another shape or dtype.
+    """
+    if picture.shape != (SIDE, SIDE, 3) or picture.dtype != np.uint8:
+        raise InvalidInputError(
+            f"thumbnail: expected uint8 of shape ({SIDE}, {SIDE}, 3), got {picture.dtype} of shape {picture.shape}"
+        )
+    luma: FloatArray = np.dot(picture, np.array([0.25, 0.625, 0.125], np.float32))
+    tiles = luma.reshape(TILES, _TILE, TILES, _TILE).swapaxes(1, 2).reshape(TILES * TILES, -1)
+    tiles = tiles @ _WITHOUT_SLOPE
+    power = np.einsum("tp,tp->t", tiles, tiles)
+    patterns = tiles / np.sqrt(power + _NOISE**2 * tiles.shape[1])[:, None]
+    middle = luma[1:-1, 1:-1]
+    edges = middle - (luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]) * np.float32(0.25)
+    black = np.count_nonzero(luma > _DARK) <= _LIT * luma.size
+    blank = np.count_nonzero(np.abs(edges) > _EDGE) <= _DETAIL * edges.size
+    return Sight(picture.copy(), luma, edges, patterns, bool(black), bool(blank))
+
+
+def textured(patterns: FloatArray) -> BoolArray:
+    """bool (tiles,): which of the patterns are of tiles that show something."""
+    return np.asarray(np.einsum("tp,tp->t", patterns, patterns) >= _TEXTURE)
+
+
+def differ(one: FloatArray, other: FloatArray) -> BoolArray:
+    """bool (tiles,): where two pictures' patterns are not the same."""
+    difference = one - other
+    return np.asarray(np.einsum("tp,tp->t", difference, difference) >= _DIFFERS)
+
+
+def changed_share(one: Sight, other: Sight) -> float:
+    """The share of tiles that differ among those that show something, in 0..1."""
+    shown = one.textured | other.textured
+    changed = int(np.count_nonzero(differ(one.patterns, other.patterns) & shown))
+    # Of fewer tiles, a share means nothing.
+    return changed / max(int(np.count_nonzero(shown)), TILES)
+
+
+def overlap(one: Sight, other: Sight) -> float:
+    """How far one picture is the other one shifted: the highest correlation of their edges over all shifts, up to 1.
+
+    Shifts are circular: what leaves the picture on one side counts as noise on the other.
+    """
+    one_edges, other_edges = np.fft.rfft2(one.edges), np.fft.rfft2(other.edges)
+    products = np.fft.irfft2(one_edges * other_edges.conj(), one.edges.shape)
+    power = float(np.vdot(one.edges, one.edges)) * float(np.vdot(other.edges, other.edges))
+    return float(products.max()) / max(math.sqrt(power), 1.0)
+
+
+def moved(before: Sight, now: Sight) -> bool:
+    """Whether anything moved: beyond noise, and beyond what a change of light, all over the picture, explains."""
+    old, new = before.luma - before.luma.mean(), now.luma - now.luma.mean()
+    gain = float(np.vdot(old, new)) / max(float(np.vdot(old, old)), 1.0)
+    return bool(np.count_nonzero(np.abs(new - gain * old) > _MOVED_LEVELS) >= _MOVED_PIXELS)
+
+
+def repeated(before: Sight, now: Sight) -> bool:
+    """Whether the very same picture came again."""
+    other = before.thumbnail != now.thumbnail
+    count = np.count_nonzero(other)
+    if count == 0 or count > _REPEATED_SHARE * other.size:
+        return bool(count == 0)
+    difference = before.thumbnail[other].astype(np.int16) - now.thumbnail[other]
+    return bool(np.abs(difference).max() <= _REPEATED_LEVELS)

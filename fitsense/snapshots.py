@@ -1,0 +1,86 @@
+"""The state of something that goes on, as bytes and back, so that whoever restarts loses nothing.
+
+A snapshot is a zip file of ``state.json`` and of the arrays that it refers to, as ``.npy`` files. Nothing in it is
+ever executed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import cattrs
+import numpy as np
+
+from fitsense.errors import InvalidInputError
+
+StateT = TypeVar("StateT")
+
+_STATE = "state.json"
+# All members have one date, so that the same state gives the same bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(states: Mapping[str, Any]) -> bytes:
+    """Attrs classes' states as bytes, by name."""
+    arrays: list[np.ndarray[Any, Any]] = []
+    places: dict[int, int] = {}
+
+    def refer(array: np.ndarray[Any, Any]) -> dict[str, int]:
+        # Branches that see the same share a picture.
+        if id(array) not in places:
+            places[id(array)] = len(arrays)
+            arrays.append(array)
+        return {"array": places[id(array)]}
+
+    converter = _converter()
+    converter.register_unstructure_hook_func(_is_array, refer)
+    document = {name: converter.unstructure(state) for name, state in states.items()}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(zipfile.ZipInfo(_STATE, _DATE), json.dumps(document), zipfile.ZIP_DEFLATED)
+        for index, array in enumerate(arrays):
+            contents = io.BytesIO()
+            np.save(contents, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{index}.npy", _DATE), contents.getvalue(), zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def unpack(snapshot: bytes, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """What :func:`pack` made bytes of.
+
+    :param kinds: the states' classes, by name.
+    :raises InvalidInputError: it is no snapshot, or one of another version of fitsense.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
+            document = json.loads(archive.read(_STATE))
+            arrays = [
+                np.load(io.BytesIO(archive.read(f"{index}.npy")), allow_pickle=False)
+                for index in range(len(archive.namelist()) - 1)
+            ]
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise InvalidInputError(
+            f"snapshot: expected what a session's snapshot() gave, got something else: {error}"
+        ) from error
+    converter = _converter()
+    converter.register_structure_hook_func(_is_array, lambda value, _: arrays[value["array"]])
+    try:
+        return {name: converter.structure(document[name], kind) for name, kind in kinds.items()}
+    except Exception as error:
+        raise InvalidInputError(f"snapshot: expected one of this version of fitsense: {error}") from error
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+    return converter
+
+
+def _is_array(kind: Any) -> bool:
+    return getattr(kind, "__origin__", kind) is np.ndarray

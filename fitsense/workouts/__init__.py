@@ -1,0 +1,1 @@
+"""Workouts out of event logs, written as files that other programs read."""

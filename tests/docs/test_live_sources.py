@@ -1,0 +1,61 @@
+"""The page on cameras and streams does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+import fitsense
+from fitsense.cli.analyze import command
+from fitsense.schema import validate_event
+from fitsense.testing.figures import FigureVideo
+from tests.conftest import encode
+from tests.video.serving import Camera
+
+PAGE = (Path(__file__).parents[2] / "docs/how-to/live-sources.md").read_text("utf-8")
+ADDRESS = "rtsp://192.168.1.20/stream"
+
+
+@pytest.fixture(scope="module")
+def programs(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The page's, with the address of a camera that is there."""
+    film = encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)
+    with Camera(film) as camera:
+        yield [
+            program.replace(ADDRESS, camera.url(protocol="rtsp"))
+            for program in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        ]
+
+
+def test_the_asynchronous_program_runs_for_five_seconds(
+    programs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(programs[0], "page", "exec"), {})
+    assert re.search(r"^interrupted after \d s$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_plain_program_ends_with_the_stream(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(programs[1], "page", "exec"), {})
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for event in events:
+        validate_event(event)
+    assert events[-1]["data"]["reason"] == "finished"
+
+
+def test_the_commands_are_understood() -> None:
+    (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines():
+        program, name, *arguments = shlex.split(line.removeprefix("$ "))
+        assert (program, name) == ("fitsense", "analyze")
+        assert command.make_context(name, arguments).params["source"]
+
+
+def test_the_settings_that_it_names_are_there() -> None:
+    fields = set(attrs.fields_dict(fitsense.LiveConfig))
+    assert fields == {name for name in fields if re.search(rf"`[^`]*\b{name}\b", PAGE)}

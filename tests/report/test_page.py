@@ -1,0 +1,208 @@
+"""The page: whole by itself, honest markup, and what a real browser makes of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fitsense.eventlog import read_log
+from fitsense.report.page import page, ticks
+from fitsense.report.scale import colour
+from fitsense.report.sums import Report, reports_of
+from tests.report.logs import WORKOUT, log, ndjson
+
+VOID = {"meta", "br"}
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+# Lays the page out as wide as a phone and as a desktop, and says what is to be seen.
+PROBE = """<!doctype html><html><body>
+<iframe id="phone" style="width: 390px; height: 800px" srcdoc="{page}"></iframe>
+<iframe id="desktop" style="width: 1280px; height: 900px" srcdoc="{page}"></iframe>
+<pre id="out"></pre>
+<script>
+function look(frame) {{
+  const page = frame.contentDocument, root = page.documentElement;
+  const seen = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
+  const fills = {{}};
+  for (const region of page.querySelectorAll("[data-group]"))
+    if ([...region.querySelectorAll("path")].every(seen))
+      fills[region.dataset.group] = getComputedStyle(region).fill;
+  return {{
+    loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
+    across: root.scrollWidth - root.clientWidth,
+    rows: [...page.querySelectorAll("tbody tr")].filter(seen).map(row => [...row.cells].map(c => c.innerText.trim())),
+    repetitions: [...page.querySelectorAll("rect.repetition")].filter(seen).length,
+    labels: [...page.querySelectorAll(".timeline .name")].filter(seen).map(label => label.textContent),
+    fills: fills,
+    below: page.querySelector(".loads").getBoundingClientRect().top
+      > page.querySelector(".fitsense-body").getBoundingClientRect().bottom,
+  }};
+}}
+addEventListener("load", () => {{
+  const out = {{}};
+  for (const frame of document.querySelectorAll("iframe")) out[frame.id] = look(frame);
+  document.getElementById("out").textContent = JSON.stringify(out);
+}});
+</script></body></html>"""
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the text, of a page whose tags must match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.text))
+
+
+def reports(*events: dict[str, Any]) -> list[Report]:
+    return reports_of(read_log(ndjson(events).split(b"\n")))
+
+
+@pytest.fixture(scope="module")
+def made() -> str:
+    return page(reports(*log()), "monday.ndjson")
+
+
+def test_it_needs_no_other_file_no_network_and_no_script(made: str) -> None:
+    parsed = Page(made)
+    for tag in ("link", "script", "img", "iframe"):
+        assert not parsed.all(tag)
+    for _, attributes in parsed.elements:
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "url(" not in made
+    assert set(re.findall(r"https?://[^\"< ]*", made)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_it_can_be_read_without_seeing_it(made: str) -> None:
+    parsed = Page(made)
+    for picture in parsed.all("svg"):
+        assert picture["role"] in ("img", "group")
+        assert picture["aria-label"]
+    assert all(header["scope"] in ("row", "col") for header in parsed.all("th"))
+    regions = [attributes for _, attributes in parsed.elements if "data-group" in attributes]
+    assert all(region["role"] == "img" and region["aria-label"] for region in regions)
+
+
+def test_every_repetition_rest_and_warning_is_in_the_timeline(made: str) -> None:
+    parsed = Page(made)
+    classes = [attributes.get("class") for _, attributes in parsed.elements]
+    assert classes.count("repetition") == sum(len(done.tempi) for done in WORKOUT)
+    assert classes.count("set") == len(WORKOUT)
+    assert classes.count("rest") == len(WORKOUT) - 1
+    assert classes.count("warning") == 2
+    for words in ("Squat, repetition 2: 2.5 s from 0:06", "Rest of 45.0 s", "1:02: the picture changed"):
+        assert words in parsed.words
+
+
+def test_names_are_text() -> None:
+    bad = "<script>alert('x')</script>&"
+    events = log(source=f"file:{bad}", subject=bad, warnings=[("odd", bad, 1.0, 2.0)])
+    made = page(reports(*events), f"{bad}.ndjson")
+    assert "<script" not in made
+    assert bad in Page(made).words
+
+
+def test_groups_that_the_picture_does_not_have_are_in_the_table() -> None:
+    events = log()
+    events[-1]["data"]["muscle_load_s"]["neck"] = 100.0
+    words = Page(page(reports(*events), "neck.ndjson")).words
+    assert "neck100.0 s" in words
+    assert "Quads: 23.7 s" in words
+
+
+def test_a_session_in_which_nothing_happened_has_a_page() -> None:
+    events = log((), warnings=())
+    events[-1]["data"]["muscle_load_s"] = {}
+    words = Page(page(reports(*events), "empty.ndjson")).words
+    for said in ("No exercise in 3.0 s", "There is no set.", "There is no load."):
+        assert said in words
+
+
+def test_each_session_has_a_section() -> None:
+    made = page(reports(*log(subject="Anna"), *log(WORKOUT[2:4], subject="Björn", warnings=())), "two.ndjson")
+    parsed = Page(made)
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert [link["href"] for link in parsed.all("a")] == ["#session1", "#session2"]
+    assert all((link["href"] or "")[1:] in ids for link in parsed.all("a"))
+    assert made.count('class="fitsense-body"') == 2
+
+
+@pytest.mark.parametrize("span_s", [0.0, 0.4, 7.0, 61.0, 3600.0, 90_000.0, 1e8])
+@pytest.mark.parametrize("start_s", [-3.0, 0.0, 1234.5])
+def test_an_axis_has_some_ticks_within_it(start_s: float, span_s: float) -> None:
+    made = ticks(start_s, start_s + span_s)
+    assert len(made) <= 11
+    assert all(start_s <= tick <= start_s + span_s for tick in made)
+    assert span_s < 1 or made
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: Path) -> None:
+    (tmp_path / "probe.html").write_text(PROBE.format(page=html.escape(made)), "utf-8")
+    assert BROWSER is not None
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+        "--host-resolver-rules=MAP * ~NOTFOUND", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        "--dump-dom", (tmp_path / "probe.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout)
+    assert found is not None
+    seen = json.loads(html.unescape(found[1]))
+    sets = [[one, index] for one, index in (("Squat", "1"), ("Squat", "2"), ("Bench press", "1"), ("Bench press", "2"))]
+    load = reports(*log())[0].load_s
+    most = max(load.values())
+    for width in ("phone", "desktop"):
+        look = seen[width]
+        assert (look["loaded"], look["across"]) == (0, 0)
+        assert [row[:2] for row in look["rows"][:4]] == sets
+        assert ["Quads", "23.7 s", "8.6"] in look["rows"]
+        assert look["repetitions"] == 21
+        assert look["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
+        assert len(look["fills"]) == 17
+        for group, value in load.items():
+            assert look["fills"][group] == rgb(colour(value / most, dark=dark)), group
+    assert (seen["phone"]["below"], seen["desktop"]["below"]) == (True, False)
+
+
+def rgb(name: str) -> str:
+    red, green, blue = (int(name[index : index + 2], 16) for index in (1, 3, 5))
+    return f"rgb({red}, {green}, {blue})"

@@ -1,0 +1,140 @@
+"""What a log comes to, whole, old, cut off, or of several."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fitsense.errors import SchemaError
+from fitsense.eventlog import read_log
+from fitsense.report.page import page
+from fitsense.report.sums import Report, reports_of
+from fitsense.report.wording import notes, summary
+from tests.report.logs import ROW, SQUAT, WARNINGS, WORKOUT, Done, as_of_old, log, ndjson
+
+WHOLE = ndjson(log())
+FIRST_LINE = WHOLE.index(b"\n") + 1
+
+SETS = st.lists(
+    st.builds(
+        Done,
+        st.sampled_from(["squat", "row", "push_up"]),
+        st.lists(st.integers(500, 9000).map(lambda ms: ms / 1000), min_size=1, max_size=8),
+        st.integers(10_000, 90_000).map(lambda ms: ms / 1000),
+        st.sampled_from([SQUAT, ROW]),
+        st.integers(0, 3),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def report(content: bytes) -> Report:
+    (one,) = reports_of(read_log(content.split(b"\n")))
+    return one
+
+
+@given(SETS)
+@settings(max_examples=20)
+def test_a_log_without_its_summary_comes_to_the_same(done: Sequence[Done]) -> None:
+    """Only what nothing but the summary says is missing."""
+    events = log(done, warnings=())
+    whole, cut = report(ndjson(events)), report(ndjson(events[:-1]))
+    assert [one.exercise for one, _ in cut.sets] == [one.exercise for one in done]
+    assert cut.sets == whole.sets
+    assert cut.repetition_count == whole.repetition_count == sum(len(one.tempi) for one in done)
+    assert cut.time_under_tension_s == pytest.approx(whole.time_under_tension_s)
+    told = {group: value for group, value in whole.load_s.items() if value}
+    assert cut.load_s == pytest.approx(told)
+    assert {total.exercise: total.rest_s for total in cut.totals if total.rest_s} == pytest.approx(
+        {total.exercise: total.rest_s for total in whole.totals if total.rest_s}
+    )
+    assert (whole.reason, cut.reason) == ("finished", None)
+    assert notes(whole) == []
+    assert "breaks off" in notes(cut)[0]
+
+
+@given(st.integers(FIRST_LINE, len(WHOLE)))
+@settings(max_examples=25)
+def test_a_log_that_is_cut_anywhere_has_a_report(cut: int) -> None:
+    one = report(WHOLE[:cut])
+    html = page([one], "cut.ndjson")
+    complete = b"session.ended" in WHOLE[:cut] and cut >= len(WHOLE) - 1
+    assert (one.reason == "finished") == complete
+    assert ("The log breaks off" in html) == (not complete)
+    assert one.start_s <= one.end_s
+    counted = WHOLE[:cut].count(b'"fitsense.repetition.completed"')
+    assert len(one.repetitions) in (counted, counted - 1)
+    assert one.repetition_count in (counted or None, (counted - 1) or None)
+
+
+@given(st.integers(0, FIRST_LINE - 2))
+def test_before_the_first_event_is_whole_there_is_nothing_to_report(cut: int) -> None:
+    with pytest.raises(SchemaError, match="expected"):
+        report(WHOLE[:cut])
+
+
+def test_what_was_still_going_on_counts_as_far_as_it_came() -> None:
+    events = log()
+    end = next(index for index, event in enumerate(events) if event["type"] == "fitsense.exercise.ended")
+    one = report(ndjson(events[:end]))
+    (squats,) = one.workout.sets
+    tempi = WORKOUT[0].tempi
+    assert (squats.exercise, squats.repetitions) == ("squat", len(tempi))
+    assert squats.time_under_tension_s == pytest.approx(sum(tempi))
+    assert squats.tempo_mean_s == pytest.approx(statistics.fmean(tempi))
+    assert one.stretches[0].end_s == pytest.approx(4.0 + sum(tempi))
+    assert one.load_s["quads"] == pytest.approx(SQUAT["quads"] * sum(tempi))
+
+
+def test_an_older_log_says_nothing_of_repetitions() -> None:
+    one = report(ndjson(as_of_old(log())))
+    assert len(one.sets) == len(WORKOUT)
+    assert (one.repetition_count, one.time_under_tension_s, one.load_repetitions) == (None, None, None)
+    assert [rest_s for _, rest_s in one.sets] == [None, *(pytest.approx(done.rest_s) for done in WORKOUT[1:])]
+    assert summary(one) == "3 exercises, 5 sets in 4:45 min, 3:45 min of rest"
+    assert "–" in page([one], "old.ndjson")
+
+
+def test_the_summary_of_a_log_is_a_sentence() -> None:
+    assert summary(report(WHOLE)) == (
+        "3 exercises, 5 sets, 21 repetitions in 4:45 min; 52.7 s under tension, 3:45 min of rest"
+    )
+    assert summary(report(ndjson(log((), warnings=())))) == "No exercise in 3.0 s"
+
+
+def test_what_nobody_knows_is_ignored() -> None:
+    events = log()
+    for event in events:
+        event["data"]["mood"] = {"of": ["late"]}
+    events.insert(3, {**events[2], "type": "plugin.something", "data": {"start_s": "soon"}, "id": "x"})
+    assert report(ndjson(events)) == report(WHOLE)
+
+
+def test_warnings_at_the_end_of_a_cut_log_are_within_its_time() -> None:
+    events = log(WORKOUT[:2])
+    index = max(index for index, event in enumerate(events) if event["type"] == "fitsense.session.warning")
+    one = report(ndjson(events[: index + 1]))
+    assert [warning.message for warning in one.warnings] == [message for _, message, *_ in WARNINGS]
+    assert one.end_s == WARNINGS[-1][3]
+
+
+def test_several_people_and_sessions_have_a_report_each() -> None:
+    events = [*log(subject="Anna"), *log(WORKOUT[2:3], subject="Ben", warnings=()), *log(subject="Anna", warnings=())]
+    reports = reports_of(read_log(ndjson(events).split(b"\n")))
+    name = "urn:example:gym:1"
+    assert [one.name for one in reports] == [f"{name}, Anna", f"{name}, Ben", f"{name}, Anna"]
+    assert [len(one.sets) for one in reports] == [5, 1, 5]
+
+
+def test_events_that_are_wrong_are_refused() -> None:
+    events = log()
+    events[-1]["data"]["muscle_load_s"]["quads"] = -1
+    with pytest.raises(SchemaError, match=r"session\.ended: at \$\.muscle_load_s\.quads"):
+        report(ndjson(events))
+    with pytest.raises(SchemaError, match="expected events of a session"):
+        report(ndjson([{"type": "com.example.order", "source": "shop", "data": {}}]))

@@ -1,0 +1,164 @@
+"""People who come and go, found by a detector: on rendered figures, and a detector that knows where they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.analysis import analyze
+from fitsense.events import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
+from fitsense.following import Detection, FollowingConfig
+from fitsense.people import PeopleSession
+from fitsense.regions import Region
+from fitsense.schema import validate_event
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.types import Frame, UInt8Array
+from tests.conftest import encode
+
+LEFT, RIGHT = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)
+
+
+def halves(picture: UInt8Array) -> list[Detection]:
+    """Who is in which half of a picture; nobody where it is black."""
+    middle = picture.shape[1] // 2
+    sides = ((LEFT, picture[:, :middle]), (RIGHT, picture[:, middle:]))
+    return [Detection(region, 0.9) for region, side in sides if side.mean() > 20]
+
+
+class Halves:
+    """The plugin."""
+
+    @fitsense.hookimpl
+    def fitsense_plugin(self) -> fitsense.PluginInfo:
+        return fitsense.PluginInfo(name="toy", version="1.0")
+
+    @fitsense.hookimpl
+    def fitsense_detectors(self) -> Iterable[fitsense.DetectorSpec]:
+        yield fitsense.DetectorSpec("halves", Settings, load)
+
+
+@attrs.frozen
+class Settings:
+    pass
+
+
+def load(config: Settings, files: Mapping[str, Path], threads: int | None) -> Callable[[UInt8Array], list[Detection]]:
+    return halves
+
+
+@pytest.fixture(scope="module")
+def together(squats: FigureVideo) -> list[Frame]:
+    """Somebody squats at the left; at the right, somebody else comes after a second and jumps."""
+    jacks = FigureVideo(bouts=(Bout("jumping_jack", 5, 1.2),), rate_hz=10.0, seed=8)
+    return [
+        Frame(np.concatenate([one.rgb, other.rgb * (at >= 10)], axis=1), one.time_s)
+        for at, (one, other) in enumerate(zip(squats, jacks, strict=True))
+    ]
+
+
+@pytest.fixture(scope="module")
+def file(together: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encode(tmp_path_factory.mktemp("videos") / "two.mp4", together)
+
+
+def check(events: Sequence[Event]) -> None:
+    for number, event in enumerate(events):
+        document = event.to_dict()
+        validate_event(document)
+        assert document["sequence"] == f"{number:010d}"
+
+
+def exercises(events: Iterable[Event]) -> dict[str | None, str]:
+    return {event.subject: event.data.exercise for event in events if isinstance(event.data, ExerciseEnded)}
+
+
+def test_each_has_events_of_their_own_from_when_they_come(model: fitsense.Model, together: list[Frame]) -> None:
+    looks: list[UInt8Array] = []
+
+    def detect(picture: UInt8Array) -> list[Detection]:
+        looks.append(picture)
+        return halves(picture)
+
+    session = PeopleSession(model, detect, following=FollowingConfig(rate_hz=5.0, confirm=2))
+    events = [event for frame in together for event in session.push(frame)]
+    events += session.warn("source_truncated", "it ends here") + session.finish()
+    check(events)
+    assert len(looks) == len(together) / 2
+    assert exercises(events) == {"1": "squat", "2": "jumping_jack"}
+    ended = {event.subject: event.data for event in events if isinstance(event.data, SessionEnded)}
+    assert {name: data.start_s for name, data in ended.items()} == {"1": 0.2, "2": 1.2}
+    warned = [event.subject for event in events if isinstance(event.data, SessionWarning)]
+    assert warned == [None], "what is wrong with the source is about nobody"
+
+
+def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: list[Frame]) -> None:
+    session = PeopleSession(model, halves, following=FollowingConfig(lost_s=1.0))
+    events: list[Event] = []
+    for at, frame in enumerate(together):
+        shown = frame.rgb.copy()
+        if 20 <= at < 40:
+            shown[:, : shown.shape[1] // 2] = 0
+        events += session.push(attrs.evolve(frame, rgb=shown))
+    events += session.finish()
+    check(events)
+    began = [(event.subject, type(event.data)) for event in events]
+    # Who comes back after so long may be somebody else.
+    assert [subject for subject, kind in began if kind is SessionStarted] == ["1", "2", "3"]
+    ended = [event.data.end_s for event in events if event.subject == "1" and isinstance(event.data, SessionEnded)]
+    assert ended == [pytest.approx(3.0, abs=0.11)]
+
+
+def test_without_anybody_there_are_no_events(model: fitsense.Model) -> None:
+    session = PeopleSession(model, halves)
+    dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]
+    assert [event for frame in dark for event in session.push(frame)] == session.finish() == []
+
+
+def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Path) -> None:
+    with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'toy/halves'"):
+        analyze(file, model=model, people="toy/halves")
+    plugins = fitsense.Plugins.discover()
+    assert plugins.register(Halves()).offers == {"detectors": ("toy/halves",)}
+    knowing = fitsense.load_model(bf16=False, plugins=plugins)
+    events = list(analyze(file, model=knowing, people="toy/halves"))
+    check(events)
+    assert exercises(events) == {"1": "squat", "2": "jumping_jack"}
+    assert {event.source for event in events} == {"file:two.mp4"}
+    with pytest.raises(fitsense.InvalidInputError, match="people: expected no region"):
+        analyze(file, model=knowing, people="toy/halves", region=LEFT)
+
+
+@pytest.mark.parametrize(("region", "exercise"), [(LEFT, "squat"), (RIGHT, "jumping_jack")])
+def test_a_region_is_all_that_is_seen(model: fitsense.Model, file: Path, region: Region, exercise: str) -> None:
+    events = list(analyze(file, model=model, region=region))
+    check(events)
+    assert exercises(events) == {None: exercise}
+
+
+def test_a_region_is_seen_as_large_as_the_model_wants_it(
+    model: fitsense.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as the file's own pictures go."""
+    seen: list[tuple[int, ...]] = []
+    cut = Region.cut
+
+    def watched(region: Region, rgb: UInt8Array) -> UInt8Array:
+        seen.append(rgb.shape)
+        return cut(region, rgb)
+
+    monkeypatch.setattr(Region, "cut", watched)
+    noise = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
+    file = encode(tmp_path / "noise.mp4", [Frame(noise, at / 10) for at in range(3)])
+    for region, height in (
+        (Region(0, 0, 1, 1), model.short_side),
+        (Region(0.1, 0, 0.7, 0.3), 304),
+        (Region(0, 0, 0.2, 0.1), 360),
+    ):
+        seen.clear()
+        list(analyze(file, model=model, region=region))
+        assert {shape[0] for shape in seen} == {height}

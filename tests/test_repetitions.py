@@ -1,0 +1,276 @@
+"""The laws of counting repetitions, on drawn blobs that are cheap, and on rendered figures with exact truth."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fitsense.cycles import turning_points
+from fitsense.errors import InvalidInputError
+from fitsense.motion import SIDE, path, thumbnail
+from fitsense.repetitions import Attempt, Movement, Repetition, RepetitionConfig, Repetitions
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.testing.repetitions import RepetitionVideo, Stroke
+from fitsense.types import Frame
+
+RATE_HZ = 12.5
+Thumbnails = Sequence[tuple[np.ndarray, float]]
+
+
+def drawn(height: Callable[[float], float], seconds: float, noise: float = 0.5, seed: int = 0) -> Thumbnails:
+    """A light blob before a wall, at a height in 0..1 that follows the time, and a noisy camera."""
+    random = np.random.default_rng(seed)
+    wall = 100.0 + 20.0 * random.standard_normal((SIDE, SIDE))
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    found = []
+    for index in range(round(seconds * RATE_HZ)):
+        time_s = index / RATE_HZ
+        row = SIDE * (0.75 - 0.5 * height(time_s))
+        blob = np.exp(-((rows - row) ** 2 + (columns - SIDE / 2) ** 2) / 18.0)
+        found.append((wall * (1 - blob) + 220.0 * blob + noise * random.standard_normal(wall.shape), time_s))
+    return found
+
+
+def swings(tempo_s: float, count: int, before_s: float = 1.0) -> Callable[[float], float]:
+    """Up and back so many times, then at rest."""
+
+    def height(time_s: float) -> float:
+        phase = (time_s - before_s) / tempo_s
+        return 0.5 - 0.5 * math.cos(2 * math.pi * phase) if 0 <= phase <= count else 0.0
+
+    return height
+
+
+def count(
+    thumbnails: Iterable[tuple[np.ndarray, float]], end_s: float, config: RepetitionConfig | None = None
+) -> list[Movement]:
+    repetitions = Repetitions(config)
+    told = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
+    return told + repetitions.end_run(end_s)
+
+
+def counted(video: Iterable[Frame], end_s: float) -> list[Movement]:
+    return count(((thumbnail(frame.rgb), frame.time_s) for frame in video), end_s)
+
+
+def numbers(told: Iterable[Movement]) -> tuple[int, int]:
+    """How many repetitions, and how many attempts."""
+    told = list(told)
+    full = sum(isinstance(one, Repetition) for one in told)
+    return full, len(told) - full
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(0.8, 3.0), st.integers(3, 4), st.integers(0, 99))
+def test_swings_are_counted_once_each_in_order_and_where_they_are(tempo_s: float, number: int, seed: int) -> None:
+    end_s = 2.0 + number * tempo_s
+    told = count(drawn(swings(tempo_s, number), end_s, seed=seed), end_s)
+    assert numbers(told) == (number, 0)
+    assert told[0].start_s >= 0.0
+    assert told[-1].end_s <= end_s
+    for index, one in enumerate(told):
+        assert isinstance(one, Repetition)
+        assert 0.0 < one.confidence <= 1.0
+        assert one.start_s < one.end_s
+        assert one.start_s == pytest.approx(1.0 + index * tempo_s, abs=0.25 * tempo_s + 0.2)
+    for before, after in itertools.pairwise(told):
+        assert before.end_s <= after.start_s
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.floats(0.9, 2.5), st.integers(0, 99))
+def test_a_repetition_is_told_at_most_one_late(tempo_s: float, seed: int) -> None:
+    repetitions = Repetitions()
+    late = []
+    for picture, time_s in drawn(swings(tempo_s, 6), 1.0 + 6 * tempo_s, seed=seed):
+        late += [time_s - one.end_s for one in repetitions.push(picture, time_s)]
+    # Looks are apart, and two must agree.
+    assert len(late) >= 4
+    assert max(late) <= 1.25 * tempo_s + 3 * RepetitionConfig().look_s
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(-40, 400), st.sampled_from([0.25, 1.0, 2.0, 3.0]), st.floats(0, 30))
+def test_neither_the_clock_nor_the_light_has_a_say(shift_quarters: int, contrast: float, light: float) -> None:
+    thumbnails = drawn(swings(1.5, 4), 8.0)
+    shift_s = shift_quarters / 4
+    told = count(thumbnails, 8.0)
+    other = count(((contrast * picture + light, time_s + shift_s) for picture, time_s in thumbnails), 8.0 + shift_s)
+    assert numbers(other) == numbers(told) == (4, 0)
+    for one, another in zip(told, other, strict=True):
+        assert another.start_s - shift_s == pytest.approx(one.start_s, abs=0.1)
+        assert another.end_s - shift_s == pytest.approx(one.end_s, abs=0.1)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.01, 20.0]))
+def test_a_still_or_noisy_picture_gives_nothing(seed: int, noise: float) -> None:
+    assert count(drawn(lambda _: 0.0, 9.0, noise=noise, seed=seed), 9.0) == []
+
+
+def test_one_way_there_is_no_repetition() -> None:
+    assert count(drawn(lambda time_s: min(1.0, time_s / 8), 10.0), 10.0) == []
+
+
+def test_one_alone_is_told_at_the_end_of_the_run_only() -> None:
+    repetitions = Repetitions()
+    for picture, time_s in drawn(swings(3.0, 1), 5.0):
+        assert repetitions.push(picture, time_s) == []
+    (one,) = repetitions.end_run(5.0)
+    assert isinstance(one, Repetition)
+    assert (one.start_s, one.end_s) == pytest.approx((1.0, 4.0), abs=0.7)
+
+
+def test_a_run_leaves_nothing_behind() -> None:
+    thumbnails = drawn(swings(1.5, 4), 8.0)
+    repetitions = Repetitions()
+    first = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
+    first += repetitions.end_run(8.0)
+    assert repetitions.end_run(8.0) == []
+    again = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
+    assert again + repetitions.end_run(8.0) == first
+
+
+def test_frames_that_come_faster_than_needed_are_passed_over() -> None:
+    thumbnails = drawn(swings(1.5, 4), 8.0)
+    doubled = [(picture, time_s + late_s) for picture, time_s in thumbnails for late_s in (0.0, 0.02)]
+    assert count(doubled, 8.0) == count(thumbnails, 8.0)
+
+
+def test_what_is_kept_is_small_however_long_the_run() -> None:
+    repetitions = Repetitions(RepetitionConfig(look_s=60.0))
+    picture = np.zeros((SIDE, SIDE))
+    for index in range(1000):
+        repetitions.push(picture, index / 10)
+    assert len(repetitions.state.times) == len(repetitions.state.thumbnails)
+    assert sum(kept.nbytes for kept in repetitions.state.thumbnails) < 500_000
+
+
+def test_a_counter_whose_state_is_kept_goes_on_as_if_nothing_had_been() -> None:
+    thumbnails = drawn(swings(1.5, 4), 8.0)
+    repetitions = Repetitions()
+    told = []
+    for index, (picture, time_s) in enumerate(thumbnails):
+        if index % 20 == 19:
+            state = copy.deepcopy(repetitions.state)
+            repetitions = Repetitions()
+            repetitions.state = state
+        told += repetitions.push(picture, time_s)
+    assert told + repetitions.end_run(8.0) == count(thumbnails, 8.0)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.floats(0.8, 2.5), st.floats(1.5, 4.0))
+def test_pauses_are_no_repetitions(tempo_s: float, pause_s: float) -> None:
+    cycle_s = tempo_s + pause_s
+
+    def height(time_s: float) -> float:
+        into_s = (time_s - 1.0) % cycle_s
+        moving = 1.0 <= time_s < 1.0 + 4 * cycle_s and into_s < tempo_s
+        return 0.5 - 0.5 * math.cos(2 * math.pi * into_s / tempo_s) if moving else 0.0
+
+    end_s = 1.0 + 4 * cycle_s
+    assert numbers(count(drawn(height, end_s), end_s)) == (4, 0)
+
+
+FIGURES = {
+    "quick squats": RepetitionVideo("squat", [Stroke(1.0)] * 6),
+    "slow squats": RepetitionVideo("squat", [Stroke(6.0)] * 3),
+    "push-ups": RepetitionVideo("push_up", [Stroke(1.5)] * 5),
+    "jumping jacks": RepetitionVideo("jumping_jack", [Stroke(1.0)] * 8),
+    "pauses at the start": RepetitionVideo("push_up", [Stroke(1.8, pause_s=1.5)] * 3),
+    "pauses at the far end": RepetitionVideo("squat", [Stroke(1.8, hold_s=1.5)] * 3),
+    "slower and slower": RepetitionVideo("squat", [Stroke(1.2 + 0.5 * index) for index in range(5)]),
+    "a hand-held camera": RepetitionVideo("squat", [Stroke(2.0)] * 4, shake=0.01, seed=3),
+}
+
+
+@pytest.mark.parametrize("video", [attrs.evolve(v, size=(96, 72)) for v in FIGURES.values()], ids=list(FIGURES))
+def test_figures_are_counted_right(video: RepetitionVideo) -> None:
+    told = counted(video, video.duration_s)
+    assert numbers(told) == (len(video.repetitions), 0)
+    # From start to start, or from far end to far end: both are once around.
+    for one, truth in zip(told, video.repetitions, strict=True):
+        assert one.start_s < truth.end_s
+        assert truth.start_s < one.end_s
+
+
+def test_an_aborted_movement_is_an_attempt() -> None:
+    movements = [*[Stroke(2.0)] * 3, Stroke(1.2, depth=0.4), *[Stroke(2.0)] * 3]
+    video = RepetitionVideo("squat", movements, size=(96, 72))
+    told = counted(video, video.duration_s)
+    assert numbers(told) == (6, 1)
+    (attempt,) = [one for one in told if isinstance(one, Attempt)]
+    (truth,) = video.attempts
+    assert attempt.start_s == pytest.approx(truth.start_s, abs=0.5)
+
+
+def test_somebody_who_stands_about_repeats_nothing() -> None:
+    video = FigureVideo((Bout("no_exercise", 0, 14.0),), size=(96, 72), seed=3)
+    assert counted(video, video.duration_s) == []
+
+
+def test_thumbnails_show_what_the_picture_shows_at_any_size() -> None:
+    small = np.kron(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 251, np.ones((8, 8)))
+    picture = np.repeat(small.astype(np.uint8)[..., None], 3, axis=2)
+    assert thumbnail(picture).dtype == np.float32
+    np.testing.assert_allclose(thumbnail(picture), small[::8, ::8], atol=1e-3)
+    np.testing.assert_allclose(thumbnail(np.kron(picture, np.ones((2, 3, 1), np.uint8))), small[::8, ::8], atol=1e-3)
+    assert thumbnail(picture[:5, :3]).shape == (SIDE, SIDE)
+
+
+def test_a_small_motion_of_the_camera_moves_the_path_little() -> None:
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+
+    def wall(shift: float) -> np.ndarray:
+        return np.asarray(np.sin((rows + shift) / 3) + np.cos((columns - shift) / 4))
+
+    still = np.stack([wall(0.3 * math.sin(index / 3)) for index in range(60)])
+    walking = still.copy()
+    walking[:, 8:14, 8:14] += np.sin(np.arange(60) / 3)[:, None, None]
+    assert np.ptp(path(still, 12.0)) < 0.1 * np.ptp(path(walking, 12.0))
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=60), st.floats(0.1, 4))
+def test_turning_points_alternate_and_are_far_apart(values: list[float], least: float) -> None:
+    view = np.array(values)
+    found = turning_points(view, least)
+    assert found == sorted(found)
+    changes = np.diff(view[found])
+    assert (np.abs(changes) >= least).all()
+    assert (np.sign(changes[1:]) != np.sign(changes[:-1])).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate_hz": 0.0}, "rate_hz: expected a number above 0"),
+        ({"share": 1.5}, "share: expected 0..1"),
+        ({"span_s": 0.5}, "at least two of least_s"),
+        ({"look_s": math.nan}, "look_s: expected a number above 0"),
+    ],
+)
+def test_configs_that_cannot_be_are_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        RepetitionConfig(**arguments)
+
+
+def test_time_must_advance() -> None:
+    repetitions = Repetitions()
+    repetitions.push(np.zeros((SIDE, SIDE)), 1.0)
+    for time_s in (1.0, 0.5, math.nan):
+        with pytest.raises(InvalidInputError, match="time_s: expected"):
+            repetitions.push(np.zeros((SIDE, SIDE)), time_s)
+
+
+def test_movements_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="tempo_s > 0"):
+        Stroke(0.0)

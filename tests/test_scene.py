@@ -1,0 +1,376 @@
+"""The laws of what is told about the camera's picture."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import islice
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fitsense.catalogue import IDLE
+from fitsense.errors import InvalidInputError
+from fitsense.scene import Notice, Scene, SceneConfig
+from fitsense.sight import look, thumbnail
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.testing.rendering import Camera
+from fitsense.types import UInt8Array
+
+RATE_HZ = 10.0
+# Seconds of each, so that streams are short.
+QUICK = SceneConfig(
+    picture_black_s=1.0, camera_blocked_s=1.0, picture_frozen_s=1.5, no_person_s=2.0, no_motion_s=3.0, clear_s=0.5
+)
+Kind = str
+
+
+@cache
+def room(seed: int) -> UInt8Array:
+    """A room full of things, uint8 (96, 96, 3); it is larger than what the camera sees of it."""
+    random = np.random.default_rng(seed)
+    picture = np.full((96, 96, 3), 128, dtype=np.uint8)
+    for _ in range(80):
+        top, left = random.integers(0, 92, 2)
+        height, width = random.integers(3, 20, 2)
+        picture[top : top + height, left : left + width] = random.integers(20, 235, 3)
+    return picture
+
+
+class Stage:
+    """Makes the pictures of a camera in a room: what it sees depends on the time, and on nothing else."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.pictures: list[UInt8Array] = []
+
+    @property
+    def time_s(self) -> float:
+        return len(self.pictures) / RATE_HZ
+
+    def show(self, seconds: float, kind: Kind = "person", scene: int = 0, at: tuple[int, int] = (16, 16)) -> Stage:
+        """Go on with a kind of picture."""
+        for _ in range(round(seconds * RATE_HZ)):
+            self.pictures.append(self._picture(kind, room(scene), at))
+        return self
+
+    def _picture(self, kind: Kind, backdrop: UInt8Array, at: tuple[int, int]) -> UInt8Array:
+        count = len(self.pictures)
+        random = np.random.default_rng([self.seed, count])
+        noise = random.normal(0.0, 0.8, (64, 64, 3))
+        if kind == "frozen":
+            return self.pictures[-1]
+        if kind == "black":
+            return np.asarray(np.abs(noise) * 3, dtype=np.uint8)
+        if kind == "covered":
+            shade = np.linspace(40, 70, 64)[:, None, None] * np.array([1.0, 0.6, 0.5])
+            return np.asarray(shade + noise, dtype=np.uint8)
+        top, left = at
+        picture = backdrop[top : top + 64, left : left + 64].astype(np.float64)
+        if kind == "person":
+            height = round(10 * np.sin(count / RATE_HZ * 3.0))
+            picture[20 + height : 50, 28:38] = (210.0, 60.0, 40.0)
+        return np.asarray(np.clip(picture + noise + 0.5, 0, 255), dtype=np.uint8)
+
+
+def watch(
+    pictures: Sequence[UInt8Array], config: SceneConfig = QUICK, start_s: float = 0.0, idle: float | None = None
+) -> list[Notice]:
+    """What is told of pictures, ten a second, with a prediction every second, and at the end of the run."""
+    scene = Scene(config)
+    found = []
+    for index, picture in enumerate(pictures):
+        if idle is not None and index % 10 == 0:
+            scene.predicted(start_s + index / RATE_HZ, idle=idle)
+        found += scene.push(picture, start_s + index / RATE_HZ)
+    return found + scene.end_run()
+
+
+def codes(notices: Iterable[Notice]) -> list[str]:
+    return [notice.code for notice in notices if notice.over]
+
+
+kinds = st.sampled_from(["person", "person", "empty", "black", "covered", "frozen"])
+parts = st.lists(
+    st.tuples(st.floats(0.1, 3.5), kinds, st.integers(0, 2), st.sampled_from([(16, 16), (16, 28)])),
+    min_size=1,
+    max_size=5,
+)
+
+
+def staged(plan: Iterable[tuple[float, Kind, int, tuple[int, int]]]) -> list[UInt8Array]:
+    stage = Stage().show(0.5)
+    for seconds, kind, scene, at in plan:
+        stage.show(seconds, kind, scene, at)
+    return stage.pictures
+
+
+@settings(max_examples=12)
+@given(parts, st.sampled_from([None, 0.1, 0.9]))
+def test_each_state_is_told_once_and_once_more_when_it_is_over(
+    plan: list[tuple[float, Kind, int, tuple[int, int]]], idle: float | None
+) -> None:
+    pictures = staged(plan)
+    notices = watch(pictures, idle=idle)
+    going_on: dict[str, Notice] = {}
+    ended: dict[str, float] = {}
+    for notice in notices:
+        assert 0.0 <= notice.start_s <= notice.end_s <= len(pictures) / RATE_HZ
+        if notice.code in ("camera_cut", "camera_moved"):
+            assert notice.over
+        elif not notice.over:
+            assert notice.code not in going_on
+            assert notice.end_s - notice.start_s >= getattr(QUICK, f"{notice.code}_s") - 1e-6
+            going_on[notice.code] = notice
+        else:
+            begun = going_on.pop(notice.code)
+            assert notice.start_s == begun.start_s
+            assert notice.end_s >= begun.end_s
+            ended[notice.code] = notice.end_s
+    assert not going_on
+
+
+@settings(max_examples=6)
+@given(parts, st.integers(-1000, 1000))
+def test_what_is_told_does_not_depend_on_when_a_stream_begins(
+    plan: list[tuple[float, Kind, int, tuple[int, int]]], start_s: int
+) -> None:
+    pictures = staged(plan)
+    early, late = watch(pictures), watch(pictures, start_s=float(start_s))
+    assert [(n.code, n.over) for n in early] == [(n.code, n.over) for n in late]
+    for one, other in zip(early, late, strict=True):
+        assert one.start_s + start_s == pytest.approx(other.start_s)
+        assert one.end_s + start_s == pytest.approx(other.end_s)
+
+
+@settings(max_examples=6)
+@given(parts, st.data())
+def test_a_copy_made_on_the_way_goes_on_the_same(
+    plan: list[tuple[float, Kind, int, tuple[int, int]]], data: st.DataObject
+) -> None:
+    pictures = staged(plan)
+    at = data.draw(st.integers(0, len(pictures)))
+    scene, found = Scene(QUICK), []
+    for index, picture in enumerate(pictures):
+        if index == at:
+            scene = copy.deepcopy(scene)
+        found += scene.push(picture, index / RATE_HZ)
+    assert found + scene.end_run() == watch(pictures)
+
+
+@settings(max_examples=6)
+@given(st.lists(st.tuples(st.floats(0.5, 1.3), st.floats(-15.0, 15.0)), min_size=1, max_size=6), st.integers(0, 9))
+def test_light_that_changes_is_neither_cut_nor_move(lights: list[tuple[float, float]], scene: int) -> None:
+    pictures = []
+    for index, picture in enumerate(Stage().show(8.0, scene=scene).pictures):
+        gain, offset = lights[index * len(lights) // 80]
+        # The light stays within what a picture can show: what is clipped is lost.
+        pictures.append(np.asarray(128 + (picture - 128.0) * min(gain, 0.8) + offset, dtype=np.uint8))
+    assert watch(pictures) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("black", "picture_black"), ("covered", "camera_blocked"), ("frozen", "picture_frozen"), ("empty", "no_motion")],
+)
+def test_a_state_is_told_with_its_start_and_its_end(kind: Kind, code: str) -> None:
+    told, over = watch(Stage().show(2.0).show(4.0, kind).show(3.0).pictures)
+    assert (told.code, over.code) == (code, code)
+    assert told.start_s == pytest.approx(2.0, abs=0.11)
+    assert told.end_s == pytest.approx(told.start_s + getattr(QUICK, f"{code}_s"), abs=0.11)
+    assert over.start_s == told.start_s
+    assert over.end_s == pytest.approx(5.9, abs=0.11)
+    assert "4.0 s" in over.message or "3.9 s" in over.message
+
+
+@pytest.mark.parametrize("kind", ["black", "covered", "frozen", "empty"])
+def test_what_is_over_sooner_is_not_told(kind: Kind) -> None:
+    assert watch(Stage().show(2.0).show(0.8, kind).show(2.0).pictures) == []
+
+
+def test_a_flicker_neither_ends_a_state_nor_tells_it_again() -> None:
+    stage = Stage().show(1.0)
+    for _ in range(5):
+        stage.show(1.2, "black").show(0.2)
+    assert codes(watch(stage.pictures)) == ["picture_black"]
+
+
+def test_a_state_that_came_back_is_told_again() -> None:
+    stage = Stage().show(1.0).show(2.0, "black").show(2.0).show(2.0, "black").show(2.0)
+    assert codes(watch(stage.pictures)) == ["picture_black", "picture_black"]
+
+
+def test_a_cut_is_told_with_the_pictures_around_it() -> None:
+    (cut,) = watch(Stage().show(3.0).show(3.0, scene=1).pictures)
+    assert (cut.code, cut.over) == ("camera_cut", True)
+    assert cut.start_s == pytest.approx(2.9)
+    assert cut.end_s == pytest.approx(3.0)
+
+
+def test_a_cut_may_hide_behind_darkness_but_darkness_is_none() -> None:
+    dark = Stage().show(3.0).show(2.0, "black")
+    assert codes(watch(copy.deepcopy(dark).show(3.0).pictures)) == ["picture_black"]
+    assert sorted(codes(watch(dark.show(3.0, scene=1).pictures))) == ["camera_cut", "picture_black"]
+
+
+def test_a_flash_is_no_cut() -> None:
+    pictures = Stage().show(6.0).pictures
+    flash = np.asarray(room(5)[:64, :64])
+    assert watch([*pictures[:30], flash, *pictures[31:]]) == []
+
+
+@pytest.mark.parametrize("move", [3, 8, 15])
+def test_a_camera_that_turns_and_stays_is_told_once(move: int) -> None:
+    (moved,) = watch(Stage().show(4.0).show(6.0, at=(16, 16 + move)).pictures)
+    assert moved.code == "camera_moved"
+    assert moved.start_s == pytest.approx(3.9, abs=0.31)
+    assert moved.end_s == pytest.approx(moved.start_s + QUICK.camera_moved_s, abs=0.31)
+
+
+def test_a_bump_is_not_told() -> None:
+    assert watch(Stage().show(4.0).show(1.0, at=(20, 22)).show(5.0).pictures) == []
+
+
+def test_a_camera_that_was_moved_may_be_moved_again() -> None:
+    stage = Stage().show(4.0).show(6.0, at=(16, 24)).show(6.0, at=(8, 8))
+    assert codes(watch(stage.pictures)) == ["camera_moved", "camera_moved"]
+
+
+def test_a_camera_that_always_moves_tells_nothing() -> None:
+    stage = Stage()
+    random = np.random.default_rng(3)
+    for _ in range(80):
+        down, right = random.integers(10, 22, 2)
+        stage.show(0.1, at=(int(down), int(right)))
+    assert watch(stage.pictures) == []
+
+
+def test_a_person_who_walks_away_in_a_bare_room_is_no_move() -> None:
+    def studio(index: int) -> UInt8Array:
+        picture = np.full((64, 64, 3), 235, dtype=np.uint8)
+        left = 26 if index < 40 else min(50, 26 + (index - 40))
+        for stripe in range(10, 56, 4):
+            picture[stripe : stripe + 2, left : left + 12] = 30
+        random = np.random.default_rng(index)
+        return np.asarray(picture + random.normal(0, 1, picture.shape), dtype=np.uint8)
+
+    assert watch([studio(index) for index in range(100)], SceneConfig()) == []
+
+
+def test_nobody_is_missed_where_nothing_moves_and_nobody_exercises() -> None:
+    empty = Stage().show(2.0).show(6.0, "empty").pictures
+    assert codes(watch(empty, idle=0.9)) == ["no_person"]
+    # Who holds a plank hardly moves.
+    assert codes(watch(empty, idle=0.1)) == ["no_motion"]
+    assert codes(watch(empty)) == ["no_motion"]
+
+
+def test_nobody_is_missed_where_somebody_stands_about() -> None:
+    assert watch(Stage().show(8.0).pictures, idle=0.9) == []
+
+
+def test_nobody_is_found_by_who_looks_for_people_even_where_curtains_move() -> None:
+    scene, found = Scene(QUICK), []
+    for index, picture in enumerate(Stage().show(8.0).pictures):
+        if index % 10 == 0:
+            scene.predicted(index / RATE_HZ, idle=0.2, present=1.0 if index < 30 else 0.0)
+        found += scene.push(picture, index / RATE_HZ)
+    told, over = found + scene.end_run()
+    assert (told.code, told.start_s, over.over) == ("no_person", 3.0, True)
+
+
+def test_the_end_of_a_run_forgets() -> None:
+    pictures = Stage().show(3.0).show(0.9, "black").pictures
+    scene = Scene(QUICK)
+    for index, picture in enumerate(pictures):
+        assert scene.push(picture, index / RATE_HZ) == []
+    assert scene.end_run() == []
+    for index, picture in enumerate(Stage().show(0.9, "black").show(3.0, scene=1).pictures):
+        assert scene.push(picture, 10.0 + index / RATE_HZ) == []
+
+
+def test_pictures_beyond_ten_a_second_are_passed_over() -> None:
+    """A burst of other pictures between two that are looked at changes nothing."""
+    pictures = Stage().show(4.0).pictures
+    scene, found = Scene(QUICK), []
+    for index, picture in enumerate(pictures):
+        found += scene.push(picture, index / RATE_HZ)
+        found += scene.push(np.zeros_like(picture), index / RATE_HZ + 0.03)
+    assert found + scene.end_run() == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (36, 64), (90, 160), (1080, 32)])
+def test_a_thumbnail_shows_the_whole_picture_at_any_size(shape: tuple[int, int]) -> None:
+    rows = np.linspace(0, 200, shape[0])[:, None, None]
+    columns = np.linspace(0, 55, shape[1])[None, :, None]
+    small = thumbnail(np.asarray(np.broadcast_to(rows + columns, (*shape, 3)), dtype=np.uint8))
+    assert small.shape == (64, 64, 3)
+    assert small.dtype == np.uint8
+    if min(shape) > 1:
+        assert np.all(np.diff(small[:, 0, 0].astype(int)) >= 0)
+        assert small[-1, -1, 0] - small[0, 0, 0] > 240
+
+
+def test_a_wrong_thumbnail_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"thumbnail: expected uint8 of shape \(64, 64, 3\), got uint8"):
+        look(np.zeros((64, 36, 3), dtype=np.uint8))
+    with pytest.raises(InvalidInputError, match="got float32"):
+        Scene().push(np.zeros((64, 64, 3), dtype=np.float32), 0.0)
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(SceneConfig)])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_a_config_that_cannot_be_is_refused(field: str, value: float) -> None:
+    with pytest.raises(InvalidInputError, match=rf"SceneConfig.{field}: expected .* got {value}"):
+        SceneConfig(**{field: value})
+
+
+def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
+    """A rendered figure that squats, seen by a camera that changes after six seconds; with a sensor's noise."""
+    camera = Camera(azimuth_deg=50.0, distance_m=4.2)
+    videos = [
+        FigureVideo((Bout("squat", 5, 2.0),), camera=view, size=(96, 54), rate_hz=RATE_HZ, seed=7)
+        for view in (camera, change(camera))
+    ]
+    random = np.random.default_rng(1)
+    before, after = videos
+    frames = [*islice(before, 60), *islice(after, 60, None)]
+    return [
+        thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
+        for frame in frames
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda camera: camera, []),
+        (lambda camera: attrs.evolve(camera, target=(0.3, 0.9, 0.0)), ["camera_moved"]),
+        (lambda camera: attrs.evolve(camera, azimuth_deg=-40.0, distance_m=3.0), ["camera_cut"]),
+    ],
+    ids=["the same", "turned", "elsewhere"],
+)
+def test_rendered_people_and_cameras(change: Callable[[Camera], Camera], expected: list[str]) -> None:
+    assert codes(watch(figures(change), SceneConfig())) == expected
+
+
+def test_a_rendered_figure_that_stands_about_is_not_missed() -> None:
+    video = FigureVideo((Bout(IDLE, 0, 7.0),), size=(96, 54), rate_hz=RATE_HZ, seed=5)
+    random = np.random.default_rng(2)
+    pictures = [
+        thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
+        for frame in video
+    ]
+    assert "picture_frozen" not in codes(watch(pictures, SceneConfig(), idle=0.9))
+
+
+def test_steps_between_looks_are_what_the_camera_gives() -> None:
+    """A camera of two pictures a second is judged by the same seconds."""
+    pictures = Stage().show(2.0).show(5.0, "black").pictures[::5]
+    scene = Scene(QUICK)
+    told = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
+    assert [(notice.code, notice.start_s) for notice in told] == [("picture_black", 2.0)]

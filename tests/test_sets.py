@@ -1,0 +1,159 @@
+"""Movements become sets."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.catalogue import UNKNOWN
+from fitsense.errors import InvalidInputError
+from fitsense.repetitions import Attempt, Movement, Repetition
+from fitsense.sets import Effort, Sets
+
+
+def repetitions(start_s: float, count: int, tempo_s: float = 2.0) -> list[Repetition]:
+    return [Repetition(start_s + at * tempo_s, start_s + (at + 1) * tempo_s, 0.9) for at in range(count)]
+
+
+def stretch(sets: Sets, exercise: str, start_s: float, end_s: float, movements: Sequence[Movement]) -> Effort:
+    sets.begin(exercise, start_s)
+    sets.add(movements)
+    sets.count()
+    return sets.end(end_s)[1]
+
+
+def test_repetitions_are_numbered_and_measured() -> None:
+    sets = Sets(rest_s=10)
+    sets.begin("squat", 1.0)
+    sets.add(repetitions(1.0, 2))
+    first = sets.count()
+    sets.add([Attempt(5.0, 5.5), *repetitions(5.5, 1, tempo_s=3.0)])
+    counted, effort, made = sets.end(9.0)
+    assert [(one.exercise, one.index) for one in [*first, *counted]] == [("squat", 1), ("squat", 2), ("squat", 3)]
+    assert effort == Effort(3, 1, 7.0, 7 / 3, pytest.approx(statistics.pstdev([2, 2, 3])))  # type: ignore[arg-type]
+    (only,) = made
+    assert (only.index, only.start_s, only.end_s, only.effort, only.rest_before_s) == (1, 1.0, 8.5, effort, None)
+
+
+def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
+    sets = Sets(rest_s=10)
+    effort = stretch(sets, "squat", 0.0, 60.0, [*repetitions(0, 3), *repetitions(15.9, 2), *repetitions(40, 4)])
+    assert effort.repetitions == 9
+    assert [(one.index, one.effort.repetitions, one.rest_before_s) for one in sets.sets] == [
+        (1, 5, None),
+        (2, 4, pytest.approx(40 - 19.9)),
+    ]
+    # The same again after too short a rest, something else, and the same after that.
+    stretch(sets, "squat", 55.0, 60.0, repetitions(55, 1))
+    stretch(sets, "lunge", 61.0, 65.0, repetitions(61, 2))
+    stretch(sets, "squat", 66.0, 70.0, repetitions(66, 2))
+    assert [(one.exercise, one.index, one.effort.repetitions) for one in sets.sets] == [
+        ("squat", 1, 5),
+        ("squat", 2, 5),
+        ("lunge", 1, 2),
+        ("squat", 3, 2),
+    ]
+    assert sets.total("squat").repetitions == 12
+
+
+def test_what_is_held_is_a_set_without_repetitions() -> None:
+    sets = Sets(rest_s=10)
+    effort = stretch(sets, "plank", 3.0, 33.0, [])
+    assert effort == Effort(0, 0, 30.0, None, None)
+    (only,) = sets.sets
+    assert (only.start_s, only.end_s, only.effort) == (3.0, 33.0, effort)
+    # One repetition has a tempo, but no spread.
+    assert stretch(Sets(10), "squat", 0, 2, repetitions(0, 1)) == Effort(1, 0, 2.0, 2.0, None)
+
+
+def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does() -> None:
+    sets = Sets(rest_s=10)
+    assert stretch(sets, UNKNOWN, 0.0, 8.0, [Attempt(1, 2)]) == Effort(0, 1, 8.0, None, None)
+    assert sets.sets == []
+    stretch(sets, UNKNOWN, 20.0, 30.0, repetitions(20, 3))
+    assert [(one.exercise, one.effort.repetitions) for one in sets.sets] == [(UNKNOWN, 3)]
+
+
+def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
+    sets = Sets(rest_s=10)
+    # Nobody exercises yet, or so it seems: the stretch is announced later.
+    sets.add(repetitions(0.0, 5))
+    assert sets.count() == []
+    sets.begin("squat", 3.0)
+    assert [one.repetition.start_s for one in sets.count()] == [2.0, 4.0, 6.0, 8.0]
+    # On trial, another exercise is found to have begun at 13.
+    sets.add(repetitions(10.0, 3))
+    counted, effort, _ = sets.end(13.0)
+    assert [one.repetition.start_s for one in counted] == [10.0]
+    assert effort.repetitions == 5
+    sets.begin("lunge", 13.0)
+    assert [(one.exercise, one.index, one.repetition.start_s) for one in sets.count()] == [
+        ("lunge", 1, 12.0),
+        ("lunge", 2, 14.0),
+    ]
+    sets.end(20.0)
+    sets.add(repetitions(20.0, 2))
+    sets.forget()
+    sets.begin("squat", 20.0)
+    assert sets.count() == []
+
+
+def test_what_nobody_claims_is_not_kept_for_ever() -> None:
+    sets = Sets(rest_s=10)
+    for at in range(1000):
+        sets.add(repetitions(float(at), 1, tempo_s=1.0))
+    assert len(sets.state.pending) <= 30
+
+
+@pytest.mark.parametrize("rest_s", [0.0, -1.0, math.nan, math.inf])
+def test_a_rest_is_some_time(rest_s: float) -> None:
+    with pytest.raises(InvalidInputError, match="set_rest_s"):
+        Sets(rest_s)
+
+
+@given(st.data())
+def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
+    """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
+    sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
+    for _ in range(data.draw(st.integers(1, 5))):
+        exercise = data.draw(st.sampled_from(["squat", "plank", UNKNOWN]))
+        start_s = at_s = at_s + data.draw(st.floats(0, 30))
+        sets.begin(exercise, start_s)
+        stretch_counted = []
+        for _ in range(data.draw(st.integers(0, 6))):
+            movement_s = data.draw(st.floats(0.3, 6))
+            at_s += data.draw(st.floats(0, 15))
+            kind = data.draw(st.booleans())
+            end_s = at_s + movement_s
+            sets.add([Repetition(at_s, end_s, 0.5) if kind else Attempt(at_s, end_s)])
+            at_s = end_s
+            if data.draw(st.booleans()):
+                stretch_counted += sets.count()
+        last, effort, made = sets.end(at_s)
+        stretch_counted += last
+        assert effort.repetitions == len(stretch_counted)
+        assert all(one.exercise == exercise for one in made)
+        counted += stretch_counted
+        efforts.append((exercise, effort))
+    made = sets.sets
+    assert sum(one.effort.repetitions for one in made) == len(counted)
+    for one, following in pairwise(made):
+        assert one.start_s <= one.end_s <= following.start_s
+        assert following.rest_before_s == pytest.approx(following.start_s - one.end_s)
+    for exercise in ("squat", "plank", UNKNOWN):
+        total = sets.total(exercise)
+        assert total.repetitions == sum(effort.repetitions for of, effort in efforts if of == exercise)
+        assert [one.index for one in made if one.exercise == exercise] == list(
+            range(1, 1 + sum(one.exercise == exercise for one in made))
+        )
+        # Numbers start anew with each set.
+        indices = [one.index for one in counted if one.exercise == exercise]
+        assert indices == [
+            at for one in made if one.exercise == exercise for at in range(1, one.effort.repetitions + 1)
+        ]

@@ -1,0 +1,230 @@
+"""``fitsense.watch``: events in an asyncio program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.schema import validate_event
+from fitsense.testing.figures import FigureVideo
+from fitsense.types import Frame
+from fitsense.watching import Watch
+from tests.conftest import encode
+from tests.video.serving import Camera
+
+
+@pytest.fixture(scope="module")
+def film(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MPEG transport stream of six seconds."""
+    return encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)
+
+
+@pytest.fixture(scope="module")
+def url(film: Path) -> Iterator[str]:
+    """A camera that shows the film from its beginning to whoever asks."""
+    with Camera(film) as camera:
+        yield camera.url()
+
+
+def run(body: Callable[[], Coroutine[None, None, None]]) -> None:
+    """A program; when it ends, so have its threads."""
+    asyncio.run(body())
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s and threads():
+        time.sleep(0.02)
+    assert threads() == []
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("fitsense")]
+
+
+def still(seconds: float = 60.0) -> Iterator[Frame]:
+    """A picture in which nothing happens, a long one unless somebody ends it."""
+    picture = np.zeros((182, 182, 3), np.uint8)
+    return (Frame(picture, number / 10) for number in range(int(seconds * 10)))
+
+
+async def all_of(watch: Watch) -> list[Event]:
+    return [event async for event in watch]
+
+
+def ended(events: list[Event]) -> SessionEnded:
+    for event in events:
+        validate_event(event.to_dict())
+    assert isinstance(events[0].data, SessionStarted)
+    last = events[-1].data
+    assert isinstance(last, SessionEnded)
+    return last
+
+
+def test_a_file_gives_the_events_of_analyze_while_the_loop_goes_on(model: fitsense.Model, squats_file: Path) -> None:
+    async def program() -> None:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        events = await all_of(fitsense.watch(squats_file, model=model, hop_s=2.0))
+        ticking.cancel()
+        assert [e.to_json() for e in events] == [
+            e.to_json() for e in fitsense.analyze(squats_file, model=model, hop_s=2.0)
+        ]
+        assert ticks > 10
+
+    run(program)
+
+
+def test_frames_may_come_from_an_asynchronous_iterator(model: fitsense.Model) -> None:
+    async def frames() -> AsyncIterator[Frame]:
+        for frame in still(5.0):
+            await asyncio.sleep(0)
+            yield frame
+
+    async def program() -> None:
+        events = await all_of(fitsense.watch(frames(), model=model))
+        assert [e.to_json() for e in events] == [e.to_json() for e in fitsense.analyze(still(5.0), model=model)]
+        assert ended(events).frames == 50
+
+    run(program)
+
+
+def test_stop_ends_with_a_valid_session(model: fitsense.Model) -> None:
+    async def program() -> None:
+        watch = fitsense.watch(still(), model=model)
+        events = []
+        async for event in watch:
+            events.append(event)
+            watch.stop()
+        assert ended(events).reason == "interrupted"
+        assert ended(events).duration_s < 30
+
+    run(program)
+
+
+def test_stop_wakes_who_waits_for_a_frame(model: fitsense.Model) -> None:
+    async def silence() -> AsyncIterator[Frame]:
+        for frame in itertools.islice(still(), 5):
+            yield frame
+        await asyncio.sleep(3600)
+
+    async def program() -> None:
+        watch = fitsense.watch(silence(), model=model)
+        asyncio.get_running_loop().call_later(1.0, watch.stop)
+        assert ended(await asyncio.wait_for(all_of(watch), 30)).reason == "interrupted"
+
+    run(program)
+
+
+@pytest.mark.parametrize("way", ["break", "cancel", "cancel between", "aclose", "leave"])
+def test_however_it_is_left_the_source_is_closed_and_threads_end(way: str, url: str, model: fitsense.Model) -> None:
+    async def program() -> None:
+        watch = fitsense.watch(url, model=model)
+        seen = asyncio.Event()
+
+        async def follow() -> None:
+            async for _ in watch:
+                seen.set()
+                if way == "cancel between":
+                    await asyncio.sleep(3600)
+
+        match way:
+            case "break":
+                async for _ in watch:
+                    break
+            case "cancel" | "cancel between":
+                task = asyncio.create_task(follow())
+                await seen.wait()
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            case "aclose":
+                assert await anext(aiter(watch))
+                await watch.aclose()
+                await watch.aclose()
+                assert await all_of(watch) == []
+            case "leave":
+                async with watch:
+                    assert await anext(aiter(watch))
+        for _ in range(500):
+            if threads():
+                await asyncio.sleep(0.02)
+        # Not only when the program ends.
+        assert threads() == []
+
+    run(program)
+
+
+def test_errors_surface_after_the_events_that_came_before(model: fitsense.Model) -> None:
+    def frames() -> Iterator[Frame]:
+        yield from itertools.islice(still(), 30)
+        raise OSError("the cable broke")
+
+    async def program() -> None:
+        events: list[Event] = []
+
+        async def collect() -> None:
+            async for event in fitsense.watch(frames(), model=model):
+                events.append(event)
+
+        with pytest.raises(OSError, match="the cable broke"):
+            await collect()
+        assert ended(events).reason == "failed"
+        with pytest.raises(fitsense.SourceError, match="no such file"):
+            await all_of(fitsense.watch("missing.mp4", model=model))
+
+    run(program)
+
+
+def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
+    async def program() -> None:
+        began_s = time.monotonic()
+        events = await all_of(fitsense.watch(still(1.5), model=model, realtime=True))
+        assert time.monotonic() - began_s > 1.3
+        assert ended(events).frames == 15
+
+    run(program)
+
+
+def test_a_camera_that_dies_and_comes_back(model: fitsense.Model, film: Path) -> None:
+    """From socket to events: the gap, the news, and the right time of day."""
+    live = fitsense.LiveConfig(first_delay_s=0.1, most_delay_s=0.2)
+
+    async def program() -> None:
+        before = datetime.now(UTC)
+        with Camera(film) as camera:
+            watch = fitsense.watch(camera.url(), model=model, hop_s=2.0, live=live)
+            asyncio.get_running_loop().call_later(3.0, camera.kill)
+            events: list[Event] = []
+            warnings: list[SessionWarning] = []
+            async for event in watch:
+                events.append(event)
+                if isinstance(event.data, SessionWarning):
+                    warnings.append(event.data)
+                    if event.data.code == "reconnecting":
+                        await asyncio.sleep(1.0)
+                        camera.start()
+                    elif event.data.code == "reconnected":
+                        watch.stop()
+        assert [data.code for data in warnings] == ["reconnecting", "gap", "reconnected"]
+        assert ended(events).reason == "interrupted"
+        assert before <= events[0].time <= events[-1].time <= datetime.now(UTC)
+        gap = next(data for data in warnings if data.code == "gap")
+        assert gap.end_s - gap.start_s > 1.5
+
+    run(program)

@@ -1,0 +1,149 @@
+"""Frames that wait, under both policies."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.types import Frame
+from fitsense.video.backlog import Backlog
+from fitsense.video.source import Trouble
+
+PICTURE = np.zeros((2, 2, 3), np.uint8)
+SIZE = 4
+
+
+def frame(time_s: float) -> Frame:
+    return Frame(PICTURE, time_s)
+
+
+def drain(backlog: Backlog, now_s: float) -> list[Frame | Trouble]:
+    return list(iter(lambda: backlog.take(now_s), None))
+
+
+# What happens every tenth of a second: a frame comes, a note comes, or something is taken.
+STEPS = st.lists(st.sampled_from(["frame", "frame", "note", "take"]), max_size=60)
+
+
+@given(steps=STEPS)
+def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(steps: list[str]) -> None:
+    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=math.inf)
+    sent: list[float | str] = []
+    got: list[Frame | Trouble] = []
+    for number, step in enumerate(steps):
+        now_s = number / 10
+        if step == "frame":
+            assert backlog.offer(frame(now_s), now_s) == 0
+            sent.append(now_s)
+        elif step == "note":
+            backlog.note(Trouble("reconnected", str(number)))
+            sent.append(str(number))
+        elif (item := backlog.take(now_s)) is not None:
+            got.append(item)
+    waiting = drain(backlog, 100.0)
+    assert sum(isinstance(item, Frame) for item in waiting) <= SIZE
+    seen = [item.time_s if isinstance(item, Frame) else item.message for item in got + waiting]
+    assert [item for item in sent if item in seen] == seen
+    assert [item for item in seen if isinstance(item, str)] == [item for item in sent if isinstance(item, str)]
+    times = [item for item in sent if isinstance(item, float)]
+    assert times[-1:] == [item for item in seen if isinstance(item, float)][-1:]
+    dropped = len(sent) - len(seen)
+    untold = backlog.untold(100.0)
+    assert (untold is None) == (dropped == 0)
+    if untold is not None:
+        assert untold.code == "dropped_frames"
+        assert untold.message.startswith(f"{dropped} of ")
+
+
+@given(steps=STEPS)
+def test_all_keeps_everything_and_makes_the_reader_wait(steps: list[str]) -> None:
+    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=1.0)
+    sent: list[float] = []
+    got: list[Frame | Trouble] = []
+    for number, step in enumerate(steps):
+        now_s = number / 10
+        if step == "take":
+            got += [item for item in [backlog.take(now_s)] if item is not None]
+        elif backlog.offer(frame(now_s), now_s):
+            taken = sum(isinstance(item, Frame) for item in got)
+            assert len(sent) - taken == SIZE
+        else:
+            sent.append(now_s)
+    got += drain(backlog, 100.0)
+    assert [item.time_s for item in got if isinstance(item, Frame)] == sent
+    assert backlog.untold(100.0) is None
+
+
+def test_a_burst_waits_for_its_time_rather_than_being_dropped() -> None:
+    backlog = Backlog("latest", SIZE, origin_s=10.0, tell_s=1.0)
+    for number in range(SIZE):
+        assert backlog.offer(frame(number / 10), 10.0) == 0
+    assert math.isclose(backlog.offer(frame(0.4), 10.0), 0.4)
+    assert backlog.take(10.0) is not None
+    assert backlog.offer(frame(0.4), 10.0) == 0
+    # When it is due it takes the oldest one's place.
+    assert backlog.offer(frame(0.5), 10.6) == 0
+    assert [item.time_s for item in drain(backlog, 10.6) if isinstance(item, Frame)] == [0.2, 0.3, 0.4, 0.5]
+
+
+def test_latest_catches_up_after_a_hiccup_of_the_network() -> None:
+    """Whoever can do ten frames a second, and no more, is behind by five seconds of frames at first."""
+    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=math.inf)
+    arrivals = iter([(max(5.0, number / 10), number / 10) for number in range(1500)])
+    arrived_s, time_s = next(arrivals)
+    lags = []
+    for tick in range(1400):
+        now_s = tick / 10
+        while arrived_s <= now_s and not backlog.offer(frame(time_s), now_s):
+            arrived_s, time_s = next(arrivals)
+        item = backlog.take(now_s)
+        if isinstance(item, Frame):
+            lags.append(now_s - item.time_s)
+    assert lags[0] == 5.0
+    assert max(lags[-100:]) < 1.0
+
+
+def test_a_source_that_is_late_by_itself_is_not_analysis_falling_behind() -> None:
+    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=1.0)
+    for number in range(50):
+        now_s = 30.0 + number / 10
+        assert backlog.offer(frame(number / 10), now_s) == 0
+        assert isinstance(backlog.take(now_s), Frame)
+
+
+def test_falling_behind_is_told_with_its_length_and_not_at_every_frame() -> None:
+    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=5.0)
+    notes: list[tuple[float, Trouble]] = []
+    offered = 0
+    for now_s in np.arange(0.0, 20.0, 0.2):
+        while not backlog.offer(frame(offered / 10), now_s):
+            offered += 1
+        item = backlog.take(now_s)
+        if isinstance(item, Trouble):
+            notes.append((now_s, item))
+    # Half as fast as the source: behind by half of the time that has passed.
+    assert [note.code for _, note in notes] == ["behind"] * 4
+    for now_s, note in notes:
+        (lag_s,) = map(float, re.findall(r"[\d.]+", note.message))
+        assert abs(lag_s - now_s / 2) < 1
+    assert min(np.diff([now_s for now_s, _ in notes])) >= 5
+
+
+def test_dropped_frames_are_told_once_in_a_while_with_numbers() -> None:
+    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=5.0)
+    notes = []
+    for number in range(200):
+        backlog.offer(frame(number / 10), number / 10)
+        if number % 2 and isinstance(item := backlog.take(number / 10), Trouble):
+            notes.append(item)
+    last = backlog.untold(20.0)
+    assert last is not None
+    assert 2 <= len(notes) <= 4
+    figures = [tuple(map(float, re.findall(r"[\d.]+", note.message))) for note in notes]
+    for dropped, offered, within_s in figures:
+        assert abs(dropped - offered / 2) <= SIZE
+        assert 5 <= within_s < 6

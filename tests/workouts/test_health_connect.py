@@ -1,0 +1,84 @@
+"""Health Connect's record, held to what its constructor demands."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import example, given, settings
+
+from fitsense.catalogue import load_catalogue
+from fitsense.errors import InvalidInputError
+from fitsense.workouts.health_connect import to_health_connect
+from fitsense.workouts.names import names_of
+from fitsense.workouts.workout import Rest, Workout
+from tests.workouts.strategies import NO_LENGTH, workouts
+
+
+def record(workout: Workout) -> dict[str, Any]:
+    one = json.loads(to_health_connect(workout))
+    assert isinstance(one, dict)
+    return one
+
+
+def moment(stamp: str) -> datetime:
+    assert stamp.endswith("Z")
+    return datetime.fromisoformat(stamp)
+
+
+@settings(max_examples=20)
+@given(workouts())
+@example(NO_LENGTH)
+def test_segments_are_the_sets_and_rests(workout: Workout) -> None:
+    session = record(workout)
+    assert (session["recordType"], session["exerciseType"]) == ("ExerciseSession", 70)
+    start, end = moment(session["startTime"]), moment(session["endTime"])
+    assert start < end
+    periods = list(workout.periods)
+    before = start
+    for segment, period in zip(session["segments"], periods, strict=True):
+        began, ended = moment(segment["startTime"]), moment(segment["endTime"])
+        # Segments do not overlap, last some time and lie within the session.
+        assert before <= began < ended <= end
+        assert abs((began - workout.time_at(period.start_s)).total_seconds()) < 0.001
+        assert abs((ended - workout.time_at(period.end_s)).total_seconds()) < 0.001
+        if isinstance(period, Rest):
+            assert (segment["segmentType"], segment["repetitions"]) == (44, 0)
+        else:
+            assert segment["segmentType"] == names_of(period.exercise).health_connect
+            assert (segment["repetitions"], segment["setIndex"]) == (period.repetitions or 0, period.index - 1)
+            assert load_catalogue().exercise_name(period.exercise) in session["notes"]
+        before = ended
+
+
+@settings(max_examples=20)
+@given(workouts())
+def test_zone_offsets_are_those_of_the_wall_clock(workout: Workout) -> None:
+    session = record(workout)
+    assert session["startZoneOffset"] == session["endZoneOffset"]
+    assert workout.started_at is not None
+    offset = workout.started_at.utcoffset()
+    if not offset:
+        assert session["startZoneOffset"] is None
+    else:
+        zone = session["startZoneOffset"]
+        assert zone["totalSeconds"] == offset.total_seconds()
+        assert datetime.fromisoformat(f"2026-05-01T00:00{zone['id']}").utcoffset() == offset
+
+
+@settings(max_examples=20)
+@given(workouts())
+def test_inserting_again_replaces(workout: Workout) -> None:
+    assert workout.started_at is not None
+    same, again = record(workout), record(attrs.evolve(workout, started_at=workout.started_at.astimezone(UTC)))
+    other = record(attrs.evolve(workout, started_at=workout.started_at + timedelta(seconds=1)))
+    key = same["metadata"]["clientRecordId"]
+    assert key == again["metadata"]["clientRecordId"] != other["metadata"]["clientRecordId"]
+
+
+def test_without_a_wall_clock_it_says_what_to_do() -> None:
+    with pytest.raises(InvalidInputError, match="--started-at"):
+        to_health_connect(attrs.evolve(NO_LENGTH, started_at=None))
