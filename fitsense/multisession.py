@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -123,16 +124,17 @@ class MultiSession:
 
     def snapshot(self) -> bytes:
         """All that the sessions know, for :meth:`resume`; they go on as if nothing had been."""
-        states = {
-            f"{at}/{name}": state
-            for at, session in enumerate(self._sessions.values())
-            for name, state in session.states().items()
-        }
+        return pack(self.states())
+
+    def states(self) -> dict[str, Any]:
+        """The states of all parts, by name, for who takes a snapshot of these sessions and of more."""
         about = _About(self._config, self._absent_s, bundle_digest(self._model))
-        shared = {"shared": self.state, "emitter": self._emitter.state}
+        states: dict[str, Any] = {"about": about, "shared": self.state, "emitter": self._emitter.state}
         if self._scene is not None:
-            shared["scene"] = self._scene.state
-        return pack({"about": about, **shared, **states})
+            states["scene"] = self._scene.state
+        for at, session in enumerate(self._sessions.values()):
+            states.update({f"{at}/{name}": state for name, state in session.states().items()})
+        return states
 
     @classmethod
     def resume(cls, model: Model, snapshot: bytes) -> MultiSession:

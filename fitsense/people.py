@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fitsense.events import Event
-from fitsense.following import Following, FollowingConfig
+from fitsense.following import Following, FollowingConfig, FollowingState
 from fitsense.model import Model
 from fitsense.multisession import MultiSession
 from fitsense.runtime.detection import Detector
 from fitsense.session import Reason, SessionConfig
+from fitsense.snapshots import pack, unpack
 from fitsense.types import Frame
 
 
@@ -27,7 +28,7 @@ class PeopleSession:
         config: SessionConfig | None = None,
         following: FollowingConfig | None = None,
     ) -> None:
-        following = following or FollowingConfig()
+        self._config = following = following or FollowingConfig()
         self._detect = detect
         self._following = Following(following)
         # Whoever is no longer followed is no longer watched.
@@ -47,3 +48,22 @@ class PeopleSession:
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End everybody's session. Nothing can be pushed afterwards."""
         return self._sessions.finish(reason)
+
+    def snapshot(self) -> bytes:
+        """All that is known, for :meth:`resume`; it goes on as if nothing had been."""
+        return pack({**self._sessions.states(), "config": self._config, "following": self._following.state})
+
+    @classmethod
+    def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> PeopleSession:
+        """The session whose snapshot this is, which goes on with the events that it would have given.
+
+        :param model: of the same bundle as before.
+        :param detect: the same detector as before.
+        :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
+        """
+        kinds = {"config": FollowingConfig, "following": FollowingState}
+        states = unpack(snapshot, kinds)
+        session = cls(model, detect, following=states["config"])
+        session._following.state = states["following"]
+        session._sessions = MultiSession.resume(model, snapshot)
+        return session

@@ -113,6 +113,21 @@ def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: li
     assert ended == [pytest.approx(3.0, abs=0.11)]
 
 
+def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]) -> None:
+    def run(restart_at: int | None) -> list[str]:
+        session, events = PeopleSession(model, halves, following=FollowingConfig(confirm=2)), list[Event]()
+        for at, frame in enumerate(together):
+            if at == restart_at:
+                session = PeopleSession.resume(model, halves, session.snapshot())
+            events += session.push(frame)
+        return [event.to_json() for event in events + session.finish()]
+
+    # Before anybody is confirmed, and in the middle of what they do.
+    assert run(1) == run(37) == run(None)
+    with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
+        PeopleSession.resume(model, halves, fitsense.MultiSession(model).snapshot())
+
+
 def test_without_anybody_there_are_no_events(model: fitsense.Model) -> None:
     session = PeopleSession(model, halves)
     dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]

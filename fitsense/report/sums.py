@@ -127,7 +127,7 @@ def _report(log: EventLog) -> Report:
     still = None if summary is not None else _open_stretch(log)
     stretches = sorted([*_picked(Stretch, ended), *([still] if still else [])], key=lambda one: one.start_s)
     started = next(iter(_valid(log, "session.started")), None)
-    warnings = _picked(Warned, _valid(log, "session.warning"))
+    warnings = _picked(Warned, _told_once(_valid(log, "session.warning")))
     # What a log that breaks off tells last may be a warning.
     told: list[Stretch | Warned] = [] if summary is not None else [*stretches, *warnings]
     return Report(
@@ -160,6 +160,13 @@ def _picked(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind
     """Of data, what a class has."""
     names = [field.name for field in attrs.fields(kind)]
     return [kind(**{name: data[name] for name in names if name in data}) for data in found]
+
+
+def _told_once(warnings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without those that are told again when they are over."""
+    found = list(warnings)
+    over = {(data["code"], data["start_s"]) for data in found if data.get("over", True)}
+    return [data for data in found if data.get("over", True) or (data["code"], data["start_s"]) not in over]
 
 
 def _open_stretch(log: EventLog) -> Stretch | None:

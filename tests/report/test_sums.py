@@ -138,3 +138,17 @@ def test_events_that_are_wrong_are_refused() -> None:
         report(ndjson(events))
     with pytest.raises(SchemaError, match="expected events of a session"):
         report(ndjson([{"type": "com.example.order", "source": "shop", "data": {}}]))
+
+
+def test_a_warning_that_is_told_again_when_it_is_over_is_one() -> None:
+    events = log(WORKOUT[:1])
+    at = next(at for at, event in enumerate(events) if event["type"] == "fitsense.session.ended")
+    begun = {"code": "picture_black", "message": "black for 2.0 s now", "start_s": 5.0, "end_s": 7.0, "over": False}
+    again = {**begun, "start_s": 9.0, "end_s": 11.0}
+    done = {**begun, "message": "over after 3.0 s: black", "end_s": 8.0, "over": True}
+    told = [
+        {**events[at], "type": "fitsense.session.warning", "id": f"w{number}", "data": data}
+        for number, data in enumerate((begun, done, again))
+    ]
+    one = report(ndjson([*events[:at], *told, events[at]]))
+    assert [(warning.start_s, warning.end_s) for warning in one.warnings] == [(5.0, 8.0), (9.0, 11.0)]
