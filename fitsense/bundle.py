@@ -244,6 +244,11 @@ def _check(manifest: Manifest, origin: str) -> None:
         raise BundleError(
             f"{origin}: calibration: expected exit to be at most enter ({calibration.enter}), got {calibration.exit}"
         )
+    for branch in manifest.branches:
+        # What reads a file is chosen by its suffix; no other reader is to get one.
+        for name, suffix in ((branch.graph, ".onnx"), (branch.weights, ".safetensors")):
+            if not name.endswith(suffix):
+                raise BundleError(f"{origin}: branch {branch.name}: expected a {suffix} file, got {name}")
     answered = {head.task for branch in manifest.branches for head in branch.heads}
     answered |= {derived.task for derived in manifest.derived}
     for task in sorted(answered):

@@ -36,13 +36,14 @@ class PluginInfo:
 
     :param name: lower-case letters, digits and hyphens; the part before the slash in ``plugin/name``.
     :param version: the plugin's own version.
-    :param api_version: the :data:`API_VERSION` that it was written for.
+    :param api_version: the :data:`API_VERSION` that it was written for, as a number. Who says nothing wrote for the
+        first.
     :param summary: one line for ``fitsense plugins``.
     """
 
     name: str
     version: str
-    api_version: int = API_VERSION
+    api_version: int = 1
     summary: str = ""
 
 
@@ -67,10 +68,10 @@ class ObservationSpec:
     It is computed outside of the network's graph, by numpy or a runtime of the plugin's own, never by torch.
 
     :param shape: gives, for a config, the shape of one clip's observation; its first axis has an entry for each
-        frame, so that training can pick windows. The network's module then takes float32 of shape (clips, *shape)
+        frame, so that training can pick windows. The network's module then takes float32 of shape ``(clips, *shape)``
         instead of pictures.
     :param load: gives, for (config, files, threads), a callable from uint8 (clips, frames, height, width, 3) to
-        float32 (clips, *shape). The files are the backbone's assets, by their names; threads is None for all cores.
+        float32 ``(clips, *shape)``. The files are the backbone's assets, by their names; threads is None for all cores.
     """
 
     shape: Callable[[Any], tuple[int, ...]]

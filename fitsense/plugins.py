@@ -10,7 +10,9 @@ import copy
 import difflib
 import inspect
 import logging
+import os
 import re
+import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -19,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import pluggy
 
-from fitsense import hookspecs
-from fitsense.errors import AmbiguousNameError, PluginError, SchemaError, UnknownNameError
+from fitsense import deprecations, hookspecs
+from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, SchemaError, UnknownNameError
 from fitsense.hookspecs import (
     API_VERSION,
     BackboneSpec,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from fitsense.events import Event
 
 ENTRY_POINT_GROUP = "fitsense"
+BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
+"""The environment variable that lists, with commas, what :meth:`Plugins.discover` is not to load."""
+
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LOGGER = logging.getLogger("fitsense.plugins")
@@ -54,6 +59,7 @@ class PluginReport:
     :param reason: what was wrong and what to do; empty when loaded.
     :param origin: the distribution and version that it came from, or ``registered``.
     :param offers: full names of what it offers, by kind.
+    :param notes: what it uses that is deprecated, since when, until when, and what to use instead.
     """
 
     name: str
@@ -63,6 +69,7 @@ class PluginReport:
     summary: str = ""
     origin: str = ""
     offers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class _RejectedError(Exception):
@@ -86,22 +93,47 @@ class _Offers:
 class Plugins:
     """A set of plugins. Use :meth:`discover` for the installed ones; an empty one takes :meth:`register`.
 
-    :param block: names of plugins, or of entry points, that are not to be loaded.
+    A name below is that of a plugin or of its entry point. What is blocked by its entry point's name is not even
+    imported; what is blocked by another name of its own has to be, to learn that name.
+
+    :param block: names that are not to be loaded. It goes before `allow`; names that nobody has are no error.
+    :param allow: the only names that are to be loaded; None for all. Of entry points, only those named here are
+        imported.
     """
 
-    def __init__(self, block: Collection[str] = ()) -> None:
+    _hookspecs: types.ModuleType = hookspecs
+
+    def __init__(self, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> None:
+        for what, names in (("block", block), ("allow", allow)):
+            if isinstance(names, str):
+                raise InvalidInputError(f"{what}: expected a list of names, got the single text {names!r}")
         self._manager = pluggy.PluginManager("fitsense")
-        self._manager.add_hookspecs(hookspecs)
-        self._block = frozenset(block)
+        self._manager.add_hookspecs(self._hookspecs)
+        self._block = dict.fromkeys(block, "blocked by the program")
+        self._allow = None if allow is None else frozenset(allow)
         self._offers = _Offers()
         self._reports: list[PluginReport] = []
         self._observer_failures: dict[str, int] = {}
 
     @classmethod
-    def discover(cls, block: Collection[str] = ()) -> Plugins:
-        """Load every installed plugin of the entry-point group ``fitsense``, in the order of their names."""
-        host = cls(block)
-        for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+    def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> Plugins:
+        """Load the installed plugins of the entry-point group ``fitsense``, in the order of their names.
+
+        :param block: as above; what the environment variable ``FITSENSE_PLUGINS_BLOCK`` lists is blocked too.
+        :param allow: as above, of entry points.
+        :raises UnknownNameError: `allow` has a name that no installed entry point has; the message lists them.
+        """
+        host = cls(block, allow=allow)
+        variable = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
+        host._block |= dict.fromkeys(filter(None, variable), f"blocked by the environment variable {BLOCK_VARIABLE}")
+        entry_points = sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name)
+        installed = {entry_point.name for entry_point in entry_points}
+        if unknown := sorted((host._allow or frozenset()) - installed):
+            raise UnknownNameError(
+                f"allow: no installed entry point is called {' or '.join(map(repr, unknown))}; "
+                f"there are: {', '.join(sorted(installed)) or 'none'}"
+            )
+        for entry_point in entry_points:
             host._load(entry_point)
         return host
 
@@ -121,14 +153,19 @@ class Plugins:
 
         :param name: what to call it in the report if it cannot say so itself.
         """
+        return self._register(plugin, name, origin, "")
+
+    def _register(self, plugin: object, name: str | None, origin: str, entry_point: str) -> PluginReport:
         fallback = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         try:
-            report = self._admit(plugin, origin)
+            report = self._admit(plugin, origin, entry_point)
         except _RejectedError as rejection:
             report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
         except (Exception, SystemExit) as error:
             # Whatever a stranger's code raises, the host stays up.
             report = PluginReport(fallback, "broken", f"{type(error).__name__}: {error}", origin=origin)
+        for note in report.notes:
+            _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
         return report
 
@@ -225,8 +262,7 @@ class Plugins:
     def _load(self, entry_point: metadata.EntryPoint) -> None:
         distribution = entry_point.dist
         origin = f"{distribution.name} {distribution.version}" if distribution else entry_point.value
-        if entry_point.name in self._block:
-            reason = "blocked by the host's configuration"
+        if reason := self._unwanted(entry_point.name):
             self._reports.append(PluginReport(entry_point.name, "disabled", reason, origin=origin))
             return
         try:
@@ -235,13 +271,22 @@ class Plugins:
             reason = f"importing {entry_point.value} failed: {type(error).__name__}: {error}"
             self._reports.append(PluginReport(entry_point.name, "broken", reason, origin=origin))
             return
-        self.register(plugin, entry_point.name, origin)
+        self._register(plugin, entry_point.name, origin, entry_point.name)
 
-    def _admit(self, plugin: object, origin: str) -> PluginReport:
+    def _unwanted(self, *names: str) -> str:
+        """Why what has these names is not to be loaded; empty where it is."""
+        blocked = [self._block[name] for name in names if name in self._block]
+        if blocked:
+            return blocked[0]
+        if self._allow is not None and self._allow.isdisjoint(names):
+            return "not among those that the program allows"
+        return ""
+
+    def _admit(self, plugin: object, origin: str, entry_point: str) -> PluginReport:
         implementations = self._implementations(plugin)
         info = _info(implementations)
-        if info.name in self._block:
-            raise _RejectedError("disabled", "blocked by the host's configuration", info.name)
+        if reason := self._unwanted(info.name, *filter(None, [entry_point])):
+            raise _RejectedError("disabled", reason, info.name)
         if info.api_version != API_VERSION:
             raise _RejectedError(
                 "incompatible",
@@ -255,6 +300,7 @@ class Plugins:
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
         offers = _collect(implementations, info)
+        notes = self._notes(implementations, offers)
         try:
             self._manager.register(plugin, info.name)
             self._manager.check_pending()
@@ -274,11 +320,20 @@ class Plugins:
                 for kind in attrs.fields(_Offers)
                 if getattr(offers, kind.name)
             },
+            notes=notes,
         )
+
+    def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: _Offers) -> tuple[str, ...]:
+        hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
+        notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
+        for kind in (offers.backbones, offers.heads, offers.fusions, offers.detectors):
+            for spec in kind.values():
+                notes += deprecations.notes_on(spec)
+        return tuple(notes)
 
     def _implementations(self, plugin: object) -> dict[str, Callable[..., Any]]:
         """The plugin's implementations by hook; what no hook would call is refused, with the nearest hook's name."""
-        known = [name for name in vars(hookspecs) if name.startswith("fitsense_")]
+        known = [name for name in vars(self._hookspecs) if name.startswith("fitsense_")]
         implementations: dict[str, Callable[..., Any]] = {}
         for name in dir(plugin):
             implementation = getattr(plugin, name)
@@ -294,7 +349,7 @@ class Plugins:
                 nearest = difflib.get_close_matches(hook, known, n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
                 raise _RejectedError("broken", f"there is no hook {hook}{hint}")
-            expected = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+            expected = list(inspect.signature(getattr(self._hookspecs, hook)).parameters)
             actual = list(inspect.signature(implementation).parameters)
             if not set(actual) <= set(expected):
                 raise _RejectedError(

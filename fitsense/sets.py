@@ -197,7 +197,8 @@ class Sets:
         if state.stretch is None:
             return []
         counted = []
-        mine = [movement for movement in state.pending if _middle(movement) < until_s]
+        # What lies before the stretch was told too late, and belongs to none.
+        mine = [movement for movement in state.pending if state.stretch.start_s <= _middle(movement) < until_s]
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
         for movement in mine:
             state.stretch.tally.add(movement)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from fitsense.errors import InvalidInputError
 StateT = TypeVar("StateT")
 
 _STATE = "state.json"
+# Far more than any session keeps; a snapshot that claims more is meant to fill the memory.
+_MOST_UNPACKED_BYTES = 1 << 30
 # All members have one date, so that the same state gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -58,12 +61,18 @@ def unpack(snapshot: bytes, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
+            total = sum(entry.file_size for entry in archive.infolist())
+            if total > _MOST_UNPACKED_BYTES:
+                raise ValueError(f"it unpacks to {total} bytes, more than any session keeps")
             document = json.loads(archive.read(_STATE))
             arrays = [
-                np.load(io.BytesIO(archive.read(f"{index}.npy")), allow_pickle=False)
+                # np.load would also take zips of arrays.
+                np.lib.format.read_array(io.BytesIO(archive.read(f"{index}.npy")), allow_pickle=False)
                 for index in range(len(archive.namelist()) - 1)
             ]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, RuntimeError, MemoryError,
+    ) as error:  # fmt: skip
         raise InvalidInputError(
             f"snapshot: expected what a session's snapshot() gave, got something else: {error}"
         ) from error

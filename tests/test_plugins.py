@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import types
@@ -13,6 +14,8 @@ import attrs
 import pytest
 
 import fitsense
+from fitsense import hookspecs
+from fitsense.deprecations import Deprecation, deprecated_field, deprecated_hook
 from fitsense.hookspecs import (
     API_VERSION,
     BackboneSpec,
@@ -23,6 +26,7 @@ from fitsense.hookspecs import (
     PluginInfo,
     WeightsRef,
     hookimpl,
+    hookspec,
 )
 from fitsense.plugins import Plugins
 from fitsense.types import ClipSpec
@@ -115,6 +119,95 @@ def test_a_blocked_plugin_is_disabled() -> None:
     assert host.register(plugin("mine", fitsense_backbones=lambda: [spec()])).status == "disabled"
     assert host.backbones() == {}
     assert Plugins.discover(block=["x3d"]).reports[-1].status == "disabled"
+
+
+def test_only_allowed_plugins_are_loaded() -> None:
+    host = Plugins(allow=["mine"])
+    assert host.register(plugin("mine")).status == "loaded"
+    report = host.register(plugin("other", fitsense_backbones=lambda: [spec()]))
+    assert (report.status, report.reason) == ("disabled", "not among those that the program allows")
+    assert host.backbones() == {}
+    assert Plugins(block=["mine"], allow=["mine"]).register(plugin("mine")).reason == "blocked by the program"
+    assert Plugins(allow=[]).register(plugin("mine")).status == "disabled"
+
+
+def test_discovery_loads_only_what_is_allowed() -> None:
+    host = Plugins.discover(allow=["heads", "ensemble"])
+    assert {report.name for report in host.reports if report.status == "loaded"} == {"heads", "ensemble"}
+    assert {report.status for report in host.reports} == {"loaded", "disabled"}
+    assert host.backbones() == {}
+    with pytest.raises(fitsense.UnknownNameError, match=r"x3d \(disabled: not among those that the program allows\)"):
+        host.backbone("x3d/s")
+    with pytest.raises(fitsense.UnknownNameError, match=r"called 'heds' or 'x4d'; there are: .*heads, .*x3d"):
+        Plugins.discover(allow=["x4d", "heds", "ensemble"])
+    with pytest.raises(fitsense.InvalidInputError, match="expected a list of names, got the single text 'x3d'"):
+        Plugins.discover(allow="x3d")
+
+
+def test_the_environment_blocks_what_is_discovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITSENSE_PLUGINS_BLOCK", " slowfast,, nobody ")
+    host = Plugins.discover(allow=["slowfast", "heads"])
+    (report,) = [report for report in host.reports if report.name == "slowfast"]
+    assert report.status == "disabled"
+    assert report.reason == "blocked by the environment variable FITSENSE_PLUGINS_BLOCK"
+    assert [report.name for report in host.reports if report.status == "loaded"] == ["heads"]
+    # A program that hands over a plugin knows what it does.
+    assert Plugins().register(plugin("slowfast")).status == "loaded"
+    monkeypatch.setenv("FITSENSE_PLUGINS_BLOCK", "")
+    assert Plugins.discover().backbone("slowfast/small")
+
+
+def test_what_a_plugin_uses_that_is_deprecated_is_noted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a host whose hooks have one more, which is deprecated, and whose fusions have two such fields."""
+
+    @hookspec
+    @deprecated_hook(since="0.3", removed_in=2, instead="fitsense_fusions")
+    def fitsense_mixers() -> Iterable[FusionSpec]:  # type: ignore[empty-body]
+        """Offer mixers."""
+
+    hooks = types.ModuleType("hooks")
+    vars(hooks).update(vars(hookspecs), fitsense_mixers=fitsense_mixers)
+
+    class Host(Plugins):
+        _hookspecs = hooks
+
+    @attrs.frozen
+    class OldFusionSpec(FusionSpec):
+        bold: bool = attrs.field(
+            default=False, metadata=deprecated_field(since="0.4", removed_in=3, instead="a fusion of that name")
+        )
+        tags: list[str] = attrs.field(
+            factory=list, metadata=deprecated_field(since="0.4", removed_in=3, instead="summary")
+        )
+
+    monkeypatch.setattr("fitsense.plugins.FusionSpec", OldFusionSpec)
+    host = Host()
+    fusions = [OldFusionSpec("old", nothing, Config, bold=True), OldFusionSpec("new", nothing, Config)]
+    report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))
+    assert report.status == "loaded"
+    assert report.notes == (
+        "hook fitsense_mixers is deprecated since fitsense 0.3 and goes with plugin API 2: use fitsense_fusions",
+        "OldFusionSpec.bold (of old) is deprecated since fitsense 0.4 and goes with plugin API 3: "
+        "use a fusion of that name",
+    )
+    assert [record.args for record in caplog.records] == [("mine", note) for note in report.notes]
+    assert host.register(plugin("other", fitsense_fusions=lambda: fusions[1:])).notes == ()
+    # Where there is no such hook any more, it is refused.
+    assert "no hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
+
+
+def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("old")
+    module.fitsense_plugin = hookimpl(lambda: PluginInfo("old", "1.0"))  # type: ignore[attr-defined]
+    assert Plugins().register(module).status == "loaded"
+    monkeypatch.setattr("fitsense.plugins.API_VERSION", 2)
+    report = Plugins().register(module)
+    assert (report.status, report.reason) == (
+        "incompatible",
+        "written for plugin API 1, and this fitsense offers 2: update the plugin",
+    )
 
 
 def test_a_misspelt_hook_is_named_with_the_right_one() -> None:
@@ -239,28 +332,82 @@ def fitsense_plugin():
 }
 
 
-def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_down(tmp_path: Path) -> None:
-    """Real distributions on a real path, in a process of their own."""
-    for name, source in STRANGERS.items():
-        (tmp_path / f"stranger_{name}.py").write_text(source)
-        info = tmp_path / f"stranger_{name}-2.1.dist-info"
+def install(folder: Path, **sources: str) -> None:
+    """Distributions `stranger-NAME` with an entry point each, on a path."""
+    for name, source in sources.items():
+        (folder / f"stranger_{name}.py").write_text(source)
+        info = folder / f"stranger_{name}-2.1.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: stranger-{name}\nVersion: 2.1\n")
         (info / "entry_points.txt").write_text(f"[fitsense]\nstranger-{name} = stranger_{name}\n")
-    script = (
-        "import fitsense\n"
-        "for r in fitsense.Plugins.discover().reports: print(r.name, r.status, r.origin, r.reason, sep='|')"
-    )
-    done = subprocess.run(
+
+
+def run(folder: Path, script: str, **environment: str) -> str:
+    """What a script prints in a process that has `folder` on its path."""
+    return subprocess.run(
         [sys.executable, "-c", script],
-        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        env={"PYTHONPATH": str(folder), "PATH": "", **environment},
         capture_output=True,
         text=True,
         check=True,
+    ).stdout
+
+
+def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_down(tmp_path: Path) -> None:
+    """Real distributions on a real path, in a process of their own."""
+    install(tmp_path, **STRANGERS)
+    printed = run(
+        tmp_path,
+        "import fitsense\n"
+        "for r in fitsense.Plugins.discover().reports: print(r.name, r.status, r.origin, r.reason, sep='|')",
     )
-    reports = {line.split("|")[0]: line.split("|")[1:] for line in done.stdout.splitlines()}
+    reports = {line.split("|")[0]: line.split("|")[1:] for line in printed.splitlines()}
     assert reports["good-stranger"][:2] == ["loaded", "stranger-good 2.1"]
     assert reports["stranger-broken_import"][0] == "broken"
     assert "missing library" in reports["stranger-broken_import"][2]
     assert reports["stranger-exits"][0] == "broken"
     assert reports["x3d"][0] == "loaded"
+
+
+@pytest.mark.parametrize("how", ["environment", "block", "allow"])
+def test_what_is_disabled_is_never_imported(how: str, tmp_path: Path) -> None:
+    """One that leaves a trace when it is imported, and one that loads."""
+    trace = tmp_path / "imported"
+    install(tmp_path, tracing=f"open({str(trace)!r}, 'w').close()", good=STRANGERS["good"])
+    arguments = {"block": "block=['stranger-tracing']", "allow": "allow=['stranger-good', 'x3d']"}.get(how, "")
+    environment = {"FITSENSE_PLUGINS_BLOCK": "stranger-tracing"} if how == "environment" else {}
+    script = (
+        "import fitsense, sys\n"
+        f"for r in fitsense.Plugins.discover({arguments}).reports: print(r.name, r.status)\n"
+        "assert 'stranger_good' in sys.modules"
+    )
+    printed = run(tmp_path, script, **environment).splitlines()
+    assert {"stranger-tracing disabled", "good-stranger loaded", "x3d loaded"} <= set(printed)
+    assert not trace.exists()
+    run(tmp_path, "import fitsense; fitsense.Plugins.discover()")
+    assert trace.exists()
+
+
+def test_the_command_shows_what_is_disabled_and_why(tmp_path: Path) -> None:
+    install(tmp_path, tracing="raise ImportError")
+    environment = {"FITSENSE_PLUGINS_BLOCK": "stranger-tracing", "COLUMNS": "200"}
+    printed = run(tmp_path, "from fitsense.cli import main; main(['plugins'])", **environment)
+    (line,) = [line for line in printed.splitlines() if line.startswith("stranger-tracing")]
+    assert "disabled" in line
+    assert "blocked by the environment variable FITSENSE_PLUGINS_BLOCK" in line
+
+
+def test_the_command_shows_what_is_deprecated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from fitsense.cli.plugins import command
+
+    note = Deprecation("0.3", 2, "something else").note("hook fitsense_heads")
+    monkeypatch.setattr(
+        hookspecs.fitsense_heads, "fitsense_deprecation", Deprecation("0.3", 2, "something else"), False
+    )
+    done = CliRunner().invoke(command, [])
+    assert f"heads: {note}" in done.output.splitlines()
+    reports = {report["name"]: report for report in json.loads(CliRunner().invoke(command, ["--json"]).output)}
+    assert reports["heads"]["notes"] == [note]
+    assert reports["x3d"]["notes"] == []

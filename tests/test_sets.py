@@ -104,6 +104,14 @@ def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
     assert sets.count() == []
 
 
+def test_what_is_told_too_late_belongs_to_nobody() -> None:
+    sets = Sets(rest_s=10)
+    stretch(sets, "pull_up", 0.0, 1.8, [])
+    effort = stretch(sets, "squat", 1.8, 5.4, [Repetition(0.141, 1.406, 0.9)])
+    assert effort.repetitions == 0
+    assert all(one.start_s <= one.end_s for one in sets.sets)
+
+
 def test_what_nobody_claims_is_not_kept_for_ever() -> None:
     sets = Sets(rest_s=10)
     for at in range(1000):

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
+from fitsense.cli.exits import ExitCode
 from fitsense.plugins import Plugins
 
+if TYPE_CHECKING:
+    from fitsense.testing.checking import Outcome
 
-@click.command("plugins", short_help="Show plugins, and why some did not load.")
+
+@click.group("plugins", short_help="Show plugins, why some did not load, and check one.", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
-def command(as_json: bool) -> None:
-    """Show every installed plugin: loaded or not, why not, and what it offers."""
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """Show every installed plugin: loaded or not, why not, what it offers, and what it uses that is deprecated.
+
+    The environment variable FITSENSE_PLUGINS_BLOCK lists, with commas, plugins that are not to be loaded.
+    """
+    if context.invoked_subcommand is not None:
+        return
     reports = Plugins.discover().reports
     if as_json:
         click.echo(json.dumps([attrs.asdict(report) for report in reports], indent=2))
@@ -24,6 +36,65 @@ def command(as_json: bool) -> None:
     table = Table("plugin", "version", "status", "offers", "from", box=None, pad_edge=False)
     for report in reports:
         offers = ", ".join(name for names in report.offers.values() for name in names)
-        status = f"[green]{report.status}[/]" if report.status == "loaded" else f"[red]{report.status}[/]"
+        colour = {"loaded": "green", "disabled": "yellow"}.get(report.status, "red")
+        status = f"[{colour}]{report.status}[/]"
         table.add_row(report.name, report.version, status, offers or report.reason, report.origin)
     Console().print(table)
+    for report in reports:
+        for note in report.notes:
+            click.echo(f"{report.name}: {note}")
+
+
+@command.command(short_help="Check an installed plugin by the conformance kit.")
+@click.argument("name")
+@click.option("--only", metavar="PLUGIN/NAME", help="Check this offer alone.")
+@click.option(
+    "--config",
+    "configs",
+    metavar="PLUGIN/NAME=JSON",
+    multiple=True,
+    help='What differs from an offer\'s configuration, say x3d/l={"size": 64, "short_side": 64}. Repeatable.',
+)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there too.")
+@click.pass_context
+def check(context: click.Context, name: str, only: str | None, configs: tuple[str, ...], file: Path | None) -> None:
+    """Check the installed plugin NAME, and all that it offers, by the laws of fitsense.testing.contracts.
+
+    Ends with exit code 1 if a law is broken. A large network takes minutes; --only and --config make it less.
+    """
+    from fitsense.testing import checking
+
+    plugin = checking.installed(name)
+    outcomes = checking.check(plugin, only=only, configs=dict(map(_config, configs)))
+    _print_outcomes(outcomes)
+    if file is not None:
+        file.write_text(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2) + "\n", "utf-8")
+    if any(outcome.status == "broken" for outcome in outcomes):
+        context.exit(ExitCode.FAILED)
+
+
+def _config(text: str) -> tuple[str, dict[str, Any]]:
+    name, equals, document = text.partition("=")
+    try:
+        config = json.loads(document)
+    except ValueError:
+        config = None
+    if not equals or not isinstance(config, dict):
+        raise click.BadParameter(f"expected PLUGIN/NAME=JSON with a JSON object, got {text!r}")
+    return name, config
+
+
+def _print_outcomes(outcomes: list[Outcome]) -> None:
+    subject = ""
+    signs = {"held": ("+", "green"), "broken": ("x", "red"), "does not apply": ("-", "yellow")}
+    for outcome in outcomes:
+        if outcome.subject != subject:
+            subject = outcome.subject
+            click.secho(subject, bold=True)
+        sign, colour = signs[outcome.status]
+        click.secho(f"  {sign} {outcome.law}", fg=colour, nl=False)
+        click.echo(f"  {outcome.seconds:.2f} s")
+        for line in outcome.message.splitlines():
+            click.echo(f"      {line}")
+    counts = [f"{sum(o.status == status for o in outcomes)} {status}" for status in signs]
+    click.echo(f"{', '.join(counts)}; {sum(outcome.seconds for outcome in outcomes):.1f} s")

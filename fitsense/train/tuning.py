@@ -174,6 +174,7 @@ def tune(
                 _batches(lesson, tuning, training=True),
                 _batches(attrs.evolve(lesson, recordings=held_out), tuning, training=False) if held_out else None,
                 ckpt_path=str(last) if last.is_file() else None,
+                weights_only=True,
             )
         except SystemExit:
             # Lightning's answer to an interruption, after which it would have all later ones ignored.

@@ -23,6 +23,10 @@ _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
 # FFmpeg's AVFMT_NOTIMESTAMPS: a container without times.
 _NO_TIMES = 0x80
+# Who reads files of strangers must not let a few bytes ask for gigabytes: 8192 x 4608 pixels are 8K.
+_MOST_PIXELS = {"max_pixels": str(8192 * 4608)}
+# PyAV looks up streams that appear late in a table that was made before, so that they must not be many.
+_MOST_STREAMS = {"max_streams": "64"}
 # A larger step of a source's clock, in seconds, is a fault of the clock.
 _MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
@@ -85,6 +89,8 @@ class VideoSource:
                 raise SourceError(f"{self.name}: has no video stream")
             self._stream = self._container.streams.video[0]
             self._stream.thread_type = "AUTO"
+            if self._stream.codec_context is not None:
+                self._stream.codec_context.options = _MOST_PIXELS
             self._start_s = (self._container.start_time or 0) / av.time_base
             self._packets = self._container.demux(self._stream)
             self._damaged = 0
@@ -166,9 +172,12 @@ class VideoSource:
             for packet in self._packets:
                 try:
                     yield from packet.decode()
-                except av.error.InvalidDataError:
-                    # One bad packet need not spoil the rest.
+                except av.error.FFmpegError:
+                    # One bad packet need not spoil the rest. Decoders name such errors as they please.
                     self._damaged += 1
+        except IndexError:
+            # PyAV, at the end, looks for a stream that appeared after the header; ours has been read to its end.
+            pass
         except (av.error.FFmpegError, OSError) as error:
             self._broke = _reason(error, self._timeout_s)
             self._note(f"the source cannot be read further than {self._end_s:.1f} s: {self._broke}")
@@ -249,10 +258,22 @@ def _open(name: str, timeout_s: float) -> av.container.InputContainer:
             raise SourceError(f"{name}: is empty (0 bytes)")
         # A name with a colon or a leading minus is still a file.
         file = f"file:{path}"
+    options = {**options, **_MOST_PIXELS, **_MOST_STREAMS}
     try:
-        return av.open(file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace")
+        try:
+            return _container(file, format_name, options, timeout_s)
+        except av.error.EOFError:
+            # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
+            # what comes before can be read without.
+            return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{name}: cannot be opened as video: {_reason(error, timeout_s)}") from error
+
+
+def _container(
+    file: str, format_name: str | None, options: dict[str, str], timeout_s: float
+) -> av.container.InputContainer:
+    return av.open(file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace")
 
 
 def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:

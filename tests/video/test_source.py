@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from fitsense.testing.figures import FigureVideo
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource, is_live
 from tests.conftest import encode
+from tests.hostile.fields import fields
 
 CONTAINERS = {
     ".mp4": ("libx264", "yuv420p"),
@@ -138,6 +140,20 @@ def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: F
     assert 5 < len(read) < len(squats)
 
 
+def test_a_recording_that_breaks_off_between_its_fragments_gives_what_there_is(
+    squats: FigureVideo, tmp_path: Path
+) -> None:
+    fragmented = {"movflags": "empty_moov", "frag_duration": "1000000"}
+    path = encode(tmp_path / "a.mp4", squats, rate=10, options=fragmented)
+    content = path.read_bytes()
+    headers = [found.start() for found in re.finditer(b"moof", content)]
+    assert len(headers) > 3
+    for at in (headers[-1] + 20, headers[-1] - 4, headers[-1] - 500):
+        path.write_bytes(content[:at])
+        with VideoSource(path) as source:
+            assert len(list(source)) > len(squats) // 2
+
+
 def test_an_mp4_without_its_index_is_an_error(squats_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp4"
     path.write_bytes(squats_file.read_bytes()[:2000])
@@ -155,6 +171,54 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(squats: FigureVideo, tm
         read = list(source)
     assert len(read) > len(squats) // 2
     assert read[-1].time_s > 5
+
+
+def test_a_picture_that_cannot_be_unpacked_costs_only_itself(frames: list[Frame], tmp_path: Path) -> None:
+    """A .gif's decoder calls that "operation not permitted"."""
+    path = encode(tmp_path / "a.gif", frames, "gif", "rgb8", rate=10)
+    content = bytearray(path.read_bytes())
+    code_sizes = [field for field in fields(bytes(content), ".gif", (320, 182)) if field.subject == "other"]
+    assert len(code_sizes) == len(frames)
+    code_sizes[15].write(content, 0xFF)
+    path.write_bytes(content)
+    with VideoSource(path) as source:
+        assert len(list(source)) == len(frames) - 1
+        assert source.trouble is not None
+    assert source.trouble.message.startswith("1 packets")
+
+
+@pytest.mark.parametrize(("side", "fits"), [(4000, True), (8000, False), (65535, False)])
+def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
+    side: int, fits: bool, frames: list[Frame], tmp_path: Path
+) -> None:
+    path = encode(tmp_path / "a.gif", frames[:3], "gif", "rgb8", rate=10)
+    content = bytearray(path.read_bytes())
+    for field in fields(bytes(content), ".gif", (320, 182))[:2]:
+        field.write(content, side)
+    path.write_bytes(content)
+    if fits:
+        with VideoSource(path, 64) as source:
+            assert (source.info.width, source.info.height) == (side, side)
+            assert next(iter(source)).rgb.shape == (64, 64, 3)
+    else:
+        with pytest.raises(fitsense.SourceError, match="none of its frames can be decoded"):
+            VideoSource(path, 64)
+
+
+def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame], tmp_path: Path) -> None:
+    """As when transport streams with other programs come in the middle of one."""
+    parts = [
+        encode(tmp_path / f"{pid}.ts", frames, rate=10, options={"mpegts_start_pid": str(pid)}).read_bytes()
+        for pid in range(256, 1256, 100)
+    ]
+    # Padding, so that they are not among what is looked at in advance, at both ends.
+    padding = (b"\x47\x1f\xff\x10" + bytes(184)) * 8_000
+    path = tmp_path / "all.ts"
+    path.write_bytes(parts[0] + padding + b"".join(parts[1:]) + padding + parts[0])
+    with VideoSource(path, 64) as source:
+        read = list(source)
+        assert source.broke is None
+    assert len(read) == 2 * len(frames)
 
 
 def test_names_that_look_like_something_else_are_files(squats_file: Path, tmp_path: Path) -> None:

@@ -1,0 +1,210 @@
+"""Runs contracts outside of a test suite, and says law by law what came of it. Needs ``fitsense[testing]``."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from fitsense.configs import config_from_json
+from fitsense.errors import FitsenseError, PluginError, UnknownNameError
+from fitsense.hookspecs import DerivedHeadSpec
+from fitsense.plugins import ENTRY_POINT_GROUP, Plugins
+
+Status = Literal["held", "broken", "does not apply"]
+
+# What the module that pytest collects consists of: there is one run at a time in a context.
+_collected: contextvars.ContextVar[Mapping[str, type]] = contextvars.ContextVar("_collected")
+_MODULE = "from fitsense.testing import checking\nglobals().update(checking.collected())\n"
+
+
+@attrs.frozen
+class Outcome:
+    """What came of one law.
+
+    :param subject: what was checked, such as ``backbone x3d/s``.
+    :param law: the law, in words.
+    :param message: why it is broken or does not apply; empty where it held.
+    :param seconds: that it took, with what it prepared.
+    """
+
+    subject: str
+    law: str
+    status: Status
+    message: str
+    seconds: float
+
+
+def check(
+    plugin: Any, *, only: str | None = None, configs: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Outcome]:
+    """Check a plugin, and all that it offers, by the classes of :mod:`fitsense.testing.contracts`.
+
+    :param plugin: a module or an object with hook implementations.
+    :param only: the full name of the one offer to check; None for the plugin and all that it offers.
+    :param configs: what differs from an offer's default configuration, by its full name.
+    :raises UnknownNameError: the plugin does not offer what `only` or `configs` names.
+    :raises MissingExtraError: pytest is not installed.
+    """
+    return run(contracts_of(plugin, only=only, configs=configs))
+
+
+def contracts_of(
+    plugin: Any, *, only: str | None = None, configs: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, type]:
+    """The contracts of a plugin and of all that it offers, as an author would write them, by their subject."""
+    from fitsense.testing import contracts
+
+    host = Plugins()
+    report = host.register(plugin)
+    classes: dict[str, type] = {f"plugin {report.name}": subclass(contracts.PluginContract, plugin=plugin)}
+    offers: list[tuple[str, str, type, Any]] = [
+        *(("backbone", full, contracts.BackboneContract, spec) for full, spec in host.backbones().items()),
+        *(
+            (
+                "head",
+                full,
+                contracts.DerivedHeadContract if isinstance(spec, DerivedHeadSpec) else contracts.HeadContract,
+                spec,
+            )
+            for full, spec in host.heads().items()
+        ),
+        *(("fusion", full, contracts.FusionContract, spec) for full, spec in host.fusions().items()),
+        *(("detector", full, contracts.DetectorContract, spec) for full, spec in host.detectors().items()),
+    ]
+    names = [full for _, full, _, _ in offers]
+    for wanted in [*([only] if only else []), *(configs or {})]:
+        if wanted not in names:
+            raise UnknownNameError(f"{report.name} offers no {wanted!r}; it offers: {', '.join(names) or 'nothing'}")
+    for kind, full, contract, spec in offers:
+        config = config_from_json(spec.config, (configs or {}).get(full, {}), full)
+        classes[f"{kind} {full}"] = subclass(contract, plugin=plugin, name=full.partition("/")[2], config=config)
+    return {subject: kept for subject, kept in classes.items() if only is None or subject.endswith(f" {only}")}
+
+
+def subclass(contract: type, **fixtures: Any) -> type:
+    """A contract whose fixtures give these values."""
+    import pytest
+
+    def giving(value: Any) -> Callable[[Any], Any]:
+        def fixture(self: Any) -> Any:
+            return value
+
+        return fixture
+
+    members = {name: pytest.fixture(giving(value)) for name, value in fixtures.items()}
+    return type(f"Test{contract.__name__}", (contract,), members)
+
+
+def run(classes: Mapping[str, type]) -> list[Outcome]:
+    """Run contracts, by their subject, in a pytest of their own: without the settings and plugins of whoever asks."""
+    import pytest
+
+    by_name = {f"Test{at}": subject for at, subject in enumerate(classes)}
+    recorder = _Recorder(by_name)
+    token = _collected.set({name: classes[subject] for name, subject in by_name.items()})
+    try:
+        with tempfile.TemporaryDirectory(prefix="contracts_") as folder, _own_settings():
+            (Path(folder) / "pytest.ini").write_text("[pytest]\n", "utf-8")
+            # Of a name of its own: pytest keeps modules, and another run's would be taken for this one's.
+            (Path(folder) / f"test_{Path(folder).name}.py").write_text(_MODULE, "utf-8")
+            unused = ("terminal", "cacheprovider", "faulthandler")
+            code = pytest.main([*(f"-pno:{name}" for name in unused), "--import-mode=importlib", folder], [recorder])
+    finally:
+        sys.modules.pop(f"test_{Path(folder).name}", None)
+        _collected.reset(token)
+    if recorder.failure or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise FitsenseError(f"the contracts could not be run: {recorder.failure or pytest.ExitCode(code).name}")
+    return recorder.outcomes
+
+
+def collected() -> Mapping[str, type]:
+    """The classes of the run that is going on; for the module that pytest collects."""
+    return _collected.get()
+
+
+def installed(name: str) -> Any:
+    """The installed plugin of this name, or of an entry point of this name.
+
+    :raises UnknownNameError: there is none; the message lists the entry points.
+    :raises PluginError: importing it fails.
+    """
+    entry_points = sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name != name, e.name))
+    for entry_point in entry_points:
+        try:
+            plugin = entry_point.load()
+        except (Exception, SystemExit) as error:
+            if entry_point.name == name:
+                raise PluginError(f"importing {entry_point.value} failed: {type(error).__name__}: {error}") from error
+            continue
+        if name in (entry_point.name, Plugins().register(plugin).name):
+            return plugin
+    there = ", ".join(sorted(entry_point.name for entry_point in entry_points))
+    raise UnknownNameError(f"no plugin {name!r} is installed; there are: {there or 'none'}")
+
+
+class _Recorder:
+    """A plugin of pytest's that takes down what becomes of each test."""
+
+    def __init__(self, subjects: Mapping[str, str]) -> None:
+        self._subjects = subjects
+        self._parts: dict[str, list[Any]] = {}
+        self.failure = ""
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.failure = str(report.longrepr)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self._parts.setdefault(report.nodeid, []).append(report)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [self._outcome(node, parts) for node, parts in self._parts.items()]
+
+    def _outcome(self, node: str, parts: list[Any]) -> Outcome:
+        _, name, test = node.split("::", 2)
+        law, _, parameters = test.removeprefix("test_").partition("[")
+        status: Status = "held"
+        message = ""
+        for part in parts:
+            if part.failed:
+                status, message = "broken", _message(part)
+                break
+            if part.skipped:
+                status, message = "does not apply", str(part.longrepr[2]).removeprefix("Skipped: ")
+        return Outcome(
+            subject=self._subjects[name],
+            law=law.replace("_", " ") + (f" ({parameters.removesuffix(']')})" if parameters else ""),
+            status=status,
+            message=message,
+            seconds=round(sum(part.duration for part in parts), 3),
+        )
+
+
+def _message(report: Any) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else str(report.longrepr)
+    # What follows is pytest's own account of the assertion, which the message has said in words.
+    return str(text).removeprefix("AssertionError: ").partition("\nassert ")[0].removeprefix("Failed: ").strip()
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """The environment without what would change the run, and as it was afterwards."""
+    before = dict(os.environ)
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,38 @@
+"""The laws that plugins keep, as classes of pytest tests.
+
+A plugin's author derives from a class, gives the fixtures that it asks for, and runs pytest. A fixture that has a
+default says what the plugin can do; ``docs/plugins/conformance.md`` lists them. ``fitsense plugins check`` runs the
+same classes.
+"""
+
+from fitsense.errors import MissingExtraError
+
+try:
+    import pytest
+except ImportError as error:
+    raise MissingExtraError("the conformance kit", "testing", error) from error
+
+# Before they are imported, so that an assertion that fails shows its values.
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{name}"
+        for name in ("backbone", "detector", "fusion", "head", "networks", "offer", "plugin", "session")
+    )
+)
+
+from fitsense.testing.contracts.backbone import BackboneContract  # noqa: E402
+from fitsense.testing.contracts.detector import DetectorContract  # noqa: E402
+from fitsense.testing.contracts.fusion import FusionContract  # noqa: E402
+from fitsense.testing.contracts.head import DerivedHeadContract, HeadContract  # noqa: E402
+from fitsense.testing.contracts.plugin import PluginContract  # noqa: E402
+from fitsense.testing.contracts.session import SessionContract  # noqa: E402
+
+__all__ = [
+    "BackboneContract",
+    "DerivedHeadContract",
+    "DetectorContract",
+    "FusionContract",
+    "HeadContract",
+    "PluginContract",
+    "SessionContract",
+]

@@ -1,0 +1,165 @@
+"""The laws of a backbone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fitsense.bundle import BranchEntry, ObservationEntry
+from fitsense.configs import config_to_json
+from fitsense.errors import InvalidInputError
+from fitsense.hookspecs import BackboneSpec
+from fitsense.plugins import Plugins
+from fitsense.testing.contracts.networks import NetworkContract
+from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, numbers
+from fitsense.types import FloatArray, UInt8Array
+
+Observe = Callable[[UInt8Array], FloatArray]
+
+
+class BackboneContract(NetworkContract):
+    """Laws of a backbone; `plugin` and `name` are required."""
+
+    kind = "backbone"
+
+    @pytest.fixture
+    def published(self) -> Mapping[str, Any] | None:
+        """A state dict with the names and shapes of the published weights; None to leave that law out."""
+        return None
+
+    @pytest.fixture
+    def not_moved(self) -> Collection[str]:
+        """Beginnings of names of parameters that features do not move, on purpose."""
+        return ()
+
+    @pytest.fixture
+    def files(self, spec: BackboneSpec, plugins: Plugins) -> Mapping[str, Path]:
+        """Its assets; by default those that were fetched, and without them the laws of observing do not apply."""
+        return fetched(spec, plugins)
+
+    @pytest.fixture
+    def pictures(self, spec: BackboneSpec, config: Any) -> UInt8Array:
+        """Three clips, uint8 (3, frames, size, size, 3); by default noise."""
+        return np.random.default_rng(0).integers(0, 256, (3, *spec.clip(config).shape), dtype=np.uint8)
+
+    @pytest.fixture
+    def inputs(self, spec: BackboneSpec, config: Any, pictures: UInt8Array) -> NDArray[Any]:
+        """What the network takes, three times; by default `pictures`, or random observations."""
+        return pictures if spec.observation is None else numbers(0, 3, *spec.observation.shape(config))
+
+    @pytest.fixture
+    def width(self, spec: BackboneSpec, config: Any) -> int:
+        return spec.feature_dim(config)
+
+    @pytest.fixture
+    def build(self, spec: BackboneSpec, config: Any) -> Callable[[], Any]:
+        return lambda: spec.build(config)
+
+    @pytest.fixture
+    def entry(self, spec: BackboneSpec, config: Any) -> BranchEntry:
+        seen = spec.observation
+        return BranchEntry(
+            name="checked",
+            backbone=spec.name,
+            config=config_to_json(config),
+            clip=spec.clip(config),
+            feature_dim=spec.feature_dim(config),
+            graph="checked.onnx",
+            weights="checked.safetensors",
+            heads=(),
+            observation=ObservationEntry(seen.shape(config), {}) if seen else None,
+        )
+
+    @pytest.fixture
+    def observe(self, spec: BackboneSpec, config: Any, files: Mapping[str, Path]) -> Observe:
+        """What turns pictures into observations."""
+        if spec.observation is None:
+            pytest.skip("it looks at pictures themselves")
+        look = spec.observation.load(config, files, 1)
+        return lambda clips: look(clips.copy())
+
+    def test_it_comes_in_eval_mode(self, module: Any) -> None:
+        training = [name or "the module itself" for name, part in module.named_modules() if part.training]
+        assert not training, f"expected build to give a module in eval mode; in training mode: {training[:3]}"
+
+    def test_a_wrong_clip_is_refused_with_both_shapes(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
+        wrong = np.concatenate([inputs, inputs[:, :1]], axis=1)
+        expected, actual = list(inputs.shape[1:]), list(wrong.shape)
+        try:
+            with torch.inference_mode():
+                module(torch.from_numpy(wrong))
+        except InvalidInputError as error:
+            told = [int(number) for number in re.findall(r"\d+", str(error))]
+        except Exception as error:
+            pytest.fail(f"expected InvalidInputError, got {type(error).__name__}: {error}", pytrace=False)
+        else:
+            pytest.fail(f"expected InvalidInputError for {tuple(actual)}, got features", pytrace=False)
+        assert _holds(told, expected), f"expected the shape that was wanted, {expected}, in the message"
+        assert _holds(told, actual), f"expected the shape that came, {actual}, in the message"
+
+    def test_layers_hold_each_parameter_once(self, spec: BackboneSpec, module: Any) -> None:
+        if spec.layers is None:
+            pytest.skip("it is one layer")
+        counts: dict[int, int] = {}
+        for layer in spec.layers(module):
+            for parameter in layer.parameters():
+                counts[id(parameter)] = counts.get(id(parameter), 0) + 1
+        for name, parameter in module.named_parameters():
+            count = counts.get(id(parameter), 0)
+            assert count == 1, f"expected {name} in one layer, got it in {count}"
+
+    def test_published_weights_fit_strictly(
+        self, spec: BackboneSpec, module: Any, published: Mapping[str, Any] | None
+    ) -> None:
+        if published is None:
+            pytest.skip("the fixture published gives no state dict")
+        part = spec.pretrained(module) if spec.pretrained else module
+        adapted, own = spec.adapt_weights(published), part.state_dict()
+        missing, extra = sorted(own.keys() - adapted.keys()), sorted(adapted.keys() - own.keys())
+        assert not missing, f"adapt_weights leaves {len(missing)} entries of the network empty, such as {missing[:3]}"
+        assert not extra, f"adapt_weights gives {len(extra)} entries that the network has not, such as {extra[:3]}"
+        for name, value in adapted.items():
+            assert value.shape == own[name].shape, (
+                f"{name}: expected shape {tuple(own[name].shape)}, got {tuple(value.shape)}"
+            )
+
+    def test_observations_are_as_declared(
+        self, spec: BackboneSpec, config: Any, observe: Observe, pictures: UInt8Array
+    ) -> None:
+        assert spec.observation is not None
+        seen, expected = observe(pictures), (len(pictures), *spec.observation.shape(config))
+        assert seen.shape == expected, f"expected observations of shape {expected}, got {seen.shape}"
+        assert seen.dtype == np.float32, f"expected float32, got {seen.dtype}"
+
+    def test_observing_a_batch_gives_what_its_clips_give_alone(
+        self, observe: Observe, pictures: UInt8Array, tolerance: float
+    ) -> None:
+        together = observe(pictures)
+        for at in reversed(range(len(pictures))):
+            alone = observe(pictures[at : at + 1])
+            assert_close(alone[0], together[at], tolerance, "a clip that is observed alone")
+
+    def test_observing_leaves_pictures_alone(
+        self, spec: BackboneSpec, config: Any, files: Mapping[str, Path], pictures: UInt8Array
+    ) -> None:
+        if spec.observation is None:
+            pytest.skip("it looks at pictures themselves")
+        given = pictures.copy()
+        spec.observation.load(config, files, 1)(given)
+        assert np.array_equal(given, pictures), "it wrote into the pictures"
+
+    def test_observing_works_in_several_threads(self, observe: Observe, pictures: UInt8Array, tolerance: float) -> None:
+        clips = [pictures[at % 3 : at % 3 + 1] for at in range(8)]
+        for got, clip in zip(in_threads(observe, clips), clips, strict=True):
+            assert_close(got, observe(clip), tolerance, "a clip that is observed beside others")
+
+
+def _holds(told: list[int], shape: list[int]) -> bool:
+    """Whether `shape` is among the numbers of a message, in one piece."""
+    return any(told[at : at + len(shape)] == shape for at in range(len(told)))

@@ -1,0 +1,70 @@
+"""The laws of a detector of people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fitsense.following import Detection
+from fitsense.hookspecs import DetectorSpec
+from fitsense.plugins import Plugins
+from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
+from fitsense.types import UInt8Array
+
+Find = Callable[[UInt8Array], Sequence[Detection]]
+
+
+class DetectorContract(OfferContract):
+    """Laws of a detector; `plugin` and `name` are required."""
+
+    kind = "detector"
+
+    @pytest.fixture
+    def files(self, spec: DetectorSpec, plugins: Plugins) -> Mapping[str, Path]:
+        """Its assets; by default those that were fetched, and without them no law applies."""
+        return fetched(spec, plugins)
+
+    @pytest.fixture
+    def pictures(self) -> Sequence[UInt8Array]:
+        """Pictures, uint8 (height, width, 3); by default a rendered figure at three moments."""
+        from fitsense.testing.figures import Bout, FigureVideo
+
+        frames = list(FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=2.0, seed=3))
+        return [frames[at].rgb for at in (0, len(frames) // 2, -1)]
+
+    @pytest.fixture
+    def find(self, spec: DetectorSpec, config: Any, files: Mapping[str, Path]) -> Find:
+        look = spec.load(config, files, 1)
+        # Of its own, so that a detector that writes into it breaks that law alone.
+        return lambda picture: look(picture.copy())
+
+    def test_it_gives_detections(self, find: Find, pictures: Sequence[UInt8Array]) -> None:
+        for picture in pictures:
+            for one in find(picture):
+                assert isinstance(one, Detection), f"expected Detection, got {type(one).__name__}"
+
+    def test_it_remembers_nothing(self, find: Find, pictures: Sequence[UInt8Array]) -> None:
+        first = [list(find(picture)) for picture in pictures]
+        again = [list(find(picture)) for picture in reversed(pictures)][::-1]
+        assert first == again, f"the same pictures, in another order, gave {again} instead of {first}"
+
+    def test_pictures_are_left_alone(
+        self, spec: DetectorSpec, config: Any, files: Mapping[str, Path], pictures: Sequence[UInt8Array]
+    ) -> None:
+        for picture in pictures:
+            given = picture.copy()
+            spec.load(config, files, 1)(given)
+            assert np.array_equal(given, picture), "it wrote into the picture"
+
+    def test_it_takes_pictures_of_any_size(self, find: Find) -> None:
+        for shape in ((1, 1, 3), (31, 17, 3), (20, 300, 3)):
+            assert all(isinstance(one, Detection) for one in find(np.zeros(shape, np.uint8)))
+
+    def test_it_works_in_several_threads(self, find: Find, pictures: Sequence[UInt8Array]) -> None:
+        many = [pictures[at % len(pictures)] for at in range(8)]
+        for got, picture in zip(in_threads(find, many), many, strict=True):
+            assert list(got) == list(find(picture)), "a picture beside others gave something else"

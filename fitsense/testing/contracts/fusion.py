@@ -1,0 +1,259 @@
+"""The laws of a fusion."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from fitsense.configs import config_from_json, config_to_json
+from fitsense.errors import InvalidInputError
+from fitsense.hookspecs import FusionSpec
+from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
+from fitsense.types import Activation, FloatArray, Scores, Task
+
+Members = Mapping[str, Scores]
+Fuse = Callable[[Members], Scores]
+
+NAMES = ("one", "two", "three")
+
+
+class FusionContract(OfferContract):
+    """Laws of a fusion; `plugin` and `name` are required. Each holds for softmax and for sigmoid."""
+
+    kind = "fusion"
+
+    @pytest.fixture(params=["softmax", "sigmoid"])
+    def activation(self, request: pytest.FixtureRequest) -> Activation:
+        """Of the members' scores."""
+        value: Activation = request.param
+        return value
+
+    @pytest.fixture
+    def members(self, activation: Activation) -> Members:
+        """Three branches' scores of four clips."""
+        task: Task = "exercise" if activation == "softmax" else "muscles"
+        return {
+            name: Scores(task, LABELS, numbers(seed, 4, len(LABELS)) * 3, activation) for seed, name in enumerate(NAMES)
+        }
+
+    @pytest.fixture
+    def weighted(self, spec: FusionSpec, config: Any) -> Callable[[Mapping[str, float]], Any] | None:
+        """Gives the configuration in which each branch has a weight; None for a fusion that has no weights. By
+        default, `config` with its field ``weights``, if it has one."""
+        if "weights" not in attrs.fields_dict(spec.config):
+            return None
+        return lambda weights: attrs.evolve(config, weights=dict(weights))
+
+    @pytest.fixture
+    def is_average(self) -> bool:
+        """Whether what it gives lies between its members, in logits or in probabilities."""
+        return True
+
+    @pytest.fixture
+    def is_monotone(self) -> bool:
+        """Whether a label is no less likely when a member says that it is more so."""
+        return True
+
+    @pytest.fixture
+    def is_symmetric(self) -> bool:
+        """Whether the order in which members come does not count; their names may."""
+        return True
+
+    @pytest.fixture
+    def fuse(self, spec: FusionSpec, config: Any) -> Fuse:
+        return lambda members: spec.fuse(config, _copied(members))
+
+    def test_scores_are_of_what_members_score(self, fuse: Fuse, members: Members) -> None:
+        fused, first = fuse(members), members["one"]
+        assert isinstance(fused, Scores), f"expected Scores, got {type(fused).__name__}"
+        for what in ("task", "labels", "activation"):
+            expected, actual = getattr(first, what), getattr(fused, what)
+            assert actual == expected, f"{what}: expected the members', {expected!r}, got {actual!r}"
+        shape = fused.logits.shape
+        assert shape == first.logits.shape, f"expected shape {first.logits.shape}, got {shape}"
+
+    def test_one_member_comes_out_as_it_is(
+        self, spec: FusionSpec, fuse: Fuse, members: Members, tolerance: float
+    ) -> None:
+        if spec.min_branches > 1:
+            pytest.skip(f"it takes at least {spec.min_branches} branches")
+        one = members["one"]
+        assert_close(fuse({"one": one}).probabilities, one.probabilities, tolerance, "the only member")
+
+    def test_zero_weight_means_absence(
+        self,
+        spec: FusionSpec,
+        weighted: Callable[[Mapping[str, float]], Any] | None,
+        members: Members,
+        tolerance: float,
+    ) -> None:
+        if weighted is None:
+            pytest.skip("the fixture weighted says that it has no weights")
+        without = {name: members[name] for name in ("one", "two")}
+        expected = spec.fuse(weighted({"one": 0.25, "two": 0.75}), _copied(without)).probabilities
+        actual = spec.fuse(weighted({"one": 0.25, "two": 0.75, "three": 0.0}), _copied(members)).probabilities
+        assert_close(actual, expected, tolerance, "with a member of weight 0")
+
+    def test_only_the_ratios_of_weights_count(
+        self,
+        spec: FusionSpec,
+        weighted: Callable[[Mapping[str, float]], Any] | None,
+        members: Members,
+        tolerance: float,
+    ) -> None:
+        if weighted is None:
+            pytest.skip("the fixture weighted says that it has no weights")
+        weights = {"one": 0.2, "two": 0.3, "three": 0.5}
+        expected = spec.fuse(weighted(weights), _copied(members)).probabilities
+        actual = spec.fuse(
+            weighted({name: 4 * weight for name, weight in weights.items()}), _copied(members)
+        ).probabilities
+        assert_close(actual, expected, tolerance, "with weights four times as large")
+
+    def test_the_result_lies_between_the_members(
+        self, fuse: Fuse, members: Members, is_average: bool, tolerance: float
+    ) -> None:
+        if not is_average:
+            pytest.skip("the fixture is_average says that it is no average")
+        fused = fuse(members)
+        beyond = min(
+            _beyond(fused.logits, [member.logits for member in members.values()]),
+            _beyond(fused.probabilities, [member.probabilities for member in members.values()]),
+        )
+        assert beyond <= tolerance, f"it leaves the members' range by {beyond:g}, in logits and in probabilities"
+
+    def test_the_order_of_members_does_not_matter(
+        self, fuse: Fuse, members: Members, is_symmetric: bool, tolerance: float
+    ) -> None:
+        if not is_symmetric:
+            pytest.skip("the fixture is_symmetric says that it does")
+        turned = {name: members[name] for name in reversed(NAMES)}
+        assert_close(fuse(turned).probabilities, fuse(members).probabilities, tolerance, "in the reverse order")
+
+    def test_what_a_member_finds_likelier_is_no_less_likely(
+        self, fuse: Fuse, members: Members, is_monotone: bool, tolerance: float
+    ) -> None:
+        if not is_monotone:
+            pytest.skip("the fixture is_monotone says that it may be")
+        before = fuse(members).probabilities[:, 0]
+        for name, member in members.items():
+            logits = member.logits.copy()
+            logits[:, 0] += 2
+            after = fuse({**members, name: attrs.evolve(member, logits=logits)}).probabilities[:, 0]
+            lost = float((before - after).max())
+            assert lost <= tolerance, f"{name} finds a label likelier, and it becomes less likely by {lost:g}"
+
+    def test_nan_is_refused(self, fuse: Fuse, members: Members) -> None:
+        broken = copy.copy(members["two"])
+        logits = members["two"].logits.copy()
+        logits[0, 0] = np.nan
+        # Scores refuses it; this is as if somebody had got round that.
+        object.__setattr__(broken, "logits", logits)
+        try:
+            fuse({**members, "two": broken})
+        except InvalidInputError:
+            return
+        pytest.fail("expected InvalidInputError for a member whose scores are not numbers, got scores", pytrace=False)
+
+    def test_members_that_disagree_are_refused(self, fuse: Fuse, members: Members) -> None:
+        two = members["two"]
+        for what, other in (
+            ("labels", attrs.evolve(two, labels=two.labels[::-1])),
+            ("task", attrs.evolve(two, task="muscles" if two.task == "exercise" else "exercise")),
+            ("activation", attrs.evolve(two, activation="sigmoid" if two.activation == "softmax" else "softmax")),
+            ("the number of clips", attrs.evolve(two, logits=two.logits[:1])),
+        ):
+            try:
+                fuse({**members, "two": other})
+            except InvalidInputError:
+                continue
+            pytest.fail(f"expected InvalidInputError for members that disagree on {what}, got scores", pytrace=False)
+
+    def test_a_batch_gives_what_its_clips_give_alone(self, fuse: Fuse, members: Members, tolerance: float) -> None:
+        together = fuse(members).probabilities
+        for at in range(len(together)):
+            alone = fuse(_rows(members, slice(at, at + 1))).probabilities
+            assert_close(alone[0], together[at], tolerance, f"clip {at} alone")
+
+    def test_an_empty_batch_gives_no_scores(self, fuse: Fuse, members: Members) -> None:
+        shape = fuse(_rows(members, slice(0, 0))).logits.shape
+        assert shape == (0, len(LABELS)), f"expected shape {(0, len(LABELS))}, got {shape}"
+
+    def test_inputs_are_left_alone(self, spec: FusionSpec, config: Any, members: Members) -> None:
+        given = _copied(members)
+        spec.fuse(config, given)
+        for name, member in given.items():
+            assert np.array_equal(member.logits, members[name].logits), f"it wrote into the scores of {name}"
+
+    def test_the_same_comes_out_twice(self, fuse: Fuse, members: Members) -> None:
+        first, second = fuse(members).logits, fuse(members).logits
+        assert np.array_equal(first, second), "the same members gave something else the second time"
+
+    def test_fitting_makes_it_no_worse(self, spec: FusionSpec, config: Any, members: Members) -> None:
+        if spec.fit is None:
+            pytest.skip("there is nothing to fit")
+        targets, told = _told(members)
+        fitted = spec.fit(config, told, targets)
+        assert isinstance(fitted, spec.config), f"expected fit to give {spec.config.__name__}, got {fitted!r}"
+        before, after = (
+            _loss(spec.fuse(config, _copied(told)), targets),
+            _loss(spec.fuse(fitted, _copied(told)), targets),
+        )
+        assert after <= before + 1e-3, f"its log loss is {after:g} once fitted, and {before:g} before"
+
+    def test_what_was_fitted_survives_json(self, spec: FusionSpec, config: Any, members: Members) -> None:
+        if spec.fit is None:
+            pytest.skip("there is nothing to fit")
+        targets, told = _told(members)
+        fitted = spec.fit(config, told, targets)
+        text = json.dumps(config_to_json(fitted), allow_nan=False)
+        read = config_from_json(spec.config, json.loads(text), spec.name)
+        assert read == fitted, f"expected {fitted} again, got {read}"
+
+
+def _copied(members: Members) -> Members:
+    """Members of their own, so that a fusion that writes into them breaks that law alone."""
+    copies: dict[str, Scores] = {}
+    for name, member in members.items():
+        copies[name] = copy.copy(member)
+        # Past the check of Scores, which the members have passed, or are meant not to.
+        object.__setattr__(copies[name], "logits", member.logits.copy())
+    return copies
+
+
+def _rows(members: Members, rows: slice) -> Members:
+    return {name: attrs.evolve(member, logits=member.logits[rows]) for name, member in members.items()}
+
+
+def _beyond(values: FloatArray, of: list[FloatArray]) -> float:
+    """How far `values` leaves the range of others."""
+    stacked = np.stack(of)
+    return float(np.maximum(values - stacked.max(axis=0), stacked.min(axis=0) - values).max())
+
+
+def _told(members: Members) -> tuple[Any, Members]:
+    """Targets of 60 clips, and members of whom one knows more than another."""
+    random = np.random.default_rng(5)
+    first = members["one"]
+    truth = random.integers(0, len(LABELS), 60)
+    one_hot = np.eye(len(LABELS), dtype=np.float32)[truth]
+    told = {
+        name: attrs.evolve(first, logits=(4 * one_hot - 2 + random.normal(0, noise, one_hot.shape)).astype(np.float32))
+        for name, noise in zip(NAMES, (1.0, 2.0, 4.0), strict=True)
+    }
+    return (truth if first.activation == "softmax" else one_hot), told
+
+
+def _loss(scores: Scores, targets: Any) -> float:
+    """Mean log loss of scores."""
+    probabilities = np.clip(scores.probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
+    if scores.activation == "softmax":
+        return float(-np.log(probabilities[np.arange(len(targets)), targets]).mean())
+    losses = targets * np.log(probabilities) + (1 - targets) * np.log1p(-probabilities)
+    return float(-losses.sum(axis=1).mean())

@@ -1,0 +1,186 @@
+"""The laws of heads: those on features, and those that derive a task from another's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from fitsense.bundle import BranchEntry, HeadEntry, ObservationEntry
+from fitsense.configs import config_to_json
+from fitsense.hookspecs import DerivedHeadSpec, HeadSpec
+from fitsense.testing.contracts.networks import NetworkContract
+from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
+from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, activate
+
+
+class HeadContract(NetworkContract):
+    """Laws of a head on features; `plugin` and `name` are required."""
+
+    kind = "head"
+
+    @pytest.fixture
+    def feature_dim(self) -> int:
+        """The features' length."""
+        return 8
+
+    @pytest.fixture
+    def labels(self) -> tuple[str, ...]:
+        """What it scores."""
+        return LABELS
+
+    @pytest.fixture
+    def inputs(self, feature_dim: int) -> FloatArray:
+        """Features, float32 (3, feature_dim)."""
+        return numbers(0, 3, feature_dim)
+
+    @pytest.fixture
+    def width(self, labels: tuple[str, ...]) -> int:
+        return len(labels)
+
+    @pytest.fixture
+    def build(
+        self, spec: HeadSpec, config: Any, feature_dim: int, labels: tuple[str, ...], torch: Any
+    ) -> Callable[[], Any]:
+        return lambda: _shaken(spec.build(config, feature_dim, labels), torch)
+
+    @pytest.fixture
+    def entry(self, spec: HeadSpec, config: Any, feature_dim: int) -> BranchEntry:
+        return BranchEntry(
+            name="checked",
+            backbone="checked",
+            config={},
+            clip=ClipSpec(1, 1.0, 1, 1),
+            feature_dim=feature_dim,
+            graph="checked.onnx",
+            weights="checked.safetensors",
+            heads=(HeadEntry(spec.task, spec.name, config_to_json(config), spec.activation),),
+            observation=ObservationEntry((feature_dim,), {}),
+        )
+
+    @pytest.fixture
+    def branch(self, spec: HeadSpec, module: Any, torch: Any) -> Any:
+        from fitsense.export.branch import join
+
+        return join(torch.nn.Tanh(), {spec.task: module})
+
+    def test_probabilities_are_valid_however_large_features_are(
+        self, spec: HeadSpec, run: Any, inputs: FloatArray
+    ) -> None:
+        logits = run(inputs * np.float32(1e4))
+        assert np.isfinite(logits).all(), "expected finite logits"
+        _check_probabilities(activate(logits, spec.activation), spec.activation)
+
+    def test_an_empty_batch_gives_no_scores(self, run: Any, inputs: FloatArray, width: int) -> None:
+        shape = run(inputs[:0]).shape
+        assert shape == (0, width), f"expected shape {(0, width)}, got {shape}"
+
+    def test_it_takes_any_number_of_labels(
+        self, spec: HeadSpec, config: Any, feature_dim: int, inputs: FloatArray, torch: Any
+    ) -> None:
+        for count in (1, 2, 17):
+            labels = tuple(f"label{at}" for at in range(count))
+            with torch.inference_mode():
+                shape = tuple(spec.build(config, feature_dim, labels).eval()(torch.from_numpy(inputs)).shape)
+            assert shape == (len(inputs), count), f"expected shape {(len(inputs), count)}, got {shape}"
+
+
+class DerivedHeadContract(OfferContract):
+    """Laws of a head that reads another task's scores; `plugin` and `name` are required."""
+
+    kind = "head"
+
+    @pytest.fixture
+    def source_labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
+        """The labels that it reads; by default those of fitsense's catalogue."""
+        return _catalogue_labels(spec.from_task)
+
+    @pytest.fixture
+    def labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
+        """The labels that it is asked about; by default those of fitsense's catalogue."""
+        return _catalogue_labels(spec.task)
+
+    @pytest.fixture
+    def source(self, spec: DerivedHeadSpec, source_labels: tuple[str, ...]) -> Scores:
+        """What it reads."""
+        activation: Activation = "softmax" if spec.from_task == "exercise" else "sigmoid"
+        return Scores(spec.from_task, source_labels, numbers(0, 3, len(source_labels)) * 3, activation)
+
+    @pytest.fixture
+    def derive(self, spec: DerivedHeadSpec, config: Any) -> Callable[[Scores, tuple[str, ...]], Scores]:
+        def derive(source: Scores, labels: tuple[str, ...]) -> Scores:
+            # Of its own, so that a head that writes into it breaks that law alone.
+            return spec.derive(config, attrs.evolve(source, logits=source.logits.copy()), labels)
+
+        return derive
+
+    def test_scores_are_of_what_was_asked(
+        self, spec: DerivedHeadSpec, derive: Any, source: Scores, labels: tuple[str, ...]
+    ) -> None:
+        scores = derive(source, labels)
+        assert isinstance(scores, Scores), f"expected Scores, got {type(scores).__name__}"
+        assert scores.task == spec.task, f"expected scores of {spec.task}, got those of {scores.task}"
+        assert scores.labels == labels, f"expected the labels {labels}, got {scores.labels}"
+        assert len(scores.logits) == len(source.logits), f"expected {len(source.logits)} rows, got {len(scores.logits)}"
+
+    def test_labels_may_come_in_any_order(
+        self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
+    ) -> None:
+        expected = derive(source, labels).probabilities
+        turned = derive(source, labels[::-1]).probabilities[:, ::-1]
+        assert_close(turned, expected, tolerance, "labels in the reverse order")
+
+    def test_labels_that_it_reads_may_come_in_any_order(
+        self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
+    ) -> None:
+        turned = attrs.evolve(source, labels=source.labels[::-1], logits=source.logits[:, ::-1])
+        assert_close(
+            derive(turned, labels).probabilities, derive(source, labels).probabilities, tolerance, "the reverse order"
+        )
+
+    def test_a_batch_gives_what_its_clips_give_alone(
+        self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
+    ) -> None:
+        together = derive(source, labels).probabilities
+        for at in range(len(together)):
+            alone = derive(attrs.evolve(source, logits=source.logits[at : at + 1]), labels).probabilities
+            assert_close(alone[0], together[at], tolerance, f"clip {at} alone")
+
+    def test_an_empty_batch_gives_no_scores(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
+        shape = derive(attrs.evolve(source, logits=source.logits[:0]), labels).logits.shape
+        assert shape == (0, len(labels)), f"expected shape {(0, len(labels))}, got {shape}"
+
+    def test_the_same_comes_out_twice(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
+        first, second = derive(source, labels).logits, derive(source, labels).logits
+        assert np.array_equal(first, second), "the same scores gave something else the second time"
+
+    def test_inputs_are_left_alone(
+        self, spec: DerivedHeadSpec, config: Any, source: Scores, labels: tuple[str, ...]
+    ) -> None:
+        written = source.logits.copy()
+        spec.derive(config, attrs.evolve(source, logits=written), labels)
+        assert np.array_equal(written, source.logits), "it wrote into the scores that it reads"
+
+
+def _catalogue_labels(task: Task) -> tuple[str, ...]:
+    from fitsense.catalogue import load_catalogue
+
+    catalogue = load_catalogue()
+    return tuple(catalogue.exercises if task == "exercise" else catalogue.muscle_groups)
+
+
+def _check_probabilities(values: FloatArray, activation: Activation) -> None:
+    assert ((values >= 0) & (values <= 1)).all(), "expected probabilities in 0..1"
+    if activation == "softmax":
+        assert np.allclose(values.sum(axis=1), 1, atol=1e-4), f"expected rows that sum to 1, got {values.sum(axis=1)}"
+
+
+def _shaken(module: Any, torch: Any) -> Any:
+    """`module` in eval mode, with some other weights than those it starts with, which may be all the same."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return module.eval()

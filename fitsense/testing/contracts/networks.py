@@ -1,0 +1,184 @@
+"""The laws of all torch modules that plugins build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fitsense.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest
+from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, in_threads
+from fitsense.types import FloatArray
+
+
+class NetworkContract(OfferContract):
+    """Laws of a module from an array to float32 (clips, width)."""
+
+    @pytest.fixture
+    def torch(self) -> Any:
+        """Where it is not installed, no law of networks applies."""
+        return pytest.importorskip("torch", reason="torch is not installed: pip install 'fitsense[torch]'")
+
+    @pytest.fixture
+    def exports(self) -> bool:
+        """Whether it can be exported. What cannot runs with torch alone, and in no bundle."""
+        return True
+
+    @pytest.fixture
+    def trains(self) -> bool:
+        """Whether it has parameters that training moves."""
+        return True
+
+    @pytest.fixture
+    def not_moved(self) -> Collection[str]:
+        """Beginnings of names of parameters that training on outputs does not move, on purpose."""
+        return ()
+
+    @pytest.fixture
+    def module(self, build: Callable[[], Any], torch: Any) -> Any:
+        """The module, the same every time."""
+        return seeded(build, torch, 0)
+
+    @pytest.fixture
+    def branch(self, module: Any, torch: Any) -> Any:
+        """The module as one that is exported."""
+        from fitsense.export.branch import join
+
+        return join(module, {})
+
+    @pytest.fixture
+    def run(self, module: Any, torch: Any) -> Callable[[NDArray[Any]], FloatArray]:
+        """The module as a function on arrays."""
+        return runner(module, torch)
+
+    def test_outputs_are_as_declared(self, run: Any, inputs: NDArray[Any], width: int) -> None:
+        outputs = run(inputs)
+        expected = (len(inputs), width)
+        assert outputs.shape == expected, f"expected shape {expected}, got {outputs.shape}"
+        assert outputs.dtype == np.float32, f"expected float32, got {outputs.dtype}"
+        assert np.isfinite(outputs).all(), "expected finite numbers"
+
+    def test_the_same_comes_out_twice(self, run: Any, inputs: NDArray[Any]) -> None:
+        first, second = run(inputs), run(inputs)
+        assert np.array_equal(first, second), f"outputs differ by {np.abs(first - second).max():g} from one call on"
+
+    def test_a_batch_gives_what_its_clips_give_alone(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
+        together = run(inputs)
+        for at in range(len(inputs)):
+            assert_close(run(inputs[at : at + 1])[0], together[at], tolerance, f"clip {at} alone")
+
+    def test_inputs_are_left_alone(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
+        given = torch.from_numpy(inputs.copy())
+        with torch.inference_mode():
+            module(given)
+        assert np.array_equal(given.numpy(), inputs), "it wrote into its input"
+
+    def test_it_works_in_several_threads(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
+        clips = [inputs[at % len(inputs) :][:1] for at in range(8)]
+        for got, clip in zip(in_threads(run, clips), clips, strict=True):
+            assert_close(got, run(clip), tolerance, "a clip beside others")
+
+    def test_gradients_reach_its_parameters(
+        self, module: Any, inputs: NDArray[Any], torch: Any, trains: bool, not_moved: Collection[str]
+    ) -> None:
+        if not trains:
+            pytest.skip("the fixture trains says that nothing is trained")
+        # In eval mode, for what is random in training may leave some of it out.
+        module(torch.from_numpy(inputs.copy())).square().sum().backward()
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad or name.startswith(tuple(not_moved)):
+                continue
+            assert parameter.grad is not None, f"no gradient reaches {name}"
+            assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
+
+    def test_its_state_dict_is_all_that_it_knows(
+        self,
+        module: Any,
+        run: Any,
+        build: Callable[[], Any],
+        inputs: NDArray[Any],
+        torch: Any,
+        tolerance: float,
+        tmp_path: Path,
+    ) -> None:
+        safetensors = pytest.importorskip("safetensors.torch")
+        if not module.state_dict():
+            pytest.skip("it has no weights")
+        safetensors.save_model(module, str(tmp_path / "state.safetensors"))
+        other = seeded(build, torch, 1)
+        safetensors.load_model(other, str(tmp_path / "state.safetensors"))
+        assert_close(
+            runner(other, torch)(inputs), run(inputs), tolerance, "a network with the same weights, from a file"
+        )
+
+    def test_the_exported_graph_agrees(
+        self,
+        branch: Any,
+        inputs: NDArray[Any],
+        entry: BranchEntry,
+        exports: bool,
+        torch: Any,
+        tolerance: float,
+        tmp_path: Path,
+    ) -> None:
+        if not exports:
+            pytest.skip("the fixture exports says that it cannot be exported")
+        pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
+        from fitsense.runtime import load_graph
+        from fitsense.weights import load_state, read_state
+
+        export(branch, entry, tmp_path)
+        stored = {name: value.float() for name, value in read_state(tmp_path / entry.weights).items()}
+        load_state(branch, stored, origin="what was exported")
+        run = load_graph(Bundle(tmp_path, manifest(entry)), entry, threads=1, bf16=False)
+        for count in (1, len(inputs)):
+            expected = outputs_of(branch, inputs[:count], torch)
+            for name, values in run(inputs[:count]).items():
+                assert_close(values, expected[name], tolerance * (1 + float(np.abs(expected[name]).max())), name)
+
+
+def seeded(build: Callable[[], Any], torch: Any, seed: int) -> Any:
+    """A module that is the same every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def runner(module: Any, torch: Any) -> Callable[[NDArray[Any]], FloatArray]:
+    def run(inputs: NDArray[Any]) -> FloatArray:
+        with torch.inference_mode():
+            outputs: FloatArray = module(torch.from_numpy(inputs.copy())).numpy()
+        return outputs
+
+    return run
+
+
+def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, FloatArray]:
+    with torch.inference_mode():
+        return {name: value.numpy() for name, value in branch(torch.from_numpy(inputs.copy())).items()}
+
+
+def export(branch: Any, entry: BranchEntry, folder: Path) -> None:
+    from fitsense.export.onnx import export_branch
+
+    try:
+        export_branch(branch, entry, folder)
+    except Exception as error:
+        pytest.fail(f"it cannot be exported: {type(error).__name__}: {str(error)[:500]}", pytrace=False)
+
+
+def manifest(entry: BranchEntry) -> Manifest:
+    """Of a bundle of one branch, with as many labels as its heads' laws use."""
+    return Manifest(
+        name="checked",
+        version="1",
+        licence="",
+        labels=Labels(exercise=LABELS, muscles=LABELS),
+        branches=(entry,),
+        fusion={},
+        calibration=Calibration(1.0, 0.5, 0.5),
+    )

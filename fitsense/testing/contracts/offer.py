@@ -1,0 +1,100 @@
+"""What the contracts of all that a plugin offers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import pytest
+
+from fitsense.errors import WeightsError
+from fitsense.hookspecs import BackboneSpec, DetectorSpec
+from fitsense.plugins import Plugins
+from fitsense.types import FloatArray
+from fitsense.weights import resolve
+
+Kind = Literal["backbone", "head", "fusion", "detector"]
+
+THREADS = 4
+LABELS = ("first", "second", "third", "fourth", "fifth")
+"""Of scores that are made up."""
+
+
+def missing(contract: object, fixture: str, what: str, example: str) -> NoReturn:
+    """Fail, and say which fixture a contract's subclass has to give, and how."""
+    pytest.fail(
+        f"{type(contract).__name__} needs the fixture {fixture!r}: {what}. Give it, for example:\n\n"
+        f"    @pytest.fixture\n    def {fixture}(self):\n        return {example}\n",
+        pytrace=False,
+    )
+
+
+class OfferContract:
+    """The fixtures of everything that has a spec. `plugin` and `name` are required."""
+
+    kind: Kind
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        """The plugin: a module or an object with hook implementations."""
+        missing(self, "plugin", "the module with the hook implementations", "my_plugin")
+
+    @pytest.fixture
+    def name(self) -> str:
+        """The spec's name, without the plugin's."""
+        missing(self, "name", f"the name of the {self.kind} to check, without the plugin's", "'small'")
+
+    @pytest.fixture
+    def plugins(self, plugin: Any) -> Plugins:
+        """A host with this plugin alone."""
+        host = Plugins()
+        report = host.register(plugin)
+        assert report.status == "loaded", f"the plugin is {report.status}: {report.reason}"
+        return host
+
+    @pytest.fixture
+    def spec(self, plugins: Plugins, name: str) -> Any:
+        """What is checked."""
+        return getattr(plugins, self.kind)(name)
+
+    @pytest.fixture
+    def config(self, spec: Any) -> Any:
+        """Its configuration; by default the spec's own. Laws are the same for a small network, and faster."""
+        return spec.config()
+
+    @pytest.fixture
+    def tolerance(self) -> float:
+        """How far numbers may be apart that only the order of sums tells apart."""
+        return 2e-3
+
+
+def fetched(spec: BackboneSpec | DetectorSpec, plugins: Plugins) -> Mapping[str, Path]:
+    """The files of others that a spec names, or a skip that says which command fetches them."""
+    try:
+        return {
+            name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()
+        }
+    except WeightsError as error:
+        pytest.skip(str(error))
+
+
+def in_threads(call: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """What `call` gives for each argument, when several threads ask at once, several times over."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(call, arguments))
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> None:
+    """Fail unless two arrays are of one shape and nowhere further apart than `tolerance`."""
+    one, other = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert one.shape == other.shape, f"{what}: expected shape {other.shape}, got {one.shape}"
+    apart = float(np.abs(one - other).max(initial=0.0))
+    assert apart <= tolerance, f"{what}: expected a difference of at most {tolerance:g}, got {apart:g}"
+
+
+def numbers(seed: int, *shape: int) -> FloatArray:
+    """float32 of `shape`, normal."""
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)

@@ -1,0 +1,167 @@
+"""Every block of code in the documents runs, or is understood by what it is for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import tomllib
+import types
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import pytest
+
+import fitsense
+from fitsense.cli import main
+from fitsense.configs import config_from_json
+from fitsense.schema import validate, validate_event
+from fitsense.testing.figures import FigureVideo
+from fitsense.train.recipe import Recipe
+from tests.docs.pages import PAGES, ROOT, blocks, languages
+
+ELSEWHERE = {
+    "README.md",  # test_readme
+    "docs/how-to/export-workouts.md",  # tests/cli/test_workout
+    "docs/how-to/live-sources.md",  # test_live_sources
+    "docs/how-to/several-people.md",  # below
+    "docs/how-to/train-on-your-own-clips.md",  # tests/cli/test_dataset
+    "docs/plugins/trust.md",  # test_plugin_pages
+    "docs/plugins/versions.md",  # test_plugin_pages
+    "docs/tutorial/first-plugin.md",  # test_tutorial
+    "docs/tutorial/first-trained-model.md",  # test_tutorial
+}
+"""Pages whose programs need more than an empty folder, and are run by a test of their own."""
+
+PROGRAMS = {"pip", "python", "python3", "pytest", "ruff", "mypy", "lint-imports", "source", "cat", "your-program"}
+"""What documents call beside fitsense; not run here."""
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_blocks_are_in_languages_that_are_checked(page: str) -> None:
+    assert languages(page) <= {"", "console", "json", "python", "text", "toml"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in ELSEWHERE])
+def test_programs_run_and_print_what_the_page_says(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Where a page speaks of a plugin of yours, it is README's.
+    mine = types.ModuleType("my_module")
+    exec(compile(blocks("README.md", "python")[1], "README.md", "exec"), mine.__dict__)
+    monkeypatch.setitem(sys.modules, "my_module", mine)
+    namespace = run(page)
+    printed = capsys.readouterr().out
+    for output in blocks(page, "text"):
+        assert output in printed
+    if page == "docs/tutorial/first-session.md":
+        told = [event.to_dict()["data"] for event in namespace["first"] + namespace["second"]]
+        assert told == [event.to_dict()["data"] for event in namespace["events"]]
+
+
+def test_people_are_followed_by_the_pages_detector(
+    model: fitsense.Model,
+    squats: FigureVideo,
+    squats_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = "docs/how-to/several-people.md"
+    everybody, boxes, detector = blocks(page, "python")
+    gap = 'network = ...  # read files["network"]'
+    assert gap in detector
+    detector = detector.replace(gap, "network = lambda picture: [(0.0, 0.0, 1.0, 1.0, 0.9)]")
+    named = "@fitsense.hookimpl\ndef fitsense_plugin():\n    return fitsense.PluginInfo('mine', '1.0')"
+    plugin = types.ModuleType("mine")
+    exec(compile("\n".join(("import attrs, fitsense", detector, named)), page, "exec"), plugin.__dict__)
+    host = fitsense.Plugins.discover()
+    assert host.register(plugin).offers == {"detectors": ("mine/mine",)}
+    monkeypatch.setattr(fitsense.Plugins, "discover", lambda: host)
+    monkeypatch.chdir(tmp_path)
+    Path("gym.mp4").write_bytes(squats_file.read_bytes())
+    exec(compile(everybody.replace("pose/people", "mine/mine"), page, "exec"), {})
+    assert re.search(r"^1 fitsense\.exercise\.ended$", capsys.readouterr().out, re.MULTILINE)
+    exec(compile(boxes, page, "exec"), {"fitsense": fitsense, "model": model, "frames": squats})
+    printed = capsys.readouterr().out
+    assert {"rack 1 fitsense.session.ended", "rack 2 fitsense.session.ended"} <= set(printed.splitlines())
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "", "console")])
+def test_commands_are_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Everything but looking for files and doing what was asked for.
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: Path(value))
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for line in command_lines(page):
+        for command in re.split(r"&&|\|", line):
+            program, *arguments = shlex.split(command, comments=True)
+            if program == "fitsense":
+                main.main(arguments, standalone_mode=False)
+                continue
+            assert program in PROGRAMS, line
+            assert set(re.findall(r"\.\[(\w+)\]", command)) <= set(extras), line
+            if arguments[:1] == ["-m"] and arguments[1].startswith(("fitsense", "tests")):
+                assert find_spec(arguments[1]), line
+
+
+def command_lines(page: str) -> list[str]:
+    """Every line of a plain block; of a console's, those that are typed."""
+    typed = [line[2:] for text in blocks(page, "console") for line in text.splitlines() if line.startswith("$ ")]
+    return typed + [line for text in blocks(page, "") for line in text.splitlines() if line.strip()]
+
+
+def _event(document: Mapping[str, Any]) -> None:
+    validate_event(document)
+
+
+def _recipe(document: Mapping[str, Any]) -> None:
+    config_from_json(Recipe, document, "recipe")
+
+
+def _manifest(document: Mapping[str, Any]) -> None:
+    validate(document, "model")
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "specversion": _event,
+    "format": _manifest,
+    "branches": _recipe,
+}
+"""What checks a JSON document, by a property that its kind has; the first that is there decides."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "json")])
+def test_json_obeys_its_schema(page: str) -> None:
+    for text in blocks(page, "json"):
+        document = json.loads(text)
+        check = next((check for property_, check in KINDS.items() if property_ in document), None)
+        assert check, f"of what kind is this? {text}"
+        check(document)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")])
+def test_toml_names_plugins(page: str) -> None:
+    for text in blocks(page, "toml"):
+        project = tomllib.loads(text)["project"]
+        assert project["entry-points"]["fitsense"]
+
+
+def test_settings_that_decisions_explain_are_there() -> None:
+    fields = set(attrs.fields_dict(fitsense.DecisionConfig)) | set(attrs.fields_dict(fitsense.SessionConfig))
+    for page in ("docs/explanation/decisions.md", "docs/explanation/windows.md"):
+        assert set(re.findall(r"`([a-z]+(?:_[a-z]+)*_s)`", PAGES[page])) <= fields
+
+
+def run(page: str) -> dict[str, Any]:
+    """Run a page's programs one after the other, as one; give what they leave behind."""
+    namespace: dict[str, Any] = {}
+    for program in blocks(page, "python"):
+        exec(compile(program, page, "exec"), namespace)
+    return namespace

@@ -1,0 +1,57 @@
+"""The pages on versions and on trust say what is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import fitsense
+from fitsense import bundle, snapshots
+from fitsense.cli.plugins import command
+from fitsense.deprecations import of_fields, of_hook
+
+PAGES = Path(__file__).parents[2] / "docs/plugins"
+
+
+def text(page: str) -> str:
+    return (PAGES / f"{page}.md").read_text("utf-8")
+
+
+def run(page: str) -> dict[str, Any]:
+    """What the page's programs define, run one after the other."""
+    defined: dict[str, Any] = {}
+    for program in re.findall(r"```python\n(.*?)```", text(page), re.DOTALL):
+        exec(compile(program, page, "exec"), defined)
+    return defined
+
+
+def test_the_page_on_versions_runs() -> None:
+    defined = run("versions")
+    for deprecation in (of_hook(defined["fitsense_mixers"]), of_fields(defined["Spec"])["size"]):
+        assert deprecation is not None
+        assert (deprecation.since, deprecation.removed_in) == ("0.2.0", 2)
+
+
+def test_the_page_on_trust_runs() -> None:
+    defined = run("trust")
+    loaded = {report.name for report in defined["plugins"].reports if report.status == "loaded"}
+    assert loaded == {"x3d", "heads", "ensemble"}
+    assert isinstance(defined["model"], fitsense.Model)
+
+
+def test_the_variable_on_trust_disables_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    (assignment,) = re.findall(r"`(FITSENSE_PLUGINS_BLOCK=.*?)`", text("trust"))
+    monkeypatch.setenv(*assignment.split("="))
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = CliRunner().invoke(command, []).output.splitlines()
+    disabled = {line.split()[0] for line in lines if "blocked by the environment variable" in line}
+    assert disabled == {"slowfast", "pose"}
+
+
+def test_the_limits_on_trust_are_those_of_the_code() -> None:
+    assert f"beyond {bundle._MOST_UNZIPPED_BYTES >> 30} GiB" in text("trust")
+    assert f"more than {snapshots._MOST_UNPACKED_BYTES >> 30} GiB" in text("trust")

@@ -1,0 +1,31 @@
+"""The reference has all that there is, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import fitsense
+from fitsense import hookspecs
+from fitsense.schema import schemas
+from tests.docs.pages import PAGES, blocks
+
+
+def documented(page: str) -> list[str]:
+    """What a page asks autodoc for, by name."""
+    found = "\n".join(blocks(page, "{eval-rst}"))
+    return re.findall(r"^\.\. auto(?:class|data|exception|function):: (\w+)$", found, re.MULTILINE)
+
+
+def test_every_public_name_and_every_hook_is_documented_once() -> None:
+    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, "fitsense_spec")]
+    names = documented("docs/reference/api.md") + documented("docs/reference/hooks.md")
+    assert sorted(names) == sorted([*fitsense.__all__, *hooks])
+
+
+def test_every_schema_is_shown_once() -> None:
+    shown = [
+        name
+        for page in ("docs/reference/events.md", "docs/reference/bundle.md")
+        for name in re.findall(r"^```\{schema\} (\S+)$", PAGES[page], re.MULTILINE)
+    ]
+    assert sorted(shown) == sorted([*(schemas().keys() - {"common"}), "common#set"])

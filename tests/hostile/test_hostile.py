@@ -1,0 +1,131 @@
+"""Hostile files: some of the many, and each that once found something."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.types import Prediction
+from fitsense.video.source import VideoSource
+from fitsense.windows import Window
+from tests.hostile.fields import fields
+from tests.hostile.generator import KINDS, SEEDS, SIZE, Case, whole
+
+if sys.platform != "linux":
+    pytest.skip("what a process takes is measured as Linux tells it", allow_module_level=True)
+
+from tests.hostile.supervisor import Supervisor
+from tests.hostile.worker import FAULTS, Scripted, what_is_wrong
+
+SOME = [Case.numbered(number) for number in range(3, 1000, 25)]
+FOUND = [
+    # A stream that appears after the header: PyAV raised IndexError at the end.
+    Case("mpeg2.ts", "flips", 194),
+    # A picture of the .gif that cannot be unpacked: EPERM, which ended the video.
+    Case("figure.gif", "lies-table", 166),
+    # 17 KB that asked for 3.8 GB.
+    Case("h264.mkv", "giant", 21),
+    # A repetition told so late that the stretch of its set had not begun: a set of less than no time.
+    Case("fragments.mp4", "moved", 612),
+]
+"""As long as PyAV encodes as it does, these are the files that found something."""
+
+
+@pytest.fixture(scope="module")
+def supervisor() -> Iterator[Supervisor]:
+    with Supervisor() as supervisor:
+        yield supervisor
+
+
+@pytest.mark.parametrize("case", [*SOME, *FOUND], ids=str)
+def test_a_hostile_file_does_no_harm(case: Case, supervisor: Supervisor) -> None:
+    verdict = supervisor.judge(case)
+    assert verdict.outcome not in FAULTS, verdict
+
+
+@pytest.mark.parametrize("video", SEEDS)
+def test_an_undamaged_file_is_whole(video: str, tmp_path: Path) -> None:
+    """What is to be damaged is sound, and each number found in it can be written back."""
+    path = tmp_path / video
+    path.write_bytes(whole(video))
+    with VideoSource(path) as source:
+        assert len(list(source)) == 45
+        assert source.trouble is None
+    content = bytearray(whole(video))
+    found = fields(bytes(content), path.suffix, SIZE)
+    assert {"size", "clock", "picture"} & {field.subject for field in found}
+    for field in found:
+        field.write(content, field.read(content))
+    assert content == whole(video)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_case_is_the_same_file_again(kind: str) -> None:
+    case = Case("vp8.webm", kind, 5)
+    assert case.content() == case.content()
+    assert case.content() != Case("vp8.webm", kind, 6).content() or kind == "joined"
+    assert case.content() != whole("vp8.webm")
+
+
+class Steady(Scripted):
+    """Sees the same all the time, so that much is told."""
+
+    def predict(self, windows: Sequence[Window]) -> list[Prediction]:
+        scores = np.eye(len(self.labels.exercise), dtype=np.float32)[0]
+        muscles = np.full(len(self.labels.muscles), 0.7, np.float32)
+        return [Prediction(window.start_s, window.end_s, scores, muscles) for window in windows]
+
+
+@pytest.mark.parametrize("video", ["fragments.mp4", "h264.mkv", "mpeg4.avi", "vp8.webm", "figure.gif", "h264.ts"])
+def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_path: Path) -> None:
+    model = cast(fitsense.Model, Steady())
+    path = tmp_path / video
+    path.write_bytes(whole(video)[: len(whole(video)) * 4 // 5])
+    config = fitsense.SessionConfig(hop_s=0.25)
+    told = list(fitsense.analyze(path, model=model, config=config))
+    assert not what_is_wrong([event.to_dict() for event in told])
+    seen = told[-1].to_dict()["data"]["frames"]
+    assert 15 < seen < 45
+    path.write_bytes(whole(video))
+    session = fitsense.Session(model, config)
+    with VideoSource(path, model.short_side) as source:
+        # The last pictures before the fault may be damaged themselves.
+        frames = list(source)[: seen - 6]
+    expected = [event.to_json() for frame in frames for event in session.push(frame)]
+    assert len(expected) > 2
+    assert [event.to_json() for event in told[: len(expected)]] == expected
+
+
+def test_a_worker_that_dies_or_says_nothing_is_noticed_and_replaced() -> None:
+    case = Case("figure.gif", "truncated", 1)
+    with Supervisor(wall_s=20.0) as other:
+        assert other.judge(case).outcome not in FAULTS
+        assert other.process is not None
+        other.process.send_signal(signal.SIGSEGV)
+        other.process.wait()
+        died = other.judge(case)
+        assert (died.outcome, died.detail.split(":")[0]) == ("crashed", "SIGSEGV")
+        assert other.judge(case).outcome not in FAULTS
+        other.process.send_signal(signal.SIGSTOP)
+        other.wall_s = 0.2
+        assert other.judge(case).outcome == "hung"
+
+
+def test_events_that_are_wrong_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "figure.gif"
+    path.write_bytes(whole("figure.gif"))
+    events = [event.to_dict() for event in fitsense.analyze(path, model=cast(fitsense.Model, Scripted()))]
+    assert not what_is_wrong(events)
+    assert not what_is_wrong(events[:-1], complete=False)
+    assert "do not end" in what_is_wrong(events[:-1])
+    assert "sequence" in what_is_wrong([events[0], *events[2:]])
+    started = next(at for at, event in enumerate(events) if event["type"] == "fitsense.exercise.started")
+    events[started]["data"]["start_s"] = "soon"
+    assert "start_s" in what_is_wrong(events)

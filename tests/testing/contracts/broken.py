@@ -1,0 +1,39 @@
+"""How mutants are made and judged: a plugin that keeps every law, and what differs from it."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import fitsense
+from fitsense.testing.checking import run, subclass
+
+
+def plugin_of(*, backbones: Any = (), heads: Any = (), fusions: Any = (), detectors: Any = ()) -> types.ModuleType:
+    """A plugin with these specs."""
+    plugin = types.ModuleType("mutants")
+    info = fitsense.PluginInfo(name="mutants", version="1.0")
+    offers = {
+        "fitsense_plugin": lambda: info,
+        "fitsense_backbones": lambda: backbones,
+        "fitsense_heads": lambda: heads,
+        "fitsense_fusions": lambda: fusions,
+        "fitsense_detectors": lambda: detectors,
+    }
+    for name, offer in offers.items():
+        setattr(plugin, name, fitsense.hookimpl(offer))
+    return plugin
+
+
+def broken_laws(contract: type, **fixtures: Any) -> set[str]:
+    """The laws that are broken, by the names of their tests."""
+    outcomes = run({"mutant": subclass(contract, **fixtures)})
+    assert any(outcome.status == "held" for outcome in outcomes)
+    broken = [outcome for outcome in outcomes if outcome.status == "broken"]
+    assert all(outcome.message for outcome in broken)
+    return {"test_" + outcome.law.partition(" (")[0].replace(" ", "_") for outcome in broken}
+
+
+def laws(contract: type) -> set[str]:
+    """The names of a contract's tests."""
+    return {name for name in dir(contract) if name.startswith("test_")}

@@ -1,0 +1,87 @@
+"""Each law of detectors is broken by one that keeps all others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.testing.contracts import DetectorContract
+from tests.testing.contracts.broken import broken_laws, laws, plugin_of
+
+
+@attrs.frozen
+class Config:
+    """Nothing to choose."""
+
+
+def good(picture: Any) -> list[fitsense.Detection]:
+    return [fitsense.Detection(fitsense.Region(0, 0, 1, 1), float(picture[..., 0].mean()) / 255)]
+
+
+class Remembering:
+    """Finds somebody twice in a picture that comes twice in a row, in a thread."""
+
+    def __init__(self) -> None:
+        self.last = threading.local()
+
+    def __call__(self, picture: Any) -> list[fitsense.Detection]:
+        again = getattr(self.last, "picture", b"") == picture.tobytes()
+        self.last.picture = picture.tobytes() if threading.current_thread() is threading.main_thread() else b""
+        return good(picture) * (2 if again else 1)
+
+
+class Sharing:
+    def __call__(self, picture: Any) -> list[fitsense.Detection]:
+        self.picture = picture
+        time.sleep(0.02)
+        return good(self.picture)
+
+
+def clearing(picture: Any) -> list[fitsense.Detection]:
+    found = good(picture)
+    picture[:] = 0
+    return found
+
+
+def of_large_pictures(picture: Any) -> list[fitsense.Detection]:
+    if min(picture.shape[:2]) < 32:
+        raise ValueError("too small")
+    return good(picture)
+
+
+MUTANTS: dict[str, Any] = {
+    "test_it_gives_detections": lambda picture: [] if picture.max() == 0 else [(0, 0, 1, 1)],
+    "test_it_remembers_nothing": Remembering(),
+    "test_pictures_are_left_alone": clearing,
+    "test_it_takes_pictures_of_any_size": of_large_pictures,
+    "test_it_works_in_several_threads": Sharing(),
+}
+
+
+def broken(find: Any) -> set[str]:
+    def load(config: Any, files: Any, threads: Any) -> Any:
+        return type(find)() if isinstance(find, Remembering | Sharing) else find
+
+    spec = fitsense.DetectorSpec("all", Config, load)
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, brightest, (40, 50, 3), dtype=np.uint8) for brightest in (60, 160, 255)]
+    return broken_laws(DetectorContract, plugin=plugin_of(detectors=[spec]), name="all", pictures=pictures)
+
+
+@pytest.mark.parametrize("law", MUTANTS)
+def test_a_law_is_broken_by_a_detector_that_keeps_the_others(law: str) -> None:
+    assert broken(MUTANTS[law]) == {law}
+
+
+def test_a_good_detector_breaks_no_law() -> None:
+    assert broken(good) == set()
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert laws(DetectorContract) == set(MUTANTS)

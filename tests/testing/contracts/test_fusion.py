@@ -1,0 +1,138 @@
+"""Each law of fusions is broken by one that keeps all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.testing.contracts import FusionContract
+from fitsense_ensemble.weighted import WeightedConfig, fit, fuse
+from tests.testing.contracts.broken import broken_laws, laws, plugin_of
+
+Members = Mapping[str, fitsense.Scores]
+GOOD = fitsense.FusionSpec(name="mean", fuse=fuse, fit=fit, config=WeightedConfig)
+
+
+@attrs.frozen
+class NotedConfig(WeightedConfig):
+    note: Any = None
+
+
+def after(change: Callable[[Any, Members], Any]) -> fitsense.FusionSpec:
+    """A good fusion, and then a change of its logits."""
+
+    def changed(config: WeightedConfig, members: Members) -> fitsense.Scores:
+        fused = fuse(config, members)
+        return attrs.evolve(fused, logits=np.asarray(change(fused.logits, members), np.float32))
+
+    return attrs.evolve(GOOD, fuse=changed)
+
+
+def unweighted(choose: Callable[[Any], Any]) -> fitsense.FusionSpec:
+    """A good fusion where there are weights, or one member alone, and a choice among the logits where there are not."""
+
+    def chosen(config: WeightedConfig, members: Members) -> fitsense.Scores:
+        fused = fuse(config, members)
+        if config.weights or len(members) == 1:
+            return fused
+        logits = choose(np.stack([member.logits for member in members.values()]))
+        return attrs.evolve(fused, logits=logits.astype(np.float32))
+
+    return attrs.evolve(GOOD, fuse=chosen)
+
+
+def before(change: Callable[[WeightedConfig, Members], tuple[WeightedConfig, Members]]) -> fitsense.FusionSpec:
+    return attrs.evolve(GOOD, fuse=lambda config, members: fuse(*change(config, members)))
+
+
+def absent_counts(config: WeightedConfig, members: Members) -> tuple[WeightedConfig, Members]:
+    total = sum(config.weights.values())
+    return WeightedConfig({name: max(weight, 0.1 * total) for name, weight in config.weights.items()}), members
+
+
+def without_nan(config: WeightedConfig, members: Members) -> tuple[WeightedConfig, Members]:
+    return config, {name: attrs.evolve(m, logits=np.nan_to_num(m.logits)) for name, m in members.items()}
+
+
+def unscaled(config: WeightedConfig, members: Members) -> fitsense.Scores:
+    fused = fuse(config, members)
+    return attrs.evolve(fused, logits=fused.logits * np.float32(sum(config.weights.values()) or 1))
+
+
+def credulous(config: WeightedConfig, members: Members) -> fitsense.Scores:
+    """Takes what members score for granted."""
+    first = next(iter(members.values()))
+    alike = {
+        name: attrs.evolve(
+            first, logits=m.logits if m.logits.shape == first.logits.shape else first.logits * m.logits[:1, :1]
+        )
+        for name, m in members.items()
+    }
+    return fuse(config, alike)
+
+
+def writing(config: WeightedConfig, members: Members) -> fitsense.Scores:
+    fused = fuse(config, members)
+    fused = attrs.evolve(fused, logits=fused.logits.copy())
+    for member in members.values():
+        member.logits[...] = 0
+    return fused
+
+
+def refusing_none(logits: Any, members: Members) -> Any:
+    if len(logits) == 0:
+        raise ValueError("no clips")
+    return logits
+
+
+MUTANTS = {
+    "test_scores_are_of_what_members_score": attrs.evolve(
+        GOOD,
+        fuse=lambda config, members: attrs.evolve(
+            (fused := fuse(config, members)), labels=[label.upper() for label in fused.labels]
+        ),
+    ),
+    "test_one_member_comes_out_as_it_is": after(lambda logits, members: logits * (2 if len(members) == 1 else 1)),
+    "test_zero_weight_means_absence": before(absent_counts),
+    "test_only_the_ratios_of_weights_count": attrs.evolve(GOOD, fuse=unscaled),
+    "test_the_result_lies_between_the_members": after(lambda logits, members: logits * (1 if len(members) == 1 else 5)),
+    "test_the_order_of_members_does_not_matter": unweighted(
+        lambda stacked: np.tensordot([0.5, 0.3, 0.2], stacked, axes=1)
+    ),
+    "test_what_a_member_finds_likelier_is_no_less_likely": unweighted(
+        lambda stacked: np.where(np.ptp(stacked, axis=0) > 4, stacked.min(axis=0), stacked.mean(axis=0))
+    ),
+    "test_nan_is_refused": before(without_nan),
+    "test_members_that_disagree_are_refused": attrs.evolve(GOOD, fuse=credulous),
+    "test_a_batch_gives_what_its_clips_give_alone": unweighted(
+        lambda stacked: stacked.max(axis=0) if stacked.shape[1] > 1 else stacked.min(axis=0)
+    ),
+    "test_an_empty_batch_gives_no_scores": after(refusing_none),
+    "test_inputs_are_left_alone": attrs.evolve(GOOD, fuse=writing),
+    "test_the_same_comes_out_twice": after(
+        lambda logits, members: logits + np.random.default_rng().uniform(0, 1e-4, logits.shape)
+    ),
+    "test_fitting_makes_it_no_worse": attrs.evolve(
+        GOOD, fit=lambda config, members, targets: attrs.evolve(config, weights={"one": 0, "two": 0, "three": 1})
+    ),
+    "test_what_was_fitted_survives_json": attrs.evolve(
+        GOOD,
+        config=NotedConfig,
+        fit=lambda config, members, targets: NotedConfig(fit(config, members, targets).weights, note=frozenset("x")),
+    ),
+}
+
+
+@pytest.mark.parametrize("law", MUTANTS)
+def test_a_law_is_broken_by_a_fusion_that_keeps_the_others(law: str) -> None:
+    plugin = plugin_of(fusions=[MUTANTS[law]])
+    assert broken_laws(FusionContract, plugin=plugin, name="mean") == {law}
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert laws(FusionContract) == set(MUTANTS)

@@ -1,0 +1,112 @@
+"""Each law of heads is broken by one that keeps all others. Laws of all networks are tested with backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fitsense
+from fitsense.testing.contracts import DerivedHeadContract, HeadContract
+from fitsense.testing.contracts.networks import NetworkContract
+from fitsense_heads import fitsense_heads
+from tests.testing.contracts.broken import broken_laws, laws, plugin_of
+
+_linear, _, _lookup = fitsense_heads()
+assert isinstance(_linear, fitsense.HeadSpec)
+assert isinstance(_lookup, fitsense.DerivedHeadSpec)
+LINEAR: fitsense.HeadSpec = _linear
+LOOKUP: fitsense.DerivedHeadSpec = _lookup
+
+
+class Changed(nn.Module):
+    """A linear head on changed features."""
+
+    def __init__(self, width: int, labels: int, change: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.layer, self.change = nn.Linear(width, labels), change
+
+    def forward(self, features: Any) -> Any:
+        return self.layer(self.change(features))
+
+
+def refusing_none(features: Any) -> Any:
+    if len(features) == 0:
+        raise ValueError("no clips")
+    return features
+
+
+def changed(change: Callable[[Any], Any], fewest: int = 0) -> fitsense.HeadSpec:
+    return attrs.evolve(
+        LINEAR, build=lambda config, width, labels: Changed(width, max(fewest, len(labels)), change).eval()
+    )
+
+
+HEADS = {
+    "test_probabilities_are_valid_however_large_features_are": changed(torch.exp),
+    "test_an_empty_batch_gives_no_scores": changed(refusing_none),
+    "test_it_takes_any_number_of_labels": changed(nn.Identity(), fewest=2),
+}
+
+
+def after(change: Callable[[fitsense.Scores, Any], Any]) -> fitsense.DerivedHeadSpec:
+    def derive(config: Any, source: fitsense.Scores, labels: tuple[str, ...]) -> fitsense.Scores:
+        scores = LOOKUP.derive(config, source, labels)
+        return attrs.evolve(scores, logits=np.asarray(change(source, scores.logits), np.float32))
+
+    return attrs.evolve(LOOKUP, derive=derive)
+
+
+def in_own_order(config: Any, source: fitsense.Scores, labels: tuple[str, ...]) -> fitsense.Scores:
+    return attrs.evolve(LOOKUP.derive(config, source, tuple(sorted(labels))), labels=labels)
+
+
+def by_place(config: Any, source: fitsense.Scores, labels: tuple[str, ...]) -> fitsense.Scores:
+    return LOOKUP.derive(config, attrs.evolve(source, labels=sorted(source.labels)), labels)
+
+
+def writing(source: fitsense.Scores, logits: Any) -> Any:
+    assert source.logits.base is not None
+    source.logits.base[...] = 0
+    return logits
+
+
+DERIVED = {
+    "test_scores_are_of_what_was_asked": attrs.evolve(
+        LOOKUP,
+        derive=lambda config, source, labels: attrs.evolve(
+            LOOKUP.derive(config, source, labels),
+            task="exercise",
+        ),
+    ),
+    "test_labels_may_come_in_any_order": attrs.evolve(LOOKUP, derive=in_own_order),
+    "test_labels_that_it_reads_may_come_in_any_order": attrs.evolve(LOOKUP, derive=by_place),
+    "test_a_batch_gives_what_its_clips_give_alone": after(lambda source, logits: logits + len(logits)),
+    "test_an_empty_batch_gives_no_scores": after(lambda source, logits: refusing_none(logits)),
+    "test_the_same_comes_out_twice": after(
+        lambda source, logits: logits + np.random.default_rng().uniform(0, 1e-4, logits.shape)
+    ),
+    "test_inputs_are_left_alone": after(writing),
+}
+
+
+@pytest.mark.parametrize("law", HEADS)
+def test_a_law_is_broken_by_a_head_that_keeps_the_others(law: str) -> None:
+    plugin = plugin_of(heads=[HEADS[law]])
+    assert broken_laws(HeadContract, plugin=plugin, name="linear_exercise", exports=False) == {law}
+
+
+@pytest.mark.parametrize("law", DERIVED)
+def test_a_law_is_broken_by_a_derived_head_that_keeps_the_others(law: str) -> None:
+    plugin = plugin_of(heads=[DERIVED[law]])
+    assert broken_laws(DerivedHeadContract, plugin=plugin, name="lookup_muscles") == {law}
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert laws(HeadContract) - laws(NetworkContract) == set(HEADS)
+    assert laws(DerivedHeadContract) == set(DERIVED)

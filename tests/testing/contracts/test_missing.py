@@ -1,0 +1,60 @@
+"""A contract says which fixture is missing; the command says which law is broken."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from fitsense.cli import main
+from fitsense.cli.exits import ExitCode
+from fitsense.testing.checking import run
+from fitsense.testing.contracts import BackboneContract, SessionContract
+
+
+def test_a_missing_fixture_is_named_with_what_to_write() -> None:
+    messages = {outcome.message for outcome in run({"mine": BackboneContract})}
+    assert any("needs the fixture 'plugin'" in text and "def plugin(self):" in text for text in messages)
+    messages = {outcome.message for outcome in run({"mine": SessionContract})}
+    assert any("needs the fixture 'model'" in text for text in messages)
+
+
+def test_without_pytest_the_extra_is_named() -> None:
+    script = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "import fitsense, fitsense.testing\n"
+        "try: import fitsense.testing.contracts\n"
+        "except fitsense.MissingExtraError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'fitsense[testing]'" in done.stdout
+
+
+def test_the_command_checks_an_installed_plugin(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = CliRunner().invoke(main, ["plugins", "check", "ensemble", "--json", str(report)])
+    assert done.exit_code == ExitCode.OK, done.output
+    outcomes = json.loads(report.read_text("utf-8"))
+    assert {outcome["subject"] for outcome in outcomes} == {"plugin ensemble", "fusion ensemble/weighted"}
+    assert {outcome["status"] for outcome in outcomes} == {"held"}
+    assert f"{len(outcomes)} held, 0 broken" in done.output
+
+
+def test_the_command_refuses_what_there_is_not() -> None:
+    for arguments, message in (
+        (["nope"], "no plugin 'nope' is installed"),
+        (["heads", "--only", "heads/nope"], "heads offers no 'heads/nope'"),
+    ):
+        done = CliRunner().invoke(main, ["plugins", "check", *arguments])
+        assert done.exit_code == ExitCode.FAILED
+        assert message in done.output
+
+
+def test_the_command_fails_where_a_law_is_broken() -> None:
+    config = 'ensemble/weighted={"weights": {"nobody": 1}}'
+    done = CliRunner().invoke(main, ["plugins", "check", "ensemble", "--config", config])
+    assert done.exit_code == ExitCode.FAILED
+    assert "expected one for each of the branches" in done.output

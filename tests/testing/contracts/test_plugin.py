@@ -1,0 +1,77 @@
+"""Each law of plugins is broken by one that keeps all others."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fitsense.testing.contracts import PluginContract
+from tests.testing.contracts.broken import broken_laws, laws, plugin_of
+
+GOOD = """
+import attrs, fitsense
+
+@attrs.frozen
+class Config:
+    hard: bool = False
+
+def derive(config, scores, labels): ...
+
+@fitsense.hookimpl
+def fitsense_plugin():
+    return fitsense.PluginInfo(name="mutant", version="1.0")
+
+@fitsense.hookimpl
+def fitsense_heads():
+    yield fitsense.DerivedHeadSpec("derived", "muscles", "exercise", derive, Config)
+"""
+
+MUTANTS = {
+    "test_it_offers_the_same_every_time": (
+        "calls = []\n" + GOOD.replace('"derived"', 'f"derived{len(calls)}"')
+    ).replace("    yield ", "    calls.append(1)\n    yield "),
+    "test_importing_it_pulls_in_nothing_heavy": "import av\n" + GOOD,
+    "test_registering_it_pulls_in_nothing_heavy": GOOD.replace("    yield ", "    import av\n    yield "),
+    "test_importing_it_leaves_the_process_as_it_was": "import os\nos.environ['MUTANT'] = str(os.getpid())\n" + GOOD,
+    "test_configurations_survive_json": GOOD.replace("hard: bool = False", "hard: object = frozenset()"),
+    "test_configurations_refuse_keys_that_they_do_not_know": GOOD
+    + "\nfrom fitsense.configs import _converter\n"
+    + "_converter.register_structure_hook(Config, lambda value, _: Config(value['hard']))\n",
+}
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a module of this source."""
+
+    def load(source: str) -> Any:
+        (tmp_path / "mutant_plugin.py").write_text(source, "utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "mutant_plugin", raising=False)
+        monkeypatch.setenv("MUTANT", "0")
+        return importlib.import_module("mutant_plugin")
+
+    return load
+
+
+@pytest.mark.parametrize("law", MUTANTS)
+def test_a_law_is_broken_by_a_plugin_that_keeps_the_others(law: str, importing: Any) -> None:
+    assert broken_laws(PluginContract, plugin=importing(MUTANTS[law])) == {law}
+
+
+def test_a_good_plugin_breaks_no_law(importing: Any) -> None:
+    assert broken_laws(PluginContract, plugin=importing(GOOD)) == set()
+
+
+def test_a_plugin_that_the_host_refuses_breaks_that_law_alone() -> None:
+    plugin = plugin_of()
+    del plugin.fitsense_plugin
+    assert "test_the_host_takes_it" in broken_laws(PluginContract, plugin=plugin)
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert laws(PluginContract) == {*MUTANTS, "test_the_host_takes_it"}

@@ -1,0 +1,147 @@
+"""Each law of sessions is broken by one that keeps all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.events import Event, SessionEnded
+from fitsense.testing.contracts import SessionContract
+from tests.test_session import Scripted
+from tests.testing.contracts.broken import broken_laws, laws
+
+
+class Mutant(fitsense.Session):
+    """A session that does as it should, for others to differ from."""
+
+
+class Invalid(Mutant):
+    def finish(self, reason: Any = "finished") -> list[Event]:
+        *events, last = super().finish(reason)
+        assert isinstance(last.data, SessionEnded)
+        return [*events, attrs.evolve(last, data=attrs.evolve(last.data, frames=-1))]
+
+
+class Endless(Mutant):
+    def finish(self, reason: Any = "finished") -> list[Event]:
+        return super().finish(reason)[:-1]
+
+
+class Misnumbered(Mutant):
+    def finish(self, reason: Any = "finished") -> list[Event]:
+        *events, last = super().finish(reason)
+        return [*events, attrs.evolve(last, sequence=last.sequence + 1)]
+
+
+class Backward(Mutant):
+    def finish(self, reason: Any = "finished") -> list[Event]:
+        *events, last = super().finish(reason)
+        return [*events, attrs.evolve(last, time=last.time - timedelta(days=1))]
+
+
+class Chunky(Mutant):
+    """Drops the first frame of an iterator that is not a list."""
+
+    def push_many(self, frames: Any) -> list[Event]:
+        return super().push_many(frames if isinstance(frames, list) else list(frames)[1:])
+
+
+class Forgetful(Mutant):
+    @classmethod
+    def resume(cls, model: Any, snapshot: bytes) -> Any:
+        session = super().resume(model, snapshot)
+        session.state.frames = 0
+        return session
+
+
+class Shared(Mutant):
+    """Counts the frames of all sessions that are going on."""
+
+    going_on: list[int] = []  # noqa: RUF012  # that it is shared is the point
+
+    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+        if not self.state.started:
+            self.going_on.append(id(self))
+        events = super().push(rgb, time_s)
+        if len(self.going_on) > 1:
+            self.state.frames += 1
+        return events
+
+    def finish(self, reason: Any = "finished") -> list[Event]:
+        self.going_on.clear()
+        return super().finish(reason)
+
+
+class Torn(Mutant):
+    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+        try:
+            return super().push(rgb, time_s)
+        except fitsense.InvalidInputError:
+            self.state.frames += 1
+            raise
+
+
+class Writing(Mutant):
+    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+        events = super().push(rgb, time_s)
+        if isinstance(rgb, np.ndarray):
+            rgb[:] = 0
+        return events
+
+
+class Unfinished(Mutant):
+    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+        return [] if self.state.finished else super().push(rgb, time_s)
+
+
+MUTANTS: dict[str, type[Mutant]] = {
+    "test_every_event_obeys_its_schema": Invalid,
+    "test_it_begins_and_ends_once": Endless,
+    "test_sequence_counts_from_zero": Misnumbered,
+    "test_time_never_goes_back": Backward,
+    "test_chunks_do_not_matter": Chunky,
+    "test_a_snapshot_goes_on_as_if_nothing_had_been": Forgetful,
+    "test_sessions_side_by_side_do_not_touch_each_other": Shared,
+    "test_a_frame_that_cannot_be_leaves_nothing_torn": Torn,
+    "test_frames_are_left_alone": Writing,
+    "test_nothing_can_be_pushed_once_it_is_finished": Unfinished,
+}
+
+
+def broken(kind: type[Mutant], model: fitsense.Model, frames: Sequence[fitsense.Frame]) -> set[str]:
+    Shared.going_on.clear()
+    scripted: Any = Scripted(model)
+    return broken_laws(
+        SessionContract,
+        model=scripted,
+        begin=lambda: kind(scripted),
+        resume=lambda snapshot: kind.resume(scripted, snapshot),
+        frames=frames,
+    )
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[fitsense.Frame]:
+    random = np.random.default_rng(0)
+    return [fitsense.Frame(random.integers(0, 256, (24, 32, 3), dtype=np.uint8), at / 5) for at in range(50)]
+
+
+@pytest.mark.parametrize("law", MUTANTS)
+def test_a_law_is_broken_by_a_session_that_keeps_the_others(
+    law: str, model: fitsense.Model, frames: list[fitsense.Frame]
+) -> None:
+    assert broken(MUTANTS[law], model, frames) == {law}
+
+
+def test_our_own_session_breaks_no_law(model: fitsense.Model, frames: list[fitsense.Frame]) -> None:
+    assert broken(Mutant, model, frames) == set()
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert laws(SessionContract) == set(MUTANTS)
