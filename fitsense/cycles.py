@@ -1,10 +1,11 @@
 """Where a path through few dimensions goes out and comes back, again and again in the same way: pure.
 
-Candidates are made by many hands and judged by one. Each of several one-dimensional views of the path (its
+Candidates are made by many hands and judged alike. Each of several one-dimensional views of the path (its
 components, and its distance from where it dwells) is cut at its turning points by hysteresis, coarsely and finely;
 each cut proposes cycles. A cycle is worth as much as it comes back to where it began and as it resembles its
-neighbour, both in all dimensions: going down is no cycle and unlike going up, so that halves score low.
-A proposal that explains most of the motion by good cycles wins.
+neighbour, both in several dimensions: going down is no cycle and unlike going up, so that halves score low. Few
+dimensions leave noise out and many tell movements apart; which is better depends on the picture, so each number of
+them judges on its own. A proposal that explains most of the motion by good cycles wins.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ Floats = NDArray[np.float64]
 
 # Parts of a view's range by which it must turn back for a turning point.
 _HYSTERESIS = (0.7, 0.5, 0.35, 0.25)
+# So many of the path's first dimensions judge.
+_DIMENSIONS = (4, 6, 8)
 # A cycle's path is compared at so many moments of it.
-_PHASES = 16
+_PHASES = 24
 # Part of the way out that still counts as being at the start.
 _AT_START = 0.12
 # So many of the best proposals are looked at closely: what their view hides may be like the cycles that it shows.
-_GROWN = 4
+_GROWN = 6
 # Where a cycle's like is sought: lengths, and pauses before it, as parts of that cycle's length.
 _LENGTHS = np.array([0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4])
 _PAUSES = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
@@ -66,16 +69,19 @@ class Proposal:
     :param score: 0..1, the part of all motion that the cycles are, weighted by their quality.
     :param share: the same without weights.
     :param view: what shows them, float64 (moments,).
+    :param dimensions: so many of the path's judged them.
     """
 
     score: float
     share: float
     cycles: tuple[Cycle, ...]
     view: Floats
+    dimensions: int
 
     def short(self, path: Path, full: float) -> list[Cycle]:
         """Ways out and back beside the cycles that go less than `full` of their usual way, in order; quality 0."""
         view, cycles = self.view, self.cycles
+        path = path[:, : self.dimensions]
         ways = np.array([view[cycle.far] - view[cycle.start] for cycle in cycles])
         usual = float(np.median(ways))
         extent = float(np.median([cycle.extent for cycle in cycles]))
@@ -131,11 +137,10 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
     variances = path.var(axis=0)
     if len(path) < 4 or variances.min() > _NOISE * variances.max():
         return []
-    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    steps = np.minimum(steps, 6.0 * np.median(steps))
-    travelled = np.concatenate([[0.0], np.cumsum(steps)])
-    if travelled[-1] <= _EPSILON:
+    travelled = {dimensions: _travelled(path[:, :dimensions]) for dimensions in _DIMENSIONS}
+    if travelled[_DIMENSIONS[0]][-1] <= _EPSILON:
         return []
+    least = round(least_s * rate_hz)
     proposals: list[Proposal] = []
     seen: set[tuple[int, ...]] = set()
     for view in _views(path):
@@ -143,14 +148,23 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
         for part in _HYSTERESIS:
             turns = turning_points(view, part * float(high - low)) if high > low else []
             for first in (0, 1):
-                spans = _spans(view, turns[first:], round(least_s * rate_hz))
-                key = tuple(np.ravel(spans).tolist())
+                spans = np.array(_spans(view, turns[first:], least), dtype=np.intp).reshape(-1, 3)
+                key = tuple(spans.ravel().tolist())
                 if key and key not in seen:
                     seen.add(key)
-                    proposals += _judge(path, travelled, view, np.array(spans), single)
+                    ways = _sample(path, spans[:, 0], spans[:, 2])
+                    for dimensions in _DIMENSIONS:
+                        proposals += _judge(ways[..., :dimensions], travelled[dimensions], view, spans, single)
     proposals.sort(key=lambda proposal: (len(proposal.cycles) > 1, proposal.score), reverse=True)
-    grown = [_grow(path, travelled, proposal, round(least_s * rate_hz)) for proposal in proposals[:_GROWN]]
+    grown = [_grow(path, travelled[proposal.dimensions], proposal, least) for proposal in proposals[:_GROWN]]
     return grown + proposals[_GROWN:]
+
+
+def _travelled(path: Path) -> Floats:
+    """How far the path has led until each moment; a leap, such as at a cut, counts little."""
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    steps = np.minimum(steps, 6.0 * np.median(steps))
+    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _views(path: Path) -> list[Floats]:
@@ -176,12 +190,10 @@ def _spans(view: Floats, turns: list[int], least: int) -> list[tuple[int, int, i
     return spans
 
 
-def _judge(path: Path, travelled: Floats, view: Floats, spans: NDArray[np.intp], single: bool) -> list[Proposal]:
+def _judge(ways: Floats, travelled: Floats, view: Floats, spans: NDArray[np.intp], single: bool) -> list[Proposal]:
     starts, ends = spans[:, 0], spans[:, 2]
-    middles = (starts + ends) / 2
-    ways = _sample(path, starts, ends)
     out, closed = _extents(ways)
-    halves = _alike(_sample(path, starts, middles), _sample(path, middles, ends))
+    halves = _alike(ways[:, : _PHASES // 2], ways[:, _PHASES // 2 :])
     shares = (travelled[ends] - travelled[starts]) / travelled[-1]
     lengths = (ends - starts).astype(np.float64)
     # A tempo changes by degrees.
@@ -203,7 +215,7 @@ def _judge(path: Path, travelled: Floats, view: Floats, spans: NDArray[np.intp],
         Cycle(int(start), int(far), int(end), float(min(1.0, worth)), float(extent))
         for (start, far, end), worth, extent in zip(spans[good], quality[good], out[good], strict=True)
     )
-    return [Proposal(float((quality * shares)[good].sum()), float(shares[good].sum()), cycles, view)]
+    return [Proposal(float((quality * shares)[good].sum()), float(shares[good].sum()), cycles, view, ways.shape[-1])]
 
 
 def _grow(path: Path, travelled: Floats, proposal: Proposal, least: int) -> Proposal:
@@ -211,6 +223,7 @@ def _grow(path: Path, travelled: Floats, proposal: Proposal, least: int) -> Prop
     cycles = list(proposal.cycles)
     if len(cycles) < 2:
         return proposal
+    path = path[:, : proposal.dimensions]
     at = 0
     while at < len(cycles):
         until = cycles[at + 1].start if at + 1 < len(cycles) else len(path) - 1

@@ -3,7 +3,8 @@
 The last seconds are looked at again and again. A look turns them into the movement's path (:mod:`fitsense.motion`)
 and finds the cycles in it (:mod:`fitsense.cycles`). A cycle is told as a repetition when two looks in a row have seen
 it and the movement has clearly turned round or come to rest after it. The first of a set needs the second to resemble;
-one alone is told only when the run ends, and if it makes up most of what moved.
+one alone is told only when the run ends. What was told cannot be taken back, but the next look may see better: no
+more repetitions are told than a look counts in all.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _WAIT = 0.6
 _FEWEST = 8
 # Part of a repetition by which two looks may differ about it.
 _SLACK = 0.3
-# Part of a repetition that may have been told as another's.
+# Part of a repetition that may lie before, or have been told as another's.
 _OVERLAP = 0.3
 # Part of a repetition that may pass before the next is seen to begin.
 _PAUSE = 0.45
@@ -57,7 +58,7 @@ class RepetitionConfig:
     :param confidence: of cycles, on average, from which they count.
     :param share: part of the motion in view that cycles must make up to count.
     :param lone: the same for a single movement, which is told at the end of a run in which nothing was told before. A
-        host that knows by other means that somebody exercises may ask for less.
+        host that cannot tell by other means whether somebody exercises should ask for more, such as 0.6.
     :param extent: how much a repetition changes the picture, at least: root of the mean square over its pixels, in
         standard deviations of its brightness. Somebody who sways while standing stays below.
     :param full: part of the other repetitions' extent below which a movement is an attempt.
@@ -65,11 +66,11 @@ class RepetitionConfig:
 
     rate_hz: float = attrs.field(default=MOST_HZ, validator=_positive)
     span_s: float = attrs.field(default=14.0, validator=_positive)
-    look_s: float = attrs.field(default=0.4, validator=_positive)
+    look_s: float = attrs.field(default=0.5, validator=_positive)
     least_s: float = attrs.field(default=0.4, validator=_positive)
     confidence: float = attrs.field(default=0.4, validator=_fraction)
     share: float = attrs.field(default=0.2, validator=_fraction)
-    lone: float = attrs.field(default=0.6, validator=_fraction)
+    lone: float = attrs.field(default=0.2, validator=_fraction)
     extent: float = attrs.field(default=0.08, validator=_positive)
     full: float = attrs.field(default=0.7, validator=_fraction)
 
@@ -107,7 +108,8 @@ class RepetitionsState:
     :param thumbnails: of the last ``span_s``, float32 (height, width).
     :param times: theirs, in seconds of media time.
     :param looked_s: time of the last look.
-    :param told_s: where the newest told movement ends.
+    :param told: start and end of the told repetitions that are still in view.
+    :param told_s: where the newest movement that was told, or left out as told already, ends.
     :param tempo_s: how long the newest told repetition took.
     :param seen: start and end of what the last look saw and nobody was told.
     """
@@ -115,6 +117,7 @@ class RepetitionsState:
     thumbnails: list[FloatArray] = attrs.field(factory=list)
     times: list[float] = attrs.field(factory=list)
     looked_s: float = -math.inf
+    told: list[tuple[float, float]] = attrs.field(factory=list)
     told_s: float = -math.inf
     tempo_s: float = 0.0
     seen: list[tuple[float, float]] = attrs.field(factory=list)
@@ -191,10 +194,16 @@ class Repetitions:
         before, self.state.seen = self.state.seen, []
         usual = float(np.median([cycle.extent for cycle in best.cycles]))
         brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
+        first_s = float(moments[best.cycles[0].start])
+        self.state.told = [one for one in self.state.told if one[1] > moments[0]]
+        had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.told)
+        shown = 0
         for cycle in sorted([*best.cycles, *brief], key=lambda cycle: cycle.start):
             start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
             seconds = end_s - start_s
-            if start_s < self.state.told_s - _OVERLAP * seconds:
+            full = cycle.extent >= self._config.full * usual
+            shown += full
+            if self.state.told_s - start_s > _OVERLAP * seconds:
                 continue
             self.state.seen.append((start_s, end_s))
             slack_s = _SLACK * seconds
@@ -202,12 +211,14 @@ class Repetitions:
             if not final and not (twice and moments[-1] - end_s >= _WAIT * seconds):
                 break
             start_s = max(start_s, self.state.told_s)
-            if cycle.extent < self._config.full * usual:
-                told.append(Attempt(start_s, end_s))
-            else:
-                told.append(Repetition(start_s, end_s, cycle.quality))
-                self.state.tempo_s = seconds
             self.state.told_s = end_s
+            if not full:
+                told.append(Attempt(start_s, end_s))
+            elif had < shown:
+                had += 1
+                told.append(Repetition(start_s, end_s, cycle.quality))
+                self.state.told.append((start_s, end_s))
+                self.state.tempo_s = seconds
         return told
 
 

@@ -17,6 +17,7 @@ from fitsense.cycles import turning_points
 from fitsense.errors import InvalidInputError
 from fitsense.motion import SIDE, path, thumbnail
 from fitsense.repetitions import Attempt, Movement, Repetition, RepetitionConfig, Repetitions
+from fitsense.sight import thumbnail as sight
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.testing.repetitions import RepetitionVideo, Stroke
 from fitsense.types import Frame
@@ -57,8 +58,9 @@ def count(
     return told + repetitions.end_run(end_s)
 
 
-def counted(video: Iterable[Frame], end_s: float) -> list[Movement]:
-    return count(((thumbnail(frame.rgb), frame.time_s) for frame in video), end_s)
+def counted(video: Iterable[Frame], end_s: float, config: RepetitionConfig | None = None) -> list[Movement]:
+    """What is told of a video; its thumbnails are made as a session makes them."""
+    return count(((thumbnail(sight(frame.rgb)), frame.time_s) for frame in video), end_s, config)
 
 
 def numbers(told: Iterable[Movement]) -> tuple[int, int]:
@@ -167,6 +169,23 @@ def test_a_counter_whose_state_is_kept_goes_on_as_if_nothing_had_been() -> None:
     assert told + repetitions.end_run(8.0) == count(thumbnails, 8.0)
 
 
+@settings(max_examples=3, deadline=None)
+@given(st.floats(1.5, 3.0), st.integers(0, 99))
+def test_what_was_told_amiss_is_made_up_for(tempo_s: float, seed: int) -> None:
+    end_s = 2.0 + 4 * tempo_s
+    # As if the halves of the first had been taken for two.
+    middle_s, first_end_s = 1.0 + 0.5 * tempo_s, 1.0 + tempo_s
+    halves = [(1.0, middle_s), (middle_s, first_end_s)]
+    repetitions = Repetitions()
+    told: list[Movement] = []
+    for picture, time_s in drawn(swings(tempo_s, 4), end_s, seed=seed):
+        if not told and time_s > first_end_s:
+            told += [Repetition(*half, 1.0) for half in halves]
+            repetitions.state.told, repetitions.state.told_s = halves, first_end_s
+        told += repetitions.push(picture, time_s)
+    assert numbers(told + repetitions.end_run(end_s)) == (4, 0)
+
+
 @settings(max_examples=4, deadline=None)
 @given(st.floats(0.8, 2.5), st.floats(1.5, 4.0))
 def test_pauses_are_no_repetitions(tempo_s: float, pause_s: float) -> None:
@@ -215,7 +234,7 @@ def test_an_aborted_movement_is_an_attempt() -> None:
 
 def test_somebody_who_stands_about_repeats_nothing() -> None:
     video = FigureVideo((Bout("no_exercise", 0, 14.0),), size=(96, 72), seed=3)
-    assert counted(video, video.duration_s) == []
+    assert counted(video, video.duration_s, RepetitionConfig(lone=0.6)) == []
 
 
 def test_thumbnails_show_what_the_picture_shows_at_any_size() -> None:
