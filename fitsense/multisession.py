@@ -14,7 +14,7 @@ from fitsense.events import Event, SessionWarning
 from fitsense.model import Model
 from fitsense.regions import Region
 from fitsense.scene import Notice, Scene, SceneState
-from fitsense.session import Reason, Session, SessionConfig, bundle_digest
+from fitsense.session import Reason, Session, SessionConfig, as_frame, bundle_digest
 from fitsense.sight import thumbnail
 from fitsense.snapshots import pack, unpack
 from fitsense.types import Frame, UInt8Array
@@ -82,12 +82,7 @@ class MultiSession:
         :raises InvalidInputError: a picture or a time that cannot be; the sessions go on as if it had not come.
         """
         self._refuse_if_finished()
-        if isinstance(rgb, Frame):
-            frame = rgb
-        elif time_s is None:
-            raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
-        else:
-            frame = Frame(rgb, time_s)
+        frame = as_frame(rgb, time_s)
         emitted = self._update(regions, frame.time_s)
         emitted += self._watch(frame, regions)
         seen = [(session, session.see(frame)) for session in self._sessions.values()]

@@ -173,13 +173,7 @@ class Session:
             it is dropped, with a warning.
         :raises InvalidInputError: a picture or a time that cannot be; the session goes on as if it had not come.
         """
-        if isinstance(rgb, Frame):
-            frame = rgb
-        elif time_s is None:
-            raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
-        else:
-            frame = Frame(rgb, time_s)
-        seen = self.see(frame)
+        seen = self.see(as_frame(rgb, time_s))
         return self.tell(seen, self._model.predict(seen.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
@@ -204,13 +198,13 @@ class Session:
         if time_s - state.looked_s < 1 / MOST_HZ - _TOLERANCE_S:
             return Seen(outputs, time_s, notices=notices)
         state.looked_s = time_s
-        # The camera is watched by all that it sees, and a large picture is read once.
-        whole = sight(frame.rgb)
+        small = sight(rgb)
         if self._scene is not None:
-            notices += self._scene.push(whole, time_s)
+            # The camera is watched by all that it sees.
+            notices += self._scene.push(small if state.region is None else sight(frame.rgb), time_s)
             if any(notice.code == "camera_cut" for notice in notices):
                 outputs += self._windows.cut()
-        return Seen(outputs, time_s, thumbnail(whole if state.region is None else sight(rgb)), notices)
+        return Seen(outputs, time_s, thumbnail(small), notices)
 
     def tell(self, seen: Seen, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
@@ -495,6 +489,18 @@ class _About:
     config: SessionConfig
     model: str
     subject: str | None
+
+
+def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
+    """What a host pushes: a frame, or a picture and its time.
+
+    :raises InvalidInputError: a picture without a time, or one that cannot be.
+    """
+    if isinstance(rgb, Frame):
+        return rgb
+    if time_s is None:
+        raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
+    return Frame(rgb, time_s)
 
 
 def bundle_digest(model: Model) -> str:
