@@ -14,7 +14,7 @@ from fitsense.events import Event, SessionWarning
 from fitsense.model import Model
 from fitsense.regions import Region
 from fitsense.scene import Notice, Scene, SceneState
-from fitsense.session import Reason, Session, SessionConfig, as_frame, bundle_digest
+from fitsense.session import Reason, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
 from fitsense.snapshots import pack, unpack
 from fitsense.types import Frame, UInt8Array
@@ -139,7 +139,8 @@ class MultiSession:
         :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
         """
         kinds = {"about": _About, "shared": MultiSessionState, "emitter": EmitterState}
-        common = unpack(snapshot, kinds)
+        unpacked = unpack(snapshot)
+        common = unpacked.states(kinds)
         about = common["about"]
         if about.model != bundle_digest(model):
             raise InvalidInputError("snapshot: expected one of sessions of the same bundle, got one of another")
@@ -147,11 +148,11 @@ class MultiSession:
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
         if sessions._scene is not None:
-            sessions._scene.state = unpack(snapshot, {"scene": SceneState})["scene"]
+            sessions._scene.state = unpacked.states({"scene": SceneState})["scene"]
         for at, subject in enumerate(sessions.state.seen_s):
             session = sessions._sessions[subject] = sessions._session(subject)
             kinds = {f"{at}/{name}": kind for name, kind in session.kinds.items()}
-            states = unpack(snapshot, kinds)
+            states = unpacked.states(kinds)
             session.restore({name: states[f"{at}/{name}"] for name in session.kinds})
         return sessions
 
@@ -169,7 +170,8 @@ class MultiSession:
         notices = self._scene.end_run() if last_s is not None and time_s - last_s > self._config.gap_s else []
         if regions is not None:
             self._scene.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
-        notices += self._scene.push(thumbnail(frame.rgb), time_s)
+        if self._scene.due(time_s):
+            notices += self._scene.push(thumbnail(frame.rgb), time_s)
         emitted: list[Event] = []
         for notice in notices:
             if notice.code == "camera_cut":
@@ -179,8 +181,7 @@ class MultiSession:
 
     def _tell_of(self, notice: Notice) -> Event:
         self._emitter.advance(notice.end_s)
-        warning = SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
-        return self._emitter.emit(warning)
+        return self._emitter.emit(warning_of(notice))
 
     def _update(self, regions: Mapping[str, Region] | None, time_s: float) -> list[Event]:
         """Subjects come, move and go."""

@@ -62,7 +62,7 @@ class PeopleSession:
         :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
         """
         kinds = {"config": FollowingConfig, "following": FollowingState}
-        states = unpack(snapshot, kinds)
+        states = unpack(snapshot).states(kinds)
         session = cls(model, detect, following=states["config"])
         session._following.state = states["following"]
         session._sessions = MultiSession.resume(model, snapshot)

@@ -180,14 +180,18 @@ class Scene:
         states = {code: _State(code, hold_s, config.clear_s) for code, hold_s in holds.items()}
         return SceneState(states, Viewpoint(config.camera_moved_s))
 
+    def due(self, time_s: float) -> bool:
+        """Whether a picture of that time is looked at: ten a second are."""
+        return time_s - self.state.last_s >= _STEP_S
+
     def push(self, thumbnail: UInt8Array, time_s: float) -> list[Notice]:
-        """Take a picture; give what is to be told. Pictures beyond ten a second are passed over.
+        """Take a picture; give what is to be told. One that is not :meth:`due` is passed over.
 
         :param thumbnail: uint8 (64, 64, 3), of the whole picture.
         :param time_s: its time in seconds of media time, after those before.
         :raises InvalidInputError: another shape or dtype.
         """
-        if time_s - self.state.last_s < _STEP_S:
+        if not self.due(time_s):
             return []
         self.state.last_s = time_s
         sight = look(thumbnail)

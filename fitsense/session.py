@@ -264,12 +264,13 @@ class Session:
         :param model: of the same bundle as before.
         :raises InvalidInputError: it is no snapshot, or one of another bundle or version of fitsense.
         """
-        about = unpack(snapshot, {"about": _About})["about"]
+        unpacked = unpack(snapshot)
+        about = unpacked.states({"about": _About})["about"]
         if about.model != bundle_digest(model):
             raise InvalidInputError("snapshot: expected one of a session of the same bundle, got one of another")
         session = cls(model, about.config, subject=about.subject)
-        session._emitter.state = unpack(snapshot, {"emitter": EmitterState})["emitter"]
-        session.restore(unpack(snapshot, session.kinds))
+        session._emitter.state = unpacked.states({"emitter": EmitterState})["emitter"]
+        session.restore(unpacked.states(session.kinds))
         return session
 
     @property
@@ -368,11 +369,7 @@ class Session:
         if notice.code == "camera_moved":
             # What moved was the picture, not who is in it.
             self._sets.add(self._repetitions.end_run(notice.start_s))
-        return [
-            self._emit(
-                events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
-            )
-        ]
+        return [self._emit(warning_of(notice))]
 
     def _translated(self, decisions: Iterable[decided.Decision]) -> list[Event]:
         return [event for decision in decisions for event in self._translate(decision)]
@@ -501,6 +498,11 @@ def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
     if time_s is None:
         raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
     return Frame(rgb, time_s)
+
+
+def warning_of(notice: Notice) -> events.SessionWarning:
+    """What the events say of a notice."""
+    return events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
 
 
 def bundle_digest(model: Model) -> str:

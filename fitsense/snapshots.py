@@ -10,10 +10,11 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+import attrs
 import cattrs
 import numpy as np
 
@@ -53,11 +54,31 @@ def pack(states: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(snapshot: bytes, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """What :func:`pack` made bytes of.
+@attrs.frozen(eq=False)
+class Unpacked:
+    """A snapshot that was read; what is in it is made anew as it is asked for."""
 
-    :param kinds: the states' classes, by name.
-    :raises InvalidInputError: it is no snapshot, or one of another version of fitsense.
+    _document: Mapping[str, Any]
+    _arrays: Sequence[np.ndarray[Any, Any]]
+
+    def states(self, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+        """What :func:`pack` made bytes of.
+
+        :param kinds: the states' classes, by name.
+        :raises InvalidInputError: they are not in it, or of another version of fitsense.
+        """
+        converter = _converter()
+        converter.register_structure_hook_func(_is_array, lambda value, _: self._arrays[value["array"]])
+        try:
+            return {name: converter.structure(self._document[name], kind) for name, kind in kinds.items()}
+        except Exception as error:
+            raise InvalidInputError(f"snapshot: expected one of this version of fitsense: {error}") from error
+
+
+def unpack(snapshot: bytes) -> Unpacked:
+    """Read what :func:`pack` gave.
+
+    :raises InvalidInputError: it is no snapshot.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
@@ -76,12 +97,7 @@ def unpack(snapshot: bytes, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
         raise InvalidInputError(
             f"snapshot: expected what a session's snapshot() gave, got something else: {error}"
         ) from error
-    converter = _converter()
-    converter.register_structure_hook_func(_is_array, lambda value, _: arrays[value["array"]])
-    try:
-        return {name: converter.structure(document[name], kind) for name, kind in kinds.items()}
-    except Exception as error:
-        raise InvalidInputError(f"snapshot: expected one of this version of fitsense: {error}") from error
+    return Unpacked(document, arrays)
 
 
 def _converter() -> cattrs.Converter:

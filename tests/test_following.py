@@ -180,7 +180,7 @@ def test_whatever_a_detector_says_and_whatever_the_clock_does(
     for found, step_s in pictures:
         time_s += step_s
         people = following.update(found, time_s)
-        again.state = unpack(pack({"following": again.state}), {"following": FollowingState})["following"]
+        again.state = unpack(pack({"following": again.state})).states({"following": FollowingState})["following"]
         assert again.update(found, time_s) == people
         assert len(people) <= min(most, len(found))
         for name, region in people.items():

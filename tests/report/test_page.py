@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from fitsense.eventlog import read_log
 from fitsense.report.page import page, ticks
 from fitsense.report.scale import colour
 from fitsense.report.sums import Report, reports_of
+from tests.markup import Page
 from tests.report.logs import WORKOUT, log, ndjson
 
-VOID = {"meta", "br"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 # Lays the page out as wide as a phone and as a desktop, and says what is to be seen.
@@ -52,41 +51,6 @@ addEventListener("load", () => {{
   document.getElementById("out").textContent = JSON.stringify(out);
 }});
 </script></body></html>"""
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, and the text, of a page whose tags must match."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.text.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def words(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.text))
 
 
 def reports(*events: dict[str, Any]) -> list[Report]:
