@@ -364,16 +364,22 @@ class _Tuned:
     def _digest(self, footage: Sequence[Footage], held: Sequence[Footage], partition: Partition | None) -> str:
         """Stands for all that the result depends on."""
         recipe = self._workshop.recipe
-        at = [branch_name(branch) for branch in recipe.branches].index(self._entry.name)
-        taught = bool(self._teachers or self._guide)
-        # Those before it may have taught it; those after it have no say.
-        branches = recipe_to_json(recipe)["branches"][0 if taught else at : at + 1]
-        for branch in branches:
+        learned_from = _learned_from(recipe, self._entry.name)
+        branches = [
+            document
+            for document, branch in zip(recipe_to_json(recipe)["branches"], recipe.branches, strict=True)
+            if branch_name(branch) in learned_from
+        ]
+        for document in branches:
             # Whether it is in the bundle makes no difference to what it learns.
-            branch.pop("only_teaches")
+            document.pop("only_teaches")
+        weights = [
+            self._workshop.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from
+        ]
+        taught = bool(self._teachers or self._guide)
         stated = [
             branches,
-            [self._workshop.weights_digest(branch) for branch in recipe.branches[0 if taught else at : at + 1]],
+            weights,
             [recipe.views, recipe.mirror, recipe.class_power] if taught else None,
             attrs.asdict(self._workshop.pool.labels),
             partition.name if partition else None,
@@ -381,3 +387,10 @@ class _Tuned:
             sorted([item.key, item.group, sorted(item.muscles)] for item in held) if self._tuning.patience else None,
         ]
         return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
+
+
+def _learned_from(recipe: Recipe, name: str) -> set[str]:
+    """A branch's name, and those of its teachers and guides, of theirs, and so on."""
+    branch = next(branch for branch in recipe.branches if branch_name(branch) == name)
+    behind = (*branch.teachers, *([branch.guide] if branch.guide else []))
+    return {name}.union(*(_learned_from(recipe, teacher) for teacher in behind))

@@ -41,17 +41,20 @@ def naming_threshold(
     foreign: Sequence[FloatArray],
     labels: Sequence[str],
     wrong_costs: float,
+    share: float = 1.0,
 ) -> tuple[float, float, float]:
     """The threshold at which naming pays most: each right name gains 1, each wrong one costs `wrong_costs`.
 
     :param known: calibrated probabilities (labels,) of held-out windows of known labels.
     :param truth: their labels.
     :param foreign: those of windows of exercises that the model does not know; any name for one is wrong.
+    :param share: of all clips of known labels, those that were held out: they stand for the others too, or else
+        strangers, who are always there in full, would outnumber them.
     :returns: the threshold, the share of known exercise windows that are then named, and the share of those names
         that are right.
     """
     idle = labels.index(IDLE) if IDLE in labels else None
-    scores, right, exercise = [], [], []
+    scores, right, exercise, weights = [], [], [], []
     for probabilities, label in [*zip(known, truth, strict=True), *((p, None) for p in foreign)]:
         others = np.array(probabilities)
         if idle is not None:
@@ -60,11 +63,12 @@ def naming_threshold(
         scores.append(others[best])
         right.append(labels[best] == label)
         exercise.append(label not in (None, IDLE))
-    score, is_right, is_exercise = np.array(scores), np.array(right), np.array(exercise)
+        weights.append(1.0 if label is None else 1 / share)
+    score, is_right, is_exercise, weight = np.array(scores), np.array(right), np.array(exercise), np.array(weights)
 
     def gain(threshold: float) -> float:
         named = score >= threshold
-        return float((named & is_right).sum() - wrong_costs * (named & ~is_right).sum())
+        return float(weight[named & is_right].sum() - wrong_costs * weight[named & ~is_right].sum())
 
     best_threshold = max(np.arange(0.2, 0.9, 0.01), key=gain)
     named = (score >= best_threshold) & is_exercise

@@ -83,6 +83,7 @@ def join_branches(
         else list(_probabilities(said / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
         labels.exercise,
         recipe.wrong_costs,
+        len(held) / len(known),
     )
     muscles_entry, derived, muscles = _join_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
     mean = probabilities.mean(axis=1)

@@ -46,6 +46,17 @@ def test_strangers_raise_the_threshold() -> None:
     assert high > low + 0.2
 
 
+def test_a_sample_of_what_is_known_stands_for_all_of_it() -> None:
+    random = np.random.default_rng(0)
+    known = [np.array([0.0, p, 1 - p]) for p in random.uniform(0.5, 1.0, 800)]
+    foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
+    everything = naming_threshold(known, ["row"] * 800, foreign, LABELS, wrong_costs=1.0)
+    tenth = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, wrong_costs=1.0, share=0.1)
+    unweighted = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, wrong_costs=1.0)
+    assert abs(everything[0] - tenth[0]) <= 0.02
+    assert unweighted[0] > everything[0] + 0.2
+
+
 def test_idle_is_never_a_name() -> None:
     idle = [np.array([0.9, 0.1, 0.0])] * 10
     _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, wrong_costs=1.0)
