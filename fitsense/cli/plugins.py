@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from fitsense.cli import plugins_new
 from fitsense.cli.exits import ExitCode
 from fitsense.plugins import Plugins
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from fitsense.testing.checking import Outcome
 
 
-@click.group("plugins", short_help="Show plugins, why some did not load, and check one.", invoke_without_command=True)
+@click.group(
+    "plugins", short_help="Show plugins, why some did not load; check one, begin one.", invoke_without_command=True
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
@@ -43,6 +46,9 @@ def command(context: click.Context, as_json: bool) -> None:
     for report in reports:
         for note in report.notes:
             click.echo(f"{report.name}: {note}")
+
+
+command.add_command(plugins_new.command)
 
 
 @command.command(short_help="Check an installed plugin by the conformance kit.")

@@ -1,0 +1,1 @@
+"""Packages to begin with; ``fitsense plugins new`` copies one."""

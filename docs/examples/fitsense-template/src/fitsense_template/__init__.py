@@ -1,0 +1,60 @@
+"""A backbone, a head and a fusion for fitsense.
+
+These hooks are all that fitsense asks. They only say what there is: torch is imported when a network is built.
+"""
+
+from collections.abc import Iterable
+from importlib import metadata
+
+from fitsense import BackboneSpec, FusionSpec, HeadSpec, PluginInfo, hookimpl
+
+from fitsense_template import backbone, fusion, head
+
+
+@hookimpl
+def fitsense_plugin() -> PluginInfo:
+    return PluginInfo(
+        name="template",
+        version=metadata.version("fitsense-template"),
+        # The plugin API that this was written for. A fitsense with another one says so, rather than break.
+        api_version=1,
+        summary="A MobileNet with temporal shift, a head with a hidden layer, a linear opinion pool",
+    )
+
+
+@hookimpl
+def fitsense_backbones() -> Iterable[BackboneSpec]:
+    yield BackboneSpec(
+        name="shift",
+        config=backbone.ShiftConfig,
+        clip=backbone.ShiftConfig.clip,
+        feature_dim=backbone.ShiftConfig.feature_dim,
+        build=backbone.build,
+        layers=backbone.layers,
+        paper="arXiv 1811.08383",
+        summary="MobileNetV2 with temporal shift, small",
+    )
+
+
+@hookimpl
+def fitsense_heads() -> Iterable[HeadSpec]:
+    yield HeadSpec(
+        name="mlp",
+        task="exercise",
+        activation="softmax",
+        loss="cross_entropy",
+        build=head.build,
+        config=head.MlpConfig,
+        summary="Classifier of exercises with one hidden layer",
+    )
+
+
+@hookimpl
+def fitsense_fusions() -> Iterable[FusionSpec]:
+    yield FusionSpec(
+        name="pool",
+        fuse=fusion.fuse,
+        fit=fusion.fit,
+        config=fusion.PoolConfig,
+        summary="Linear opinion pool, its weights found by expectation maximisation",
+    )

@@ -1,0 +1,119 @@
+"""A network for pictures that sees movement, since its blocks hand features on in time.
+
+The blocks are those of MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), fewer and narrower. What makes them
+a video network is the temporal shift (Lin, Gan and Han, ICCV 2019, arXiv 1811.08383): at the beginning of a block, some
+channels move to the next picture and some to the one before. That takes no weights and no multiplications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+from fitsense import ClipSpec, clip_normaliser
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# Channels, in widths, and stride of each stage. A stage has two blocks, of which the second shifts.
+_STAGES = ((1, 2), (2, 2), (4, 2), (8, 1))
+_EXPANSION = 4
+
+
+@attrs.frozen
+class ShiftConfig:
+    """What can be chosen of the network. Every field has a default, and bundles keep them as JSON.
+
+    :param frames: pictures in a clip.
+    :param rate_hz: sampling rate in pictures a second.
+    :param size: side of the square crop, in pixels.
+    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    :param width: channels of the first stage; the last one has eight times as many, and features sixteen.
+    :param shifted: share of the channels that moves to the next picture; as many move to the one before.
+    """
+
+    frames: int = 8
+    rate_hz: float = 5.0
+    size: int = 112
+    short_side: int = 128
+    width: int = attrs.field(default=16, validator=attrs.validators.ge(8))
+    shifted: float = attrs.field(default=0.125, validator=[attrs.validators.ge(0.125), attrs.validators.le(0.5)])
+
+    def clip(self) -> ClipSpec:
+        """The clips that the network takes; fitsense cuts them out of videos of any size and rate."""
+        return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
+
+    def feature_dim(self) -> int:
+        """The features' length."""
+        return 16 * self.width
+
+
+def build(config: ShiftConfig) -> nn.Module:
+    """A module from clips, uint8 (clips, frames, size, size, 3), to features, float32 (clips, feature_dim), in eval
+    mode."""
+    import torch
+    from torch import nn
+
+    def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Module:
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        nn.init.kaiming_normal_(layer.weight)
+        return nn.Sequential(layer, nn.BatchNorm2d(outputs))
+
+    class Shift(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:  # (clips * frames, channels, height, width)
+            clips = pictures.reshape(-1, config.frames, *pictures.shape[1:])
+            count = int(clips.shape[2] * config.shifted)
+            earlier, later, same = clips.tensor_split((count, 2 * count), dim=2)
+            # Before the first picture and after the last there is nothing.
+            nothing = torch.zeros_like(earlier[:, :1])
+            earlier = torch.cat([nothing, earlier[:, :-1]], dim=1)
+            later = torch.cat([later[:, 1:], nothing], dim=1)
+            return torch.cat([earlier, later, same], dim=2).flatten(0, 1)
+
+    class Block(nn.Module):
+        """Widens, looks about in each channel by itself, narrows; and adds that to what came, if it fits."""
+
+        def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+            super().__init__()
+            self.adds = (inputs, stride) == (outputs, 1)
+            hidden = _EXPANSION * inputs
+            self.layers = nn.Sequential(
+                # What came stays as it is, so that the picture itself is not lost.
+                Shift() if self.adds else nn.Identity(),
+                convolution(inputs, hidden),
+                nn.ReLU6(),
+                convolution(hidden, hidden, 3, stride, groups=hidden),
+                nn.ReLU6(),
+                convolution(hidden, outputs),
+            )
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            seen: Tensor = self.layers(pictures)
+            return pictures + seen if self.adds else seen
+
+    class ShiftNetwork(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            # It also refuses clips of another shape or dtype, and says which was expected.
+            self.normalise = clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
+            channels = config.width
+            layers = [nn.Sequential(convolution(3, channels, 3, 2), nn.ReLU6())]
+            for widths, stride in _STAGES:
+                outputs = widths * config.width
+                layers.append(nn.Sequential(Block(channels, outputs, stride), Block(outputs, outputs, 1)))
+                channels = outputs
+            layers.append(nn.Sequential(convolution(channels, config.feature_dim()), nn.ReLU6()))
+            self.layers = nn.Sequential(*layers)
+
+        def forward(self, clips: Tensor) -> Tensor:
+            pictures = self.normalise(clips).transpose(1, 2).flatten(0, 1)
+            features: Tensor = self.layers(pictures).mean(dim=(2, 3))
+            return features.reshape(-1, config.frames, config.feature_dim()).mean(dim=1)
+
+    return ShiftNetwork().eval()
+
+
+def layers(module: nn.Module) -> Sequence[nn.Module]:
+    """Stem, four stages and the last convolution: recipes may train the last ones alone, or the first ones slower."""
+    return list(module.get_submodule("layers").children())

@@ -1,0 +1,40 @@
+"""What fitsense asks of every plugin. Each class brings some ten laws; a fixture that is missing says so."""
+
+import pytest
+from fitsense.testing.contracts import BackboneContract, FusionContract, HeadContract, PluginContract
+
+import fitsense_template
+from fitsense_template.backbone import ShiftConfig
+
+
+class Ours:
+    @pytest.fixture
+    def plugin(self):
+        return fitsense_template
+
+
+class TestPlugin(Ours, PluginContract):
+    pass
+
+
+class TestBackbone(Ours, BackboneContract):
+    @pytest.fixture
+    def name(self):
+        return "shift"
+
+    @pytest.fixture
+    def config(self):
+        # The laws are the same for a small one, and faster.
+        return ShiftConfig(size=32, short_side=32)
+
+
+class TestHead(Ours, HeadContract):
+    @pytest.fixture
+    def name(self):
+        return "mlp"
+
+
+class TestFusion(Ours, FusionContract):
+    @pytest.fixture
+    def name(self):
+        return "pool"

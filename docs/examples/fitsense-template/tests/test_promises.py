@@ -1,0 +1,34 @@
+"""What is our own promise, beyond what fitsense asks of every plugin."""
+
+import numpy as np
+import pytest
+from fitsense import InvalidInputError, Scores
+
+from fitsense_template import backbone, fusion
+
+
+def test_the_network_sees_in_which_order_pictures_come():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    network = backbone.build(backbone.ShiftConfig(size=32, short_side=32))
+    clip = torch.randint(0, 256, (1, 8, 32, 32, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        forwards, backwards = network(clip), network(clip.flip(1))
+    # Without the shift they would be equal: features are a mean over pictures.
+    assert (forwards - backwards).abs().max() > 0.01
+
+
+def test_the_pool_trusts_the_branch_that_knows():
+    labels = ("squat", "lunge", "no_exercise")
+    targets = np.arange(60) % 3
+    knows = Scores("exercise", labels, 3 * np.eye(3)[targets], "softmax")
+    guesses = Scores("exercise", labels, np.random.default_rng(0).normal(0, 3, (60, 3)), "softmax")
+    weights = fusion.fit(fusion.PoolConfig(), {"knows": knows, "guesses": guesses}, targets).weights
+    assert weights["knows"] > 0.9
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("weights", [{"one": -1.0, "other": 2.0}, {"one": float("nan")}, {"one": 0.0, "other": 0.0}])
+def test_weights_that_are_no_shares_are_refused(weights):
+    with pytest.raises(InvalidInputError, match="weights: expected numbers >= 0"):
+        fusion.PoolConfig(weights)

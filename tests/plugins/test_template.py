@@ -1,0 +1,171 @@
+"""``fitsense plugins new`` makes a package that works, and says why where it cannot."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fitsense
+from fitsense.cli import main, plugins_new
+from fitsense.configs import config_from_json
+from fitsense.testing import checking
+from fitsense.train.recipe import read_recipe
+from tests.docs.pages import ROOT, blocks
+
+TEMPLATE = ROOT / "docs/examples/fitsense-template"
+PAGE = "docs/how-to/write-a-plugin.md"
+
+
+def new(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["plugins", "new", *map(str, arguments)])
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The text of every file of a folder, by its path there."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in folder.rglob("*") if file.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("new") / "fitsense-my-gym"
+    done = new("my-gym", "--out", folder)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture
+def plugin(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The new package's module, as pip would install it."""
+    project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
+    (module,) = project["entry-points"]["fitsense"].values()
+    info = tmp_path / f"{module}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(package / "src")
+    yield import_module(module)
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        del sys.modules[name]
+
+
+def test_nothing_of_the_templates_names_stays(package: Path) -> None:
+    made = files(package)
+    assert "src/fitsense_my_gym/__init__.py" in made
+    for path, text in made.items():
+        assert "template" not in path.lower()
+        assert "template" not in text.lower(), path
+
+
+def test_all_that_belongs_to_the_template_is_copied_and_shipped() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "."],
+        cwd=TEMPLATE, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    matched = {
+        file.relative_to(TEMPLATE).as_posix() for pattern in plugins_new.FILES for file in TEMPLATE.glob(pattern)
+    }
+    assert matched == set(filter(None, listed.split("\0")))
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    assert shipped["fitsense.examples"] == [f"{TEMPLATE.name}/{pattern}" for pattern in plugins_new.FILES]
+
+
+def test_by_its_own_name_it_is_the_template_itself(tmp_path: Path) -> None:
+    assert new("template", "--out", tmp_path).exit_code == 0
+    assert files(tmp_path) == {path: (TEMPLATE / path).read_text("utf-8") for path in files(tmp_path)}
+
+
+def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleType) -> None:
+    host = fitsense.Plugins()
+    report = host.register(plugin)
+    assert (report.name, report.status, report.version) == ("my-gym", "loaded", "0.1.0"), report.reason
+    assert dict(report.offers) == {
+        "backbones": ("my-gym/shift",),
+        "heads": ("my-gym/mlp",),
+        "fusions": ("my-gym/pool",),
+    }
+    recipe = read_recipe(package / "recipe.json")
+    assert host.fusion(recipe.fusion).name == "pool"
+    for branch in recipe.branches:
+        config_from_json(host.backbone(branch.backbone).config, branch.config, branch.name)
+        assert host.head(branch.exercise_head).name == "mlp"
+
+
+def test_the_plugin_and_its_fusion_keep_the_laws(plugin: ModuleType) -> None:
+    """Those of networks, which take longer, are checked by .ci/template."""
+    contracts = checking.contracts_of(plugin)
+    outcomes = checking.run({subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool")})
+    assert len(outcomes) > 30
+    assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
+
+
+def test_the_commands_of_its_readme_are_understood(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: Path(value))
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
+    found = re.findall(r"^```\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [line for block in found for line in block.splitlines() if line.startswith("fitsense ")]
+    assert {command.split()[1] for command in commands} == {"plugins", "dataset", "train", "evaluate", "analyze"}
+    for command in commands:
+        main.main(shlex.split(command)[1:], standalone_mode=False)
+
+
+def test_it_says_what_comes_next_as_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    line, _, shown = blocks(PAGE, "console")[0].partition("\n")
+    done = new(*shlex.split(line)[4:])
+    assert done.stdout == shown
+    assert Path("fitsense-my-gym/pyproject.toml").is_file()
+
+
+def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("mine")
+    for out in (taken, taken / "mine.txt"):
+        done = new("my-gym", "--out", out)
+        assert done.exit_code == 1
+        assert done.stderr == f"fitsense: {out}: expected a folder that is new or empty\n"
+    assert files(taken) == {"mine.txt": "mine"}
+
+
+@pytest.mark.parametrize("name", ["My-Gym", "my_gym", "my--gym", "gym-", "-gym", "2gym", "", "../gym", "gym\n", "café"])
+def test_what_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
+    done = new("--out", tmp_path / "out", "--", name)
+    assert done.exit_code == 2
+    assert "expected lower-case letters and digits" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_plugin_that_is_installed_is_refused(tmp_path: Path) -> None:
+    done = new("x3d", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "expected one that is not taken, got 'x3d', which fitsense has" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.from_regex(plugins_new._NAME, fullmatch=True))
+def test_every_name_that_is_taken_is_one_for_plugins_packages_and_modules(name: str) -> None:
+    class Plugin:
+        @fitsense.hookimpl
+        def fitsense_plugin(self) -> fitsense.PluginInfo:
+            return fitsense.PluginInfo(name=name, version="1.0")
+
+    report = fitsense.Plugins().register(Plugin())
+    assert report.status == "loaded", report.reason
+    # PEP 508's names.
+    assert re.fullmatch(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", f"fitsense-{name}", re.IGNORECASE)
+    assert f"fitsense_{name.replace('-', '_')}".isidentifier()
