@@ -44,8 +44,9 @@ class Analysis(Iterator[Event]):
         realtime: bool = False,
         detect: Detector | None = None,
     ) -> None:
-        zoom = _PEOPLE_ZOOM if detect else _zoom(config.region)
+        zoom = zoom_for(config.region, people=detect is not None)
         self._stopped = False
+        self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
         self._media_s = 0.0
@@ -84,6 +85,11 @@ class Analysis(Iterator[Event]):
         video = self._video or self._live
         return video.info.duration_s if video else None
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why it ended, as in each ``session.ended``; None while it goes on. Also where there was nobody."""
+        return self._reason
+
     def stop(self) -> None:
         """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
         self._stopped = True
@@ -96,7 +102,6 @@ class Analysis(Iterator[Event]):
         self._free()
 
     def _run(self, items: Iterable[Frame | Trouble], session: Session | PeopleSession) -> Generator[Event, None, None]:
-        reason: Reason = "finished"
         try:
             for item in items:
                 if not isinstance(item, Frame):
@@ -106,12 +111,12 @@ class Analysis(Iterator[Event]):
                 else:
                     self._media_s = item.time_s
                     yield from session.push(item)
-            if self._stopped:
-                reason = "interrupted"
-            yield from session.finish(reason)
+            self._reason = "interrupted" if self._stopped else "finished"
+            yield from session.finish(self._reason)
         except Exception:
             # Whatever broke, the events so far stand, and end as a whole.
-            yield from session.finish("failed")
+            self._reason = "failed"
+            yield from session.finish(self._reason)
             raise
         finally:
             self._free()
@@ -177,8 +182,10 @@ def analyze(
     return Analysis(source, model, config, live, realtime, detect)
 
 
-def _zoom(region: Region | None) -> float:
-    """How many times smaller than the picture a region is, at most."""
+def zoom_for(region: Region | None, *, people: bool) -> float:
+    """How many times smaller than the picture what is looked at may be: a region, or one of several people."""
+    if people:
+        return _PEOPLE_ZOOM
     return 1.0 if region is None else max(1.0, 1 / max(region.right - region.left, region.bottom - region.top))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.v import format_exception
 
-from fitsense.errors import InvalidInputError
+from fitsense.errors import FitsenseError, InvalidInputError
 
 ConfigT = TypeVar("ConfigT")
 
@@ -23,8 +24,13 @@ def config_from_json(kind: type[ConfigT], document: Mapping[str, Any], what: str
     try:
         return _converter.structure(document, kind)
     except Exception as error:
-        problems = "; ".join(cattrs.transform_error(error))
+        problems = "; ".join(cattrs.transform_error(error, format_exception=_said))
         raise InvalidInputError(f"configuration of {what}: {problems}") from error
+
+
+def _said(error: BaseException, kind: type | None) -> str:
+    """What is wrong; in its own words, if a class of ours found it."""
+    return str(error) if isinstance(error, FitsenseError) else format_exception(error, kind)
 
 
 def config_to_json(config: Any) -> dict[str, Any]:

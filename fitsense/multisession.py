@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,10 +14,11 @@ from fitsense.events import Event, SessionWarning
 from fitsense.model import Model
 from fitsense.regions import Region
 from fitsense.scene import Notice, Scene, SceneState
-from fitsense.session import Reason, Session, SessionConfig, as_frame, bundle_digest, warning_of
+from fitsense.session import Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
 from fitsense.snapshots import pack, unpack
-from fitsense.types import Frame, UInt8Array
+from fitsense.types import Frame, Prediction, UInt8Array
+from fitsense.windows import Window
 
 
 @attrs.frozen
@@ -27,6 +28,23 @@ class _About:
     config: SessionConfig
     absent_s: float
     model: str
+
+
+@attrs.frozen(eq=False)
+class MultiSeen:
+    """What a frame brings about before the model is asked, for all subjects.
+
+    :param emitted: events of subjects who left, and about the picture.
+    :param seen: by each subject's session.
+    """
+
+    emitted: Sequence[Event]
+    seen: Sequence[tuple[Session, Seen]]
+
+    @property
+    def windows(self) -> list[Window]:
+        """What the model is to be asked about."""
+        return [window for _, seen in self.seen for window in seen.windows]
 
 
 @attrs.define
@@ -81,15 +99,24 @@ class MultiSession:
             presumed where it was until ``absent_s`` have passed. None where nobody has looked: all stay where they are.
         :raises InvalidInputError: a picture or a time that cannot be; the sessions go on as if it had not come.
         """
+        seen = self.see(as_frame(rgb, time_s), regions)
+        return self.tell(seen, self._model.predict(seen.windows))
+
+    def see(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> MultiSeen:
+        """The first half of :meth:`push`, as of :meth:`Session.see`."""
         self._refuse_if_finished()
-        frame = as_frame(rgb, time_s)
         emitted = self._update(regions, frame.time_s)
         emitted += self._watch(frame, regions)
-        seen = [(session, session.see(frame)) for session in self._sessions.values()]
-        answers = iter(self._model.predict([window for _, one in seen for window in one.windows]))
-        for session, one in seen:
-            emitted += session.tell(one, [next(answers) for _ in one.windows])
-        return emitted
+        return MultiSeen(emitted, [(session, session.see(frame)) for session in self._sessions.values()])
+
+    def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
+        """The second half of :meth:`push`: the events that a frame brings about.
+
+        :param predictions: the model's, of ``seen.windows``, in their order.
+        """
+        answers = iter(predictions)
+        told = [session.tell(one, [next(answers) for _ in one.windows]) for session, one in seen.seen]
+        return [*seen.emitted, *(event for events in told for event in events)]
 
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into the stream; it is about nobody."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fitsense.events import Event
 from fitsense.following import Following, FollowingConfig, FollowingState
 from fitsense.model import Model
-from fitsense.multisession import MultiSession
+from fitsense.multisession import MultiSeen, MultiSession
+from fitsense.regions import Region
 from fitsense.runtime.detection import Detector
 from fitsense.session import Reason, SessionConfig
 from fitsense.snapshots import pack, unpack
-from fitsense.types import Frame
+from fitsense.types import Frame, Prediction
 
 
 class PeopleSession:
@@ -36,10 +39,15 @@ class PeopleSession:
 
     def push(self, frame: Frame) -> list[Event]:
         """Take one frame; give the events that it brings about, each with its person's name as its subject."""
-        regions = None
-        if self._following.due(frame.time_s):
-            regions = self._following.update(self._detect(frame.rgb), frame.time_s)
-        return self._sessions.push(frame, regions=regions)
+        return self._sessions.push(frame, regions=self._regions(frame))
+
+    def see(self, frame: Frame) -> MultiSeen:
+        """The first half of :meth:`push`, as of :meth:`fitsense.Session.see`; people are looked for in it."""
+        return self._sessions.see(frame, self._regions(frame))
+
+    def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
+        """The second half of :meth:`push`."""
+        return self._sessions.tell(seen, predictions)
 
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into everybody's events."""
@@ -67,3 +75,9 @@ class PeopleSession:
         session._following.state = states["following"]
         session._sessions = MultiSession.resume(model, snapshot)
         return session
+
+    def _regions(self, frame: Frame) -> dict[str, Region] | None:
+        """Where everybody is; None where it is too soon to look again."""
+        if not self._following.due(frame.time_s):
+            return None
+        return self._following.update(self._detect(frame.rgb), frame.time_s)

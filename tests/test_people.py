@@ -134,6 +134,21 @@ def test_without_anybody_there_are_no_events(model: fitsense.Model) -> None:
     assert [event for frame in dark for event in session.push(frame)] == session.finish() == []
 
 
+def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
+    plugins = fitsense.Plugins.discover()
+    plugins.register(Halves())
+    knowing = fitsense.load_model(bf16=False, plugins=plugins)
+    dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]
+    empty = analyze(dark, model=knowing, people="toy/halves")
+    assert empty.reason is None
+    assert list(empty) == []
+    assert empty.reason == "finished"
+    stopped = analyze(dark, model=knowing, people="toy/halves")
+    stopped.stop()
+    assert list(stopped) == []
+    assert stopped.reason == "interrupted"
+
+
 def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Path) -> None:
     with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'toy/halves'"):
         analyze(file, model=model, people="toy/halves")

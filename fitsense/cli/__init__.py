@@ -23,6 +23,7 @@ _COMMANDS = (
     "plugins",
     "report",
     "schema",
+    "serve",
     "streams",
     "train",
     "workout",

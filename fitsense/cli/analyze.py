@@ -24,6 +24,7 @@ from fitsense.runtime import RUNTIMES, RuntimeName
 from fitsense.session import SessionConfig
 
 if TYPE_CHECKING:
+    from fitsense.sinks import Delivery, SinkSettings
     from fitsense.video.backlog import Policy
 
 # Overlays are for looking at; larger pictures only take longer.
@@ -53,6 +54,13 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the events here as NDJSON; - for standard output.",
+)
+@click.option(
+    "--sink",
+    "sinks",
+    metavar="NAME=URL|FILE.toml",
+    multiple=True,
+    help="Send the events there too, say webhook=https://app.example/events; may be given several times.",
 )
 @click.option(
     "--overlay",
@@ -95,6 +103,7 @@ def command(
     source: str | None,
     sample: bool,
     events: Path | None,
+    sinks: tuple[str, ...],
     overlay: Path | None,
     bundle: str,
     runtime: RuntimeName,
@@ -128,11 +137,13 @@ def command(
 
         assert source is not None
         video, config, live = source, None, LiveConfig(policy=policy, give_up_s=reconnect)
-    model = load_model(bundle, runtime=runtime)
-    who = detector if people else None
-    analysis = analyze(video, model=model, config=config, hop_s=hop, live=live, region=region, people=who)
     kept: list[Event] = []
     with contextlib.ExitStack() as stack:
+        # First to be opened, so that what is refused is refused before the work; last to end, and Ctrl-C ends that.
+        deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
+        model = load_model(bundle, runtime=runtime)
+        who = detector if people else None
+        analysis = analyze(video, model=model, config=config, hop_s=hop, live=live, region=region, people=who)
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
@@ -140,20 +151,31 @@ def command(
             outputs.append(sys.stdout)
         stack.enter_context(_stopping(analysis))
         if sys.stdout.isatty() and str(events) != "-":
-            _show(analysis, outputs, kept)
+            _show(analysis, outputs, deliveries, kept)
         else:
             for event in analysis:
                 kept.append(event)
-                _write(event, outputs)
+                _write(event, outputs, deliveries)
                 if (damage := _damage(event)) is not None:
                     click.echo(f"fitsense: {damage.message}", err=True)
-    code = _exit_code(kept)
+    code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
         _overlay(overlay, video, kept)
     sys.exit(code)
 
 
-def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None:
+def _sink(value: str) -> SinkSettings:
+    from fitsense.sinks import SinkSettings
+
+    if value.endswith(".toml"):
+        return SinkSettings.read(Path(value))
+    name, equals, url = value.partition("=")
+    if not (name and equals and url):
+        raise click.UsageError(f"--sink: expected NAME=URL or a .toml, got {value!r}")
+    return SinkSettings(name, {"url": url})
+
+
+def _show(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery], kept: list[Event]) -> None:
     from rich.console import Console
 
     from fitsense.cli.live import LiveView, summary
@@ -162,14 +184,16 @@ def _show(analysis: Analysis, outputs: list[IO[str]], kept: list[Event]) -> None
     with LiveView(console, analysis) as view:
         for event in analysis:
             kept.append(event)
-            _write(event, outputs)
+            _write(event, outputs, deliveries)
             view.show(event)
     for event in kept:
         if isinstance(event.data, SessionEnded):
             console.print(summary(event.data, event.subject))
 
 
-def _write(event: Event, outputs: list[IO[str]]) -> None:
+def _write(event: Event, outputs: list[IO[str]], deliveries: list[Delivery]) -> None:
+    for delivery in deliveries:
+        delivery.put(event)
     for output in outputs:
         output.write(event.to_json() + "\n")
         output.flush()
@@ -226,8 +250,8 @@ def _overlay(path: Path, video: Source, events: list[Event]) -> None:
     click.echo(f"{path}: {frames} frames", err=True)
 
 
-def _exit_code(events: list[Event]) -> ExitCode:
-    if any(isinstance(event.data, SessionEnded) and event.data.reason == "interrupted" for event in events):
+def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:
+    if analysis.reason == "interrupted":
         return ExitCode.INTERRUPTED
     damaged = any(_damage(event) is not None for event in events)
     return ExitCode.DAMAGED_SOURCE if damaged else ExitCode.OK

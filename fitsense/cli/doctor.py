@@ -18,6 +18,10 @@ _BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "
 # Import names, by extra, of what proves that it is there.
 _EXTRAS = {
     "torch": ("torch", "torchvision", "pytorchvideo", "safetensors", "onnx", "onnxscript", "sklearn"),
+    "motion": ("cv2",),
+    "mqtt": ("paho",),
+    "server": ("starlette", "uvicorn", "sse_starlette", "websockets", "prometheus_client"),
+    "webhook": ("urllib3",),
     "dev": ("pytest", "hypothesis", "mypy", "ruff"),
 }
 

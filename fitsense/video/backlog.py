@@ -39,9 +39,20 @@ class Backlog:
         self._items: deque[Frame | Trouble] = deque()
         self._frames = 0
         self._dropped = self._offered = 0
+        self._told_dropped = 0
         self._dropping_since_s = 0.0
         self._refused_s: float | None = None
         self._lag_told_s = -math.inf
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were dropped, in all."""
+        return self._told_dropped + self._dropped
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be taken."""
+        return bool(self._items or self._dropped)
 
     def offer(self, frame: Frame, now_s: float) -> float:
         """Take a frame in; 0, or for how many seconds at most to wait before it is offered again."""
@@ -90,6 +101,7 @@ class Backlog:
         if not self._dropped:
             return None
         dropped, self._dropped = self._dropped, 0
+        self._told_dropped += dropped
         return Trouble(
             "dropped_frames",
             f"{dropped} of {self._offered} frames were dropped within {now_s - self._dropping_since_s:.1f} s, since "

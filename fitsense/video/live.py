@@ -6,7 +6,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -78,6 +78,7 @@ class LiveSource:
     :param short_side: as of :class:`VideoSource`.
     :param config: None for the defaults.
     :param zoom: as of :class:`VideoSource`.
+    :param options: as of :class:`VideoSource`.
     :raises SourceError: the source cannot be read to begin with. Later it is reached again, or given up with a note.
 
     A thread reads the source. Media time 0 is when opening began; frames of a connection are apart as their own times
@@ -88,11 +89,18 @@ class LiveSource:
     """
 
     def __init__(
-        self, source: str, short_side: int | None = None, config: LiveConfig | None = None, *, zoom: float = 1.0
+        self,
+        source: str,
+        short_side: int | None = None,
+        config: LiveConfig | None = None,
+        *,
+        zoom: float = 1.0,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._short_side = short_side
         self._zoom = zoom
+        self._options = options
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
         self._video = self._open()
@@ -113,6 +121,11 @@ class LiveSource:
     def started_at(self) -> datetime | None:
         """Wall-clock time of media time 0; None for a recording, which may be of any day."""
         return self._wall if self.info.duration_s is None else None
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were dropped, in all."""
+        return self._backlog.dropped
 
     def stop(self) -> None:
         """End the iteration soon. May be called from a signal handler, and from any thread."""
@@ -221,7 +234,9 @@ class LiveSource:
         return None
 
     def _open(self) -> VideoSource:
-        return VideoSource(self._source, self._short_side, self._config.timeout_s, zoom=self._zoom)
+        return VideoSource(
+            self._source, self._short_side, self._config.timeout_s, zoom=self._zoom, options=self._options
+        )
 
     def _rest(self, seconds: float) -> bool:
         """Wait; whether to go on."""

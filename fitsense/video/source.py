@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -70,6 +70,7 @@ class VideoSource:
         the source's own go.
     :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
         given up.
+    :param options: FFmpeg's own, on top of ours: what protocols and formats may be used, and the like.
     :raises SourceError: the source is missing, empty, or has no video that can be decoded.
 
     Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
@@ -77,13 +78,19 @@ class VideoSource:
     """
 
     def __init__(
-        self, source: str | Path, short_side: int | None = None, timeout_s: float = 15.0, *, zoom: float = 1.0
+        self,
+        source: str | Path,
+        short_side: int | None = None,
+        timeout_s: float = 15.0,
+        *,
+        zoom: float = 1.0,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.name = str(source)
         self._short_side = short_side
         self._zoom = zoom
         self._timeout_s = timeout_s
-        self._container = _open(self.name, timeout_s)
+        self._container = _open(self.name, timeout_s, options or {})
         try:
             if not self._container.streams.video:
                 raise SourceError(f"{self.name}: has no video stream")
@@ -234,7 +241,7 @@ def is_live(source: str) -> bool:
     return bool(_URL.match(source) or _CAMERA.fullmatch(source) or source.startswith("/dev/"))
 
 
-def _open(name: str, timeout_s: float) -> av.container.InputContainer:
+def _open(name: str, timeout_s: float, more: Mapping[str, str]) -> av.container.InputContainer:
     camera = _CAMERA.fullmatch(name)
     file, format_name, options = name, None, {}
     if camera or name.startswith("/dev/video"):
@@ -258,11 +265,11 @@ def _open(name: str, timeout_s: float) -> av.container.InputContainer:
             raise SourceError(f"{name}: is empty (0 bytes)")
         # A name with a colon or a leading minus is still a file.
         file = f"file:{path}"
-    options = {**options, **_MOST_PIXELS, **_MOST_STREAMS}
+    options = {**options, **_MOST_PIXELS, **_MOST_STREAMS, **more}
     try:
         try:
             return _container(file, format_name, options, timeout_s)
-        except av.error.EOFError:
+        except (av.error.EOFError, av.error.InvalidDataError):
             # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
             # what comes before can be read without.
             return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s)

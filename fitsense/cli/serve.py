@@ -1,0 +1,85 @@
+"""``fitsense serve``: sessions over HTTP, WebSocket and Server-Sent Events."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from fitsense.errors import FitsenseError, MissingExtraError
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``NAME=WHAT``, several times."""
+    sources = {}
+    for value in values:
+        name, equals, what = value.partition("=")
+        if not (equals and name and what):
+            raise click.BadParameter(f"expected NAME=WHAT, such as front=rtsp://192.168.1.20/stream, got {value!r}")
+        sources[name] = what
+    return sources
+
+
+@click.command("serve", short_help="Serve sessions over HTTP and WebSocket.")
+@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="Settings, as TOML.")
+@click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 for any that is free.  [default: 8765]")
+@click.option("--bundle", "bundles", multiple=True, help="A bundle's name, folder or zip; may be given several times.")
+@click.option(
+    "--source",
+    "sources",
+    metavar="NAME=WHAT",
+    multiple=True,
+    callback=_sources,
+    help="A file, folder, camera or URL that clients may have opened, by name; may be given several times.",
+)
+@click.option("--tokens-file", help="A file with a token a line; FITSENSE_TOKENS may hold some too.")
+@click.option(
+    "--origin", "origins", multiple=True, help="A web site whose pages may call, such as https://app.example."
+)
+@click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)
+def command(file: Path | None, sources: dict[str, str], log_level: str, **options: Any) -> None:
+    """Serve sessions: video in, events out, for programs in any language.
+
+    It listens at this machine only, unless clients need tokens. Options win over the file. Logs go to standard error
+    as JSON lines; the address is printed once it can be reached. Ctrl-C ends every session with a valid session.ended.
+    """
+    try:
+        from fitsense.server.config import config_of, read_config
+        from fitsense.server.logs import configure
+        from fitsense.server.running import create_server, listen
+        from fitsense.server.security import check_exposure, read_tokens
+    except ImportError as error:
+        raise MissingExtraError("fitsense serve", "server", error) from error
+    settings = dict(read_config(file)) if file is not None else {}
+    settings.update({name: value for name, value in options.items() if value not in (None, ())})
+    if sources:
+        settings["sources"] = {**settings.get("sources", {}), **sources}
+    config = config_of(settings, str(file or "serve"))
+    tokens = read_tokens(config.tokens_file, os.environ)
+    check_exposure(config, tokens)
+    try:
+        listener = listen(config)
+    except OSError as error:
+        raise FitsenseError(f"{config.host}:{config.port}: cannot listen there: {error}") from error
+    with listener:
+        server = create_server(config, tokens)
+        configure(log_level)
+        # Uvicorn raises the signals that stopped it once more when it is done.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stopped)
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        click.echo(f"http://{host}:{listener.getsockname()[1]}")
+        server.run(sockets=[listener])
+    sys.exit(0 if server.started else 1)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    """All was done that is to be done."""

@@ -1,0 +1,80 @@
+"""The server as an ASGI application: its parts, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from fitsense.server.bundles import Bundles
+from fitsense.server.config import ServeConfig
+from fitsense.server.logs import AccessLog
+from fitsense.server.metrics import Metrics
+from fitsense.server.problems import ProblemError, on_failure, on_http_error, on_problem
+from fitsense.server.routes import Routes
+from fitsense.server.security import Guard, Tokens
+from fitsense.server.sessions import Sessions
+from fitsense.server.sources import Sources
+from fitsense.sinks import Delivery
+
+
+@attrs.frozen
+class Served:
+    """An application, and its sessions, which whoever runs it has to drain before it stops."""
+
+    app: Starlette
+    sessions: Sessions
+
+
+def create_app(
+    config: ServeConfig, bundles: Bundles, sources: Sources, tokens: Tokens, deliveries: Sequence[Delivery] = ()
+) -> Served:
+    """Put a server together.
+
+    :param bundles: what sessions run on.
+    :param sources: what sessions may read.
+    :param tokens: what clients have to show; none for nothing.
+    :param deliveries: where all sessions' events go, too; closed when the server stops.
+    """
+    metrics = Metrics()
+    metrics.watch(deliveries)
+    sessions = Sessions(config, bundles, sources, metrics, deliveries)
+    decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fitsense decoding")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        sessions.start()
+        try:
+            yield
+        finally:
+            await sessions.stop()
+            await asyncio.gather(*(asyncio.to_thread(delivery.close) for delivery in deliveries))
+            decoding.shutdown(wait=False, cancel_futures=True)
+
+    middleware = [Middleware(AccessLog)]
+    if config.origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(config.origins),
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["authorization", "content-type", "last-event-id"],
+                expose_headers=["location", "retry-after"],
+            )
+        )
+    middleware.append(Middleware(Guard, config=config, tokens=tokens))
+    app = Starlette(
+        routes=Routes(sessions, config.limits, metrics, decoding).all(),
+        middleware=middleware,
+        exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
+        lifespan=lifespan,
+    )
+    return Served(app, sessions)

@@ -1,0 +1,77 @@
+"""The models that a server runs, loaded once for all sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.model import Model, load_model
+from fitsense.plugins import Plugins
+from fitsense.runtime.detection import Detector, load_detector
+from fitsense.server.config import ServeConfig
+from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.worker import batches
+
+
+class Bundles:
+    """Models by the name in their ``model.json``.
+
+    :param models: the first is the default.
+    :param detector: what finds people.
+    :raises InvalidInputError: two have the same name.
+    """
+
+    def __init__(self, models: Iterable[Model], detector: str) -> None:
+        self._models: dict[str, Model] = {}
+        for model in models:
+            name = model.manifest.name
+            if name in self._models:
+                raise InvalidInputError(f"bundles: expected different ones, got two that are called {name}")
+            self._models[name] = model
+        self._detector = detector
+        self._detect: Detector | None = None
+
+    @classmethod
+    def load(cls, config: ServeConfig) -> Bundles:
+        """Load and try those of a configuration, so that no session waits for it.
+
+        :raises BundleError: one is missing, altered or malformed.
+        """
+        plugins = Plugins.discover()
+        models = [load_model(bundle, plugins=plugins, threads=config.threads) for bundle in config.bundles]
+        for model in models:
+            for size in batches(config.batch):
+                model.scores({name: np.zeros((size, *spec.shape), np.uint8) for name, spec in model.clips.items()})
+        return cls(models, config.detector)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """All of them, by name."""
+        return self._models
+
+    def model(self, name: str | None) -> Model:
+        """One of them; None for the default.
+
+        :raises ProblemError: there is none of that name.
+        """
+        if name is None:
+            return next(iter(self._models.values()))
+        if name not in self._models:
+            raise ProblemError(Kind.INVALID, f"bundle: expected one of {', '.join(self._models)}, got {name!r}")
+        return self._models[name]
+
+    def detector(self) -> Detector:
+        """What finds people; loaded when it is first asked for.
+
+        :raises ProblemError: it cannot be used here.
+        """
+        if self._detect is None:
+            try:
+                self._detect = load_detector(self._detector, next(iter(self._models.values())).plugins)
+            except FitsenseError as error:
+                raise ProblemError(
+                    Kind.UNAVAILABLE, f"people: the server's detector cannot be used: {error}"
+                ) from error
+        return self._detect

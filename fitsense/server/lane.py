@@ -1,0 +1,189 @@
+"""A session on its way through the worker: what waits to be analysed, and who is told."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from fitsense.events import Event
+from fitsense.model import Model
+from fitsense.server.logs import LOGGER
+from fitsense.server.metrics import Metrics
+from fitsense.session import Reason
+from fitsense.types import Frame, Prediction
+from fitsense.video.backlog import Backlog
+from fitsense.video.source import Trouble
+from fitsense.windows import Window
+
+# What a lane may do in one turn, before others have theirs.
+_MOST_ITEMS = 4
+
+
+class Seen(Protocol):
+    """What a picture brings about before the model is asked."""
+
+    @property
+    def windows(self) -> list[Window]: ...
+
+
+class Watcher(Protocol):
+    """What a lane's pictures go to: a session, or one for everybody in the picture."""
+
+    def see(self, frame: Frame, /) -> Any: ...
+
+    def tell(self, seen: Any, predictions: Sequence[Prediction], /) -> list[Event]: ...
+
+    def warn(self, code: str, message: str) -> list[Event]: ...
+
+    def finish(self, reason: Reason = ...) -> list[Event]: ...
+
+
+@attrs.frozen(eq=False)
+class Arrival(Frame):
+    """A frame, and when it came, by the monotonic clock."""
+
+    arrived_s: float = 0.0
+
+
+@attrs.frozen(eq=False)
+class Question:
+    """A lane that waits for the model.
+
+    :param arrived_s: when the picture came that asks.
+    """
+
+    lane: Lane
+    seen: Seen
+    arrived_s: float
+
+
+class Lane:
+    """One session's pictures, in order.
+
+    :param begin: makes the session, which is given the first frame, or None where there is none.
+    :param backlog: what may wait; under the worker's lock.
+    :param told: takes events, in the worker's thread.
+    :param ended: is told that no more events will come, and why.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        begin: Callable[[Frame | None], Watcher],
+        backlog: Backlog,
+        metrics: Metrics,
+        *,
+        told: Callable[[Sequence[Event]], None],
+        ended: Callable[[Reason], None],
+    ) -> None:
+        self.model = model
+        self.backlog = backlog
+        self.ending: Reason | None = None
+        self.frames = 0
+        self._begin = begin
+        self._watcher: Watcher | None = None
+        self._metrics = metrics
+        self._told = told
+        self._ended = ended
+        self._dropped = 0
+        self._logger = logging.getLogger(LOGGER)
+        self._over = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to do; under the worker's lock."""
+        return self.ending is not None or self.backlog.waiting
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._over
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were dropped, in all; under the worker's lock."""
+        return self.backlog.dropped
+
+    def advance(self, take: Callable[[], Frame | Trouble | None]) -> Question | None:
+        """Have a turn: look at some pictures, until one asks for the model, and end where it is time to.
+
+        :param take: gives the next of what waits.
+        """
+        try:
+            for _ in range(_MOST_ITEMS):
+                # Read before what waits: nothing comes after the end.
+                ending = self.ending
+                if ending in ("interrupted", "failed"):
+                    break
+                item = take()
+                if item is None:
+                    break
+                if not isinstance(item, Frame):
+                    self._tell(self._watching(None).warn(item.code, item.message))
+                    continue
+                watcher = self._watching(item)
+                seen = watcher.see(item)
+                self.frames += 1
+                self._metrics.frames.inc()
+                if seen.windows:
+                    arrived_s = item.arrived_s if isinstance(item, Arrival) else time.monotonic()
+                    return Question(self, seen, arrived_s)
+                self._tell(watcher.tell(seen, []))
+            else:
+                return None
+            if ending is not None:
+                self.finish(ending)
+        except Exception:
+            self.fail()
+        return None
+
+    def answer(self, question: Question, predictions: Sequence[Prediction]) -> None:
+        """Go on with what the model says."""
+        try:
+            self._tell(self._watching(None).tell(question.seen, predictions))
+            self._metrics.latency.observe(time.monotonic() - question.arrived_s)
+        except Exception:
+            self.fail()
+
+    def fail(self) -> None:
+        """End after an error, which is being handled; the events so far stand, and end as a whole."""
+        self._logger.exception("session failed")
+        self.finish("failed")
+
+    def finish(self, reason: Reason) -> None:
+        """End."""
+        if self._over:
+            return
+        self._over = True
+        try:
+            self._tell(self._watching(None).finish(reason))
+        except Exception:
+            self._logger.exception("session could not be ended")
+        self._metrics.ended.labels(reason).inc()
+        self._ended(reason)
+
+    def count_dropped(self, dropped: int) -> None:
+        """Note how many were dropped in all."""
+        self._metrics.dropped.inc(dropped - self._dropped)
+        self._dropped = dropped
+
+    def _watching(self, frame: Frame | None) -> Watcher:
+        if self._watcher is None:
+            self._watcher = self._begin(frame)
+        return self._watcher
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            for event in events:
+                self._metrics.events.labels(event.type).inc()
+            self._told(events)
+
+
+def plain_backlog(size: int) -> Backlog:
+    """For what waits until it is read, such as a file: nothing is dropped, and nothing is late."""
+    return Backlog("all", size, math.inf, math.inf)

@@ -1,0 +1,245 @@
+"""What is answered at which path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import attrs
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from fitsense.server.asyncapi import asyncapi
+from fitsense.server.config import Limits
+from fitsense.server.feed import MissedError
+from fitsense.server.metrics import MEDIA_TYPE, Metrics
+from fitsense.server.openapi import openapi
+from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.reading import read_body, write_body
+from fitsense.server.replies import json_reply
+from fitsense.server.sessions import Served, Sessions
+from fitsense.server.streaming import NDJSON, Lines, event_stream, gone
+from fitsense.server.websocket import FrameSocket
+from fitsense.server.wishes import Wish, parsed, wish_of
+
+_ID_DIGITS = 10
+_STOPPING_S = 10.0
+_FLAGS = {"true": True, "false": False}
+
+
+@attrs.frozen
+class Routes:
+    """A server's endpoints.
+
+    :param decoding: where pushed pictures are decoded.
+    """
+
+    sessions: Sessions
+    limits: Limits
+    metrics: Metrics
+    decoding: Executor
+
+    def all(self) -> list[BaseRoute]:
+        """Every route; ``openapi.py`` and ``asyncapi.py`` describe them."""
+        one = "/v1/sessions/{id}"
+        return [
+            Route("/v1/sessions", self.create, methods=["POST"]),
+            Route("/v1/sessions", self.list, methods=["GET"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.delete, methods=["DELETE"]),
+            Route(f"{one}/events", self.events, methods=["GET"]),
+            Route(f"{one}/events.ndjson", self.download, methods=["GET"]),
+            WebSocketRoute(f"{one}/frames", self.frames),
+            Route("/v1/analyses", self.analyse, methods=["POST"]),
+            Route("/healthz", self.health, methods=["GET"]),
+            Route("/readyz", self.readiness, methods=["GET"]),
+            Route("/metrics", self.figures, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
+            Route("/asyncapi.json", self.asyncapi, methods=["GET"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """``POST /v1/sessions``"""
+        _expect_type(request, "application/json")
+        body = await read_body(request, self.limits.body_bytes, self.limits.idle_s)
+        served = await self.sessions.open(wish_of(parsed(body)))
+        return json_reply(served.to_dict(), 201, headers={"location": f"/v1/sessions/{served.id}"})
+
+    async def list(self, request: Request) -> Response:
+        """``GET /v1/sessions``"""
+        return json_reply({"sessions": [served.to_dict() for served in self.sessions]})
+
+    async def show(self, request: Request) -> Response:
+        """``GET /v1/sessions/{id}``"""
+        return json_reply(self._served(request).to_dict())
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /v1/sessions/{id}``: end it, or forget it if it has ended."""
+        served = self._served(request)
+        if served.state == "ended":
+            self.sessions.forget(served)
+            return Response(status_code=204)
+        self.sessions.end(served, "finished" if served.mode == "push" else "interrupted")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(served.done.wait(), _STOPPING_S)
+        return json_reply(served.to_dict())
+
+    async def events(self, request: Request) -> Response:
+        """``GET /v1/sessions/{id}/events``"""
+        served = self._served(request)
+        number = _next_number(served, request.headers.get("last-event-id") or request.query_params.get("after"))
+        if served.feed.closed and number == served.feed.next:
+            # Browsers ask again until they are told not to.
+            return Response(status_code=204)
+        return event_stream(served.feed, number, self.limits.send_s)
+
+    async def download(self, request: Request) -> Response:
+        """``GET /v1/sessions/{id}/events.ndjson``"""
+        served = self._served(request)
+        number = _next_number(served, request.query_params.get("after"))
+        told = served.feed.since(served.feed.first if number is None else number)
+        return Response(
+            "".join(one.json + "\n" for one in told), media_type=NDJSON, headers={"cache-control": "no-store"}
+        )
+
+    async def frames(self, websocket: WebSocket) -> None:
+        """``/v1/sessions/{id}/frames``"""
+        try:
+            served = self.sessions.get(websocket.path_params["id"])
+            query = websocket.query_params
+            number = _next_number(served, query.get("after"))
+            events = _flag(query, "events", default=True)
+        except ProblemError as problem:
+            await websocket.send_denial_response(problem.reply())
+            return
+        socket = FrameSocket(
+            websocket, served, self.sessions, self.limits, self.metrics, self.decoding, number=number, events=events
+        )
+        await socket.run()
+
+    async def analyse(self, request: Request) -> Response:
+        """``POST /v1/analyses``"""
+        wish = _wish_of_query(request.query_params)
+        limits = self.limits
+        folder = tempfile.TemporaryDirectory(prefix="fitsense-", ignore_cleanup_errors=True)
+        try:
+            path = Path(folder.name) / "upload"
+            # Uploads to come must not fill the disk either.
+            with self.sessions.slot(), path.open("wb") as file:
+                if not await write_body(request, file, limits.upload_bytes, limits.idle_s):
+                    raise ProblemError(Kind.SOURCE, "expected a video as the body, got nothing")
+        except BaseException:
+            folder.cleanup()
+            raise
+        served = await self.sessions.open_upload(str(path), wish, folder.cleanup)
+        return Lines(
+            _lines(served),
+            headers={"location": f"/v1/sessions/{served.id}"},
+            send_s=limits.send_s,
+            left=lambda: self.sessions.end(served, "interrupted"),
+        )
+
+    async def health(self, request: Request) -> Response:
+        """``GET /healthz``"""
+        return json_reply({"status": "ok"})
+
+    async def readiness(self, request: Request) -> Response:
+        """``GET /readyz``"""
+        if not self.sessions.ready:
+            raise ProblemError(Kind.UNAVAILABLE, "the server is about to stop, or its worker has")
+        return json_reply({"status": "ok"})
+
+    async def figures(self, request: Request) -> Response:
+        """``GET /metrics``"""
+        return Response(self.metrics.page(), headers={"content-type": MEDIA_TYPE})
+
+    async def openapi(self, request: Request) -> Response:
+        """``GET /openapi.json``"""
+        return json_reply(openapi())
+
+    async def asyncapi(self, request: Request) -> Response:
+        """``GET /asyncapi.json``"""
+        return json_reply(asyncapi())
+
+    def _served(self, request: Request) -> Served:
+        return self.sessions.get(request.path_params["id"])
+
+
+async def _lines(served: Served) -> AsyncGenerator[str, None]:
+    """An upload's events; the analysis waits for whoever reads them."""
+    try:
+        async for told in served.feed.follow():
+            served.read = told.number
+            yield told.json + "\n"
+    except MissedError as missed:
+        # It cannot be, as long as more are kept than may be unread.
+        raise gone(missed) from missed
+
+
+def _next_number(served: Served, after: str | None) -> int | None:
+    """The number of the event behind the one with that id; None where none is given.
+
+    :raises ProblemError: the id is none, or one that is not there yet, or what follows it is not kept any more.
+    """
+    if after is None or after == "":
+        return None
+    feed = served.feed
+    if not (after.isascii() and after.isdecimal() and len(after) <= _ID_DIGITS):
+        raise ProblemError(Kind.INVALID, f"event id: expected up to {_ID_DIGITS} digits, got {after!r}")
+    number = int(after) + 1
+    if number > feed.next:
+        raise ProblemError(Kind.INVALID, f"event id: expected one of those told, below {feed.next:010d}, got {after!r}")
+    if number < feed.first:
+        raise gone(MissedError(number, feed.first))
+    return number
+
+
+def _wish_of_query(query: Mapping[str, str]) -> Wish:
+    """What is asked for beside an upload."""
+    document: dict[str, Any] = dict(query)
+    known = {"bundle", "region", "hop_s", "people", "started_at"}
+    if strange := sorted(set(document) - known):
+        raise ProblemError(Kind.INVALID, f"query: expected {', '.join(sorted(known))}, got {strange[0]!r}")
+    if "hop_s" in document:
+        document["hop_s"] = _number("hop_s", document["hop_s"])
+    if "people" in document:
+        document["people"] = _flag(query, "people", default=False)
+    if "region" in document:
+        sides = ("left", "top", "right", "bottom")
+        numbers = [_number("region", text) for text in document["region"].split(",")]
+        if len(numbers) != len(sides):
+            raise ProblemError(Kind.INVALID, f"region: expected left,top,right,bottom, got {document['region']!r}")
+        document["region"] = dict(zip(sides, numbers, strict=True))
+    return wish_of(document)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ProblemError(Kind.INVALID, f"{name}: expected a number, got {text!r}")
+    return number
+
+
+def _flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
+    if name not in query:
+        return default
+    if query[name] not in _FLAGS:
+        raise ProblemError(Kind.INVALID, f"{name}: expected true or false, got {query[name]!r}")
+    return _FLAGS[query[name]]
+
+
+def _expect_type(request: Request, wanted: str) -> None:
+    got = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if got != wanted:
+        raise ProblemError(Kind.MEDIA, f"content-type: expected {wanted}, got {got or 'none'}")

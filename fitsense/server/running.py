@@ -1,0 +1,75 @@
+"""The server as a process that listens, and stops as it should."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from fitsense.server.app import Served, create_app
+from fitsense.server.bundles import Bundles
+from fitsense.server.config import ServeConfig
+from fitsense.server.framing import HEADER_BYTES
+from fitsense.server.security import Tokens, check_exposure
+from fitsense.server.sources import Sources
+
+# A client that is quiet for long is asked whether it is there; while it has to wait, it cannot answer.
+_PING_S, _PONG_S = 30.0, 60.0
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which before it closes its connections lets every session end, and its clients hear of it."""
+
+    def __init__(self, config: uvicorn.Config, served: Served) -> None:
+        super().__init__(config)
+        self._served = served
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._served.sessions.drain()
+        await super().shutdown(sockets)
+
+
+def create_server(config: ServeConfig, tokens: Tokens, bundles: Bundles | None = None) -> Server:
+    """A server that is ready to run.
+
+    :param bundles: None for those of the configuration, which are loaded then.
+    :raises InvalidInputError: a configuration that cannot be, or one that would let in anybody.
+    :raises PluginError: nobody offers a sink of that name.
+    :raises BundleError: a bundle cannot be loaded.
+    """
+    check_exposure(config, tokens)
+    # What is refused is refused before the work.
+    sources = Sources(config)
+    deliveries = [settings.open() for settings in config.sinks]
+    served = create_app(config, bundles or Bundles.load(config), sources, tokens, deliveries)
+    limits = config.limits
+    return Server(
+        uvicorn.Config(
+            served.app,
+            host=config.host,
+            port=config.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=limits.connections,
+            timeout_graceful_shutdown=round(limits.drain_s) or 1,
+            # Pictures are compressed already, and what is compressed twice can be a bomb.
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_max_size=limits.message_bytes + HEADER_BYTES,
+            ws_ping_interval=_PING_S,
+            ws_ping_timeout=_PONG_S,
+        ),
+        served,
+    )
+
+
+def listen(config: ServeConfig) -> socket.socket:
+    """A socket that listens where the configuration says.
+
+    :raises OSError: the address cannot be had.
+    """
+    return socket.create_server(
+        (config.host, config.port), family=socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    )

@@ -1,0 +1,181 @@
+"""Who may call the server: tokens, names of the host, sites of web pages, and how often."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fitsense.errors import InvalidInputError
+from fitsense.server.config import ServeConfig
+from fitsense.server.limits import Buckets
+from fitsense.server.problems import Kind, ProblemError
+
+TOKENS_VARIABLE = "FITSENSE_TOKENS"
+SUBPROTOCOL = "fitsense.v1"
+"""What a WebSocket speaks."""
+TOKEN_SUBPROTOCOL = "fitsense.token."
+"""A WebSocket's client that cannot set headers, as a page, offers this and its token as a second subprotocol."""
+
+OPEN_PATHS = ("/healthz", "/readyz")
+"""What anybody may ask, without a token."""
+
+# What fits into a header and a subprotocol, and is too long to be guessed.
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,512}")
+_BURST_S = 3.0
+
+
+class Tokens:
+    """The secrets that clients show.
+
+    :param tokens: each of 16 to 512 letters, digits and ``._~-``.
+    :raises InvalidInputError: one that is not; the message does not repeat it.
+    """
+
+    def __init__(self, tokens: Iterable[str] = ()) -> None:
+        tokens = list(tokens)
+        for number, token in enumerate(tokens, 1):
+            if not _TOKEN.fullmatch(token):
+                raise InvalidInputError(
+                    f"token {number}: expected 16 to 512 letters, digits and ._~-, got {len(token)} characters"
+                )
+        self._digests = [_digest(token) for token in tokens]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def accepts(self, shown: str) -> bool:
+        """Whether it is one of them; takes as long whichever it is, and whether it is."""
+        digest = _digest(shown)
+        return sum(hmac.compare_digest(digest, ours) for ours in self._digests) > 0
+
+
+def read_tokens(file: str | None, environment: Mapping[str, str]) -> Tokens:
+    """The tokens of a file, one a line, and of ``FITSENSE_TOKENS``, with blanks or commas between them.
+
+    :raises InvalidInputError: the file cannot be read, or a token is none.
+    """
+    texts = [environment.get(TOKENS_VARIABLE, "").replace(",", " ")]
+    if file is not None:
+        try:
+            texts.append(Path(file).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInputError(f"{file}: expected a file with a token a line: {error}") from error
+    return Tokens(token for text in texts for token in text.split())
+
+
+def check_exposure(config: ServeConfig, tokens: Tokens) -> None:
+    """Refuse to be reached from elsewhere by anybody.
+
+    :raises InvalidInputError: it would listen to other machines, and there are no tokens.
+    """
+    if not is_loopback(config.host) and not tokens:
+        raise InvalidInputError(
+            f"host {config.host}: other machines can reach it, so that tokens are needed: set {TOKENS_VARIABLE} or "
+            "give --tokens-file, or listen at 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """ASGI middleware that lets in who may come.
+
+    A web page that somebody happens to look at must not reach a server on their machine: a foreign ``Origin`` is
+    refused, and so is a ``Host`` that is not ours, which a page has that points its own name here.
+    """
+
+    def __init__(self, app: ASGIApp, config: ServeConfig, tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._origins = config.origins
+        self._hosts = {host.lower() for host in config.hosts}
+        self._only_loopback = is_loopback(config.host)
+        rate = config.limits.requests_per_s
+        self._buckets = Buckets(rate, rate * _BURST_S)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            try:
+                self._check(scope)
+            except ProblemError as problem:
+                await problem.reply()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        self._check_host(headers.get("host", ""))
+        self._check_origin(headers)
+        if scope["path"] in OPEN_PATHS:
+            return
+        client = scope["client"][0] if scope.get("client") else ""
+        wait_s = self._buckets.take(client, time.monotonic())
+        if wait_s:
+            raise ProblemError(
+                Kind.TOO_MANY_REQUESTS,
+                f"expected fewer requests; ask again in {wait_s:.1f} s",
+                {"retry-after": str(int(wait_s) + 1)},
+            )
+        if self._tokens and not self._tokens.accepts(_shown_token(scope, headers)):
+            raise ProblemError(
+                Kind.UNAUTHORIZED,
+                "expected the header  Authorization: Bearer TOKEN  with one of the server's tokens",
+                {"www-authenticate": "Bearer"},
+            )
+
+    def _check_host(self, host: str) -> None:
+        name = _name_of(host)
+        if name in self._hosts or (not self._hosts and not self._only_loopback):
+            return
+        if not is_loopback(name):
+            raise ProblemError(
+                Kind.FORBIDDEN_HOST, f"host {host!r}: expected one that the server's configuration names"
+            )
+
+    def _check_origin(self, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is None or origin in self._origins:
+            return
+        try:
+            same = urlsplit(origin).netloc == headers.get("host")
+        except ValueError:
+            same = False
+        if not same or origin == "null":
+            raise ProblemError(
+                Kind.FORBIDDEN_ORIGIN, f"origin {origin!r}: expected one that the server's configuration names"
+            )
+
+
+def _shown_token(scope: Scope, headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    offered = scope.get("subprotocols") or ()
+    return next((name[len(TOKEN_SUBPROTOCOL) :] for name in offered if name.startswith(TOKEN_SUBPROTOCOL)), "")
+
+
+def _name_of(host: str) -> str:
+    """A ``Host`` header without its port, in small letters."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(:\d*)?", host)
+    return match[1].lower() if match else ""
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

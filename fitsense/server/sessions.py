@@ -1,0 +1,390 @@
+"""The sessions of a server: opened, listed, ended, and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import attrs
+
+from fitsense.analysis import zoom_for
+from fitsense.errors import SourceError
+from fitsense.events import Event
+from fitsense.model import Model
+from fitsense.people import PeopleSession
+from fitsense.runtime.detection import Detector
+from fitsense.server.bundles import Bundles
+from fitsense.server.config import ServeConfig
+from fitsense.server.decoding import Decoder
+from fitsense.server.feed import Feed
+from fitsense.server.feeder import Feeder
+from fitsense.server.lane import Arrival, Lane, Watcher, plain_backlog
+from fitsense.server.logs import LOGGER, fields
+from fitsense.server.metrics import Metrics
+from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.sources import FILE_OPTIONS, Opened, Sources
+from fitsense.server.wishes import Wish
+from fitsense.server.worker import Worker
+from fitsense.session import EPOCH, Reason, Session, SessionConfig
+from fitsense.sinks import Delivery
+from fitsense.types import Frame
+from fitsense.video.backlog import Backlog
+from fitsense.video.live import LiveConfig, LiveSource
+from fitsense.video.source import VideoSource
+
+Mode = Literal["push", "source", "upload"]
+State = Literal["open", "ending", "ended"]
+
+# Least time between two warnings of dropped frames, or of falling behind.
+_TELL_S = 5.0
+_SWEEP_S = 0.5
+_POLL_S = 0.02
+# A reader of an upload's events that is so many behind makes the analysis wait: it is to get all of them.
+_MOST_UNREAD = 500
+
+
+@attrs.define(eq=False)
+class Served:
+    """A session that clients see.
+
+    :param touched_s: when a client last pushed something, by the monotonic clock.
+    :param ended_s: when it ended, likewise.
+    :param read: number of the event that an upload's reader has come to.
+    :param pusher: to be set when whoever pushes is to give way.
+    """
+
+    id: str
+    mode: Mode
+    wish: Wish
+    bundle: str
+    feed: Feed
+    created_at: datetime
+    created_s: float
+    touched_s: float
+    short_side: int
+    zoom: float
+    feeder: Feeder | None = None
+    state: State = "open"
+    reason: Reason | None = None
+    ended_s: float | None = None
+    read: int = 0
+    dropped: int = 0
+    pusher: asyncio.Event | None = None
+    done: asyncio.Event = attrs.field(factory=asyncio.Event)
+    _lane: Lane | None = None
+
+    @property
+    def source(self) -> str:
+        """What its events call it."""
+        return f"urn:fitsense:session:{self.id}"
+
+    @property
+    def lane(self) -> Lane:
+        """Where its pictures go."""
+        assert self._lane is not None
+        return self._lane
+
+    def to_dict(self) -> dict[str, Any]:
+        """The session as clients see it; obeys the schema ``server.session``."""
+        wish = self.wish
+        return {
+            "id": self.id,
+            "state": self.state,
+            "reason": self.reason,
+            "mode": self.mode,
+            "bundle": self.bundle,
+            "source": wish.source,
+            "region": attrs.asdict(wish.region) if wish.region else None,
+            "hop_s": wish.hop_s,
+            "people": wish.people,
+            "policy": wish.policy,
+            "created_at": self.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "event_source": self.source,
+            "events": self.feed.next,
+            "frames": self.lane.frames,
+            "dropped_frames": self.dropped,
+        }
+
+
+class Sessions:
+    """All sessions of a server, open ones and those that ended lately. It lives in the event loop's thread.
+
+    Whatever wants a session's events follows its feed; what wants those of all is a delivery.
+    """
+
+    def __init__(
+        self,
+        config: ServeConfig,
+        bundles: Bundles,
+        sources: Sources,
+        metrics: Metrics,
+        deliveries: Sequence[Delivery] = (),
+    ) -> None:
+        self._limits = config.limits
+        self._bundles = bundles
+        self._sources = sources
+        self._metrics = metrics
+        self._deliveries = deliveries
+        self._worker = Worker(config.batch, metrics)
+        self._sessions: dict[str, Served] = {}
+        self._opening = 0
+        self._draining = False
+        self._sweeper: asyncio.Task[None] | None = None
+        self._logger = logging.getLogger(LOGGER)
+
+    @property
+    def ready(self) -> bool:
+        """Whether sessions can be opened."""
+        return self._worker.alive and not self._draining
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loop = asyncio.get_running_loop()
+        self._worker.start()
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """End the threads; after :meth:`drain`."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.to_thread(self._worker.stop)
+
+    async def drain(self) -> None:
+        """End every session, and wait until who reads their events has them, for as long as the limits say."""
+        self._draining = True
+        until_s = time.monotonic() + self._limits.drain_s
+        for served in self._sessions.values():
+            self.end(served, "interrupted")
+
+        def busy() -> bool:
+            open_ = self._opening or any(served.state != "ended" for served in self._sessions.values())
+            return bool(open_ or any(served.feed.readers for served in self._sessions.values()))
+
+        while busy() and time.monotonic() < until_s:
+            await asyncio.sleep(_POLL_S)
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, name: str) -> Served:
+        """A session by its id.
+
+        :raises ProblemError: there is none, or it ended long ago.
+        """
+        if name not in self._sessions:
+            raise ProblemError(Kind.UNKNOWN_SESSION, f"session {name!r}: there is none, or it ended long ago")
+        return self._sessions[name]
+
+    async def open(self, wish: Wish) -> Served:
+        """Open a session, pushed to or reading a source, as the wish says.
+
+        :raises ProblemError: it cannot be had.
+        """
+        if wish.source is None:
+            with self.slot():
+                served, model, detect = await self._prepared("push", wish)
+            # The first frame says when media time 0 was.
+            backlog = Backlog(wish.policy, self._limits.queue, -math.inf, _TELL_S)
+            return self._begun(served, model, detect, backlog, wish.started_at)
+        return await self._reading("source", wish, self._sources.find(wish.source))
+
+    async def open_upload(self, path: str, wish: Wish, closed: Callable[[], None]) -> Served:
+        """Open a session that reads an upload, which `closed` removes when it was read, in whatever thread.
+
+        :raises ProblemError: it cannot be had; `closed` was called.
+        """
+        return await self._reading("upload", wish, Opened(path, live=False, options=FILE_OPTIONS), closed)
+
+    def end(self, served: Served, reason: Reason) -> None:
+        """End a session: what ``finished`` after what waits, anything else at once."""
+        if served.state == "ended":
+            return
+        served.state = "ending"
+        if served.feeder is not None:
+            served.feeder.stop()
+        self._worker.end(served.lane, reason)
+
+    def forget(self, served: Served) -> None:
+        """Drop a session that ended."""
+        self._sessions.pop(served.id, None)
+
+    def decoder(self, served: Served) -> Decoder:
+        """For what one client pushes into a session."""
+        return Decoder(served.short_side, served.zoom, self._limits.pixels)
+
+    async def put(self, served: Served, frame: Frame) -> None:
+        """Hand a pushed frame over, as soon as there is room."""
+        arrival = Arrival(frame.rgb, frame.time_s, time.monotonic())
+        while wait_s := self._worker.offer(served.lane, arrival):
+            served.touched_s = time.monotonic()
+            await asyncio.sleep(min(wait_s, _POLL_S))
+        served.touched_s = time.monotonic()
+
+    async def _reading(
+        self, mode: Mode, wish: Wish, opened: Opened, closed: Callable[[], None] = lambda: None
+    ) -> Served:
+        live = LiveConfig(policy=wish.policy, buffer=self._limits.queue, tell_s=_TELL_S)
+        try:
+            with self.slot():
+                served, model, detect = await self._prepared(mode, wish)
+                feeder = served.feeder = Feeder(
+                    opened,
+                    self._worker,
+                    short_side=served.short_side,
+                    zoom=served.zoom,
+                    live=live,
+                    held=lambda: mode == "upload" and served.feed.next - served.read > _MOST_UNREAD,
+                    closed=closed,
+                )
+                closed = _nothing
+                source = await _opened(feeder, wish)
+        except BaseException:
+            closed()
+            raise
+        started_at = wish.started_at
+        if started_at is None:
+            started_at = _start_of(source) or EPOCH
+        self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
+        feeder.feed(served.lane)
+        return served
+
+    @contextlib.contextmanager
+    def slot(self) -> Iterator[None]:
+        """A place among the open sessions, while one is being opened, or its upload comes.
+
+        :raises ProblemError: there is none.
+        """
+        if not self.ready:
+            raise ProblemError(Kind.UNAVAILABLE, "the server is about to stop", {"retry-after": "5"})
+        open_ = sum(served.state != "ended" for served in self._sessions.values()) + self._opening
+        if open_ >= self._limits.sessions:
+            raise ProblemError(
+                Kind.TOO_MANY_SESSIONS,
+                f"expected at most {self._limits.sessions} sessions at once; end one, or try again later",
+                {"retry-after": "5"},
+            )
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
+
+    async def _prepared(self, mode: Mode, wish: Wish) -> tuple[Served, Model, Detector | None]:
+        model = self._bundles.model(wish.bundle)
+        detect = await asyncio.to_thread(self._bundles.detector) if wish.people else None
+        now_s = time.monotonic()
+        served = Served(
+            id=secrets.token_urlsafe(12),
+            mode=mode,
+            wish=wish,
+            bundle=model.manifest.name,
+            feed=Feed(self._limits.events),
+            created_at=datetime.now(UTC),
+            created_s=now_s,
+            touched_s=now_s,
+            short_side=model.short_side,
+            zoom=zoom_for(wish.region, people=wish.people),
+        )
+        return served, model, detect
+
+    def _begun(
+        self, served: Served, model: Model, detect: Detector | None, backlog: Backlog, started_at: datetime | None
+    ) -> Served:
+        def begin(frame: Frame | None) -> Watcher:
+            wish = served.wish
+            config = SessionConfig(
+                hop_s=wish.hop_s,
+                source=served.source,
+                started_at=_start(frame) if started_at is None else started_at,
+                region=wish.region,
+            )
+            return Session(model, config) if detect is None else PeopleSession(model, detect, config)
+
+        def told(events: Sequence[Event]) -> None:
+            for delivery in self._deliveries:
+                for event in events:
+                    delivery.put(event)
+            self._call(served.feed.append, events)
+
+        def ended(reason: Reason) -> None:
+            self._call(self._over, served, reason)
+
+        lane = Lane(model, begin, backlog, self._metrics, told=told, ended=ended)
+        served._lane = lane
+        self._sessions[served.id] = served
+        self._metrics.sessions.labels(served.mode).inc()
+        self._worker.add(lane)
+        self._logger.info("session opened", extra=fields(session=served.id, mode=served.mode, bundle=served.bundle))
+        if self._draining:
+            self.end(served, "interrupted")
+        return served
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """In the loop's thread; there is nobody left to tell once that is over."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _over(self, served: Served, reason: Reason) -> None:
+        served.state, served.reason, served.ended_s = "ended", reason, time.monotonic()
+        self._count_dropped(served)
+        if served.feeder is not None:
+            served.feeder.stop()
+        served.feed.close()
+        served.done.set()
+        self._metrics.sessions.labels(served.mode).dec()
+        self._logger.info(
+            "session ended",
+            extra=fields(session=served.id, reason=reason, frames=served.lane.frames, dropped=served.dropped),
+        )
+        ended = [one for one in self._sessions.values() if one.ended_s is not None]
+        for one in sorted(ended, key=lambda one: one.ended_s or 0.0)[: -self._limits.kept]:
+            self.forget(one)
+
+    async def _sweep(self) -> None:
+        """End what nobody uses, and forget what nobody reads."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now_s, limits = time.monotonic(), self._limits
+            for served in self:
+                if served.ended_s is not None:
+                    if now_s - served.ended_s > limits.keep_s and not served.feed.readers:
+                        self.forget(served)
+                    continue
+                self._count_dropped(served)
+                idle = served.mode == "push" and now_s - served.touched_s > limits.idle_s
+                if idle or now_s - served.created_s > limits.session_s:
+                    self.end(served, "interrupted")
+
+    def _count_dropped(self, served: Served) -> None:
+        served.dropped = self._worker.dropped(served.lane) + (served.feeder.dropped if served.feeder else 0)
+        served.lane.count_dropped(served.dropped)
+
+
+async def _opened(feeder: Feeder, wish: Wish) -> VideoSource | LiveSource:
+    try:
+        return await feeder.open()
+    except SourceError as error:
+        # FFmpeg's reason, without the path or the address, which may hold a password.
+        reason = str(error).rsplit(": ", 1)[-1]
+        raise ProblemError(Kind.SOURCE, f"source {wish.source or 'of the request'}: {reason}") from error
+
+
+def _start_of(source: VideoSource | LiveSource) -> datetime | None:
+    return source.started_at if isinstance(source, LiveSource) else None
+
+
+def _start(frame: Frame | None) -> datetime:
+    """When media time 0 was, as a frame that has just come says."""
+    now = datetime.now(UTC)
+    return now if frame is None else now - timedelta(seconds=frame.time_s)
+
+
+def _nothing() -> None:
+    """What is left to do when the feeder cleans up itself."""

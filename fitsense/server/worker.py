@@ -1,0 +1,160 @@
+"""The one thread that analyses: it gives every session its turn, and asks the model for several at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from fitsense.model import Model
+from fitsense.server.lane import Lane, Question
+from fitsense.server.logs import LOGGER
+from fitsense.server.metrics import Metrics
+from fitsense.session import Reason
+from fitsense.types import Frame, Prediction
+from fitsense.video.source import Trouble
+from fitsense.windows import Window
+
+_POLL_S = 0.2
+_PATIENCE_S = 5.0
+
+
+def batches(most: int) -> Iterator[int]:
+    """The sizes of batch that are asked for, largest first: powers of two, since each is compiled by itself."""
+    size = 1 << (most.bit_length() - 1)
+    while size:
+        yield size
+        size >>= 1
+
+
+class Worker:
+    """Runs lanes in rounds. In each, every lane that has something to do has one turn: it may look at a few pictures,
+    until one asks for the model; then the model is asked, for all of them.
+
+    :param batch: windows that the model is asked about at once, at most.
+    """
+
+    def __init__(self, batch: int, metrics: Metrics) -> None:
+        self._batch = batch
+        self._metrics = metrics
+        self._lanes: list[Lane] = []
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="fitsense worker", daemon=True)
+        self._logger = logging.getLogger(LOGGER)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, whatever is left to do."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join(_PATIENCE_S)
+
+    def add(self, lane: Lane) -> None:
+        """Give a lane its turns, until it ends."""
+        with self._changed:
+            self._lanes.append(lane)
+
+    def offer(self, lane: Lane, frame: Frame) -> float:
+        """Put a frame behind those that wait; 0, or for how many seconds at most to wait before it is offered again.
+
+        Whoever offers to a lane that ends is let go: the frame is dropped.
+        """
+        with self._changed:
+            if lane.ending is not None:
+                return 0.0
+            wait_s = lane.backlog.offer(frame, time.monotonic())
+            if not wait_s:
+                self._changed.notify_all()
+            return wait_s
+
+    def note(self, lane: Lane, trouble: Trouble) -> None:
+        """Put a note behind the frames that wait."""
+        with self._changed:
+            lane.backlog.note(trouble)
+            self._changed.notify_all()
+
+    def end(self, lane: Lane, reason: Reason) -> None:
+        """End a lane: what ``finished`` after what waits, anything else at once. The first reason stands, unless
+        another one is in more of a hurry.
+        """
+        with self._changed:
+            if lane.ending is None or lane.ending == "finished":
+                lane.ending = reason
+            self._changed.notify_all()
+
+    def dropped(self, lane: Lane) -> int:
+        """How many of a lane's frames were dropped."""
+        with self._changed:
+            return lane.dropped
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._stopped and not any(lane.ready for lane in self._lanes):
+                    self._changed.wait(_POLL_S)
+                if self._stopped:
+                    return
+                turns = [lane for lane in self._lanes if lane.ready]
+            try:
+                self._round(turns)
+            except Exception:
+                # Lanes keep their faults to themselves; this would be one of ours.
+                self._logger.exception("the worker failed in a round")
+            with self._changed:
+                self._lanes = [lane for lane in self._lanes if not lane.over]
+
+    def _round(self, turns: Sequence[Lane]) -> None:
+        asked: dict[int, list[Question]] = defaultdict(list)
+        for lane in turns:
+            question = lane.advance(lambda lane=lane: self._take(lane))  # type: ignore[misc]
+            if question is not None:
+                asked[id(lane.model)].append(question)
+        for questions in asked.values():
+            self._answer(questions)
+
+    def _take(self, lane: Lane) -> Frame | Trouble | None:
+        with self._changed:
+            item = lane.backlog.take(time.monotonic())
+            if item is None and lane.ending == "finished":
+                item = lane.backlog.untold(time.monotonic())
+            return item
+
+    def _answer(self, questions: Sequence[Question]) -> None:
+        """Ask the model for several lanes; where it fails, for each of them alone, so that only those fail whose
+        windows it cannot take."""
+        model = questions[0].lane.model
+        try:
+            predictions = iter(self._predict(model, [window for one in questions for window in one.seen.windows]))
+        except Exception:
+            if len(questions) == 1:
+                questions[0].lane.fail()
+                return
+            for one in questions:
+                self._answer([one])
+            return
+        for one in questions:
+            one.lane.answer(one, [next(predictions) for _ in one.seen.windows])
+
+    def _predict(self, model: Model, windows: Sequence[Window]) -> list[Prediction]:
+        predictions: list[Prediction] = []
+        for size in batches(self._batch):
+            while len(windows) - len(predictions) >= size:
+                began_s = time.monotonic()
+                at = len(predictions)
+                predictions += model.predict(windows[at : at + size])
+                self._metrics.inference.observe(time.monotonic() - began_s)
+                self._metrics.batch.observe(size)
+        self._metrics.windows.labels(model.manifest.name).inc(len(windows))
+        return predictions

@@ -1,0 +1,19 @@
+"""``python -m tests.server.asyncapi`` writes ``schemas/asyncapi.json`` anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fitsense.server.asyncapi import asyncapi
+
+FILE = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
+
+
+def text() -> str:
+    """What the file should hold."""
+    return json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), "utf-8")

@@ -1,0 +1,320 @@
+"""Sessions over HTTP, with a real server."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx2
+import pytest
+
+import fitsense
+from fitsense.schema import validate
+from fitsense.server.config import Limits, ServeConfig
+from fitsense.testing.figures import FigureVideo
+from fitsense.types import Frame
+from tests.conftest import encode
+from tests.server.running import Running, ended, events_of, serving, until
+from tests.video.serving import Camera
+
+
+def opened(client: httpx2.Client, **wish: Any) -> dict[str, Any]:
+    answer = client.post("/v1/sessions", json=wish)
+    assert answer.status_code == 201, answer.text
+    session: dict[str, Any] = answer.json()
+    validate(session, "server.session")
+    assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
+    return session
+
+
+def problem(answer: httpx2.Response, status: int, kind: str) -> str:
+    """A problem's detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    validate(document, "server.problem")
+    assert document["type"] == f"urn:fitsense:problem:{kind}"
+    detail: str = document["detail"]
+    return detail
+
+
+def sse(answer: httpx2.Response) -> list[dict[str, Any]]:
+    """The events of a stream; the id of each is its own."""
+    events = []
+    for block in answer.text.replace("\r\n", "\n").split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "data" in lines:
+            events.append(json.loads(lines["data"]))
+            assert lines["id"] == events[-1]["id"]
+    return events
+
+
+def test_a_session_is_opened_listed_ended_and_forgotten(client: httpx2.Client) -> None:
+    session = opened(client, hop_s=0.5, region={"left": 0, "top": 0, "right": 0.5, "bottom": 1})
+    assert (session["state"], session["mode"], session["bundle"]) == ("open", "push", "gym")
+    address = f"/v1/sessions/{session['id']}"
+    assert client.get(address).json() == session
+    assert session in client.get("/v1/sessions").json()["sessions"]
+    over = client.delete(address).json()
+    validate(over, "server.session")
+    assert (over["state"], over["reason"]) == ("ended", "finished")
+    events = events_of(client.get(f"{address}/events.ndjson").text)
+    assert ended(events)["frames"] == 0
+    assert {event["source"] for event in events} == {session["event_source"]}
+    assert client.delete(address).status_code == 204
+    assert "there is none" in problem(client.get(address), 404, "unknown-session")
+
+
+def test_a_source_is_read_to_its_end_and_its_events_can_be_read_again_from_any_of_them(
+    client: httpx2.Client, model: fitsense.Model, videos: Path
+) -> None:
+    session = opened(client, source="videos/deep/squats.mp4")
+    address = f"/v1/sessions/{session['id']}"
+    with client.stream("GET", f"{address}/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        answer.read()
+    events = sse(answer)
+    assert ended(events)["reason"] == "finished"
+    config = fitsense.SessionConfig(source=session["event_source"])
+    alone = [event.to_dict() for event in fitsense.analyze(videos / "deep/squats.mp4", model=model, config=config)]
+    assert events == alone
+    assert events_of(client.get(f"{address}/events.ndjson").text) == events
+    for known in ("0", "0000000003"):
+        rest = events[int(known) + 1 :]
+        assert sse(client.get(f"{address}/events", headers={"last-event-id": known})) == rest
+        assert sse(client.get(f"{address}/events", params={"after": known})) == rest
+        assert events_of(client.get(f"{address}/events.ndjson", params={"after": known}).text) == rest
+    last = {"last-event-id": events[-1]["id"]}
+    # So that browsers do not ask again.
+    assert client.get(f"{address}/events", headers=last).status_code == 204
+    for wrong in ("9999999999", "-1", "x", "00000000000"):
+        detail = problem(client.get(f"{address}/events", params={"after": wrong}), 422, "invalid-request")
+        assert detail.startswith("event id: expected")
+    assert client.get(address).json()["frames"] == 60
+
+
+def test_events_that_are_not_kept_any_more_are_said_to_be_gone(model: fitsense.Model, videos: Path) -> None:
+    config = ServeConfig(sources={"videos": str(videos)}, limits=Limits(events=5))
+    with serving(model, config) as running, running.client() as client:
+        address = f"/v1/sessions/{opened(client, source='videos/in.mp4')['id']}"
+        until(lambda: client.get(address).json()["state"] == "ended")
+        answer = client.get(f"{address}/events", headers={"last-event-id": "0"})
+        assert "0000000001 is not kept any more" in problem(answer, 410, "events-gone")
+        first = answer.json()["first"]
+        assert problem(client.get(f"{address}/events.ndjson?after=1"), 410, "events-gone")
+        kept = sse(client.get(f"{address}/events"))
+        assert len(kept) == 5
+        assert int(kept[0]["id"]) == first
+        assert sse(client.get(f"{address}/events", params={"after": first - 1})) == kept
+
+
+def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
+    client: httpx2.Client, model: fitsense.Model, squats_file: Path
+) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym", "people": "false"}
+    answer = client.post("/v1/analyses", params=query, content=squats_file.read_bytes())
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    events = events_of(answer.text)
+    assert ended(events)["reason"] == "finished"
+    config = fitsense.SessionConfig(source=events[0]["source"], hop_s=1.5, region=fitsense.Region(0, 0, 1, 1))
+    assert events == [event.to_dict() for event in fitsense.analyze(squats_file, model=model, config=config)]
+    assert client.get(answer.headers["location"]).json()["mode"] == "upload"
+    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+
+
+@pytest.fixture(scope="module")
+def long_film(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A while, which takes seconds to be analysed."""
+    once = list(squats)
+    frames = (Frame(frame.rgb, frame.time_s + turn * squats.duration_s) for turn in range(4) for frame in once)
+    return encode(tmp_path_factory.mktemp("long") / "long.mkv", frames, rate=10).read_bytes()
+
+
+def test_an_upload_that_is_damaged_is_told_as_far_as_it_goes(client: httpx2.Client, long_film: bytes) -> None:
+    events = events_of(client.post("/v1/analyses", content=long_film[: len(long_film) // 8]).text)
+    assert ended(events)["reason"] == "finished"
+    codes = [event["data"]["code"] for event in events if event["type"] == "fitsense.session.warning"]
+    assert {"source_damaged", "source_truncated"} & set(codes)
+
+
+def test_whoever_goes_while_their_upload_is_analysed_ends_it(
+    client: httpx2.Client, running: Running, long_film: bytes
+) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    with running.client() as leaving, leaving.stream("POST", "/v1/analyses", content=long_film) as answer:
+        next(answer.iter_lines())
+        address = answer.headers["location"]
+    until(lambda: client.get(address).json()["state"] == "ended")
+    assert client.get(address).json()["reason"] == "interrupted"
+    assert ended(events_of(client.get(f"{address}/events.ndjson").text))["reason"] == "interrupted"
+    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "status", "kind", "words"),
+    [
+        (b"", {}, 422, "source-refused", "got nothing"),
+        (b"no video", {}, 422, "source-refused", "Invalid data"),
+        (b"x", {"hop": "1"}, 422, "invalid-request", "query: expected bundle, "),
+        (b"x", {"hop_s": "0"}, 422, "invalid-request", "minimum of 0.1"),
+        (b"x", {"hop_s": "nan"}, 422, "invalid-request", "hop_s: expected a number"),
+        (b"x", {"hop_s": "soon"}, 422, "invalid-request", "hop_s: expected a number"),
+        (b"x", {"people": "yes"}, 422, "invalid-request", "people: expected true or false"),
+        (b"x", {"region": "0,0,1"}, 422, "invalid-request", "left,top,right,bottom"),
+        (b"x", {"region": "0,0,nan,1"}, 422, "invalid-request", "region: expected a number"),
+        (b"x", {"bundle": "nope"}, 422, "invalid-request", "bundle: expected one of gym"),
+        (b"#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\nfile:///etc/passwd\n", {}, 422, "source-refused", ""),
+        (b"ffconcat version 1.0\nfile 'upload'\n", {}, 422, "source-refused", ""),
+    ],
+)
+def test_uploads_that_cannot_be_analysed_are_refused(
+    client: httpx2.Client, content: bytes, query: dict[str, str], status: int, kind: str, words: str
+) -> None:
+    assert words in problem(client.post("/v1/analyses", params=query, content=content), status, kind)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"hop": 1}, "'hop' was unexpected"),
+        ({"hop_s": 0}, "minimum"),
+        ({"bundle": "/etc"}, "bundle: expected one of gym"),
+        ({"region": {"left": 0, "top": 0, "right": 0, "bottom": 0}}, "region: expected a box"),
+        ({"region": {"left": 0}}, "'top' is a required property"),
+        ({"people": True, "region": {"left": 0, "top": 0, "right": 1, "bottom": 1}}, "people: expected no region"),
+        ({"started_at": "yesterday"}, "started_at"),
+        ({"started_at": "9999-12-31T23:59:59Z"}, "years"),
+        ([], "is not of type 'object'"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(client: httpx2.Client, wish: Any, words: str) -> None:
+    assert words in problem(client.post("/v1/sessions", json=wish), 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"hop_s": NaN}', b"[" * 50_000, b"\xff", b'{"hop_s": 1e999', b"9" * 5000]
+)
+def test_a_body_that_is_no_json_is_refused(client: httpx2.Client, body: bytes) -> None:
+    answer = client.post("/v1/sessions", content=body, headers={"content-type": "application/json"})
+    problem(answer, 400, "malformed-request")
+
+
+def test_requests_that_fit_nothing_are_problems_too(client: httpx2.Client) -> None:
+    assert "/openapi.json" in problem(client.get("/v2"), 404, "not-found")
+    assert "does not allow PUT" in problem(client.put("/v1/sessions"), 405, "method-not-allowed")
+    assert "application/json" in problem(client.post("/v1/sessions", content=b"{}"), 415, "unsupported-media-type")
+    for address in ("/v1/sessions/x", "/v1/sessions/x/events", "/v1/sessions/x/events.ndjson"):
+        problem(client.get(address), 404, "unknown-session")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "videos",
+        "videos/",
+        "videos/deep",
+        "videos/none.mp4",
+        "videos/out.mp4",
+        "videos/../secret.mp4",
+        "videos/deep/../../secret.mp4",
+        "videos//etc/passwd",
+        "/etc/passwd",
+        "../secret.mp4",
+        "file:///etc/passwd",
+        "http://127.0.0.1:9/none",
+        "camera:0",
+        "concat:a|b",
+        "videos/\x00",
+        "videos/\ud800",
+        "videos/" + "a" * 900,
+        "nowhere/x",
+    ],
+)
+def test_sources_that_are_not_configured_are_not_opened(client: httpx2.Client, source: str) -> None:
+    body = json.dumps({"source": source})
+    answer = client.post("/v1/sessions", content=body, headers={"content-type": "application/json"})
+    assert problem(answer, 422, "source-refused").startswith("source: expected one of nowhere, videos/…, got ")
+
+
+def test_a_source_that_is_not_there_is_refused_without_its_address(client: httpx2.Client) -> None:
+    detail = problem(client.post("/v1/sessions", json={"source": "nowhere"}), 422, "source-refused")
+    assert detail.startswith("source nowhere: ")
+    assert "127.0.0.1" not in detail
+
+
+@pytest.fixture(scope="module")
+def camera(model: fitsense.Model, squats: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
+    with Camera(encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)) as camera:
+        yield camera
+
+
+def test_a_stream_is_followed_until_it_is_stopped(model: fitsense.Model, camera: Camera) -> None:
+    with serving(model, ServeConfig(sources={"front": camera.url()})) as running, running.client() as client:
+        session = opened(client, source="front", policy="all")
+        address = f"/v1/sessions/{session['id']}"
+        until(lambda: client.get(address).json()["frames"] > 10)
+        assert client.delete(address).json()["reason"] == "interrupted"
+        events = events_of(client.get(f"{address}/events.ndjson").text)
+        assert ended(events)["reason"] == "interrupted"
+        # The camera's time of day.
+        assert events[0]["time"][:4] >= "2024"
+
+
+def test_a_server_that_sends_us_elsewhere_is_not_followed_unless_that_is_configured(
+    model: fitsense.Model, camera: Camera
+) -> None:
+    from tests.server.redirecting import redirecting
+
+    with redirecting(camera.url()) as address:
+        for redirects, status in ((0, 422), (1, 201)):
+            config = ServeConfig(sources={"front": address}, redirects=redirects)
+            with serving(model, config) as running, running.client() as client:
+                assert client.post("/v1/sessions", json={"source": "front"}).status_code == status
+
+
+def test_bounds_are_kept(model: fitsense.Model, squats_file: Path) -> None:
+    limits = Limits(sessions=2, body_bytes=100, upload_bytes=1000, requests_per_s=1000)
+    with serving(model, ServeConfig(limits=limits)) as running, running.client() as client:
+        sessions = [opened(client) for _ in range(2)]
+        refused = client.post("/v1/sessions", json={})
+        assert "at most 2 sessions" in problem(refused, 503, "too-many-sessions")
+        assert refused.headers["retry-after"]
+        problem(client.post("/v1/analyses", content=b"x"), 503, "too-many-sessions")
+        client.delete(f"/v1/sessions/{sessions[0]['id']}")
+        client.delete(f"/v1/sessions/{opened(client)['id']}")
+        large = client.post("/v1/sessions", content=b" " * 101, headers={"content-type": "application/json"})
+        assert "at most 100 bytes" in problem(large, 413, "too-large")
+        problem(client.post("/v1/analyses", content=squats_file.read_bytes()), 413, "too-large")
+        # Without a length, it is counted.
+        problem(client.post("/v1/analyses", content=iter([b"x" * 600] * 2)), 413, "too-large")
+
+
+def test_sessions_that_nobody_uses_are_ended_and_forgotten(model: fitsense.Model) -> None:
+    limits = attrs.evolve(Limits(), idle_s=0.6, keep_s=0.6)
+    with serving(model, ServeConfig(limits=limits)) as running, running.client() as client:
+        address = f"/v1/sessions/{opened(client)['id']}"
+        until(lambda: client.get(address).json().get("reason") == "interrupted")
+        assert ended(events_of(client.get(f"{address}/events.ndjson").text))["reason"] == "interrupted"
+        until(lambda: client.get(address).status_code == 404)
+
+
+def test_health_readiness_and_figures(client: httpx2.Client) -> None:
+    for address in ("/healthz", "/readyz"):
+        assert client.get(address).json() == {"status": "ok"}
+    opened(client)
+    page = client.get("/metrics")
+    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for words in (
+        'fitsense_windows_total{bundle="gym"}',
+        "fitsense_latency_seconds_bucket{",
+        "fitsense_dropped_frames_total",
+        'fitsense_sessions{mode="push"}',
+        'fitsense_ended_sessions_total{reason="finished"}',
+        'fitsense_events_total{type="fitsense.session.ended"}',
+    ):
+        assert words in page.text

@@ -1,0 +1,58 @@
+"""The pages on the server say what is so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import attrs
+import pytest
+
+import fitsense
+from fitsense.server import websocket
+from fitsense.server.config import Limits, ServeConfig, config_of
+from fitsense.server.openapi import openapi
+from fitsense.server.problems import Kind
+from fitsense.testing.figures import FigureVideo
+from tests.docs.pages import PAGES, blocks
+from tests.server.running import serving
+
+HOW_TO, REFERENCE = "docs/how-to/serve.md", "docs/reference/server.md"
+
+
+def test_the_pages_client_hears_of_its_pictures(
+    model: fitsense.Model, squats: FigureVideo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (program,) = blocks(HOW_TO, "python")
+    with serving(model) as running:
+        mine = program.replace("127.0.0.1:8765", f"127.0.0.1:{running.port}").replace("in sample()", "in FRAMES")
+        exec(compile(mine, HOW_TO, "exec"), {"FRAMES": list(squats)[:30]})
+    printed = capsys.readouterr().out.splitlines()
+    assert (printed[0], printed[-1]) == ("fitsense.session.started", "fitsense.session.ended")
+
+
+def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
+    shown = tomllib.loads(blocks(HOW_TO, "toml")[1])
+    assert config_of(shown) == ServeConfig(sources={"videos": "/srv/videos"})
+    assert set(shown["limits"]) == set(attrs.fields_dict(Limits))
+    assert set(shown) | {"tokens_file", "threads"} == set(attrs.fields_dict(ServeConfig))
+
+
+def test_the_reference_has_every_request_problem_and_code() -> None:
+    page = PAGES[REFERENCE]
+    requests = {
+        f"{method.upper()} {path}"
+        for path, item in openapi()["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+    assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", page, re.MULTILINE)) == requests
+    problems = {
+        f"urn:fitsense:problem:{name}": int(status)
+        for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d+) \|$", page, re.MULTILINE)
+    }
+    assert problems == {kind.type: kind.status for kind in Kind}
+    codes = {int(code) for code in re.findall(r"^\| (\d{4}) \|", page, re.MULTILINE)}
+    assert codes == {websocket.ENDED, websocket.TAKEN_OVER, websocket.EVENTS_GONE, websocket.TOO_SLOW, 1009, 1012}
+    for word in ("after", "events=false", "Last-Event-ID", "fitsense.v1"):
+        assert word in page

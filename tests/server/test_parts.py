@@ -1,0 +1,123 @@
+"""The parts that need no network: bounds, framing, feeds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.errors import InvalidInputError
+from fitsense.events import Event, SessionWarning, event_time
+from fitsense.server.feed import Feed, MissedError
+from fitsense.server.framing import HEADER_BYTES, Format, Message, pack, parse
+from fitsense.server.limits import Bucket, Buckets
+from fitsense.server.worker import batches
+from fitsense.session import EPOCH
+
+
+@given(st.sampled_from(Format), st.integers(-(10**15), 10**15), st.binary(min_size=1, max_size=50))
+def test_messages_are_read_as_they_were_written(kind: Format, microseconds: int, content: bytes) -> None:
+    assert parse(pack(kind, microseconds / 1e6, content)) == Message(kind, microseconds / 1e6, content)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
+    try:
+        message = parse(data)
+    except InvalidInputError:
+        assert len(data) <= HEADER_BYTES or data[0] != 1 or data[1] not in (1, 2, 3) or data[2] not in (0, 255)
+    else:
+        assert message.content == data[HEADER_BYTES:]
+        assert math.isfinite(message.time_s)
+
+
+@given(st.floats(0.1, 100), st.floats(1, 50), st.lists(st.floats(0, 3), min_size=1, max_size=60))
+def test_a_bucket_lets_no_more_through_than_its_rate(rate: float, burst: float, pauses: list[float]) -> None:
+    bucket, now_s, passed = Bucket(rate, burst), 0.0, 0
+    for pause_s in pauses:
+        now_s += pause_s
+        wait_s = bucket.take(now_s)
+        passed += wait_s == 0.0
+        assert passed <= burst + rate * now_s + 1e-6
+        if wait_s:
+            assert bucket.take(now_s + wait_s * 1.001) == 0.0
+            now_s += wait_s * 1.001
+            passed += 1
+
+
+def test_clients_have_buckets_of_their_own_and_so_many_are_remembered() -> None:
+    buckets = Buckets(1.0, 1.0)
+    assert buckets.take("a", 0.0) == 0.0
+    assert buckets.take("b", 0.0) == 0.0
+    assert buckets.take("a", 0.0) > 0.0
+    for number in range(5000):
+        buckets.take(str(number), 0.0)
+    # Whoever was quiet for so long is as good as new.
+    assert buckets.take("a", 0.0) == 0.0
+
+
+@given(st.integers(1, 100))
+def test_batches_are_powers_of_two_that_make_up_any_number(most: int) -> None:
+    sizes = list(batches(most))
+    assert sizes[0] <= most < 2 * sizes[0]
+    assert sizes[-1] == 1
+    assert all(larger == 2 * smaller for larger, smaller in itertools.pairwise(sizes))
+
+
+def warnings(start: int, count: int) -> list[Event]:
+    return [
+        Event("urn:test", number, event_time(EPOCH, number), SessionWarning("test", "a test", number, number))
+        for number in range(start, start + count)
+    ]
+
+
+@given(st.integers(1, 20), st.lists(st.integers(0, 7), max_size=12), st.integers(0, 60))
+def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
+    size: int, counts: list[int], number: int
+) -> None:
+    async def program() -> None:
+        feed = Feed(size)
+        told: list[int] = []
+
+        async def read() -> None:
+            # Asks for all there is as soon as there is any, so that it misses only what never was kept.
+            async for one in feed.follow():
+                told.append(one.number)
+
+        reading = asyncio.create_task(read())
+        total = 0
+        for count in counts:
+            feed.append(warnings(total, min(count, size)))
+            total += min(count, size)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        feed.close()
+        await reading
+        assert told == list(range(total))
+        assert feed.readers == 0
+        assert (feed.first, feed.next) == (max(0, total - size), total)
+        if number < feed.first:
+            with pytest.raises(MissedError, match=f"event {number:010d} is not kept any more"):
+                feed.since(number)
+        else:
+            assert [one.number for one in feed.since(number)] == list(range(number, total))
+
+    asyncio.run(program())
+
+
+def test_who_reads_too_slowly_is_told_so() -> None:
+    async def program() -> None:
+        feed = Feed(3)
+        feed.append(warnings(0, 3))
+        followed = feed.follow(0)
+        assert (await anext(followed)).number == 0
+        feed.append(warnings(3, 3))
+        with pytest.raises(MissedError) as missed:
+            await anext(followed)
+        assert missed.value.first == 3
+
+    asyncio.run(program())

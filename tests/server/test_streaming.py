@@ -1,0 +1,68 @@
+"""Clients who take nothing are left, however their events are sent."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fitsense.events import Event, SessionWarning, event_time
+from fitsense.server.feed import Feed
+from fitsense.server.streaming import Lines, event_stream
+from fitsense.session import EPOCH
+from tests.server.running import PATIENCE_S, until
+
+SEND_S = 0.5
+# More than any socket's buffers hold.
+LARGE = [Event("urn:test", n, event_time(EPOCH, n), SessionWarning("test", "x" * 1_000_000, n, n)) for n in range(40)]
+
+
+@contextlib.contextmanager
+def listening(app: Starlette) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            until(lambda: server.started)
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("kind", ["sse", "lines"])
+def test_who_takes_nothing_is_left(kind: str) -> None:
+    feeds: list[Feed] = []
+    left = threading.Event()
+
+    async def endpoint(request: Request) -> Response:
+        feed = Feed(len(LARGE))
+        feed.append(LARGE)
+        feeds.append(feed)
+        if kind == "sse":
+            return event_stream(feed, None, SEND_S)
+
+        async def lines() -> AsyncGenerator[str, None]:
+            async for told in feed.follow():
+                yield told.json + "\n"
+
+        return Lines(lines(), headers={}, send_s=SEND_S, left=left.set)
+
+    with (
+        listening(Starlette(routes=[Route("/", endpoint)])) as port,
+        socket.create_connection(("127.0.0.1", port)) as silent,
+    ):
+        silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until(lambda: feeds and feeds[0].readers == 1)
+        until(lambda: feeds[0].readers == 0)
+        assert kind == "sse" or left.wait(PATIENCE_S)
