@@ -68,18 +68,22 @@ def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
     weights, origin = recipe["weights"], recipe["weights_origin"]
     start = f"from `{weights}`{f' ({origin})' if origin else ''}" if weights else "from scratch"
     how = "trained as a whole" if recipe["tuning"] else "frozen, only its heads were trained"
+    if branch.observation and not recipe["tuning"]:
+        start, how = "computed without a network", "only its heads were trained"
     taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
     if recipe["aids"]:
         taught += "; also on drawn people"
     needs = ""
-    if branch.observation:
+    if branch.observation and branch.observation.assets:
         needs = " Its landmark models are not in the bundle: `fitsense models pull` fetches them, once."
     return f"- `{branch.name}`: backbone `{branch.backbone}` {start}; {how}{taught}.{needs}"
 
 
 def _held_out(recipe: Mapping[str, Any]) -> str:
     if recipe["hold_out"] == "val":
-        return "the split val, by branches that were trained without it"
+        kept = [_name(branch) for branch in recipe["branches"] if not branch["refit"]]
+        stay = f"; {', '.join(kept)} stayed so" if kept else ""
+        return f"the split val, by branches that were trained without it{stay}"
     return "each fold in turn, by branches that were trained without it"
 
 
@@ -91,7 +95,11 @@ def _sight(manifest: Manifest) -> str:
 
 def _files(recipe: Mapping[str, Any]) -> str:
     named = [branch for branch in recipe["branches"] if "." in branch["weights"]]
-    return "".join(f" --weights {branch['name'] or branch['backbone'].replace('/', '_')}=FILE" for branch in named)
+    return "".join(f" --weights {_name(branch)}=FILE" for branch in named)
+
+
+def _name(branch: Mapping[str, Any]) -> str:
+    return str(branch["name"] or branch["backbone"].replace("/", "_"))
 
 
 def _too_few(trained: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ class BranchRecipe:
     :param teachers: branches before this one in the recipe, from which it learns beside the labels.
     :param guide: a branch before this one that observes landmarks, which this one learns to imagine; empty for none.
     :param only_teaches: whether it is left out of the bundle.
+    :param refit: whether it is trained once more, on everything, for the bundle. Otherwise the bundle has what was
+        trained without the split ``val``, which takes half the time.
     :param aids: whether it learns from aids too, footage that is never measured on, such as drawn people.
     :param exercise_head: a head for exercises; empty for none.
     :param muscles_head: a head for muscle groups; empty for none.
@@ -50,6 +52,7 @@ class BranchRecipe:
     teachers: tuple[str, ...] = ()
     guide: str = ""
     only_teaches: bool = False
+    refit: bool = True
     aids: bool = False
     exercise_head: str = "heads/linear_exercise"
     muscles_head: str = "heads/linear_muscles"
@@ -97,6 +100,8 @@ class Recipe:
         for name in names:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"branch {name!r}: expected a name of lower-case letters, digits, - and _")
+        if self.hold_out != "val" and not all(branch.refit for branch in self.branches):
+            raise InvalidInputError("refit: expected true, since no one network is trained without what is held out")
         silent = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
         for position, branch in enumerate(self.branches):
             if wordless := sorted(silent.intersection(branch.teachers)):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fitsense.bundle import Labels
 from fitsense.data.footage import Footage
 from fitsense.data.frames import Recording
-from fitsense.errors import InvalidInputError, MissingExtraError
+from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.files import whole
 from fitsense.networks import beside_torchvision
 from fitsense.runtime import BranchRunner
@@ -130,6 +130,7 @@ def tune(
     :param layers: the backbone's layers, from input to output.
     :param held_out: what the loss is watched on, and training ended by with ``patience``; may be empty.
     :param folder: for checkpoints and logs.
+    :raises FitsenseError: the loss is no longer a number.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
     import torch
@@ -321,6 +322,13 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
             loss = share * self._loss(outputs, batch)
             if share < 1.0:
                 loss = loss + (1 - share) * self._loss(outputs, {name: value[order] for name, value in batch.items()})
+            if not torch.isfinite(loss):
+                # What was averaged and kept so far is sound; one more step would spoil all of it.
+                raise FitsenseError(
+                    f"training diverged in epoch {self.current_epoch + 1} of {tuning.epochs}: expected a finite loss, "
+                    f"got {float(loss)}; lower learning_rate, which is {tuning.learning_rate}"
+                    + ("" if tuning.precision == "32-true" else ", or set precision to 32-true")
+                )
             self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(values))
             return loss
 

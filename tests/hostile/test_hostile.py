@@ -103,6 +103,16 @@ def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_pat
     assert [event.to_json() for event in told[: len(expected)]] == expected
 
 
+def test_a_recording_that_broke_off_in_a_fragments_header_is_read_up_to_it(tmp_path: Path) -> None:
+    contents = whole("fragments.mp4")
+    header = contents.rindex(b"moof")
+    path = tmp_path / "fragments.mp4"
+    for end in range(header, contents.index(b"mdat", header), 7):
+        path.write_bytes(contents[:end])
+        with VideoSource(path) as source:
+            assert sum(1 for _ in source) > 15, end
+
+
 def test_a_worker_that_dies_or_says_nothing_is_noticed_and_replaced() -> None:
     case = Case("figure.gif", "truncated", 1)
     with Supervisor(wall_s=20.0) as other:

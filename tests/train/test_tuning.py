@@ -202,6 +202,13 @@ def test_an_interruption_of_the_last_moment_loses_nothing(
     assert same(whole, trained(lesson, tmp_path / "parts", tuning))
 
 
+def test_a_run_that_diverges_is_stopped_and_keeps_what_was_sound(lesson: Lesson, tmp_path: Path) -> None:
+    wild = attrs.evolve(QUICK, learning_rate=1e30, epochs=4)
+    with pytest.raises(fitsense.FitsenseError, match=r"diverged in epoch \d of 4: .* got (nan|inf); lower learning_r"):
+        trained(lesson, tmp_path, wild)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
 def test_a_finished_run_is_taken_as_it_is(lesson: Lesson, tmp_path: Path) -> None:
     first = trained(lesson, tmp_path)
     assert same(first, trained(interrupted(lesson, 0), tmp_path, seed=5))
