@@ -9,6 +9,7 @@
     ├── BundleError                      a model bundle is malformed, altered or unsafe
     ├── WeightsError                     weights cannot be found, verified or fitted into a network
     ├── SchemaError                      an event or a document does not obey its schema
+    ├── DeliveryError                    a sink could not deliver events; says whether to try again
     └── PluginError                      a plugin or one of its specs is unusable
         ├── UnknownNameError (LookupError)    no plugin offers that name
         └── AmbiguousNameError (LookupError)  several plugins offer that short name
@@ -47,6 +48,20 @@ class WeightsError(FitsenseError):
 
 class SchemaError(FitsenseError):
     """A document does not obey its JSON Schema."""
+
+
+class DeliveryError(FitsenseError):
+    """A sink could not deliver events.
+
+    :param message: why; it is logged, so that no secret and no address with one belongs in it.
+    :param again: whether it may work later; where it may not, the events count as refused.
+    :param after_s: the receiver asked to be left alone for so many seconds.
+    """
+
+    def __init__(self, message: str, *, again: bool = True, after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.again = again
+        self.after_s = after_s
 
 
 class PluginError(FitsenseError):

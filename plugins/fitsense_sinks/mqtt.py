@@ -1,0 +1,180 @@
+"""Events to a broker: the MQTT binding of CloudEvents 1.0, in structured mode."""
+
+from __future__ import annotations
+
+import queue
+import string
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from fitsense import DeliveryError, Event, InvalidInputError
+from fitsense_sinks.config import IN_FLIGHT, MqttConfig
+from fitsense_sinks.secrets import address, secret, trust
+
+_CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
+_PORTS = {"mqtts": 8883, "mqtt": 1883}
+_KEEP_ALIVE_S = 30
+_FAILURE = 0x80
+# Unspecified, of the implementation, quota: it may work later. Any other says what is wrong with the message.
+_AGAIN = (0x80, 0x83, 0x97)
+_FIELDS = ("source", "type", "subject")
+# What stands for itself in a level, beside letters, digits and _.-~; / + # have a meaning in topics, % is ours.
+_PLAIN = ":@=,;!()'*"
+
+
+class Mqtt:
+    """A sink whose receiver is a broker. The broker has an event when it acknowledges it.
+
+    A connection that is lost is not mended but replaced, by the next attempt.
+
+    :raises InvalidInputError: the URL, the topic or a file cannot be used.
+    """
+
+    def __init__(self, config: MqttConfig) -> None:
+        parts = address(config.url, "mqtts", "mqtt")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise InvalidInputError("url: expected a host and a port alone; the topic is a setting of its own")
+        _check_topic(config.topic)
+        self._config = config
+        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self._password = secret(config.password_env, config.password_file) or None
+        self._tls = trust(config.ca_file) if parts.scheme == "mqtts" else None
+        if self._tls is not None and config.certificate_file is not None:
+            try:
+                self._tls.load_cert_chain(config.certificate_file, config.key_file)
+            except OSError as error:
+                raise InvalidInputError(f"certificate_file: expected a PEM certificate and its key: {error}") from error
+        self._connection: _Connection | None = None
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Publish, and wait for the acknowledgements; for what fails, see :class:`fitsense.Sink`."""
+        if self._connection is None or not self._connection.alive:
+            self.close()
+            self._connection = _Connection(self._client(), self._host, self._port, self._config.timeout_s)
+        try:
+            self._connection.publish([(topic(self._config.topic, event), event.to_json().encode()) for event in events])
+        except DeliveryError:
+            # Nothing of this attempt is to come after the next.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the broker."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _client(self) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2, self._config.client_id, protocol=MQTTv5, reconnect_on_failure=False
+        )
+        client.connect_timeout = self._config.timeout_s
+        if self._config.username:
+            client.username_pw_set(self._config.username, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        return client
+
+
+class _Connection:
+    """One connection, from its beginning to its end.
+
+    :raises DeliveryError: the broker cannot be reached, or will not have us.
+    """
+
+    def __init__(self, client: Client, host: str, port: int, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._most = IN_FLIGHT
+        # What the client's thread hears, in order: the answer to the connection under 0, then acknowledgements by
+        # their message's number; None when the connection is lost.
+        self._heard: queue.SimpleQueue[tuple[int, ReasonCode] | None] = queue.SimpleQueue()
+        client.on_connect = self._answered
+        client.on_publish = lambda client, data, number, reason, properties: self._heard.put((number, reason))
+        client.on_disconnect = self._lost
+        try:
+            client.connect(host, port, _KEEP_ALIVE_S)
+        except (OSError, ValueError) as error:
+            raise DeliveryError(f"the broker cannot be reached: {type(error).__name__}: {error}") from error
+        client.loop_start()
+        try:
+            _, reason = self._next(time.monotonic() + timeout_s)
+            if reason.value >= _FAILURE:
+                raise DeliveryError(f"the broker refused the connection: {reason}")
+        except DeliveryError:
+            self.close()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is there, as far as is known."""
+        return self._client.is_connected()
+
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish messages, given as topic and payload, and wait for all acknowledgements."""
+        until_s = time.monotonic() + self._timeout_s
+        properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = _CONTENT_TYPE
+        properties.PayloadFormatIndicator = 1
+        owed: set[int] = set()
+        for topic, body in messages:
+            self._settle(owed, self._most - 1, until_s)
+            owed.add(self._client.publish(topic, body, 1, properties=properties).mid)
+        self._settle(owed, 0, until_s)
+
+    def _settle(self, owed: set[int], left: int, until_s: float) -> None:
+        """Wait until no more than `left` acknowledgements are owed."""
+        while len(owed) > left:
+            number, reason = self._next(until_s)
+            owed.discard(number)
+            if reason.value >= _FAILURE:
+                raise DeliveryError(f"the broker refused an event: {reason}", again=reason.value in _AGAIN)
+
+    def close(self) -> None:
+        """End it, and its thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _answered(self, client: Client, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
+        self._most = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
+        self._heard.put((0, reason))
+
+    def _lost(self, *details: Any) -> None:
+        self._heard.put(None)
+
+    def _next(self, until_s: float) -> tuple[int, ReasonCode]:
+        try:
+            heard = self._heard.get(timeout=max(0.0, until_s - time.monotonic()))
+        except queue.Empty:
+            raise DeliveryError("the broker does not answer") from None
+        if heard is None:
+            raise DeliveryError("the connection to the broker was lost")
+        return heard
+
+
+def topic(template: str, event: Event) -> str:
+    """Where an event goes; nothing in it makes a level, or is taken for a wildcard."""
+    values = (event.source, event.type, event.subject or "-")
+    return template.format_map({field: quote(value, safe=_PLAIN) for field, value in zip(_FIELDS, values, strict=True)})
+
+
+def _check_topic(template: str) -> None:
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise InvalidInputError(f"topic: expected such as fitsense/{{source}}, got {template!r}: {error}") from error
+    for text, field, spec, conversion in parts:
+        if any(character in text for character in "+#\0"):
+            raise InvalidInputError(f"topic: expected no +, # or NUL, got {template!r}")
+        if field is not None and (field not in _FIELDS or spec or conversion):
+            raise InvalidInputError(f"topic: expected fields {{source}}, {{type}} or {{subject}}, got {template!r}")
+    if not template or template.startswith("$"):
+        raise InvalidInputError(f"topic: expected one that begins with no $, got {template!r}")

@@ -1,0 +1,142 @@
+"""Events by HTTP POST: the HTTP binding of CloudEvents 1.0, signed as Standard Webhooks says."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import urllib3
+
+from fitsense import DeliveryError, Event, InvalidInputError
+from fitsense_sinks.config import WebhookConfig
+from fitsense_sinks.secrets import address, secret, trust
+
+_PREFIX = "whsec_"
+_LEAST_BYTES, _MOST_BYTES = 24, 64
+# Printable ASCII but space, double quote and percent stands for itself in headers of the binary mode.
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+# Of an answer, whose contents mean nothing; a longer one costs the connection.
+_ANSWER_BYTES = 65536
+_GONE = 410
+# Others from 400 to 499 say that the same request is not going to work.
+_AGAIN = (408, 425, 429)
+_SERVER_ERRORS = 500
+
+
+class Webhook:
+    """A sink whose receiver is a URL. The receiver has an event when it answers with 200 to 299.
+
+    :raises InvalidInputError: the URL cannot be, or there is no secret.
+    """
+
+    def __init__(self, config: WebhookConfig) -> None:
+        address(config.url, "https", "http")
+        try:
+            urllib3.util.parse_url(config.url)
+        except urllib3.exceptions.LocationValueError:
+            raise InvalidInputError("url: expected such as https://host, got one that cannot be read") from None
+        self._config = config
+        self._keys = _keys(config) if config.signed else ()
+        self._gone = False
+        self._pool = urllib3.PoolManager(
+            maxsize=1,
+            ssl_context=trust(config.ca_file),
+            timeout=config.timeout_s,
+            retries=False,
+        )
+
+    def send(self, events: Sequence[Event]) -> None:
+        """One request; for what fails, see :class:`fitsense.Sink`."""
+        if self._gone:
+            raise DeliveryError("the receiver said that it is gone for good", again=False)
+        headers, body = _message(events, self._config.mode)
+        headers = {**headers, **_signature(events, body, self._keys), "user-agent": "fitsense"}
+        try:
+            answer = self._pool.request(
+                "POST", self._config.url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise DeliveryError(f"the receiver cannot be reached: {type(error).__name__}: {error}") from error
+        status, after_s = answer.status, _after_s(answer)
+        try:
+            answer.read(_ANSWER_BYTES)
+        except urllib3.exceptions.HTTPError:
+            # The status is all that counts.
+            pass
+        finally:
+            answer.close()
+        if 200 <= status < 300:
+            return
+        self._gone = status == _GONE
+        again = status in _AGAIN or status >= _SERVER_ERRORS
+        hint = ", and redirects are not followed" if 300 <= status < 400 else ""
+        raise DeliveryError(f"the receiver answered with {status}{hint}", again=again, after_s=after_s)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.clear()
+
+
+def _message(events: Sequence[Event], mode: str) -> tuple[Mapping[str, str], bytes]:
+    """Headers and body."""
+    if mode == "batched":
+        body = "[" + ",".join(event.to_json() for event in events) + "]"
+        return {"content-type": "application/cloudevents-batch+json; charset=UTF-8"}, body.encode()
+    (event,) = events
+    if mode == "structured":
+        return {"content-type": "application/cloudevents+json; charset=UTF-8"}, event.to_json().encode()
+    document = event.to_dict()
+    data, kind = document.pop("data"), document.pop("datacontenttype")
+    attributes = {f"ce-{name}": quote(value, safe=_PLAIN) for name, value in document.items()}
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return {"content-type": kind, **attributes}, body.encode()
+
+
+def _signature(events: Sequence[Event], body: bytes, keys: Sequence[bytes]) -> Mapping[str, str]:
+    """Headers by which a receiver knows the sender, and a request that it has had before.
+
+    The id is that of the contents: the same in every attempt, also of another process, and another for each message.
+    """
+    digest = hashlib.sha256("\n".join(event.to_json() for event in events).encode()).hexdigest()
+    name, now = f"msg_{digest[:32]}", str(int(time.time()))
+    signed = f"{name}.{now}.".encode() + body
+    signatures = (base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)
+    headers = {"webhook-id": name, "webhook-timestamp": now}
+    return {**headers, "webhook-signature": " ".join(f"v1,{one}" for one in signatures)} if keys else headers
+
+
+def _keys(config: WebhookConfig) -> Sequence[bytes]:
+    texts = secret(config.secret_env, config.secret_file).split()
+    if not texts:
+        raise InvalidInputError(
+            f"no secret to sign with: set the environment variable {config.secret_env}, name a secret_file, "
+            f"or say signed = false"
+        )
+    return [_key(text) for text in texts]
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not (text.startswith(_PREFIX) and _LEAST_BYTES <= len(key) <= _MOST_BYTES):
+        # Without what it is: logs are no place for secrets.
+        raise InvalidInputError(
+            f"the secret: expected {_PREFIX} and base64 of {_LEAST_BYTES} to {_MOST_BYTES} bytes, got something else"
+        )
+    return key
+
+
+def _after_s(answer: urllib3.BaseHTTPResponse) -> float:
+    """For how long the receiver asks to be left alone, in seconds."""
+    try:
+        return urllib3.Retry().get_retry_after(answer) or 0.0
+    except urllib3.exceptions.InvalidHeader:
+        return 0.0
