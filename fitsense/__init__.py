@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fitsense.decisions import DecisionConfig as DecisionConfig
     from fitsense.errors import AmbiguousNameError as AmbiguousNameError
     from fitsense.errors import BundleError as BundleError
+    from fitsense.errors import DeliveryError as DeliveryError
     from fitsense.errors import FitsenseError as FitsenseError
     from fitsense.errors import InvalidInputError as InvalidInputError
     from fitsense.errors import MissingExtraError as MissingExtraError
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from fitsense.hookspecs import HeadSpec as HeadSpec
     from fitsense.hookspecs import ObservationSpec as ObservationSpec
     from fitsense.hookspecs import PluginInfo as PluginInfo
+    from fitsense.hookspecs import Sink as Sink
+    from fitsense.hookspecs import SinkSpec as SinkSpec
+    from fitsense.hookspecs import StreamingSpec as StreamingSpec
     from fitsense.hookspecs import WeightsRef as WeightsRef
     from fitsense.hookspecs import hookimpl as hookimpl
     from fitsense.landmarks import BODY_LANDMARKS as BODY_LANDMARKS
@@ -55,6 +59,10 @@ if TYPE_CHECKING:
     from fitsense.regions import Region as Region
     from fitsense.session import Session as Session
     from fitsense.session import SessionConfig as SessionConfig
+    from fitsense.sinks import Delivery as Delivery
+    from fitsense.sinks import DeliveryConfig as DeliveryConfig
+    from fitsense.sinks import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks import open_sink as open_sink
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
     from fitsense.types import Frame as Frame
@@ -76,6 +84,7 @@ _HOMES = {
     "errors": (
         "AmbiguousNameError",
         "BundleError",
+        "DeliveryError",
         "FitsenseError",
         "InvalidInputError",
         "MissingExtraError",
@@ -97,6 +106,9 @@ _HOMES = {
         "HeadSpec",
         "ObservationSpec",
         "PluginInfo",
+        "Sink",
+        "SinkSpec",
+        "StreamingSpec",
         "WeightsRef",
         "hookimpl",
     ),
@@ -107,6 +119,7 @@ _HOMES = {
     "plugins": ("PluginReport", "Plugins"),
     "regions": ("Region",),
     "session": ("Session", "SessionConfig"),
+    "sinks": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),
     "watching": ("watch",),

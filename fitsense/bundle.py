@@ -58,8 +58,27 @@ class ObservationEntry:
 
 
 @attrs.frozen
+class StreamEntry:
+    """How a branch goes on frame by frame.
+
+    :param graph: from a frame and what is remembered to the branch's outputs and what is remembered then; its weights
+        are the branch's.
+    :param state: shapes of the float32 arrays that are remembered, by name.
+    :param receptive_field: how many of the newest frames outputs depend on.
+    :param delay: after how many first frames there are no outputs yet.
+    :param stride: how many frames there are from outputs to the next ones.
+    """
+
+    graph: str
+    state: Mapping[str, tuple[int, ...]]
+    receptive_field: int
+    delay: int
+    stride: int
+
+
+@attrs.frozen
 class BranchEntry:
-    """A backbone with its heads: one graph and one file of weights."""
+    """A backbone with its heads: a graph, one more where it streams, and one file of weights."""
 
     name: str
     backbone: str
@@ -70,6 +89,13 @@ class BranchEntry:
     weights: str
     heads: tuple[HeadEntry, ...]
     observation: ObservationEntry | None = None
+    stream: StreamEntry | None = None
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The suffix that each of its files has, by the file's name."""
+        graphs = [self.graph, *([self.stream.graph] if self.stream else [])]
+        return {**dict.fromkeys(graphs, ".onnx"), self.weights: ".safetensors"}
 
 
 @attrs.frozen
@@ -246,7 +272,7 @@ def _check(manifest: Manifest, origin: str) -> None:
         )
     for branch in manifest.branches:
         # What reads a file is chosen by its suffix; no other reader is to get one.
-        for name, suffix in ((branch.graph, ".onnx"), (branch.weights, ".safetensors")):
+        for name, suffix in branch.files.items():
             if not name.endswith(suffix):
                 raise BundleError(f"{origin}: branch {branch.name}: expected a {suffix} file, got {name}")
     answered = {head.task for branch in manifest.branches for head in branch.heads}
@@ -260,7 +286,7 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
     root = folder.resolve()
     stated = {entry.path for entry in manifest.files}
     for branch in manifest.branches:
-        for name in (branch.graph, branch.weights):
+        for name in branch.files:
             if name not in stated:
                 raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
     for file in sorted(folder.rglob("*")):

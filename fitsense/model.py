@@ -14,7 +14,9 @@ from fitsense.configs import config_from_json
 from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.hookspecs import DerivedHeadSpec
 from fitsense.plugins import Plugins
-from fitsense.runtime import BranchRunner, RuntimeName, load_branch
+from fitsense.runtime import BranchRunner, RuntimeName, load_branch, load_stream
+from fitsense.runtime.streaming import Stream
+from fitsense.streaming import Stretch
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
 from fitsense.windows import Window
 
@@ -44,6 +46,11 @@ class Model:
             branch.name: load_branch(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
             for branch in bundle.manifest.branches
         }
+        self._streams: dict[str, Stream] = {
+            branch.name: load_stream(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
+            for branch in bundle.manifest.branches
+            if branch.stream
+        }
         self._fusions = {}
         for task, entry in bundle.manifest.fusion.items():
             fusion = self.plugins.fusion(entry.fusion)
@@ -71,6 +78,11 @@ class Model:
     def clips(self) -> Mapping[str, ClipSpec]:
         """The clips that it wants, by branch name."""
         return {branch.name: branch.clip for branch in self.bundle.manifest.branches}
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """The branches that go on frame by frame, by name."""
+        return dict(self._streams)
 
     @property
     def short_side(self) -> int:
@@ -139,15 +151,33 @@ class Model:
         return attrs.evolve(scores, logits=scores.logits / self.manifest.calibration.temperature)
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
-        """What the model says of windows, calibrated; those of several sessions may be asked about at once."""
+        """What the model says of windows, calibrated; those of several sessions may be asked about at once.
+
+        Branches that stream go on with what is new in each window, in the order of the windows; what they remember is
+        the windows', not the model's.
+        """
         if not windows:
             return []
-        clips = {name: np.stack([window.clips[name].frames for window in windows]) for name in self.clips}
-        scores = self.scores(clips)
+        scores = self.fuse({name: self._outputs(name, windows) for name in self._branches})
         exercise, muscles = self.calibrated(scores["exercise"]), scores["muscles"].probabilities
         return [
             Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
         ]
+
+    def _outputs(self, name: str, windows: Sequence[Window]) -> Mapping[str, FloatArray]:
+        if name not in self._streams:
+            return self._branches[name](np.stack([window.clips[name].frames for window in windows]))
+        each = [self._gone_on(self._streams[name], window.stretches[name]) for window in windows]
+        return {output: np.stack([outputs[output] for outputs in each]) for output in each[0]}
+
+    @staticmethod
+    def _gone_on(stream: Stream, stretch: Stretch) -> Mapping[str, FloatArray]:
+        """The newest outputs of a stream after a window."""
+        run = stretch.run
+        for picture in stretch.unseen:
+            outputs, run.state = stream.step(picture, run.state or stream.start())
+            run.outputs = dict(outputs or run.outputs)
+        return run.outputs
 
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""

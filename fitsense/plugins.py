@@ -32,6 +32,7 @@ from fitsense.hookspecs import (
     FusionSpec,
     HeadSpec,
     PluginInfo,
+    SinkSpec,
     WeightsRef,
 )
 from fitsense.types import ClipSpec
@@ -87,6 +88,7 @@ class _Offers:
     heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
     fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
     detectors: dict[str, DetectorSpec] = attrs.field(factory=dict)
+    sinks: dict[str, SinkSpec] = attrs.field(factory=dict)
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
 
 
@@ -185,6 +187,10 @@ class Plugins:
         """Every detector, by ``plugin/name``."""
         return dict(self._offers.detectors)
 
+    def sinks(self) -> Mapping[str, SinkSpec]:
+        """Every sink, by ``plugin/name``."""
+        return dict(self._offers.sinks)
+
     def event_schemas(self) -> Mapping[str, EventSchema]:
         """Every plugin's event schemas, by event type."""
         return dict(self._offers.event_schemas)
@@ -205,7 +211,11 @@ class Plugins:
         """The detector called `name`, in full or, where only one has it, in short."""
         return self._offers.detectors[self.full_name("detector", name)]
 
-    def full_name(self, kind: Literal["backbone", "head", "fusion", "detector"], name: str) -> str:
+    def sink(self, name: str) -> SinkSpec:
+        """The sink called `name`, in full or, where only one has it, in short."""
+        return self._offers.sinks[self.full_name("sink", name)]
+
+    def full_name(self, kind: Literal["backbone", "head", "fusion", "detector", "sink"], name: str) -> str:
         """``plugin/name`` of a `kind`'s full or short name.
 
         :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
@@ -216,6 +226,7 @@ class Plugins:
             "head": self._offers.heads,
             "fusion": self._offers.fusions,
             "detector": self._offers.detectors,
+            "sink": self._offers.sinks,
         }
         offers = by_kind[kind]
         if name in offers:
@@ -326,7 +337,7 @@ class Plugins:
     def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: _Offers) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
-        for kind in (offers.backbones, offers.heads, offers.fusions, offers.detectors):
+        for kind in (offers.backbones, offers.heads, offers.fusions, offers.detectors, offers.sinks):
             for spec in kind.values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)
@@ -406,6 +417,7 @@ def _collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo
         heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
         fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
         detectors=named("fitsense_detectors", (DetectorSpec,), _check_detector),
+        sinks=named("fitsense_sinks", (SinkSpec,), _check_sink),
         event_schemas=event_schemas,
     )
 
@@ -428,7 +440,42 @@ def _check_backbone(spec: BackboneSpec) -> None:
     dim = spec.feature_dim(config)
     if not isinstance(dim, int) or dim < 1:
         raise PluginError(f"feature_dim: expected a whole number above 0, got {dim!r}")
+    if spec.build is None:
+        _check_observed(spec, config, dim)
+    if spec.streaming is not None:
+        _check_streaming(spec, config)
     _check_files("weights", spec.weights)
+
+
+def _check_observed(spec: BackboneSpec, config: Any, dim: int) -> None:
+    """Without a network, the observation has to be the features, and nothing may speak of a network."""
+    if spec.observation is None:
+        raise PluginError("build: expected a function that builds a torch module, or an observation, got neither")
+    if (shape := tuple(spec.observation.shape(config))) != (dim,):
+        raise PluginError(
+            f"observation: expected the features' shape, {(dim,)}, since nothing is built on it, got {shape}"
+        )
+    about = [name for name in ("layers", "pretrained", "weights") if getattr(spec, name)]
+    if about:
+        raise PluginError(f"{', '.join(about)}: expected nothing, since there is no network that is built")
+
+
+def _check_streaming(spec: BackboneSpec, config: Any) -> None:
+    """What streams is a network on pictures, whose clips end with features."""
+    assert spec.streaming is not None
+    if spec.build is None or spec.observation is not None:
+        raise PluginError("streaming: expected a network on pictures, got a backbone that looks at observations")
+    least = {"receptive_field": 1, "delay": 0, "stride": 1}
+    counts = {name: getattr(spec.streaming, name)(config) for name in least}
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < least[name]:
+            raise PluginError(f"streaming: {name}: expected a whole number from {least[name]} on, got {count!r}")
+    frames = spec.clip(config).frames
+    if frames <= counts["delay"] or (frames - 1 - counts["delay"]) % counts["stride"]:
+        raise PluginError(
+            f"streaming: expected features after the last of a clip's {frames} frames, got a delay of "
+            f"{counts['delay']} and a stride of {counts['stride']}"
+        )
 
 
 def _check_detector(spec: DetectorSpec) -> None:
@@ -436,6 +483,12 @@ def _check_detector(spec: DetectorSpec) -> None:
     _check_files("assets", spec.assets)
     if spec.assets and not spec.assets_name:
         raise PluginError("assets_name: expected what `fitsense models pull` is to call its assets, got nothing")
+
+
+def _check_sink(spec: SinkSpec) -> None:
+    batch = spec.batch(_check_config(spec))
+    if not isinstance(batch, int) or batch < 1:
+        raise PluginError(f"batch: expected a whole number above 0, got {batch!r}")
 
 
 def _check_files(what: str, refs: Mapping[str, WeightsRef]) -> None:

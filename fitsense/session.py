@@ -138,7 +138,8 @@ class Session:
         self._subject = subject
         self._emitter = emitter or Emitter(config.source, config.started_at, model.plugins)
         self._specs = model.clips
-        self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s)
+        streaming = [branch.name for branch in model.manifest.branches if branch.stream]
+        self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
         labels = model.labels
         calibration = model.manifest.calibration
         self._decisions = Decisions(

@@ -7,13 +7,16 @@ earlier one in a tie), so any frame rate, constant or not, gives the same clip u
 
 A run that is shorter than one window still gives one, its last picture held; a run whose tail is longer than half
 a hop gives one more window that ends with the run.
+
+A branch that streams sees each slot of its run once, from the run's start on: a window brings the slots that ended
+since the window before.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -21,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.streaming import StreamRun, Stretch
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
 
 # So many late frames in a row, by more than a gap, mean that the clock was set back.
 _RESET_FRAMES = 10
+# A frame that comes sooner than this after one that is kept shows nothing new, and millions must not fill the memory.
+_LEAST_STEP_S = 0.004
 # Seconds by which sums of timestamps may miss each other in float64.
 _TOLERANCE_S = 1e-6
 
@@ -33,12 +39,13 @@ _TOLERANCE_S = 1e-6
 class Window:
     """One window of a run.
 
-    :param clips: the clip of each branch, by branch name.
+    :param clips: the clip of each branch that does not stream, by branch name.
     :param start_s: where the longest clip begins, in seconds of media time.
     :param end_s: where every clip ends, but not after the run.
     :param speaks_from_s: start of the stretch that this window decides about.
     :param speaks_until_s: end of that stretch. A run's stretches join without overlap; what is left of the run
         after the last one belongs to it too, which only :class:`RunEnd` can tell.
+    :param stretches: what is new to each branch that streams, by branch name. A run's windows are asked about in order.
     """
 
     clips: Mapping[str, Clip]
@@ -46,6 +53,7 @@ class Window:
     end_s: float
     speaks_from_s: float
     speaks_until_s: float
+    stretches: Mapping[str, Stretch] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -134,6 +142,7 @@ class WindowsState:
     :param emitted: windows of this run.
     :param spoken_s: until when they have spoken.
     :param cut_s: time of the last frame before a cut that no frame has followed yet.
+    :param streams: the branches that stream, in this run, by name.
     """
 
     frames: deque[_Kept] = attrs.field(factory=deque)
@@ -145,6 +154,7 @@ class WindowsState:
     emitted: int = 0
     spoken_s: float = 0.0
     cut_s: float | None = None
+    streams: dict[str, StreamRun] = attrs.field(factory=dict)
 
 
 class Windows:
@@ -153,9 +163,17 @@ class Windows:
     :param specs: the clips wanted, by branch name; at least one.
     :param hop_s: seconds between the starts of windows.
     :param gap_s: a longer step between two frames' times ends the run.
+    :param streaming: names of the branches that stream.
     """
 
-    def __init__(self, specs: Mapping[str, ClipSpec], *, hop_s: float, gap_s: float = 1.5) -> None:
+    def __init__(
+        self,
+        specs: Mapping[str, ClipSpec],
+        *,
+        hop_s: float,
+        gap_s: float = 1.5,
+        streaming: Collection[str] = (),
+    ) -> None:
         if not specs:
             raise InvalidInputError("specs: expected at least one clip spec, got none")
         for name, value in (("hop_s", hop_s), ("gap_s", gap_s)):
@@ -165,6 +183,7 @@ class Windows:
         self._span_s = max(spec.span_s for spec in specs.values())
         self._hop_s = hop_s
         self._gap_s = gap_s
+        self._streaming = frozenset(streaming)
         self.state = WindowsState()
 
     @property
@@ -195,6 +214,8 @@ class Windows:
             elif time_s - self.state.last_s > self._gap_s:
                 gap = Gap(self.state.last_s, time_s)
                 outputs += [*self.finish(), gap]
+            elif time_s - self.state.last_s < _LEAST_STEP_S - _TOLERANCE_S:
+                return []
         elif self.state.cut_s is not None and time_s <= self.state.cut_s:
             return [LateFrame(time_s, self.state.cut_s)]
         self.state.late_in_a_row = 0
@@ -203,10 +224,13 @@ class Windows:
             self.state.run_start_s = self.state.spoken_s = time_s
             self.state.emitted = 0
             self.state.step_s = 0.0
+            self.state.streams = {name: StreamRun() for name in sorted(self._streaming)}
         else:
             self.state.step_s = time_s - self.state.last_s
         self.state.last_s = time_s
-        self.state.frames.append(_Kept(time_s, dict(pictures)))
+        kept = _Kept(time_s, dict(pictures))
+        self._sample(kept)
+        self.state.frames.append(kept)
         while self._next_end_s <= time_s + _TOLERANCE_S:
             outputs.append(self._window(self._next_end_s))
         self._forget()
@@ -233,6 +257,7 @@ class Windows:
             outputs.append(self._window(end_s, run_end_s=end_s))
         outputs.append(RunEnd(self.state.run_start_s, end_s))
         self.state.frames.clear()
+        self.state.streams = {}
         self.state.last_s = None
         return outputs
 
@@ -243,8 +268,11 @@ class Windows:
     def _window(self, end_s: float, run_end_s: float = math.inf) -> Window:
         """The window that ends at `end_s`; what lies after `run_end_s` shows the last picture."""
         times = np.array([kept.time_s for kept in self.state.frames])
-        clips = {}
+        clips, stretches = {}, {}
         for name, spec in self._specs.items():
+            if name in self._streaming:
+                stretches[name] = self._stretch(name, end_s)
+                continue
             picked = nearest(times, spec, end_s)
             pictures = np.stack([self.state.frames[int(index)].pictures[name] for index in picked])
             clips[name] = Clip(pictures, end_s - spec.span_s, min(end_s, run_end_s))
@@ -255,13 +283,34 @@ class Windows:
             end_s=min(end_s, run_end_s),
             speaks_from_s=self.state.spoken_s,
             speaks_until_s=max(self.state.spoken_s, speaks_until_s),
+            stretches=stretches,
         )
         self.state.spoken_s = window.speaks_until_s
         self.state.emitted += 1
         return window
 
+    def _sample(self, kept: _Kept) -> None:
+        """Take the pictures of slots whose nearest frame is known, now that this one has come."""
+        for name, run in self.state.streams.items():
+            while (slot_s := self._slot_s(name, run)) <= kept.time_s:
+                before = self.state.frames[-1]
+                nearest_one = before if slot_s - before.time_s <= kept.time_s - slot_s else kept
+                run.waiting.append(nearest_one.pictures[name])
+
+    def _slot_s(self, name: str, run: StreamRun) -> float:
+        """The middle of the slot that a streaming branch sees next."""
+        return self.state.run_start_s + (run.shown + len(run.waiting) + 0.5) / self._specs[name].rate_hz
+
+    def _stretch(self, name: str, end_s: float) -> Stretch:
+        """The slots that ended by `end_s` and that no window has shown; those after the run show the last picture."""
+        run = self.state.streams[name]
+        until = math.floor((end_s - self.state.run_start_s + _TOLERANCE_S) * self._specs[name].rate_hz)
+        missing = until - run.shown - len(run.waiting)
+        run.waiting += [self.state.frames[-1].pictures[name]] * missing
+        return run.show(until)
+
     def _forget(self) -> None:
         """Drop the frames that no window to come can pick."""
-        oldest_s = self._next_end_s - self._span_s
+        oldest_s = math.inf if self._streaming.issuperset(self._specs) else self._next_end_s - self._span_s
         while len(self.state.frames) > 1 and self.state.frames[1].time_s <= oldest_s:
             self.state.frames.popleft()

@@ -23,7 +23,10 @@ from fitsense.hookspecs import (
     EventSchema,
     FusionSpec,
     HeadSpec,
+    ObservationSpec,
     PluginInfo,
+    SinkSpec,
+    StreamingSpec,
     WeightsRef,
     hookimpl,
     hookspec,
@@ -46,6 +49,15 @@ def spec(name: str = "net", **changes: Any) -> BackboneSpec:
         "build": lambda config: None,
     }
     return BackboneSpec(**{**values, **changes})
+
+
+def observing(*shape: int) -> ObservationSpec:
+    return ObservationSpec(shape=lambda config: shape, load=nothing)
+
+
+def streaming(delay: int = 0, stride: int = 1) -> BackboneSpec:
+    steps = StreamingSpec(nothing, nothing, lambda config: 9, lambda config: delay, lambda config: stride)
+    return spec(f"net{delay}", streaming=steps)
 
 
 def plugin(name: str = "mine", api_version: int = API_VERSION, /, **hooks: Callable[..., Any]) -> types.ModuleType:
@@ -75,6 +87,7 @@ def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
     assert {"heads/linear_exercise", "heads/linear_muscles", "heads/lookup_muscles"} <= set(host.heads())
     assert "ensemble/weighted" in host.fusions()
     assert host.detector("people") is host.detectors()["pose/people"]
+    assert set(host.sinks()) == {"sinks/webhook", "sinks/mqtt"}
 
 
 def test_a_short_name_is_enough_where_only_one_has_it() -> None:
@@ -259,6 +272,29 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_backbones": lambda: [spec(clip=lambda c: (4, 8))]}, "clip: expected a ClipSpec, got tuple"),
         ({"fitsense_backbones": lambda: [spec(feature_dim=lambda c: 0)]}, "feature_dim: expected a whole number"),
         ({"fitsense_backbones": lambda: [spec(weights={"w": WeightsRef("x", "abc")})]}, "expected a sha256"),
+        ({"fitsense_backbones": lambda: [streaming(stride=0)]}, "stride: expected a whole number from 1 on, got 0"),
+        ({"fitsense_backbones": lambda: [streaming(delay=-1)]}, "delay: expected a whole number from 0 on, got -1"),
+        (
+            {"fitsense_backbones": lambda: [streaming(delay=1, stride=2), streaming(delay=4)]},
+            "expected features after the last of a clip's 4 frames, got a delay of 4 and a stride of 1",
+        ),
+        (
+            {"fitsense_backbones": lambda: [attrs.evolve(streaming(), observation=observing(3))]},
+            "streaming: expected a network on pictures",
+        ),
+        ({"fitsense_backbones": lambda: [spec(build=None)]}, "or an observation, got neither"),
+        (
+            {"fitsense_backbones": lambda: [spec(build=None, observation=observing(4, 3))]},
+            "observation: expected the features' shape, (3,), since nothing is built on it, got (4, 3)",
+        ),
+        (
+            {
+                "fitsense_backbones": lambda: [
+                    spec(build=None, observation=observing(3), layers=nothing, weights={"w": WeightsRef("x")})
+                ]
+            },
+            "layers, weights: expected nothing, since there is no network",
+        ),
         (
             {"fitsense_heads": lambda: [HeadSpec("h", "exercise", "sigmoid", "cross_entropy", nothing, Config)]},
             "do not go together",
@@ -266,6 +302,9 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         ({"fitsense_detectors": lambda: [spec()]}, "expected DetectorSpec, got BackboneSpec"),
         ({"fitsense_detectors": lambda: [DetectorSpec("d", NoDefault, nothing)]}, "frames has none"),
+        ({"fitsense_sinks": lambda: [spec()]}, "expected SinkSpec, got BackboneSpec"),
+        ({"fitsense_sinks": lambda: [SinkSpec("s", NoDefault, nothing)]}, "frames has none"),
+        ({"fitsense_sinks": lambda: [SinkSpec("s", Config, nothing, lambda config: 0)]}, "batch: expected a whole"),
         (
             {"fitsense_detectors": lambda: [DetectorSpec("d", Config, nothing, {"w": WeightsRef("x", "abc")}, "d")]},
             "assets w: expected a sha256",

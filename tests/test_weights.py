@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import fitsense
 from fitsense.digest import sha256
+from fitsense.export.branch import build_backbone
 from fitsense.hookspecs import WeightsRef
 from fitsense.weights import keep, load_backbone, load_state, read_state, resolve
 from tests.test_wheels import index, make_wheel
@@ -74,7 +75,7 @@ def test_names_and_shapes_must_fit_exactly() -> None:
 def test_a_file_in_the_zoos_format_loads(tmp_path: Path, name: str) -> None:
     """The public checkpoints hold the network's own names, and a projection to 400 classes."""
     spec = fitsense.Plugins.discover().backbone(name)
-    module = spec.build(spec.config())
+    module = build_backbone(spec, spec.config())
     prefix = next(iter(spec.adapt_weights({"blocks.0.x": torch.zeros(1)}))).removesuffix("blocks.0.x")
     projection = "blocks.5.proj" if name.startswith("x3d") else "blocks.6.proj"
     state = {key.removeprefix(prefix): torch.randn_like(value.float()) for key, value in module.state_dict().items()}

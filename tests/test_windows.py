@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,8 +200,16 @@ def test_memory_is_bounded_by_the_span() -> None:
     assert len(windows.state.frames) <= SPEC.span_s * 100 + 2
 
 
+def test_memory_is_bounded_however_many_frames_come_in_no_time() -> None:
+    windows = Windows({"a": SPEC}, hop_s=0.5)
+    for index in range(20_000):
+        windows.push(picture(0), index / 1e6)
+    assert len(windows.state.frames) <= 6
+    assert windows.last_s == pytest.approx(0.02, abs=1e-4)
+
+
 @pytest.mark.parametrize("arguments", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": 1.0, "gap_s": -1.0}])
-def test_settings_that_cannot_be_are_refused(arguments: dict[str, float]) -> None:
+def test_settings_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="expected a number above 0"):
         Windows({"a": SPEC}, **arguments)
 
@@ -208,3 +217,68 @@ def test_settings_that_cannot_be_are_refused(arguments: dict[str, float]) -> Non
 def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
     spec = ClipSpec(frames=1, rate_hz=1.0, size=1, short_side=1)
     assert nearest(np.array([0.0, 1.0]), spec, 1.0).tolist() == [0]
+
+
+def streamed(times: list[float], hop_s: float, *, spec: ClipSpec = SPEC) -> list[Output]:
+    """Of a branch that streams, ``a``, beside one that looks at clips, ``b``."""
+    windows = Windows({"a": spec, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, streaming=["a"])
+    outputs = []
+    for index, time in enumerate(times):
+        pixel = picture(index)["a"]
+        outputs += windows.push({"a": pixel, "b": pixel}, time)
+    return outputs + windows.finish()
+
+
+@given(timestamps(), st.floats(0.1, 6.0))
+def test_a_stream_sees_each_slot_of_its_run_once(times: list[float], hop_s: float) -> None:
+    seen: list[int] = []
+    begun: Window | None = None
+    for output in streamed(times, hop_s):
+        match output:
+            case Window():
+                begun = begun or output
+                stretch = output.stretches["a"]
+                assert "a" not in output.clips
+                assert stretch.first == len(seen)
+                seen += [number(pixel) for pixel in stretch.pictures]
+                # A window that is longer than its run sees held pictures.
+                end_s = max(output.end_s, output.start_s + SPEC.span_s)
+                assert len(seen) == int((end_s - begun.start_s) * SPEC.rate_hz + 1e-4)
+            case RunEnd(start_s=start_s, end_s=end_s):
+                run_times = [time for time in times if start_s - 1e-9 <= time <= end_s + 1e-9]
+                for slot, index in enumerate(seen):
+                    wanted = start_s + (slot + 0.5) / SPEC.rate_hz
+                    assert abs(times[index] - wanted) <= min(abs(time - wanted) for time in run_times) + 1e-9
+                seen, begun = [], None
+
+
+@given(timestamps(), st.sampled_from([0.5, 1.0, 2.5]))
+def test_where_hops_are_slots_a_streams_newest_pictures_are_the_clips(times: list[float], hop_s: float) -> None:
+    seen: list[UInt8Array] = []
+    begun_s: float | None = None
+    for output in streamed(times, hop_s):
+        match output:
+            case Window():
+                begun_s = output.start_s if begun_s is None else begun_s
+                seen += output.stretches["a"].pictures
+                hops = (output.start_s - begun_s) / hop_s
+                if abs(hops - round(hops)) > 1e-6:
+                    # The one that ends with its run.
+                    continue
+                for slot, (mine, its) in enumerate(zip(seen[-SPEC.frames :], output.clips["b"].frames, strict=True)):
+                    wanted = output.start_s + (slot + 0.5) / SPEC.rate_hz
+                    # The same, or as near.
+                    apart = [abs(times[number(pixel)] - wanted) for pixel in (mine, its)]
+                    assert apart[0] == pytest.approx(apart[1], abs=1e-6)
+            case RunEnd():
+                seen, begun_s = [], None
+
+
+def test_a_stream_goes_on_through_hops_that_are_longer_than_clips() -> None:
+    spec = ClipSpec(frames=2, rate_hz=2.0, size=1, short_side=1)
+    windows = Windows({"a": spec}, hop_s=30.0, streaming=["a"])
+    outputs = [output for index in range(700) for output in windows.push(picture(index), index / 10)]
+    first, second, third = windows_of(outputs)
+    assert [len(window.stretches["a"].pictures) for window in (first, second, third)] == [2, 60, 60]
+    assert len(windows.state.frames) == 1
+    assert len(windows.state.streams["a"].waiting) < 20

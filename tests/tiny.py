@@ -67,6 +67,57 @@ def layers(module: Any) -> Sequence[nn.Module]:
     return list(module.layers)
 
 
+STREAM_FIELD = 3
+"""Frames that the features of a stream depend on."""
+
+
+def build_streaming(config: TinyConfig) -> nn.Module:
+    """A network whose one convolution over time looks back."""
+    import torch
+    from torch import nn
+
+    class Streaming(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            colours = (0.45,) * 3, (0.225,) * 3
+            self.normalise = fitsense.clip_normaliser(config.clip(), *colours)
+            self.normalise_frame = fitsense.clip_normaliser(attrs.evolve(config.clip(), frames=1), *colours)
+            self.look = nn.Sequential(nn.Conv3d(3, config.width, (1, 3, 3), (1, 2, 2)), nn.ReLU())
+            self.over_time = nn.Sequential(nn.Conv1d(config.width, config.feature_dim(), STREAM_FIELD), nn.ReLU())
+
+        def forward(self, clips: Tensor) -> Tensor:
+            seen = self.look(self.normalise(clips)).mean(dim=(3, 4))
+            return self.after(seen.new_zeros(seen.shape[0], config.width, STREAM_FIELD - 1), seen)[0]
+
+        def step(self, frame: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+            seen = self.look(self.normalise_frame(frame.unsqueeze(1))).mean(dim=(3, 4))
+            features, past = self.after(state["past"], seen)
+            return features, {"past": past}
+
+        def after(self, past: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+            joined = torch.cat([past, seen], dim=2)
+            features: Tensor = self.over_time(joined)[:, :, -1]
+            return features, joined[:, :, 1 - STREAM_FIELD :]
+
+    return Streaming().eval()
+
+
+def streaming() -> fitsense.BackboneSpec:
+    """The backbone that goes on frame by frame."""
+    return fitsense.BackboneSpec(
+        name="stream",
+        config=TinyConfig,
+        clip=TinyConfig.clip,
+        feature_dim=TinyConfig.feature_dim,
+        build=build_streaming,
+        streaming=fitsense.StreamingSpec(
+            state=lambda config: {"past": (config.width, STREAM_FIELD - 1)},
+            step=lambda module, frame, state: module.step(frame, state),
+            receptive_field=lambda config: STREAM_FIELD,
+        ),
+    )
+
+
 def build_observing(config: TinyConfig) -> nn.Module:
     """A network on the mean colour of each picture."""
     from torch import nn
@@ -83,6 +134,14 @@ def load_observer(
     """Mean colours, (clips, frames, 3); as many times as bright as the file ``gain`` says, if there is one."""
     gain = float(files["gain"].read_text()) if "gain" in files else 1.0
     return lambda clips: np.asarray(clips.mean(axis=(2, 3)) / 255 * gain, dtype=np.float32)
+
+
+def load_means(
+    config: TinyConfig, files: Mapping[str, Path], threads: int | None
+) -> Callable[[UInt8Array], FloatArray]:
+    """The same, (clips, frames * 3), as features."""
+    observe = load_observer(config, files, threads)
+    return lambda clips: observe(clips).reshape(len(clips), -1)
 
 
 def observing(assets: Mapping[str, fitsense.WeightsRef] | None = None) -> fitsense.BackboneSpec:
@@ -115,6 +174,14 @@ def fitsense_backbones() -> Iterable[fitsense.BackboneSpec]:
         layers=layers,
     )
     yield observing()
+    yield streaming()
+    yield fitsense.BackboneSpec(
+        name="means",
+        config=TinyConfig,
+        clip=TinyConfig.clip,
+        feature_dim=lambda config: 3 * config.frames,
+        observation=fitsense.ObservationSpec(shape=lambda config: (3 * config.frames,), load=load_means),
+    )
 
 
 def footage(group: str, scene: str, **changes: Any) -> Footage:

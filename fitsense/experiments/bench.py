@@ -20,7 +20,7 @@ from fitsense.experiments.answers import Answers
 from fitsense.experiments.material import Material
 from fitsense.experiments.protocol import Setting
 from fitsense.experiments.scales import Network
-from fitsense.export.branch import join
+from fitsense.export.branch import build_backbone, join
 from fitsense.hookspecs import HeadSpec
 from fitsense.runtime.torch import run_module
 from fitsense.train.recipe import BranchRecipe
@@ -93,7 +93,7 @@ class Bench:
         config = config_from_json(spec.config, network.config, network.backbone)
         labels, clip = self.material.pool.labels, spec.clip(config)
         torch.manual_seed(network.tuning.seed)
-        backbone = spec.build(config)
+        backbone = build_backbone(spec, config)
         if start is not None:
             backbone.load_state_dict(start.backbone.state_dict())
         elif weights:

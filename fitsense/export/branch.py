@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fitsense.bundle import BranchEntry, Labels
+from fitsense.bundle import BranchEntry, Labels, StreamEntry
 from fitsense.configs import config_from_json
-from fitsense.errors import PluginError
-from fitsense.hookspecs import HeadSpec
+from fitsense.errors import InvalidInputError, PluginError
+from fitsense.hookspecs import BackboneSpec, HeadSpec, StreamingSpec
 from fitsense.plugins import Plugins
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def join(backbone: nn.Module, heads: Mapping[str, nn.Module]) -> nn.Module:
-    """A module from clips to a dict: ``features``, and each head's logits by its task."""
+def build_backbone(spec: BackboneSpec, config: Any) -> nn.Module:
+    """What heads stand on: the backbone's network, or, without one, its observation as it is."""
+    return _observed(spec.feature_dim(config)) if spec.build is None else spec.build(config)
+
+
+def _observed(feature_dim: int) -> nn.Module:
+    """A module that gives the features that it takes, float32 (clips, feature_dim)."""
+    from torch import Tensor, nn
+
+    class Observed(nn.Module):
+        def forward(self, observation: Tensor) -> Tensor:
+            if observation.ndim != 2 or observation.shape[1] != feature_dim:
+                raise InvalidInputError(
+                    f"observation: expected shape (clips, {feature_dim}), got {tuple(observation.shape)}"
+                )
+            # A graph's input cannot be one of its outputs.
+            return observation.clone()
+
+    return Observed().eval()
+
+
+def stream_entry(name: str, spec: BackboneSpec, config: Any) -> StreamEntry | None:
+    """How a branch of this name goes on frame by frame, for the bundle; None where its backbone does not."""
+    streaming = spec.streaming
+    if streaming is None:
+        return None
+    return StreamEntry(
+        graph=f"{name}.step.onnx",
+        state={array: tuple(shape) for array, shape in streaming.state(config).items()},
+        receptive_field=streaming.receptive_field(config),
+        delay=streaming.delay(config),
+        stride=streaming.stride(config),
+    )
+
+
+def join(backbone: nn.Module, heads: Mapping[str, nn.Module], streaming: StreamingSpec | None = None) -> nn.Module:
+    """A module from clips to a dict: ``features``, and each head's logits by its task.
+
+    Where the backbone streams, its method ``step`` takes a frame of each stream and a state as a
+    :class:`StreamingSpec` says, and gives such a dict and the new state.
+    """
     from torch import Tensor, nn
 
     class Branch(nn.Module):
@@ -26,7 +65,14 @@ def join(backbone: nn.Module, heads: Mapping[str, nn.Module]) -> nn.Module:
             self.heads = nn.ModuleDict(heads)
 
         def forward(self, clip: Tensor) -> dict[str, Tensor]:
-            features = self.backbone(clip)
+            return self._outputs(self.backbone(clip))
+
+        def step(self, frame: Tensor, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Mapping[str, Tensor]]:
+            assert streaming is not None
+            features, state = streaming.step(self.backbone, frame, state)
+            return self._outputs(features), state
+
+        def _outputs(self, features: Tensor) -> dict[str, Tensor]:
             return {"features": features, **{task: head(features) for task, head in self.heads.items()}}
 
     return Branch().eval()
@@ -35,7 +81,7 @@ def join(backbone: nn.Module, heads: Mapping[str, nn.Module]) -> nn.Module:
 def build_branch(plugins: Plugins, branch: BranchEntry, labels: Labels) -> nn.Module:
     """The module of a bundle's branch, its weights still to be loaded."""
     spec = plugins.backbone(branch.backbone)
-    backbone = spec.build(config_from_json(spec.config, branch.config, branch.backbone))
+    backbone = build_backbone(spec, config_from_json(spec.config, branch.config, branch.backbone))
     heads: dict[str, nn.Module] = {}
     for entry in branch.heads:
         head = plugins.head(entry.head)
@@ -43,4 +89,4 @@ def build_branch(plugins: Plugins, branch: BranchEntry, labels: Labels) -> nn.Mo
             raise PluginError(f"head {entry.head} reads no features, so that it cannot be a branch's")
         config = config_from_json(head.config, entry.config, entry.head)
         heads[entry.task] = head.build(config, branch.feature_dim, getattr(labels, entry.task))
-    return join(backbone, heads)
+    return join(backbone, heads, spec.streaming)

@@ -10,6 +10,7 @@ import json
 import logging
 import struct
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,22 @@ import numpy as np
 from fitsense.bundle import BranchEntry
 from fitsense.errors import MissingExtraError
 from fitsense.runtime import input_of
+from fitsense.runtime.streaming import inputs_of_step, next_of
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    # From a network and its inputs to its outputs, by name.
+    Call = Callable[[Any, tuple[Tensor, ...]], Mapping[str, Tensor]]
 
 
-def export_branch(module: nn.Module, branch: BranchEntry, folder: Path) -> None:
-    """Write `module`, from clips or observations to a dict of outputs, as the graph and the weights that `branch`
+def export_branch(module: nn.Module, branch: BranchEntry, folder: Path, *, step_alone: bool = False) -> None:
+    """Write `module`, from clips or observations to a dict of outputs, as the graphs and the weights that `branch`
     names, into `folder`.
 
     Weights of more than one dimension are stored as float16, the others as float32.
 
+    :param step_alone: whether of a branch that streams to write the step graph without that of clips.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
     try:
@@ -38,29 +44,49 @@ def export_branch(module: nn.Module, branch: BranchEntry, folder: Path) -> None:
         raise MissingExtraError("exporting a network", "torch", error) from error
 
     weights = folder / branch.weights
-    model = _to_onnx(module, *input_of(branch))
+    name, shape, dtype = input_of(branch)
+    graphs = {}
+    if not step_alone:
+        graphs[branch.graph] = _to_onnx(module, {name: (shape, dtype)}, lambda network, inputs: network(*inputs))
+    if branch.stream is not None:
+        graphs[branch.stream.graph] = _to_onnx(module, inputs_of_step(branch), _step(branch.stream.state))
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in module.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
         array = value.detach().cpu().numpy()
         tensors[name] = array.astype(np.float16) if array.ndim > 1 and array.dtype == np.float32 else array
-    for initializer in model.graph.initializer:
-        if initializer.name not in tensors:
-            # Constants of the graph itself stay in it.
-            continue
-        expected = tensors[initializer.name].shape
-        if tuple(initializer.dims) != expected:
-            raise AssertionError(f"{initializer.name}: the exporter changed {expected} to {initializer.dims}")
+    for model in graphs.values():
+        for initializer in model.graph.initializer:
+            if initializer.name not in tensors:
+                # Constants of the graph itself stay in it.
+                continue
+            expected = tensors[initializer.name].shape
+            if tuple(initializer.dims) != expected:
+                raise AssertionError(f"{initializer.name}: the exporter changed {expected} to {initializer.dims}")
     safetensors.numpy.save_file(tensors, weights)
     # safetensors makes files that only their owner can read; a bundle is for whoever installs it.
     weights.chmod(0o644)
-    _refer(model, weights)
-    onnx.save(model, folder / branch.graph)
+    for file, model in graphs.items():
+        _refer(model, weights)
+        onnx.save(model, folder / file)
 
 
-def _to_onnx(module: nn.Module, name: str, shape: tuple[int, ...], dtype: str) -> Any:
-    """An ONNX model whose initializers keep the names and values of the module's state dict."""
+def _step(state: Mapping[str, Any]) -> Call:
+    """How a graph steps: its inputs and outputs are those of the branch, and what it remembers."""
+
+    def step(network: Any, inputs: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
+        outputs, remembered = network.step(inputs[0], dict(zip(state, inputs[1:], strict=True)))
+        return {**outputs, **{next_of(name): remembered[name] for name in state}}
+
+    return step
+
+
+def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]], call: Call) -> Any:
+    """An ONNX model whose initializers keep the names and values of the module's state dict.
+
+    :param inputs: shapes without the batch, and dtypes, by name.
+    """
     import torch
     from onnxscript import optimizer, rewriter
     from onnxscript.rewriter.rules import common as rules
@@ -72,13 +98,14 @@ def _to_onnx(module: nn.Module, name: str, shape: tuple[int, ...], dtype: str) -
             super().__init__()
             self.module = module
 
-        def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(self.module(clips).values())
+        def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(call(self.module, given).values())
 
     # Two clips, so that the batch dimension is not taken for a constant.
-    clips = torch.zeros((2, *shape), dtype=getattr(torch, dtype))
+    examples = tuple(torch.zeros((2, *shape), dtype=getattr(torch, dtype)) for shape, dtype in inputs.values())
     with torch.inference_mode():
-        names = list(module(clips))
+        names = list(call(module, examples))
+    batch = torch.export.Dim("clips")
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -87,19 +114,24 @@ def _to_onnx(module: nn.Module, name: str, shape: tuple[int, ...], dtype: str) -
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 Tuple().eval(),
-                (clips,),
+                examples,
                 dynamo=True,
                 optimize=False,
                 verbose=False,
-                input_names=[name],
+                input_names=list(inputs),
                 output_names=names,
-                dynamic_shapes=({0: torch.export.Dim("clips")},),
+                dynamic_shapes=(tuple({0: batch} for _ in inputs),),
             )
     finally:
         logger.setLevel(level)
     assert program is not None
-    # Not the exporter's own optimisation: it folds normalisation into convolutions, and so makes new weights.
-    optimizer.fold_constants(program.model)
+    # Not the exporter's own optimisation: it folds normalisation into convolutions, and so makes new weights. Nor is a
+    # part of a weight folded into one.
+    weights = {f"module.{name}" for name in module.state_dict()}
+    optimizer.fold_constants(
+        program.model,
+        should_fold=lambda node: None if weights.isdisjoint(v.name for v in node.inputs if v is not None) else False,
+    )
     rewriter.rewrite(
         program.model, [rules.remove_optional_bias_from_conv_rule, rules.remove_optional_bias_from_gemm_rule]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -11,6 +11,9 @@ from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import InvalidInputError
 from fitsense.plugins import Plugins
 from fitsense.types import FloatArray
+
+if TYPE_CHECKING:
+    from fitsense.runtime.streaming import Stream
 
 RuntimeName = Literal["openvino", "torch"]
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
@@ -74,6 +77,32 @@ def load_graph(
         from fitsense.runtime.torch import TorchBranch
 
         return TorchBranch(bundle, branch, threads=threads, plugins=plugins)
+    raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+
+
+def load_stream(
+    bundle: Bundle,
+    branch: BranchEntry,
+    runtime: RuntimeName = "openvino",
+    *,
+    threads: int | None = None,
+    bf16: bool | None = None,
+    plugins: Plugins | None = None,
+) -> Stream:
+    """Make a branch that streams ready to go on frame by frame; otherwise as :func:`load_branch`.
+
+    :raises InvalidInputError: it does not stream.
+    """
+    from fitsense.runtime.streaming import Stream
+
+    if runtime == "openvino":
+        from fitsense.runtime.openvino import OpenVinoStep
+
+        return Stream(branch, OpenVinoStep(bundle, branch, threads=threads, bf16=bf16))
+    if runtime == "torch":
+        from fitsense.runtime.torch import TorchBranch
+
+        return Stream(branch, TorchBranch(bundle, branch, threads=threads, plugins=plugins).step)
     raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
 
 

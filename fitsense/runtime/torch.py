@@ -11,10 +11,10 @@ from fitsense.bundle import BranchEntry, Bundle
 from fitsense.errors import MissingExtraError
 from fitsense.plugins import Plugins
 from fitsense.runtime import BranchRunner, check_input
-from fitsense.types import FloatArray
+from fitsense.types import FloatArray, UInt8Array
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def run_module(module: nn.Module) -> BranchRunner:
@@ -27,7 +27,7 @@ def run_module(module: nn.Module) -> BranchRunner:
     def run(clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         with torch.inference_mode():
             outputs = module(torch.from_numpy(clips.copy()).to(device))
-        return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+        return _arrays(outputs)
 
     return run
 
@@ -56,11 +56,29 @@ class TorchBranch:
         if threads is not None:
             torch.set_num_threads(threads)
         self._branch = branch
-        module = build_branch(plugins or Plugins.discover(), branch, bundle.manifest.labels)
+        self._module: Any = build_branch(plugins or Plugins.discover(), branch, bundle.manifest.labels)
         state = {name: value.float() for name, value in read_state(bundle.path(branch.weights)).items()}
-        load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
-        self._run = run_module(module)
+        load_state(self._module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
+        self._run = run_module(self._module)
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         check_input(clips, self._branch)
         return self._run(clips)
+
+    def step(
+        self, frame: UInt8Array, state: Mapping[str, FloatArray]
+    ) -> tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]]:
+        """Outputs after a frame of each stream, and what is remembered then; for a branch that streams."""
+        import torch
+
+        device = next(self._module.parameters()).device
+        with torch.inference_mode():
+            outputs, remembered = self._module.step(
+                torch.from_numpy(frame.copy()).to(device),
+                {name: torch.from_numpy(array.copy()).to(device) for name, array in state.items()},
+            )
+        return _arrays(outputs), _arrays(remembered)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, FloatArray]:
+    return {name: value.float().cpu().numpy() for name, value in tensors.items()}

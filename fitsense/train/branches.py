@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -31,7 +32,7 @@ from fitsense.data.frames import Recording, observations, pictures
 from fitsense.data.manifest import Skipped
 from fitsense.digest import sha256
 from fitsense.errors import InvalidInputError, PluginError
-from fitsense.export.branch import join
+from fitsense.export.branch import build_backbone, join, stream_entry
 from fitsense.export.onnx import export_branch
 from fitsense.hookspecs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.plugins import Plugins
@@ -72,7 +73,7 @@ class Trained:
 class FittedBranch:
     """A branch of a bundle, and what is known of it.
 
-    :param whole: trained on everything.
+    :param whole: what the bundle has: trained on everything, unless its recipe says otherwise.
     :param held_out: what branches say of footage that they were not trained on, by key.
     :param partial: the branches that said it, by partition's name.
     :param recordings: pictures or observations of all footage that it can read, by key; none for a frozen branch.
@@ -104,12 +105,17 @@ class Workshop:
     def fit(
         self, branch: BranchRecipe, teachers: Sequence[FittedBranch], guide: FittedBranch | None = None
     ) -> FittedBranch:
-        """Train a branch once for each partition, and once on everything."""
+        """Train a branch once for each partition, and once on everything unless it is to stay as it is."""
         spec = self.plugins.backbone(branch.backbone)
         config = config_from_json(spec.config, branch.config, f"branch {branch_name(branch)}")
+        if spec.build is None and (branch.tuning or branch.weights):
+            raise InvalidInputError(
+                f"branch {branch_name(branch)}: {branch.backbone} has no network: expected neither tuning nor weights, "
+                f"got {'tuning' if branch.tuning else repr(branch.weights)}"
+            )
         entry = self._entry(branch, spec, config)
         if branch.tuning is None:
-            if spec.observation is not None:
+            if spec.build is not None and spec.observation is not None:
                 raise InvalidInputError(
                     f"branch {entry.name}: {entry.backbone} has no weights of its own yet; it needs tuning"
                 )
@@ -122,7 +128,8 @@ class Workshop:
             partial[partition.name] = trained
             held = [item for item in self.pool.known if partition.held(item) and item.key in trained.outputs]
             held_out.update({item.key: trained.outputs[item.key] for item in held})
-        return FittedBranch(entry, kind.train(kind.footage, None), held_out, partial, kind.recordings, kind.skipped)
+        whole = kind.train(kind.footage, None) if branch.refit else partial["val"]
+        return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped)
 
     def learned(self, branch: BranchRecipe) -> list[Footage]:
         """What a branch learns from."""
@@ -137,7 +144,7 @@ class Workshop:
                 raise PluginError(f"backbone {branch.backbone}: assets without sha256: {', '.join(missing)}")
             assets = {asset: str(ref.sha256) for asset, ref in spec.assets.items()}
             observation = ObservationEntry(tuple(spec.observation.shape(config)), assets)
-            if observation.shape[0] != spec.clip(config).frames:
+            if branch.tuning and observation.shape[0] != spec.clip(config).frames:
                 # They are kept for whole clips, of which windows then take some.
                 raise PluginError(
                     f"backbone {branch.backbone}: to be trained, its observation needs one entry for each of "
@@ -153,6 +160,7 @@ class Workshop:
             weights=f"{name}.safetensors",
             heads=tuple(self._heads(branch)),
             observation=observation,
+            stream=stream_entry(name, spec, config),
         )
 
     def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
@@ -175,6 +183,13 @@ class Workshop:
         assert isinstance(spec, HeadSpec)
         return spec, config_from_json(spec.config, entry.config, entry.head)
 
+    def plugin_version(self, entry: BranchEntry) -> str:
+        """That of the plugin which offers a branch's backbone."""
+        plugin = entry.backbone.partition("/")[0]
+        return next(
+            report.version for report in self.plugins.reports if (report.name, report.status) == (plugin, "loaded")
+        )
+
     def weights_digest(self, branch: BranchRecipe) -> str | None:
         """sha256 of the file that a branch starts from; None for none. Recipes name no folders."""
         if not branch.weights:
@@ -187,7 +202,7 @@ class Workshop:
         import torch
 
         torch.manual_seed(branch.tuning.seed if branch.tuning else 0)
-        module = spec.build(config)
+        module = build_backbone(spec, config)
         if branch.weights:
             load_backbone(spec, module, branch.weights, self.plugins)
         return module
@@ -195,7 +210,8 @@ class Workshop:
 
 @contextmanager
 def _shipped(module: nn.Module, entry: BranchEntry, labels: Labels, fusion: str) -> Iterator[Bundle]:
-    """A bundle of this branch alone, for as long as it is needed: the very graph that sessions will run."""
+    """A bundle of this branch alone, for as long as it is needed: the very graph that sessions will run on clips."""
+    entry = attrs.evolve(entry, stream=None)
     with tempfile.TemporaryDirectory(prefix="fitsense-branch-") as name:
         folder = Path(name)
         export_branch(module, entry, folder)
@@ -223,23 +239,37 @@ class _Frozen:
     ) -> None:
         self._workshop = workshop
         self._branch = branch
+        self._spec = spec
+        self._config = config
         self._entry = entry
-        self._backbone = workshop.backbone(branch, spec, config)
-        pool, recipe = workshop.pool, workshop.recipe
-        headless = attrs.evolve(entry, heads=())
-        with _shipped(join(self._backbone, {}), headless, pool.labels, recipe.fusion) as bundle:
-            fingerprint = sha256(bundle.path(entry.weights))
-            extractor = Extractor(
-                load_branch(bundle, headless, bf16=False),
-                entry,
-                ViewPolicy(recipe.views, recipe.mirror),
-                f"{entry.backbone} {fingerprint}",
-                workshop.cache / "features",
-            )
-            learned = workshop.learned(branch)
-            everything = [*learned, *pool.foreign]
+        learned = workshop.learned(branch)
+        everything = [*learned, *workshop.pool.foreign]
+        with self._looking() as extractor:
             self._features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", workshop.track)
         self.footage = [item for item in learned if item.key in self._features]
+
+    @functools.cached_property
+    def _backbone(self) -> nn.Module:
+        return self._workshop.backbone(self._branch, self._spec, self._config)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Extractor]:
+        """What looks at footage: the network, as sessions will run it, or the observer alone, which needs no torch."""
+        workshop, entry = self._workshop, self._entry
+        policy = ViewPolicy(workshop.recipe.views, workshop.recipe.mirror)
+        cache = workshop.cache / "features"
+        if self._spec.build is None:
+            observe = load_observer(entry, workshop.plugins)
+            assert entry.observation is not None
+            # No weights tell one way to compute them from another.
+            stated = [entry.backbone, workshop.plugin_version(entry), entry.config, dict(entry.observation.assets)]
+            yield Extractor(lambda clips: {"features": observe(clips)}, entry, policy, json.dumps(stated), cache)
+            return
+        headless = attrs.evolve(entry, heads=())
+        with _shipped(join(self._backbone, {}), headless, workshop.pool.labels, workshop.recipe.fusion) as bundle:
+            fingerprint = sha256(bundle.path(entry.weights))
+            run = load_branch(bundle, headless, bf16=False)
+            yield Extractor(run, entry, policy, f"{entry.backbone} {fingerprint}", cache)
 
     def train(self, footage: Sequence[Footage], partition: Partition | None) -> Trained:
         import torch
@@ -265,7 +295,7 @@ class _Frozen:
                 seen = features[: recipe.views]
                 logits = {task: head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
                 outputs[key] = {"features": seen, **logits}
-        return Trained(join(self._backbone, modules), outputs)
+        return Trained(join(self._backbone, modules, self._spec.streaming), outputs)
 
 
 class _Tuned:
@@ -317,7 +347,7 @@ class _Tuned:
         for entry in self._entry.heads:
             spec, config = self._workshop.head(entry)
             modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, getattr(labels, entry.task))
-        module = join(backbone, modules)
+        module = join(backbone, modules, self._spec.streaming)
         held = [item for item in self.footage if partition is not None and partition.held(item)]
         lesson = Lesson(
             recordings=[self.recordings[item.key] for item in footage],
@@ -371,8 +401,9 @@ class _Tuned:
             if branch_name(branch) in learned_from
         ]
         for document in branches:
-            # Whether it is in the bundle makes no difference to what it learns.
-            document.pop("only_teaches")
+            # What becomes of it makes no difference to what it learns.
+            for field in ("only_teaches", "refit"):
+                document.pop(field)
         weights = [
             self._workshop.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from
         ]

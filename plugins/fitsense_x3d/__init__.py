@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
-from fitsense_x3d import bodies
+from fitsense import BackboneSpec, PluginInfo, StreamingSpec, WeightsRef, hookimpl
+from fitsense_x3d import bodies, streaming
 from fitsense_x3d.bodies import BodiesConfig
-from fitsense_x3d.config import X3DConfig, preset
+from fitsense_x3d.config import StreamingConfig, X3DConfig, preset
 from fitsense_x3d.network import adapt_weights, build, layers
 
 _ZOO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
@@ -43,4 +43,19 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", licence="Apache-2.0")},
         paper="arXiv 2004.04730",
         summary="X3D-S that imagines the body's landmarks",
+    )
+    yield BackboneSpec(
+        name="streaming",
+        config=StreamingConfig,
+        clip=StreamingConfig.clip,
+        feature_dim=StreamingConfig.feature_dim,
+        build=streaming.build,
+        layers=streaming.layers,
+        adapt_weights=streaming.adapt_weights,
+        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", licence="Apache-2.0")},
+        streaming=StreamingSpec(
+            state=streaming.state, step=streaming.step, receptive_field=StreamingConfig.receptive_field
+        ),
+        paper="arXiv 2106.00050",
+        summary="X3D-S that goes on frame by frame",
     )

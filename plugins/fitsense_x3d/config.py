@@ -1,5 +1,7 @@
 """The sizes of X3D."""
 
+import math
+
 import attrs
 
 from fitsense import ClipSpec
@@ -61,6 +63,23 @@ class LConfig(MConfig):
     size: int = 312
     short_side: int = 356
     depth_factor: float = 5.0
+
+
+@attrs.frozen
+class StreamingConfig(X3DConfig):
+    """An X3D-S that goes on frame by frame.
+
+    :param frames: pictures in a clip, at least 2; also how many of a stream's newest are averaged over.
+    """
+
+    frames: int = attrs.field(default=13, validator=attrs.validators.ge(2))
+
+    def receptive_field(self) -> int:
+        """How many of the newest frames features depend on: what follows from convolutions and averages in a row."""
+        depths = [math.ceil(blocks * self.depth_factor) for blocks in (1, 2, 5, 3)]
+        # The stem looks 2 frames back, each block 1, and every second block, beginning with a stage's first, averages.
+        averages = sum(math.ceil(depth / 2) for depth in depths) + 1
+        return 1 + 2 + sum(depths) + averages * (self.frames - 1)
 
 
 def preset(size: str) -> type[X3DConfig]:

@@ -63,7 +63,7 @@ class Api:
             value = getattr(fitsense, name)
             if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == hookspecs.__name__):
                 hooks |= _class(name, value)
-                for field, deprecation in deprecations.of_fields(value).items():
+                for field, deprecation in deprecations.of_fields(value).items() if attrs.has(value) else ():
                     deprecated[f"{name}.{field}"] = deprecation.note(field)
         names: dict[str, str] = {}
         for name in fitsense.__all__:
@@ -101,7 +101,7 @@ def _class(name: str, kind: type[Any]) -> dict[str, str]:
     entries |= {f"{name} is a {base.__name__}": "" for base in kind.__mro__[1:-1]}
     # Fields of attrs classes are their parameters, too, and stand there alone.
     fields = attrs.fields_dict(kind) if attrs.has(kind) else {}
-    if fields or "__init__" in vars(kind):
+    if fields or ("__init__" in vars(kind) and not getattr(kind, "_is_protocol", False)):
         signature = inspect.signature(kind)
         # As written: attrs drops the annotation of a field that is converted, and others resolve those of its fields.
         written = {

@@ -25,6 +25,7 @@ from fitsense.experiments.protocol import Experiment, Result, Row, Setting
 from fitsense.experiments.scales import PAPER
 from fitsense.experiments.still import Still
 from fitsense.experiments.writing import write
+from fitsense.export.branch import build_backbone
 from fitsense.progress import ItemT
 from fitsense.train.pool import Pool
 from fitsense.types import FloatArray, Task
@@ -39,10 +40,10 @@ def weights(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     spec = setting.plugins.backbone("x3d/xs")
     torch.manual_seed(7)
-    state = spec.build(spec.config()).state_dict()
+    state = build_backbone(spec, spec.config()).state_dict()
     file = tmp_path_factory.mktemp("weights") / "x3d.safetensors"
     save_file({name.removeprefix("1."): value for name, value in state.items()}, file)
-    load_backbone(spec, spec.build(spec.config()), file)
+    load_backbone(spec, build_backbone(spec, spec.config()), file)
     return file
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import fitsense
 from fitsense.bundle import BranchEntry
 from fitsense.configs import config_to_json
-from fitsense.export.branch import join
+from fitsense.export.branch import build_backbone, join
 from fitsense.export.onnx import export_branch
 from fitsense.weights import load_backbone
 
@@ -26,7 +26,7 @@ def spec() -> fitsense.BackboneSpec:
 @pytest.fixture(scope="module")
 def module(spec: fitsense.BackboneSpec) -> torch.nn.Module:
     torch.manual_seed(0)
-    return spec.build(spec.config())
+    return build_backbone(spec, spec.config())
 
 
 def clips(seed: int = 0) -> torch.Tensor:
@@ -55,9 +55,11 @@ def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Mo
 def test_published_weights_fill_stem_and_stages(spec: fitsense.BackboneSpec, tmp_path: Path) -> None:
     plain = fitsense.Plugins.discover().backbone("x3d/s")
     torch.manual_seed(1)
-    state = {name.removeprefix("1."): value for name, value in plain.build(plain.config()).state_dict().items()}
+    state = {
+        name.removeprefix("1."): value for name, value in build_backbone(plain, plain.config()).state_dict().items()
+    }
     save_file(state | {"blocks.5.proj.weight": torch.zeros(400, 2048)}, tmp_path / "zoo.safetensors")
-    module = spec.build(spec.config())
+    module = build_backbone(spec, spec.config())
     load_backbone(spec, module, tmp_path / "zoo.safetensors")
     torch.testing.assert_close(
         module.get_parameter("stages.1.res_blocks.0.branch2.conv_a.weight"),

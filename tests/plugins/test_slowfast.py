@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import fitsense
+from fitsense.export.branch import build_backbone
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def test_every_channel_reduction_ratio_builds_and_runs(plugins: fitsense.Plugins
     # The stages' arithmetic is what can fail; small pictures and few frames exercise it as well.
     config = spec.config(channel_reduction_ratio=ratio, frames=8, size=32, short_side=32)
     with torch.inference_mode():
-        features = spec.build(config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8))
+        features = build_backbone(spec, config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8))
     assert features.shape == (1, spec.feature_dim(config))
 
 
@@ -38,13 +39,13 @@ def test_r101_builds_and_runs(plugins: fitsense.Plugins) -> None:
     spec = plugins.backbone("slowfast/r101")
     config = spec.config(frames=8, size=32, short_side=32)
     with torch.inference_mode():
-        assert spec.build(config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8)).shape == (1, 2304)
+        assert build_backbone(spec, config)(torch.zeros((1, 8, 32, 32, 3), dtype=torch.uint8)).shape == (1, 2304)
 
 
 @pytest.mark.parametrize("alpha", [2, 4, 8])
 def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.Plugins, alpha: int) -> None:
     spec = plugins.backbone("slowfast/small")
-    module = spec.build(spec.config(alpha=alpha, frames=16, size=32, short_side=32))
+    module = build_backbone(spec, spec.config(alpha=alpha, frames=16, size=32, short_side=32))
     seen: list[tuple[int, int]] = []
     stem = module.get_submodule("network.blocks.0")
     stem.register_forward_pre_hook(
@@ -57,7 +58,7 @@ def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.Plugins, a
 
 def test_the_callers_clip_is_not_changed_and_results_repeat(plugins: fitsense.Plugins) -> None:
     spec = plugins.backbone("slowfast/small")
-    module = spec.build(spec.config())
+    module = build_backbone(spec, spec.config())
     clip = torch.randint(0, 256, (2, 16, 128, 128, 3), dtype=torch.uint8)
     before = clip.clone()
     with torch.inference_mode():
@@ -90,7 +91,7 @@ def test_the_small_one_learns(plugins: fitsense.Plugins) -> None:
     torch.manual_seed(0)
     spec = plugins.backbone("slowfast/small")
     config = spec.config(frames=8, size=64, short_side=64)
-    network = torch.nn.Sequential(spec.build(config), torch.nn.Linear(spec.feature_dim(config), 2)).train()
+    network = torch.nn.Sequential(build_backbone(spec, config), torch.nn.Linear(spec.feature_dim(config), 2)).train()
     clips = torch.cat([torch.randint(0, 90, (4, 8, 64, 64, 3)), torch.randint(150, 256, (4, 8, 64, 64, 3))])
     clips, labels = clips.to(torch.uint8), torch.tensor([0] * 4 + [1] * 4)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)

@@ -7,6 +7,7 @@ import torch
 
 import fitsense
 from fitsense.configs import config_from_json, config_to_json
+from fitsense.export.branch import build_backbone
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ def test_sizes_take_the_papers_clips_and_give_2048_features(name: str, shape: tu
     spec = fitsense.Plugins.discover().backbone(f"x3d/{name}")
     config = spec.config()
     assert spec.clip(config).shape == shape
-    module = spec.build(config)
+    module = build_backbone(spec, config)
     clip = torch.randint(0, 256, (1, *shape), dtype=torch.uint8)
     before = clip.clone()
     with torch.inference_mode():
@@ -31,7 +32,7 @@ def test_sizes_take_the_papers_clips_and_give_2048_features(name: str, shape: tu
 def test_features_are_those_before_the_softmax_and_the_projection() -> None:
     """They vary in sign-free range as ReLU gives it, and do not sum to 1."""
     spec = fitsense.Plugins.discover().backbone("x3d/xs")
-    module = spec.build(spec.config())
+    module = build_backbone(spec, spec.config())
     with torch.inference_mode():
         features = module(torch.randint(0, 256, (2, 4, 160, 160, 3), dtype=torch.uint8))
     assert (features >= 0).all()
@@ -40,7 +41,7 @@ def test_features_are_those_before_the_softmax_and_the_projection() -> None:
 
 def test_a_wrong_clip_is_refused_with_both_shapes() -> None:
     spec = fitsense.Plugins.discover().backbone("x3d/xs")
-    module = spec.build(spec.config())
+    module = build_backbone(spec, spec.config())
     with pytest.raises(fitsense.InvalidInputError, match=r"got uint8 of shape \(1, 5, 160, 160, 3\)"):
         module(torch.zeros((1, 5, 160, 160, 3), dtype=torch.uint8))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 import fitsense
 from fitsense.cli import main
 from fitsense.data.views import clip_views
+from fitsense.export.branch import build_backbone
 from fitsense.schema import validate
 from fitsense.testing.figures import FigureVideo, random_video
 from fitsense.train.pool import Pool, partitions, read_pool
@@ -95,7 +97,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in the zoo's form for a small X3D. A network at random still tells standing from lying."""
     torch.manual_seed(3)
     spec = fitsense.Plugins.discover().backbone("x3d/xs")
-    state = spec.build(spec.config(**SMALL_X3D)).state_dict()
+    state = build_backbone(spec, spec.config(**SMALL_X3D)).state_dict()
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_file({name.removeprefix("1."): value for name, value in state.items()}, path)
     return path
@@ -269,6 +271,44 @@ def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources],
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
+def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+    branch = attrs.evolve(COLOURS, refit=False)
+    recipe = attrs.evolve(quick[0], branches=(branch,))
+    bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "runs").iterdir())) == 1
+    assert "trained without it; colours stayed so;" in bundle.path("README.md").read_text("utf-8")
+    with pytest.raises(fitsense.InvalidInputError, match="refit: expected true"):
+        attrs.evolve(recipe, hold_out="folds")
+
+
+def test_a_branch_without_a_network_is_fitted_heads_alone(
+    quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fitsense.train.branches.load_branch", refuse)
+    recipe = attrs.evolve(quick[0], branches=(BranchRecipe(name="means", backbone="tiny/means"),))
+    bundle, report = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
+    assert bundle.manifest.branches[0].observation == fitsense.bundle.ObservationEntry((12,), {})
+    assert report["held_out"]["clips"] == 4
+    card = bundle.path("README.md").read_text("utf-8")
+    assert "backbone `tiny/means` computed without a network; only its heads were trained.\n" in card
+    video = random_video("squat", 6, duration_s=2.0)
+    for task, probabilities in scores(tmp_path / "bundle", video, bf16=False).items():
+        np.testing.assert_allclose(probabilities, scores(tmp_path / "bundle", video, runtime="torch")[task], atol=1e-3)
+    kept = sorted(file.name for file in (tmp_path / "cache" / "features").iterdir())
+    pool, plugins = read_pool(recipe, quick[1]), fitsense.Plugins.discover()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "torch", None)
+        with pytest.raises(ImportError, match="torch"):
+            fit_branches(recipe, pool, plugins, tmp_path / "without")
+    assert sorted(file.name for file in (tmp_path / "without" / "features").iterdir()) == kept, "heads alone need torch"
+    monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
+    train(recipe, quick[1], tmp_path / "again", name="quick", cache=tmp_path / "cache")
+    wider = attrs.evolve(recipe.branches[0], config={"width": 9})
+    with pytest.raises(AssertionError, match="computed again"):
+        train(attrs.evolve(recipe, branches=(wider,)), quick[1], tmp_path / "wider", name="q", cache=tmp_path / "cache")
+    assert sorted(file.name for file in (tmp_path / "cache" / "features").iterdir()) == kept
+
+
 def test_what_a_run_depends_on_makes_another_run(
     quick: tuple[Recipe, Sources], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +327,7 @@ def test_what_a_run_depends_on_makes_another_run(
         if not weights.exists():
             weights.parent.mkdir()
             torch.manual_seed(number)
-            save_file(spec.build(spec.config()).state_dict(), weights)
+            save_file(build_backbone(spec, spec.config()).state_dict(), weights)
         branch = attrs.evolve(COLOURS, name="it", backbone="tiny/pictures", weights=str(weights))
         whole = attrs.evolve(recipe, branches=(branch,))
         fit_branches(whole, pool, plugins, tmp_path / "cache")
@@ -380,6 +420,9 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
     refused(
         "tiny/colours has no weights of its own yet; it needs tuning", branches=(attrs.evolve(COLOURS, tuning=None),)
     )
+    means = BranchRecipe(name="means", backbone="tiny/means")
+    refused("expected neither tuning nor weights, got tuning", branches=(attrs.evolve(means, tuning=Tuning()),))
+    refused("expected neither tuning nor weights, got 'best'", branches=(attrs.evolve(means, weights="best"),))
     refused(
         "expected one that answers exercise", branches=(attrs.evolve(COLOURS, exercise_head="heads/linear_muscles"),)
     )

@@ -16,7 +16,7 @@ except ImportError as error:
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("backbone", "detector", "fusion", "head", "networks", "offer", "plugin", "session")
+        for name in ("backbone", "detector", "fusion", "head", "networks", "offer", "plugin", "session", "streaming")
     )
 )
 

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from fitsense.bundle import BranchEntry, ObservationEntry
 from fitsense.configs import config_to_json
-from fitsense.errors import InvalidInputError
+from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.hookspecs import BackboneSpec
 from fitsense.plugins import Plugins
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, numbers
+from fitsense.testing.contracts.streaming import StreamingLaws
 from fitsense.types import FloatArray, UInt8Array
 
 Observe = Callable[[UInt8Array], FloatArray]
 
 
-class BackboneContract(NetworkContract):
+class BackboneContract(StreamingLaws, NetworkContract):
     """Laws of a backbone; `plugin` and `name` are required."""
 
     kind = "backbone"
@@ -49,6 +50,11 @@ class BackboneContract(NetworkContract):
         return np.random.default_rng(0).integers(0, 256, (3, *spec.clip(config).shape), dtype=np.uint8)
 
     @pytest.fixture
+    def trains(self, spec: BackboneSpec) -> bool:
+        """Whether it has parameters that training moves; by default, where it has a network."""
+        return spec.build is not None
+
+    @pytest.fixture
     def inputs(self, spec: BackboneSpec, config: Any, pictures: UInt8Array) -> NDArray[Any]:
         """What the network takes, three times; by default `pictures`, or random observations."""
         return pictures if spec.observation is None else numbers(0, 3, *spec.observation.shape(config))
@@ -59,7 +65,9 @@ class BackboneContract(NetworkContract):
 
     @pytest.fixture
     def build(self, spec: BackboneSpec, config: Any) -> Callable[[], Any]:
-        return lambda: spec.build(config)
+        from fitsense.export.branch import build_backbone
+
+        return lambda: build_backbone(spec, config)
 
     @pytest.fixture
     def entry(self, spec: BackboneSpec, config: Any) -> BranchEntry:
@@ -77,11 +85,18 @@ class BackboneContract(NetworkContract):
         )
 
     @pytest.fixture
-    def observe(self, spec: BackboneSpec, config: Any, files: Mapping[str, Path]) -> Observe:
-        """What turns pictures into observations."""
+    def look(self, spec: BackboneSpec, config: Any, files: Mapping[str, Path]) -> Observe:
+        """What turns pictures into observations; where what it needs is not installed, its laws do not apply."""
         if spec.observation is None:
             pytest.skip("it looks at pictures themselves")
-        look = spec.observation.load(config, files, 1)
+        try:
+            return spec.observation.load(config, files, 1)
+        except MissingExtraError as error:
+            pytest.skip(str(error))
+
+    @pytest.fixture
+    def observe(self, look: Observe) -> Observe:
+        """The same, of a copy."""
         return lambda clips: look(clips.copy())
 
     def test_it_comes_in_eval_mode(self, module: Any) -> None:
@@ -136,6 +151,11 @@ class BackboneContract(NetworkContract):
         seen, expected = observe(pictures), (len(pictures), *spec.observation.shape(config))
         assert seen.shape == expected, f"expected observations of shape {expected}, got {seen.shape}"
         assert seen.dtype == np.float32, f"expected float32, got {seen.dtype}"
+        assert spec.build is not None or np.isfinite(seen).all(), "expected finite numbers, since they are the features"
+
+    def test_the_same_is_observed_twice(self, observe: Observe, pictures: UInt8Array) -> None:
+        first, second = observe(pictures), observe(pictures)
+        assert np.array_equal(first, second, equal_nan=True), "observations differ from one call to the next"
 
     def test_observing_a_batch_gives_what_its_clips_give_alone(
         self, observe: Observe, pictures: UInt8Array, tolerance: float
@@ -145,13 +165,9 @@ class BackboneContract(NetworkContract):
             alone = observe(pictures[at : at + 1])
             assert_close(alone[0], together[at], tolerance, "a clip that is observed alone")
 
-    def test_observing_leaves_pictures_alone(
-        self, spec: BackboneSpec, config: Any, files: Mapping[str, Path], pictures: UInt8Array
-    ) -> None:
-        if spec.observation is None:
-            pytest.skip("it looks at pictures themselves")
+    def test_observing_leaves_pictures_alone(self, look: Observe, pictures: UInt8Array) -> None:
         given = pictures.copy()
-        spec.observation.load(config, files, 1)(given)
+        look(given)
         assert np.array_equal(given, pictures), "it wrote into the pictures"
 
     def test_observing_works_in_several_threads(self, observe: Observe, pictures: UInt8Array, tolerance: float) -> None:

@@ -162,11 +162,11 @@ def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, Fl
         return {name: value.numpy() for name, value in branch(torch.from_numpy(inputs.copy())).items()}
 
 
-def export(branch: Any, entry: BranchEntry, folder: Path) -> None:
+def export(branch: Any, entry: BranchEntry, folder: Path, *, step_alone: bool = False) -> None:
     from fitsense.export.onnx import export_branch
 
     try:
-        export_branch(branch, entry, folder)
+        export_branch(branch, entry, folder, step_alone=step_alone)
     except Exception as error:
         pytest.fail(f"it cannot be exported: {type(error).__name__}: {str(error)[:500]}", pytrace=False)
 

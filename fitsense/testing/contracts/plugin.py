@@ -104,7 +104,7 @@ class PluginContract:
 def _specs(plugin: Any) -> dict[str, Any]:
     host = Plugins()
     host.register(plugin)
-    return {**host.backbones(), **host.heads(), **host.fusions(), **host.detectors()}
+    return {**host.backbones(), **host.heads(), **host.fusions(), **host.detectors(), **host.sinks()}
 
 
 @functools.cache

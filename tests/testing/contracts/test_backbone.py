@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 import fitsense
+from fitsense.testing.checking import run, subclass
 from fitsense.testing.contracts import BackboneContract
 from fitsense.testing.contracts.networks import NetworkContract
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
-from tests.tiny import TinyConfig, build, layers, load_observer
+from tests.tiny import TinyConfig, build, build_streaming, layers, load_observer, streaming
 
 GOOD = fitsense.BackboneSpec(
     name="tiny",
@@ -154,8 +155,13 @@ def keeping(clips: Any) -> Any:
     return colours(_shared["clips"])
 
 
+def trembling(clips: Any) -> Any:
+    return colours(clips) + np.random.default_rng().uniform(0, 1e-4, (4, 3)).astype(np.float32)
+
+
 OBSERVERS = {
     "test_observations_are_as_declared": observing(lambda clips: colours(clips).astype(np.float64)),
+    "test_the_same_is_observed_twice": observing(trembling),
     "test_observing_a_batch_gives_what_its_clips_give_alone": observing(
         lambda clips: colours(clips) + np.float32(len(clips))
     ),
@@ -164,9 +170,100 @@ OBSERVERS = {
 }
 
 
+def computed(observe: Callable[[Any], Any] = colours, **changes: Any) -> fitsense.BackboneSpec:
+    """Without a network: its features are mean colours."""
+    seen = fitsense.ObservationSpec(
+        shape=lambda config: (config.frames * 3,),
+        load=lambda config, files, threads: lambda clips: observe(clips).reshape(len(clips), -1),
+    )
+    without = attrs.evolve(GOOD, build=None, layers=None, feature_dim=lambda config: config.frames * 3)
+    return attrs.evolve(without, **{"observation": seen, **changes})
+
+
+def stepping(
+    step: Callable[..., Any],
+    build: Callable[[TinyConfig], nn.Module] = build_streaming,
+    **state: tuple[int, ...],
+) -> fitsense.BackboneSpec:
+    """The backbone that streams, with another step, which may remember more."""
+    good = streaming().streaming
+    assert good is not None
+    spec = attrs.evolve(good, step=step, state=lambda config: {**good.state(config), **state})
+    return attrs.evolve(streaming(), name="tiny", build=build, streaming=spec)
+
+
+def step_apart(module: Any, frame: Any, state: Any) -> Any:
+    features, state = module.step(frame, state)
+    return features + 1, state
+
+
+def step_remembering_more(module: Any, frame: Any, state: Any) -> Any:
+    features, state = module.step(frame, state)
+    return features, {**state, "more": features}
+
+
+def step_hiding(module: Any, frame: Any, state: Any) -> Any:
+    """It remembers in the module, and only that it does in the state."""
+    past = module.hidden if state["past"].any() else torch.zeros_like(state["past"])
+    features, after = module.step(frame, {"past": past})
+    module.hidden = after["past"]
+    return features, {"past": torch.ones_like(past)}
+
+
+def step_writing(module: Any, frame: Any, state: Any) -> Any:
+    features, after = module.step(frame, state)
+    frame.zero_()
+    state["past"].zero_()
+    return features, after
+
+
+def step_never_forgetting(module: Any, frame: Any, state: Any) -> Any:
+    features, after = module.step(frame, state)
+    sums = 0.9 * state["sums"] + features
+    return sums, {**after, "sums": sums}
+
+
+def build_never_forgetting(config: TinyConfig) -> nn.Module:
+    """Whose clips give what its steps give."""
+    module: Any = build_streaming(config)
+    width = config.feature_dim()
+
+    def forward(clips: Any) -> Any:
+        state = {"past": torch.zeros(len(clips), config.width, 2), "sums": torch.zeros(len(clips), width)}
+        for at in range(config.frames):
+            features, state = step_never_forgetting(module, clips[:, at], state)
+        return features + 0 * module.normalise(clips).sum()
+
+    module.forward = forward
+    return module  # type: ignore[no-any-return]
+
+
+def step_too_soon(module: Any, frame: Any, state: Any) -> Any:
+    features, after = module.step(frame, state)
+    return features / state["begun"] * 1.0, {**after, "begun": torch.ones_like(state["begun"])}
+
+
+def step_exported_otherwise(module: Any, frame: Any, state: Any) -> Any:
+    features, after = module.step(frame, state)
+    return features + 1 if torch.compiler.is_exporting() else features, after
+
+
+EXPORTED = ("test_the_exported_graph_agrees", "test_the_exported_step_agrees")
+STREAMS = {
+    "test_stepping_over_a_clip_gives_what_the_clip_gives": stepping(step_apart),
+    "test_what_it_remembers_is_as_declared": stepping(step_remembering_more),
+    "test_streams_that_take_turns_do_not_meet": stepping(step_hiding),
+    "test_stepping_leaves_frames_and_states_alone": stepping(step_writing),
+    "test_nothing_before_the_receptive_field_counts": stepping(
+        step_never_forgetting, build_never_forgetting, sums=(CONFIG.feature_dim(),)
+    ),
+    "test_features_come_once_the_delay_is_over": stepping(step_too_soon, begun=(1,)),
+}
+
+
 def broken(spec: fitsense.BackboneSpec, **fixtures: Any) -> set[str]:
     values = {"config": CONFIG, "exports": False, "published": build(CONFIG).state_dict(), **fixtures}
-    if spec.build not in (build, in_training_mode, taking_anything):
+    if spec.build not in (build, in_training_mode, taking_anything) or spec.streaming:
         values["published"] = None
     return broken_laws(BackboneContract, plugin=plugin_of(backbones=[spec]), name="tiny", **values)
 
@@ -183,15 +280,44 @@ def test_a_law_is_broken_by_an_observer_that_keeps_the_others(law: str) -> None:
     assert broken(OBSERVERS[law], pictures=clips) == {law}
 
 
+@pytest.mark.parametrize("law", STREAMS)
+def test_a_law_is_broken_by_a_stream_that_keeps_the_others(law: str) -> None:
+    assert broken(STREAMS[law]) == {law}
+
+
 def test_a_graph_that_computes_something_else_breaks_the_law_of_export_alone() -> None:
     assert broken(wrapped(exported_otherwise), exports=True) == {"test_the_exported_graph_agrees"}
+    assert broken(stepping(step_exported_otherwise), exports=True) == {"test_the_exported_step_agrees"}
 
 
 def test_good_backbones_break_no_law() -> None:
     assert broken(GOOD, exports=True) == set()
     assert broken(observing(colours)) == set()
+    assert broken(computed(), exports=True) == set()
+    assert broken(attrs.evolve(streaming(), name="tiny"), exports=True) == set()
+
+
+def test_what_is_observed_has_to_be_finite_where_it_is_the_features() -> None:
+    def nobody(clips: Any) -> Any:
+        return np.where(clips.mean(axis=(2, 3)) < 0, 0, np.nan).astype(np.float32)
+
+    assert "test_observations_are_as_declared" in broken(computed(nobody))
+
+
+def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
+    def load(config: Any, files: Any, threads: Any) -> Any:
+        raise fitsense.MissingExtraError("looking", "glasses", ImportError(name="lens"))
+
+    seen = fitsense.ObservationSpec(shape=lambda config: (config.frames * 3,), load=load)
+    plugin = plugin_of(backbones=[computed(observation=seen)])
+    outcomes = run({"mine": subclass(BackboneContract, plugin=plugin, name="tiny", config=CONFIG)})
+    untried = [outcome for outcome in outcomes if "observ" in outcome.law]
+    assert len(untried) == len(OBSERVERS)
+    assert {outcome.status for outcome in untried} == {"does not apply"}
+    assert all("pip install 'fitsense[glasses]'" in outcome.message for outcome in untried)
+    assert not [outcome for outcome in outcomes if outcome.status == "broken"]
 
 
 def test_every_law_has_a_mutant() -> None:
-    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, "test_the_exported_graph_agrees"}
+    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *STREAMS, *EXPORTED}
     assert laws(NetworkContract) < laws(BackboneContract)

@@ -1,0 +1,155 @@
+"""The laws of a backbone that goes on frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from fitsense.bundle import BranchEntry, Bundle
+from fitsense.hookspecs import BackboneSpec, StreamingSpec
+from fitsense.testing.contracts.networks import export, manifest
+from fitsense.testing.contracts.offer import assert_close
+from fitsense.types import FloatArray, UInt8Array
+
+Step = Callable[[Any, Mapping[str, Any]], tuple[Any, Mapping[str, Any]]]
+
+
+@attrs.frozen(eq=False)
+class Streams:
+    """A network that takes frames, and what it remembers before the first."""
+
+    step: Step
+    start: Callable[[int], Mapping[str, Any]]
+    torch: Any
+
+    def over(self, frames: UInt8Array) -> Iterator[tuple[FloatArray, Any]]:
+        """From the start, features and state after each of the frames, (streams, frames, size, size, 3)."""
+        state: Mapping[str, Any] = self.start(len(frames))
+        for at in range(frames.shape[1]):
+            features, state = self.go_on(frames[:, at], state)
+            yield features, state
+
+    def go_on(self, frame: UInt8Array, state: Mapping[str, Any]) -> tuple[FloatArray, Mapping[str, Any]]:
+        """Features and state after a frame; of copies, whatever the network does to what it is given."""
+        copies = {name: value.clone() for name, value in state.items()}
+        with self.torch.inference_mode():
+            features, after = self.step(self.torch.from_numpy(frame.copy()), copies)
+        return features.numpy().copy(), {name: value.clone() for name, value in after.items()}
+
+
+class StreamingLaws:
+    """Laws of a backbone with a :class:`StreamingSpec`; for others they do not apply."""
+
+    @pytest.fixture
+    def streaming(self, spec: BackboneSpec) -> StreamingSpec:
+        if spec.streaming is None:
+            pytest.skip("it does not stream")
+        return spec.streaming
+
+    @pytest.fixture
+    def branch(self, spec: BackboneSpec, module: Any, torch: Any) -> Any:
+        """The module as one that is exported."""
+        from fitsense.export.branch import join
+
+        return join(module, {}, spec.streaming)
+
+    @pytest.fixture
+    def streams(self, streaming: StreamingSpec, config: Any, module: Any, torch: Any) -> Streams:
+        shapes = streaming.state(config)
+
+        def start(count: int) -> dict[str, Any]:
+            return {name: torch.zeros((count, *shape)) for name, shape in shapes.items()}
+
+        return Streams(lambda frame, state: streaming.step(module, frame, state), start, torch)
+
+    def test_stepping_over_a_clip_gives_what_the_clip_gives(
+        self, streams: Streams, run: Any, pictures: UInt8Array, tolerance: float
+    ) -> None:
+        *_, (stepped, _) = streams.over(pictures)
+        assert_close(stepped, run(pictures), tolerance, "features after a clip's last frame, against the clip's")
+
+    def test_what_it_remembers_is_as_declared(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
+        declared = {name: tuple(value.shape) for name, value in streams.start(len(pictures)).items()}
+        for _, state in streams.over(pictures[:, :2]):
+            shapes = {name: tuple(value.shape) for name, value in state.items()}
+            assert shapes == declared, f"expected a state of the shapes {declared}, got {shapes}"
+            other = {name: str(value.dtype) for name, value in state.items() if value.dtype != torch.float32}
+            assert not other, f"expected a state of float32, got {other}"
+
+    def test_streams_that_take_turns_do_not_meet(self, streams: Streams, pictures: UInt8Array) -> None:
+        one, other = pictures[:1], pictures[1:2]
+        *_, (alone, _) = streams.over(one)
+        taken, beside = streams.start(1), streams.start(1)
+        for at in range(pictures.shape[1]):
+            together, taken = streams.go_on(one[:, at], taken)
+            _, beside = streams.go_on(other[:, at], beside)
+        assert_close(together, alone, 0.0, "a stream that takes turns with another")
+
+    def test_stepping_leaves_frames_and_states_alone(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
+        _, state = streams.go_on(pictures[:, 0], streams.start(len(pictures)))
+        before = {name: value.numpy().copy() for name, value in state.items()}
+        frame = torch.from_numpy(pictures[:, 1].copy())
+        with torch.inference_mode():
+            streams.step(frame, state)
+        assert np.array_equal(frame.numpy(), pictures[:, 1]), "it wrote into the frame"
+        changed = [name for name, value in state.items() if not np.array_equal(value.numpy(), before[name])]
+        assert not changed, f"it wrote into what it was given to remember: {', '.join(changed)}"
+
+    def test_nothing_before_the_receptive_field_counts(
+        self, streams: Streams, streaming: StreamingSpec, config: Any, pictures: UInt8Array, tolerance: float
+    ) -> None:
+        count = streaming.receptive_field(config)
+        frames = np.concatenate([pictures[0]] * (count // pictures.shape[1] + 1))[: count + 1]
+        other = frames.copy()
+        other[0] = 255 - other[0]
+        *_, (features, _) = streams.over(np.stack([frames, other]))
+        assert_close(
+            features[1], features[0], tolerance / 10, f"features after another frame and the same {count} frames"
+        )
+
+    def test_features_come_once_the_delay_is_over(
+        self, streams: Streams, streaming: StreamingSpec, config: Any, pictures: UInt8Array, width: int
+    ) -> None:
+        delay, stride = streaming.delay(config), streaming.stride(config)
+        for at, (features, _) in enumerate(streams.over(pictures)):
+            if at < delay or (at - delay) % stride:
+                continue
+            expected = (len(pictures), width)
+            assert features.shape == expected, f"expected shape {expected}, got {features.shape}"
+            assert np.isfinite(features).all(), f"expected finite numbers after frame {at + 1}, with a delay of {delay}"
+
+    def test_the_exported_step_agrees(
+        self,
+        streams: Streams,
+        spec: BackboneSpec,
+        config: Any,
+        branch: Any,
+        entry: BranchEntry,
+        pictures: UInt8Array,
+        exports: bool,
+        tolerance: float,
+        tmp_path: Path,
+    ) -> None:
+        if not exports:
+            pytest.skip("the fixture exports says that it cannot be exported")
+        pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
+        from fitsense.export.branch import stream_entry
+        from fitsense.runtime import load_stream
+        from fitsense.weights import load_state, read_state
+
+        entry = attrs.evolve(entry, stream=stream_entry(entry.name, spec, config))
+        export(branch, entry, tmp_path, step_alone=True)
+        stored = {name: value.float() for name, value in read_state(tmp_path / entry.weights).items()}
+        load_state(branch, stored, origin="what was exported")
+        stream = load_stream(Bundle(tmp_path, manifest(entry)), entry, threads=1, bf16=False)
+        state = stream.start()
+        for at, (features, _) in enumerate(streams.over(pictures[:1])):
+            outputs, state = stream.step(pictures[0, at], state)
+            if outputs is not None:
+                allowed = tolerance * (1 + float(np.abs(features).max()))
+                assert_close(outputs["features"], features[0], allowed, f"features after frame {at + 1}")

@@ -1,0 +1,204 @@
+"""X3D that goes on frame by frame: a convolution over time is computed once for each frame, not anew in each window.
+
+After continual inference (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050): a convolution over time remembers the
+frames that it needs again, and what is averaged over a clip, in squeeze-and-excitation and at the end, is averaged over
+as many newest frames. Unlike theirs, no frame waits for those after it: where X3D's convolutions look ahead, these take
+the newest frame for all that is to come. The parameters are X3D's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from fitsense import clip_normaliser, pytorchvideo_models
+from fitsense_x3d.config import StreamingConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    State = Mapping[str, Tensor]
+
+_PROJECTION = "blocks.5.proj."
+_COLOURS = ((0.45,) * 3, (0.225,) * 3)
+
+
+def build(config: StreamingConfig) -> nn.Module:
+    """X3D as a module from clips to features, float32 (clips, 2048), in eval mode.
+
+    Its method ``step`` takes one frame of each stream, and what is remembered of those before it.
+    """
+    create_x3d = pytorchvideo_models("x3d").create_x3d
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    clip = config.clip()
+
+    class Clip:
+        """All frames of clips at once, (clips, channels, frames, height, width)."""
+
+        def convolve(self, name: str, convolution: Any, x: Tensor) -> Tensor:
+            """A convolution that, for each frame, sees it and those just before."""
+            weight = _looking_back(convolution)
+            # Before the first frame, it is as if that had always been there: blackness would be a sudden change.
+            first = x[:, :, :1].expand(-1, -1, weight.shape[2] - 1, -1, -1)
+            return _convolve(torch.cat([first, x], dim=2), convolution, weight)
+
+        def average(self, name: str, x: Tensor) -> Tensor:
+            """For each frame the mean of places, and of the newest frames until it: (clips, channels, frames, 1, 1)."""
+            means = F.pad(x.mean(dim=(3, 4), keepdim=True), (0, 0, 0, 0, config.frames - 1, 0))
+            # Over fewer frames until there are enough.
+            share = torch.arange(1, x.shape[2] + 1, device=x.device).clamp(max=config.frames) / config.frames
+            return F.avg_pool3d(means, (config.frames, 1, 1), 1) / share[:, None, None]
+
+    class Frame:
+        """The same for one frame of each stream, (streams, channels, 1, height, width), with what is remembered.
+
+        A convolution remembers what earlier frames add to the results of frames to come.
+        """
+
+        def __init__(self, old: State) -> None:
+            self._old = old
+            self.new: dict[str, Tensor] = {}
+            seen = old["seen"][:, :, -1:]
+            self._is_first = (1 - seen)[..., None, None]
+            self._share = self._mean("seen", torch.ones_like(seen))
+
+        def convolve(self, name: str, convolution: Any, x: Tensor) -> Tensor:
+            weight = _looking_back(convolution)
+            taps = weight.shape[2]
+            added = [_convolve(x, convolution, weight[:, :, tap : tap + 1]) for tap in range(taps)]
+            so_far, earlier = torch.zeros_like(added[0]), {}
+            for ahead in reversed(range(1, taps)):
+                so_far = so_far + added[taps - 1 - ahead]
+                # Channels last, as what runs graphs has them: they need not be reordered.
+                earlier[ahead] = self._old[f"{name}.{ahead}"].permute(0, 4, 1, 2, 3) + self._is_first * so_far
+            for ahead in range(1, taps):
+                adds = added[taps - 1 - ahead]
+                adds = adds + earlier[ahead + 1] if ahead + 1 in earlier else adds
+                self.new[f"{name}.{ahead}"] = adds.permute(0, 2, 3, 4, 1)
+            return added[-1] + earlier[1]
+
+        def average(self, name: str, x: Tensor) -> Tensor:
+            return self._mean(name, x.mean(dim=(3, 4))) / self._share
+
+        def _mean(self, name: str, x: Tensor) -> Tensor:
+            newest = torch.cat([self._old[name], x], dim=2)
+            self.new[name] = newest[:, :, 1:]
+            return newest.mean(dim=2)[..., None, None, None]
+
+    def _looking_back(convolution: Any) -> Tensor:
+        """Its weights for the frames before, in order, and for the newest frame, also in place of those to come."""
+        before = _before(convolution)
+        now: Tensor = convolution.weight[:, :, before:].sum(dim=2, keepdim=True)
+        return torch.cat([convolution.weight[:, :, :before], now], dim=2)
+
+    def _convolve(x: Tensor, convolution: Any, weight: Tensor) -> Tensor:
+        padding = (0, *convolution.padding[1:])
+        return F.conv3d(x, weight, None, convolution.stride, padding, 1, convolution.groups)
+
+    class Streaming(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normalise_clip = clip_normaliser(clip, *_COLOURS)
+            self.normalise_frame = clip_normaliser(attrs.evolve(clip, frames=1), *_COLOURS)
+            self.blocks = create_x3d(
+                input_clip_length=config.frames,
+                input_crop_size=config.size,
+                depth_factor=config.depth_factor,
+                head_activation=None,
+            ).blocks
+            self.blocks[5].proj = nn.Identity()
+
+        def forward(self, clips: Tensor) -> Tensor:
+            return self._features(self.normalise_clip(clips), Clip())
+
+        def step(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
+            """Features, float32 (streams, 2048), after a frame, uint8 (streams, size, size, 3), and what then is
+            remembered."""
+            time = Frame(state)
+            return self._features(self.normalise_frame(frame.unsqueeze(1)), time), time.new
+
+        def state(self) -> dict[str, tuple[int, ...]]:
+            """Shapes of what is remembered of a stream."""
+            shapes: dict[str, tuple[int, ...]] = {"seen": (1, config.frames - 1)}
+
+            def convolve(name: str, convolution: Any, side: int) -> int:
+                side = -(-side // convolution.stride[1])
+                for ahead in range(1, 1 + _before(convolution)):
+                    shapes[f"{name}.{ahead}"] = (1, side, side, convolution.out_channels)
+                return side
+
+            side = convolve("stem", self.blocks[0].conv.conv_xy, (config.size + 1) // 2)
+            for name, block in self._residual_blocks():
+                side = convolve(name, block.branch2.conv_b, side)
+                if not isinstance(block.branch2.norm_b[1], nn.Identity):
+                    shapes[f"{name}.gate"] = (block.branch2.conv_b.out_channels, config.frames - 1)
+            shapes["pool"] = (self.blocks[5].pool.pre_conv.out_channels, config.frames - 1)
+            return shapes
+
+        def _residual_blocks(self) -> Iterator[tuple[str, Any]]:
+            for number, stage in enumerate(self.blocks[1:5]):
+                for depth, block in enumerate(stage.res_blocks):
+                    yield f"stage{number}.{depth}", block
+
+        def _features(self, x: Tensor, time: Clip | Frame) -> Tensor:
+            """Features after the last of some frames, float32 (streams, 3, frames, size, size)."""
+            stem, head = self.blocks[0], self.blocks[5].pool
+            x = stem.activation(stem.norm(time.convolve("stem", stem.conv.conv_xy, stem.conv.conv_t(x))))
+            for name, block in self._residual_blocks():
+                shortcut = x
+                if block.branch1_conv is not None:
+                    shortcut = block.branch1_conv(x)
+                if block.branch1_norm is not None:
+                    shortcut = block.branch1_norm(shortcut)
+                x = block.activation(shortcut + self._bottleneck(name, block.branch2, x, time))
+            x = time.average("pool", head.pre_act(head.pre_norm(head.pre_conv(x))))[:, :, -1:]
+            features: Tensor = head.post_act(head.post_conv(x)).flatten(1)
+            return features
+
+        @staticmethod
+        def _bottleneck(name: str, block: Any, x: Tensor, time: Clip | Frame) -> Tensor:
+            x = block.act_a(block.norm_a(block.conv_a(x)))
+            norm, gate = block.norm_b
+            x = norm(time.convolve(name, block.conv_b, x))
+            if not isinstance(gate, nn.Identity):
+                x = x * gate.block(time.average(f"{name}.gate", x))
+            branch: Tensor = block.norm_c(block.conv_c(F.silu(x)))
+            return branch
+
+    return Streaming().eval()
+
+
+def _before(convolution: Any) -> int:
+    """How many frames it sees before the one that it is about."""
+    frames: int = convolution.kernel_size[0] // 2
+    return frames
+
+
+def state(config: StreamingConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of what is remembered of a stream."""
+    import torch
+
+    with torch.device("meta"):
+        shapes: dict[str, tuple[int, ...]] = build(config).state()  # type: ignore[operator]
+    return shapes
+
+
+def step(module: Any, frame: Tensor, state: State) -> tuple[Tensor, State]:
+    """One frame of each stream."""
+    features, after = module.step(frame, state)
+    return features, after
+
+
+def layers(module: Any) -> Sequence[nn.Module]:
+    """Stem, four stages, and what comes before the projection."""
+    return list(module.blocks)
+
+
+def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The zoo's state dict without its last projection."""
+    return {name: value for name, value in state.items() if not name.startswith(_PROJECTION)}
