@@ -21,6 +21,8 @@ import fitsense
 from fitsense.cli import main
 from fitsense.configs import config_from_json
 from fitsense.schema import validate, validate_event
+from fitsense.server.config import config_of
+from fitsense.sinks import SinkSettings
 from fitsense.testing.figures import FigureVideo
 from fitsense.train.recipe import Recipe
 from tests.docs.pages import PAGES, ROOT, blocks, languages
@@ -29,6 +31,8 @@ ELSEWHERE = {
     "README.md",  # test_readme
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
     "docs/how-to/live-sources.md",  # test_live_sources
+    "docs/how-to/send-events-elsewhere.md",  # test_sinks_page
+    "docs/how-to/serve.md",  # tests/server/test_page
     "docs/how-to/several-people.md",  # below
     "docs/how-to/train-on-your-own-clips.md",  # tests/cli/test_dataset
     "docs/plugins/trust.md",  # test_plugin_pages
@@ -38,13 +42,26 @@ ELSEWHERE = {
 }
 """Pages whose programs need more than an empty folder, and are run by a test of their own."""
 
-PROGRAMS = {"pip", "python", "python3", "pytest", "ruff", "mypy", "lint-imports", "source", "cat", "your-program"}
+PROGRAMS = {
+    "curl",
+    "export",
+    "pip",
+    "python",
+    "python3",
+    "pytest",
+    "ruff",
+    "mypy",
+    "lint-imports",
+    "source",
+    "cat",
+    "your-program",
+}
 """What documents call beside fitsense; not run here."""
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_blocks_are_in_languages_that_are_checked(page: str) -> None:
-    assert languages(page) <= {"", "console", "json", "python", "text", "toml"}
+    assert languages(page) <= {"", "console", "json", "python", "text", "toml", "typescript"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in ELSEWHERE])
@@ -129,10 +146,15 @@ def _manifest(document: Mapping[str, Any]) -> None:
     validate(document, "model")
 
 
+def _problem(document: Mapping[str, Any]) -> None:
+    validate(document, "server.problem")
+
+
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "specversion": _event,
     "format": _manifest,
     "branches": _recipe,
+    "detail": _problem,
 }
 """What checks a JSON document, by a property that its kind has; the first that is there decides."""
 
@@ -147,10 +169,15 @@ def test_json_obeys_its_schema(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")])
-def test_toml_names_plugins(page: str) -> None:
+def test_toml_names_plugins_or_configures_a_sink_or_a_server(page: str) -> None:
     for text in blocks(page, "toml"):
-        project = tomllib.loads(text)["project"]
-        assert project["entry-points"]["fitsense"]
+        document = tomllib.loads(text)
+        if "project" in document:
+            assert document["project"]["entry-points"]["fitsense"]
+        elif "sink" in document:
+            assert config_from_json(SinkSettings, document, page)
+        else:
+            assert config_of(document).sources
 
 
 def test_settings_that_decisions_explain_are_there() -> None:

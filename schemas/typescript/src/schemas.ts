@@ -1,0 +1,522 @@
+// Generated from ../v1 by `npm run generate`; do not edit.
+
+/**
+ * A catalogue id, or unknown: somebody moves, but no exercise is sure enough.
+ */
+export type Exercise = string;
+/**
+ * The exercise's calibrated probability; for unknown, that of the best exercise.
+ */
+export type Confidence = number;
+/**
+ * Repetitions that were completed.
+ */
+export type Repetitions = number;
+/**
+ * Movements that were cut short, and count as no repetition.
+ */
+export type Attempts = number;
+/**
+ * Seconds within repetitions; where none could be counted, as in a plank, all of it.
+ */
+export type TimeUnderTensionS = number;
+/**
+ * Mean length of a repetition, in seconds; null without any.
+ */
+export type TempoMeanS = number | null;
+/**
+ * Standard deviation of the repetitions' lengths, in seconds; null for fewer than two.
+ */
+export type TempoSpreadS = number | null;
+/**
+ * A muscle group's catalogue id.
+ */
+export type MuscleGroup = string;
+
+/**
+ * What `data` of an event is, by its `type`. Add a plugin's events of yours by declaration merging:
+ * declare module "fitsense-client" { interface EventData { "jumps.counted": { count: number } } }
+ */
+export interface EventData {
+  "fitsense.exercise.ended": ExerciseEnded;
+  "fitsense.exercise.started": ExerciseStarted;
+  "fitsense.exercise.updated": ExerciseUpdated;
+  "fitsense.muscles.activated": MusclesActivated;
+  "fitsense.repetition.completed": RepetitionCompleted;
+  "fitsense.session.ended": SessionEnded;
+  "fitsense.session.started": SessionStarted;
+  "fitsense.session.warning": SessionWarning;
+}
+/**
+ * The exercise that was announced is over. Confidence, scores and muscles are means over it.
+ */
+export interface ExerciseEnded {
+  exercise: Exercise;
+  /**
+   * Where it began, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Where it ended, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Its length, in seconds
+   */
+  duration_s: number;
+  confidence: Confidence;
+  scores: Scores;
+  muscles: Muscles;
+  repetitions?: Repetitions;
+  attempts?: Attempts;
+  time_under_tension_s?: TimeUnderTensionS;
+  tempo_mean_s?: TempoMeanS;
+  tempo_spread_s?: TempoSpreadS;
+  /**
+   * The sets that this stretch is part of, as far as they have come. A set goes on if the exercise is taken up again without a rest.
+   */
+  sets?: ExerciseSet[];
+}
+/**
+ * The best five labels and their probabilities, best first; no_exercise may be among them.
+ */
+export interface Scores {
+  [k: string]: number;
+}
+/**
+ * Activation of each muscle group, 0..1.
+ */
+export interface Muscles {
+  [k: string]: number;
+}
+/**
+ * Repetitions of one exercise without a rest between them, or one stretch of an exercise that is held.
+ */
+export interface ExerciseSet {
+  exercise: Exercise;
+  /**
+   * 1 for the exercise's first set in the session.
+   */
+  index: number;
+  /**
+   * Where it began, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Where it ended, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Its length, in seconds
+   */
+  duration_s: number;
+  repetitions: Repetitions;
+  attempts: Attempts;
+  time_under_tension_s: TimeUnderTensionS;
+  tempo_mean_s: TempoMeanS;
+  tempo_spread_s: TempoSpreadS;
+  /**
+   * Seconds since the set before it, of whatever exercise; null for the session's first.
+   */
+  rest_before_s: number | null;
+}
+/**
+ * An exercise, or unknown movement, began at start_s. Told once it has held for a while, so start_s lies before the event.
+ */
+export interface ExerciseStarted {
+  exercise: Exercise;
+  /**
+   * Where it began, in seconds of media time
+   */
+  start_s: number;
+  confidence: Confidence;
+}
+/**
+ * The exercise that was announced goes on.
+ */
+export interface ExerciseUpdated {
+  exercise: Exercise;
+  /**
+   * Where it began, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Until where it is known to go on, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * So far, in seconds
+   */
+  duration_s: number;
+  confidence: Confidence;
+  scores: Scores;
+}
+/**
+ * Mean activation of the muscle groups over a stretch of exercise.
+ */
+export interface MusclesActivated {
+  /**
+   * Start of the stretch, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * End of the stretch, in seconds of media time
+   */
+  end_s: number;
+  muscles: Muscles;
+}
+/**
+ * One repetition of the exercise that goes on, told at most one repetition late.
+ */
+export interface RepetitionCompleted {
+  exercise: Exercise;
+  /**
+   * 1 for the first repetition of the set.
+   */
+  index: number;
+  /**
+   * Where it began, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Where it ended, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Its length, in seconds
+   */
+  duration_s: number;
+  /**
+   * How regular and how large the movement was, beside others of its kind.
+   */
+  confidence: number;
+}
+/**
+ * The last event of a session: its summary.
+ */
+export interface SessionEnded {
+  /**
+   * finished, interrupted or failed; others may come.
+   */
+  reason: string;
+  /**
+   * Frames that were looked at.
+   */
+  frames: number;
+  /**
+   * Frames that were dropped as late.
+   */
+  late_frames: number;
+  /**
+   * Predictions made.
+   */
+  windows: number;
+  /**
+   * One entry for each exercise that was seen, longest first.
+   */
+  exercises: {
+    exercise: Exercise;
+    /**
+     * Sets of it; 0 for unknown movement in which nothing was repeated.
+     */
+    sets: number;
+    /**
+     * In all, in seconds
+     */
+    duration_s: number;
+    repetitions?: Repetitions;
+    attempts?: Attempts;
+    time_under_tension_s?: TimeUnderTensionS;
+    tempo_mean_s?: TempoMeanS;
+    tempo_spread_s?: TempoSpreadS;
+    /**
+     * Rests before its sets, in all, in seconds
+     */
+    rest_s?: number;
+  }[];
+  /**
+   * Time of the first frame, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * End of the last frame, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * From first to last frame, in seconds
+   */
+  duration_s: number;
+  /**
+   * Media time in no exercise, gaps left out, in seconds
+   */
+  idle_s: number;
+  /**
+   * Activation integrated over exercise time, by muscle group: seconds at full activation.
+   */
+  muscle_load_s: {
+    [k: string]: number;
+  };
+  /**
+   * Every set, in the order of time.
+   */
+  sets?: ExerciseSet[];
+  /**
+   * Activation summed over repetitions, by muscle group: repetitions at full activation.
+   */
+  muscle_load_repetitions?: {
+    [k: string]: number;
+  };
+}
+/**
+ * The first event of a session: what it looks for, and how.
+ */
+export interface SessionStarted {
+  model: {
+    name: string;
+    version: string;
+  };
+  /**
+   * What the model can name, without unknown and no_exercise.
+   *
+   * @minItems 1
+   */
+  exercises: Exercise[];
+  muscle_groups: MuscleGroup[];
+  /**
+   * Media time that one prediction looks at, in seconds.
+   */
+  window_s: number;
+  /**
+   * Media time between predictions, in seconds.
+   */
+  hop_s: number;
+}
+/**
+ * Something that a host may want to tell its user; the session goes on.
+ */
+export interface SessionWarning {
+  /**
+   * gap: media time without frames. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. no_person, no_motion: nobody is there, or nothing moves. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. Others may come.
+   */
+  code: string;
+  /**
+   * For people to read.
+   */
+  message: string;
+  /**
+   * Start of what is meant, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * End of what is meant, so far, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Whether it is over. What goes on is told when it has lasted for a while, and once more, with the same start, when it is over.
+   */
+  over?: boolean;
+}
+/**
+ * CloudEvents 1.0 attributes of every event, with the sequence extension. data obeys the schema that dataschema names. Consumers must ignore properties and types that they do not know.
+ */
+export interface Envelope {
+  specversion: "1.0";
+  /**
+   * Unique within source.
+   */
+  id: string;
+  /**
+   * The session, as its host named it.
+   */
+  source: string;
+  /**
+   * fitsense. and the name of the event, such as fitsense.exercise.ended; a plugin's own events begin with the plugin's name.
+   */
+  type: string;
+  /**
+   * Wall-clock time: the session's start plus media time. A session whose host gives no start counts from 1970-01-01T00:00:00Z.
+   */
+  time: string;
+  /**
+   * Order of emission within source, from 0000000000 on without holes; order as text is order.
+   */
+  sequence: string;
+  /**
+   * Who or what the event is about, where a session tells several apart.
+   */
+  subject?: string;
+  datacontenttype: "application/json";
+  /**
+   * $id of the schema that data obeys.
+   */
+  dataschema: string;
+  data: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * What a client says in text over a session's WebSocket. finish: no more pictures come; what waits is analysed, and the session ends.
+ */
+export interface Control {
+  /**
+   * What to do.
+   */
+  op: "finish";
+}
+/**
+ * What was wrong, as of RFC 9457. Ignore members that you do not know.
+ */
+export interface Problem {
+  /**
+   * What kind it is; programs decide by it.
+   */
+  type: string;
+  /**
+   * The kind in words.
+   */
+  title: string;
+  /**
+   * The HTTP status.
+   */
+  status: number;
+  /**
+   * What was expected, and what came.
+   */
+  detail: string;
+  /**
+   * For events that are gone: number of the first that is kept.
+   */
+  first?: number;
+}
+/**
+ * A session of the server.
+ */
+export interface Session {
+  /**
+   * Its name in addresses.
+   */
+  id: string;
+  /**
+   * Whether it goes on. One that ended can be read for some minutes.
+   */
+  state: "open" | "ending" | "ended";
+  /**
+   * Why it ended, as its session.ended says; null before.
+   */
+  reason: "finished" | "interrupted" | "failed" | null;
+  /**
+   * Where its pictures come from: clients push them, the server reads a source, or an upload.
+   */
+  mode: "push" | "source" | "upload";
+  /**
+   * The bundle that it runs.
+   */
+  bundle: string;
+  /**
+   * The source that it reads, by its name in the configuration.
+   */
+  source: string | null;
+  /**
+   * Where in the picture to look, in shares of its width and height; null for all of it.
+   */
+  region: {
+    /**
+     * Where it begins.
+     */
+    left: number;
+    /**
+     * Likewise.
+     */
+    top: number;
+    /**
+     * Where it ends.
+     */
+    right: number;
+    /**
+     * Likewise.
+     */
+    bottom: number;
+  } | null;
+  /**
+   * Media time between predictions, in seconds.
+   */
+  hop_s: number;
+  /**
+   * Whether everybody is followed.
+   */
+  people: boolean;
+  /**
+   * What happens when analysis is slower than what comes: latest drops the oldest pictures that wait, all drops none and falls behind. Either is told by a session.warning.
+   */
+  policy: "latest" | "all";
+  /**
+   * When it was opened.
+   */
+  created_at: string;
+  /**
+   * source of its events.
+   */
+  event_source: string;
+  /**
+   * How many were told.
+   */
+  events: number;
+  /**
+   * Pictures that were analysed.
+   */
+  frames: number;
+  /**
+   * Pictures that were dropped, since analysis is slower.
+   */
+  dropped_frames: number;
+}
+/**
+ * A session as it is asked for. What is left out has its default: pictures are pushed, and the server's first bundle looks at all of them.
+ */
+export interface SessionRequest {
+  /**
+   * One of the server's bundles, by name; null for its first.
+   */
+  bundle?: string | null;
+  /**
+   * One of the sources that the server's configuration names, or name/file for a file in a folder of those; null to push pictures.
+   */
+  source?: string | null;
+  /**
+   * Where in the picture to look, in shares of its width and height; null for all of it.
+   */
+  region?: {
+    /**
+     * Where it begins.
+     */
+    left: number;
+    /**
+     * Likewise.
+     */
+    top: number;
+    /**
+     * Where it ends.
+     */
+    right: number;
+    /**
+     * Likewise.
+     */
+    bottom: number;
+  } | null;
+  /**
+   * Media time between predictions, in seconds.
+   */
+  hop_s?: number;
+  /**
+   * Follow everybody in the picture, each with events of their own; not beside a region.
+   */
+  people?: boolean;
+  /**
+   * What happens when analysis is slower than what comes: latest drops the oldest pictures that wait, all drops none and falls behind. Either is told by a session.warning.
+   */
+  policy?: "latest" | "all";
+  /**
+   * Wall-clock time of media time 0, for the events' time. Null for when a camera was opened or the first picture came; files count from 1970.
+   */
+  started_at?: string | null;
+}

@@ -1,0 +1,164 @@
+"""The TypeScript client: its types are those of the schemas, and it understands a real server.
+
+What the client is expected to do is in ``schemas/typescript/test``; here it is built, and the server started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fitsense
+from fitsense.server.framing import Format, pack
+from tests.docs.pages import ROOT, blocks
+from tests.server.running import PATIENCE_S, Running, ended, events_of, process
+
+PACKAGE = ROOT / "schemas" / "typescript"
+PAGE = "docs/how-to/other-languages.md"
+TOKEN = "a-token-for-the-client"
+CONFIG = 'bundles = ["gym"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
+# From here on, Node has a WebSocket of its own.
+_WEBSOCKET = 22
+_OLDEST = 20
+
+
+def run(folder: Path, *command: str, fails: bool = False, **environment: str) -> str:
+    """What a command prints, if it succeeds, or fails, as it should."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=8 * PATIENCE_S,
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    return done.stdout
+
+
+def tsc(folder: Path, *arguments: str, fails: bool = False) -> str:
+    return run(folder, "node", "node_modules/typescript/bin/tsc", *arguments, fails=fails)
+
+
+@pytest.fixture(scope="module")
+def version() -> int:
+    """Node's; none, no test."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no Node")
+    major = int(run(ROOT, "node", "--version").removeprefix("v").partition(".")[0])
+    if major < _OLDEST:
+        pytest.skip(f"Node {major} is older than {_OLDEST}")
+    if not (PACKAGE / "node_modules").is_dir():
+        pytest.skip("the client's tools are not there: run  npm ci  in schemas/typescript")
+    return major
+
+
+@pytest.fixture(scope="module")
+def package(version: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package, compiled, with the schemas beside it."""
+    folder = tmp_path_factory.mktemp("schemas")
+    shutil.copytree(PACKAGE.parent / "v1", folder / "v1")
+    package = folder / PACKAGE.name
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (package / "node_modules").symlink_to(PACKAGE / "node_modules")
+    tsc(package, "--project", "tsconfig.json")
+    return package
+
+
+@pytest.fixture(scope="module")
+def flags(version: int) -> list[str]:
+    """What Node needs to have a WebSocket."""
+    return [] if version >= _WEBSOCKET else ["--experimental-websocket", "--no-warnings"]
+
+
+def test_the_package_has_fitsenses_version() -> None:
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((PACKAGE / name).read_text("utf-8"))["version"] == fitsense.__version__
+
+
+def test_the_types_are_those_of_the_schemas_and_one_that_is_not_is_found(package: Path) -> None:
+    run(package, "node", "generate.mjs", "--check")
+    schema = package.parent / "v1" / "exercise.started.schema.json"
+    before = schema.read_text("utf-8")
+    schema.write_text(before.replace('"start_s"', '"began_s"'), "utf-8")
+    assert "npm run generate" in run(package, "node", "generate.mjs", "--check", fails=True)
+    schema.write_text(before, "utf-8")
+
+
+def test_the_types_allow_what_they_should_and_no_more(package: Path) -> None:
+    tsc(package, "--project", "tsconfig.test.json")
+    # That lines marked as wrong are found to be right would be an error, too.
+    assert (package / "test" / "types.ts").read_text("utf-8").count("@ts-expect-error") > 10
+    types = package / "src" / "schemas.ts"
+    before = types.read_text("utf-8")
+    types.write_text(before.replace("repetitions?: Repetitions", "repetitions: Repetitions"), "utf-8")
+    tsc(package, "--project", "tsconfig.json")
+    assert "Unused '@ts-expect-error'" in tsc(package, "--project", "tsconfig.test.json", fails=True)
+    types.write_text(before, "utf-8")
+    tsc(package, "--project", "tsconfig.json")
+
+
+@pytest.fixture(scope="module")
+def server(squats_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """``fitsense serve``, with a token and a video."""
+    folder = tmp_path_factory.mktemp("serve")
+    (folder / "serve.toml").write_text(CONFIG)
+    arguments = ("--config", str(folder / "serve.toml"), "--source", f"videos={squats_file.parent}")
+    with process(*arguments, environment={"FITSENSE_TOKENS": TOKEN}, log=folder / "log") as (running, _):
+        yield running
+
+
+def test_it_talks_with_a_real_server(
+    package: Path,
+    flags: list[str],
+    server: Running,
+    squats_file: Path,
+    jpegs: list[tuple[float, bytes]],
+    tmp_path: Path,
+) -> None:
+    pictures = []
+    for number, (time_s, content) in enumerate(jpegs):
+        file = tmp_path / f"{number}.jpg"
+        file.write_bytes(content)
+        pictures.append((time_s, str(file)))
+    messages = [(Format.IMAGE, 0.0), (Format.H264, 1.25), (Format.VP8, -0.1), (Format.IMAGE, 1e9 + 0.000001)]
+    given = {
+        "url": server.url,
+        "token": TOKEN,
+        "source": f"videos/{squats_file.name}",
+        "video": str(squats_file),
+        "pictures": pictures,
+        "packed": [
+            (kind.name.lower(), time_s, b"it".hex(), pack(kind, time_s, b"it").hex()) for kind, time_s in messages
+        ],
+        "out": str(tmp_path / "events.ndjson"),
+    }
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    test = ("--test", "--test-reporter=tap", "test/client.test.mjs")
+    printed = run(package, "node", *flags, *test, FITSENSE_TEST=str(tmp_path / "given.json"))
+    passed = re.search(r"^# pass (\d+)$", printed, re.MULTILINE)
+    assert passed is not None
+    assert int(passed[1]) > 15
+    # Nothing was lost or made up on the way.
+    assert ended(events_of((tmp_path / "events.ndjson").read_text("utf-8")))["reason"] == "finished"
+
+
+def test_the_pages_program_is_complete(package: Path, server: Running, squats_file: Path) -> None:
+    (program,) = blocks(PAGE, "typescript")
+    file = package / "test" / "program.ts"
+    file.write_text(program, "utf-8")
+    tsc(package, "--project", "tsconfig.test.json", "--noEmit", "false", "--outDir", "ran")
+    printed = run(
+        package, "node", "ran/test/program.js", server.url, str(squats_file), FITSENSE_TOKEN=TOKEN
+    ).splitlines()
+    assert printed[0].startswith("squat since ")
+    assert printed[1].startswith("  number 1, in ")
+    assert printed[-1] == "1 sets in 6 s"
