@@ -28,6 +28,7 @@ def test_help_lists_every_command_and_exit_code() -> None:
         "plugins",
         "report",
         "schema",
+        "serve",
         "streams",
         "train",
     ):
@@ -41,7 +42,7 @@ def test_plugins_are_shown_as_a_table_and_as_json() -> None:
     assert "slowfast/small" in run("plugins").output.replace("\n", "")
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
-    assert reports["x3d"]["offers"]["backbones"] == ["x3d/xs", "x3d/s", "x3d/m", "x3d/l", "x3d/bodies"]
+    assert reports["x3d"]["offers"]["backbones"] == ["x3d/xs", "x3d/s", "x3d/m", "x3d/l", "x3d/bodies", "x3d/streaming"]
 
 
 def test_schemas_are_listed_and_printed() -> None:

@@ -25,7 +25,7 @@ def test_every_public_name_and_every_hook_is_documented_once() -> None:
 def test_every_schema_is_shown_once() -> None:
     shown = [
         name
-        for page in ("docs/reference/events.md", "docs/reference/bundle.md")
+        for page in ("docs/reference/events.md", "docs/reference/server.md", "docs/reference/bundle.md")
         for name in re.findall(r"^```\{schema\} (\S+)$", PAGES[page], re.MULTILINE)
     ]
     assert sorted(shown) == sorted([*(schemas().keys() - {"common"}), "common#set"])

@@ -38,6 +38,8 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/catalogue.json",
         "fitsense/schemas/v1/envelope.schema.json",
         "fitsense/schemas/v1/examples/valid/exercise.ended.json",
+        "fitsense/schemas/asyncapi.json",
+        "fitsense/examples/fitsense-template/pyproject.toml",
         "fitsense/bundles/gym/model.json",
         "fitsense/bundles/gym/x3d_s.onnx",
         "fitsense/bundles/gym/x3d_s.safetensors",
@@ -47,7 +49,9 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/report/body.json",
         "fitsense/report/templates/page.html",
         "fitsense/templates/common.css",
+        "fitsense_motion/statistics.py",
         "fitsense_pose/blazepose.py",
+        "fitsense_sinks/webhook.py",
         "fitsense_x3d/network.py",
         "fitsense_slowfast/py.typed",
         "fitsense_heads/lookup.py",
@@ -61,7 +65,9 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense_slowfast",
         "fitsense_ensemble",
         "fitsense_heads",
+        "fitsense_motion",
         "fitsense_pose",
+        "fitsense_sinks",
     }
     source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fitsense").rglob("*.py")}
     assert source <= set(names)
@@ -84,5 +90,5 @@ def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> 
     assert Path(run("-c", "import fitsense; print(fitsense.__file__)").strip()).is_relative_to(installed)
     origins = run("-c", "import fitsense_x3d, fitsense.schemas as s; print(fitsense_x3d.__file__, s.__file__)").split()
     assert all(Path(origin).is_relative_to(installed) for origin in origins)
-    assert run("-m", "fitsense", "plugins").count("loaded") == 5
+    assert run("-m", "fitsense", "plugins").count("loaded") == 7
     assert "fitsense.session.ended" in run("-m", "fitsense", "analyze", "--sample")

@@ -52,23 +52,23 @@ def test_a_batch_gives_what_its_clips_give_alone(model: fitsense.Model, clips: d
 
 def test_results_are_the_callers_own(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
     first = model.run(clips)
-    kept = {name: values.copy() for branch in first.values() for name, values in branch.items()}
+    kept = {branch: {name: values.copy() for name, values in outputs.items()} for branch, outputs in first.items()}
     model.run({name: 255 - batch for name, batch in clips.items()})
-    for branch in first.values():
-        for name, values in branch.items():
-            np.testing.assert_array_equal(values, kept[name])
+    for branch, outputs in first.items():
+        for name, values in outputs.items():
+            np.testing.assert_array_equal(values, kept[branch][name])
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_clips_that_do_not_fit_are_refused(runtime: RuntimeName) -> None:
     model = fitsense.load_model(runtime=runtime)
-    (name,) = model.clips
+    fitting = {name: np.zeros((1, *spec.shape), np.uint8) for name, spec in model.clips.items()}
     with pytest.raises(
         fitsense.InvalidInputError, match=r"expected uint8 of shape \(clips, 13, 160, 160, 3\), got uint8"
     ):
-        model.run({name: np.zeros((1, 13, 100, 160, 3), np.uint8)})
+        model.run({**fitting, "x3d_s": np.zeros((1, 13, 100, 160, 3), np.uint8)})
     with pytest.raises(fitsense.InvalidInputError, match="got float32"):
-        model.run({name: np.zeros((1, 13, 160, 160, 3), np.float32)})
+        model.run({**fitting, "x3d_s": np.zeros((1, 13, 160, 160, 3), np.float32)})
     with pytest.raises(fitsense.InvalidInputError, match="expected those of the branches"):
         model.run({"other": np.zeros((1, 13, 160, 160, 3), np.uint8)})
 
