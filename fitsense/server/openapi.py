@@ -119,6 +119,32 @@ def openapi() -> dict[str, Any]:
             },
             "/openapi.json": {"get": _operation("openapi", "This document", {200: _json({"type": "object"})})},
             "/asyncapi.json": {"get": _operation("asyncapi", "The WebSocket", {200: _json({"type": "object"})})},
+            "/schemas/v1/{name}": {
+                "parameters": [_NAME],
+                "get": _operation(
+                    "schema",
+                    "One of the JSON Schemas",
+                    {
+                        200: {
+                            "description": "It.",
+                            "content": {"application/schema+json": {"schema": {"type": "object"}}},
+                        }
+                    },
+                    (Kind.NOT_FOUND,),
+                    open_=True,
+                ),
+            },
+            "/": {"get": _operation("playground", "A page to try the server", {200: _file("text/html")}, open_=True)},
+            "/playground/{name}": {
+                "parameters": [_NAME],
+                "get": _operation(
+                    "playgroundFile",
+                    "What the page needs",
+                    {200: _file("text/html", "text/css", "text/javascript", "image/svg+xml", "application/json")},
+                    (Kind.NOT_FOUND,),
+                    open_=True,
+                ),
+            },
         },
         "components": {
             "schemas": components(),
@@ -171,6 +197,10 @@ def _json(schema: str | Mapping[str, Any]) -> dict[str, Any]:
     return {"description": "It is so.", "content": {"application/json": {"schema": shown}}}
 
 
+def _file(*types: str) -> dict[str, Any]:
+    return {"description": "A file.", "content": {type_: {} for type_ in types}}
+
+
 def _created(name: str) -> dict[str, Any]:
     return {**_json(name), "description": "It is open.", "headers": {"location": _LOCATION}}
 
@@ -184,6 +214,7 @@ _OF_ONE = (Kind.UNKNOWN_SESSION,)
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,10}$"}
 _LOCATION = {"description": "The session's address.", "schema": {"type": "string"}}
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "description": "The session's id."}
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A file's name."}
 _LAST_EVENT_ID = {"name": "Last-Event-ID", "in": "header", "description": _AFTER, "schema": _EVENT_ID}
 _STATUS = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 _SESSIONS = {

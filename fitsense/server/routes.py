@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from fitsense.schema import schemas
+from fitsense.server import playground
 from fitsense.server.asyncapi import asyncapi
 from fitsense.server.config import Limits
 from fitsense.server.feed import MissedError
@@ -64,6 +66,9 @@ class Routes:
             Route("/metrics", self.figures, methods=["GET"]),
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/asyncapi.json", self.asyncapi, methods=["GET"]),
+            Route("/schemas/v1/{name}", self.schema, methods=["GET"]),
+            Route("/", self.page, methods=["GET"]),
+            Route(playground.FOLDER + "{name}", self.page, methods=["GET"]),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -168,6 +173,21 @@ class Routes:
     async def asyncapi(self, request: Request) -> Response:
         """``GET /asyncapi.json``"""
         return json_reply(asyncapi())
+
+    async def schema(self, request: Request) -> Response:
+        """``GET /schemas/v1/{name}``"""
+        name = request.path_params["name"]
+        if name not in schemas():
+            raise ProblemError(Kind.NOT_FOUND, f"schema {name!r}: there is none; there are: {', '.join(schemas())}")
+        return json_reply(schemas()[name], media_type="application/schema+json")
+
+    async def page(self, request: Request) -> Response:
+        """``GET /`` and what the page needs."""
+        name = request.path_params.get("name", playground.PAGE)
+        asset = playground.assets().get(name)
+        if asset is None:
+            raise ProblemError(Kind.NOT_FOUND, f"{playground.FOLDER}{name}: there is no such file")
+        return playground.answer(request, asset)
 
     def _served(self, request: Request) -> Served:
         return self.sessions.get(request.path_params["id"])

@@ -26,7 +26,9 @@ TOKEN_SUBPROTOCOL = "fitsense.token."
 """A WebSocket's client that cannot set headers, as a page, offers this and its token as a second subprotocol."""
 
 OPEN_PATHS = ("/healthz", "/readyz")
-"""What anybody may ask, without a token."""
+"""What anybody may ask, without a token and as often as they like."""
+# The page and the schemas are the same on every server, and a browser that asks for them has no token to show yet.
+_PAGE, _PUBLIC = "/", ("/playground/", "/schemas/")
 
 # What fits into a header and a subprotocol, and is too long to be guessed.
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,512}")
@@ -133,6 +135,8 @@ class Guard:
                 f"expected fewer requests; ask again in {wait_s:.1f} s",
                 {"retry-after": str(int(wait_s) + 1)},
             )
+        if scope["path"] == _PAGE or scope["path"].startswith(_PUBLIC):
+            return
         if self._tokens and not self._tokens.accepts(_shown_token(scope, headers)):
             raise ProblemError(
                 Kind.UNAUTHORIZED,

@@ -1,0 +1,44 @@
+// The body, whose muscles fill with what they did.
+
+import { one } from "./dom.js";
+import { most, muscleName, seconds } from "./words.js";
+
+// Less than this does not fill the scale, or the first second of a session would.
+const LEAST_S = 10;
+
+export class Body {
+  constructor(svg, scale) {
+    // Parsed apart: what is put into the page has no script and no style of its own.
+    const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+    one("body").replaceChildren(document.importNode(picture, true));
+    this.scale = scale;
+    this.regions = [...one("body").querySelectorAll("[data-group]")];
+    for (const theme of ["light", "dark"]) {
+      one("ramp").style.setProperty(`--ramp-${theme}`, scale[theme].filter((_, at) => at % 4 === 0).join(", "));
+    }
+  }
+
+  show(load) {
+    const end_s = Math.max(LEAST_S, Math.ceil(Math.max(0, ...load.values()) / 5) * 5);
+    for (const region of this.regions) {
+      const { group, side } = region.dataset;
+      const value = load.get(group);
+      const known = value !== undefined;
+      region.classList.toggle("muscle", !known);
+      region.classList.toggle("load", known);
+      for (const theme of ["light", "dark"]) {
+        const shades = this.scale[theme];
+        region.style.setProperty(`--${theme}`, known ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
+      }
+      const label = known ? `${muscleName(group)}: ${seconds(value)}` : `${muscleName(group)}: no value`;
+      if (region.dataset.label === label) continue;
+      region.dataset.label = label;
+      region.setAttribute("aria-label", `${label} (${side})`);
+      region.querySelector("title").textContent = label;
+      region.querySelector("desc").textContent = known ? `${side}; full at ${end_s} s` : `${side}; nothing is known of it`;
+    }
+    one("most").textContent = `${end_s} s`;
+    const said = most([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
+    one("load").textContent = said.length ? said.join(" · ") : "Seconds at full activation; none yet.";
+  }
+}

@@ -1,0 +1,65 @@
+// What is done now: the exercise, its repetitions, the scores, and what the session comes to.
+
+import { make, one } from "./dom.js";
+import { exerciseName, percent, seconds, time } from "./words.js";
+
+const MOST_SCORES = 4;
+
+export function showCard(story, begun) {
+  const { exercise, last, count } = story;
+  const name = nameOf(story, begun);
+  one("exercise").textContent = name;
+  one("confidence").textContent = said(story, begun);
+  one("repetitions").textContent = String(count?.index ?? 0);
+  one("lasting").textContent = time(exercise ? exercise.end_s - exercise.start_s : (last?.duration_s ?? 0));
+  showScores(story.scores);
+  showTotals(story.totals());
+  announce(exercise && count ? `${name}, repetition ${count.index}` : begun ? name : "");
+}
+
+function nameOf({ exercise, ended }, begun) {
+  if (exercise) return exerciseName(exercise.id);
+  if (ended) return "Finished";
+  return begun ? "No exercise" : "Nothing yet";
+}
+
+function said({ exercise, last, ended }, begun) {
+  if (exercise) return `${percent(exercise.confidence)} sure`;
+  if (ended) return "The session has ended.";
+  if (last) return `Before: ${exerciseName(last.id)}, ${seconds(last.duration_s)}`;
+  return begun ? "Waiting for somebody to move." : "Start with the camera, a video or events.";
+}
+
+/** Screen readers hear what changes only. */
+function announce(text) {
+  if (one("said").textContent !== text) one("said").textContent = text;
+}
+
+function showScores(scores) {
+  const rows = scores.slice(0, MOST_SCORES).map(([id, share]) => {
+    const bar = make("b");
+    bar.style.width = `${100 * share}%`;
+    return make(
+      "li",
+      {},
+      make("span", { className: "name" }, exerciseName(id)),
+      make("span", { className: "bar", "aria-hidden": "true" }, bar),
+      make("span", { className: "share" }, percent(share)),
+    );
+  });
+  one("scores").replaceChildren(...(rows.length ? rows : [make("li", { className: "soft" }, "None yet")]));
+}
+
+function showTotals(totals) {
+  const rows = [...totals].map(([id, { duration_s, repetitions }]) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, exerciseName(id)),
+      make("td", {}, String(repetitions)),
+      make("td", {}, time(duration_s)),
+    ),
+  );
+  const none = make("tr", {}, make("td", { colSpan: 3, className: "soft" }, "No exercise yet"));
+  one("totals").replaceChildren(...(rows.length ? rows : [none]));
+}

@@ -1,0 +1,11 @@
+// Runs before the page is drawn, so that it does not flash in the other theme.
+{
+  let kept = null;
+  try {
+    kept = localStorage.getItem("fitsense.theme");
+  } catch {
+    // Storage may be off.
+  }
+  const dark = kept ? kept === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+}

@@ -1,0 +1,67 @@
+// Names and numbers for people.
+
+let names = { exercises: {}, muscle_groups: {} };
+
+export function setNames(facts) {
+  names = facts;
+}
+
+export function exerciseName(id) {
+  return names.exercises[id] ?? id.replaceAll("_", " ");
+}
+
+export function muscleName(id) {
+  return names.muscle_groups[id] ?? id.replaceAll("_", " ");
+}
+
+export function percent(share) {
+  return `${Math.round(100 * share)}\u00a0%`;
+}
+
+export function seconds(value) {
+  return `${value.toFixed(1)}\u00a0s`;
+}
+
+/** 1:05, or 1:05.3 */
+export function time(value, digits = 0) {
+  const unit = 10 ** digits;
+  const parts = Math.floor(Math.max(0, value) * unit + 1e-6);
+  const rest = (parts % (60 * unit)) / unit;
+  return `${Math.floor(parts / (60 * unit))}:${rest.toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
+}
+
+export function many(count, one, several = `${one}s`) {
+  return `${count} ${count === 1 ? one : several}`;
+}
+
+/** What an event says, in a few words. */
+export function gist({ type, data }) {
+  switch (type.replace(/^fitsense\./, "")) {
+    case "session.started":
+      return `${data.model.name} ${data.model.version}, ${many(data.exercises.length, "exercise")}`;
+    case "exercise.started":
+      return `${exerciseName(data.exercise)}, ${percent(data.confidence)}`;
+    case "exercise.updated":
+      return `${exerciseName(data.exercise)}, ${percent(data.confidence)}, for ${seconds(data.duration_s)}`;
+    case "exercise.ended":
+      return `${exerciseName(data.exercise)}, ${seconds(data.duration_s)}`;
+    case "repetition.completed":
+      return `${exerciseName(data.exercise)}, number ${data.index}`;
+    case "muscles.activated":
+      return most(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
+    case "session.warning":
+      return data.message;
+    case "session.ended":
+      return `${data.reason}, ${many(data.frames, "frame")}`;
+    default:
+      return "";
+  }
+}
+
+/** The largest of [name, value] pairs. */
+export function most(pairs, least, count = 3) {
+  return pairs
+    .filter(([, value]) => value > least)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, count);
+}
