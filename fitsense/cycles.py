@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.motion import Path
+from fitsense.motion import Path, typical
 
 Floats = NDArray[np.float64]
 
@@ -37,8 +37,10 @@ _LIKE_BETWEEN = 0.2
 _ALONE = 0.7
 # Two halves that are so much alike are two cycles.
 _DOUBLE = 0.6
+# Steps count as at most so many typical ones.
+_LEAP = 3.0
 # A movement has few dimensions; where the smallest varies by so much of what the largest does, there is only noise.
-_NOISE = 0.4
+_NOISE = 0.5
 # What turns back earlier than this part of the usual way is no movement at all.
 _LEAST_WAY = 0.35
 _EPSILON = 1e-12
@@ -163,7 +165,7 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
 def _travelled(path: Path) -> Floats:
     """How far the path has led until each moment; a leap, such as at a cut, counts little."""
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    steps = np.minimum(steps, 6.0 * np.median(steps))
+    steps = np.minimum(steps, _LEAP * typical(steps))
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
@@ -204,7 +206,7 @@ def _judge(ways: Floats, travelled: Floats, view: Floats, spans: NDArray[np.intp
     quality = like * np.sqrt(closed)
     good = quality > 0.35
     if good.sum() < 2:
-        if not single or len(spans) > 2:
+        if not single:
             return []
         alone = (closed > 0.6) & (halves < -0.25)
         good = alone & (np.arange(len(spans)) == np.argmax(closed * shares))

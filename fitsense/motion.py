@@ -21,6 +21,13 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # Seconds that the path is smoothed over, and over which two pictures are compared to find what moves.
 _SMOOTHING_S = 0.2
 _STEP_S = 0.4
+# More change than in so many percent of the moments counts no more, unless somebody is mostly still.
+_USUAL = 75
+# A picture that differs from the one before by so much, in standard deviations of its brightness, and so many times as
+# much as any two within so many seconds of it, is from another shot.
+_LEAP = 0.25
+_LEAP_TIMES = 2.5
+_LEAP_ALONE_S = 0.5
 _EPSILON = 1e-9
 
 Path = NDArray[np.float64]
@@ -42,8 +49,10 @@ def thumbnail(rgb: UInt8Array) -> FloatArray:
 def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     """The movement's path through the few directions in which the picture changes most.
 
-    Brightness and contrast are taken out, and so is what a small motion of the camera would change. The directions
-    are the principal components of what changes within a fraction of a second: drift counts little.
+    Brightness and contrast are taken out, and so is what a small motion of the camera would change. Where the video is
+    cut, the path goes on from where it was. The directions are the principal components of what changes within a
+    fraction of a second: drift counts little. A moment in which much more changes than usual counts no more than
+    others, so that somebody who steps aside once does not pass for the movement.
 
     :param thumbnails: (pictures, height, width), evenly spaced in time.
     :param rate_hz: pictures a second.
@@ -53,7 +62,7 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     pixels = np.asarray(thumbnails, dtype=np.float32)
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
     pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _EPSILON)
-    flat = pixels.reshape(count, -1)
+    flat = _spliced(pixels.reshape(count, -1), rate_hz)
     mean = flat.mean(axis=0)
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))
     flat = flat - mean
@@ -61,9 +70,9 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     flat = smooth(flat, round(_SMOOTHING_S * rate_hz))
     step = max(1, min(round(_STEP_S * rate_hz), count - 1))
     change = flat[step:] - flat[:-step]
-    # A cut or a flash must not pass for the movement.
     size = np.linalg.norm(change, axis=1)
-    change *= np.minimum(1.0, 3.0 * np.median(size) / np.maximum(size, _EPSILON))[:, None]
+    most = max(float(np.percentile(size, _USUAL)), typical(size) / 2)
+    change *= np.minimum(1.0, most / np.maximum(size, _EPSILON))[:, None]
     # Every other change says the same: the smaller the matrix, the cheaper.
     change = change[:: 2 if len(change) > 4 * dimensions else 1]
     values, vectors = np.linalg.eigh(change @ change.T)
@@ -85,6 +94,24 @@ def smooth(values: FloatArray, width: int) -> FloatArray:
     for offset, weight in enumerate(weights):
         total += weight * padded[offset : offset + len(values)]
     return total
+
+
+def typical(steps: NDArray[Any]) -> float:
+    """Half of all the way is gone in steps of at most this length: what is typical of the movement, if there is any."""
+    ordered = np.sort(steps)
+    gone = np.cumsum(ordered, dtype=np.float64)
+    return float(ordered[np.searchsorted(gone, gone[-1] / 2)])
+
+
+def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
+    """Pictures, (pictures, pixels), without what changes in a cut from one to the next."""
+    steps = np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])
+    near = max(1, round(_LEAP_ALONE_S * rate_hz))
+    for at in np.flatnonzero(steps > _LEAP).tolist():
+        others = np.concatenate([steps[max(0, at - near) : at], steps[at + 1 : at + 1 + near]])
+        if len(others) and steps[at] > _LEAP_TIMES * others.max():
+            flat = np.concatenate([flat[: at + 1], flat[at + 1 :] - (flat[at + 1] - flat[at])])
+    return flat
 
 
 def _camera_motion(mean: FloatArray) -> FloatArray:

@@ -2,9 +2,13 @@
 
 The last seconds are looked at again and again. A look turns them into the movement's path (:mod:`fitsense.motion`)
 and finds the cycles in it (:mod:`fitsense.cycles`). A cycle is told as a repetition when two looks in a row have seen
-it and the movement has clearly turned round or come to rest after it. The first of a set needs the second to resemble;
-one alone is told only when the run ends. What was told cannot be taken back, but the next look may see better: no
-more repetitions are told than a look counts in all.
+it and the movement has clearly turned round or come to rest after it, or another cycle has followed. The first of a set
+needs the second to resemble; one alone is told only when the run ends.
+
+A repetition is told at most one late: by the look that tells it, at most one more is complete. The quicker the
+movement, the sooner is the next look; what two looks have not agreed on when the second repetition after it is about
+to end is decided by one; and what is seen only when two have followed is not told at all. What was told cannot be taken
+back, but the next look may see better: no more repetitions are told than a look counts in all.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.cycles import Proposal, propose
+from fitsense.cycles import Cycle, Proposal, propose
 from fitsense.errors import InvalidInputError
 from fitsense.motion import MOST_HZ, Path, path
 from fitsense.types import FloatArray
@@ -25,6 +29,10 @@ from fitsense.types import FloatArray
 _JITTER = 0.1
 # A repetition is told when so much of its length has passed since: what follows may show it in another light.
 _WAIT = 0.6
+# Part of the quickest cycle that the last look saw, after which the next look is due.
+_OFTEN = 0.3
+# Part of a repetition after which the next one may be complete.
+_SOON = 0.8
 # Looks at fewer thumbnails see nothing.
 _FEWEST = 8
 # Part of a repetition by which two looks may differ about it.
@@ -33,7 +41,9 @@ _SLACK = 0.3
 _OVERLAP = 0.3
 # Part of a repetition that may pass before the next is seen to begin.
 _PAUSE = 0.45
-# A look that goes on where the last repetition ended is worth so much more than one that begins anew.
+# Times as long, or as short, as the last repetition that the next one may be to go on from it.
+_STEADY = 1.5
+# A look that goes on where the last repetition ended, or that agrees with the last look, is worth so much more.
 _CONTINUITY = 1.2
 
 
@@ -53,7 +63,7 @@ class RepetitionConfig:
 
     :param rate_hz: most thumbnails a second that are kept; those that come faster are passed over.
     :param span_s: seconds that a look takes in; a little over two of the slowest repetitions.
-    :param look_s: least media time between two looks.
+    :param look_s: most media time between two looks; quick repetitions are looked at more often.
     :param least_s: the shortest repetition.
     :param confidence: of cycles, on average, from which they count.
     :param share: part of the motion in view that cycles must make up to count.
@@ -107,8 +117,8 @@ class RepetitionsState:
 
     :param thumbnails: of the last ``span_s``, float32 (height, width).
     :param times: theirs, in seconds of media time.
-    :param looked_s: time of the last look.
-    :param told: start and end of the told repetitions that are still in view.
+    :param next_s: when the next look is due.
+    :param told: start and end of the repetitions still in view that were told, or were seen too late for it.
     :param told_s: where the newest movement that was told, or left out as told already, ends.
     :param tempo_s: how long the newest told repetition took.
     :param seen: start and end of what the last look saw and nobody was told.
@@ -116,7 +126,7 @@ class RepetitionsState:
 
     thumbnails: list[FloatArray] = attrs.field(factory=list)
     times: list[float] = attrs.field(factory=list)
-    looked_s: float = -math.inf
+    next_s: float = -math.inf
     told: list[tuple[float, float]] = attrs.field(factory=list)
     told_s: float = -math.inf
     tempo_s: float = 0.0
@@ -148,9 +158,8 @@ class Repetitions:
         self.state.times.append(time_s)
         while time_s - self.state.times[0] > config.span_s:
             del self.state.times[0], self.state.thumbnails[0]
-        if time_s - self.state.looked_s < config.look_s:
+        if time_s < self.state.next_s:
             return []
-        self.state.looked_s = time_s
         return self._look(final=False)
 
     def end_run(self, end_s: float) -> list[Movement]:
@@ -161,6 +170,9 @@ class Repetitions:
 
     def _look(self, *, final: bool) -> list[Movement]:
         times = np.array(self.state.times)
+        if len(times) == 0:
+            return []
+        self.state.next_s = float(times[-1]) + self._config.look_s
         if len(times) < _FEWEST:
             return []
         moments = np.linspace(times[0], times[-1], len(times))
@@ -168,15 +180,24 @@ class Repetitions:
         along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
         alone = final and math.isinf(self.state.told_s)
         best = self._choose(propose(along, self._config.least_s, rate_hz, alone), moments)
-        return [] if best is None else self._tell(best, along, moments, final)
+        if best is None:
+            return []
+        quickest = min(cycle.end - cycle.start for cycle in best.cycles) / rate_hz
+        self.state.next_s = float(times[-1]) + min(self._config.look_s, _OFTEN * quickest)
+        return self._tell(best, along, moments, final)
 
     def _choose(self, proposals: list[Proposal], moments: NDArray[np.float64]) -> Proposal | None:
         config = self._config
 
+        def goes_on(cycle: Cycle) -> bool:
+            start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
+            tempo_s = self.state.tempo_s
+            follows = -_SLACK * tempo_s <= start_s - self.state.told_s <= _PAUSE * tempo_s
+            steady = tempo_s / _STEADY <= end_s - start_s <= tempo_s * _STEADY
+            return (follows and steady) or any(_same((start_s, end_s), one) for one in self.state.seen)
+
         def worth(proposal: Proposal) -> float:
-            after = [float(moments[cycle.start]) - self.state.told_s for cycle in proposal.cycles]
-            joins = any(-_SLACK * self.state.tempo_s <= seconds <= _PAUSE * self.state.tempo_s for seconds in after)
-            return proposal.score * (_CONTINUITY if joins else 1.0)
+            return proposal.score * (_CONTINUITY if any(map(goes_on, proposal.cycles)) else 1.0)
 
         def counts(proposal: Proposal) -> bool:
             extent = np.median([cycle.extent for cycle in proposal.cycles])
@@ -191,24 +212,28 @@ class Repetitions:
 
     def _tell(self, best: Proposal, along: Path, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         told: list[Movement] = []
+        now_s = float(moments[-1])
         before, self.state.seen = self.state.seen, []
         usual = float(np.median([cycle.extent for cycle in best.cycles]))
         brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
         first_s = float(moments[best.cycles[0].start])
         self.state.told = [one for one in self.state.told if one[1] > moments[0]]
         had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.told)
+        whole = [cycle for cycle in best.cycles if cycle.extent >= self._config.full * usual]
         shown = 0
         for cycle in sorted([*best.cycles, *brief], key=lambda cycle: cycle.start):
             start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
             seconds = end_s - start_s
-            full = cycle.extent >= self._config.full * usual
+            full = cycle in whole
             shown += full
             if self.state.told_s - start_s > _OVERLAP * seconds:
                 continue
             self.state.seen.append((start_s, end_s))
-            slack_s = _SLACK * seconds
-            twice = any(abs(start_s - s) <= slack_s and abs(end_s - e) <= slack_s for s, e in before)
-            if not final and not (twice and moments[-1] - end_s >= _WAIT * seconds):
+            later = [other for other in whole if other.start >= cycle.end]
+            sure = any(_same(one, (start_s, end_s)) for one in before)
+            settled = later or now_s - end_s >= _WAIT * seconds
+            pressing = later and self.state.next_s >= float(moments[later[-1].end]) + _SOON * seconds
+            if not (final or (sure and settled) or pressing):
                 break
             start_s = max(start_s, self.state.told_s)
             self.state.told_s = end_s
@@ -216,10 +241,18 @@ class Repetitions:
                 told.append(Attempt(start_s, end_s))
             elif had < shown:
                 had += 1
-                told.append(Repetition(start_s, end_s, cycle.quality))
                 self.state.told.append((start_s, end_s))
-                self.state.tempo_s = seconds
+                # What two have followed is seen too late to be told.
+                if len(later) <= 1:
+                    told.append(Repetition(start_s, end_s, cycle.quality))
+                    self.state.tempo_s = seconds
         return told
+
+
+def _same(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two looks' starts and ends are of the same cycle, the second's."""
+    slack_s = _SLACK * (other[1] - other[0])
+    return abs(one[0] - other[0]) <= slack_s and abs(one[1] - other[1]) <= slack_s
 
 
 def _at(moments: NDArray[np.float64], times: NDArray[np.float64], pictures: FloatArray) -> FloatArray:

@@ -1,7 +1,8 @@
 """Repetitions and stretches of exercises in, sets with their rests and tempo out: pure.
 
-A set is what is done of one exercise without a rest of ``rest_s`` or longer: it goes on through a shorter pause, also
-where the exercise was not recognised meanwhile. Movements are counted into the stretch in which their middle lies;
+A set is what is done of one exercise without a rest of ``rest_s`` or longer: it goes on through a shorter pause. Where
+the exercise was not recognised for a shorter time than that, and something unknown was repeated meanwhile, that was the
+same exercise: the set takes it in. Movements are counted into the stretch in which their middle lies;
 those that nobody exercises in are forgotten.
 """
 
@@ -148,6 +149,7 @@ class Sets:
         """A stretch of an exercise began."""
         state = self.state
         state.pending = [movement for movement in state.pending if _middle(movement) >= start_s]
+        self._take_in_unknown(exercise, start_s)
         goes_on = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
         first = len(state.sets) - 1 if goes_on else len(state.sets)
         state.stretch = _Stretch(exercise, start_s, first)
@@ -210,6 +212,16 @@ class Sets:
             if isinstance(movement, Repetition):
                 counted.append(Counted(one.exercise, one.tally.repetitions, movement))
         return counted
+
+    def _take_in_unknown(self, exercise: str, start_s: float) -> None:
+        """Make the last set one with that before it, if only the name was lost for less than a rest."""
+        *_, before, last = [None, None, *self.state.sets]
+        if before is None or last is None or (before.exercise, last.exercise) != (exercise, UNKNOWN):
+            return
+        if start_s - before.end_s < self._rest_s:
+            before.tally.merge(last.tally)
+            before.end_s = last.end_s
+            del self.state.sets[-1]
 
     def _set(self, stretch: _Stretch, start_s: float, end_s: float) -> _Set:
         """The set that the time from `start_s` to `end_s` belongs to, which may be a new one."""
