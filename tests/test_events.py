@@ -55,7 +55,8 @@ def test_classes_mirror_their_schemas(name: str) -> None:
 
 
 def test_every_event_schema_has_a_class() -> None:
-    assert schemas().keys() - {"common", "envelope", "model"} == TYPES.keys()
+    told = {name for name in schemas() if not name.startswith("server.")}
+    assert told - {"common", "envelope", "model"} == TYPES.keys()
 
 
 def test_media_time_to_wall_clock_is_exact_to_the_millisecond() -> None:

@@ -55,7 +55,7 @@ def test_the_plugin_is_installed_and_finds_what_moves(capsys: pytest.CaptureFixt
     module, trial = blocks(PLUGIN, "python")
     exec(compile(f"{module}\n{trial}", PLUGIN, "exec"), {})
     assert [capsys.readouterr().out] == blocks(PLUGIN, "text")
-    assert re.search(r"^motion .* loaded +motion/cells ", fitsense_does("fitsense plugins").stdout, re.MULTILINE)
+    assert re.search(r"^stirs .* loaded +stirs/cells ", fitsense_does("fitsense plugins").stdout, re.MULTILINE)
 
 
 def test_a_model_is_trained_and_watches_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
