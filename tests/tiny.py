@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 import fitsense
+from fitsense.bundle import BranchEntry, Bundle, Calibration, FusionEntry, HeadEntry, Labels, Manifest, save
 from fitsense.data.footage import Footage, worked_by
 from fitsense.data.frames import Recording
 
@@ -156,6 +157,37 @@ def observing(assets: Mapping[str, fitsense.WeightsRef] | None = None) -> fitsen
         assets=assets or {},
         assets_name="tiny",
     )
+
+
+def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Labels) -> Bundle:
+    """A bundle of one branch, with a random linear head for each task.
+
+    :param branch: without its heads.
+    """
+    import torch
+
+    from fitsense.export.branch import join
+    from fitsense.export.onnx import export_branch
+
+    heads = (
+        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
+        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
+    )
+    branch = attrs.evolve(branch, heads=heads)
+    torch.manual_seed(0)
+    linear = {str(head.task): torch.nn.Linear(branch.feature_dim, len(getattr(labels, head.task))) for head in heads}
+    export_branch(join(network, linear).eval(), branch, folder)
+    fusion = FusionEntry("ensemble/weighted", {})
+    manifest = Manifest(
+        name=branch.name,
+        version="1",
+        licence="Apache-2.0",
+        labels=labels,
+        branches=(branch,),
+        fusion={"exercise": fusion, "muscles": fusion},
+        calibration=Calibration(1.0, 0.5, 0.4),
+    )
+    return save(folder, manifest)
 
 
 @fitsense.hookimpl

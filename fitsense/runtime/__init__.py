@@ -69,15 +69,14 @@ def load_graph(
     plugins: Plugins | None = None,
 ) -> BranchRunner:
     """As :func:`load_branch`, but what it gives takes observations where the branch's graph does."""
+    _check(runtime)
     if runtime == "openvino":
         from fitsense.runtime.openvino import OpenVinoBranch
 
         return OpenVinoBranch(bundle, branch, threads=threads, bf16=bf16)
-    if runtime == "torch":
-        from fitsense.runtime.torch import TorchBranch
+    from fitsense.runtime.torch import TorchBranch
 
-        return TorchBranch(bundle, branch, threads=threads, plugins=plugins)
-    raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    return TorchBranch(bundle, branch, threads=threads, plugins=plugins)
 
 
 def load_stream(
@@ -95,15 +94,14 @@ def load_stream(
     """
     from fitsense.runtime.streaming import Stream
 
+    _check(runtime)
     if runtime == "openvino":
         from fitsense.runtime.openvino import OpenVinoStep
 
         return Stream(branch, OpenVinoStep(bundle, branch, threads=threads, bf16=bf16))
-    if runtime == "torch":
-        from fitsense.runtime.torch import TorchBranch
+    from fitsense.runtime.torch import TorchBranch
 
-        return Stream(branch, TorchBranch(bundle, branch, threads=threads, plugins=plugins).step)
-    raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    return Stream(branch, TorchBranch(bundle, branch, threads=threads, plugins=plugins).step)
 
 
 def input_of(branch: BranchEntry) -> tuple[str, tuple[int, ...], str]:
@@ -126,3 +124,8 @@ def check_batch(batch: NDArray[Any], what: str, shape: tuple[int, ...], dtype: s
             f"{what}: expected {dtype} of shape (clips, {', '.join(map(str, shape))}), "
             f"got {batch.dtype.name} of shape {batch.shape}"
         )
+
+
+def _check(runtime: str) -> None:
+    if runtime not in RUNTIMES:
+        raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")

@@ -10,23 +10,16 @@ import attrs
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
 from fitsense.bundle import (
     BranchEntry,
-    Calibration,
-    FusionEntry,
-    HeadEntry,
     Labels,
-    Manifest,
     ObservationEntry,
-    save,
 )
-from fitsense.export.branch import build_backbone, join
-from fitsense.export.onnx import export_branch
+from fitsense.export.branch import build_backbone
 from fitsense.pictures import views
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense_motion.config import FlowConfig
@@ -41,6 +34,7 @@ from fitsense_motion.statistics import (
     rhythm,
     statistics,
 )
+from tests import tiny
 
 CONFIG = FlowConfig()
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
@@ -161,10 +155,6 @@ def test_it_loads_without_opencv_and_says_which_extra_is_missing(monkeypatch: py
 
 def test_a_session_runs_without_torch(tmp_path: Path) -> None:
     labels = Labels(("no_exercise", "squat"), ("quads", "glutes"))
-    heads = (
-        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
-    )
     branch = BranchEntry(
         name="flow",
         backbone="motion/flow",
@@ -173,24 +163,11 @@ def test_a_session_runs_without_torch(tmp_path: Path) -> None:
         feature_dim=count(),
         graph="flow.onnx",
         weights="flow.safetensors",
-        heads=heads,
+        heads=(),
         observation=ObservationEntry((count(),), {}),
     )
     spec = fitsense.Plugins.discover().backbone("motion/flow")
-    torch.manual_seed(0)
-    linear = {str(head.task): torch.nn.Linear(count(), 2) for head in heads}
-    export_branch(join(build_backbone(spec, CONFIG), linear), branch, tmp_path)
-    fusion = FusionEntry("ensemble/weighted", {})
-    manifest = Manifest(
-        name="flow",
-        version="1",
-        licence="Apache-2.0",
-        labels=labels,
-        branches=(branch,),
-        fusion={"exercise": fusion, "muscles": fusion},
-        calibration=Calibration(1.0, 0.5, 0.4),
-    )
-    save(tmp_path, manifest)
+    tiny.bundle_of(tmp_path, build_backbone(spec, CONFIG), branch, labels)
     script = (
         "import sys; sys.modules['torch'] = None\n"
         "import fitsense\n"

@@ -14,17 +14,10 @@ import fitsense
 from fitsense.bundle import (
     BranchEntry,
     Bundle,
-    Calibration,
-    FusionEntry,
-    HeadEntry,
     Labels,
-    Manifest,
     ObservationEntry,
-    save,
 )
 from fitsense.digest import sha256
-from fitsense.export.branch import join
-from fitsense.export.onnx import export_branch
 from fitsense.runtime import RuntimeName, load_branch, load_graph
 from fitsense.schema import validate
 from fitsense.testing.figures import FigureVideo
@@ -72,11 +65,6 @@ def plugins(gain: Path) -> fitsense.Plugins:
 def bundle(gain: Path, plugins: fitsense.Plugins, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     import torch
 
-    folder = tmp_path_factory.mktemp("bundle")
-    heads = (
-        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
-    )
     branch = BranchEntry(
         name="colours",
         backbone="observing/colours",
@@ -85,23 +73,11 @@ def bundle(gain: Path, plugins: fitsense.Plugins, tmp_path_factory: pytest.TempP
         feature_dim=CONFIG.feature_dim(),
         graph="colours.onnx",
         weights="colours.safetensors",
-        heads=heads,
+        heads=(),
         observation=ObservationEntry(CONFIG.observation(), {"gain": sha256(gain)}),
     )
     torch.manual_seed(0)
-    linear = {str(head.task): torch.nn.Linear(CONFIG.feature_dim(), 2) for head in heads}
-    export_branch(join(tiny.build_observing(CONFIG), linear).eval(), branch, folder)
-    fusion = FusionEntry("ensemble/weighted", {})
-    manifest = Manifest(
-        name="observing",
-        version="1",
-        licence="Apache-2.0",
-        labels=LABELS,
-        branches=(branch,),
-        fusion={"exercise": fusion, "muscles": fusion},
-        calibration=Calibration(1.0, 0.5, 0.4),
-    )
-    return save(folder, manifest)
+    return tiny.bundle_of(tmp_path_factory.mktemp("bundle"), tiny.build_observing(CONFIG), branch, LABELS)
 
 
 def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> None:

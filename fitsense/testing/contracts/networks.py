@@ -125,16 +125,9 @@ class NetworkContract(OfferContract):
         tolerance: float,
         tmp_path: Path,
     ) -> None:
-        if not exports:
-            pytest.skip("the fixture exports says that it cannot be exported")
-        pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
         from fitsense.runtime import load_graph
-        from fitsense.weights import load_state, read_state
 
-        export(branch, entry, tmp_path)
-        stored = {name: value.float() for name, value in read_state(tmp_path / entry.weights).items()}
-        load_state(branch, stored, origin="what was exported")
-        run = load_graph(Bundle(tmp_path, manifest(entry)), entry, threads=1, bf16=False)
+        run = load_graph(exported(branch, entry, tmp_path, exports=exports), entry, threads=1, bf16=False)
         for count in (1, len(inputs)):
             expected = outputs_of(branch, inputs[:count], torch)
             for name, values in run(inputs[:count]).items():
@@ -162,16 +155,27 @@ def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, Fl
         return {name: value.numpy() for name, value in branch(torch.from_numpy(inputs.copy())).items()}
 
 
-def export(branch: Any, entry: BranchEntry, folder: Path, *, step_alone: bool = False) -> None:
+def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, step_alone: bool = False) -> Bundle:
+    """A bundle of this branch, which then has the weights as they were stored; or skip what cannot be exported.
+
+    :param step_alone: leave the graph on clips out.
+    """
+    if not exports:
+        pytest.skip("the fixture exports says that it cannot be exported")
+    pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
     from fitsense.export.onnx import export_branch
+    from fitsense.weights import load_state, read_state
 
     try:
         export_branch(branch, entry, folder, step_alone=step_alone)
     except Exception as error:
         pytest.fail(f"it cannot be exported: {type(error).__name__}: {str(error)[:500]}", pytrace=False)
+    stored = {name: value.float() for name, value in read_state(folder / entry.weights).items()}
+    load_state(branch, stored, origin="what was exported")
+    return Bundle(folder, _manifest(entry))
 
 
-def manifest(entry: BranchEntry) -> Manifest:
+def _manifest(entry: BranchEntry) -> Manifest:
     """Of a bundle of one branch, with as many labels as its heads' laws use."""
     return Manifest(
         name="checked",

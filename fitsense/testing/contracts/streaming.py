@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 import pytest
 
-from fitsense.bundle import BranchEntry, Bundle
+from fitsense.bundle import BranchEntry
 from fitsense.hookspecs import BackboneSpec, StreamingSpec
-from fitsense.testing.contracts.networks import export, manifest
+from fitsense.testing.contracts.networks import exported
 from fitsense.testing.contracts.offer import assert_close
 from fitsense.types import FloatArray, UInt8Array
 
@@ -135,18 +135,12 @@ class StreamingLaws:
         tolerance: float,
         tmp_path: Path,
     ) -> None:
-        if not exports:
-            pytest.skip("the fixture exports says that it cannot be exported")
-        pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
         from fitsense.export.branch import stream_entry
         from fitsense.runtime import load_stream
-        from fitsense.weights import load_state, read_state
 
         entry = attrs.evolve(entry, stream=stream_entry(entry.name, spec, config))
-        export(branch, entry, tmp_path, step_alone=True)
-        stored = {name: value.float() for name, value in read_state(tmp_path / entry.weights).items()}
-        load_state(branch, stored, origin="what was exported")
-        stream = load_stream(Bundle(tmp_path, manifest(entry)), entry, threads=1, bf16=False)
+        bundle = exported(branch, entry, tmp_path, exports=exports, step_alone=True)
+        stream = load_stream(bundle, entry, threads=1, bf16=False)
         state = stream.start()
         for at, (features, _) in enumerate(streams.over(pictures[:1])):
             outputs, state = stream.step(pictures[0, at], state)
