@@ -16,11 +16,13 @@ from fitsense.events import Event
 from fitsense.model import Model, load_model
 from fitsense.regions import Region
 from fitsense.session import EPOCH, Reason, Session, SessionConfig
+from fitsense.thinning import least_step_s
 from fitsense.types import Frame
 
 if TYPE_CHECKING:
     from fitsense.people import PeopleSession
     from fitsense.runtime.detection import Detector
+    from fitsense.video.ahead import Ahead
     from fitsense.video.live import LiveConfig, LiveSource
     from fitsense.video.source import Trouble, VideoSource
 
@@ -44,11 +46,12 @@ class Analysis(Iterator[Event]):
         realtime: bool = False,
         detect: Detector | None = None,
     ) -> None:
-        zoom = zoom_for(config.region, people=detect is not None)
+        zoom, step_s = zoom_for(config.region, people=detect is not None), least_step_s(model.clips.values())
         self._stopped = False
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
+        self._ahead: Ahead[Frame | Trouble] | None = None
         self._media_s = 0.0
         items: Iterable[Frame | Trouble]
         if not isinstance(source, (str, Path)):
@@ -56,14 +59,15 @@ class Analysis(Iterator[Event]):
         elif _is_live(source):
             from fitsense.video.live import LiveSource
 
-            items = self._live = LiveSource(str(source), model.short_side, live, zoom=zoom)
+            items = self._live = LiveSource(str(source), model.short_side, live, zoom=zoom, least_step_s=step_s)
             if self._live.started_at is not None and config.started_at == EPOCH:
                 config = attrs.evolve(config, started_at=self._live.started_at)
         else:
+            from fitsense.video.ahead import Ahead
             from fitsense.video.source import VideoSource
 
-            self._video = VideoSource(source, model.short_side, zoom=zoom)
-            items = self._video.told()
+            self._video = VideoSource(source, model.short_side, zoom=zoom, least_step_s=step_s)
+            items = self._ahead = Ahead(self._video.told(), self._video.close)
         session: Session | PeopleSession = Session(model, config)
         if detect is not None:
             from fitsense.people import PeopleSession
@@ -93,8 +97,9 @@ class Analysis(Iterator[Event]):
     def stop(self) -> None:
         """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
         self._stopped = True
-        if self._live is not None:
-            self._live.stop()
+        for source in (self._ahead, self._live):
+            if source is not None:
+                source.stop()
 
     def close(self) -> None:
         """Free the source, and forget the events that are still to come."""
@@ -133,9 +138,9 @@ class Analysis(Iterator[Event]):
             yield item
 
     def _free(self) -> None:
-        for video in (self._video, self._live):
-            if video is not None:
-                video.close()
+        for source in (self._ahead, self._live):
+            if source is not None:
+                source.close()
 
 
 def analyze(

@@ -83,7 +83,7 @@ class Proposal:
     def short(self, path: Path, full: float) -> list[Cycle]:
         """Ways out and back beside the cycles that go less than `full` of their usual way, in order; quality 0."""
         view, cycles = self.view, self.cycles
-        path = path[:, : self.dimensions]
+        judge = _DIMENSIONS.index(self.dimensions)
         ways = np.array([view[cycle.far] - view[cycle.start] for cycle in cycles])
         usual = float(np.median(ways))
         extent = float(np.median([cycle.extent for cycle in cycles]))
@@ -97,8 +97,8 @@ class Proposal:
             for start, far, end in _spans(between, turns if rising else turns[1:], 2):
                 out, closed = _extents(_sample(path, np.array([since + start]), np.array([since + end])))
                 low = between[far] - between[start] < full * abs(usual)
-                if low and _LEAST_WAY * extent < out[0] < full * extent and closed[0] > 0.5:
-                    found.append(Cycle(since + start, since + far, since + end, 0.0, float(out[0])))
+                if low and _LEAST_WAY * extent < out[0, judge] < full * extent and closed[0, judge] > 0.5:
+                    found.append(Cycle(since + start, since + far, since + end, 0.0, float(out[0, judge])))
         return found
 
 
@@ -139,8 +139,8 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
     variances = path.var(axis=0)
     if len(path) < 4 or variances.min() > _NOISE * variances.max():
         return []
-    travelled = {dimensions: _travelled(path[:, :dimensions]) for dimensions in _DIMENSIONS}
-    if travelled[_DIMENSIONS[0]][-1] <= _EPSILON:
+    travelled = [_travelled(path[:, :dimensions]) for dimensions in _DIMENSIONS]
+    if travelled[0][-1] <= _EPSILON:
         return []
     least = round(least_s * rate_hz)
     proposals: list[Proposal] = []
@@ -154,11 +154,9 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
                 key = tuple(spans.ravel().tolist())
                 if key and key not in seen:
                     seen.add(key)
-                    ways = _sample(path, spans[:, 0], spans[:, 2])
-                    for dimensions in _DIMENSIONS:
-                        proposals += _judge(ways[..., :dimensions], travelled[dimensions], view, spans, single)
+                    proposals += _judge(path, travelled, view, spans, single)
     proposals.sort(key=lambda proposal: (len(proposal.cycles) > 1, proposal.score), reverse=True)
-    grown = [_grow(path, travelled[proposal.dimensions], proposal, least) for proposal in proposals[:_GROWN]]
+    grown = [_grow(path, travelled, proposal, least) for proposal in proposals[:_GROWN]]
     return grown + proposals[_GROWN:]
 
 
@@ -192,62 +190,73 @@ def _spans(view: Floats, turns: list[int], least: int) -> list[tuple[int, int, i
     return spans
 
 
-def _judge(ways: Floats, travelled: Floats, view: Floats, spans: NDArray[np.intp], single: bool) -> list[Proposal]:
+def _judge(path: Path, travelled: list[Floats], view: Floats, spans: NDArray[np.intp], single: bool) -> list[Proposal]:
+    """What each number of dimensions makes of the spans; none where it sees no cycles."""
     starts, ends = spans[:, 0], spans[:, 2]
+    ways = _sample(path, starts, ends)
     out, closed = _extents(ways)
     halves = _alike(ways[:, : _PHASES // 2], ways[:, _PHASES // 2 :])
-    shares = (travelled[ends] - travelled[starts]) / travelled[-1]
+    shares = np.stack([(way[ends] - way[starts]) / way[-1] for way in travelled], axis=1)
     lengths = (ends - starts).astype(np.float64)
     # A tempo changes by degrees.
     steady = np.minimum(1.0, 2.0 * np.minimum(lengths[:-1] / lengths[1:], lengths[1:] / lengths[:-1]))
-    pairs = _alike(ways[:-1], ways[1:]) * steady
-    like = np.maximum(np.append(pairs, 0.0), np.insert(pairs, 0, 0.0))
+    pairs = _alike(ways[:-1], ways[1:]) * steady[:, None]
+    none = np.zeros((1, pairs.shape[1]))
+    like = np.maximum(np.concatenate([pairs, none]), np.concatenate([none, pairs]))
     like[halves > _DOUBLE] *= 0.5
     quality = like * np.sqrt(closed)
     good = quality > 0.35
-    if good.sum() < 2:
-        if not single:
-            return []
-        alone = (closed > 0.6) & (halves < -0.25)
-        good = alone & (np.arange(len(spans)) == np.argmax(closed * shares))
-        if not good.any():
-            return []
-        quality = _ALONE * closed
-    cycles = tuple(
-        Cycle(int(start), int(far), int(end), float(min(1.0, worth)), float(extent))
-        for (start, far, end), worth, extent in zip(spans[good], quality[good], out[good], strict=True)
-    )
-    return [Proposal(float((quality * shares)[good].sum()), float(shares[good].sum()), cycles, view, ways.shape[-1])]
+    proposals: list[Proposal] = []
+    for judge, dimensions in enumerate(_DIMENSIONS):
+        chosen, worth = good[:, judge], quality[:, judge]
+        if np.count_nonzero(chosen) < 2:
+            if not single:
+                continue
+            alone = (closed[:, judge] > 0.6) & (halves[:, judge] < -0.25)
+            chosen = alone & (np.arange(len(spans)) == np.argmax(closed[:, judge] * shares[:, judge]))
+            if not chosen.any():
+                continue
+            worth = _ALONE * closed[:, judge]
+        cycles = tuple(
+            Cycle(start, far, end, min(1.0, of), extent)
+            for (start, far, end), of, extent in zip(
+                spans[chosen].tolist(), worth[chosen].tolist(), out[chosen, judge].tolist(), strict=True
+            )
+        )
+        share = shares[chosen, judge]
+        proposals.append(Proposal(float((worth[chosen] * share).sum()), float(share.sum()), cycles, view, dimensions))
+    return proposals
 
 
-def _grow(path: Path, travelled: Floats, proposal: Proposal, least: int) -> Proposal:
+def _grow(path: Path, travelled: list[Floats], proposal: Proposal, least: int) -> Proposal:
     """The proposal with those cycles added, before, between and after its own, that are like their neighbours."""
     cycles = list(proposal.cycles)
     if len(cycles) < 2:
         return proposal
-    path = path[:, : proposal.dimensions]
+    judge = _DIMENSIONS.index(proposal.dimensions)
+    way = travelled[judge]
     at = 0
     while at < len(cycles):
         until = cycles[at + 1].start if at + 1 < len(cycles) else len(path) - 1
-        found = _next(path, travelled, cycles[at], cycles[at].end, until, least, forward=True)
+        found = _next(path, way, judge, cycles[at], cycles[at].end, until, least, forward=True)
         if found is not None:
             cycles.insert(at + 1, found)
         at += 1
     at = len(cycles) - 1
     while at >= 0:
         since = cycles[at - 1].end if at else 0
-        found = _next(path, travelled, cycles[at], since, cycles[at].start, least, forward=False)
+        found = _next(path, way, judge, cycles[at], since, cycles[at].start, least, forward=False)
         if found is None:
             at -= 1
         else:
             cycles.insert(at, found)
-    shares = np.array([travelled[cycle.end] - travelled[cycle.start] for cycle in cycles]) / travelled[-1]
+    shares = np.array([way[cycle.end] - way[cycle.start] for cycle in cycles]) / way[-1]
     score = float(sum(cycle.quality * share for cycle, share in zip(cycles, shares, strict=True)))
     return attrs.evolve(proposal, score=score, share=float(shares.sum()), cycles=tuple(cycles))
 
 
 def _next(
-    path: Path, travelled: Floats, like: Cycle, since: int, until: int, least: int, *, forward: bool
+    path: Path, travelled: Floats, judge: int, like: Cycle, since: int, until: int, least: int, *, forward: bool
 ) -> Cycle | None:
     """The best cycle next to `like`, within `since` and `until`, that resembles it; None if there is none."""
     length = like.end - like.start
@@ -261,9 +270,9 @@ def _next(
     ends = starts + lengths
     way = _sample(path, np.array([like.start]), np.array([like.end]))
     ways = _sample(path, starts, ends)
-    out, closed = _extents(ways)
+    out, closed = (found[:, judge] for found in _extents(ways))
     moved = (travelled[ends] - travelled[starts]) / (travelled[like.end] - travelled[like.start] + _EPSILON)
-    quality = _alike(ways, way) * np.sqrt(closed) * ((moved > 0.5) & (moved < 2.0))
+    quality = _alike(ways, way)[:, judge] * np.sqrt(closed) * ((moved > 0.5) & (moved < 2.0))
     best = int(quality.argmax())
     # What just fills the time between two cycles needs to be less like them.
     between = like.start < since < until < len(path) - 1 if forward else False
@@ -276,9 +285,10 @@ def _next(
 
 
 def _extents(ways: Floats) -> tuple[Floats, Floats]:
-    """How far out each way goes, and how much of that it comes back, 0..1."""
-    out = np.linalg.norm(ways - ways[:, :1], axis=2).max(axis=1)
-    return out, np.clip(1.0 - np.linalg.norm(ways[:, 0] - ways[:, -1], axis=1) / (out + _EPSILON), 0.0, 1.0)
+    """How far out each way goes, and how much of that it comes back, 0..1; as each number of dimensions sees it."""
+    away = _in_all(np.square(ways - ways[:, :1]))
+    out = np.sqrt(away.max(axis=1))
+    return out, np.clip(1.0 - np.sqrt(away[:, -1]) / (out + _EPSILON), 0.0, 1.0)
 
 
 def _sample(path: Path, starts: NDArray[np.floating | np.integer], ends: NDArray[np.floating | np.integer]) -> Floats:
@@ -290,8 +300,15 @@ def _sample(path: Path, starts: NDArray[np.floating | np.integer], ends: NDArray
 
 
 def _alike(some: Floats, others: Floats) -> Floats:
-    """How alike ways are, wherever they are: 1 the same, 0 unrelated, below 0 contrary."""
+    """How alike ways are, wherever they are: 1 the same, 0 unrelated, below 0 contrary; as each number of dimensions
+    sees it."""
     some = some - some.mean(axis=1, keepdims=True)
     others = others - others.mean(axis=1, keepdims=True)
-    apart = ((some - others) ** 2).sum(axis=(1, 2))
-    return np.asarray(1.0 - apart / ((some**2).sum(axis=(1, 2)) + (others**2).sum(axis=(1, 2)) + _EPSILON))
+    apart, one, other = (_in_all(np.square(ways).sum(axis=1)) for ways in (some - others, some, others))
+    return np.asarray(1.0 - apart / (one + other + _EPSILON))
+
+
+def _in_all(squares: Floats) -> Floats:
+    """Sums over as many of the first dimensions, which come last, as each judge looks at."""
+    most = squares.shape[-1]
+    return np.asarray(squares.cumsum(axis=-1)[..., [min(dimensions, most) - 1 for dimensions in _DIMENSIONS]])

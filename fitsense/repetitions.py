@@ -20,6 +20,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.blas import one_thread
 from fitsense.cycles import Cycle, Proposal, propose
 from fitsense.errors import InvalidInputError
 from fitsense.motion import MOST_HZ, Path, path
@@ -177,9 +178,11 @@ class Repetitions:
             return []
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
-        along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
         alone = final and math.isinf(self.state.told_s)
-        best = self._choose(propose(along, self._config.least_s, rate_hz, alone), moments)
+        with one_thread():
+            along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
+            proposals = propose(along, self._config.least_s, rate_hz, alone)
+        best = self._choose(proposals, moments)
         if best is None:
             return []
         quickest = min(cycle.end - cycle.start for cycle in best.cycles) / rate_hz

@@ -19,7 +19,7 @@ from fitsense.emitter import Emitter, EmitterState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event, EventData
 from fitsense.model import Model
-from fitsense.motion import MOST_HZ, thumbnail
+from fitsense.motion import thumbnail
 from fitsense.pictures import views
 from fitsense.regions import Region
 from fitsense.repetitions import RepetitionConfig, Repetitions, RepetitionsState
@@ -27,12 +27,14 @@ from fitsense.scene import Notice, Scene, SceneConfig, SceneState
 from fitsense.sets import Counted, Effort, Set, Sets, SetsState
 from fitsense.sight import thumbnail as sight
 from fitsense.snapshots import pack, unpack
+from fitsense.thinning import is_too_soon, least_step_s
 from fitsense.types import FloatArray, Frame, Prediction, UInt8Array
 from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
-_TOLERANCE_S = 1e-6
+# Clips may want more frames than the counting of repetitions does.
+_LEAST_STEP_S = least_step_s([])
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -73,7 +75,7 @@ class Seen:
     """What a frame, or the end, brings about before the model is asked.
 
     :param outputs: windows, gaps and the like.
-    :param time_s: the frame's media time; None for a frame that was dropped, and for the end.
+    :param time_s: the frame's media time; None for a frame that was dropped or passed over, and for the end.
     :param thumbnail: of the region, for the counting of repetitions; None for a frame that comes too soon for it.
     :param notices: of the scene.
     """
@@ -187,6 +189,8 @@ class Session:
         :returns: what :meth:`tell` needs, next, with the model's answer for each of its windows.
         """
         self._refuse_if_finished()
+        if self._windows.passes_over(frame.time_s):
+            return Seen(())
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.cut(frame.rgb)
         pictures = views(rgb, self._specs)
@@ -196,7 +200,7 @@ class Session:
         time_s = self._windows.last_s
         assert time_s is not None
         notices = self._scene_ended(outputs)
-        if time_s - state.looked_s < 1 / MOST_HZ - _TOLERANCE_S:
+        if is_too_soon(time_s, state.looked_s, _LEAST_STEP_S):
             return Seen(outputs, time_s, notices=notices)
         state.looked_s = time_s
         small = sight(rgb)

@@ -65,8 +65,11 @@ def thumbnail(rgb: UInt8Array) -> UInt8Array:
     """
     middles = (np.arange(SIDE * _SAMPLES) + 0.5) / (SIDE * _SAMPLES)
     rows, columns = ((middles * length).astype(np.intp) for length in rgb.shape[:2])
-    samples = rgb[rows].take(columns, axis=1).reshape(SIDE, _SAMPLES, SIDE, _SAMPLES, 3)
-    return np.asarray(samples.sum(axis=(1, 3), dtype=np.uint16) // _SAMPLES**2, dtype=np.uint8)
+    # Sums of slices are many times as fast as one sum over short axes.
+    taken = rgb[rows].astype(np.uint16).reshape(SIDE, _SAMPLES, -1, 3)
+    taken = sum(np.moveaxis(taken, 1, 0)).take(columns, axis=1).reshape(SIDE, SIDE, _SAMPLES, 3)
+    summed = sum(np.moveaxis(taken, 2, 0))
+    return np.asarray(summed // _SAMPLES**2, dtype=np.uint8)
 
 
 @attrs.frozen(eq=False)

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
 from fitsense.streaming import StreamRun, Stretch
+from fitsense.thinning import is_too_soon, least_step_s
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
 
 # So many late frames in a row, by more than a gap, mean that the clock was set back.
 _RESET_FRAMES = 10
-# A frame that comes sooner than this after one that is kept shows nothing new, and millions must not fill the memory.
-_LEAST_STEP_S = 0.004
 # Seconds by which sums of timestamps may miss each other in float64.
 _TOLERANCE_S = 1e-6
 
@@ -164,6 +163,8 @@ class Windows:
     :param hop_s: seconds between the starts of windows.
     :param gap_s: a longer step between two frames' times ends the run.
     :param streaming: names of the branches that stream.
+
+    Frames that come too soon to show anything new are passed over, see :mod:`fitsense.thinning`.
     """
 
     def __init__(
@@ -184,12 +185,18 @@ class Windows:
         self._hop_s = hop_s
         self._gap_s = gap_s
         self._streaming = frozenset(streaming)
+        self._least_step_s = least_step_s(specs.values())
         self.state = WindowsState()
 
     @property
     def last_s(self) -> float | None:
         """Time of the newest frame kept, in seconds of media time; None before the first."""
         return self.state.last_s
+
+    def passes_over(self, time_s: float) -> bool:
+        """Whether a frame of that time comes too soon after the newest one, so that there is no need to push it."""
+        last_s = self.state.last_s
+        return last_s is not None and is_too_soon(time_s + self.state.offset_s, last_s, self._least_step_s)
 
     def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
         """Take one frame; give what it completes.
@@ -200,6 +207,8 @@ class Windows:
         """
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
+        if self.passes_over(time_s):
+            return []
         outputs: list[Output] = []
         time_s += self.state.offset_s
         if self.state.last_s is not None:
@@ -214,8 +223,6 @@ class Windows:
             elif time_s - self.state.last_s > self._gap_s:
                 gap = Gap(self.state.last_s, time_s)
                 outputs += [*self.finish(), gap]
-            elif time_s - self.state.last_s < _LEAST_STEP_S - _TOLERANCE_S:
-                return []
         elif self.state.cut_s is not None and time_s <= self.state.cut_s:
             return [LateFrame(time_s, self.state.cut_s)]
         self.state.late_in_a_row = 0

@@ -46,8 +46,9 @@ def encode(
     pix_fmt: str = "yuv420p",
     rate: int = 30,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write frames to a real video file at their own times."""
+    """Write frames to a real video file at their own times; `options` are the container's."""
     clock = Fraction(1, 12800)
     with av.open(str(path), "w", options=options or {}) as container:
         stream: av.VideoStream | None = None
@@ -59,6 +60,7 @@ def encode(
                 stream.width, stream.height = frame.rgb.shape[1] // 2 * 2, frame.rgb.shape[0] // 2 * 2
                 stream.pix_fmt = pix_fmt
                 stream.codec_context.time_base = clock
+                stream.options = {**(codec_options or {})}
             picture = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(frame.rgb[: stream.height, : stream.width]), format="rgb24"
             )

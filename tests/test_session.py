@@ -130,7 +130,9 @@ def test_any_timestamps_give_valid_events(model: fitsense.Model, steps: list[flo
     check(events)
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
-    assert summary.frames + summary.late_frames == len(times)
+    # The rest came too soon to show anything new.
+    assert summary.frames >= 1
+    assert summary.frames + summary.late_frames <= len(times)
 
 
 @settings(max_examples=10)

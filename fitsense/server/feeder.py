@@ -28,6 +28,7 @@ class Feeder:
 
     :param short_side: as of :class:`VideoSource`.
     :param zoom: as of :class:`VideoSource`.
+    :param least_step_s: as of :class:`VideoSource`.
     :param live: how it is read if it is live.
     :param held: whether to wait, since those who read the events are far behind.
     :param closed: is called when the source is closed, in the thread.
@@ -40,6 +41,7 @@ class Feeder:
         *,
         short_side: int,
         zoom: float,
+        least_step_s: float,
         live: LiveConfig,
         held: Callable[[], bool] = lambda: False,
         closed: Callable[[], None] = lambda: None,
@@ -48,6 +50,7 @@ class Feeder:
         self._worker = worker
         self._short_side = short_side
         self._zoom = zoom
+        self._least_step_s = least_step_s
         self._config = live
         self._held = held
         self._closed = closed
@@ -107,10 +110,11 @@ class Feeder:
             self._closed()
 
     def _open(self) -> VideoSource | LiveSource:
-        options = self._opened.options
+        name, side, options = self._opened.address, self._short_side, self._opened.options
+        zoom, step_s = self._zoom, self._least_step_s
         if self._opened.live:
-            return LiveSource(self._opened.address, self._short_side, self._config, zoom=self._zoom, options=options)
-        return VideoSource(self._opened.address, self._short_side, zoom=self._zoom, options=options)
+            return LiveSource(name, side, self._config, zoom=zoom, least_step_s=step_s, options=options)
+        return VideoSource(name, side, zoom=zoom, least_step_s=step_s, options=options)
 
     def _tell(self, outcome: VideoSource | LiveSource | Exception) -> None:
         def settle() -> None:

@@ -34,6 +34,7 @@ from fitsense.server.wishes import Wish
 from fitsense.server.worker import Worker
 from fitsense.session import EPOCH, Reason, Session, SessionConfig
 from fitsense.sinks import Delivery
+from fitsense.thinning import least_step_s
 from fitsense.types import Frame
 from fitsense.video.backlog import Backlog
 from fitsense.video.live import LiveConfig, LiveSource
@@ -239,6 +240,7 @@ class Sessions:
                     self._worker,
                     short_side=served.short_side,
                     zoom=served.zoom,
+                    least_step_s=least_step_s(model.clips.values()),
                     live=live,
                     held=lambda: mode == "upload" and served.feed.next - served.read > _MOST_UNREAD,
                     closed=closed,

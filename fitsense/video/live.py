@@ -78,6 +78,7 @@ class LiveSource:
     :param short_side: as of :class:`VideoSource`.
     :param config: None for the defaults.
     :param zoom: as of :class:`VideoSource`.
+    :param least_step_s: as of :class:`VideoSource`.
     :param options: as of :class:`VideoSource`.
     :raises SourceError: the source cannot be read to begin with. Later it is reached again, or given up with a note.
 
@@ -95,11 +96,13 @@ class LiveSource:
         config: LiveConfig | None = None,
         *,
         zoom: float = 1.0,
+        least_step_s: float = 0.0,
         options: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._short_side = short_side
         self._zoom = zoom
+        self._least_step_s = least_step_s
         self._options = options
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
@@ -235,7 +238,12 @@ class LiveSource:
 
     def _open(self) -> VideoSource:
         return VideoSource(
-            self._source, self._short_side, self._config.timeout_s, zoom=self._zoom, options=self._options
+            self._source,
+            self._short_side,
+            self._config.timeout_s,
+            zoom=self._zoom,
+            least_step_s=self._least_step_s,
+            options=self._options,
         )
 
     def _rest(self, seconds: float) -> bool:

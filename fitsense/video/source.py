@@ -13,10 +13,11 @@ import attrs
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.pictures import scaled_size
+from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
@@ -29,6 +30,9 @@ _MOST_PIXELS = {"max_pixels": str(8192 * 4608)}
 _MOST_STREAMS = {"max_streams": "64"}
 # A larger step of a source's clock, in seconds, is a fault of the clock.
 _MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
+# While frames are to be thinned, what decoders call non-reference frames are not even decoded, as long as the others
+# are no further apart than so many of the least steps.
+_MOST_STEPS = 2.5
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
 
@@ -68,6 +72,8 @@ class VideoSource:
     :param short_side: scale frames so that their short side has this many pixels; None to leave them.
     :param zoom: only a part of each frame will be looked at: scale them to so many times the `short_side`, as far as
         the source's own go.
+    :param least_step_s: frames that come sooner than this after one that was given are passed over, see
+        :mod:`fitsense.thinning`; 0 to give all.
     :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
         given up.
     :param options: FFmpeg's own, on top of ours: what protocols and formats may be used, and the like.
@@ -84,11 +90,15 @@ class VideoSource:
         timeout_s: float = 15.0,
         *,
         zoom: float = 1.0,
+        least_step_s: float = 0.0,
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.name = str(source)
         self._short_side = short_side
         self._zoom = zoom
+        self._reformatter = VideoReformatter()
+        self._thinning = Thinning(least_step_s)
+        self._most_step_s = _MOST_STEPS * least_step_s
         self._timeout_s = timeout_s
         self._container = _open(self.name, timeout_s, options or {})
         try:
@@ -153,13 +163,22 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
+        if self._most_step_s:
+            self._stream.codec_context.skip_frame = "NONREF"
+        before_s: float | None = None
         while frame is not None:
-            try:
-                converted = self._convert(frame)
-            except (av.error.FFmpegError, InvalidInputError, ValueError, MemoryError) as error:
-                self._note(f"a frame at {self._end_s:.1f} s cannot be converted, and what follows is left out: {error}")
-                return
-            yield converted
+            time_s = self._media_time(frame)
+            self._end_s = time_s + self._step_s
+            if before_s is not None and time_s - before_s > self._most_step_s:
+                self._stream.codec_context.skip_frame = "DEFAULT"
+            before_s = time_s
+            if self._thinning.keeps(time_s):
+                try:
+                    picture = self._convert(frame)
+                except (av.error.FFmpegError, InvalidInputError, ValueError, MemoryError) as error:
+                    self._note(f"a frame at {time_s:.1f} s cannot be converted, and what follows is left out: {error}")
+                    return
+                yield Frame(picture, time_s)
             frame = next(self._decoded, None)
         self._note_shortfall()
 
@@ -191,9 +210,7 @@ class VideoSource:
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
-    def _convert(self, frame: av.VideoFrame) -> Frame:
-        time_s = self._media_time(frame)
-        self._end_s = time_s + self._step_s
+    def _convert(self, frame: av.VideoFrame) -> UInt8Array:
         quarter_turns = round(frame.rotation / 90)
         width, height = _upright_size(frame, self._stream)
         if self._short_side is not None:
@@ -201,12 +218,13 @@ class VideoSource:
             width, height = scaled_size(width, height, max(self._short_side, closer))
         if quarter_turns % 2:
             width, height = height, width
-        scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
+        # Kept, it need not be set up for each frame; the cores have more than one frame to work at.
+        scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
         picture: UInt8Array = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if quarter_turns % 4:
             # FFmpeg states the rotation counter-clockwise, and so does numpy.
             picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
-        return Frame(picture, time_s)
+        return picture
 
     def _media_time(self, frame: av.VideoFrame) -> float:
         """The frame's presentation time; counted on where the source's own clock is set back or leaps."""

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.testing.figures import FigureVideo
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.thinning import Thinning
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource, is_live
 from tests.conftest import encode
@@ -295,3 +296,34 @@ def test_what_is_live_and_what_is_a_file() -> None:
 def test_a_camera_that_is_not_there_is_an_error() -> None:
     with pytest.raises(fitsense.SourceError, match="camera:99: cannot be opened as video"):
         VideoSource("camera:99")
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_thinned_it_gives_what_thinning_all_of_it_gives(tmp_path: Path, b_frames: int) -> None:
+    """Whether or not the decoder may skip some, those that come are the file's own, and none are too far apart."""
+    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
+    path = encode(tmp_path / "film.mp4", video, codec_options={"bf": str(b_frames)})
+    with VideoSource(path) as source:
+        whole = {frame.time_s: frame.rgb for frame in source}
+    step_s = 0.05
+    with VideoSource(path, least_step_s=step_s) as source:
+        some = list(source)
+    times = [frame.time_s for frame in some]
+    assert all(np.array_equal(frame.rgb, whole[frame.time_s]) for frame in some)
+    assert len(whole) / 3 <= len(some) <= len(whole) / 2 + 1
+    assert max(np.diff(times)) < 2.6 * step_s
+    if not b_frames:
+        thinning = Thinning(step_s)
+        assert times == [time_s for time_s in whole if thinning.keeps(time_s)]
+
+
+def test_frames_that_would_leave_holes_are_not_skipped(tmp_path: Path) -> None:
+    """Of four frames three may be skipped here: 8 a second would be left, after the first look."""
+    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=24.0, size=(160, 96))
+    options = {"bf": "3", "x264-params": "b-adapt=0:b-pyramid=none"}
+    path = encode(tmp_path / "film.mp4", video, codec_options=options)
+    with VideoSource(path, least_step_s=0.05) as source:
+        times = [frame.time_s for frame in source]
+    steps = np.diff(times)
+    assert sum(steps > 0.09) <= 3
+    assert times[-1] == pytest.approx(4.0, abs=0.1)

@@ -1,0 +1,76 @@
+"""The laws of passing frames over."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fitsense.thinning import Thinning, least_step_s
+from fitsense.types import ClipSpec
+from tests.test_windows import SPEC, run
+
+STEP_S = least_step_s([SPEC])
+
+
+def kept(times: list[float], step_s: float = STEP_S) -> list[float]:
+    thinning = Thinning(step_s)
+    return [time_s for time_s in times if thinning.keeps(time_s)]
+
+
+@st.composite
+def timestamps(draw: st.DrawFn) -> list[float]:
+    """Times that mostly ascend, by steps of any size."""
+    steps = draw(st.lists(st.floats(0.001, 0.2) | st.floats(-0.5, 3.0), min_size=1, max_size=80))
+    return [round(float(time_s), 6) for time_s in np.cumsum([draw(st.floats(-5, 5)), *steps])]
+
+
+@given(timestamps())
+def test_what_was_kept_is_all_kept_again(times: list[float]) -> None:
+    assert kept(kept(times)) == kept(times)
+
+
+@given(st.lists(st.floats(0.001, 0.3), min_size=1, max_size=80))
+def test_no_two_are_nearer_than_the_step_and_none_further_than_that_allows(steps: list[float]) -> None:
+    times = [float(time_s) for time_s in np.cumsum([0.0, *steps])]
+    ours = kept(times)
+    assert all(after - before >= STEP_S - 2e-6 for before, after in itertools.pairwise(ours))
+    for time_s in times:
+        assert any(0 <= time_s - one < STEP_S for one in ours)
+
+
+@given(timestamps())
+def test_windows_are_the_same_whether_or_not_the_source_passed_frames_over(times: list[float]) -> None:
+    """A frame is known by its picture, whose number is made from its place in the list."""
+    places = {time_s: place for place, time_s in reversed(list(enumerate(times)))}
+
+    def told(of: list[float]) -> list[object]:
+        said: list[object] = []
+        for output in run(of, places=[places[time_s] for time_s in of]):
+            clips = getattr(output, "clips", {})
+            said.append((type(output), {name: clip.frames.tobytes() for name, clip in clips.items()}))
+            said.append([getattr(output, name) for name in ("start_s", "end_s") if hasattr(output, name)])
+        return said
+
+    assert told(kept(times)) == told(times)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "per_second"), [(10, 10), (15, 15), (24, 12), (25, 12.5), (30, 15), (50, 50 / 3), (60, 50 / 3)]
+)
+def test_cameras_of_any_rate_come_to_12_to_20(rate_hz: float, per_second: float) -> None:
+    # Phones are off by a millisecond here and there.
+    noise = np.random.default_rng(0).uniform(-0.001, 0.001, round(20 * rate_hz))
+    times = [index / rate_hz + float(noise[index]) for index in range(round(20 * rate_hz))]
+    assert len(kept(times)) == pytest.approx(20 * per_second, rel=0.06)
+
+
+def test_clips_of_a_higher_rate_are_given_two_frames_a_slot() -> None:
+    assert least_step_s([ClipSpec(frames=32, rate_hz=15.0, size=8, short_side=8), SPEC]) == pytest.approx(0.025)
+
+
+def test_without_a_step_all_are_kept() -> None:
+    assert kept([0.0, 1e-6, 0.0, 0.5], 0.0) == [0.0, 1e-6, 0.0, 0.5]
