@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fitsense
+from fitsense.bundle import DEFAULT, Bundle
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.types import Frame
+from tests.remembering import Remembering
 
 settings.register_profile(
     "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -24,7 +26,7 @@ settings.load_profile("fitsense")
 @pytest.fixture(scope="session")
 def model() -> fitsense.Model:
     """The bundle that comes with fitsense, in float32 so that results do not depend on the CPU."""
-    return fitsense.load_model(bf16=False)
+    return Remembering(Bundle.load(DEFAULT), bf16=False)
 
 
 @pytest.fixture(scope="session")

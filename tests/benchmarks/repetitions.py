@@ -27,6 +27,7 @@ from fitsense.motion import thumbnail
 from fitsense.repetitions import Movement, Repetition, RepetitionConfig, Repetitions
 from fitsense.session import Session, SessionConfig
 from fitsense.sight import thumbnail as sight
+from fitsense.thinning import least_step_s
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 
@@ -169,11 +170,12 @@ def main(data: Path, lone: float, bundle: str, json_file: Path | None) -> None:
     """Measure how well repetitions are counted in the clips of DATA."""
     config = RepetitionConfig(lone=lone)
     model = load_model(bundle)
+    step_s = least_step_s(model.clips.values())
     counts: list[Count] = []
     costs: list[float] = []
     for path, row, truth in wanted(data):
         session = Session(model, SessionConfig(repetitions=config))
-        with VideoSource(path) as source:
+        with VideoSource(path, model.short_side, least_step_s=step_s) as source:
             told, in_session, cost_ms = count_repetitions(source, session, config)
         sure, alternating = truth["sure"] == "yes", truth["alternating"] == "yes"
         group = row["group"] or row["exercise"]
