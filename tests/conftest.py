@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,9 @@ from fitsense.bundle import DEFAULT, Bundle
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.remembering import Remembering
+
+# There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True

@@ -174,11 +174,11 @@ class VideoSource:
             before_s = time_s
             if self._thinning.keeps(time_s):
                 try:
-                    picture = self._convert(frame)
+                    converted = Frame(self._convert(frame), time_s)
                 except (av.error.FFmpegError, InvalidInputError, ValueError, MemoryError) as error:
                     self._note(f"a frame at {time_s:.1f} s cannot be converted, and what follows is left out: {error}")
                     return
-                yield Frame(picture, time_s)
+                yield converted
             frame = next(self._decoded, None)
         self._note_shortfall()
 

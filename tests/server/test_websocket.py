@@ -243,7 +243,9 @@ def test_who_pushes_faster_than_analysis_is_told_what_was_dropped(
         figures = client.get("/metrics").text
     dropped = [event["data"] for event in events if event["data"].get("code") == "dropped_frames"]
     assert dropped
-    assert ended(events)["frames"] + shown["dropped_frames"] == len(messages)
+    assert shown["frames"] + shown["dropped_frames"] == len(messages)
+    # Some came too soon after another to be looked at.
+    assert 0 < ended(events)["frames"] < shown["frames"]
     assert sum(int(one["message"].split()[0]) for one in dropped) == shown["dropped_frames"]
     assert f"fitsense_dropped_frames_total {shown['dropped_frames']}.0" in figures
 
