@@ -30,6 +30,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, languages
 ELSEWHERE = {
     "README.md",  # test_readme
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
+    "docs/how-to/fleet.md",  # test_fleet_page
     "docs/how-to/live-sources.md",  # test_live_sources
     "docs/how-to/send-events-elsewhere.md",  # test_sinks_page
     "docs/how-to/serve.md",  # tests/server/test_page

@@ -7,13 +7,15 @@ import io
 import json
 import re
 import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fitsense
+from fitsense.events import Event
 from fitsense.schema import validate_event
-from fitsense.testing.figures import sample
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,20 +31,34 @@ def test_the_first_two_commands_are_install_and_run_and_tests() -> None:
     assert second == 'pip install -e ".[dev]" && pytest\n'
 
 
-def test_the_program_runs_and_names_the_samples_exercises() -> None:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+@pytest.fixture(scope="module")
+def ran() -> tuple[str, list[Event]]:
+    """What the program prints, and the events that it is given of the whole video."""
+    printed, events = io.StringIO(), []
+    analyze = fitsense.analyze
+
+    def watched(*args: Any, **options: Any) -> Iterator[Event]:
+        for event in analyze(*args, **options):
+            events.append(event)
+            yield event
+
+    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitsense, "analyze", watched)
         exec(compile(blocks("python")[0], "README.md", "exec"), {})
+    return printed.getvalue(), events
+
+
+def test_the_program_runs_and_names_the_samples_exercises(ran: tuple[str, list[Event]]) -> None:
     for exercise in ("squat", "push_up", "jumping_jack"):
         # Once by the whole video, once frame by frame.
-        assert len(re.findall(f"^{exercise} ended", printed.getvalue(), re.MULTILINE)) == 2
+        assert len(re.findall(f"^{exercise} ended", ran[0], re.MULTILINE)) == 2
 
 
-def test_the_event_is_the_one_that_the_sample_gives() -> None:
+def test_the_event_is_the_one_that_the_sample_gives(ran: tuple[str, list[Event]]) -> None:
     """But for scores and muscles left out for brevity, and what the CPU rounds otherwise."""
     (shown,) = map(json.loads, blocks("json"))
     validate_event(shown)
-    events = [event.to_dict() for event in fitsense.analyze(sample())]
+    events = [event.to_dict() for event in ran[1]]
     actual = next(e for e in events if e["type"] == shown["type"] and e["data"]["exercise"] == "squat")
     for key in ("type", "dataschema", "time", "specversion"):
         assert actual[key] == shown[key]
