@@ -1,0 +1,93 @@
+"""``fitsense fleet``: a library of videos on all cores, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fitsense.bundle import DEFAULT
+from fitsense.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from fitsense.fleet import Fleet
+    from fitsense.fleet.work import Outcome
+
+
+@click.command("fleet", short_help="Analyse a library of videos, on one machine or many.")
+@click.argument("library", nargs=-1, required=True)
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results; new or not."
+)
+@click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
+@click.option(
+    "--hop", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between predictions."
+)
+@click.option("--workers", type=click.IntRange(1), help="Videos analysed at once; by default one on each core.")
+@click.option("--address", help="A Ray cluster's, such as auto or head:6379; by default this machine alone.")
+@click.option("--retry-failed", is_flag=True, help="Do videos again that failed before.")
+def command(
+    library: tuple[str, ...],
+    out: Path,
+    bundle: str,
+    hop: float,
+    workers: int | None,
+    address: str | None,
+    retry_failed: bool,
+) -> None:
+    """Analyse every video of a LIBRARY: folders, globs, CSV files with a column path, single videos, or their URLs.
+
+    Each video's events go to OUT/events, a line on each to OUT/outcomes.ndjson, and tables of segments, sets and muscle
+    load to OUT/tables. Videos whose results are there already are not done again, so that the same command goes on
+    after an interruption. Needs fitsense[ray].
+    """
+    from fitsense.fleet import analyze_library
+
+    begun_s = time.monotonic()
+    done: list[Outcome] = []
+    with analyze_library(
+        library, out, bundle=bundle, hop_s=hop, workers=workers, address=address, retry_failed=retry_failed
+    ) as fleet:
+        try:
+            _follow(fleet, done)
+        except KeyboardInterrupt:
+            click.echo(
+                f"fitsense: {len(done)} of {len(fleet.todo)} done; to go on, run the same command again", err=True
+            )
+            raise
+    click.echo(_summary(fleet, done, time.monotonic() - begun_s))
+    click.echo(f"The results are in {out}")
+    sys.exit(ExitCode.OK if all(one.status == "done" for one in fleet.outcomes) else ExitCode.DAMAGED_SOURCE)
+
+
+def _follow(fleet: Fleet, done: list[Outcome]) -> None:
+    """Show how far it is, and what is wrong with videos, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("videos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("videos", total=len(fleet.todo))
+        for outcome in fleet:
+            done.append(outcome)
+            progress.advance(task)
+            if outcome.reason is not None:
+                console.print(f"{outcome.status}: {outcome.url}: {outcome.reason}", markup=False, soft_wrap=True)
+
+
+def _summary(fleet: Fleet, done: list[Outcome], seconds: float) -> str:
+    counts = Counter(outcome.status for outcome in fleet.outcomes)
+    told = ", ".join(f"{counts[status]} {status}" for status in ("done", "damaged", "failed") if counts[status])
+    earlier = len(fleet.videos) - len(done)
+    media_s = sum(outcome.duration_s or 0.0 for outcome in done)
+    parts = [f"{len(fleet.videos)} videos: {told}"]
+    if earlier:
+        parts.append(f"{earlier} of them before")
+    if done:
+        parts.append(f"{media_s:.0f} s of video in {seconds:.0f} s")
+    return "; ".join(parts)

@@ -1,0 +1,140 @@
+"""What the events of many videos come to, as Parquet tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from fitsense.errors import FitsenseError, MissingExtraError
+from fitsense.eventlog import EventLog, load_log
+from fitsense.files import whole
+from fitsense.fleet.work import Outcome
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Mapping[str, Any]
+
+# Rows of a table that are written at once.
+_ROWS = 10_000
+
+
+@attrs.frozen
+class Column:
+    """A column of a table.
+
+    :param kind: a type of Arrow's, by its name.
+    :param unit: such as ``s``; empty where there is none.
+    """
+
+    name: str
+    kind: str
+    unit: str = ""
+
+
+_VIDEO = (Column("video", "string"), Column("url", "string"))
+_SPAN = (Column("start_s", "double", "s"), Column("end_s", "double", "s"), Column("duration_s", "double", "s"))
+_EFFORT = (
+    Column("repetitions", "int64"),
+    Column("attempts", "int64"),
+    Column("time_under_tension_s", "double", "s"),
+    Column("tempo_mean_s", "double", "s"),
+    Column("tempo_spread_s", "double", "s"),
+)
+
+TABLES: Mapping[str, Sequence[Column]] = {
+    "segments": (*_VIDEO, Column("exercise", "string"), *_SPAN, Column("confidence", "double"), *_EFFORT),
+    "sets": (
+        *_VIDEO,
+        Column("set", "int64"),
+        Column("exercise", "string"),
+        Column("exercise_set", "int64"),
+        *_SPAN,
+        *_EFFORT,
+        Column("rest_before_s", "double", "s"),
+    ),
+    "muscle_load": (
+        *_VIDEO,
+        Column("muscle", "string"),
+        Column("load_s", "double", "s at full activation"),
+        Column("load_repetitions", "double", "repetitions at full activation"),
+    ),
+}
+"""The columns of each table. ``video`` is the outcome's ``id``; times are seconds of the video's media time."""
+
+
+def rows_of(log: EventLog) -> Mapping[str, Sequence[Row]]:
+    """The rows of a video's log, by table; without the columns that name the video."""
+    ended = log.last("session.ended") or {}
+    repetitions = ended.get("muscle_load_repetitions", {})
+    return {
+        "segments": log.data("exercise.ended"),
+        "sets": [
+            {**one, "set": number, "exercise_set": one["index"]} for number, one in enumerate(ended.get("sets", ()), 1)
+        ],
+        "muscle_load": [
+            {"muscle": muscle, "load_s": load_s, "load_repetitions": repetitions.get(muscle)}
+            for muscle, load_s in ended.get("muscle_load_s", {}).items()
+        ],
+    }
+
+
+def write_tables(folder: Path, videos: Iterable[tuple[Outcome, Path]]) -> None:
+    """Write each table to a file of its name in `folder`, whole or not at all.
+
+    :param videos: outcomes, and the files of their events.
+    :raises FitsenseError: a file of events cannot be read, or is none.
+    :raises MissingExtraError: ``fitsense[ray]`` is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("fitsense fleet", "ray", error) from error
+    schemas = {table: _schema(columns) for table, columns in TABLES.items()}
+    with ExitStack() as stack:
+        writers = {}
+        for table, schema in schemas.items():
+            temporary = stack.enter_context(whole(folder / f"{table}.parquet"))
+            writers[table] = stack.enter_context(pq.ParquetWriter(temporary, schema))
+        rows: dict[str, list[Row]] = {table: [] for table in TABLES}
+        for outcome, file in videos:
+            for table, more in _rows(outcome, file):
+                rows[table].append(more)
+                if len(rows[table]) == _ROWS:
+                    writers[table].write_table(pa.Table.from_pylist(rows[table], schemas[table]))
+                    rows[table] = []
+        for table, writer in writers.items():
+            writer.write_table(pa.Table.from_pylist(rows[table], schemas[table]))
+
+
+def _rows(outcome: Outcome, file: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        logs = load_log(file)
+    except OSError as error:
+        raise FitsenseError(f"{file}: {error.strerror or error}") from error
+    except FitsenseError as error:
+        raise type(error)(f"{file}: {error}") from error
+    # A path need not be Unicode, as a table's text is.
+    video = {"video": outcome.id, "url": outcome.url.encode("utf-8", "replace").decode()}
+    for log in logs:
+        for table, rows in rows_of(log).items():
+            for row in rows:
+                yield table, {**video, **row}
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(
+                column.name, pa.type_for_alias(column.kind), metadata={"unit": column.unit} if column.unit else None
+            )
+            for column in columns
+        ]
+    )
