@@ -59,6 +59,15 @@ if TYPE_CHECKING:
     "--min-scenes", type=click.IntRange(1), help="Fewest scenes a group needs; by default 5, or the recipe's."
 )
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines that train together.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="GPUs of each, or processes; torchrun or SLURM starts a fitsense train for each.",
+)
+@click.option("--strategy", default="auto", show_default=True, help="Lightning's for several of them, such as ddp.")
 def command(
     data: Path,
     aids: tuple[Path, ...],
@@ -76,6 +85,9 @@ def command(
     figures: int | None,
     min_scenes: int | None,
     cache: Path | None,
+    nodes: int,
+    devices: int,
+    strategy: str,
 ) -> None:
     """Train a bundle: branches, and how they are joined.
 
@@ -86,7 +98,8 @@ def command(
 
     from fitsense.data.manifest import splits_of
     from fitsense.train.recipe import BranchRecipe, Recipe, Sources, read_recipe
-    from fitsense.train.run import train
+    from fitsense.train.run import assist, train
+    from fitsense.train.tuning import Machines, rank
 
     recipe = (
         read_recipe(recipe_file) if recipe_file else Recipe((BranchRecipe(backbone=backbone, weights="kinetics400"),))
@@ -100,9 +113,20 @@ def command(
     test = test if test is not None else "test" if "test" in there else None
     sources = Sources(data, splits, foreign or None, test or None, aids)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
+    machines = Machines(nodes, devices, strategy)
+    if machines.processes > 1 and rank():
+        assist(recipe, sources, cache=cache, machines=machines)
+        return
     _tell_epochs()
     bundle, report = train(
-        recipe, sources, out, name=name or out.resolve().name, version=version, cache=cache, track=track
+        recipe,
+        sources,
+        out,
+        name=name or out.resolve().name,
+        version=version,
+        cache=cache,
+        track=track,
+        machines=machines,
     )
     for skip in report["trained"]["skipped"]:
         click.echo(f"skipped {skip['path']}: {skip['reason']}")

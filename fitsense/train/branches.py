@@ -44,7 +44,7 @@ from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.train.guides import Guide
 from fitsense.train.pool import Partition, Pool
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
-from fitsense.train.tuning import Lesson, Tuning, predict, tune
+from fitsense.train.tuning import Lesson, Machines, Tuning, predict, tune
 from fitsense.types import FloatArray, Task, activate
 from fitsense.weights import load_backbone, resolve
 
@@ -93,6 +93,7 @@ class Workshop:
     """What fitting any branch of a recipe takes.
 
     :param cache: folder for features, frames and checkpoints, by which an interrupted run goes on.
+    :param machines: what branches are trained on as a whole.
     """
 
     recipe: Recipe
@@ -101,6 +102,7 @@ class Workshop:
     plugins: Plugins
     cache: Path
     track: Track = silent
+    machines: Machines = attrs.field(factory=Machines)
 
     def fit(
         self, branch: BranchRecipe, teachers: Sequence[FittedBranch], guide: FittedBranch | None = None
@@ -361,7 +363,8 @@ class _Tuned:
         without = f"without {partition.name}" if partition else "on everything"
         logger.info("%s: training %s, %d clips", self._entry.name, without, len(footage))
         folder = self._workshop.cache / "runs" / self._digest(footage, held, partition)
-        tune(module, layers, lesson, [self.recordings[item.key] for item in held], tuning, folder)
+        watched = [self.recordings[item.key] for item in held]
+        tune(module, layers, lesson, watched, tuning, folder, self._workshop.machines)
         recordings: list[Recording] = list(self.recordings.values())
         recipe = self._workshop.recipe
         with _shipped(module, self._entry, labels, recipe.fusion) as bundle:

@@ -28,6 +28,7 @@ from fitsense.train.card import model_card
 from fitsense.train.joining import Joined, join_branches
 from fitsense.train.pool import Pool, partitions, read_pool
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
+from fitsense.train.tuning import Machines
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Clips that bfloat16 is tried on, and the share of them whose answer must stay.
@@ -46,11 +47,15 @@ def train(
     cache: Path,
     plugins: Plugins | None = None,
     track: Track = silent,
+    machines: Machines | None = None,
 ) -> tuple[Bundle, dict[str, Any]]:
     """Make a bundle in the folder `out`, which must not hold anything yet; give it and a report.
 
     What was computed before, also by an interrupted run, is taken from `cache`: features, frames, and what tuning has
     reached. Figures of clips that were held out, and of the test split, are in the report and in the model card.
+
+    On several `machines`, one process calls this, that of :func:`fitsense.train.tuning.rank` 0; the others call
+    :func:`assist`.
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
@@ -66,7 +71,7 @@ def train(
         raise InvalidInputError(f"{out}: expected a folder that is new or empty")
     plugins = plugins or Plugins.discover()
     pool = read_pool(recipe, sources)
-    fitted = fit_branches(recipe, pool, plugins, cache, track)
+    fitted = fit_branches(recipe, pool, plugins, cache, track, machines)
     branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.only_teaches]
     joined = join_branches(recipe, branches, pool.known, pool.foreign, pool.labels, plugins)
     manifest = Manifest(
@@ -106,11 +111,26 @@ def train(
     return Bundle.load(out), report
 
 
+def assist(
+    recipe: Recipe, sources: Sources, *, cache: Path, machines: Machines, plugins: Plugins | None = None
+) -> None:
+    """Train the branches of a recipe together with the process that calls :func:`train`, which makes the bundle.
+
+    :raises MissingExtraError: ``fitsense[torch]`` is not installed.
+    """
+    fit_branches(recipe, read_pool(recipe, sources), plugins or Plugins.discover(), cache, machines=machines)
+
+
 def fit_branches(
-    recipe: Recipe, pool: Pool, plugins: Plugins, cache: Path, track: Track = silent
+    recipe: Recipe,
+    pool: Pool,
+    plugins: Plugins,
+    cache: Path,
+    track: Track = silent,
+    machines: Machines | None = None,
 ) -> list[FittedBranch]:
     """Train a recipe's branches, in its order."""
-    workshop = Workshop(recipe, pool, partitions(recipe, pool), plugins, cache, track)
+    workshop = Workshop(recipe, pool, partitions(recipe, pool), plugins, cache, track, machines or Machines())
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
         fitted[branch_name(branch)] = workshop.fit(

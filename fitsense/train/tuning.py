@@ -6,6 +6,7 @@ Lightning brings checkpoints, resuming, several GPUs and machines, mixed precisi
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import warnings
 from collections import Counter
@@ -96,6 +97,27 @@ class Tuning:
     augmentation: Augmentation = attrs.field(factory=Augmentation)
 
 
+@attrs.frozen
+class Machines:
+    """What a branch is trained on: a process for each device, all of which torchrun or SLURM has started.
+
+    They need to see the same files. Each takes its share of every batch, so that they take the steps that one would.
+
+    :param nodes: machines.
+    :param devices: of each; GPUs, or processes where there are none.
+    :param strategy: Lightning's, such as ``ddp``; ``auto`` for one that allows for weights that do not learn.
+    """
+
+    nodes: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    devices: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    strategy: str = "auto"
+
+    @property
+    def processes(self) -> int:
+        """Of all machines."""
+        return self.nodes * self.devices
+
+
 @attrs.frozen(eq=False)
 class Lesson:
     """What there is to learn from.
@@ -122,6 +144,7 @@ def tune(
     held_out: Sequence[Recording],
     tuning: Tuning,
     folder: Path,
+    machines: Machines | None = None,
 ) -> None:
     """Train `module`, a branch that starts as it is, in place.
 
@@ -130,6 +153,8 @@ def tune(
     :param layers: the backbone's layers, from input to output.
     :param held_out: what the loss is watched on, and training ended by with ``patience``; may be empty.
     :param folder: for checkpoints and logs.
+    :param machines: None for one device of this one.
+    :raises InvalidInputError: a batch cannot be shared by so many processes, or nobody has started them.
     :raises FitsenseError: the loss is no longer a number.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
@@ -153,6 +178,7 @@ def tune(
         _lay_out(module, torch.channels_last_3d)
     learner = _learner(lightning, module, layers, lesson, tuning)
     trainer = lightning.Trainer(
+        **_placed(machines or Machines(), tuning),
         max_epochs=tuning.epochs,
         precision=tuning.precision,
         callbacks=_callbacks(lightning, tuning, folder, bool(held_out)),
@@ -172,8 +198,10 @@ def tune(
         try:
             trainer.fit(
                 learner,
-                _batches(lesson, tuning, training=True),
-                _batches(attrs.evolve(lesson, recordings=held_out), tuning, training=False) if held_out else None,
+                _batches(lesson, tuning, trainer, training=True),
+                _batches(attrs.evolve(lesson, recordings=held_out), tuning, trainer, training=False)
+                if held_out
+                else None,
                 ckpt_path=str(last) if last.is_file() else None,
                 weights_only=True,
             )
@@ -187,6 +215,10 @@ def tune(
     module.load_state_dict({name: kept[f"branch.{name}"] for name in module.state_dict()})
     module.eval()
     _lay_out(module, torch.contiguous_format)
+    # All have read the last one before it goes.
+    trainer.strategy.barrier()
+    if not trainer.is_global_zero:
+        return
     with whole(finished) as temporary:
         save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
     last.unlink(missing_ok=True)
@@ -219,6 +251,38 @@ def _lightning() -> Any:
     except ImportError as error:
         raise MissingExtraError("training", "torch", error) from error
     return lightning
+
+
+def rank() -> int:
+    """Which of several training processes this is; 0 where it is the only one."""
+    return int(_lightning().utilities.rank_zero_only.rank)
+
+
+def _placed(machines: Machines, tuning: Tuning) -> dict[str, Any]:
+    """What Lightning's Trainer is told of machines."""
+    strategy = machines.strategy
+    if machines.processes > 1:
+        if tuning.batch_size % machines.processes:
+            raise InvalidInputError(
+                f"batch_size: expected a multiple of the {machines.processes} processes that share it, "
+                f"got {tuning.batch_size}"
+            )
+        # Lightning would start the others itself, for every branch anew.
+        started = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1)
+        if started != machines.processes:
+            raise InvalidInputError(
+                f"nodes and devices: expected {machines.nodes} x {machines.devices} processes, started by torchrun "
+                f"or SLURM, got {started}"
+            )
+        if strategy == "auto":
+            strategy = "ddp_find_unused_parameters_true"
+    return {
+        "num_nodes": machines.nodes,
+        "devices": machines.devices,
+        "strategy": strategy,
+        # Windows are drawn by us, for all processes.
+        "use_distributed_sampler": False,
+    }
 
 
 def _callbacks(lightning: Any, tuning: Tuning, folder: Path, watched: bool) -> list[Any]:
@@ -329,7 +393,7 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
                     f"got {float(loss)}; lower learning_rate, which is {tuning.learning_rate}"
                     + ("" if tuning.precision == "32-true" else ", or set precision to 32-true")
                 )
-            self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(values))
+            self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(values), sync_dist=True)
             return loss
 
         def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
@@ -342,10 +406,10 @@ def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], les
                 else F.binary_cross_entropy_with_logits(outputs["muscles"].float(), batch["muscles"])
             )
             size = len(batch["input"])
-            self.log("held_out_loss", loss, batch_size=size)
+            self.log("held_out_loss", loss, batch_size=size, sync_dist=True)
             if logits is not None:
                 right = (logits.argmax(dim=1) == batch["exercise"]).float().mean()
-                self.log("held_out_top1", right, batch_size=size)
+                self.log("held_out_top1", right, batch_size=size, sync_dist=True)
 
         def _imagined(self, values: Tensor) -> dict[str, Tensor]:
             features, landmarks = self.branch.backbone.imagine(values)
@@ -438,12 +502,13 @@ def _look(recording: Recording, chosen: NDArray[np.intp], spec: ClipSpec) -> NDA
     return centred(values, spec) if values.dtype == np.uint8 else np.asarray(values)
 
 
-def _batches(lesson: Lesson, tuning: Tuning, *, training: bool) -> Any:
+def _batches(lesson: Lesson, tuning: Tuning, trainer: Any, *, training: bool) -> Any:
     from torch.utils.data import DataLoader, Dataset, Sampler
 
     labels = lesson.labels
     index = {label: position for position, label in enumerate(labels.exercise)}
     spec, recordings = lesson.spec, lesson.recordings
+    rank, processes = trainer.global_rank, trainer.world_size
 
     class Windows(Dataset[dict[str, Any]]):
         """A window for each (recording, seed), so that it does not depend on who asks, or when."""
@@ -476,7 +541,10 @@ def _batches(lesson: Lesson, tuning: Tuning, *, training: bool) -> Any:
             return item
 
     class Draws(Sampler[tuple[int, int]]):
-        """Which windows an epoch sees: the same ones in the same epoch, also after it was interrupted."""
+        """Which windows an epoch sees: the same ones in the same epoch, also after it was interrupted.
+
+        Of every batch, each process takes its share.
+        """
 
         def __init__(self) -> None:
             self.epoch = 0
@@ -486,18 +554,23 @@ def _batches(lesson: Lesson, tuning: Tuning, *, training: bool) -> Any:
             self.epoch = epoch
 
         def __len__(self) -> int:
-            return len(recordings) if training else len(recordings) * _VALIDATION_VIEWS
+            # In training all processes take as many steps.
+            return len(recordings) // processes if training else len(range(rank, len(self._looks()), processes))
 
         def __iter__(self) -> Iterator[tuple[int, int]]:
             if not training:
-                return ((at, view) for at in range(len(recordings)) for view in range(_VALIDATION_VIEWS))
+                return iter(self._looks()[rank::processes])
             rng = np.random.default_rng([tuning.seed, self.epoch])
             drawn = rng.choice(len(recordings), len(recordings), p=self.weights)
-            return zip(drawn.tolist(), rng.integers(0, 2**31, len(drawn)).tolist(), strict=True)
+            keys = list(zip(drawn.tolist(), rng.integers(0, 2**31, len(drawn)).tolist(), strict=True))
+            return iter(keys[rank::processes][: len(self)])
+
+        def _looks(self) -> list[tuple[int, int]]:
+            return [(at, view) for at in range(len(recordings)) for view in range(_VALIDATION_VIEWS)]
 
     return DataLoader(
         Windows(),
-        batch_size=tuning.batch_size,
+        batch_size=tuning.batch_size // processes,
         sampler=Draws(),
         # A last batch of one window has no statistics for batch normalisation.
         drop_last=training and len(recordings) > tuning.batch_size,

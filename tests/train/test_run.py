@@ -317,7 +317,7 @@ def test_what_a_run_depends_on_makes_another_run(
     plugins = fitsense.Plugins.discover()
     spec = plugins.backbone("tiny/pictures")
     folders: list[str] = []
-    monkeypatch.setattr("fitsense.train.branches.tune", lambda *given: folders.append(given[-1].name))
+    monkeypatch.setattr("fitsense.train.branches.tune", lambda *given: folders.append(given[5].name))
     pool = read_pool(recipe, sources)
 
     def runs(number: int, pool: Pool = pool) -> list[str]:
