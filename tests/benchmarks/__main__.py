@@ -1,107 +1,75 @@
-"""``python -m tests.benchmarks``: figures as ratios within one run, medians over rounds, with their spread."""
+"""``python -m tests.benchmarks``: how fast fitsense is on this machine.
+
+Each figure is measured in several rounds, the things that it compares in turn within one run, so that most are ratios
+that machines may be compared by. Told are the median, and half the distance between the quartiles.
+"""
 
 from __future__ import annotations
 
 import json
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import click
-import numpy as np
 
-import fitsense
-from fitsense.testing.figures import sample
-from fitsense.video.source import VideoSource
-from tests.conftest import encode
+from tests.benchmarks import files, machine, processes, streams, windows
+from tests.benchmarks.measuring import Benchmark, Figure, SkippedError, cores
 
-
-@attrs.frozen
-class Figure:
-    """How many times longer the first of two things takes than the second.
-
-    :param ratio: median over rounds.
-    :param spread: half the distance between the quartiles, of the same.
-    :param seconds: median of the first, for orientation; machines differ.
-    """
-
-    ratio: float
-    spread: float
-    seconds: float
-
-
-def compare(first: Callable[[], object], second: Callable[[], object], rounds: int) -> Figure:
-    """Time both in turn, so that whatever else the machine does meets both."""
-    first(), second()
-    ratios, seconds = [], []
-    for _ in range(rounds):
-        one, other = timed(first), timed(second)
-        ratios.append(one / other)
-        seconds.append(one)
-    low, _, high = statistics.quantiles(ratios, n=4)
-    return Figure(round(statistics.median(ratios), 3), round((high - low) / 2, 3), round(statistics.median(seconds), 4))
-
-
-def timed(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
-
-
-def window_over_eager(rounds: int) -> Figure:
-    """One window by OpenVINO, against the same network and weights in eager torch."""
-    ours, eager = fitsense.load_model(), fitsense.load_model(runtime="torch")
-    clips = {name: np.random.default_rng(0).integers(0, 256, (1, *s.shape), np.uint8) for name, s in ours.clips.items()}
-    return compare(lambda: ours.run(clips), lambda: eager.run(clips), rounds)
-
-
-def file_over_decoding(rounds: int) -> Figure:
-    """Analysing a 1280 x 720 file, against only decoding and scaling it."""
-    model = fitsense.load_model()
-    with tempfile.TemporaryDirectory() as folder:
-        video = attrs.evolve(sample(), size=(1280, 720), bouts=sample().bouts[:2])
-        path = encode(Path(folder) / "video.mp4", video)
-
-        def decode() -> int:
-            with VideoSource(path, 182) as source:
-                return sum(1 for _ in source)
-
-        return compare(lambda: list(fitsense.analyze(path, model=model)), decode, rounds)
-
-
-def import_over_python(rounds: int) -> Figure:
-    """A process that imports fitsense, against one that imports nothing."""
-    return compare(
-        lambda: subprocess.run([sys.executable, "-c", "import fitsense"], check=True),
-        lambda: subprocess.run([sys.executable, "-c", ""], check=True),
-        rounds,
-    )
-
-
-FIGURES = {
-    "window.x3d_s.over_eager": window_over_eager,
-    "file.over_decoding": file_over_decoding,
-    "import.over_python": import_over_python,
+BENCHMARKS = {
+    benchmark.name: benchmark for module in (files, windows, streams, processes) for benchmark in module.BENCHMARKS
 }
 
 
+def chosen(names: tuple[str, ...]) -> list[Benchmark]:
+    """The benchmarks of these names, or whose names begin so, up to a dot; all, if there are none."""
+    for name in names:
+        if not any(_is_under(one, name) for one in BENCHMARKS):
+            raise click.UsageError(f"NAMES: expected one of {', '.join(BENCHMARKS)}, got {name}")
+    return [one for one in BENCHMARKS.values() if not names or any(_is_under(one.name, name) for name in names)]
+
+
+def line(name: str, figure: Figure) -> str:
+    """A figure's line in the table."""
+    goal = f"{figure.goal} {'met' if figure.met else 'MISSED'}" if figure.goal else ""
+    return f"{name:<28} {figure.value:>9.3f} {figure.unit:<3} +- {figure.spread:<8.3f} {goal:<15} {figure.compares}"
+
+
+def _is_under(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
 @click.command()
-@click.option("--rounds", default=9, show_default=True, type=click.IntRange(3))
+@click.argument("names", nargs=-1)
+@click.option("--rounds", type=click.IntRange(1), help="So many, instead of what suits each figure.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
-def main(rounds: int, json_file: Path | None) -> None:
-    """Measure how fast fitsense is on this machine."""
-    found = {}
-    for name, measure in FIGURES.items():
-        found[name] = measure(rounds)
-        figure = found[name]
-        click.echo(f"{name:<26} {figure.ratio:>7.3f} +- {figure.spread:.3f}   ({figure.seconds:.4f} s)")
+@click.option("--list", "only_list", is_flag=True, help="Say which figures there are, and measure nothing.")
+def main(names: tuple[str, ...], rounds: int | None, json_file: Path | None, only_list: bool) -> None:
+    """Measure how fast fitsense is on this machine: the figures NAMES, or those that begin with them; by default all.
+
+    A ratio (x) compares two things within one run. It takes some minutes; videos are made the first time.
+    """
+    benchmarks = chosen(names)
+    if only_list:
+        for benchmark in benchmarks:
+            goal = str(benchmark.goal or "")
+            click.echo(f"{benchmark.name:<28} {benchmark.unit:<3} {goal:<9} {benchmark.compares}")
+        return
+    click.echo(f"{machine.cpu()}, {cores()} cores")
+    figures: dict[str, Figure] = {}
+    skipped: dict[str, str] = {}
+    for benchmark in benchmarks:
+        try:
+            figures[benchmark.name] = figure = benchmark.figure(rounds)
+        except SkippedError as error:
+            skipped[benchmark.name] = str(error)
+            click.echo(f"{benchmark.name:<28} skipped: {error}")
+            continue
+        click.echo(line(benchmark.name, figure))
+        if figure.note:
+            click.echo(f"{'':<28} {figure.note}")
     if json_file is not None:
-        json_file.write_text(json.dumps({name: attrs.asdict(figure) for name, figure in found.items()}, indent=2))
+        found = {"machine": machine.facts(), "figures": figures, "skipped": skipped}
+        json_file.write_text(json.dumps(found, indent=2, default=attrs.asdict) + "\n")
 
 
 if __name__ == "__main__":

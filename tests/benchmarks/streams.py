@@ -1,0 +1,285 @@
+"""How many live streams one process follows: files that are paced as cameras are, a thread for each."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import av
+
+import fitsense
+from fitsense.events import Event, ExerciseEnded, ExerciseStarted, ExerciseUpdated, MusclesActivated
+from fitsense.thinning import least_step_s
+from fitsense.video.source import VideoSource
+from tests.benchmarks.footage import HD, RATE, about
+from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, cores, cost
+
+_HOP_S = 1.0
+_LATEST_S = 0.5
+"""So soon after a window's end its event is to come, 95 times of 100."""
+_DROPPED = 0.01
+# A trial's length in media time: enough for each stream to give some windows.
+_TRIAL_S = 12.0
+# A source that is so late is one that drops frames: what waits would take more room than live sources give it.
+_ROOM_S = 1.0
+# A stream that is so late will not catch up in this trial.
+_HOPELESS_S = 3.0
+# Streams open one after the other before the clock starts.
+_HEAD_START_S = 0.5
+# So few should be no trouble; what they cost says how many to try.
+_FEW = 4
+
+
+@attrs.define
+class Lateness:
+    """How late things were, in seconds; of all threads.
+
+    :param frames: when each was taken, after it was due.
+    :param answers: when each event of a window came, after the window's end.
+    :param media_s: how much of each stream was followed, by its origin.
+    :param hopeless: whether one was so late that the trial was broken off.
+    """
+
+    frames: list[float] = attrs.field(factory=list)
+    answers: list[float] = attrs.field(factory=list)
+    media_s: dict[float, float] = attrs.field(factory=dict)
+    hopeless: bool = False
+
+    def frame(self, origin_s: float, time_s: float) -> bool:
+        """Take a frame of a stream, now; whether to go on."""
+        late_s = time.monotonic() - origin_s - time_s
+        self.frames.append(late_s)
+        self.media_s[origin_s] = time_s
+        self.hopeless |= late_s > _HOPELESS_S
+        return not self.hopeless
+
+
+@attrs.frozen
+class Trial:
+    """So many streams at a time.
+
+    :param dropped: share of the frames that came so late that a live source would have dropped them.
+    :param p50_s: median of how late the answers were; of the frames, where nothing is answered.
+    :param p95_s: likewise, but 95 of 100 are sooner.
+    :param share: CPU time for each second of each stream: the share of a core that one takes.
+    """
+
+    count: int
+    dropped: float
+    p50_s: float
+    p95_s: float
+    share: float
+
+    @property
+    def sustained(self) -> bool:
+        """Whether they were all kept up with."""
+        return self.dropped <= _DROPPED and self.p95_s <= _LATEST_S
+
+
+T = TypeVar("T")
+
+Follow = Callable[[Path, float, Lateness], None]
+"""Follows a file as a stream whose media time 0 is at a time of the monotonic clock."""
+
+
+def cheapest_model() -> fitsense.Model:
+    """The default ensemble on one thread: others go on meanwhile, and none waits for the other's half."""
+    return fitsense.load_model(threads=1)
+
+
+def decode(path: Path, origin_s: float, lateness: Lateness) -> None:
+    """Only decode, every frame."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        # One thread a stream is enough, and costs the least.
+        stream.codec_context.thread_count = 1
+        frames = (frame.time for frame in container.decode(stream) if frame.time is not None)
+        for _ in _paced(frames, lambda time_s: time_s, origin_s, lateness):
+            pass
+
+
+def analyze(model: fitsense.Model, path: Path, origin_s: float, lateness: Lateness) -> None:
+    """All that it takes to have a stream's events."""
+    started_at = datetime.now(UTC) + timedelta(seconds=origin_s - time.monotonic())
+    config = fitsense.SessionConfig(source=f"urn:fitsense:stream:{origin_s}", hop_s=_HOP_S, started_at=started_at)
+    step_s = least_step_s(model.clips.values())
+    with VideoSource(path, model.short_side, least_step_s=step_s) as source:
+        frames = _paced(source, lambda frame: frame.time_s, origin_s, lateness)
+        with closing(fitsense.analyze(frames, model=model, config=config)) as analysis:
+            for event in analysis:
+                if _is_of_window(event) and analysis.reason is None:
+                    lateness.answers.append((datetime.now(UTC) - event.time).total_seconds())
+
+
+def trial(follow: Follow, path: Path, count: int) -> Trial:
+    """Follow so many streams for some seconds."""
+    lateness = Lateness()
+    # Their windows do not all end at once.
+    origin_s = time.monotonic() + _HEAD_START_S
+    origins_s = [origin_s + at * _HOP_S / count for at in range(count)]
+    threads = [threading.Thread(target=follow, args=(path, each_s, lateness), daemon=True) for each_s in origins_s]
+
+    def run() -> None:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    share = cost(run).cpu_s / max(1.0, sum(lateness.media_s.values()))
+    answers = lateness.answers or lateness.frames
+    if lateness.hopeless or len(answers) < 2:
+        return Trial(count, 1.0, math.inf, math.inf, share)
+    late = sum(late_s > _ROOM_S for late_s in lateness.frames) / len(lateness.frames)
+    percentiles = statistics.quantiles(answers, n=100, method="inclusive")
+    return Trial(count, late, percentiles[49], percentiles[94], share)
+
+
+def largest(holds: Callable[[int], bool], guess: int) -> int:
+    """The largest count that holds, if all below it do; 0 if none does. Few are tried if the guess is near."""
+    low, step = 0, 1
+    high: int | None = None
+    at = max(1, guess)
+    while high is None or high - low > 1:
+        if holds(at):
+            low = at
+        else:
+            high = at
+        if high is None:
+            at, step = low + step, 2 * step
+        elif low == 0:
+            at, step = max(1, high - step), 2 * step
+            if high == 1:
+                return 0
+        else:
+            at = (low + high) // 2
+    return low
+
+
+def most(follow: Follow, path: Path, guess: int | None = None) -> Trial:
+    """The trial of the most streams that are kept up with."""
+    trials: dict[int, Trial] = {}
+
+    def holds(count: int) -> bool:
+        if count not in trials:
+            trials[count] = trial(follow, path, count)
+        return trials[count].sustained
+
+    if guess is None:
+        first = trials[_FEW] = trial(follow, path, _FEW)
+        guess = int(cores() / first.share)
+    found = largest(holds, guess)
+    if not found:
+        raise SkippedError("not even one stream was kept up with: do other programs use the machine?")
+    return trials[found]
+
+
+@functools.cache
+def _searched(rounds: int) -> list[tuple[Trial, Trial]]:
+    """The most that are analysed, and the most that are decoded, by round."""
+    path, follow = HD.path, functools.partial(analyze, cheapest_model())
+    found: list[tuple[Trial, Trial]] = []
+    for _ in range(rounds):
+        analysed = most(follow, path, found[-1][0].count if found else None)
+        decoded = most(decode, path, found[-1][1].count if found else None)
+        found.append((analysed, decoded))
+    return found
+
+
+@functools.cache
+def _few(rounds: int) -> list[tuple[Trial, ...]]:
+    """A few that are analysed, and a few that are decoded, by round."""
+    path, follow = HD.path, functools.partial(analyze, cheapest_model())
+    return alternate(lambda: trial(follow, path, _FEW), lambda: trial(decode, path, _FEW), rounds=rounds)
+
+
+def _of(what: Callable[[Trial, Trial], float], rounds: int) -> Measured:
+    return Measured([what(*found) for found in _searched(rounds)], _note())
+
+
+def _of_a_few(what: Callable[..., float], rounds: int) -> Measured:
+    return Measured([what(*found) for found in _few(rounds)], f"{_FEW} x {_note()}")
+
+
+def _note() -> str:
+    return f"{about(HD.path)}; the default bundle, a window each {_HOP_S:g} s, {cores()} cores"
+
+
+def _paced(items: Iterable[T], time_of: Callable[[T], float], origin_s: float, lateness: Lateness) -> Iterator[T]:
+    """The first seconds of frames, none before its time; nor is one fetched, and so decoded, before the one before
+    it has been seen."""
+    due_s = origin_s
+    iterator = iter(items)
+    while True:
+        _sleep_until(due_s)
+        item = next(iterator, None)
+        if item is None or time_of(item) > _TRIAL_S:
+            return
+        _sleep_until(origin_s + time_of(item))
+        if not lateness.frame(origin_s, time_of(item)):
+            return
+        yield item
+        due_s = origin_s + time_of(item) + 1 / RATE
+
+
+def _sleep_until(time_s: float) -> None:
+    if (left_s := time_s - time.monotonic()) > 0:
+        time.sleep(left_s)
+
+
+def _is_of_window(event: Event) -> bool:
+    return isinstance(event.data, (ExerciseStarted, ExerciseUpdated, ExerciseEnded, MusclesActivated))
+
+
+BENCHMARKS = (
+    Benchmark(
+        "streams.sustained",
+        "live 720p streams that are kept up with",
+        functools.partial(_of, lambda analysed, decoded: analysed.count),
+        unit="",
+        goal=Goal(least=15),
+        rounds=3,
+    ),
+    Benchmark(
+        "streams.of_decoding",
+        "that, as a share of those that can be decoded alone",
+        functools.partial(_of, lambda analysed, decoded: analysed.count / decoded.count),
+        rounds=3,
+    ),
+    Benchmark(
+        "streams.latency_p50_ms",
+        "from a window's end to its event, with so many",
+        functools.partial(_of, lambda analysed, decoded: 1e3 * analysed.p50_s),
+        unit="ms",
+        rounds=3,
+    ),
+    Benchmark(
+        "streams.latency_p95_ms",
+        "likewise, 95 of 100 are sooner",
+        functools.partial(_of, lambda analysed, decoded: 1e3 * analysed.p95_s),
+        unit="ms",
+        goal=Goal(most=1e3 * _LATEST_S),
+        rounds=3,
+    ),
+    Benchmark(
+        "streams.core_percent",
+        "CPU time of one of a few streams, of one core's",
+        functools.partial(_of_a_few, lambda analysed, decoded: 100 * analysed.share),
+        unit="%",
+        rounds=3,
+    ),
+    Benchmark(
+        "streams.cpu_of_decoding",
+        "that over the CPU time of decoding alone",
+        functools.partial(_of_a_few, lambda analysed, decoded: analysed.share / decoded.share),
+        rounds=3,
+    ),
+)

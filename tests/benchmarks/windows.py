@@ -1,0 +1,83 @@
+"""How fast a window is predicted, once its pictures are there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+import fitsense
+from fitsense.bundle import DEFAULT, BranchEntry, Bundle, shipped
+from fitsense.runtime import RuntimeName, load_branch
+from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, compare, cores, cost, torch_on_all_cores
+
+_BRANCH = "x3d_s"
+
+
+def x3d_s_over_eager(rounds: int) -> Measured:
+    """As it runs by default."""
+    return compare(_window(DEFAULT), _window(DEFAULT, "torch"), rounds, f"{cores()} cores")
+
+
+def x3d_s_bf16_over_f32(rounds: int) -> Measured:
+    """Where the CPU computes in bfloat16."""
+    from fitsense.runtime.openvino import cpu_computes_bf16
+
+    if not cpu_computes_bf16():
+        raise SkippedError("this CPU does not compute in bfloat16")
+    return compare(_window(DEFAULT, bf16=True), _window(DEFAULT, bf16=False), rounds)
+
+
+def x3d_s_int8_over_f32(rounds: int) -> Measured:
+    """With the bundle of int8."""
+    name = next((name for name in shipped() if "int8" in name), None)
+    if name is None:
+        raise SkippedError(f"no bundle of int8 comes with fitsense, only {', '.join(shipped())}")
+    return compare(_window(name), _window(DEFAULT, bf16=False), rounds, name)
+
+
+def ensemble_over_eager(rounds: int) -> Measured:
+    """All branches of the default bundle."""
+    return compare(_ensemble(), _ensemble("torch"), rounds, f"{cores()} cores")
+
+
+def ensemble_ms(rounds: int) -> Measured:
+    """By the clock."""
+    window = _ensemble()
+    window()
+    return Measured([1e3 * cost(window).wall_s for _ in range(rounds)], f"{cores()} cores")
+
+
+def _window(path: str, runtime: RuntimeName = "openvino", bf16: bool | None = None) -> Callable[[], object]:
+    """Asks a bundle's branch about a window."""
+    bundle = Bundle.load(path)
+    branch = next((one for one in bundle.manifest.branches if one.name == _BRANCH), None)
+    if branch is None:
+        raise SkippedError(f"the bundle {path} has no branch {_BRANCH}")
+    if runtime == "torch":
+        torch_on_all_cores()
+    run = load_branch(bundle, branch, runtime, bf16=bf16)
+    return functools.partial(run, _noise(branch))
+
+
+def _ensemble(runtime: RuntimeName = "openvino") -> Callable[[], object]:
+    """Asks the default bundle about a window; branches that look at the same get the same."""
+    if runtime == "torch":
+        torch_on_all_cores()
+    model = fitsense.load_model(runtime=runtime)
+    clips = {branch.name: _noise(branch) for branch in model.manifest.branches}
+    return lambda: model.fuse(model.run(clips))
+
+
+def _noise(branch: BranchEntry) -> fitsense.types.UInt8Array:
+    return np.random.default_rng(0).integers(0, 256, (1, *branch.clip.shape), np.uint8)
+
+
+BENCHMARKS = (
+    Benchmark("window.x3d_s.over_eager", "speed of X3D-S over eager torch", x3d_s_over_eager, goal=Goal(least=1.0)),
+    Benchmark("window.x3d_s.bf16_over_f32", "speed of X3D-S in bfloat16 over float32", x3d_s_bf16_over_f32),
+    Benchmark("window.x3d_s.int8_over_f32", "speed of X3D-S in int8 over float32", x3d_s_int8_over_f32),
+    Benchmark("window.ensemble.over_eager", "speed of the default bundle over eager torch", ensemble_over_eager),
+    Benchmark("window.ensemble_ms", "a window of the default bundle", ensemble_ms, unit="ms"),
+)
