@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fitsense.following import FollowingConfig as FollowingConfig
     from fitsense.hookspecs import API_VERSION as API_VERSION
     from fitsense.hookspecs import BackboneSpec as BackboneSpec
+    from fitsense.hookspecs import Cascade as Cascade
     from fitsense.hookspecs import DerivedHeadSpec as DerivedHeadSpec
     from fitsense.hookspecs import DetectorSpec as DetectorSpec
     from fitsense.hookspecs import EventSchema as EventSchema
@@ -99,6 +100,7 @@ _HOMES = {
     "hookspecs": (
         "API_VERSION",
         "BackboneSpec",
+        "Cascade",
         "DerivedHeadSpec",
         "DetectorSpec",
         "EventSchema",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import attrs
 import pluggy
 
+from fitsense.errors import InvalidInputError
 from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, UInt8Array
 
 if TYPE_CHECKING:
@@ -199,6 +200,30 @@ class DerivedHeadSpec:
 
 
 @attrs.frozen
+class Cascade:
+    """Some members of a fusion are asked first, and the others only where these leave doubt.
+
+    :param first: their names.
+    :param sure: above which confidence of what these say together the others are not asked, in 0..1: at 0 they never
+        are, at 1 always. Confidence is the calibrated probability of the likeliest label, or, where any number of
+        labels hold, how probably the least sure one is told rightly.
+    """
+
+    first: tuple[str, ...] = attrs.field(converter=tuple)
+    sure: float = attrs.field(converter=float)
+
+    @first.validator
+    def _some(self, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+        if not value:
+            raise InvalidInputError("Cascade.first: expected at least one name, got none")
+
+    @sure.validator
+    def _in_range(self, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not 0 <= value <= 1:
+            raise InvalidInputError(f"Cascade.sure: expected a number in 0..1, got {value!r}")
+
+
+@attrs.frozen
 class FusionSpec:
     """What makes one prediction of several branches' predictions, for one task at a time.
 
@@ -210,6 +235,8 @@ class FusionSpec:
     :param config: an attrs class whose every field has a default.
     :param min_branches: fewest branches that it takes.
     :param summary: one line for ``fitsense plugins``.
+    :param cascade: gives, for a config, which branches are asked first, or None where all are asked at once. Then
+        ``fuse`` is given those of some clips alone, and all branches of the clips where these leave doubt.
     """
 
     name: str
@@ -218,6 +245,7 @@ class FusionSpec:
     fit: Callable[[Any, Mapping[str, Scores], Any], Any] | None = None
     min_branches: int = 1
     summary: str = ""
+    cascade: Callable[[Any], Cascade | None] | None = None
 
 
 @attrs.frozen

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import attrs
 import numpy as np
 
-from fitsense.bundle import DEFAULT, Bundle, Labels, Manifest
-from fitsense.configs import config_from_json
-from fitsense.errors import BundleError, InvalidInputError, PluginError
-from fitsense.hookspecs import DerivedHeadSpec
+from fitsense.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
+from fitsense.errors import InvalidInputError
+from fitsense.fusing import Fusing, Outputs
 from fitsense.plugins import Plugins
-from fitsense.runtime import BranchRunner, RuntimeName, load_branch, load_stream
+from fitsense.runtime import JointRunner, RuntimeName, check_batch, load_joint, load_stream
 from fitsense.runtime.streaming import Stream
 from fitsense.streaming import Stretch
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
@@ -42,27 +40,21 @@ class Model:
     ) -> None:
         self.bundle = bundle
         self.plugins = plugins or Plugins.discover()
-        self._branches: dict[str, BranchRunner] = {
-            branch.name: load_branch(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
-            for branch in bundle.manifest.branches
-        }
+        self._fusing = Fusing(bundle.manifest, self.plugins)
         self._streams: dict[str, Stream] = {
             branch.name: load_stream(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
             for branch in bundle.manifest.branches
             if branch.stream
         }
-        self._fusions = {}
-        for task, entry in bundle.manifest.fusion.items():
-            fusion = self.plugins.fusion(entry.fusion)
-            self._fusions[task] = (fusion.fuse, config_from_json(fusion.config, entry.config, entry.fusion))
-        self._derived: list[tuple[str, DerivedHeadSpec, object]] = []
-        for derived in bundle.manifest.derived:
-            head = self.plugins.head(derived.head)
-            if not isinstance(head, DerivedHeadSpec):
-                raise PluginError(f"head {derived.head} reads features, so that it cannot derive {derived.task}")
-            config = config_from_json(head.config, derived.config, derived.head)
-            self._derived.append((derived.name, head, config))
-        self._check_members()
+        load = functools.partial(load_joint, bundle, runtime=runtime, threads=threads, bf16=bf16, plugins=self.plugins)
+        # Windows do not ask a branch that streams about clips; only who calls run does.
+        self._runners: dict[tuple[str, ...], Callable[[], JointRunner]] = {
+            tuple(branch.name for branch in group): functools.cache(functools.partial(load, group))
+            for group in _groups(bundle.manifest.branches, self._fusing.first)
+        }
+        for group, runner in self._runners.items():
+            if not self._streams.keys() & group:
+                runner()
 
     @property
     def manifest(self) -> Manifest:
@@ -89,66 +81,30 @@ class Model:
         """What a source's short side is best scaled to, in pixels: enough for every branch."""
         return max(spec.short_side for spec in self.clips.values())
 
-    def run(self, clips: Mapping[str, UInt8Array]) -> Mapping[str, Mapping[str, FloatArray]]:
+    def run(self, clips: Mapping[str, UInt8Array]) -> Outputs:
         """Every branch's outputs, by branch name: features, and each head's logits by its task.
 
         :param clips: uint8 of shape (clips, frames, size, size, 3), by branch name.
         """
-        if set(clips) != set(self._branches):
-            raise InvalidInputError(
-                f"clips: expected those of the branches {sorted(self._branches)}, got {sorted(clips)}"
-            )
-        return {name: branch(clips[name]) for name, branch in self._branches.items()}
+        if set(clips) != set(self.clips):
+            raise InvalidInputError(f"clips: expected those of the branches {sorted(self.clips)}, got {sorted(clips)}")
+        return self._run(clips)
 
     def scores(self, clips: Mapping[str, UInt8Array]) -> Mapping[Task, Scores]:
         """The fused, not yet calibrated scores of each task, for a batch of clips as in :meth:`run`."""
         return self.fuse(self.run(clips))
 
-    def fuse(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Scores]:
-        """Join the outputs of :meth:`run`."""
-        return {task: self._fuse(task, members) for task, members in self.members(outputs).items()}
+    def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
+        """Join the outputs of :meth:`run`; where a fusion has a cascade, as if branches had been asked one by one."""
+        return self._fusing.fuse(outputs)
 
-    def members(self, outputs: Mapping[str, Mapping[str, FloatArray]]) -> Mapping[Task, Mapping[str, Scores]]:
+    def members(self, outputs: Outputs) -> Mapping[Task, Mapping[str, Scores]]:
         """What each task's fusion joins, by name: branches, and heads that derive the task from another's fused
         scores.
 
         :param outputs: those of :meth:`run`.
         """
-        members: dict[Task, dict[str, Scores]] = {}
-        for branch in self.bundle.manifest.branches:
-            for head in branch.heads:
-                labels = getattr(self.labels, head.task)
-                logits = outputs[branch.name][head.task]
-                members.setdefault(head.task, {})[branch.name] = Scores(head.task, labels, logits, head.activation)
-        for name, head_spec, config in self._derived:
-            read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]))
-            derived = head_spec.derive(config, read, getattr(self.labels, head_spec.task))
-            members.setdefault(head_spec.task, {})[name] = derived
-        return members
-
-    def _check_members(self) -> None:
-        """Each task needs a fusion, and as many members as that wants."""
-        manifest = self.bundle.manifest
-        for task in ("exercise", "muscles"):
-            if task not in manifest.fusion:
-                raise BundleError(f"{manifest.name}: it has nothing that answers {task}")
-        members: Counter[str] = Counter(head.task for branch in manifest.branches for head in branch.heads)
-        members.update(derived.task for derived in manifest.derived)
-        for task, entry in manifest.fusion.items():
-            least = self.plugins.fusion(entry.fusion).min_branches
-            if members[task] < least:
-                raise BundleError(
-                    f"{manifest.name}: {entry.fusion} joins at least {least} members for {task}, got {members[task]}"
-                )
-
-    def _fuse(self, task: Task, members: Mapping[str, Scores]) -> Scores:
-        fuse, config = self._fusions[task]
-        return fuse(config, members)
-
-    def _calibrated(self, scores: Scores) -> Scores:
-        if scores.task != "exercise":
-            return scores
-        return attrs.evolve(scores, logits=scores.logits / self.manifest.calibration.temperature)
+        return self._fusing.members(outputs)
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         """What the model says of windows, calibrated; those of several sessions may be asked about at once.
@@ -158,17 +114,39 @@ class Model:
         """
         if not windows:
             return []
-        scores = self.fuse({name: self._outputs(name, windows) for name in self._branches})
+        scores = self._fusing.answer(
+            self._outputs(self._fusing.first, windows),
+            lambda doubtful: self._outputs(self._fusing.rest, [windows[at] for at in doubtful]),
+        )
         exercise, muscles = self.calibrated(scores["exercise"]), scores["muscles"].probabilities
         return [
             Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
         ]
 
-    def _outputs(self, name: str, windows: Sequence[Window]) -> Mapping[str, FloatArray]:
-        if name not in self._streams:
-            return self._branches[name](np.stack([window.clips[name].frames for window in windows]))
-        each = [self._gone_on(self._streams[name], window.stretches[name]) for window in windows]
-        return {output: np.stack([outputs[output] for outputs in each]) for output in each[0]}
+    def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:
+        """What some branches give for these windows."""
+        on_clips = [name for name in names if name not in self._streams]
+        outputs = self._run({name: np.stack([window.clips[name].frames for window in windows]) for name in on_clips})
+        for name in self._streams.keys() & names:
+            each = [self._gone_on(self._streams[name], window.stretches[name]) for window in windows]
+            outputs[name] = {output: np.stack([ones[output] for ones in each]) for output in each[0]}
+        return outputs
+
+    def _run(self, clips: Mapping[str, UInt8Array]) -> dict[str, Mapping[str, FloatArray]]:
+        """The outputs of the branches that clips are given for."""
+        outputs: dict[str, Mapping[str, FloatArray]] = {}
+        for name, batch in clips.items():
+            check_batch(batch, f"clip of {name}", self.clips[name].shape, "uint8")
+        for group, runner in self._runners.items():
+            waiting = [name for name in group if name in clips]
+            while waiting:
+                batch = clips[waiting[0]]
+                # Almost always all of the group.
+                shared = [name for name in waiting if clips[name] is batch or np.array_equal(clips[name], batch)]
+                ran = runner()(batch)
+                outputs.update({name: ran[name] for name in shared})
+                waiting = [name for name in waiting if name not in shared]
+        return {name: outputs[name] for name in clips}
 
     @staticmethod
     def _gone_on(stream: Stream, stretch: Stretch) -> Mapping[str, FloatArray]:
@@ -181,7 +159,16 @@ class Model:
 
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""
-        return self._calibrated(exercise).probabilities
+        return self._fusing.calibrated(exercise)
+
+
+def _groups(branches: Iterable[BranchEntry], first: Collection[str]) -> Iterable[Sequence[BranchEntry]]:
+    """The branches, those together that are asked at the same time and about the same clips."""
+    groups: dict[Hashable, list[BranchEntry]] = {}
+    for branch in branches:
+        alone = branch.observation is not None or branch.stream is not None
+        groups.setdefault(branch.name if alone else (branch.name in first, branch.clip), []).append(branch)
+    return groups.values()
 
 
 def load_model(

@@ -15,12 +15,15 @@ from fitsense.errors import FitsenseError
 
 _COMMANDS = (
     "analyze",
+    "cascade",
     "dataset",
     "doctor",
     "evaluate",
     "experiment",
+    "fleet",
     "models",
     "plugins",
+    "quantize",
     "report",
     "schema",
     "serve",

@@ -68,7 +68,7 @@ def export_branch(module: nn.Module, branch: BranchEntry, folder: Path, *, step_
     # safetensors makes files that only their owner can read; a bundle is for whoever installs it.
     weights.chmod(0o644)
     for file, model in graphs.items():
-        _refer(model, weights)
+        refer(model, weights)
         onnx.save(model, folder / file)
 
 
@@ -154,7 +154,7 @@ def _forget_origin(model: Any) -> None:
         del value.metadata_props[:]
 
 
-def _refer(model: Any, weights: Path) -> None:
+def refer(model: Any, weights: Path) -> None:
     """Point the graph's initializers into the safetensors file, and turn float16 ones to float32 when read."""
     from onnx import TensorProto, helper
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -31,6 +31,37 @@ class BranchRunner(Protocol):
             by its task.
         """
         ...
+
+
+class JointRunner(Protocol):
+    """Branches that take the same clips, ready to run together."""
+
+    def __call__(self, clips: NDArray[Any]) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Each branch's outputs of a batch of clips, by its name; as :class:`BranchRunner`."""
+        ...
+
+
+def load_joint(
+    bundle: Bundle,
+    branches: Sequence[BranchEntry],
+    runtime: RuntimeName = "openvino",
+    *,
+    threads: int | None = None,
+    bf16: bool | None = None,
+    plugins: Plugins | None = None,
+) -> JointRunner:
+    """Make branches that take the same clips ready to run together: as :func:`load_branch` makes each, but ``openvino``
+    computes once what the graphs of several share.
+    """
+    if runtime == "openvino" and all(branch.observation is None for branch in branches):
+        from fitsense.runtime.openvino import OpenVinoBranches
+
+        return OpenVinoBranches(bundle, branches, threads=threads, bf16=bf16)
+    runners = {
+        branch.name: load_branch(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins)
+        for branch in branches
+    }
+    return lambda clips: {name: run(clips) for name, run in runners.items()}
 
 
 def load_branch(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fitsense import FusionSpec, PluginInfo, hookimpl
-from fitsense_ensemble.weighted import WeightedConfig, fit, fuse
+from fitsense_ensemble.weighted import WeightedConfig, cascade, fit, fuse
 
 
 @hookimpl
@@ -18,5 +18,6 @@ def fitsense_fusions() -> Iterable[FusionSpec]:
         fuse=fuse,
         fit=fit,
         config=WeightedConfig,
+        cascade=cascade,
         summary="Weighted average of logits or probabilities",
     )

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense import InvalidInputError, Scores, activate, deactivate
+from fitsense import Cascade, InvalidInputError, Scores, activate, deactivate
 
 Space = Literal["logits", "probabilities"]
 _SPACES = ("logits", "probabilities")
@@ -25,10 +25,13 @@ class WeightedConfig:
 
     :param weights: a weight >= 0 for each branch, by name; scaled to sum to 1. Empty for equal weights.
     :param space: what is averaged: ``logits`` or ``probabilities``.
+    :param cascade: which branches are asked first; None for asking all at once. Alone, these have the weights that they
+        have among all, scaled to sum to 1.
     """
 
     weights: Mapping[str, float] = attrs.field(factory=dict)
     space: Space = attrs.field(default="logits", validator=attrs.validators.in_(_SPACES))
+    cascade: Cascade | None = attrs.field(default=None)
 
     @weights.validator
     def _sum_positive(self, attribute: Any, value: Mapping[str, float]) -> None:
@@ -37,6 +40,11 @@ class WeightedConfig:
                 raise InvalidInputError(f"weights[{branch!r}]: expected a number >= 0, got {weight!r}")
         if value and sum(value.values()) <= 0:
             raise InvalidInputError("weights: expected at least one above 0")
+
+    @cascade.validator
+    def _heard(self, attribute: Any, value: Cascade | None) -> None:
+        if value and self.weights and not any(self.weights.get(name, 0) > 0 for name in value.first):
+            raise InvalidInputError(f"cascade: expected a weight above 0 for one of {', '.join(value.first)}")
 
 
 def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
@@ -58,6 +66,11 @@ def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
     mean = np.clip(mean, values.min(axis=0), values.max(axis=0))
     logits = mean if config.space == "logits" else deactivate(mean, first.activation)
     return attrs.evolve(first, logits=logits)
+
+
+def cascade(config: WeightedConfig) -> Cascade | None:
+    """Which branches are asked first."""
+    return config.cascade
 
 
 def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
@@ -125,6 +138,8 @@ def _weights(config: WeightedConfig, branches: Mapping[str, Scores]) -> dict[str
     if not branches:
         raise InvalidInputError("branches: expected at least one, got none")
     weights = config.weights or dict.fromkeys(branches, 1.0)
+    if config.cascade and set(branches) == set(config.cascade.first):
+        weights = {name: weights[name] for name in branches if name in weights}
     if set(weights) != set(branches):
         raise InvalidInputError(
             f"weights: expected one for each of the branches {sorted(branches)}, got {sorted(weights)}"

@@ -1,0 +1,88 @@
+"""``fitsense cascade``: asking cheap branches first."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from fitsense.bundle import DEFAULT
+from fitsense.cli.tracking import track
+
+if TYPE_CHECKING:
+    from fitsense.evaluate.cascade import Point
+
+
+@click.command("cascade", short_help="Ask cheap branches first, and the others where these leave doubt.")
+@click.argument("bundle", default=DEFAULT)
+@click.option("--first", multiple=True, required=True, help="A branch that is asked first; repeat it.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with clips and a manifest.csv: show accuracy and cost by threshold.",
+)
+@click.option("--split", default="val", show_default=True, help="Value of the manifest's split column.")
+@click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
+@click.option("--json", "as_json", is_flag=True, help="Print the curve as JSON.")
+@click.option("--sure", type=click.FloatRange(0, 1), help="Above which confidence the others are not asked; for --out.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of a bundle with the cascade.")
+def command(
+    bundle: str,
+    first: tuple[str, ...],
+    data: Path | None,
+    split: str,
+    views: int,
+    as_json: bool,
+    sure: float | None,
+    out: Path | None,
+) -> None:
+    """Show what a cascade of BUNDLE costs and saves on clips (--data), or make a bundle that has it (--sure, --out).
+
+    Branches that are asked first decide alone where their confidence is above a threshold. Cost is CPU time of a window
+    over that of the bundle as it is, measured here. With --data it needs fitsense[torch].
+    """
+    if (out is None) != (sure is None):
+        raise click.UsageError("give --out and --sure together")
+    if data is None and out is None:
+        raise click.UsageError("give --data FOLDER, or --sure and --out")
+    from fitsense.bundle import Bundle, save
+    from fitsense.errors import InvalidInputError
+    from fitsense.evaluate import metrics
+    from fitsense.evaluate.cascade import curve, with_cascade
+    from fitsense.fusing import Fusing
+    from fitsense.plugins import Plugins
+
+    loaded, plugins = Bundle.load(bundle), Plugins.discover()
+    if data is not None:
+        metrics.require()
+        points, skipped = curve(loaded, data, split, first, plugins=plugins, views=views, track=track)
+        for skip in skipped:
+            click.echo(f"skipped {skip.path}: {skip.reason}", err=True)
+        if as_json:
+            click.echo(json.dumps([attrs.asdict(point) for point in points], indent=2))
+        else:
+            _show(points)
+    if out is not None and sure is not None:
+        manifest = with_cascade(loaded.manifest, plugins, first, sure)
+        Fusing(manifest, plugins)
+        if out.exists() and any(out.iterdir()):
+            raise InvalidInputError(f"{out}: expected an empty folder, or none")
+        shutil.copytree(loaded.folder, out, dirs_exist_ok=True)
+        save(out, manifest)
+        click.echo(f"{manifest.name} {manifest.version} with a cascade is in {out}", err=True)
+
+
+def _show(points: Sequence[Point]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("sure", "all asked", "cost", "top-1", "macro recall", box=None, pad_edge=False)
+    for point in points:
+        figures = (point.asked, point.cost, point.top1, point.macro_recall)
+        table.add_row(f"{point.sure:.2f}", *("-" if figure is None else f"{figure:.3f}" for figure in figures))
+    Console(highlight=False, soft_wrap=True).print(table)

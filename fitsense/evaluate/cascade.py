@@ -1,0 +1,175 @@
+"""What a cascade costs and what it saves: accuracy against time, by how sure the first branches have to be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from fitsense.bundle import Bundle, FusionEntry, Manifest
+from fitsense.catalogue import IDLE
+from fitsense.data.manifest import ClipItem, Skipped, read_manifest
+from fitsense.data.views import clip_views
+from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.evaluate import metrics
+from fitsense.fusing import Fusing, Outputs
+from fitsense.model import Model
+from fitsense.plugins import Plugins
+from fitsense.progress import Track, silent
+from fitsense.streaming import StreamRun, Stretch
+from fitsense.types import Clip, FloatArray
+from fitsense.video.source import VideoSource
+from fitsense.windows import Window
+
+STEPS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+"""Thresholds that a curve has."""
+
+_ROUNDS = 15
+
+
+@attrs.frozen
+class Point:
+    """A threshold, and what comes of it.
+
+    :param sure: the threshold of the exercise's cascade.
+    :param asked: share of the windows about which all branches are asked.
+    :param cost: CPU time of a window, over that without a cascade.
+    :param top1: share of the clips whose likeliest exercise is right; None for no clips.
+    :param macro_recall: its mean over exercises.
+    """
+
+    sure: float
+    asked: float
+    cost: float
+    top1: float | None
+    macro_recall: float | None
+
+
+def with_cascade(manifest: Manifest, plugins: Plugins, first: Sequence[str], sure: float) -> Manifest:
+    """A manifest whose branches `first` are asked first, and the others where these are not sure of the exercise.
+
+    What is derived from the exercise counts as asked first. Muscles follow: they have no doubt of their own.
+
+    :raises InvalidInputError: a fusion's configuration has no field ``cascade``.
+    """
+    fusion = {}
+    for task, entry in manifest.fusion.items():
+        spec = plugins.fusion(entry.fusion)
+        if "cascade" not in attrs.fields_dict(spec.config):
+            raise InvalidInputError(f"{manifest.name}: {entry.fusion}, which answers {task}, has no cascade")
+        answering = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
+        names = [name for name in first if name in answering]
+        names += [derived.name for derived in manifest.derived if derived.task == task]
+        cascade = {"first": names, "sure": sure if task == "exercise" else 0.0}
+        fusion[task] = FusionEntry(entry.fusion, {**entry.config, "cascade": cascade})
+    return attrs.evolve(manifest, fusion=fusion)
+
+
+def curve(
+    bundle: Bundle,
+    data: Path,
+    split: str,
+    first: Sequence[str],
+    *,
+    plugins: Plugins | None = None,
+    views: int = 4,
+    track: Track = silent,
+) -> tuple[list[Point], list[Skipped]]:
+    """A point for each of :data:`STEPS`, by clips of exercises that the bundle knows; and clips that cannot be read.
+
+    Branches are asked about each clip once, in `views` windows; who would have been asked at a threshold follows from
+    what they said. Costs are measured, and differ from CPU to CPU.
+    """
+    plugins = plugins or Plugins.discover()
+    names = [branch.name for branch in bundle.manifest.branches]
+    if not first or not set(first) < set(names):
+        raise InvalidInputError(f"first: expected some, but not all, of {', '.join(names)}, got {', '.join(first)}")
+    # Whatever is wrong with the cascade is found before the work.
+    fusings = {sure: Fusing(with_cascade(bundle.manifest, plugins, first, sure), plugins) for sure in STEPS}
+    model = Model(bundle, plugins=plugins)
+    said, skipped = _said(model, data, split, views, track)
+    labels = bundle.manifest.labels.exercise
+    truth = np.array([labels.index(item.group) for item, _ in said], dtype=np.int64)
+    cheap, dear = _costs(model, bundle, plugins, first)
+    points = []
+    for sure, fusing in fusings.items():
+        answers = [_answer(fusing, outputs) for _, outputs in said]
+        probabilities = np.array([answer for answer, _ in answers], np.float32).reshape(-1, len(labels))
+        asked = float(np.mean([share for _, share in answers])) if answers else 0.0
+        recalls = metrics.recall_by_label(probabilities.argmax(axis=1), truth, labels)
+        points.append(
+            Point(
+                sure,
+                asked,
+                cheap + asked * (dear - cheap),
+                metrics.top_k(probabilities, truth, 1),
+                float(np.mean([entry["recall"] for entry in recalls.values()])) if recalls else None,
+            )
+        )
+    return points, skipped
+
+
+def _said(
+    model: Model, data: Path, split: str, views: int, track: Track
+) -> tuple[list[tuple[ClipItem, Outputs]], list[Skipped]]:
+    """What all branches say of each clip's windows."""
+    known = set(model.labels.exercise) - {IDLE}
+    items = [item for item in read_manifest(data, [split]).items if item.group in known]
+    said, skipped = [], []
+    for item in track(items, "Clips"):
+        try:
+            with VideoSource(item.path, model.short_side) as frames:
+                clips = clip_views(frames, model.clips, views, False)
+        except FitsenseError as error:
+            skipped.append(Skipped(str(item.path), str(error)))
+            continue
+        said.append((item, model.run(clips)))
+    return said, skipped
+
+
+def _answer(fusing: Fusing, outputs: Outputs) -> tuple[FloatArray, float]:
+    """Mean calibrated probabilities over a clip's windows, (labels,), and of how many of these all were asked."""
+    asked: list[int] = []
+
+    def ask(windows: NDArray[np.intp]) -> Outputs:
+        asked.extend(windows.tolist())
+        return {name: {key: array[windows] for key, array in outputs[name].items()} for name in fusing.rest}
+
+    scores = fusing.answer({name: outputs[name] for name in fusing.first}, ask)["exercise"]
+    probabilities = fusing.calibrated(scores)
+    return np.asarray(probabilities.mean(axis=0), dtype=np.float32), len(asked) / len(probabilities)
+
+
+def _costs(model: Model, bundle: Bundle, plugins: Plugins, first: Sequence[str]) -> tuple[float, float]:
+    """CPU time of a window about which the first branches are asked, and of one about which all are, each over that
+    of the model without a cascade."""
+    models = [model]
+    for sure in (0.0, 1.0):
+        changed = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, first, sure))
+        models.append(Model(changed, plugins=plugins))
+    times: list[list[float]] = [[] for _ in models]
+    for _ in range(_ROUNDS):
+        # In turns, so that what slows the machine down slows all of them.
+        for one, spent in zip(models, times, strict=True):
+            window = _window(one)
+            started = time.process_time()
+            one.predict([window])
+            spent.append(time.process_time() - started)
+    whole, cheap, dear = (float(np.median(spent[2:])) for spent in times)
+    return cheap / whole, dear / whole
+
+
+def _window(model: Model) -> Window:
+    """A black window, a second of it new to branches that stream."""
+    clips, stretches = {}, {}
+    for name, spec in model.clips.items():
+        pictures = np.zeros(spec.shape, np.uint8)
+        if name in model.streams:
+            stretches[name] = Stretch(StreamRun(), 0, tuple(pictures[: max(1, round(spec.rate_hz))]))
+        else:
+            clips[name] = Clip(pictures, 0.0, spec.span_s)
+    return Window(clips, 0.0, 1.0, 0.0, 1.0, stretches)

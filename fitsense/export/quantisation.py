@@ -1,0 +1,194 @@
+"""From a bundle to one whose graphs compute with 8-bit integers: quantisation after training, by NNCF.
+
+Only graphs change. Their weights stay in the safetensors files, as they were, each behind a ``QuantizeLinear`` and a
+``DequantizeLinear`` whose scales are in the graph; whatever runs the graph makes integers of them when it compiles.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fitsense.bundle import BranchEntry, Bundle, save
+from fitsense.data.manifest import Skipped, read_manifest
+from fitsense.data.views import clip_views
+from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
+from fitsense.export.onnx import refer
+from fitsense.progress import Track, silent
+from fitsense.runtime import check_batch
+from fitsense.types import UInt8Array
+from fitsense.video.source import VideoSource
+
+CARD = "README.md"
+
+
+def typical_clips(
+    bundle: Bundle, names: Collection[str], data: Path, split: str, count: int, track: Track = silent
+) -> tuple[dict[str, UInt8Array], list[Skipped]]:
+    """What :func:`quantise` measures on: the middle of up to `count` clips, spread evenly over a split, as each of
+    the branches `names` sees it; and the clips that cannot be read.
+
+    :param data: a folder with a manifest.
+    """
+    branches = [branch for branch in bundle.manifest.branches if branch.name in names]
+    specs = {branch.name: branch.clip for branch in branches}
+    items = read_manifest(data, [split]).items
+    taken: dict[str, list[UInt8Array]] = {name: [] for name in specs}
+    skipped = []
+    spread = sorted({round(at) for at in np.linspace(0, len(items) - 1, count)})
+    for item in track([items[at] for at in spread], "Clips"):
+        try:
+            with VideoSource(item.path, max(spec.short_side for spec in specs.values())) as frames:
+                views = clip_views(frames, specs, 1, False)
+        except FitsenseError as error:
+            skipped.append(Skipped(str(item.path), str(error)))
+            continue
+        for name, view in views.items():
+            taken[name].append(view)
+    if not any(taken.values()):
+        raise InvalidInputError(f"{data}: expected clips that can be read in split {split}, got none")
+    return {name: np.concatenate(each) for name, each in taken.items()}, skipped
+
+
+def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> Bundle:
+    """`bundle` in `folder`, some of its branches quantised.
+
+    bfloat16 is not allowed beside integers. The torch runtime runs the same networks as before.
+
+    :param clips: by the names of the branches to quantise, what ranges of values are measured on: uint8 (clips, frames,
+        size, size, 3). A branch that streams, or that looks at observations, cannot be among them.
+    :param folder: does not exist, or is empty.
+    :raises MissingExtraError: ``fitsense[quantize]`` is not installed.
+    """
+    require()
+    import onnx
+
+    branches = {branch.name: branch for branch in bundle.manifest.branches}
+    for name, batch in clips.items():
+        if name not in quantisable(bundle):
+            raise InvalidInputError(f"branches: expected some of {', '.join(quantisable(bundle))}, got {name}")
+        check_batch(batch, f"clip of {name}", branches[name].clip.shape, "uint8")
+        if not len(batch):
+            raise InvalidInputError(f"clip of {name}: expected at least one")
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InvalidInputError(f"{folder}: expected an empty folder, or none")
+    for file in bundle.manifest.files:
+        if file.path != CARD:
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path(file.path), folder / file.path)
+    for name, batch in clips.items():
+        model = _quantised(onnx.load(bundle.path(branches[name].graph)), batch)
+        refer(model, folder / branches[name].weights)
+        onnx.save(model, folder / branches[name].graph)
+    manifest = bundle.manifest
+    (folder / CARD).write_text(
+        f"# {manifest.name}, quantised\n\n{manifest.name} {manifest.version}, whose card has its figures, with "
+        f"{', '.join(clips)} in 8-bit integers. `fitsense evaluate` says what is left of the figures.\n",
+        "utf-8",
+    )
+    return save(
+        folder,
+        attrs.evolve(manifest, name=f"{manifest.name}-int8", version=f"{manifest.version}+int8", allow_bf16=False),
+    )
+
+
+def require() -> None:
+    """Raise :class:`MissingExtraError` unless ``fitsense[quantize]`` is installed."""
+    # NNCF tells its makers of each use, unless it takes this for a machine that tests.
+    os.environ.setdefault("NNCF_CI", "1")
+    try:
+        import nncf  # noqa: F401
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("quantising a bundle", "quantize", error) from error
+
+
+def quantisable(bundle: Bundle) -> list[str]:
+    """Names of the branches that can be quantised: those that look at clips alone."""
+    return [branch.name for branch in bundle.manifest.branches if _on_clips(branch)]
+
+
+def _on_clips(branch: BranchEntry) -> bool:
+    return branch.observation is None and branch.stream is None
+
+
+def _quantised(model: Any, clips: UInt8Array) -> Any:
+    """An ONNX model with scales that fit `clips`; its initializers keep their names and values, or get new names."""
+    import nncf
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    # The notes that NNCF takes are for its makers.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    model = onnx.shape_inference.infer_shapes(_in_float32(model))
+    (taken,) = model.graph.input
+    kept = {initializer.name: initializer for initializer in model.graph.initializer}
+    quantised = nncf.quantize(
+        model,
+        nncf.Dataset([clip[np.newaxis] for clip in clips], lambda clip: {taken.name: clip}),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(clips),
+    )
+    _restore_weights(quantised, kept)
+    for initializer in quantised.graph.initializer:
+        before = kept.get(initializer.name)
+        # What was corrected for the loss of precision is the graph's own.
+        if before is not None and not np.array_equal(to_array(before), to_array(initializer)):
+            _rename(quantised, initializer.name, f"{initializer.name}.quantised")
+    return quantised
+
+
+def _in_float32(model: Any) -> Any:
+    """The model with the weights that are stored as float16 as float32 initializers, which NNCF takes for weights."""
+    from onnx.numpy_helper import from_array, to_array
+
+    initializers = {initializer.name: initializer for initializer in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        stored = initializers.get(node.input[0]) if node.op_type == "Cast" else None
+        if stored is None:
+            nodes.append(node)
+            continue
+        stored.CopyFrom(from_array(to_array(stored).astype(np.float32), node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def _restore_weights(model: Any, kept: Mapping[str, Any]) -> None:
+    """Quantise weights in the graph, from their float32 values, where NNCF put integers in their place."""
+    from onnx import helper
+
+    initializers = {initializer.name: initializer for initializer in model.graph.initializer}
+    nodes, placed = [], set()
+    for node in model.graph.node:
+        integers = node.input[0] if node.op_type == "DequantizeLinear" else ""
+        if integers in initializers:
+            # NNCF calls them q_output_<name>_<number>.
+            name = integers.removeprefix("q_output_").rpartition("_")[0]
+            quantise = helper.make_node("QuantizeLinear", [name, *node.input[1:]], [integers], f"Quantize_{integers}")
+            quantise.attribute.extend(node.attribute)
+            nodes.append(quantise)
+            model.graph.initializer.remove(initializers[integers])
+            placed.add(name)
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(kept[name] for name in sorted(placed - initializers.keys()))
+
+
+def _rename(model: Any, old: str, new: str) -> None:
+    for initializer in model.graph.initializer:
+        if initializer.name == old:
+            initializer.name = new
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
