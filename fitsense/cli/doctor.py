@@ -20,6 +20,8 @@ _EXTRAS = {
     "torch": ("torch", "torchvision", "pytorchvideo", "safetensors", "onnx", "onnxscript", "sklearn"),
     "motion": ("cv2",),
     "mqtt": ("paho",),
+    "quantize": ("nncf", "onnx", "onnxruntime"),
+    "ray": ("ray", "pyarrow", "fsspec"),
     "server": ("starlette", "uvicorn", "sse_starlette", "websockets", "prometheus_client"),
     "webhook": ("urllib3",),
     "dev": ("pytest", "hypothesis", "mypy", "ruff"),

@@ -203,7 +203,7 @@ def _planned(
             cast(Any, Worker),
             fn_constructor_args=(foreman, analysis, threads, scratch),
             compute=ActorPoolStrategy(
-                min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=2
+                min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=1
             ),
             num_cpus=threads,
         )

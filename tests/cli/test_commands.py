@@ -20,12 +20,15 @@ def test_help_lists_every_command_and_exit_code() -> None:
     text = run("--help").output
     for command in (
         "analyze",
+        "cascade",
         "dataset",
         "doctor",
         "evaluate",
         "experiment",
+        "fleet",
         "models",
         "plugins",
+        "quantize",
         "report",
         "schema",
         "serve",

@@ -9,7 +9,7 @@ import pytest
 
 import fitsense
 
-HEAVY = ("torch", "torchvision", "pytorchvideo", "sklearn", "onnx", "safetensors")
+HEAVY = ("torch", "torchvision", "pytorchvideo", "sklearn", "onnx", "safetensors", "ray", "pyarrow", "fsspec", "nncf")
 
 
 def modules_after(code: str) -> set[str]:
