@@ -62,8 +62,10 @@ def test_the_event_is_the_one_that_the_sample_gives(ran: tuple[str, list[Event]]
     actual = next(e for e in events if e["type"] == shown["type"] and e["data"]["exercise"] == "squat")
     for key in ("type", "dataschema", "time", "specversion"):
         assert actual[key] == shown[key]
-    for key in ("start_s", "end_s", "duration_s", "repetitions", "tempo_mean_s"):
+    for key in ("start_s", "end_s", "duration_s", "repetitions"):
         assert actual["data"][key] == shown["data"][key]
+    # Where a repetition turns may be seen one picture sooner or later.
+    assert actual["data"]["tempo_mean_s"] == pytest.approx(shown["data"]["tempo_mean_s"], abs=0.1)
     assert actual["data"]["confidence"] == pytest.approx(shown["data"]["confidence"], abs=0.02)
     for part in ("scores", "muscles"):
         for label, value in shown["data"][part].items():
