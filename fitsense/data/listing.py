@@ -17,9 +17,10 @@ from fitsense.errors import InvalidInputError
 COLUMNS = ("path", "exercise", "group", "muscles", "split", "fold", "scene", "source")
 """The columns of a manifest that is written; those of a source that are none of them follow."""
 
-_ENDINGS = frozenset(
+ENDINGS = frozenset(
     ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()  # noqa: SIM905
 )
+"""What names of videos end in, in lower case."""
 
 
 @attrs.frozen
@@ -65,7 +66,7 @@ def list_folder(folder: Path, grouping: Grouping) -> Listing:
             reason = "hidden file"
         elif _text(path) != str(path):
             reason = "file name is not Unicode: a manifest cannot hold it"
-        elif path.suffix.lower() not in _ENDINGS:
+        elif path.suffix.lower() not in ENDINGS:
             reason = f"unknown ending: {path.suffix or 'none'}"
         elif not exercise:
             reason = "no label: it is in no folder that is named after an exercise"

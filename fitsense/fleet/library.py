@@ -14,12 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from fitsense.data.listing import ENDINGS
 from fitsense.data.tables import read_table
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError, SourceError
 
-_ENDINGS = frozenset(
-    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()  # noqa: SIM905
-)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*(://|::)", re.IGNORECASE)
 _HERE = re.compile(r"(file|local)://", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
@@ -100,7 +98,7 @@ def list_videos(places: Iterable[str | Path]) -> list[Video]:
             # Storages raise whatever their libraries do.
             raise SourceError(f"{place}: cannot be listed: {reason_of(error)}") from error
         if not found:
-            raise SourceError(f"{place}: expected videos there ({' '.join(sorted(_ENDINGS))}), and there are none")
+            raise SourceError(f"{place}: expected videos there ({' '.join(sorted(ENDINGS))}), and there are none")
         urls |= found
     ordered = sorted(urls)
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
@@ -154,7 +152,7 @@ def _listed(place: str) -> Iterator[str]:
         yield from _tabled(place)
     elif is_folder:
         yield from _below(place)
-    elif not here and ending not in _ENDINGS:
+    elif not here and ending not in ENDINGS:
         system, path = filesystem(place)
         yield from _videos(place, system, system.find(path))
     elif here and not exists:
@@ -188,7 +186,7 @@ def _videos(base: str, system: Any, paths: Iterable[str]) -> Iterator[str]:
 
 def _is_video(path: str) -> bool:
     name = _name(path)
-    return PurePosixPath(name).suffix.lower() in _ENDINGS and not name.startswith(".")
+    return PurePosixPath(name).suffix.lower() in ENDINGS and not name.startswith(".")
 
 
 def _tabled(place: str) -> Iterator[str]:

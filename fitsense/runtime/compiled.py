@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
+
+from fitsense.files import whole
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1
@@ -77,14 +78,9 @@ def _read(file: Path) -> bytes | None:
 def _write(file: Path, blob: bytes) -> None:
     """Keep it in one step, since other processes may do the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as temporary:
-            temporary.write(hashlib.sha256(blob).digest())
-            temporary.write(blob)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with whole(file) as temporary, temporary.open("wb") as stream:
+        stream.write(hashlib.sha256(blob).digest())
+        stream.write(blob)
 
 
 def _forget(folder: Path) -> None:
