@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense.video.source import VideoSource
 from tests.benchmarks.__main__ import BENCHMARKS, main
-from tests.benchmarks.files import by_hand
+from tests.benchmarks.files import Pipeline, by_hand, by_tutorial
 from tests.benchmarks.footage import RATE, Footage, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, half_quartile_range
 from tests.benchmarks.streams import Trial, decode, largest, trial
@@ -134,9 +134,12 @@ def test_footage_is_made_once_and_repeats_without_a_gap(footage: Footage) -> Non
     assert np.allclose(np.diff(times), 1 / RATE, atol=1e-3)
 
 
-def test_by_hand_the_same_windows_have_the_same_answers(footage: Footage, model: fitsense.Model) -> None:
+@pytest.mark.parametrize("pipeline", [by_hand, by_tutorial])
+def test_by_libraries_alone_the_same_windows_have_the_same_answers(
+    footage: Footage, model: fitsense.Model, pipeline: Pipeline
+) -> None:
     path = attrs.evolve(footage, loops=1).path
-    answers = np.concatenate(by_hand(path, model, model.run))
+    answers = np.concatenate(pipeline(path, model, model.run))
     session, predictions = fitsense.Session(model), []
     with VideoSource(path, model.short_side) as source:
         for frame in source:
