@@ -6,11 +6,12 @@ carries its weights once, and the graph and the torch network cannot come apart.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,22 @@ if TYPE_CHECKING:
     Call = Callable[[Any, tuple[Tensor, ...]], Mapping[str, Tensor]]
 
 
-def export_branch(module: nn.Module, branch: BranchEntry, folder: Path, *, step_alone: bool = False) -> None:
+def export_branch(
+    module: nn.Module,
+    branch: BranchEntry,
+    folder: Path,
+    *,
+    step_alone: bool = False,
+    traced: MutableMapping[str, Any] | None = None,
+) -> None:
     """Write `module`, from clips or observations to a dict of outputs, as the graphs and the weights that `branch`
     names, into `folder`.
 
     Weights of more than one dimension are stored as float16, the others as float32.
 
     :param step_alone: whether of a branch that streams to write the step graph without that of clips.
+    :param traced: graphs by file, of networks that differ from this one in their weights alone. What is there is not
+        traced again, which takes most of the time; what is not is added.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
     try:
@@ -45,11 +55,18 @@ def export_branch(module: nn.Module, branch: BranchEntry, folder: Path, *, step_
 
     weights = folder / branch.weights
     name, shape, dtype = input_of(branch)
-    graphs = {}
+    traced = {} if traced is None else traced
+    files = []
     if not step_alone:
-        graphs[branch.graph] = _to_onnx(module, {name: (shape, dtype)}, lambda network, inputs: network(*inputs))
+        files.append(branch.graph)
+        if branch.graph not in traced:
+            traced[branch.graph] = _to_onnx(module, {name: (shape, dtype)}, lambda network, inputs: network(*inputs))
     if branch.stream is not None:
-        graphs[branch.stream.graph] = _to_onnx(module, inputs_of_step(branch), _step(branch.stream.state))
+        files.append(branch.stream.graph)
+        if branch.stream.graph not in traced:
+            step = _step(branch.stream.state)
+            traced[branch.stream.graph] = _to_onnx(module, inputs_of_step(branch), step)
+    graphs = {file: copy.deepcopy(traced[file]) for file in files}
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in module.state_dict().items():
         if name.endswith("num_batches_tracked"):

@@ -78,6 +78,7 @@ class FittedBranch:
     :param partial: the branches that said it, by partition's name.
     :param recordings: pictures or observations of all footage that it can read, by key; none for a frozen branch.
     :param skipped: footage that it cannot read.
+    :param traced: its graphs so far, as :func:`export_branch` keeps them.
     """
 
     entry: BranchEntry
@@ -86,6 +87,7 @@ class FittedBranch:
     partial: Mapping[str, Trained]
     recordings: Mapping[str, Recording]
     skipped: Sequence[Skipped]
+    traced: dict[str, Any]
 
 
 @attrs.frozen(eq=False)
@@ -131,7 +133,7 @@ class Workshop:
             held = [item for item in self.pool.known if partition.held(item) and item.key in trained.outputs]
             held_out.update({item.key: trained.outputs[item.key] for item in held})
         whole = kind.train(kind.footage, None) if branch.refit else partial["val"]
-        return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped)
+        return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped, kind.traced)
 
     def learned(self, branch: BranchRecipe) -> list[Footage]:
         """What a branch learns from."""
@@ -211,12 +213,14 @@ class Workshop:
 
 
 @contextmanager
-def _shipped(module: nn.Module, entry: BranchEntry, labels: Labels, fusion: str) -> Iterator[Bundle]:
+def _shipped(
+    module: nn.Module, entry: BranchEntry, labels: Labels, fusion: str, traced: dict[str, Any] | None = None
+) -> Iterator[Bundle]:
     """A bundle of this branch alone, for as long as it is needed: the very graph that sessions will run on clips."""
     entry = attrs.evolve(entry, stream=None)
     with tempfile.TemporaryDirectory(prefix="fitsense-branch-") as name:
         folder = Path(name)
-        export_branch(module, entry, folder)
+        export_branch(module, entry, folder, traced=traced)
         yield save(
             folder,
             Manifest(
@@ -244,6 +248,7 @@ class _Frozen:
         self._spec = spec
         self._config = config
         self._entry = entry
+        self.traced: dict[str, Any] = {}
         learned = workshop.learned(branch)
         everything = [*learned, *workshop.pool.foreign]
         with self._looking() as extractor:
@@ -320,6 +325,7 @@ class _Tuned:
         self._spec = spec
         self._config = config
         self._entry = entry
+        self.traced: dict[str, Any] = {}
         self._teachers = teachers
         self._guide = Guide(guide.entry.clip, guide.recordings) if guide else None
         pool, clip = workshop.pool, entry.clip
@@ -367,7 +373,7 @@ class _Tuned:
         tune(module, layers, lesson, watched, tuning, folder, self._workshop.machines)
         recordings: list[Recording] = list(self.recordings.values())
         recipe = self._workshop.recipe
-        with _shipped(module, self._entry, labels, recipe.fusion) as bundle:
+        with _shipped(module, self._entry, labels, recipe.fusion, self.traced) as bundle:
             run = load_graph(bundle, self._entry, bf16=False)
             said = predict(run, recordings, self._entry.clip, recipe.views)
         return Trained(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})

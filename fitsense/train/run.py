@@ -93,7 +93,7 @@ def train(
         folder = Path(unfinished) / "bundle"
         folder.mkdir()
         for branch in branches:
-            export_branch(branch.whole.module, branch.entry, folder)
+            export_branch(branch.whole.module, branch.entry, folder, traced=branch.traced)
         report["bf16"] = _compare_bf16(save(folder, manifest), sources, plugins, track)
         manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
         if sources.test_split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from tests import tiny
 CONFIG = tiny.TinyConfig()
 
 
-def exported(folder: Path, *, observing: bool) -> BranchEntry:
+def exported(folder: Path, *, observing: bool, seed: int = 0, traced: dict[str, Any] | None = None) -> BranchEntry:
     import torch
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     branch = BranchEntry(
         name="tiny",
         backbone="tiny/colours" if observing else "tiny/pictures",
@@ -32,7 +33,8 @@ def exported(folder: Path, *, observing: bool) -> BranchEntry:
         observation=ObservationEntry(CONFIG.observation(), {}) if observing else None,
     )
     backbone = tiny.build_observing(CONFIG) if observing else tiny.build(CONFIG)
-    export_branch(join(backbone, {"exercise": torch.nn.Linear(CONFIG.feature_dim(), 3)}), branch, folder)
+    module = join(backbone, {"exercise": torch.nn.Linear(CONFIG.feature_dim(), 3)})
+    export_branch(module, branch, folder, traced=traced)
     return branch
 
 
@@ -64,3 +66,25 @@ def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewher
     outside = {place.value for tensor in graph.initializer for place in tensor.external_data if place.key == "location"}
     assert outside == {branch.weights}
     assert (tmp_path / branch.graph).stat().st_size < 50_000
+
+
+@pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
+def test_a_graph_that_was_traced_with_other_weights_is_the_same(
+    tmp_path: Path, observing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / name for name in ("first", "again", "alone")]
+    for folder in folders:
+        folder.mkdir()
+    first, again, alone = folders
+    traced: dict[str, Any] = {}
+    exported(first, observing=observing, seed=1, traced=traced)
+    exported(alone, observing=observing, seed=2)
+
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("it was traced again")
+
+    monkeypatch.setattr("fitsense.export.onnx._to_onnx", refuse)
+    exported(again, observing=observing, seed=2, traced=traced)
+    for name in ("tiny.onnx", "tiny.safetensors"):
+        assert (again / name).read_bytes() == (alone / name).read_bytes()
+    assert (again / "tiny.safetensors").read_bytes() != (first / "tiny.safetensors").read_bytes()
