@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundle import BranchEntry, Bundle, Calibration, FusionEntry, HeadEntry, Labels, Manifest, save
+from fitsense.bundle import Bundle, FusionEntry, Labels, save
 from fitsense.runtime import RUNTIMES, RuntimeName, load_branch, load_joint
 from fitsense.streaming import StreamRun, Stretch
 from fitsense.types import Clip, UInt8Array
@@ -42,45 +42,9 @@ def plugins() -> fitsense.Plugins:
 def bundle(tmp_path_factory: pytest.TempPathFactory, plugins: fitsense.Plugins) -> Bundle:
     """Two branches on the same pictures with the same trunk, one with a trunk of its own, one on observations, and
     one that streams."""
-    import torch
-
-    from fitsense.bundle import ObservationEntry
-    from fitsense.export.branch import build_branch, stream_entry
-    from fitsense.export.onnx import export_branch
-
-    folder = tmp_path_factory.mktemp("sharing")
-    heads = (
-        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
+    return tiny.bundle_of_branches(
+        tmp_path_factory.mktemp("sharing"), plugins, BACKBONES, LABELS, twins=("one", "other")
     )
-    torch.manual_seed(0)
-    entries: list[BranchEntry] = []
-    modules: dict[str, Any] = {}
-    for name, backbone in BACKBONES.items():
-        entry = BranchEntry(
-            name=name,
-            backbone=f"tiny/{backbone}",
-            config={},
-            clip=CONFIG.clip(),
-            feature_dim=CONFIG.feature_dim(),
-            graph=f"{name}.onnx",
-            weights=f"{name}.safetensors",
-            heads=heads,
-            observation=ObservationEntry(CONFIG.observation(), {}) if backbone == "colours" else None,
-            stream=stream_entry(name, plugins.backbone(f"tiny/{backbone}"), CONFIG),
-        )
-        module: Any = build_branch(plugins, entry, LABELS)
-        modules[name] = module
-        if name == "other":
-            module.backbone.load_state_dict(modules["one"].backbone.state_dict())
-        with torch.no_grad():
-            for parameter in module.heads.parameters():
-                # Untrained heads say nothing; these are about as sure of themselves as trained ones.
-                parameter.normal_(std=3)
-        export_branch(module, entry, folder)
-        entries.append(entry)
-    fusion = {task: FusionEntry("ensemble/weighted", {}) for task in ("exercise", "muscles")}
-    return save(folder, Manifest("tiny", "1", "", LABELS, tuple(entries), fusion, Calibration(1.0, 0.5, 0.4)))
 
 
 _MODELS: dict[Any, fitsense.Model] = {}

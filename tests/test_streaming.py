@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.bundle import BranchEntry, Bundle, Calibration, FusionEntry, HeadEntry, Labels, Manifest, save
+from fitsense.bundle import Bundle, Labels, save
 from fitsense.runtime import RUNTIMES, RuntimeName, load_stream
 from fitsense.runtime.streaming import Stream
 from fitsense.session import Session, SessionConfig
@@ -22,10 +22,6 @@ from tests import tiny
 
 CONFIG = tiny.TinyConfig()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
-HEADS = tuple(
-    HeadEntry(task, f"heads/linear_{task}", {}, activation)  # type: ignore[arg-type]
-    for task, activation in (("exercise", "softmax"), ("muscles", "sigmoid"))
-)
 
 
 def plugins() -> fitsense.Plugins:
@@ -36,36 +32,7 @@ def plugins() -> fitsense.Plugins:
 
 def make(folder: Path, *names: str) -> Bundle:
     """A bundle of untrained branches on these backbones of tests.tiny."""
-    import torch
-
-    from fitsense.export.branch import build_branch, stream_entry
-    from fitsense.export.onnx import export_branch
-
-    torch.manual_seed(0)
-    host, entries = plugins(), []
-    for name in names:
-        spec = host.backbone(f"tiny/{name}")
-        entry = BranchEntry(
-            name=name,
-            backbone=f"tiny/{name}",
-            config={},
-            clip=CONFIG.clip(),
-            feature_dim=CONFIG.feature_dim(),
-            graph=f"{name}.onnx",
-            weights=f"{name}.safetensors",
-            heads=HEADS,
-            stream=stream_entry(name, spec, CONFIG),
-        )
-        module: Any = build_branch(host, entry, LABELS)
-        with torch.no_grad():
-            for parameter in module.heads.parameters():
-                # As sure of themselves as trained heads.
-                parameter.mul_(30)
-        export_branch(module, entry, folder)
-        entries.append(entry)
-    fusion = {task: FusionEntry("ensemble/weighted", {}) for task in ("exercise", "muscles")}
-    calibration = Calibration(1.0, 0.5, 0.4)
-    return save(folder, Manifest("tiny", "1", "", LABELS, tuple(entries), fusion, calibration))
+    return tiny.bundle_of_branches(folder, plugins(), {name: name for name in names}, LABELS)
 
 
 @pytest.fixture(scope="module")

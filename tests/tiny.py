@@ -10,7 +10,17 @@ import attrs
 import numpy as np
 
 import fitsense
-from fitsense.bundle import BranchEntry, Bundle, Calibration, FusionEntry, HeadEntry, Labels, Manifest, save
+from fitsense.bundle import (
+    BranchEntry,
+    Bundle,
+    Calibration,
+    FusionEntry,
+    HeadEntry,
+    Labels,
+    Manifest,
+    ObservationEntry,
+    save,
+)
 from fitsense.data.footage import Footage, worked_by
 from fitsense.data.frames import Recording
 
@@ -188,6 +198,55 @@ def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Lab
         calibration=Calibration(1.0, 0.5, 0.4),
     )
     return save(folder, manifest)
+
+
+def bundle_of_branches(
+    folder: Path, host: fitsense.Plugins, backbones: Mapping[str, str], labels: Labels, twins: tuple[str, ...] = ()
+) -> Bundle:
+    """A bundle of untrained branches, whose heads are about as sure of themselves as trained ones.
+
+    :param host: where this plugin is registered.
+    :param backbones: of this plugin, by branch.
+    :param twins: branches on the same trunk.
+    """
+    import torch
+
+    from fitsense.export.branch import build_branch, stream_entry
+    from fitsense.export.onnx import export_branch
+
+    heads = (
+        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
+        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
+    )
+    config = TinyConfig()
+    torch.manual_seed(0)
+    entries: list[BranchEntry] = []
+    modules: dict[str, Any] = {}
+    for name, backbone in backbones.items():
+        spec = host.backbone(f"tiny/{backbone}")
+        entry = BranchEntry(
+            name=name,
+            backbone=f"tiny/{backbone}",
+            config={},
+            clip=config.clip(),
+            feature_dim=config.feature_dim(),
+            graph=f"{name}.onnx",
+            weights=f"{name}.safetensors",
+            heads=heads,
+            observation=ObservationEntry(config.observation(), {}) if spec.observation else None,
+            stream=stream_entry(name, spec, config),
+        )
+        modules[name] = module = build_branch(host, entry, labels)
+        if name in twins:
+            module.backbone.load_state_dict(modules[twins[0]].backbone.state_dict())
+        with torch.no_grad():
+            for parameter in module.heads.parameters():
+                # Untrained heads say nothing.
+                parameter.normal_(std=3)
+        export_branch(module, entry, folder)
+        entries.append(entry)
+    fusion = {task: FusionEntry("ensemble/weighted", {}) for task in ("exercise", "muscles")}
+    return save(folder, Manifest("tiny", "1", "", labels, tuple(entries), fusion, Calibration(1.0, 0.5, 0.4)))
 
 
 @fitsense.hookimpl
