@@ -236,7 +236,8 @@ def bundle_of_branches(
             observation=ObservationEntry(config.observation(), {}) if spec.observation else None,
             stream=stream_entry(name, spec, config),
         )
-        modules[name] = module = build_branch(host, entry, labels)
+        module: Any = build_branch(host, entry, labels)
+        modules[name] = module
         if name in twins:
             module.backbone.load_state_dict(modules[twins[0]].backbone.state_dict())
         with torch.no_grad():
