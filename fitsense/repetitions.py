@@ -13,6 +13,7 @@ back, but the next look may see better: no more repetitions are told than a look
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import Any
 
@@ -164,10 +165,16 @@ class Repetitions:
         return self._look(final=False)
 
     def end_run(self, end_s: float) -> list[Movement]:
-        """Give what is complete at `end_s`, the end of the run's last frame; what is pushed next begins anew."""
+        """Give what is complete at `end_s`; what is pushed next begins anew.
+
+        :param end_s: the run's end, in seconds of media time. Thumbnails after it, of a camera that was being moved, are
+            not looked at.
+        """
+        shown = bisect.bisect_right(self.state.times, end_s)
+        del self.state.times[shown:], self.state.thumbnails[shown:]
         told = self._look(final=True)
         self.state = RepetitionsState()
-        return [attrs.evolve(one, end_s=min(one.end_s, end_s)) for one in told]
+        return told
 
     def _look(self, *, final: bool) -> list[Movement]:
         times = np.array(self.state.times)
@@ -263,4 +270,9 @@ def _at(moments: NDArray[np.float64], times: NDArray[np.float64], pictures: Floa
     after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
     part = (moments - times[after - 1]) / (times[after] - times[after - 1])
     weights = np.clip(part, 0.0, 1.0).astype(np.float32)[:, None, None]
-    return np.asarray(pictures[after - 1] * (1 - weights) + pictures[after] * weights, dtype=np.float32)
+    mixed = pictures[after - 1]
+    mixed *= 1 - weights
+    others = pictures[after]
+    others *= weights
+    mixed += others
+    return mixed

@@ -183,6 +183,20 @@ def test_a_run_leaves_nothing_behind() -> None:
     assert again + repetitions.end_run(8.0) == first
 
 
+@given(cut_s=st.floats(0.5, 9.0), tempo_s=st.floats(0.8, 2.5))
+@settings(max_examples=15)
+def test_nothing_after_the_runs_end_counts(cut_s: float, tempo_s: float) -> None:
+    """Somebody moved the camera, which is noticed late."""
+    repetitions = Repetitions()
+    thumbnails = drawn(swings(tempo_s, 9), 10.0)
+    before = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
+    ended = repetitions.end_run(cut_s)
+    assert all(one.start_s < one.end_s <= cut_s for one in ended)
+    told = before + ended
+    assert all(one.start_s < one.end_s for one in told)
+    assert all(one.end_s <= other.start_s for one, other in itertools.pairwise(told))
+
+
 def test_frames_that_come_faster_than_needed_are_passed_over() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     doubled = [(picture, time_s + late_s) for picture, time_s in thumbnails for late_s in (0.0, 0.02)]
