@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from fitsense.sinks import DeliveryConfig as DeliveryConfig
     from fitsense.sinks import DeliveryCounts as DeliveryCounts
     from fitsense.sinks import open_sink as open_sink
+    from fitsense.streams import Streams as Streams
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
     from fitsense.types import Frame as Frame
@@ -122,6 +123,7 @@ _HOMES = {
     "regions": ("Region",),
     "session": ("Session", "SessionConfig"),
     "sinks": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
+    "streams": ("Streams",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),
     "watching": ("watch",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -35,45 +36,53 @@ _POLL_S = 0.1
 
 
 class Analysis(Iterator[Event]):
-    """The events of a source, as they happen; from :func:`analyze`."""
+    """The events of a source, as they happen; from :func:`analyze`, which says what the parameters are.
+
+    The source is opened by :meth:`open`, or when the first event is asked for: what cannot be read then is a session
+    that failed.
+    """
 
     def __init__(
         self,
         source: Source,
         model: Model,
-        config: SessionConfig,
+        *,
+        config: SessionConfig | None = None,
+        hop_s: float | None = None,
         live: LiveConfig | None = None,
         realtime: bool = False,
-        detect: Detector | None = None,
+        region: Region | None = None,
+        people: str | None = None,
+        hwaccel: str | None = None,
     ) -> None:
-        zoom, step_s = zoom_for(config.region, people=detect is not None), least_step_s(model.clips.values())
+        if config is None:
+            config = SessionConfig(source=_source_uri(source))
+        if hop_s is not None:
+            config = attrs.evolve(config, hop_s=hop_s)
+        if region is not None:
+            config = attrs.evolve(config, region=region)
+        self._detect: Detector | None = None
+        if people is not None:
+            from fitsense.runtime.detection import load_detector
+
+            if config.region is not None:
+                raise InvalidInputError(f"people: expected no region beside it, got {config.region}")
+            self._detect = load_detector(people, model.plugins, threads=model.threads)
+        self._source = source
+        self._model = model
+        self._config = config
+        self._live_config = live
+        self._realtime = realtime
+        self._hwaccel = hwaccel
         self._stopped = False
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
         self._ahead: Ahead[Frame | Trouble] | None = None
+        self._items: Iterable[Frame | Trouble] | None = None
         self._media_s = 0.0
-        items: Iterable[Frame | Trouble]
-        if not isinstance(source, (str, Path)):
-            items = source
-        elif _is_live(source):
-            from fitsense.video.live import LiveSource
-
-            items = self._live = LiveSource(str(source), model.short_side, live, zoom=zoom, least_step_s=step_s)
-            if self._live.started_at is not None and config.started_at == EPOCH:
-                config = attrs.evolve(config, started_at=self._live.started_at)
-        else:
-            from fitsense.video.ahead import Ahead
-            from fitsense.video.source import VideoSource
-
-            self._video = VideoSource(source, model.short_side, zoom=zoom, least_step_s=step_s)
-            items = self._ahead = Ahead(self._video.told(), self._video.close)
-        session: Session | PeopleSession = Session(model, config)
-        if detect is not None:
-            from fitsense.people import PeopleSession
-
-            session = PeopleSession(model, detect, config)
-        self._events = self._run(self._paced(items) if realtime else items, session)
+        self._session = self._begin(config)
+        self._events = self._run()
 
     def __next__(self) -> Event:
         return next(self._events)
@@ -94,6 +103,23 @@ class Analysis(Iterator[Event]):
         """Why it ended, as in each ``session.ended``; None while it goes on. Also where there was nobody."""
         return self._reason
 
+    def open(self) -> None:
+        """Open the source, unless it is open already.
+
+        :raises SourceError: it cannot be read at all.
+        """
+        if self._items is not None:
+            return
+        if not isinstance(self._source, (str, Path)):
+            items: Iterable[Frame | Trouble] = self._source
+        elif _is_live(self._source):
+            items = self._open_live(str(self._source))
+        else:
+            items = self._open_file(self._source)
+        self._items = self._paced(items) if self._realtime else items
+        if self._stopped:
+            self.stop()
+
     def stop(self) -> None:
         """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
         self._stopped = True
@@ -106,25 +132,73 @@ class Analysis(Iterator[Event]):
         self._events.close()
         self._free()
 
-    def _run(self, items: Iterable[Frame | Trouble], session: Session | PeopleSession) -> Generator[Event, None, None]:
+    def _run(self) -> Generator[Event, None, None]:
         try:
-            for item in items:
+            if not self._stopped:
+                self.open()
+            for item in self._items or ():
                 if not isinstance(item, Frame):
-                    yield from session.warn(item.code, item.message)
+                    yield from self._session.warn(item.code, item.message)
                 elif self._stopped:
                     break
                 else:
                     self._media_s = item.time_s
-                    yield from session.push(item)
+                    yield from self._session.push(item)
             self._reason = "interrupted" if self._stopped else "finished"
-            yield from session.finish(self._reason)
+            yield from self._session.finish(self._reason)
         except Exception:
             # Whatever broke, the events so far stand, and end as a whole.
             self._reason = "failed"
-            yield from session.finish(self._reason)
+            yield from self._session.finish(self._reason)
             raise
         finally:
             self._free()
+
+    def _begin(self, config: SessionConfig) -> Session | PeopleSession:
+        if self._detect is None:
+            return Session(self._model, config)
+        from fitsense.people import PeopleSession
+
+        return PeopleSession(self._model, self._detect, config)
+
+    def _open_live(self, source: str) -> LiveSource:
+        from fitsense.video.live import LiveSource
+
+        model, config = self._model, self._config
+        if config.started_at == EPOCH:
+            # For the events of one that cannot be read; else it says itself.
+            self._session = self._begin(attrs.evolve(config, started_at=datetime.now(UTC)))
+        self._live = LiveSource(
+            source,
+            model.short_side,
+            self._live_config,
+            zoom=self._zoom,
+            least_step_s=least_step_s(model.clips.values()),
+            hwaccel=self._hwaccel,
+            threads=model.threads,
+        )
+        if config.started_at == EPOCH:
+            self._session = self._begin(attrs.evolve(config, started_at=self._live.started_at or EPOCH))
+        return self._live
+
+    def _open_file(self, source: str | Path) -> Ahead[Frame | Trouble]:
+        from fitsense.video.ahead import Ahead
+        from fitsense.video.source import VideoSource
+
+        self._video = VideoSource(
+            source,
+            self._model.short_side,
+            zoom=self._zoom,
+            least_step_s=least_step_s(self._model.clips.values()),
+            hwaccel=self._hwaccel,
+            threads=self._model.threads,
+        )
+        self._ahead = Ahead(self._video.told(), self._video.close)
+        return self._ahead
+
+    @property
+    def _zoom(self) -> float:
+        return zoom_for(self._config.region, people=self._detect is not None)
 
     def _paced(self, items: Iterable[Frame | Trouble]) -> Iterator[Frame | Trouble]:
         """The same, each frame not before its time has come."""
@@ -153,6 +227,7 @@ def analyze(
     realtime: bool = False,
     region: Region | None = None,
     people: str | None = None,
+    hwaccel: str | None = None,
 ) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
@@ -166,25 +241,26 @@ def analyze(
     :param region: where in the picture to look, instead of the config's.
     :param people: a detector's name, such as ``pose/people``: everybody whom it finds is followed, and has a session of
         their own, whose events carry their name as ``subject``. Without anybody, there are no events.
+    :param hwaccel: hardware to decode the source by, as FFmpeg calls it: ``cuda``, ``vaapi``, ``videotoolbox``,
+        ``d3d11va``, …, or ``cuda:1`` for the second. Where it is not there or cannot, the CPU decodes, and a
+        ``session.warning`` says why.
     :raises WeightsError: the detector needs files of others, which have not been fetched.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
     """
-    if config is None:
-        config = SessionConfig(source=_source_uri(source))
-    if hop_s is not None:
-        config = attrs.evolve(config, hop_s=hop_s)
-    if region is not None:
-        config = attrs.evolve(config, region=region)
-    model = model or load_model()
-    detect = None
-    if people is not None:
-        from fitsense.runtime.detection import load_detector
-
-        if config.region is not None:
-            raise InvalidInputError(f"people: expected no region beside it, got {config.region}")
-        detect = load_detector(people, model.plugins)
-    return Analysis(source, model, config, live, realtime, detect)
+    analysis = Analysis(
+        source,
+        model or load_model(),
+        config=config,
+        hop_s=hop_s,
+        live=live,
+        realtime=realtime,
+        region=region,
+        people=people,
+        hwaccel=hwaccel,
+    )
+    analysis.open()
+    return analysis
 
 
 def zoom_for(region: Region | None, *, people: bool) -> float:

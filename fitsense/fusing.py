@@ -9,15 +9,40 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Manifest
+from fitsense.bundle import FusionEntry, Manifest
 from fitsense.configs import config_from_json
-from fitsense.errors import BundleError, PluginError
+from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.hookspecs import Cascade, DerivedHeadSpec
 from fitsense.plugins import Plugins
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]
 """Branches' outputs of the same clips, by branch name: features, and each head's logits by its task."""
+
+
+def with_cascade(manifest: Manifest, plugins: Plugins, cascade: Cascade) -> Manifest:
+    """A manifest whose branches are asked one after the other, as `cascade` says of the exercise.
+
+    What is derived from the exercise counts as asked first. Muscles follow: they have no doubt of their own.
+
+    :raises InvalidInputError: there are no such branches, or a fusion's configuration has no field ``cascade``.
+    """
+    names = [branch.name for branch in manifest.branches]
+    if not set(cascade.first) <= set(names):
+        raise InvalidInputError(
+            f"cascade: expected to ask some of {', '.join(names)} first, got {', '.join(cascade.first)}"
+        )
+    fusion = {}
+    for task, entry in manifest.fusion.items():
+        spec = plugins.fusion(entry.fusion)
+        if "cascade" not in attrs.fields_dict(spec.config):
+            raise InvalidInputError(f"{manifest.name}: {entry.fusion}, which answers {task}, has no cascade")
+        answering = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
+        first = [name for name in cascade.first if name in answering]
+        first += [derived.name for derived in manifest.derived if derived.task == task]
+        own = {"first": first, "sure": cascade.sure if task == "exercise" else 0.0}
+        fusion[task] = FusionEntry(entry.fusion, {**entry.config, "cascade": own})
+    return attrs.evolve(manifest, fusion=fusion)
 
 
 class Fusing:

@@ -199,6 +199,10 @@ class DerivedHeadSpec:
     summary: str = ""
 
 
+def _names(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
 @attrs.frozen
 class Cascade:
     """Some members of a fusion are asked first, and the others only where these leave doubt.
@@ -209,7 +213,7 @@ class Cascade:
         labels hold, how probably the least sure one is told rightly.
     """
 
-    first: tuple[str, ...] = attrs.field(converter=tuple)
+    first: tuple[str, ...] = attrs.field(converter=_names)
     sure: float = attrs.field(converter=float)
 
     @first.validator

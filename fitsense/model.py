@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import attrs
 import numpy as np
 
 from fitsense.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
 from fitsense.errors import InvalidInputError
-from fitsense.fusing import Fusing, Outputs
+from fitsense.fusing import Fusing, Outputs, with_cascade
+from fitsense.hookspecs import Cascade
 from fitsense.plugins import Plugins
 from fitsense.runtime import JointRunner, RuntimeName, check_batch, load_joint, load_stream
 from fitsense.runtime.streaming import Stream
@@ -25,8 +28,12 @@ class Model:
     :param bundle: a verified bundle.
     :param plugins: who joins branches and derives tasks; None for the installed ones.
     :param runtime: what executes the branches.
-    :param threads: CPU threads; None for all cores.
-    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    :param threads: CPU threads, also for decoding a source that is analysed with it; None for all cores.
+    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it. torch does so only
+        if True.
+    :param device: what torch computes on, such as ``cuda:1``; None for CUDA's, if there is one, and the CPU otherwise.
+    :param compiled: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
+        takes up to minutes; batches after that are faster.
     """
 
     def __init__(
@@ -37,16 +44,25 @@ class Model:
         runtime: RuntimeName = "openvino",
         threads: int | None = None,
         bf16: bool | None = None,
+        device: str | None = None,
+        compiled: bool = False,
     ) -> None:
         self.bundle = bundle
         self.plugins = plugins or Plugins.discover()
+        self.threads = threads
         self._fusing = Fusing(bundle.manifest, self.plugins)
-        self._streams: dict[str, Stream] = {
-            branch.name: load_stream(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=self.plugins)
-            for branch in bundle.manifest.branches
-            if branch.stream
+        how: Mapping[str, Any] = {
+            "runtime": runtime,
+            "threads": threads,
+            "bf16": bf16,
+            "plugins": self.plugins,
+            "device": device,
+            "compiled": compiled,
         }
-        load = functools.partial(load_joint, bundle, runtime=runtime, threads=threads, bf16=bf16, plugins=self.plugins)
+        self._streams: dict[str, Stream] = {
+            branch.name: load_stream(bundle, branch, **how) for branch in bundle.manifest.branches if branch.stream
+        }
+        load = functools.partial(load_joint, bundle, **how)
         # Windows do not ask a branch that streams about clips; only who calls run does.
         self._runners: dict[tuple[str, ...], Callable[[], JointRunner]] = {
             tuple(branch.name for branch in group): functools.cache(functools.partial(load, group))
@@ -75,6 +91,11 @@ class Model:
     def streams(self) -> Mapping[str, Stream]:
         """The branches that go on frame by frame, by name."""
         return dict(self._streams)
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """The branches that a cascade asks only where the others leave doubt, by name."""
+        return self._fusing.rest
 
     @property
     def short_side(self) -> int:
@@ -178,14 +199,36 @@ def load_model(
     runtime: RuntimeName = "openvino",
     threads: int | None = None,
     bf16: bool | None = None,
+    device: str | None = None,
+    compiled: bool = False,
+    cascade: Cascade | None = None,
 ) -> Model:
     """Load a model bundle: a folder, a zip, or the name of one that comes with fitsense.
 
     :param path: the bundle; by default the one that comes with fitsense.
     :param plugins: None for the installed ones.
     :param runtime: ``openvino``, or ``torch`` with ``fitsense[torch]``.
-    :param threads: CPU threads; None for all cores.
-    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    :param threads: CPU threads, also for decoding a source that is analysed with it; None for all cores.
+    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it. torch does so only
+        if True.
+    :param device: what torch computes on, such as ``cuda:1``; None for CUDA's, if there is one, and the CPU otherwise.
+    :param compiled: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
+        takes up to minutes; batches after that are faster.
+    :param cascade: the branches that are asked first, and how sure of the exercise they must be that the others are not
+        asked; None for what the bundle says.
     :raises BundleError: the bundle is missing, altered, malformed or unsafe.
+    :raises InvalidInputError: there is no such runtime or device, or the runtime has no use for what is asked for.
+    :raises FitsenseError: a network cannot be compiled here, say for want of a C++ compiler.
     """
-    return Model(Bundle.load(path), plugins=plugins, runtime=runtime, threads=threads, bf16=bf16)
+    bundle, plugins = Bundle.load(path), plugins or Plugins.discover()
+    if cascade is not None:
+        bundle = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, cascade))
+    return Model(
+        bundle,
+        plugins=plugins,
+        runtime=runtime,
+        threads=threads,
+        bf16=bf16,
+        device=device,
+        compiled=compiled,
+    )

@@ -42,7 +42,7 @@ def thumbnail(rgb: UInt8Array) -> FloatArray:
     height, width = rgb.shape[:2]
     middles = (np.arange(SIDE * _SAMPLES) + 0.5) / (SIDE * _SAMPLES)
     rows, columns = (middles * height).astype(np.intp), (middles * width).astype(np.intp)
-    grey = rgb[rows[:, None], columns] @ _LUMA
+    grey = rgb.take(rows, axis=0).take(columns, axis=1) @ _LUMA
     return np.asarray(grey.reshape(SIDE, _SAMPLES, SIDE, _SAMPLES).mean(axis=(1, 3)), dtype=np.float32)
 
 
@@ -89,10 +89,11 @@ def smooth(values: FloatArray, width: int) -> FloatArray:
     width += 1 - width % 2
     weights = np.hanning(width + 2)[1:-1]
     weights = (weights / weights.sum()).astype(values.dtype)
-    padded = np.pad(values, [(width // 2, width // 2)] + [(0, 0)] * (values.ndim - 1), mode="edge")
-    total = np.zeros_like(values)
+    ends = [np.repeat(values[at : at + 1 or None], width // 2, axis=0) for at in (0, -1)]
+    padded = np.concatenate([ends[0], values, ends[1]])
+    total, weighted = np.zeros_like(values), np.empty_like(values)
     for offset, weight in enumerate(weights):
-        total += weight * padded[offset : offset + len(values)]
+        total += np.multiply(padded[offset : offset + len(values)], weight, out=weighted)
     return total
 
 
@@ -105,11 +106,11 @@ def typical(steps: NDArray[Any]) -> float:
 
 def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
     """Pictures, (pictures, pixels), without what changes in a cut from one to the next."""
-    steps = np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])
+    steps = (np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])).tolist()
     near = max(1, round(_LEAP_ALONE_S * rate_hz))
-    for at in np.flatnonzero(steps > _LEAP).tolist():
-        others = np.concatenate([steps[max(0, at - near) : at], steps[at + 1 : at + 1 + near]])
-        if len(others) and steps[at] > _LEAP_TIMES * others.max():
+    for at in [at for at, step in enumerate(steps) if step > _LEAP]:
+        others = steps[max(0, at - near) : at] + steps[at + 1 : at + 1 + near]
+        if others and steps[at] > _LEAP_TIMES * max(others):
             flat = np.concatenate([flat[: at + 1], flat[at + 1 :] - (flat[at + 1] - flat[at])])
     return flat
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from fitsense.types import ClipSpec, Fit, UInt8Array
 
 # No camera is longer; a header that lies may be.
 _MOST_ASPECT = 16
+# A picture that takes more times as much memory as what is seen of it is not kept.
+_MOST_KEPT = 3
+
+# How a picture is scaled: to a short side and a size, and how it is made to fit.
+_Look = tuple[int, int, Fit]
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -53,14 +58,42 @@ def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
     return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
 
-def views(rgb: UInt8Array, specs: Mapping[str, ClipSpec]) -> dict[str, UInt8Array]:
-    """The picture as each branch sees it, uint8 (size, size, 3) by branch name; equal ones are shared."""
-    made: dict[tuple[int, int, Fit], UInt8Array] = {}
-    for spec in specs.values():
-        key = (spec.short_side, spec.size, spec.fit)
-        if key not in made:
-            made[key] = _square(rgb, spec)
-    return {name: made[spec.short_side, spec.size, spec.fit] for name, spec in specs.items()}
+def views(rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str] = ()) -> Mapping[str, UInt8Array]:
+    """The picture as each branch sees it, uint8 (size, size, 3) by branch name; equal ones are shared.
+
+    :param later: branches whose views are made when they are asked for, if the picture is small enough to be kept.
+    """
+    return _Views(rgb, specs, later)
+
+
+class _Views(Mapping[str, UInt8Array]):
+    """As :func:`views` says."""
+
+    def __init__(self, rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str]) -> None:
+        self._keys: dict[str, _Look] = {name: (spec.short_side, spec.size, spec.fit) for name, spec in specs.items()}
+        self._made: dict[_Look, UInt8Array] = {}
+        waiting = {key: specs[name] for name, key in self._keys.items()}
+        if rgb.nbytes > _MOST_KEPT * sum(3 * spec.size**2 for spec in waiting.values()):
+            later = ()
+        for name, key in self._keys.items():
+            if name not in later and key in waiting:
+                self._made[key] = _square(rgb, waiting.pop(key))
+        self._waiting = waiting
+        # Whoever gave it may use its memory again.
+        self._rgb = rgb.copy() if waiting else None
+
+    def __getitem__(self, name: str) -> UInt8Array:
+        key = self._keys[name]
+        if key not in self._made:
+            assert self._rgb is not None
+            self._made[key] = _square(self._rgb, self._waiting[key])
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 def fitted_size(width: int, height: int, spec: ClipSpec) -> tuple[int, int]:

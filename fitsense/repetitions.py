@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from statistics import median
 from typing import Any
 
 import attrs
@@ -167,7 +168,7 @@ class Repetitions:
     def end_run(self, end_s: float) -> list[Movement]:
         """Give what is complete at `end_s`; what is pushed next begins anew.
 
-        :param end_s: the run's end, in seconds of media time. Thumbnails after it, of a camera that was being moved, are
+        :param end_s: the end of the run, in seconds of media time. Thumbnails after it, of a camera that was moved, are
             not looked at.
         """
         shown = bisect.bisect_right(self.state.times, end_s)
@@ -210,10 +211,10 @@ class Repetitions:
             return proposal.score * (_CONTINUITY if any(map(goes_on, proposal.cycles)) else 1.0)
 
         def counts(proposal: Proposal) -> bool:
-            extent = np.median([cycle.extent for cycle in proposal.cycles])
             share = config.share if len(proposal.cycles) > 1 else config.lone
-            sure = proposal.score >= config.confidence * proposal.share
-            return bool(extent >= config.extent and proposal.share >= share and sure)
+            if proposal.share < share or proposal.score < config.confidence * proposal.share:
+                return False
+            return median(cycle.extent for cycle in proposal.cycles) >= config.extent
 
         # Cycles that resemble each other say more than one that has none to resemble.
         fit = [proposal for proposal in proposals if counts(proposal)]
@@ -224,7 +225,7 @@ class Repetitions:
         told: list[Movement] = []
         now_s = float(moments[-1])
         before, self.state.seen = self.state.seen, []
-        usual = float(np.median([cycle.extent for cycle in best.cycles]))
+        usual = median(cycle.extent for cycle in best.cycles)
         brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
         first_s = float(moments[best.cycles[0].start])
         self.state.told = [one for one in self.state.told if one[1] > moments[0]]

@@ -193,7 +193,7 @@ class Session:
             return Seen(())
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.cut(frame.rgb)
-        pictures = views(rgb, self._specs)
+        pictures = views(rgb, self._specs, self._model.rest)
         outputs = self._windows.push(pictures, frame.time_s)
         if any(isinstance(output, LateFrame) for output in outputs):
             return Seen(outputs)

@@ -110,6 +110,7 @@ def watch(
     realtime: bool = False,
     region: Region | None = None,
     people: str | None = None,
+    hwaccel: str | None = None,
 ) -> Watch:
     """Analyse a source without holding up the event loop: ``async for`` over what this gives takes its events.
 
@@ -121,6 +122,7 @@ def watch(
     :param realtime: take no frame before its time, so that a file comes as a camera would show it.
     :param region: where in the picture to look, instead of the config's.
     :param people: as of :func:`fitsense.analyze`.
+    :param hwaccel: as of :func:`fitsense.analyze`.
     :raises SourceError: by the first step of the loop, if the source cannot be read at all.
     """
 
@@ -135,6 +137,7 @@ def watch(
             realtime=realtime,
             region=region,
             people=people,
+            hwaccel=hwaccel,
         )
 
     return Watch(begin)

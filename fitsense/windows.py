@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -129,7 +129,32 @@ class _Kept:
     """A frame that windows to come may show, as each branch sees it."""
 
     time_s: float
-    pictures: dict[str, UInt8Array]
+    pictures: Mapping[str, UInt8Array]
+
+
+class _Clips(Mapping[str, Clip]):
+    """A window's clips, each of which is made when it is asked for.
+
+    :param picked: the frames that each branch's clip shows, and when it begins, by branch name.
+    :param end_s: when all end.
+    """
+
+    def __init__(self, picked: Mapping[str, tuple[Sequence[_Kept], float]], end_s: float) -> None:
+        self._picked = picked
+        self._end_s = end_s
+        self._made: dict[str, Clip] = {}
+
+    def __getitem__(self, name: str) -> Clip:
+        if name not in self._made:
+            kept, start_s = self._picked[name]
+            self._made[name] = Clip(np.stack([one.pictures[name] for one in kept]), start_s, self._end_s)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._picked)
+
+    def __len__(self) -> int:
+        return len(self._picked)
 
 
 @attrs.define(eq=False)
@@ -201,7 +226,8 @@ class Windows:
     def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
         """Take one frame; give what it completes.
 
-        :param pictures: the frame as each branch sees it, uint8 (size, size, 3), by branch name.
+        :param pictures: the frame as each branch sees it, uint8 (size, size, 3), by branch name. They are kept as they
+            are, and asked for when a clip that shows them is.
         :param time_s: its presentation time in seconds. A time that is not after the last is refused as late, until
             a row of them shows that the clock was set back; from then on times are shifted.
         """
@@ -235,7 +261,7 @@ class Windows:
         else:
             self.state.step_s = time_s - self.state.last_s
         self.state.last_s = time_s
-        kept = _Kept(time_s, dict(pictures))
+        kept = _Kept(time_s, pictures)
         self._sample(kept)
         self.state.frames.append(kept)
         while self._next_end_s <= time_s + _TOLERANCE_S:
@@ -275,17 +301,16 @@ class Windows:
     def _window(self, end_s: float, run_end_s: float = math.inf) -> Window:
         """The window that ends at `end_s`; what lies after `run_end_s` shows the last picture."""
         times = np.array([kept.time_s for kept in self.state.frames])
-        clips, stretches = {}, {}
+        picked, stretches = {}, {}
         for name, spec in self._specs.items():
             if name in self._streaming:
                 stretches[name] = self._stretch(name, end_s)
-                continue
-            picked = nearest(times, spec, end_s)
-            pictures = np.stack([self.state.frames[int(index)].pictures[name] for index in picked])
-            clips[name] = Clip(pictures, end_s - spec.span_s, min(end_s, run_end_s))
+            else:
+                shown = [self.state.frames[index] for index in nearest(times, spec, end_s).tolist()]
+                picked[name] = (shown, end_s - spec.span_s)
         speaks_until_s = min(end_s - self._span_s / 2 + self._hop_s / 2, end_s, run_end_s)
         window = Window(
-            clips=clips,
+            clips=_Clips(picked, min(end_s, run_end_s)),
             start_s=end_s - self._span_s,
             end_s=min(end_s, run_end_s),
             speaks_from_s=self.state.spoken_s,

@@ -45,6 +45,24 @@ def test_equal_specs_share_a_picture() -> None:
     assert seen["c"].shape == (8, 8, 3)
 
 
+@given(st.integers(20, 120), st.integers(20, 120), st.sets(st.sampled_from("abcd")))
+def test_views_that_are_made_later_are_the_same(height: int, width: int, later: set[str]) -> None:
+    specs = {
+        "a": ClipSpec(4, 2.0, 16, 16),
+        "b": ClipSpec(9, 5.0, 16, 16),
+        "c": ClipSpec(4, 2.0, 12, 20),
+        "d": ClipSpec(4, 2.0, 24, 16, fit="pad"),
+    }
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    now, waiting = views(picture.copy(), specs), views(picture, specs, later)
+    # Whoever gave the picture may use its memory again.
+    picture[:] = 0
+    assert list(waiting) == list(specs)
+    for name, view in now.items():
+        np.testing.assert_array_equal(waiting[name], view)
+        assert waiting[name] is waiting[name]
+
+
 sides = st.integers(1, 60)
 
 

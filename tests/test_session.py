@@ -73,7 +73,7 @@ class Scripted:
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle = model.bundle
+        self.bundle, self.rest = model.bundle, model.rest
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]
@@ -168,6 +168,16 @@ def test_a_snapshot_holds_whatever_goes_on(model: fitsense.Model, steps: list[fl
     check(events)
     whole = run(scripted, stream)  # type: ignore[arg-type]
     assert [e.to_json() for e in events] == [e.to_json() for e in whole]
+
+
+def test_a_cascade_that_always_asks_changes_nothing(model: fitsense.Model, frames: list[Frame]) -> None:
+    """Though what the branches see that come later is made as they are asked."""
+    asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), sure=1.0), bf16=False)
+    assert set(asking.rest) == {"x3d_bodies", "slowfast"}
+    session = Session(asking)
+    events = session.push_many(frames[:33])
+    events += Session.resume(asking, session.snapshot()).push_many(frames[33:])
+    assert [event.to_json() for event in events] == [event.to_json() for event in Session(model).push_many(frames)]
 
 
 def test_what_is_no_snapshot_of_this_model_is_refused(

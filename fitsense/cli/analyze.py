@@ -16,11 +16,12 @@ import click
 from fitsense.analysis import Analysis, Source, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.runtimes import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events import Event, SessionEnded, SessionWarning
 from fitsense.model import load_model
 from fitsense.regions import Region
-from fitsense.runtime import RUNTIMES, RuntimeName
+from fitsense.runtime import RuntimeName
 from fitsense.session import SessionConfig
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     help="Write the video with labels and muscle bars drawn on it.",
 )
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True)
+@runtime_options
 @click.option(
     "--hop",
     type=click.FloatRange(0.1, 60.0),
@@ -99,6 +100,11 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     show_default=True,
     help="For how many seconds to try to reach a camera or stream again; 0 to end when it does.",
 )
+@click.option(
+    "--hwaccel",
+    metavar="TYPE",
+    help="Decode the source by hardware of this type, such as cuda or videotoolbox; where that fails, by the CPU.",
+)
 def command(
     source: str | None,
     sample: bool,
@@ -107,12 +113,15 @@ def command(
     overlay: Path | None,
     bundle: str,
     runtime: RuntimeName,
+    device: str | None,
+    compiled: bool,
     hop: float,
     region: Region | None,
     people: bool,
     detector: str,
     policy: Policy,
     reconnect: float,
+    hwaccel: str | None,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
@@ -141,9 +150,11 @@ def command(
     with contextlib.ExitStack() as stack:
         # First to be opened, so that what is refused is refused before the work; last to end, and Ctrl-C ends that.
         deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
-        model = load_model(bundle, runtime=runtime)
+        model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
         who = detector if people else None
-        analysis = analyze(video, model=model, config=config, hop_s=hop, live=live, region=region, people=who)
+        analysis = analyze(
+            video, model=model, config=config, hop_s=hop, live=live, region=region, people=who, hwaccel=hwaccel
+        )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))

@@ -53,8 +53,9 @@ def command(
     from fitsense.bundle import Bundle, save
     from fitsense.errors import InvalidInputError
     from fitsense.evaluate import metrics
-    from fitsense.evaluate.cascade import curve, with_cascade
-    from fitsense.fusing import Fusing
+    from fitsense.evaluate.cascade import curve
+    from fitsense.fusing import Fusing, with_cascade
+    from fitsense.hookspecs import Cascade
     from fitsense.plugins import Plugins
 
     loaded, plugins = Bundle.load(bundle), Plugins.discover()
@@ -68,7 +69,7 @@ def command(
         else:
             _show(points)
     if out is not None and sure is not None:
-        manifest = with_cascade(loaded.manifest, plugins, first, sure)
+        manifest = with_cascade(loaded.manifest, plugins, Cascade(first, sure))
         Fusing(manifest, plugins)
         if out.exists() and any(out.iterdir()):
             raise InvalidInputError(f"{out}: expected an empty folder, or none")

@@ -37,6 +37,8 @@ def command() -> None:
     click.echo(f"fitsense {fitsense.__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo("packages  " + ", ".join(f"{name} {metadata.version(name)}" for name in _BASE))
     healthy = _runtime()
+    _torch()
+    healthy &= _decoding()
     for extra, modules in _EXTRAS.items():
         missing = [module for module in modules if util.find_spec(module) is None]
         state = "installed" if not missing else f"missing {', '.join(missing)}: pip install 'fitsense[{extra}]'"
@@ -61,6 +63,31 @@ def _runtime() -> bool:
         return False
     features = [feature for feature in ("FP32", "BF16", "FP16", "INT8") if feature in capabilities]
     click.echo(f"runtime   openvino on {name}, {os.cpu_count()} cores, {' '.join(features)}")
+    return True
+
+
+def _torch() -> None:
+    """The other runtime, which no session needs."""
+    if util.find_spec("torch") is None:
+        return
+    from fitsense.runtime.torch import devices
+
+    try:
+        click.echo(f"runtime   torch on {', '.join(devices())}")
+    except Exception as error:
+        click.echo(f"runtime   torch does not work: {error}")
+
+
+def _decoding() -> bool:
+    try:
+        from fitsense.video.hardware import device_types, fault_of
+    except Exception as error:
+        click.echo(f"decoding  does not work: {error}; try  pip install --force-reinstall av")
+        return False
+    known = device_types()
+    found = [kind for kind in known if fault_of(kind) is None]
+    hardware = f"or by {', '.join(found)}" if found else f"no hardware of {', '.join(known) or 'any kind'} is found"
+    click.echo(f"decoding  by the CPU; {hardware}")
     return True
 
 

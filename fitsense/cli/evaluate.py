@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from fitsense.bundle import DEFAULT
+from fitsense.cli.runtimes import runtime_options
 from fitsense.cli.tracking import track
 from fitsense.model import load_model
-from fitsense.runtime import RUNTIMES, RuntimeName
+from fitsense.runtime import RuntimeName
 
 
 @click.command("evaluate", short_help="Evaluate a bundle on labelled clips.")
@@ -24,7 +25,7 @@ from fitsense.runtime import RUNTIMES, RuntimeName
 )
 @click.option("--split", required=True, help="Value of the manifest's split column.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True)
+@runtime_options
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Add mirror images.")
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
@@ -39,6 +40,8 @@ def command(
     split: str,
     bundle: str,
     runtime: RuntimeName,
+    device: str | None,
+    compiled: bool,
     views: int,
     mirror: bool,
     as_json: bool,
@@ -54,7 +57,8 @@ def command(
 
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
-    report = evaluate(load_model(bundle, runtime=runtime), data, split, views=views, mirror=mirror, track=track)
+    model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
+    report = evaluate(model, data, split, views=views, mirror=mirror, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:

@@ -10,9 +10,10 @@ import attrs
 import click
 
 from fitsense.bundle import DEFAULT
+from fitsense.cli.runtimes import runtime_options
 from fitsense.cli.tracking import track
 from fitsense.model import load_model
-from fitsense.runtime import RUNTIMES, RuntimeName
+from fitsense.runtime import RuntimeName
 from fitsense.session import SessionConfig
 
 
@@ -26,7 +27,7 @@ from fitsense.session import SessionConfig
 @click.option("--foreign", is_flag=True, help="Join clips of exercises that the bundle does not know, too.")
 @click.option("--rendered", type=click.IntRange(1), help="So many streams of rendered figures.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True)
+@runtime_options
 @click.option(
     "--hop", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between predictions."
 )
@@ -39,6 +40,8 @@ def command(
     rendered: int | None,
     bundle: str,
     runtime: RuntimeName,
+    device: str | None,
+    compiled: bool,
     hop: float,
     seed: int,
     as_json: bool,
@@ -53,7 +56,7 @@ def command(
     from fitsense.evaluate.streams import joined_streams, rendered_streams, stream_quality
 
     dataset = read_manifest(data, [split]) if data is not None else None
-    model = load_model(bundle, runtime=runtime)
+    model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
     config = SessionConfig(hop_s=hop)
     report: dict[str, Any] = {
         "bundle": {"name": model.manifest.name, "version": model.manifest.version},

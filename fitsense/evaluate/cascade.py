@@ -10,13 +10,14 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Bundle, FusionEntry, Manifest
+from fitsense.bundle import Bundle
 from fitsense.catalogue import IDLE
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
 from fitsense.data.views import clip_views
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.evaluate import metrics
-from fitsense.fusing import Fusing, Outputs
+from fitsense.fusing import Fusing, Outputs, with_cascade
+from fitsense.hookspecs import Cascade
 from fitsense.model import Model
 from fitsense.plugins import Plugins
 from fitsense.progress import Track, silent
@@ -49,26 +50,6 @@ class Point:
     macro_recall: float | None
 
 
-def with_cascade(manifest: Manifest, plugins: Plugins, first: Sequence[str], sure: float) -> Manifest:
-    """A manifest whose branches `first` are asked first, and the others where these are not sure of the exercise.
-
-    What is derived from the exercise counts as asked first. Muscles follow: they have no doubt of their own.
-
-    :raises InvalidInputError: a fusion's configuration has no field ``cascade``.
-    """
-    fusion = {}
-    for task, entry in manifest.fusion.items():
-        spec = plugins.fusion(entry.fusion)
-        if "cascade" not in attrs.fields_dict(spec.config):
-            raise InvalidInputError(f"{manifest.name}: {entry.fusion}, which answers {task}, has no cascade")
-        answering = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
-        names = [name for name in first if name in answering]
-        names += [derived.name for derived in manifest.derived if derived.task == task]
-        cascade = {"first": names, "sure": sure if task == "exercise" else 0.0}
-        fusion[task] = FusionEntry(entry.fusion, {**entry.config, "cascade": cascade})
-    return attrs.evolve(manifest, fusion=fusion)
-
-
 def curve(
     bundle: Bundle,
     data: Path,
@@ -89,7 +70,7 @@ def curve(
     if not first or not set(first) < set(names):
         raise InvalidInputError(f"first: expected some, but not all, of {', '.join(names)}, got {', '.join(first)}")
     # Whatever is wrong with the cascade is found before the work.
-    fusings = {sure: Fusing(with_cascade(bundle.manifest, plugins, first, sure), plugins) for sure in STEPS}
+    fusings = {sure: Fusing(with_cascade(bundle.manifest, plugins, Cascade(first, sure)), plugins) for sure in STEPS}
     model = Model(bundle, plugins=plugins)
     said, skipped = _said(model, data, split, views, track)
     labels = bundle.manifest.labels.exercise
@@ -149,7 +130,7 @@ def _costs(model: Model, bundle: Bundle, plugins: Plugins, first: Sequence[str])
     of the model without a cascade."""
     models = [model]
     for sure in (0.0, 1.0):
-        changed = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, first, sure))
+        changed = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, Cascade(first, sure)))
         models.append(Model(changed, plugins=plugins))
     times: list[list[float]] = [[] for _ in models]
     for _ in range(_ROUNDS):

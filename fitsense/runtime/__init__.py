@@ -49,16 +49,28 @@ def load_joint(
     threads: int | None = None,
     bf16: bool | None = None,
     plugins: Plugins | None = None,
+    device: str | None = None,
+    compiled: bool = False,
 ) -> JointRunner:
     """Make branches that take the same clips ready to run together: as :func:`load_branch` makes each, but ``openvino``
     computes once what the graphs of several share.
     """
+    _check(runtime, device, compiled)
     if runtime == "openvino" and all(branch.observation is None for branch in branches):
         from fitsense.runtime.openvino import OpenVinoBranches
 
         return OpenVinoBranches(bundle, branches, threads=threads, bf16=bf16)
     runners = {
-        branch.name: load_branch(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins)
+        branch.name: load_branch(
+            bundle,
+            branch,
+            runtime,
+            threads=threads,
+            bf16=bf16,
+            plugins=plugins,
+            device=device,
+            compiled=compiled,
+        )
         for branch in branches
     }
     return lambda clips: {name: run(clips) for name, run in runners.items()}
@@ -72,19 +84,32 @@ def load_branch(
     threads: int | None = None,
     bf16: bool | None = None,
     plugins: Plugins | None = None,
+    device: str | None = None,
+    compiled: bool = False,
 ) -> BranchRunner:
     """Make a branch ready to run on pictures.
 
     :param runtime: ``openvino`` runs the graph on the CPU; ``torch`` runs the network itself, on a GPU if there
         is one, and needs ``fitsense[torch]``.
     :param threads: CPU threads; None for all cores.
-    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it, which for
+        ``torch`` is nowhere.
     :param plugins: who builds the network, for ``torch``, and who computes observations.
+    :param device: for ``torch``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or the like; None for CUDA's, if there is one,
+        and the CPU otherwise.
+    :param compiled: for ``torch``: whether ``torch.compile`` makes the network faster, in its mode ``reduce-overhead``,
+        with CUDA graphs on a GPU. Loading then takes up to minutes, and so does the first batch of each other number of
+        clips; after eight numbers, a further one is run as it is. Batches are run one after the other, whatever the
+        threads that ask.
+    :raises InvalidInputError: the runtime or the device is not there, or the runtime has no use for what is asked for.
+    :raises FitsenseError: it cannot be compiled here.
     :raises WeightsError: the branch needs files of others, which have not been fetched.
     """
     from fitsense.runtime.observation import ObservedBranch, load_observer
 
-    run = load_graph(bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins)
+    run = load_graph(
+        bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled
+    )
     if branch.observation is None:
         return run
     return ObservedBranch(branch, load_observer(branch, plugins or Plugins.discover(), threads), run)
@@ -98,16 +123,18 @@ def load_graph(
     threads: int | None = None,
     bf16: bool | None = None,
     plugins: Plugins | None = None,
+    device: str | None = None,
+    compiled: bool = False,
 ) -> BranchRunner:
     """As :func:`load_branch`, but what it gives takes observations where the branch's graph does."""
-    _check(runtime)
+    _check(runtime, device, compiled)
     if runtime == "openvino":
         from fitsense.runtime.openvino import OpenVinoBranch
 
         return OpenVinoBranch(bundle, branch, threads=threads, bf16=bf16)
     from fitsense.runtime.torch import TorchBranch
 
-    return TorchBranch(bundle, branch, threads=threads, plugins=plugins)
+    return TorchBranch(bundle, branch, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled)
 
 
 def load_stream(
@@ -118,6 +145,8 @@ def load_stream(
     threads: int | None = None,
     bf16: bool | None = None,
     plugins: Plugins | None = None,
+    device: str | None = None,
+    compiled: bool = False,
 ) -> Stream:
     """Make a branch that streams ready to go on frame by frame; otherwise as :func:`load_branch`.
 
@@ -125,14 +154,15 @@ def load_stream(
     """
     from fitsense.runtime.streaming import Stream
 
-    _check(runtime)
+    _check(runtime, device, compiled)
     if runtime == "openvino":
         from fitsense.runtime.openvino import OpenVinoStep
 
         return Stream(branch, OpenVinoStep(bundle, branch, threads=threads, bf16=bf16))
-    from fitsense.runtime.torch import TorchBranch
+    from fitsense.runtime.torch import TorchStep
 
-    return Stream(branch, TorchBranch(bundle, branch, threads=threads, plugins=plugins).step)
+    step = TorchStep(bundle, branch, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled)
+    return Stream(branch, step)
 
 
 def input_of(branch: BranchEntry) -> tuple[str, tuple[int, ...], str]:
@@ -157,6 +187,12 @@ def check_batch(batch: NDArray[Any], what: str, shape: tuple[int, ...], dtype: s
         )
 
 
-def _check(runtime: str) -> None:
+def _check(runtime: str, device: str | None, compiled: bool) -> None:
     if runtime not in RUNTIMES:
         raise InvalidInputError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    if runtime == "openvino" and (device is not None or compiled):
+        asked = f"device {device!r}" if device is not None else "compiled"
+        raise InvalidInputError(
+            f"{asked}: expected the runtime 'torch', got 'openvino', which computes on the CPU and compiles what it "
+            "runs: leave it out, or ask for 'torch'"
+        )

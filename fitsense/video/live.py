@@ -80,6 +80,8 @@ class LiveSource:
     :param zoom: as of :class:`VideoSource`.
     :param least_step_s: as of :class:`VideoSource`.
     :param options: as of :class:`VideoSource`.
+    :param hwaccel: as of :class:`VideoSource`.
+    :param threads: as of :class:`VideoSource`.
     :raises SourceError: the source cannot be read to begin with. Later it is reached again, or given up with a note.
 
     A thread reads the source. Media time 0 is when opening began; frames of a connection are apart as their own times
@@ -98,12 +100,16 @@ class LiveSource:
         zoom: float = 1.0,
         least_step_s: float = 0.0,
         options: Mapping[str, str] | None = None,
+        hwaccel: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self._source = source
         self._short_side = short_side
         self._zoom = zoom
         self._least_step_s = least_step_s
         self._options = options
+        self._hwaccel = hwaccel
+        self._threads = threads
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
         self._video = self._open()
@@ -184,6 +190,8 @@ class LiveSource:
 
     def _read_on(self) -> None:
         connection = _Connection(self._video, self._origin_s)
+        if (trouble := self._video.unaccelerated) is not None:
+            self._note(trouble.code, trouble.message)
         while True:
             with connection.video as video:
                 base_s = max(connection.opened_s - self._origin_s, self._last_s + _LEAST_STEP_S)
@@ -244,6 +252,8 @@ class LiveSource:
             zoom=self._zoom,
             least_step_s=self._least_step_s,
             options=self._options,
+            hwaccel=self._hwaccel,
+            threads=self._threads,
         )
 
     def _rest(self, seconds: float) -> bool:

@@ -13,12 +13,14 @@ import attrs
 import av
 import av.error
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.pictures import scaled_size
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
+from fitsense.video.hardware import hwaccel_of, why_on_cpu
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
@@ -77,10 +79,18 @@ class VideoSource:
     :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
         given up.
     :param options: FFmpeg's own, on top of ours: what protocols and formats may be used, and the like.
+    :param hwaccel: a type of hardware to decode by, as FFmpeg calls it: ``cuda``, ``vaapi``, ``videotoolbox``,
+        ``d3d11va``, …; or one of several such devices, as ``cuda:1``. None for the CPU.
+    :param threads: of the decoder; None for as many as it likes. Each after the first delays the frames by one, and
+        costs a little of the CPU's time.
     :raises SourceError: the source is missing, empty, or has no video that can be decoded.
+    :raises InvalidInputError: FFmpeg knows no such hardware.
 
     Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
     out; after iteration, :attr:`trouble` says whether anything was.
+
+    Hardware that is not there, or does not decode this source, is no error: which it decodes depends on codec, profile
+    and size, and the CPU gives the same pictures, only slower. :attr:`unaccelerated` says so.
     """
 
     def __init__(
@@ -92,6 +102,8 @@ class VideoSource:
         zoom: float = 1.0,
         least_step_s: float = 0.0,
         options: Mapping[str, str] | None = None,
+        hwaccel: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self.name = str(source)
         self._short_side = short_side
@@ -100,7 +112,8 @@ class VideoSource:
         self._thinning = Thinning(least_step_s)
         self._most_step_s = _MOST_STEPS * least_step_s
         self._timeout_s = timeout_s
-        self._container = _open(self.name, timeout_s, options or {})
+        self._unaccelerated: Trouble | None = None
+        self._container = self._open(options or {}, hwaccel)
         try:
             if not self._container.streams.video:
                 raise SourceError(f"{self.name}: has no video stream")
@@ -108,6 +121,12 @@ class VideoSource:
             self._stream.thread_type = "AUTO"
             if self._stream.codec_context is not None:
                 self._stream.codec_context.options = _MOST_PIXELS
+                self._stream.codec_context.thread_count = threads or 0
+                rate_hz = _rate(self._stream)
+                if rate_hz is not None and 2 / rate_hz <= self._most_step_s:
+                    # Before anything is decoded: how much is decoded ahead depends on the number of threads, and what
+                    # is seen must not.
+                    self._stream.codec_context.skip_frame = "NONREF"
             self._start_s = (self._container.start_time or 0) / av.time_base
             self._packets = self._container.demux(self._stream)
             self._damaged = 0
@@ -121,6 +140,8 @@ class VideoSource:
             self._first = next(self._decoded, None)
             if self._first is None:
                 raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+            if hwaccel is not None and self._unaccelerated is None:
+                self._note_hardware(hwaccel, why_on_cpu(self._stream.codec_context))
             width, height = _upright_size(self._first, self._stream)
             try:
                 scaled_size(width, height, short_side or 1)
@@ -135,6 +156,11 @@ class VideoSource:
     def trouble(self) -> Trouble | None:
         """What went wrong while decoding; None as long as nothing has."""
         return self._trouble
+
+    @property
+    def unaccelerated(self) -> Trouble | None:
+        """Why the CPU decodes, though hardware was asked for; None where that does, or was not asked for."""
+        return self._unaccelerated
 
     @property
     def broke(self) -> str | None:
@@ -163,14 +189,13 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
-        if self.info.rate_hz is not None and 2 / self.info.rate_hz <= self._most_step_s:
-            self._stream.codec_context.skip_frame = "NONREF"
         before_s: float | None = None
         while frame is not None:
             time_s = self._media_time(frame)
             self._end_s = time_s + self._step_s
-            if before_s is not None and time_s - before_s > self._most_step_s:
-                self._stream.codec_context.skip_frame = "DEFAULT"
+            if before_s is not None and time_s - before_s > self._most_step_s and self._decodes_all(before_s):
+                frame = next(self._decoded, None)
+                continue
             before_s = time_s
             if self._thinning.keeps(time_s):
                 try:
@@ -183,10 +208,32 @@ class VideoSource:
         self._note_shortfall()
 
     def told(self) -> Iterator[Frame | Trouble]:
-        """The frames, and then the trouble, if there was any."""
+        """Why hardware does not decode, if it should; the frames; and then the trouble, if there was any."""
+        if self._unaccelerated is not None:
+            yield self._unaccelerated
         yield from self
         if self._trouble is not None:
             yield self._trouble
+
+    def _open(self, options: Mapping[str, str], hwaccel: str | None) -> av.container.InputContainer:
+        if hwaccel is None:
+            return _open(self.name, self._timeout_s, options)
+        try:
+            return _open(self.name, self._timeout_s, options, hwaccel_of(hwaccel))
+        except SourceError as error:
+            cause = error.__cause__
+            if not isinstance(cause, av.error.FFmpegError) or isinstance(cause, av.error.ExitError):
+                raise
+            # PyAV opens the device with the source, and does not say which of them failed; the source alone shows it.
+            container = _open(self.name, self._timeout_s, options)
+            reason = _reason(cause, self._timeout_s)
+            self._note_hardware(hwaccel, f"its device cannot be opened ({reason}); is its driver installed?")
+            return container
+
+    def _note_hardware(self, hwaccel: str, why: str | None) -> None:
+        if why is not None:
+            message = f"the source is decoded by the CPU and not by {hwaccel}: {why}"
+            self._unaccelerated = Trouble("software_decoding", message)
 
     def _note(self, message: str) -> None:
         """Remember the first trouble."""
@@ -210,6 +257,23 @@ class VideoSource:
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
+    def _decodes_all(self, since_s: float) -> bool:
+        """Skip no frames any more. Where some were, and the source can go back, it goes on after a time, and this is
+        true: otherwise the number of threads, which decode ahead, would decide how many more are missed."""
+        if self._stream.codec_context.skip_frame == "DEFAULT":
+            return False
+        self._stream.codec_context.skip_frame = "DEFAULT"
+        if is_live(self.name) or not self.has_times or self._trouble is not None or self._damaged:
+            return False
+        assert self._stream.time_base is not None
+        try:
+            self._container.seek(math.floor((since_s + self._start_s) / self._stream.time_base), stream=self._stream)
+        except (av.error.FFmpegError, OSError):
+            return False
+        self._packets = self._container.demux(self._stream)
+        self._decoded = (frame for frame in self._decode() if frame.time is None or self._since_start(frame) > since_s)
+        return True
+
     def _convert(self, frame: av.VideoFrame) -> UInt8Array:
         quarter_turns = round(frame.rotation / 90)
         width, height = _upright_size(frame, self._stream)
@@ -230,13 +294,16 @@ class VideoSource:
         """The frame's presentation time; counted on where the source's own clock is set back or leaps."""
         if frame.time is None:
             return self._end_s
-        time_s = round(frame.time - self._start_s, 6)
+        time_s = self._since_start(frame)
         if self._last_s is not None and not -_MOST_BACK_S <= time_s - self._last_s <= _MOST_AHEAD_S:
             self._note(f"the source's clock leaps from {self._last_s:.1f} s to {time_s:.1f} s; time is counted on")
             self._start_s += time_s - self._end_s
             time_s = self._end_s
         self._last_s = time_s
         return time_s
+
+    def _since_start(self, frame: av.VideoFrame) -> float:
+        return round((frame.time or 0.0) - self._start_s, 6)
 
     def _duration_s(self) -> float | None:
         if self._stream.duration is not None and self._stream.time_base is not None:
@@ -259,7 +326,9 @@ def is_live(source: str) -> bool:
     return bool(_URL.match(source) or _CAMERA.fullmatch(source) or source.startswith("/dev/"))
 
 
-def _open(name: str, timeout_s: float, more: Mapping[str, str]) -> av.container.InputContainer:
+def _open(
+    name: str, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None = None
+) -> av.container.InputContainer:
     camera = _CAMERA.fullmatch(name)
     file, format_name, options = name, None, {}
     if camera or name.startswith("/dev/video"):
@@ -286,19 +355,21 @@ def _open(name: str, timeout_s: float, more: Mapping[str, str]) -> av.container.
     options = {**options, **_MOST_PIXELS, **_MOST_STREAMS, **more}
     try:
         try:
-            return _container(file, format_name, options, timeout_s)
+            return _container(file, format_name, options, timeout_s, hwaccel)
         except (av.error.EOFError, av.error.InvalidDataError):
             # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
             # what comes before can be read without.
-            return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s)
+            return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{name}: cannot be opened as video: {_reason(error, timeout_s)}") from error
 
 
 def _container(
-    file: str, format_name: str | None, options: dict[str, str], timeout_s: float
+    file: str, format_name: str | None, options: dict[str, str], timeout_s: float, hwaccel: HWAccel | None
 ) -> av.container.InputContainer:
-    return av.open(file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace")
+    return av.open(
+        file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace", hwaccel=hwaccel
+    )
 
 
 def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.files import Pipeline, by_hand, by_tutorial
 from tests.benchmarks.footage import RATE, Footage, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, half_quartile_range
-from tests.benchmarks.streams import Trial, decode, largest, trial
+from tests.benchmarks.streams import Lateness, Trial, analyze, decode, largest, trial
 
 
 def run(arguments: Sequence[str]) -> str:
@@ -160,6 +161,23 @@ def test_a_trial_tells_how_late_streams_are_and_what_they_cost(
     assert found.count == 2
     assert 0 < found.share < 1
     assert 0 <= found.p50_s <= found.p95_s
+
+
+def test_streams_are_answered_after_their_windows(
+    footage: Footage, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 4.5)
+    lateness = Lateness()
+    now_s = time.monotonic()
+    origins_s = [now_s + 0.5, now_s + 1.0]
+    analyze(model, footage.path, origins_s, lateness)
+    assert sorted(lateness.media_s) == origins_s
+    # None before its time, and up to the end.
+    assert min(lateness.frames) >= 0
+    assert min(lateness.media_s.values()) > 4.3
+    # Of the windows that ended by then, each of which tells something: no other events.
+    assert 4 <= len(lateness.answers) <= 12
+    assert min(lateness.answers) > 0
 
 
 def test_streams_are_sustained_unless_they_come_late_or_drop_frames() -> None:

@@ -67,7 +67,14 @@ def test_models_are_listed_with_their_cards() -> None:
 def test_the_doctor_finds_this_installation_healthy() -> None:
     done = run("doctor")
     assert done.exit_code == 0, done.output
-    for words in ("openvino on", "plugin    x3d: loaded", "is verified and runs", "all that a session needs works"):
+    for words in (
+        "openvino on",
+        "torch on cpu",
+        "decoding  by the CPU",
+        "plugin    x3d: loaded",
+        "is verified and runs",
+        "all that a session needs works",
+    ):
         assert words in done.output
 
 

@@ -31,7 +31,9 @@ ELSEWHERE = {
     "README.md",  # test_readme
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
     "docs/how-to/fleet.md",  # test_fleet_page
+    "docs/how-to/gpu.md",  # test_gpu_page
     "docs/how-to/live-sources.md",  # test_live_sources
+    "docs/how-to/many-streams.md",  # test_many_streams
     "docs/how-to/send-events-elsewhere.md",  # test_sinks_page
     "docs/how-to/serve.md",  # tests/server/test_page
     "docs/how-to/several-people.md",  # below

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 import fitsense
 from fitsense.bundle import Bundle
 from fitsense.cli import main
-from fitsense.evaluate.cascade import STEPS, curve, with_cascade
+from fitsense.evaluate.cascade import STEPS, curve
 from fitsense.evaluate.run import evaluate
+from fitsense.fusing import with_cascade
 from fitsense.testing.figures import Bout, FigureVideo
 from tests.conftest import encode
 
@@ -57,6 +58,12 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
     assert manifest.fusion["muscles"].config["cascade"] == {"first": [*FIRST, "lookup"], "sure": 0.0}
     report = evaluate(fitsense.load_model(out), data, "val", views=1, mirror=False)
     assert report["clips"] == 3
+    # Without the command, for one program.
+    asked = fitsense.load_model(cascade=fitsense.Cascade(FIRST, 0.9))
+    assert asked.manifest.fusion == manifest.fusion
+    assert asked.rest == ("slowfast",)
+    with pytest.raises(fitsense.InvalidInputError, match=r"expected to ask some of x3d_s, .* first, got x3d"):
+        fitsense.load_model(cascade=fitsense.Cascade(("x3d",), 0.9))
     again = CliRunner().invoke(main, ["cascade", "gym", *first, "--sure", "0.9", "--out", str(out)])
     assert again.exit_code != 0
     assert "expected an empty folder" in again.output
@@ -90,4 +97,4 @@ def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
     manifest = Bundle.load("gym").manifest
     fusion = {task: attrs.evolve(entry, fusion="plain/first", config={}) for task, entry in manifest.fusion.items()}
     with pytest.raises(fitsense.InvalidInputError, match="plain/first, which answers exercise, has no cascade"):
-        with_cascade(attrs.evolve(manifest, fusion=fusion), plugins, FIRST, 0.5)
+        with_cascade(attrs.evolve(manifest, fusion=fusion), plugins, fitsense.Cascade(FIRST, 0.5))

@@ -53,6 +53,7 @@ def test_it_tells_what_is_wrong_and_ends_with_the_code_for_it(cluster: str, film
     assert "2 videos: 2 done; 1 of them before; 3 s of video" in mended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_it_goes_on_where_it_was_stopped(cluster: str, film: Path, tmp_path: Path, kind: signal.Signals) -> None:
     """The first video is done, the second in the middle, the third has not begun."""
@@ -95,6 +96,7 @@ def test_it_goes_on_where_it_was_stopped(cluster: str, film: Path, tmp_path: Pat
         assert first.url.rpartition("/")[2] not in films.fetched[len(before) :]
 
 
+@pytest.mark.slow
 def test_it_runs_by_itself_on_this_machine(film: Path, tmp_path: Path) -> None:
     """With a Ray of its own, which ends with it."""
     command = [sys.executable, "-W", "error", "-m", "fitsense", "fleet", str(film), "--out", str(tmp_path)]

@@ -92,6 +92,7 @@ def test_a_library_gives_what_one_machine_does_and_is_not_done_again(
     assert len(analyze_library(library, tmp_path, hop_s=HOP_S, bundle="gym-pose").todo) == 5
 
 
+@pytest.mark.slow
 def test_who_leaves_early_keeps_what_is_done_and_goes_on_later(
     library: Path, alone: dict[str, str], tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_nothing(
     assert events(tmp_path) == alone
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_video_that_kills_its_workers_costs_only_itself(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     def deadly(name: str) -> None:
@@ -147,6 +149,7 @@ def test_a_video_that_kills_its_workers_costs_only_itself(library: Path, alone: 
     assert events(tmp_path) == {name: text for name, text in alone.items() if name != "two.mp4"}
 
 
+@pytest.mark.slow
 @on_linux
 def test_nothing_is_left_behind(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
@@ -170,6 +173,7 @@ def test_a_bundle_that_workers_cannot_load_ends_it(library: Path, tmp_path: Path
     assert Results(tmp_path).outcomes == {}
 
 
+@pytest.mark.slow
 def test_a_changed_video_is_done_again_alone(library: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes((library / "one.mp4").read_bytes())

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fitsense
+from fitsense.thinning import least_step_s
 from fitsense.types import Prediction
 from fitsense.video.source import VideoSource
 from fitsense.windows import Window
@@ -95,7 +96,7 @@ def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_pat
     assert 15 < seen < 45
     path.write_bytes(whole(video))
     session = fitsense.Session(model, config)
-    with VideoSource(path, model.short_side) as source:
+    with VideoSource(path, model.short_side, least_step_s=least_step_s(model.clips.values())) as source:
         # The last pictures before the fault may be damaged themselves.
         frames = list(source)[: seen - 6]
     expected = [event.to_json() for frame in frames for event in session.push(frame)]

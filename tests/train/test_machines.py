@@ -75,6 +75,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     assert (tmp_path / "two/finished.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
     """As in the documents: torchrun starts it twice."""
     rows = ["path,group,split,scene"]

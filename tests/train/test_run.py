@@ -227,6 +227,7 @@ def refuse(*arguments: Any, **named: Any) -> Any:
     raise AssertionError("it was computed again")
 
 
+@pytest.mark.slow
 def test_its_own_recipe_makes_it_again_from_what_was_kept(
     trained: Path, data: Path, aids: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

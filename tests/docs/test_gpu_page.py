@@ -1,0 +1,49 @@
+"""The page on GPUs does what it says; without a GPU, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import fitsense
+from fitsense.schema import validate_event
+from fitsense.video.hardware import device_types, fault_of
+from tests.docs.pages import PAGES, blocks
+
+PAGE = "docs/how-to/gpu.md"
+
+
+def test_its_program_analyses_a_file(
+    squats_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if "cuda" not in device_types():
+        pytest.skip("this build of FFmpeg does not know cuda")
+    (program,) = blocks(PAGE, "python")
+    if not torch.cuda.is_available():
+        on_gpu = 'device="cuda", compiled=True'
+        assert on_gpu in program
+        # Compiling takes minutes on a CPU.
+        program = program.replace(on_gpu, 'device="cpu"')
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(squats_file, "workout.mp4")
+    exec(compile(program, PAGE, "exec"), {})
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for event in events:
+        validate_event(event)
+    codes = [event["data"]["code"] for event in events if event["type"] == "fitsense.session.warning"]
+    assert ("software_decoding" in codes) == (fault_of("cuda") is not None)
+    assert "squat" in [event["data"].get("exercise") for event in events]
+
+
+def test_what_it_names_is_there() -> None:
+    text = PAGES[PAGE]
+    assert set(re.findall(r"`([a-z0-9]+)=", text)) == {"runtime", "compiled", "bf16"}
+    parameters = fitsense.load_model.__annotations__
+    assert {"runtime", "device", "compiled", "bf16"} <= set(parameters)
+    assert "hwaccel" in fitsense.analyze.__annotations__

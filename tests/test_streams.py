@@ -1,0 +1,365 @@
+"""``fitsense.Streams``: several sources in one program."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+import itertools
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.analysis import Source
+from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.schema import validate_event
+from fitsense.streams import StreamOptions, _Stream
+from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.types import Frame
+from tests.conftest import encode
+from tests.video.serving import Camera
+
+
+@pytest.fixture(scope="module")
+def jacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five seconds of another exercise than squats, as an .mp4."""
+    video = FigureVideo(bouts=(Bout("jumping_jack", 4, 1.2),), rate_hz=10.0, seed=3)
+    return encode(tmp_path_factory.mktemp("videos") / "jacks.mp4", video)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    until_s = time.monotonic() + 10
+    while threads() and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert threads() == []
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("fitsense")]
+
+
+def still(seconds: float = 1e6) -> Iterator[Frame]:
+    """A picture in which nothing happens, for as long as somebody looks."""
+    picture = np.zeros((182, 182, 3), np.uint8)
+    return (Frame(picture, number / 10) for number in range(int(seconds * 10)))
+
+
+def breaking(after: int) -> Iterator[Frame]:
+    yield from itertools.islice(still(), after)
+    raise OSError("the cable broke")
+
+
+def by_source(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """Each source's events; every session is whole."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        validate_event(event.to_dict())
+        found.setdefault(event.source, []).append(event)
+    for each in found.values():
+        assert [event.sequence for event in each] == list(range(len(each)))
+        assert isinstance(each[0].data, SessionStarted)
+        assert isinstance(each[-1].data, SessionEnded)
+    return found
+
+
+def reason(events: list[Event]) -> str:
+    assert isinstance(events[-1].data, SessionEnded)
+    return events[-1].data.reason
+
+
+def alone(model: fitsense.Model, name: str, source: Path) -> list[str]:
+    config = fitsense.SessionConfig(source=name, hop_s=2.0)
+    return [event.to_json() for event in fitsense.analyze(source, model=model, config=config)]
+
+
+def test_each_source_gives_the_events_that_it_gives_alone(
+    model: fitsense.Model, squats_file: Path, jacks: Path
+) -> None:
+    sources = {"squats": squats_file, "urn:gym:jacks": jacks, "again": squats_file}
+    with fitsense.Streams(sources, model=model, hop_s=2.0) as streams:
+        assert streams.names == list(sources)
+        found = by_source(streams)
+        assert streams.names == []
+    for name, source in sources.items():
+        assert [event.to_json() for event in found[name]] == alone(model, name, source)
+
+
+def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squats_file: Path) -> None:
+    common = fitsense.SessionConfig(hop_s=2.0, source="not this")
+    with fitsense.Streams(model=model, config=common) as streams:
+        streams.add("common", squats_file)
+        streams.add("hop", squats_file, hop_s=1.5)
+        streams.add("config", squats_file, config=fitsense.SessionConfig(hop_s=3.0))
+        found = by_source(streams)
+    hops = {name: events[0].to_dict()["data"]["hop_s"] for name, events in found.items()}
+    assert hops == {"common": 2.0, "hop": 1.5, "config": 3.0}
+
+
+def test_options_are_those_of_analyze() -> None:
+    analyze = inspect.signature(fitsense.analyze).parameters
+    assert StreamOptions.__annotations__.keys() == analyze.keys() - {"source", "model"}
+
+
+def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_file: Path) -> None:
+    before = datetime.now(UTC)
+    live = fitsense.LiveConfig(timeout_s=2.0)
+    sources: dict[str, Source] = {
+        "missing": "missing.mp4",
+        "refused": "http://127.0.0.1:1/live",
+        "broken": breaking(30),
+    }
+    events: list[Event] = []
+    with fitsense.Streams({**sources, "squats": squats_file}, model=model, hop_s=2.0, live=live) as streams:
+        for event in streams:
+            events.append(event)
+            if isinstance(event.data, SessionEnded):
+                # At the latest now.
+                assert (event.source in streams.failures) == (event.data.reason == "failed")
+                assert event.source not in streams.names
+    found = by_source(events)
+    assert {name: reason(each) for name, each in found.items()} == {
+        **dict.fromkeys(sources, "failed"),
+        "squats": "finished",
+    }
+    assert [event.to_json() for event in found["squats"]] == alone(model, "squats", squats_file)
+    ended = found["broken"][-1].data
+    assert isinstance(ended, SessionEnded)
+    assert ended.frames == 30
+    failures = streams.failures
+    assert isinstance(failures["missing"], fitsense.SourceError)
+    assert isinstance(failures["refused"], fitsense.SourceError)
+    assert str(failures["broken"]) == "the cable broke"
+    # A camera that is not there was not there today.
+    assert before <= found["refused"][0].time <= datetime.now(UTC)
+
+
+def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
+    class Held:
+        pass
+
+    held: list[weakref.ref[Held]] = []
+
+    def frames() -> Iterator[Frame]:
+        mine = Held()
+        held.append(weakref.ref(mine))
+        yield from breaking(3)
+
+    with fitsense.Streams({"broken": frames()}, model=model) as streams:
+        by_source(streams)
+        failure = streams.failures["broken"]
+        gc.collect()
+        assert held[0]() is None
+        # But where it broke is still known.
+        assert failure.__traceback__ is not None
+
+
+def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
+    told: list[Event] = []
+    seen = threading.Event()
+
+    def host(streams: fitsense.Streams) -> None:
+        assert seen.wait(30)
+        streams.add("squats", squats_file)
+        streams.remove("still")
+
+    with fitsense.Streams({"still": still()}, model=model, hop_s=2.0) as streams:
+        other = threading.Thread(target=host, args=(streams,))
+        other.start()
+        for event in streams:
+            told.append(event)
+            seen.set()
+        other.join()
+    found = by_source(told)
+    assert {name: reason(events) for name, events in found.items()} == {"still": "interrupted", "squats": "finished"}
+    assert [event.to_json() for event in found["squats"]] == alone(model, "squats", squats_file)
+
+
+def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, squats_file: Path) -> None:
+    sessions = 0
+    with fitsense.Streams({"door": breaking(5)}, model=model, hop_s=2.0) as streams:
+        for event in streams:
+            if isinstance(event.data, SessionEnded):
+                sessions += 1
+                if event.data.reason == "failed":
+                    streams.add("door", squats_file)
+                    assert streams.failures == {}
+    assert sessions == 2
+
+
+def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
+    with fitsense.Streams({"one": still()}, model=model) as streams:
+        for name in ("front door", "", "Tür"):
+            with pytest.raises(fitsense.InvalidInputError, match="name: expected a URI reference"):
+                streams.add(name, still())
+        with pytest.raises(fitsense.InvalidInputError, match="hop_s: expected a number above 0, got -1"):
+            streams.add("two", still(), hop_s=-1)
+        with pytest.raises(fitsense.UnknownNameError, match="nobody"):
+            streams.add("two", still(), people="nobody/here")
+        with pytest.raises(fitsense.InvalidInputError, match="expected one that no source has, got 'one'"):
+            streams.add("one", still())
+        with pytest.raises(fitsense.InvalidInputError, match="expected one of one, got 'two'"):
+            streams.remove("two")
+        assert streams.names == ["one"]
+    with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+        streams.add("two", still())
+    with pytest.raises(fitsense.InvalidInputError, match="expected a URI reference"):
+        fitsense.Streams({"one": still(), "not one": still()}, model=model)
+
+
+def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squats: FigureVideo) -> None:
+    once = list(squats)
+    taken = dict.fromkeys(("one", "other"), 0)
+
+    def counted(name: str) -> Iterator[Frame]:
+        for number in itertools.count():
+            taken[name] += 1
+            yield Frame(once[number % len(once)].rgb, number / 10)
+
+    with fitsense.Streams({name: counted(name) for name in taken}, model=model, hop_s=1.0) as streams:
+        next(streams)
+        before: dict[str, int] = {}
+        while before != taken:
+            before = dict(taken)
+            time.sleep(1.0)
+        # Each second brings an event or two, and some may wait.
+        assert min(taken.values()) > 50
+        assert max(taken.values()) < 400
+        for _ in range(20):
+            next(streams)
+        while before == taken:
+            time.sleep(0.02)
+
+
+def test_who_takes_events_slowly_makes_live_sources_drop_frames(
+    model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fitsense.streams._MOST_WAITING", 1)
+    film = encode(tmp_path / "squats.ts", squats, rate=10)
+    live = fitsense.LiveConfig(buffer=4, give_up_s=0, tell_s=0)
+    with Camera(film) as camera, fitsense.Streams({"door": camera.url()}, model=model, hop_s=1.0, live=live) as streams:
+        for event in streams:
+            if isinstance(event.data, SessionStarted):
+                time.sleep(4.5)
+            elif isinstance(event.data, SessionWarning) and event.data.code == "dropped_frames":
+                return
+    pytest.fail("no frame was dropped")
+
+
+@pytest.mark.parametrize("way", ["with", "forgotten", "close", "close elsewhere", "break"])
+def test_however_it_is_left_sources_are_freed(
+    way: str, model: fitsense.Model, squats: FigureVideo, squats_file: Path, tmp_path: Path
+) -> None:
+    ended: list[str] = []
+
+    def frames() -> Iterator[Frame]:
+        try:
+            yield from still()
+        finally:
+            ended.append("frames")
+
+    def broken(streams: fitsense.Streams) -> None:
+        for event in streams:
+            if isinstance(event.data, SessionEnded):
+                raise LookupError(event.source)
+
+    film = encode(tmp_path / "squats.ts", squats, rate=10)
+    with Camera(film) as camera:
+        sources: dict[str, Source] = {"live": camera.url(), "frames": frames(), "file": squats_file}
+        match way:
+            case "with":
+                with pytest.raises(LookupError), fitsense.Streams(sources, model=model) as streams:
+                    broken(streams)
+            case "forgotten":
+                with contextlib.suppress(LookupError):
+                    broken(fitsense.Streams(sources, model=model))
+            case "close":
+                streams = fitsense.Streams(sources, model=model)
+                assert next(streams)
+                streams.close()
+                streams.close()
+                assert list(streams) == []
+            case "close elsewhere":
+                streams = fitsense.Streams({"mute": camera.url("mute")}, model=model, lasting=True)
+                threading.Timer(0.5, streams.close).start()
+                assert list(streams) == []
+                camera.kill()
+            case "break":
+                with fitsense.Streams(sources, model=model) as streams:
+                    for _ in streams:
+                        break
+        del sources
+        until_s = time.monotonic() + 10
+        while threads() and time.monotonic() < until_s:
+            time.sleep(0.02)
+        # Not only since the camera is gone.
+        assert threads() == []
+    gc.collect()
+    assert ended == ([] if way == "close elsewhere" else ["frames"])
+
+
+def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -> None:
+    sources = {"one": still(), "other": still()}
+    events: list[Event] = []
+    with fitsense.Streams(sources, model=model, lasting=True) as streams:
+        for event in streams:
+            events.append(event)
+            streams.stop()
+        with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+            streams.add("late", squats_file)
+    assert {name: reason(each) for name, each in by_source(events).items()} == dict.fromkeys(sources, "interrupted")
+
+
+def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Path) -> None:
+    events: list[Event] = []
+    with fitsense.Streams(model=model, hop_s=2.0) as streams:
+        assert list(streams) == []
+    with fitsense.Streams(model=model, hop_s=2.0, lasting=True) as streams:
+        adding = threading.Timer(0.3, streams.add, ("first", squats_file))
+        adding.start()
+        for event in streams:
+            events.append(event)
+            if isinstance(event.data, SessionEnded):
+                if event.source == "second":
+                    streams.stop()
+                else:
+                    streams.add("second", squats_file)
+        adding.join()
+    assert by_source(events).keys() == {"first", "second"}
+
+
+def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
+    """While it waits for its turn."""
+    with fitsense.Streams({"one": still()}, model=model, realtime=True) as streams:
+        streams.add("other", tmp_path / "missing.mp4", hop_s=3600.0)
+        streams.remove("other")
+        streams.remove("one")
+        assert {name: reason(events) for name, events in by_source(streams).items()} == {
+            "one": "interrupted",
+            "other": "interrupted",
+        }
+        assert streams.failures == {}
+
+
+@pytest.mark.parametrize("count", [2, 5, 15, 40])
+def test_paced_sources_share_the_hop(count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(_Stream, "rest", lambda stream: rests.append(stream.rest_s))
+    with fitsense.Streams(model=model, hop_s=2.0) as streams:
+        for at in range(count):
+            streams.add(f"paced-{at}", still(0.2), realtime=True)
+            streams.add(f"file-{at}", still(0.2))
+        by_source(streams)
+    paced = sorted(rests)[count:]
+    assert rests.count(0.0) == count + 1
+    steps = np.diff([*paced, 2.0])
+    assert steps.min() > 0.3 * 2.0 / count
+    assert steps.max() < 2.5 * 2.0 / count
