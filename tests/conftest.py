@@ -18,13 +18,18 @@ from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.remembering import Remembering
 
-# There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
+# There is a test for each core, and one more: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.load_profile("fitsense")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since some tests wait for what happens in real time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

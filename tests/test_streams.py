@@ -44,9 +44,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 def threads() -> list[str]:
-    """Those of sources; the one in which torch's compiled networks run stays."""
-    names = [thread.name for thread in threading.enumerate()]
-    return [name for name in names if name.startswith("fitsense") and not name.startswith("fitsense torch")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("fitsense")]
 
 
 def still(seconds: float = 1e6) -> Iterator[Frame]:

@@ -147,7 +147,7 @@ class _Function:
 @functools.cache
 def _thread() -> ThreadPoolExecutor:
     """The one thread in which compiled networks run: sessions ask from many, and torch records CUDA graphs for each."""
-    return ThreadPoolExecutor(1, thread_name_prefix="fitsense torch")
+    return ThreadPoolExecutor(1, thread_name_prefix="torch compiled")
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:

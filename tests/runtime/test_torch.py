@@ -20,8 +20,8 @@ from fitsense.runtime import load_branch, load_stream
 from fitsense.types import UInt8Array
 from tests.test_streaming import CONFIG, clip, make, plugins
 
-# torch asks for it to find a compiler.
-pytestmark = pytest.mark.filterwarnings("ignore:The distutils package is deprecated:DeprecationWarning")
+# torch looks for a compiler by it, and both Python and setuptools have something to say of that.
+pytestmark = pytest.mark.filterwarnings("ignore:.*istutils")
 
 F32_TOLERANCE = 1e-5
 # A GPU may convolve in TensorFloat-32, with 10 bits of mantissa; bfloat16 has 7.
