@@ -18,7 +18,7 @@ from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.remembering import Remembering
 
-# There is a test for each core, and one more: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
+# There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
