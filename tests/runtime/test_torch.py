@@ -20,9 +20,6 @@ from fitsense.runtime import load_branch, load_stream
 from fitsense.types import UInt8Array
 from tests.test_streaming import CONFIG, clip, make, plugins
 
-# torch looks for a compiler by it, and both Python and setuptools have something to say of that.
-pytestmark = pytest.mark.filterwarnings("ignore:.*istutils")
-
 F32_TOLERANCE = 1e-5
 # A GPU may convolve in TensorFloat-32, with 10 bits of mantissa; bfloat16 has 7.
 TF32_TOLERANCE = 5e-3
