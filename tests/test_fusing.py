@@ -19,27 +19,23 @@ from fitsense.bundle import (
     Calibration,
     DerivedEntry,
     FusionEntry,
-    HeadEntry,
     Labels,
     Manifest,
     StreamEntry,
 )
 from fitsense.fusing import Fusing, Outputs
 from fitsense.types import ClipSpec, FloatArray, Scores, activate
+from tests import tiny
 
 PLUGINS = fitsense.Plugins.discover()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 NAMES = ("cheap", "dear", "dearest")
 WEIGHTS = {"cheap": 0.5, "dear": 0.3, "dearest": 0.2}
-HEADS = (
-    HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-    HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
-)
 
 
 def entry(name: str) -> BranchEntry:
     return BranchEntry(
-        name, "tiny/pictures", {}, ClipSpec(4, 4, 16, 16), 8, f"{name}.onnx", f"{name}.safetensors", HEADS
+        name, "tiny/pictures", {}, ClipSpec(4, 4, 16, 16), 8, f"{name}.onnx", f"{name}.safetensors", tiny.HEADS
     )
 
 
@@ -176,7 +172,7 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
     made = manifest(exercise=(("cheap",), sure))
     made = attrs.evolve(
         made,
-        branches=tuple(attrs.evolve(branch, heads=HEADS[:1]) for branch in made.branches),
+        branches=tuple(attrs.evolve(branch, heads=tiny.HEADS[:1]) for branch in made.branches),
         fusion={**made.fusion, "muscles": looked_up},
         derived=(DerivedEntry("lookup", "muscles", "heads/lookup_muscles", {}),),
     )

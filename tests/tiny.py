@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from fitsense.types import FloatArray, UInt8Array
 
+HEADS = (
+    HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
+    HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
+)
 COLOURS = {"squat": (190, 60, 60), "row": (60, 190, 60), "no_exercise": (60, 60, 190)}
 """Of the footage of each group."""
 
@@ -179,25 +183,11 @@ def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Lab
     from fitsense.export.branch import join
     from fitsense.export.onnx import export_branch
 
-    heads = (
-        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
-    )
-    branch = attrs.evolve(branch, heads=heads)
+    branch = attrs.evolve(branch, heads=HEADS)
     torch.manual_seed(0)
-    linear = {str(head.task): torch.nn.Linear(branch.feature_dim, len(getattr(labels, head.task))) for head in heads}
+    linear = {str(head.task): torch.nn.Linear(branch.feature_dim, len(getattr(labels, head.task))) for head in HEADS}
     export_branch(join(network, linear).eval(), branch, folder)
-    fusion = FusionEntry("ensemble/weighted", {})
-    manifest = Manifest(
-        name=branch.name,
-        version="1",
-        licence="Apache-2.0",
-        labels=labels,
-        branches=(branch,),
-        fusion={"exercise": fusion, "muscles": fusion},
-        calibration=Calibration(1.0, 0.5, 0.4),
-    )
-    return save(folder, manifest)
+    return _saved(folder, branch.name, labels, [branch])
 
 
 def bundle_of_branches(
@@ -214,10 +204,6 @@ def bundle_of_branches(
     from fitsense.export.branch import build_branch, stream_entry
     from fitsense.export.onnx import export_branch
 
-    heads = (
-        HeadEntry("exercise", "heads/linear_exercise", {}, "softmax"),
-        HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
-    )
     config = TinyConfig()
     torch.manual_seed(0)
     entries: list[BranchEntry] = []
@@ -232,7 +218,7 @@ def bundle_of_branches(
             feature_dim=config.feature_dim(),
             graph=f"{name}.onnx",
             weights=f"{name}.safetensors",
-            heads=heads,
+            heads=HEADS,
             observation=ObservationEntry(config.observation(), {}) if spec.observation else None,
             stream=stream_entry(name, spec, config),
         )
@@ -246,8 +232,22 @@ def bundle_of_branches(
                 parameter.normal_(std=3)
         export_branch(module, entry, folder)
         entries.append(entry)
-    fusion = {task: FusionEntry("ensemble/weighted", {}) for task in ("exercise", "muscles")}
-    return save(folder, Manifest("tiny", "1", "", labels, tuple(entries), fusion, Calibration(1.0, 0.5, 0.4)))
+    return _saved(folder, "tiny", labels, entries)
+
+
+def _saved(folder: Path, name: str, labels: Labels, branches: Sequence[BranchEntry]) -> Bundle:
+    """The bundle of what was exported into a folder."""
+    fusion = FusionEntry("ensemble/weighted", {})
+    manifest = Manifest(
+        name=name,
+        version="1",
+        licence="Apache-2.0",
+        labels=labels,
+        branches=tuple(branches),
+        fusion={str(head.task): fusion for head in HEADS},
+        calibration=Calibration(1.0, 0.5, 0.4),
+    )
+    return save(folder, manifest)
 
 
 @fitsense.hookimpl

@@ -17,7 +17,7 @@ from fitsense.bundle import DEFAULT
 from fitsense.pictures import fitted_size
 from fitsense.types import ClipSpec, FloatArray, UInt8Array
 from fitsense.windows import nearest
-from tests.benchmarks.footage import FULL_HD, FULL_HD_PART, about
+from tests.benchmarks.footage import FULL_HD, FULL_HD_PART, RATE, about
 from tests.benchmarks.measuring import (
     Benchmark,
     Cost,
@@ -129,10 +129,10 @@ def by_tutorial(path: Path, model: fitsense.Model, networks: Networks) -> list[N
     )
     span_s = max(spec.span_s for spec in model.clips.values())
     found = []
-    for end_s in np.arange(span_s, float(encoded.duration) + 1 / 30, _HOP_S):
+    for end_s in np.arange(span_s, float(encoded.duration) + 1 / RATE, _HOP_S):
         # float32 (3, frames, height, width) of the whole window, in full size.
         shown = encoded.get_clip(end_s - span_s, end_s)["video"]
-        times = end_s - span_s + np.arange(shown.shape[1]) / 30
+        times = end_s - span_s + np.arange(shown.shape[1]) / RATE
         clips = {
             name: transformed(shown[:, nearest(times, spec, end_s)].transpose(0, 1), spec)
             for name, spec in model.clips.items()
@@ -150,7 +150,7 @@ def by_hand(path: Path, model: fitsense.Model, networks: Networks) -> list[NDArr
     """
     times = _times(path)
     span_s = max(spec.span_s for spec in model.clips.values())
-    ends_s = np.arange(times[0] + span_s, times[-1] + 1 / 30, _HOP_S)
+    ends_s = np.arange(times[0] + span_s, times[-1] + 1 / RATE, _HOP_S)
     shown = [{name: nearest(times, spec, end_s) for name, spec in model.clips.items()} for end_s in ends_s]
     wanted = {int(at) for window in shown for picked in window.values() for at in picked}
     waiting, kept, found = deque(shown), {}, []
