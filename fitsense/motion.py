@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.sampling import sampled
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 24
@@ -39,11 +40,7 @@ def thumbnail(rgb: UInt8Array) -> FloatArray:
     :param rgb: uint8 (height, width, 3).
     :returns: grey levels, float32 (SIDE, SIDE).
     """
-    height, width = rgb.shape[:2]
-    middles = (np.arange(SIDE * _SAMPLES) + 0.5) / (SIDE * _SAMPLES)
-    rows, columns = (middles * height).astype(np.intp), (middles * width).astype(np.intp)
-    grey = rgb.take(rows, axis=0).take(columns, axis=1) @ _LUMA
-    return np.asarray(grey.reshape(SIDE, _SAMPLES, SIDE, _SAMPLES).mean(axis=(1, 3)), dtype=np.float32)
+    return np.asarray(sampled(rgb, SIDE, _SAMPLES) @ (_LUMA / _SAMPLES**2), dtype=np.float32)
 
 
 def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
