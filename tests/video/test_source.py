@@ -14,8 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 
 import fitsense
+from fitsense.pictures import scale
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.thinning import Thinning
 from fitsense.types import Frame
@@ -283,6 +285,32 @@ def test_what_is_looked_at_closely_is_scaled_less_but_never_up(zoom: float, heig
     path = encode(tmp_path / "a.mkv", [Frame(np.zeros((120, 240, 3), np.uint8), i / 10) for i in range(3)])
     with VideoSource(path, 40, zoom=zoom) as source:
         assert {frame.rgb.shape for frame in source} == {(height, 2 * height, 3)}
+
+
+@pytest.mark.parametrize(("times", "exact"), [(2, True), (3, False), (6, False)])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_pictures_that_are_made_much_smaller_look_the_same(
+    times: int, exact: bool, full_range: bool, frames: list[Frame], tmp_path: Path
+) -> None:
+    large = [Frame(scale(frame.rgb, 960, 546), frame.time_s) for frame in frames[:10]]
+    options = {"x264-params": f"fullrange={'on' if full_range else 'off'}:colormatrix=bt709", "crf": "30"}
+    path = encode(tmp_path / "large.mp4", large, codec_options=options)
+    height, width = round(546 / times), round(960 / times)
+    with av.open(str(path)) as container:
+        decoded = [scaled.to_ndarray() for scaled in map(partial(to_rgb, width, height), container.decode(video=0))]
+    with VideoSource(path, height) as source:
+        given = [frame.rgb for frame in source]
+    assert len(given) == len(decoded) == 10
+    differences = [mine.astype(int) - whole for mine, whole in zip(given, decoded, strict=True)]
+    if exact:
+        assert not np.any(differences)
+    else:
+        assert np.abs(np.mean(differences, axis=(0, 1, 2))).max() < 2
+        assert np.abs(differences).mean() < 3
+
+
+def to_rgb(width: int, height: int, frame: av.VideoFrame) -> av.VideoFrame:
+    return frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
 
 
 def test_what_is_live_and_what_is_a_file() -> None:
