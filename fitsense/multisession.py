@@ -17,6 +17,7 @@ from fitsense.scene import Notice, Scene, SceneState
 from fitsense.session import Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
 from fitsense.snapshots import pack, unpack
+from fitsense.turns import turn
 from fitsense.types import Frame, Prediction, UInt8Array
 from fitsense.windows import Window
 
@@ -198,7 +199,8 @@ class MultiSession:
         if regions is not None:
             self._scene.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
         if self._scene.due(time_s):
-            notices += self._scene.push(thumbnail(frame.rgb), time_s)
+            with turn:
+                notices += self._scene.push(thumbnail(frame.rgb), time_s)
         emitted: list[Event] = []
         for notice in notices:
             if notice.code == "camera_cut":

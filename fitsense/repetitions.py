@@ -22,10 +22,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.blas import one_thread
 from fitsense.cycles import Cycle, Proposal, propose
 from fitsense.errors import InvalidInputError
 from fitsense.motion import MOST_HZ, Path, path
+from fitsense.turns import turn_at_algebra
 from fitsense.types import FloatArray
 
 # Timestamps may miss the wanted rate by so much of a step.
@@ -187,7 +187,7 @@ class Repetitions:
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
         alone = final and math.isinf(self.state.told_s)
-        with one_thread():
+        with turn_at_algebra():
             along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
             proposals = propose(along, self._config.least_s, rate_hz, alone)
         best = self._choose(proposals, moments)

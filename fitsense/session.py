@@ -28,6 +28,7 @@ from fitsense.sets import Counted, Effort, Set, Sets, SetsState
 from fitsense.sight import thumbnail as sight
 from fitsense.snapshots import pack, unpack
 from fitsense.thinning import is_too_soon, least_step_s
+from fitsense.turns import turn
 from fitsense.types import FloatArray, Frame, Prediction, UInt8Array
 from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
@@ -203,13 +204,15 @@ class Session:
         if is_too_soon(time_s, state.looked_s, _LEAST_STEP_S):
             return Seen(outputs, time_s, notices=notices)
         state.looked_s = time_s
-        small = sight(rgb)
-        if self._scene is not None:
-            # The camera is watched by all that it sees.
-            notices += self._scene.push(small if state.region is None else sight(frame.rgb), time_s)
-            if any(notice.code == "camera_cut" for notice in notices):
-                outputs += self._windows.cut()
-        return Seen(outputs, time_s, thumbnail(small), notices)
+        with turn:
+            small = sight(rgb)
+            if self._scene is not None:
+                # The camera is watched by all that it sees.
+                notices += self._scene.push(small if state.region is None else sight(frame.rgb), time_s)
+            moving = thumbnail(small)
+        if any(notice.code == "camera_cut" for notice in notices):
+            outputs += self._windows.cut()
+        return Seen(outputs, time_s, moving, notices)
 
     def tell(self, seen: Seen, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
