@@ -166,18 +166,14 @@ class Renderer:
     def _shade_ground(self, picture: Floats, capsules: list[tuple[Floats, Floats, float, Colour]]) -> None:
         """A soft shadow right below the figure."""
         where, x, z = self._ground
-        if where.size == 0:
-            return
+        heights = [max(0.0, float(start[1] + end[1]) / 2 - radius) for start, end, radius, _ in capsules]
+        reaches = [radius * 1.3 + 0.25 * height for (_, _, radius, _), height in zip(capsules, heights, strict=True)]
+        # Most of the floor is far from all of them.
+        around = _near(x, z, np.stack([point for start, end, _, _ in capsules for point in (start, end)]), max(reaches))
+        where, x, z = where[around], x[around], z[around]
         light = np.ones_like(x)
-        for start, end, radius, _ in capsules:
-            height = max(0.0, float(start[1] + end[1]) / 2 - radius)
-            reach = radius * 1.3 + 0.25 * height
-            near = (
-                (x > min(start[0], end[0]) - reach)
-                & (x < max(start[0], end[0]) + reach)
-                & (z > min(start[2], end[2]) - reach)
-                & (z < max(start[2], end[2]) + reach)
-            )
+        for (start, end, _, _), height, reach in zip(capsules, heights, reaches, strict=True):
+            near = _near(x, z, np.stack([start, end]), reach)
             if not near.any():
                 continue
             px, pz = x[near] - start[0], z[near] - start[2]
@@ -198,37 +194,40 @@ class Renderer:
         rays = self._rays[box]
         # Ray against capsule: the cylinder first, then whichever cap is hit beyond its ends.
         axis = end - start
-        from_start = self._eye - start
+        from_start, from_end = self._eye - start, self._eye - end
         axis_axis = float(axis @ axis)
         axis_ray = rays @ axis
         axis_from = float(axis @ from_start)
-        ray_from = rays @ from_start
+        ray_start, ray_end = rays @ from_start, rays @ from_end
         a = axis_axis - axis_ray * axis_ray
-        b = axis_axis * ray_from - axis_from * axis_ray
+        b = axis_axis * ray_start - axis_from * axis_ray
         c = axis_axis * float(from_start @ from_start) - axis_from**2 - radius * radius * axis_axis
         root = b * b - a * c
+        start_gap = ray_start * ray_start - float(from_start @ from_start) + radius * radius
+        end_gap = ray_end * ray_end - float(from_end @ from_end) + radius * radius
+        # The rest of the box is not even touched.
+        visible = (root >= 0) | (start_gap > 0) | (end_gap > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = (-b - np.sqrt(np.maximum(root, 0.0))) / np.maximum(a, 1e-9)
-        along = axis_from + distance * axis_ray
-        inside = (root >= 0) & (along > 0) & (along < axis_axis)
+            distance = (-b[visible] - np.sqrt(np.maximum(root[visible], 0.0))) / np.maximum(a[visible], 1e-9)
+        along = axis_from + distance * axis_ray[visible]
+        inside = (root[visible] >= 0) & (along > 0) & (along < axis_axis)
         best = np.where(inside, distance, np.float32(np.inf))
-        for centre in (start, end):
-            offset = self._eye - centre
-            toward = rays @ offset
-            gap = toward * toward - float(offset @ offset) + radius * radius
+        for toward, gap in ((ray_start[visible], start_gap[visible]), (ray_end[visible], end_gap[visible])):
             hit = np.where(gap > 0, -toward - np.sqrt(np.maximum(gap, 0.0)), np.inf)
             best = np.minimum(best, hit)
-        visible = (best > 0.05) & (best < depth[box])
-        if not visible.any():
+        nearest = (best > 0.05) & (best < depth[box][visible])
+        best = best[nearest]
+        if not best.size:
             return
-        reach = best[visible][:, None]
+        visible[visible] = nearest
+        reach = best[:, None]
         points = self._eye + rays[visible] * reach
         share = np.clip((points - start) @ axis / max(axis_axis, 1e-9), 0.0, 1.0)
         normals = (points - start - share[:, None] * axis) / radius
         facing = normals @ self._light
         rim = 1.0 + (normals * rays[visible]).sum(axis=1)
         shade = 0.42 + 0.55 * np.clip(facing, 0.0, 1.0) - 0.18 * rim * rim
-        depth[box][visible] = best[visible]
+        depth[box][visible] = best
         picture[box][visible] = np.asarray(colour, dtype=np.float32) * shade[:, None]
 
     def _bounds(self, start: Floats, end: Floats, radius: float, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
@@ -247,3 +246,11 @@ class Renderer:
         rows = slice(max(0, int(top)), min(shape[0], int(bottom) + 1))
         columns = slice(max(0, int(left)), min(shape[1], int(right) + 1))
         return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _near(x: Floats, z: Floats, points: Floats, reach: float) -> NDArray[np.bool_]:
+    """bool, of the shape of `x`: where a place on the floor is within `reach` of the rectangle that holds `points`."""
+    lowest, highest = points.min(axis=0), points.max(axis=0)
+    return np.asarray(
+        (x > lowest[0] - reach) & (x < highest[0] + reach) & (z > lowest[2] - reach) & (z < highest[2] + reach)
+    )
