@@ -116,7 +116,8 @@ def run(classes: Mapping[str, type]) -> list[Outcome]:
             (Path(folder) / "pytest.ini").write_text("[pytest]\n", "utf-8")
             # Of a name of its own: pytest keeps modules, and another run's would be taken for this one's.
             (Path(folder) / f"test_{Path(folder).name}.py").write_text(_MODULE, "utf-8")
-            unused = ("terminal", "cacheprovider", "faulthandler")
+            # The last one collects all garbage of the process, several times.
+            unused = ("terminal", "cacheprovider", "faulthandler", "unraisableexception")
             code = pytest.main([*(f"-pno:{name}" for name in unused), "--import-mode=importlib", folder], [recorder])
     finally:
         sys.modules.pop(f"test_{Path(folder).name}", None)
