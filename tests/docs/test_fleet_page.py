@@ -15,6 +15,7 @@ from tests.docs.pages import PAGES, blocks
 PAGE = "docs/how-to/fleet.md"
 
 
+@pytest.mark.slow
 def test_its_programs_analyse_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_plugin_is_installed_and_finds_what_moves(capsys: pytest.CaptureFixt
     assert re.search(r"^stirs .* loaded +stirs/cells ", fitsense_does("fitsense plugins").stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_and_watches_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
     clips, watching = blocks(TRAINING, "python")
     exec(compile(clips, TRAINING, "exec"), {})

@@ -122,6 +122,7 @@ def test_every_ratio_is_trained_once_and_kept(setting: Setting, tmp_path: Path) 
     assert [place for place, _ in plot.lines["top-1"]] == [4, 10]
 
 
+@pytest.mark.slow
 def test_transfer_trains_whatever_it_compares_as_long(setting: Setting, tmp_path: Path) -> None:
     told: list[str] = []
 

@@ -36,6 +36,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["fleet", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_it_tells_what_is_wrong_and_ends_with_the_code_for_it(cluster: str, film: Path, tmp_path: Path) -> None:
     bad, out = tmp_path / "bad.mp4", tmp_path / "out"
     bad.write_bytes(b"")

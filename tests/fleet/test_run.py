@@ -166,6 +166,7 @@ def test_nothing_is_left_behind(library: Path, tmp_path: Path, monkeypatch: pyte
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_bundle_that_workers_cannot_load_ends_it(library: Path, tmp_path: Path) -> None:
     """The driver has no need of the files that its branches look through; workers of this cluster lack them."""
     with pytest.raises(WeightsError, match=r"a worker cannot load the bundle: .*fitsense models pull"):

@@ -74,6 +74,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
     assert source <= set(names)
 
 
+@pytest.mark.slow
 def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(installed)]

@@ -50,6 +50,7 @@ def load(file: Path) -> Mapping[str, Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     import torch
 
