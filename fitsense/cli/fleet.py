@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +22,9 @@ from fitsense.cli.exits import ExitCode
 if TYPE_CHECKING:
     from fitsense.fleet import Fleet
     from fitsense.fleet.work import Outcome
+
+# How soon an interruption that was not noticed is repeated.
+_AGAIN_S = 1.0
 
 
 @click.command("fleet", short_help="Analyse a library of videos, on one machine or many.")
@@ -53,7 +62,8 @@ def command(
         library, out, bundle=bundle, hop_s=hop, workers=workers, address=address, retry_failed=retry_failed
     ) as fleet:
         try:
-            _follow(fleet, done)
+            with insisting():
+                _follow(fleet, done)
         except KeyboardInterrupt:
             click.echo(
                 f"fitsense: {len(done)} of {len(fleet.todo)} done; to go on, run the same command again", err=True
@@ -62,6 +72,28 @@ def command(
     click.echo(_summary(fleet, done, time.monotonic() - begun_s))
     click.echo(f"The results are in {out}")
     sys.exit(ExitCode.OK if all(one.status == "done" for one in fleet.outcomes) else ExitCode.DAMAGED_SOURCE)
+
+
+@contextlib.contextmanager
+def insisting() -> Iterator[None]:
+    """Repeat an interruption until it ends this: what is raised while Ray destroys an object is lost."""
+    noticed = threading.Event()
+
+    def repeat() -> None:
+        while not noticed.wait(_AGAIN_S):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Thread(target=repeat, daemon=True).start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        noticed.set()
+        signal.signal(signal.SIGINT, before)
 
 
 def _follow(fleet: Fleet, done: list[Outcome]) -> None:

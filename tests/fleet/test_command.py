@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 import fitsense
 from fitsense.cli import main
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.fleet import insisting
 from fitsense.fleet.results import Results
 from fitsense.testing.figures import Bout, FigureVideo
 from tests.conftest import encode
@@ -95,6 +98,18 @@ def test_it_goes_on_where_it_was_stopped(cluster: str, film: Path, tmp_path: Pat
         assert "3 videos: 3 done; 1 of them before" in done.stdout
         assert len(films.fetched) - len(before) == 2
         assert first.url.rpartition("/")[2] not in films.fetched[len(before) :]
+
+
+def test_an_interruption_that_was_lost_is_repeated() -> None:
+    def losing() -> None:
+        with insisting():
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(PATIENCE_S)
+            time.sleep(PATIENCE_S)
+
+    with pytest.raises(KeyboardInterrupt):
+        losing()
 
 
 @pytest.mark.slow
