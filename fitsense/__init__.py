@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fitsense.plugins import PluginReport as PluginReport
     from fitsense.plugins import Plugins as Plugins
     from fitsense.regions import Region as Region
+    from fitsense.runtime.core import openvino_core as openvino_core
     from fitsense.session import Session as Session
     from fitsense.session import SessionConfig as SessionConfig
     from fitsense.sinks import Delivery as Delivery
@@ -121,6 +122,7 @@ _HOMES = {
     "networks": ("clip_normaliser", "pytorchvideo_models"),
     "plugins": ("PluginReport", "Plugins"),
     "regions": ("Region",),
+    "runtime.core": ("openvino_core",),
     "session": ("Session", "SessionConfig"),
     "sinks": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
     "streams": ("Streams",),

@@ -53,9 +53,9 @@ def command() -> None:
 
 def _runtime() -> bool:
     try:
-        import openvino as ov
+        from fitsense.runtime.core import openvino_core
 
-        core = ov.Core()
+        core = openvino_core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         name = core.get_property("CPU", "FULL_DEVICE_NAME")
     except Exception as error:

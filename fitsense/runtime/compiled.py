@@ -17,6 +17,7 @@ from typing import Any
 import openvino as ov
 
 from fitsense.files import whole
+from fitsense.runtime.core import openvino_core
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1
@@ -24,7 +25,7 @@ _MOST_BYTES = 256 << 20
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
+def compiled(key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
     """A model compiled for the CPU: as it was kept, or anew, and then it is kept.
 
     The cache never fails: what cannot be read is compiled, and what cannot be written is not kept.
@@ -33,7 +34,8 @@ def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Calla
         nothing.
     :param properties: of the compiled model.
     """
-    file = None if key is None else _file(core, key, properties)
+    core = openvino_core()
+    file = None if key is None else _file(key, properties)
     if file is None:
         return core.compile_model(make(), "CPU", dict(properties))
     blob = _read(file)
@@ -48,7 +50,7 @@ def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Calla
     return model
 
 
-def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None:
+def _file(key: Any, properties: Mapping[str, Any]) -> Path | None:
     """Where the model is kept, whether it is there or not; None where there is no such place."""
     import platformdirs
 
@@ -56,7 +58,7 @@ def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None
     if not folder.is_absolute():
         # Who has no home.
         return None
-    cpu = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    cpu = [openvino_core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     everything = repr((_FORMAT, ov.get_version(), cpu, sorted(properties.items()), key))
     return folder / f"{hashlib.sha256(everything.encode()).hexdigest()[:32]}.blob"
 

@@ -38,7 +38,9 @@ class Graph:
     ) -> None:
         import openvino as ov
 
-        core = ov.Core()
+        from fitsense import openvino_core
+
+        core = openvino_core()
         try:
             network = core.read_model(file)
             (entry,) = network.get_parameters()

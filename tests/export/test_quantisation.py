@@ -78,8 +78,6 @@ def test_only_the_graph_changes(bundle: Bundle, quantised: Bundle) -> None:
 def test_it_computes_with_integers_and_says_about_the_same(
     bundle: Bundle, quantised: Bundle, plugins: fitsense.Plugins
 ) -> None:
-    import openvino as ov
-
     asked = {"pictures": clips(100)}
     exact, rough = (
         fitsense.Model(one, plugins=plugins, threads=1, bf16=False).run(asked)["pictures"]
@@ -87,7 +85,7 @@ def test_it_computes_with_integers_and_says_about_the_same(
     )
     for name, values in exact.items():
         assert 0 < np.abs(values - rough[name]).mean() < 0.1 * values.std(), name
-    core = ov.Core()
+    core = fitsense.openvino_core()
     compiled = core.compile_model(core.read_model(quantised.path("pictures.onnx")), "CPU")
     types = {node.get_rt_info()["runtimePrecision"].astype(str) for node in compiled.get_runtime_model().get_ops()}
     assert types & {"i8", "u8"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fitsense
+from fitsense.runtime.core import openvino_core
 from fitsense.runtime.merging import join
 from fitsense.types import FloatArray, UInt8Array
 
@@ -45,7 +46,7 @@ def network(layers: Sequence[Layer]) -> ov.Model:
 
 def compute(model: ov.Model, clips: UInt8Array) -> list[FloatArray]:
     """Every output."""
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled(clips)
     return [np.array(results[at]) for at in range(len(compiled.outputs))]
 
@@ -113,9 +114,9 @@ def test_random_numbers_stay_apart() -> None:
 
 
 def test_the_shipped_bundle_computes_its_trunk_once(model: fitsense.Model) -> None:
-    core = ov.Core()
-    bundle, names = model.bundle, ("x3d_s", "x3d_bodies")
-    graphs = [core.read_model(bundle.path(branch.graph)) for branch in model.manifest.branches if branch.name in names]
+    names = ("x3d_s", "x3d_bodies")
+    branches = [branch for branch in model.manifest.branches if branch.name in names]
+    graphs = [openvino_core().read_model(model.bundle.path(branch.graph)) for branch in branches]
     separate = sum(convolutions(graph) for graph in graphs)
     assert convolutions(join(graphs)) < 0.6 * separate
 
