@@ -15,6 +15,8 @@ PROGRAM = """
 import signal, threading
 import fitsense
 
+# Whoever starts tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 models = [fitsense.load_model(threads=1), fitsense.load_model(threads=1)]
 {given_up}
 try:
