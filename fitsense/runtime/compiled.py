@@ -17,7 +17,6 @@ from typing import Any
 import openvino as ov
 
 from fitsense.files import whole
-from fitsense.runtime.core import openvino_core
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1
@@ -25,7 +24,7 @@ _MOST_BYTES = 256 << 20
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def compiled(key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
+def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
     """A model compiled for the CPU: as it was kept, or anew, and then it is kept.
 
     The cache never fails: what cannot be read is compiled, and what cannot be written is not kept.
@@ -34,8 +33,7 @@ def compiled(key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Mode
         nothing.
     :param properties: of the compiled model.
     """
-    core = openvino_core()
-    file = None if key is None else _file(key, properties)
+    file = None if key is None else _file(core, key, properties)
     if file is None:
         return core.compile_model(make(), "CPU", dict(properties))
     blob = _read(file)
@@ -50,7 +48,7 @@ def compiled(key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Mode
     return model
 
 
-def _file(key: Any, properties: Mapping[str, Any]) -> Path | None:
+def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None:
     """Where the model is kept, whether it is there or not; None where there is no such place."""
     import platformdirs
 
@@ -58,7 +56,7 @@ def _file(key: Any, properties: Mapping[str, Any]) -> Path | None:
     if not folder.is_absolute():
         # Who has no home.
         return None
-    cpu = [openvino_core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    cpu = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     everything = repr((_FORMAT, ov.get_version(), cpu, sorted(properties.items()), key))
     return folder / f"{hashlib.sha256(everything.encode()).hexdigest()[:32]}.blob"
 

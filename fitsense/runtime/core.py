@@ -1,26 +1,43 @@
-"""The one OpenVINO core of a process."""
+"""OpenVINO cores that leave the signals of a process alone."""
 
 from __future__ import annotations
 
-import functools
-import threading
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator
 
 import openvino as ov
 
-_lock = threading.Lock()
+
+class _Stack(ctypes.Structure):
+    """Linux' ``stack_t``."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 def openvino_core() -> ov.Core:
-    """OpenVINO's core, the same one at every call; also for plugins that run networks of their own.
+    """A new core of OpenVINO's; also for plugins and hosts that run networks of their own.
 
-    It lives as long as the process: a core that ends may take the memory away in which threads handle signals
-    (openvinotoolkit/openvino#11894 put it there), and then an interruption is a segmentation fault. That happens when
-    cores end in another order than the opposite of that in which they began, or in other threads.
+    On Linux, OpenVINO's part for CPUs handles signals of the thread that first uses it on another stack, and takes that
+    away when it ends (openvinotoolkit/openvino#11894). If it ends in another thread, or after other cores have begun,
+    that thread is left with a stack that is not there: Ctrl-C is then a segmentation fault. Here that part begins at
+    once, and the thread keeps the stack that it had.
     """
-    with _lock:
-        return _made()
+    with _keeping_the_stack_of_signals():
+        core = ov.Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")
+    return core
 
 
-@functools.cache
-def _made() -> ov.Core:
-    return ov.Core()
+@contextlib.contextmanager
+def _keeping_the_stack_of_signals() -> Iterator[None]:
+    if sys.platform != "linux":
+        yield
+        return
+    library, stack = ctypes.CDLL(None), _Stack()
+    library.sigaltstack(None, ctypes.byref(stack))
+    try:
+        yield
+    finally:
+        library.sigaltstack(ctypes.byref(stack), None)

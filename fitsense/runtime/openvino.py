@@ -43,8 +43,9 @@ class OpenVinoBranches:
     ) -> None:
         self._bundle = bundle
         self._branches = tuple(branches)
+        self._core = openvino_core()
         self._lock = threading.Lock()
-        self._properties = _properties(bundle, threads, bf16)
+        self._properties = _properties(self._core, bundle, threads, bf16)
         # Outputs by their place: what branches share goes by the names of all of them.
         places = itertools.count()
         self._places = {branch.name: {name: next(places) for name in _widths(bundle, branch)} for branch in branches}
@@ -73,7 +74,7 @@ class OpenVinoBranches:
 
     @functools.cached_property
     def _model(self) -> ov.Model:
-        models = [_read(self._bundle, branch) for branch in self._branches]
+        models = [_read(self._core, self._bundle, branch) for branch in self._branches]
         return join(models) if len(models) > 1 else models[0]
 
     def _compile(self, batch: int) -> ov.CompiledModel:
@@ -86,7 +87,7 @@ class OpenVinoBranches:
 
         names, graphs = (", ".join(getattr(branch, part) for branch in self._branches) for part in ("name", "graph"))
         with _runs(names, graphs):
-            return compiled(_key(self._bundle, (graphs, self._places, shape)), self._properties, make)
+            return compiled(self._core, _key(self._bundle, (graphs, self._places, shape)), self._properties, make)
 
 
 class OpenVinoBranch:
@@ -113,18 +114,19 @@ class OpenVinoStep:
         self, bundle: Bundle, branch: BranchEntry, *, threads: int | None = None, bf16: bool | None = None
     ) -> None:
         stream = stream_of(branch)
+        core = openvino_core()
         self._lock = threading.Lock()
         self._state = dict(stream.state)
         inputs = {name: [1, *shape] for name, (shape, _) in inputs_of_step(branch).items()}
-        properties = _properties(bundle, threads, bf16)
+        properties = _properties(core, bundle, threads, bf16)
 
         def make() -> ov.Model:
-            model = openvino_core().read_model(bundle.path(stream.graph))
+            model = core.read_model(bundle.path(stream.graph))
             model.reshape(inputs)
             return model
 
         with _runs(branch.name, stream.graph):
-            self._compiled = compiled(_key(bundle, (stream.graph, inputs)), properties, make)
+            self._compiled = compiled(core, _key(bundle, (stream.graph, inputs)), properties, make)
         widths = _widths(bundle, branch)
         self._outputs = tuple(widths)
         remembered = {next_of(name): tuple(shape) for name, shape in self._state.items()}
@@ -142,9 +144,9 @@ class OpenVinoStep:
         return {name: found[name] for name in self._outputs}, {name: found[next_of(name)] for name in self._state}
 
 
-def _properties(bundle: Bundle, threads: int | None, bf16: bool | None) -> dict[str, Any]:
+def _properties(core: ov.Core, bundle: Bundle, threads: int | None, bf16: bool | None) -> dict[str, Any]:
     if bf16 is None:
-        bf16 = bundle.manifest.allow_bf16 and cpu_computes_bf16()
+        bf16 = bundle.manifest.allow_bf16 and cpu_computes_bf16(core)
     properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
@@ -167,11 +169,11 @@ def _key(bundle: Bundle, what: Any) -> Any:
     return (files, what) if files else None
 
 
-def _read(bundle: Bundle, branch: BranchEntry) -> ov.Model:
+def _read(core: ov.Core, bundle: Bundle, branch: BranchEntry) -> ov.Model:
     """A branch's graph for any number of clips, its outputs in the order of :func:`_widths`."""
     name, shape, dtype = input_of(branch)
     with _runs(branch.name, branch.graph):
-        model = openvino_core().read_model(bundle.path(branch.graph))
+        model = core.read_model(bundle.path(branch.graph))
         model.reshape({name: [-1, *shape]})
     taken = {port.any_name: port.element_type.to_dtype().name for port in model.inputs}
     if taken != {name: dtype}:
@@ -202,6 +204,7 @@ def _check_outputs(
         )
 
 
-def cpu_computes_bf16() -> bool:
+def cpu_computes_bf16(core: ov.Core | None = None) -> bool:
     """Whether this CPU has instructions for bfloat16."""
-    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = (core or openvino_core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in capabilities

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense.runtime import compiled as module
 from fitsense.runtime.compiled import compiled
+from fitsense.runtime.core import openvino_core
 from fitsense.types import FloatArray
 
 PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+CORE = openvino_core()
 
 
 class Layer:
@@ -37,7 +39,7 @@ class Layer:
     def check(self, key: object = "layer") -> None:
         """Compile it, and see that what comes is it."""
         given_ = np.arange(16, dtype=np.float32).reshape(2, 8)
-        found: FloatArray = compiled(key, PROPERTIES, self)(given_)[0]
+        found: FloatArray = compiled(CORE, key, PROPERTIES, self)(given_)[0]
         np.testing.assert_allclose(found, given_ @ self.weights, rtol=1e-5, atol=1e-4)
 
 
@@ -64,7 +66,7 @@ def test_another_graph_or_another_property_is_another_model(cache: Path) -> None
     first, second = Layer(0), Layer(1)
     first.check("first")
     second.check("second")
-    compiled("first", {**PROPERTIES, "INFERENCE_NUM_THREADS": 2}, first)
+    compiled(CORE, "first", {**PROPERTIES, "INFERENCE_NUM_THREADS": 2}, first)
     assert (first.made, second.made, len(kept(cache))) == (2, 1, 3)
 
 

@@ -1,17 +1,18 @@
-"""A process can be interrupted whatever became of its models."""
+"""What models do to the process that they are in."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-import fitsense
+ROOT = Path(__file__).parents[2]
 
 # The handler must find its stack, whichever models were given up, and by whichever thread.
-PROGRAM = """
+INTERRUPTED = """
 import signal, threading
 import fitsense
 
@@ -25,6 +26,31 @@ except KeyboardInterrupt:
     print("interrupted")
 """
 
+# What a process leaves behind in OpenVINO must not be what another waits for.
+FORKED = """
+import os, signal
+import numpy as np
+import fitsense
+from fitsense.types import Frame
+
+def analyse():
+    frames = [Frame(np.zeros((182, 182, 3), np.uint8), number / 10) for number in range(40)]
+    return [event.type for event in fitsense.analyze(frames, model=fitsense.load_model())]
+
+said = analyse()
+child = os.fork()
+if child == 0:
+    signal.alarm(200)
+    os._exit(analyse() != said)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def said(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 @pytest.mark.parametrize(
     "given_up",
@@ -35,13 +61,15 @@ except KeyboardInterrupt:
     ],
 )
 def test_an_interruption_is_one_after_models_were_given_up(given_up: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(given_up=given_up)], capture_output=True, text=True, timeout=300
-    )
-    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+    assert said(INTERRUPTED.format(given_up=given_up)) == "interrupted\n"
 
 
-def test_everybody_has_the_same_core() -> None:
-    with ThreadPoolExecutor() as pool:
-        cores = list(pool.map(lambda _: fitsense.openvino_core(), range(8)))
-    assert len(set(map(id, cores))) == 1
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no fork")
+def test_a_process_that_was_forked_has_models_of_its_own() -> None:
+    assert said(FORKED) == "0\n"
+
+
+def test_no_core_is_made_otherwise() -> None:
+    files = [file for folder in ("fitsense", "plugins", "tests") for file in (ROOT / folder).rglob("*.py")]
+    made = {file.relative_to(ROOT).as_posix() for file in files if re.search(r"\bCore\(\)", file.read_text("utf-8"))}
+    assert made == {"fitsense/runtime/core.py"}
