@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from fitsense.video.readers import Reader
+
 T = TypeVar("T")
 
 # Some seconds of small pictures, so that neither side waits for the other's hiccups.
@@ -34,7 +36,7 @@ class Ahead(Generic[T]):
         self._changed = threading.Condition()
         self._ended = self._stopped = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._fetch, name="fitsense reading ahead", daemon=True)
+        self._thread = Reader(self._fetch, self.stop, "fitsense reading ahead")
 
     def __iter__(self) -> Iterator[T]:
         self._thread.start()

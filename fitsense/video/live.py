@@ -15,6 +15,7 @@ import attrs
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.types import Frame
 from fitsense.video.backlog import Backlog, Policy
+from fitsense.video.readers import Reader
 from fitsense.video.retries import Retries
 from fitsense.video.source import Trouble, VideoInfo, VideoSource
 
@@ -119,7 +120,7 @@ class LiveSource:
         self._changed = threading.Condition()
         self._stopped = self._ended = self._closed = False
         self._error: BaseException | None = None
-        self._reader = threading.Thread(target=self._read, name=f"fitsense {type(self).__name__}", daemon=True)
+        self._reader = Reader(self._read, self.stop, f"fitsense {type(self).__name__}")
 
     @property
     def info(self) -> VideoInfo:
