@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
-from weakref import WeakSet
 
+# More than enough for whoever asks the time every 0.1 s.
 _SOON_S = 0.5
-_begun: WeakSet[Reader] = WeakSet()
 
 
 class Reader(threading.Thread):
@@ -26,10 +25,9 @@ class Reader(threading.Thread):
         self.stop = stop
 
     def start(self) -> None:
-        if not _begun:
-            atexit.unregister(_wake)
-            atexit.register(_wake)
-        _begun.add(self)
+        # Once, however many there are.
+        atexit.unregister(_wake)
+        atexit.register(_wake)
         super().start()
 
 
@@ -40,7 +38,7 @@ def _wake() -> None:
     asks when Python has ended, and the process is still freeing its libraries, is a segmentation fault. PyAV has no way
     to end the waiting, so those who wait are told that it is late.
     """
-    reading = [thread for thread in _begun if thread.is_alive()]
+    reading = [thread for thread in threading.enumerate() if isinstance(thread, Reader)]
     if not reading:
         return
     import av.container.core as core
