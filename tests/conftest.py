@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +32,16 @@ settings.load_profile("fitsense")
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, since some tests wait for what happens in real time."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give each test the same random numbers, whichever tests ran before it in this process."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        # The seed that torch itself starts with: the test may be the first to import it.
+        torch.manual_seed(67280421310721)
 
 
 @pytest.fixture(scope="session")

@@ -125,6 +125,7 @@ def _quantised(model: Any, clips: UInt8Array) -> Any:
     """An ONNX model with scales that fit `clips`; its initializers keep their names and values, or get new names."""
     import nncf
     import onnx
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     from onnx.numpy_helper import to_array
 
     # The notes that NNCF takes are for its makers.
@@ -137,6 +138,11 @@ def _quantised(model: Any, clips: UInt8Array) -> Any:
         nncf.Dataset([clip[np.newaxis] for clip in clips], lambda clip: {taken.name: clip}),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(clips),
+        # NNCF's default, the mean of the clips' extremes, clips the values of every label that is brighter, faster or
+        # otherwise stronger than the average: all of its answers are then wrong by the same large amount.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+        ),
     )
     _restore_weights(quantised, kept)
     for initializer in quantised.graph.initializer:

@@ -26,6 +26,10 @@ LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lat
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle whose network has much larger activations for one colour than for the others."""
+    import torch
+
+    torch.manual_seed(14)
     branch = BranchEntry(
         name="pictures",
         backbone="tiny/pictures",
@@ -75,7 +79,7 @@ def test_only_the_graph_changes(bundle: Bundle, quantised: Bundle) -> None:
     assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") > 4
 
 
-def test_it_computes_with_integers_and_says_about_the_same(
+def test_quantise_any_clip_gives_about_the_same_outputs(
     bundle: Bundle, quantised: Bundle, plugins: fitsense.Plugins
 ) -> None:
     asked = {"pictures": clips(100)}
@@ -84,7 +88,12 @@ def test_it_computes_with_integers_and_says_about_the_same(
         for one in (bundle, quantised)
     )
     for name, values in exact.items():
-        assert 0 < np.abs(values - rough[name]).mean() < 0.1 * values.std(), name
+        errors = np.abs(values - rough[name]).mean(axis=1) / values.std()
+        # .34 to .66 of the logits where ranges are the mean of the clips' extremes; .02 to .06 where they cover all.
+        assert 0 < errors.max() < 0.1, name
+
+
+def test_quantise_compiled_graph_computes_with_integers(quantised: Bundle) -> None:
     core = fitsense.openvino_core()
     compiled = core.compile_model(core.read_model(quantised.path("pictures.onnx")), "CPU")
     types = {node.get_rt_info()["runtimePrecision"].astype(str) for node in compiled.get_runtime_model().get_ops()}
