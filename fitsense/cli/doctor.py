@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from importlib import metadata, util
+from pathlib import Path
 
 import click
 
@@ -26,6 +28,9 @@ _EXTRAS = {
     "webhook": ("urllib3",),
     "dev": ("pytest", "hypothesis", "mypy", "ruff"),
 }
+_VERSION = re.compile(r"^__version__\s*(?::[^=]*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
+_PUBLISHED_BUILD = re.compile(r"cpu|xpu|cu\d+|rocm[\d.]+")
+_EXACT_TORCH = re.compile(r"torch\s*\(?==([^\s,;)]+)")
 
 
 @click.command("doctor", short_help="Check the installation.")
@@ -76,6 +81,44 @@ def _torch() -> None:
         click.echo(f"runtime   torch on {', '.join(devices())}")
     except Exception as error:
         click.echo(f"runtime   torch does not work: {error}")
+    if fault := _torchvision_fault():
+        click.echo(
+            f"runtime   {fault}; networks run, torchvision's own operators do not. Install both from one index, as "
+            "pytorch.org's selector shows it"
+        )
+
+
+def _torchvision_fault() -> str | None:
+    """Why the installed torchvision does not fit the installed torch; None where it does, or where it is missing."""
+    torch, torchvision = _build("torch"), _build("torchvision")
+    if torch is None or torchvision is None:
+        return None
+    # A build without a name, as for macOS, is for the CPU. Builds from source have names of another kind.
+    release, _, build = torch.partition("+")
+    build, other = build or "cpu", torchvision.partition("+")[2] or "cpu"
+    if not (_PUBLISHED_BUILD.fullmatch(build) and _PUBLISHED_BUILD.fullmatch(other)):
+        return None
+    for requirement in metadata.requires("torchvision") or ():
+        if (match := _EXACT_TORCH.match(requirement)) and match[1] != release:
+            return f"torchvision {torchvision}: expected torch {match[1]}, got {torch}"
+    if build != other:
+        return f"torchvision: expected the build of torch {torch}, got {torchvision}"
+    return None
+
+
+def _build(package: str) -> str | None:
+    """A package's version with the name of its build, such as ``2.13.0+cpu``, which its metadata may leave out.
+
+    Read from the file, since a torchvision that does not fit torch cannot be imported.
+    """
+    spec = util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        match = _VERSION.search(Path(spec.origin).with_name("version.py").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return match[1] if match else None
 
 
 def _decoding() -> bool:

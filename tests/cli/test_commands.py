@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from fitsense.cli import main
+from fitsense.cli import doctor, main
 from fitsense.cli.exits import ExitCode
 from fitsense.schema import schemas
 
@@ -76,6 +77,45 @@ def test_the_doctor_finds_this_installation_healthy() -> None:
         "all that a session needs works",
     ):
         assert words in done.output
+
+
+@pytest.mark.parametrize(
+    ("torch", "torchvision", "said"),
+    [
+        ("2.13.0+cpu", "0.28.0+cpu", ""),
+        ("2.13.0", "0.28.0", ""),
+        ("2.13.0+cpu", "0.28.0", ""),
+        ("2.13.0a0+git1a2b3c", "0.28.0+cpu", ""),
+        ("2.13.0+cpu", None, ""),
+        ("2.13.0+cpu", "0.28.0+cu130", "expected the build of torch 2.13.0+cpu, got 0.28.0+cu130"),
+        ("2.13.0+cu130", "0.28.0+cpu", "expected the build of torch 2.13.0+cu130, got 0.28.0+cpu"),
+        ("2.13.0+cu130", "0.28.0+cu126", "expected the build of torch 2.13.0+cu130, got 0.28.0+cu126"),
+        ("2.12.1+cpu", "0.28.0+cpu", "torchvision 0.28.0+cpu: expected torch 2.13.0, got 2.12.1+cpu"),
+    ],
+)
+def test_doctor_torchvision_of_another_build_is_reported(
+    torch: str, torchvision: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_build", {"torch": torch, "torchvision": torchvision}.get)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["numpy", "torch (==2.13.0)"])
+    monkeypatch.setattr("fitsense.runtime.torch.devices", lambda: ("cpu",))
+    monkeypatch.setattr(doctor, "_runtime", lambda: True)
+    monkeypatch.setattr(doctor, "_bundle", lambda: True)
+    done = run("doctor")
+    assert done.exit_code == 0, done.output
+    assert said in done.output
+    assert bool(said) == ("Install both from one index" in done.output)
+
+
+def test_doctor_version_file_is_read_without_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("vision_a", "__version__ = '1.0+cpu'\nimport nothing"), ("vision_b", "x = 1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError")
+        (tmp_path / name / "version.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert doctor._build("vision_a") == "1.0+cpu"
+    assert doctor._build("vision_b") is None
+    assert doctor._build("vision_c") is None
 
 
 @pytest.mark.parametrize("command", ["evaluate", "train"])
