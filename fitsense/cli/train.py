@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +55,9 @@ if TYPE_CHECKING:
 @click.option("--test", help="Split for the model card; by default test, if there is one; '' for none.")
 @click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's.")
 @click.option(
-    "--figures", type=click.IntRange(0), help="Rendered figures of each kind; by default 40, or the recipe's."
+    "--figures",
+    type=click.IntRange(0),
+    help="Rendered figures of each kind to mix in; by default none, or the recipe's.",
 )
 @click.option(
     "--min-scenes", type=click.IntRange(1), help="Fewest scenes a group needs; by default 5, or the recipe's."
@@ -117,17 +121,17 @@ def command(
     if machines.processes > 1 and rank():
         assist(recipe, sources, cache=cache, machines=machines)
         return
-    _tell_epochs()
-    bundle, report = train(
-        recipe,
-        sources,
-        out,
-        name=name or out.resolve().name,
-        version=version,
-        cache=cache,
-        track=track,
-        machines=machines,
-    )
+    with _log_on_stderr():
+        bundle, report = train(
+            recipe,
+            sources,
+            out,
+            name=name or out.resolve().name,
+            version=version,
+            cache=cache,
+            track=track,
+            machines=machines,
+        )
     for skip in report["trained"]["skipped"]:
         click.echo(f"skipped {skip['path']}: {skip['reason']}")
     click.echo(bundle.path("README.md").read_text("utf-8"))
@@ -152,11 +156,19 @@ def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Reci
     return attrs.evolve(recipe, branches=tuple(branches.values()))
 
 
-def _tell_epochs() -> None:
-    """Let training say on standard error how far it is."""
+@contextlib.contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Write training's log to standard error: what it trains on, and each epoch."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    told = logging.getLogger("fitsense.train")
-    told.setLevel(logging.INFO)
-    told.handlers = [handler]
-    told.propagate = False
+    logger = logging.getLogger("fitsense.train")
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]

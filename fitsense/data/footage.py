@@ -32,6 +32,7 @@ class Footage:
     :param split: the manifest's; empty for a rendered figure.
     :param source: who published it.
     :param muscles: muscle groups that it works.
+    :param licence: the manifest's; empty where it states none, and for a rendered figure.
     :param open: gives, for a short side in pixels, its frames.
     """
 
@@ -44,6 +45,7 @@ class Footage:
     source: str
     muscles: frozenset[str]
     open: Opener = attrs.field(eq=False, repr=False)
+    licence: str = ""
 
 
 def clips(items: Sequence[ClipItem]) -> list[Footage]:
@@ -96,6 +98,7 @@ def _clip(item: ClipItem) -> Footage:
         source=item.source or item.scene,
         muscles=worked_by(item.group) if item.muscles is None else frozenset(item.muscles),
         open=open_clip,
+        licence=item.licence,
     )
 
 

@@ -33,6 +33,7 @@ class ClipItem:
     :param source: where the clip was published; empty where nobody says.
     :param muscles: ids of the muscle groups that it works, in the catalogue's order; None leaves them to the catalogue.
     :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
+    :param licence: SPDX id, or the publisher's words; empty where the manifest states none.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class ClipItem:
     source: str = ""
     muscles: tuple[str, ...] | None = None
     exercise: str = ""
+    licence: str = ""
 
 
 @attrs.frozen
@@ -65,8 +67,8 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
     """The clips of `splits` in `folder`'s ``manifest.csv``, whose columns are at least path, group and split.
 
     Paths are absolute, or relative to `folder`. ``scene``, ``fold``, ``source``, ``muscles`` (ids of the catalogue,
-    separated by semicolons) and ``exercise`` are read where they are; without ``scene``, each clip counts as a scene
-    of its own.
+    separated by semicolons), ``exercise`` and ``licence`` (or ``license``) are read where they are; without ``scene``,
+    each clip counts as a scene of its own.
 
     :raises InvalidInputError: there is no manifest, a column is missing, a split has no rows, or a muscle group is
         unknown.
@@ -96,6 +98,7 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
                 source=cells.get("source", ""),
                 muscles=_muscles(row),
                 exercise=cells.get("exercise", ""),
+                licence=" ".join((cells.get("licence") or cells.get("license") or "").split()),
             )
         )
     return Dataset(items, skipped)

@@ -18,11 +18,11 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"{manifest.summary}.",
         "\n".join(_branch(branch, made) for branch, made in zip(manifest.branches, _shipped(recipe), strict=True)),
         "## What it was trained on",
-        f"{trained['clips']} publicly posted clips of {trained['scenes']} scenes (splits "
-        f"{' and '.join(manifest.training['splits'])}), whose rights were not cleared one by one; none of them is in "
-        f"this bundle or in the project. Beside them {trained['figures']} videos of figures that fitsense renders "
-        f"itself (`fitsense.testing.figures`: squats, push-ups, jumping jacks, standing idle){_aids(trained)}. "
-        "Muscle targets are those of the exercise in fitsense's catalogue, not measurements.",
+        f"{trained['clips']} clips of {trained['scenes']} scenes (splits {' and '.join(manifest.training['splits'])}); "
+        f"none of them is in this bundle. {_licences(trained['licences'])}",
+        _beside(trained),
+        "Muscle targets are those that the manifest states, or else those of the exercise in fitsense's catalogue; they "
+        "are no measurements.",
         _too_few(trained),
         "## Figures",
         f"Held out ({_held_out(recipe)}; {held_out['clips']} clips, no scene of which was trained on): top-1 "
@@ -38,8 +38,8 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         parts += [_figures(test), _over_branches(test), _by_group(test, trained["by_group"])]
     parts += [
         "## Limits",
-        "- Short, mostly well-framed clips of one person were its teachers; crowds, odd angles, several people and "
-        "children were not.\n"
+        "- It knows what is like its clips. People, places, camera positions and speeds that they do not show were not "
+        "tried.\n"
         f"{_sight(manifest)}"
         "- Groups with few scenes are weak: see the table. An exercise that it does not know is often given a "
         "neighbour's name.\n"
@@ -58,10 +58,25 @@ def _shipped(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [branch for branch in recipe["branches"] if not branch["only_teaches"]]
 
 
-def _aids(trained: Mapping[str, Any]) -> str:
-    if not trained["aids"]:
-        return ""
-    return f", and, for branches that are marked so, {trained['aids']} videos of people whom others drew or rendered"
+def _licences(counts: Mapping[str, int]) -> str:
+    """What the manifest states of the clips' licences, which nobody here has checked."""
+    if not any(counts):
+        return "The manifest states no licence of any of them."
+    stated = ", ".join(f"{licence or 'none stated'} ({clips})" for licence, clips in counts.items())
+    return f"Licences by the manifest, which fitsense does not check: {stated}."
+
+
+def _beside(trained: Mapping[str, Any]) -> str:
+    """What was trained on beside the clips."""
+    parts = []
+    if trained["figures"]:
+        parts.append(f"Beside them {trained['figures']} videos that fitsense renders (`fitsense.testing.figures`).")
+    if trained["aids"]:
+        parts.append(
+            f"Branches that are marked so were also trained on {trained['aids']} clips of further folders (`--aids`), "
+            f"which nothing is measured on. {_licences(trained['licences_of_aids'])}"
+        )
+    return " ".join(parts)
 
 
 def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
@@ -72,7 +87,7 @@ def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
         start, how = "computed without a network", "only its heads were trained"
     taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
     if recipe["aids"]:
-        taught += "; also on drawn people"
+        taught += "; also on the clips of `--aids`"
     needs = ""
     if branch.observation and branch.observation.assets:
         needs = " Its landmark models are not in the bundle: `fitsense models pull` fetches them, once."

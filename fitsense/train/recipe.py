@@ -68,7 +68,7 @@ class Recipe:
     :param branches: its branches, at least one.
     :param views: windows of each clip that heads are fitted on, and that figures are of.
     :param mirror: whether heads are fitted on the windows' mirror images too.
-    :param figures: rendered figures of each kind to mix in.
+    :param figures: rendered figures of each kind to mix in; none by default.
     :param min_scenes: an exercise that fewer scenes show is not trained.
     :param class_power: for heads that are fitted alone, 0 makes classes count alike, 1 by their number of scenes.
     :param hold_out: what fusion, temperature and thresholds are fitted on: each fold in turn, by branches that were
@@ -81,7 +81,7 @@ class Recipe:
     branches: tuple[BranchRecipe, ...] = (BranchRecipe(weights="kinetics400"),)
     views: int = 4
     mirror: bool = True
-    figures: int = 40
+    figures: int = 0
     min_scenes: int = 5
     class_power: float = 0.0
     hold_out: Literal["folds", "val"] = "folds"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tempfile
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 
 from fitsense.bundle import Bundle, Manifest, save
 from fitsense.catalogue import IDLE
+from fitsense.data.footage import Footage
 from fitsense.data.manifest import read_manifest
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.evaluate.run import evaluate, score
@@ -29,6 +31,8 @@ from fitsense.train.joining import Joined, join_branches
 from fitsense.train.pool import Pool, partitions, read_pool
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
 from fitsense.train.tuning import Machines
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Clips that bfloat16 is tried on, and the share of them whose answer must stay.
@@ -71,6 +75,10 @@ def train(
         raise InvalidInputError(f"{out}: expected a folder that is new or empty")
     plugins = plugins or Plugins.discover()
     pool = read_pool(recipe, sources)
+    logger.info(
+        "training on %d clips of %d scenes, %d rendered figures and %d clips of aids",
+        len(pool.known), len({item.scene for item in pool.known}), len(pool.figures), len(pool.aids),
+    )  # fmt: skip
     fitted = fit_branches(recipe, pool, plugins, cache, track, machines)
     branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.only_teaches]
     joined = join_branches(recipe, branches, pool.known, pool.foreign, pool.labels, plugins)
@@ -155,12 +163,19 @@ def _report(pool: Pool, branches: Sequence[FittedBranch], joined: Joined) -> dic
             "scenes": len({item.scene for item in pool.known}),
             "figures": len(pool.figures),
             "aids": len(pool.aids),
+            "licences": _licences(pool.known),
+            "licences_of_aids": _licences(pool.aids),
             "by_group": dict(sorted(Counter(item.group for item in pool.known).items())),
             "too_few_scenes": dict(pool.too_few),
             "skipped": [attrs.asdict(skip) for skip in skipped.values()],
         },
         "held_out": dict(joined.figures),
     }
+
+
+def _licences(footage: Sequence[Footage]) -> dict[str, int]:
+    """Clips by the licence that their manifest states, the most frequent first; empty for none."""
+    return dict(Counter(item.licence for item in footage).most_common())
 
 
 def _compare_bf16(bundle: Bundle, sources: Sources, plugins: Plugins, track: Track) -> dict[str, Any]:

@@ -38,6 +38,15 @@ def test_a_scene_in_two_folds_or_on_both_sides_is_refused(tmp_path: Path) -> Non
     assert splits_of(tmp_path) == {"train", "test"}
 
 
+@pytest.mark.parametrize("column", ["licence", "license", "Licence"])
+def test_read_manifest_licence_column_is_read_in_either_spelling(column: str, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.mp4").touch()
+    rows = f'path,group,split,{column}\na.mp4,squat,test,"CC-BY-4.0\n of somebody"\nb.mp4,squat,test,\n'
+    (tmp_path / "manifest.csv").write_text(rows)
+    assert [item.licence for item in read_manifest(tmp_path, ["test"]).items] == ["CC-BY-4.0 of somebody", ""]
+
+
 def test_folds_follow_scenes_where_the_manifest_has_none(tmp_path: Path) -> None:
     rows = [f"{scene}{clip}.mp4,squat,train,{scene}" for scene in "abcdefgh" for clip in range(3)]
     for row in rows:

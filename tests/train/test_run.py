@@ -69,7 +69,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for group in GROUPS:
             name = f"{group} {index}.mp4"
             encode(folder / name, random_video(group, 1000 + index, duration_s=2.0), rate=15)
-            rows.append({"path": name, "group": group, "split": split, "scene": f"{group}{index}", "fold": index % 2})
+            licence = "CC-BY-4.0" if index == 0 else ""
+            rows.append(
+                {"path": name, "group": group, "split": split, "scene": f"{group}{index}", "fold": index % 2,
+                 "licence": licence}
+            )  # fmt: skip
     encode(folder / "stranger.mp4", random_video("squat", 2000, duration_s=2.0), rate=15)
     rows += [
         {"path": "stranger.mp4", "group": "lunge", "split": "extra", "scene": "s", "fold": 0},
@@ -142,6 +146,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "skipped missing.mp4: no such file" in done.output
+    assert "training on 17 clips of 17 scenes, 4 rendered figures and 1 clips of aids" in done.output
     assert done.output.count("broken.mp4: cannot be opened as video") == 1, "though every branch stumbles over it"
     return folder
 
@@ -181,10 +186,11 @@ def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> N
     for words in (
         "- `x3d_xs`: backbone `x3d/xs` from `random.safetensors` (made by a test); frozen, only its heads were ",
         "- `slowfast`: backbone `slowfast/small` from scratch; trained as a whole, beside the labels by x3d_xs.",
-        "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on drawn people.",
-        "17 publicly posted clips of 17 scenes (splits train and val)",
-        "4 videos of figures",
-        "and, for branches that are marked so, 1 videos",
+        "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on the clips of `--aids`.",
+        "17 clips of 17 scenes (splits train and val); none of them is in this bundle. Licences by the manifest, which "
+        "fitsense does not check: none stated (13), CC-BY-4.0 (4).",
+        "Beside them 4 videos that fitsense renders",
+        "trained on 1 clips of further folders (`--aids`), which nothing is measured on. The manifest states no licence",
         "each fold in turn",
         "with 1 clips of exercises that the model does not know",
         "| exercise | slowfast |",
@@ -260,7 +266,7 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
 def quick(data: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recipe, Sources]:
     """The third branch alone, on a CPU without bfloat16."""
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
-    recipe = Recipe((COLOURS,), views=2, figures=0, min_scenes=2, hold_out="val")
+    recipe = Recipe((COLOURS,), views=2, min_scenes=2, hold_out="val")
     return recipe, Sources(data, foreign_split=None, test_split=None)
 
 
@@ -268,7 +274,11 @@ def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources],
     bundle, report = train(*quick, tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
     assert report["held_out"]["clips"] == 4
     assert len(list((tmp_path / "cache" / "runs").iterdir())) == 2, "without the split, and with it"
-    assert "the split val, by branches that were trained without it" in bundle.path("README.md").read_text("utf-8")
+    card = bundle.path("README.md").read_text("utf-8")
+    assert "the split val, by branches that were trained without it" in card
+    # No recipe asked for rendered figures.
+    assert report["trained"]["figures"] == 0
+    assert "fitsense renders" not in card
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
