@@ -131,6 +131,9 @@ def _quantised(model: Any, clips: UInt8Array) -> Any:
     # The notes that NNCF takes are for its makers.
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = onnx.shape_inference.infer_shapes(_in_float32(model))
+    # Convolutions take nearly all of the time. What follows them may not survive 8 bits: of the backbone x3d/bodies,
+    # statistics of landmarks became noise.
+    others = sorted({node.op_type for node in model.graph.node} - {"Conv"})
     (taken,) = model.graph.input
     kept = {initializer.name: initializer for initializer in model.graph.initializer}
     quantised = nncf.quantize(
@@ -138,6 +141,7 @@ def _quantised(model: Any, clips: UInt8Array) -> Any:
         nncf.Dataset([clip[np.newaxis] for clip in clips], lambda clip: {taken.name: clip}),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(clips),
+        ignored_scope=nncf.IgnoredScope(types=others, validate=False),
         # NNCF's default, the mean of the clips' extremes, clips the values of every label that is brighter, faster or
         # otherwise stronger than the average: all of its answers are then wrong by the same large amount.
         advanced_parameters=nncf.AdvancedQuantizationParameters(

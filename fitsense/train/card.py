@@ -21,8 +21,8 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"{trained['clips']} clips of {trained['scenes']} scenes (splits {' and '.join(manifest.training['splits'])}); "
         f"none of them is in this bundle. {_licences(trained['licences'])}",
         _beside(trained),
-        "Muscle targets are those that the manifest states, or else those of the exercise in fitsense's catalogue; they "
-        "are no measurements.",
+        "Muscle targets are those that the manifest states, or else those of the exercise in fitsense's catalogue; "
+        "they are no measurements.",
         _too_few(trained),
         "## Figures",
         f"Held out ({_held_out(recipe)}; {held_out['clips']} clips, no scene of which was trained on): top-1 "

@@ -190,7 +190,7 @@ def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> N
         "17 clips of 17 scenes (splits train and val); none of them is in this bundle. Licences by the manifest, which "
         "fitsense does not check: none stated (13), CC-BY-4.0 (4).",
         "Beside them 4 videos that fitsense renders",
-        "trained on 1 clips of further folders (`--aids`), which nothing is measured on. The manifest states no licence",
+        "trained on 1 clips of further folders (`--aids`), which nothing is measured on. The manifest states no ",
         "each fold in turn",
         "with 1 clips of exercises that the model does not know",
         "| exercise | slowfast |",
