@@ -49,9 +49,8 @@ def _detached(before: IO[str]) -> IO[str]:
             return before
     except OSError:
         return before
-    stream = open(  # noqa: SIM115
-        os.dup(_STDOUT), "w", encoding=before.encoding, errors=before.errors, buffering=1 if before.isatty() else -1
-    )
+    buffering = 1 if before.isatty() else -1
+    stream = os.fdopen(os.dup(_STDOUT), "w", buffering, encoding=before.encoding, errors=before.errors)
     os.dup2(_STDERR, _STDOUT)
     return stream
 
