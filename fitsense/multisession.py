@@ -14,6 +14,7 @@ from fitsense.events import Event, SessionWarning
 from fitsense.exclusive import exclusive, one_thread
 from fitsense.model import Model
 from fitsense.regions import Region
+from fitsense.resuming import check_scene
 from fitsense.scene import Notice, Scene, SceneState
 from fitsense.session import Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
@@ -186,6 +187,7 @@ class MultiSession:
         sessions._emitter.state = common["emitter"]
         if sessions._scene is not None:
             sessions._scene.state = unpacked.states({"scene": SceneState})["scene"]
+            check_scene(sessions._scene.state)
         for at, subject in enumerate(sessions.state.seen_s):
             session = sessions._sessions[subject] = sessions._session(subject)
             kinds = {f"{at}/{name}": kind for name, kind in session.kinds.items()}

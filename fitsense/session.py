@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import attrs
@@ -24,19 +24,21 @@ from fitsense.motion import thumbnail
 from fitsense.pictures import views
 from fitsense.regions import Region
 from fitsense.repetitions import RepetitionConfig, Repetitions, RepetitionsState
+from fitsense.resuming import check_session
 from fitsense.scene import Notice, Scene, SceneConfig, SceneState
 from fitsense.sets import Counted, Effort, Set, Sets, SetsState
 from fitsense.sight import thumbnail as sight
 from fitsense.snapshots import pack, unpack
 from fitsense.thinning import is_too_soon, least_step_s
 from fitsense.turns import turn
-from fitsense.types import FloatArray, Frame, Prediction, UInt8Array
+from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
 from fitsense.validators import instance, number, uri_reference
 from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
 LEAST_HOP_S, MOST_HOP_S = 0.1, 60.0
+_FURTHEST = timedelta(seconds=2 * MOST_SECONDS)
 # Clips may want more frames than the counting of repetitions does.
 _LEAST_STEP_S = least_step_s([])
 
@@ -44,7 +46,15 @@ _LEAST_STEP_S = least_step_s([])
 def _in_utc(value: datetime) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
-    return value.astimezone(UTC)
+    try:
+        # Each media time needs a wall-clock time.
+        for furthest in (-_FURTHEST, _FURTHEST):
+            value + furthest
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInputError(
+            f"started_at: expected a time that is {_FURTHEST.days} days from the calendar's ends, got {value!r}"
+        ) from None
 
 
 @attrs.frozen
@@ -52,7 +62,7 @@ class SessionConfig:
     """How a session looks and decides.
 
     :param hop_s: seconds of media time between predictions, 0.1 to 60.
-    :param gap_s: a longer step between two frames' times counts as a gap, in seconds.
+    :param gap_s: a longer step between two frames' times counts as a gap, in seconds; at most 60.
     :param source: URI reference that names the session in its events, not empty; unique among a host's sessions.
     :param started_at: wall-clock time of media time 0, for the events' ``time``. The default, the Unix epoch,
         makes the same video give the same bytes.
@@ -65,7 +75,7 @@ class SessionConfig:
     """
 
     hop_s: float = attrs.field(default=1.0, validator=number(LEAST_HOP_S, MOST_HOP_S))
-    gap_s: float = attrs.field(default=1.5, validator=number(0.0, above=True))
+    gap_s: float = attrs.field(default=1.5, validator=number(0.0, MOST_HOP_S, above=True))
     source: str = attrs.field(default="urn:fitsense:session", validator=uri_reference)
     started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
     region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))
@@ -198,6 +208,11 @@ class Session:
         :returns: what :meth:`tell` needs, next, with the model's answer for each of its windows.
         """
         self._refuse_if_finished()
+        if not abs(frame.time_s + self._windows.state.offset_s) <= MOST_SECONDS:
+            raise InvalidInputError(
+                f"time_s: expected media time within {MOST_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
+                f"{self._windows.state.offset_s:.1f} s"
+            )
         if self._windows.passes_over(frame.time_s):
             return Seen(())
         state = self.state
@@ -303,7 +318,12 @@ class Session:
         return {name: part.state for name, part in self._parts.items()}
 
     def restore(self, states: Mapping[str, Any]) -> None:
-        """Go on from such states."""
+        """Go on from such states.
+
+        :raises InvalidInputError: they do not belong together, or to the model's bundle.
+        """
+        span_s = max(spec.span_s for spec in self._specs.values())
+        check_session(states, self._model.manifest, self._specs, self._config, span_s)
         for name, part in self._parts.items():
             part.state = states[name]
 
