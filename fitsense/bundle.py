@@ -6,13 +6,15 @@ A bundle executes no code when it is loaded: graphs are ONNX, weights are safete
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import weakref
 import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -30,8 +32,15 @@ MANIFEST = "model.json"
 DEFAULT = "gym"
 """The name of the bundle that is used when none is named."""
 
-# No bundle is near this; a zip that claims more is meant to fill the disk.
+# No bundle is near these; what claims more is meant to fill the disk or the memory, or to take for ever.
 _MOST_UNZIPPED_BYTES = 4 << 30
+_MOST_FILES = 1000
+_MOST_LABELS = 10_000
+_MOST_MANIFEST_BYTES = 4 << 20
+# Weights hardly compress; what is smaller than the second number may be anything.
+_MOST_RATIO, _ANY_RATIO_BYTES = 20, 256 << 20
+_TEMPERATURES = (1e-3, 1e3)
+_MOST_FRAMES, _MOST_SIDE, _MOST_SPAN_S, _MOST_NUMBERS = 4096, 4096, 600.0, 1 << 28
 
 
 @attrs.frozen
@@ -193,18 +202,13 @@ class Bundle:
 
     @classmethod
     def _read(cls, place: Path, origin: str) -> Bundle:
-        try:
-            document = json.loads((place / MANIFEST).read_text("utf-8"), parse_constant=_refuse_constant)
-        except (FileNotFoundError, IsADirectoryError):
-            raise BundleError(f"{origin}: not a model bundle: it has no {MANIFEST}") from None
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{origin}: {MANIFEST} is not JSON: {error}") from error
+        document = _manifest(place / MANIFEST, origin)
         try:
             validate(document, "model")
             manifest = _converter.structure(document, Manifest)
-        except (SchemaError, RecursionError) as error:
+        except SchemaError as error:
             raise BundleError(f"{origin}: {MANIFEST}: {error}") from error
-        except (cattrs.BaseValidationError, ValueError) as error:
+        except Exception as error:
             problems = "; ".join(cattrs.transform_error(error))
             raise BundleError(f"{origin}: {MANIFEST}: {problems}") from error
         _check(manifest, origin)
@@ -256,6 +260,37 @@ def _find(path: str | Path) -> Path:
     )
 
 
+def _manifest(file: Path, origin: str) -> Any:
+    """The document in ``model.json``, whose numbers are finite."""
+    try:
+        about = file.lstat()
+        if not stat.S_ISREG(about.st_mode):
+            raise BundleError(f"{origin}: {MANIFEST}: expected a file, got a link, a folder or a device")
+        if about.st_size > _MOST_MANIFEST_BYTES:
+            raise BundleError(
+                f"{origin}: {MANIFEST}: expected at most {_MOST_MANIFEST_BYTES} bytes, got {about.st_size}"
+            )
+        document = json.loads(file.read_text("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(f"{origin}: not a model bundle: it has no {MANIFEST}") from None
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{origin}: {MANIFEST} is not JSON: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{origin}: {MANIFEST} cannot be read: {error}") from error
+    # Before the schema goes through each of them.
+    labels = document.get("labels") if isinstance(document, dict) else None
+    for task, names in labels.items() if isinstance(labels, dict) else ():
+        if isinstance(names, list) and len(names) > _MOST_LABELS:
+            raise BundleError(f"{origin}: labels: {task}: expected at most {_MOST_LABELS}, got {len(names)}")
+    return document
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is larger than a float can hold")
+    return number
+
+
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON's")
 
@@ -270,6 +305,13 @@ def _check(manifest: Manifest, origin: str) -> None:
         raise BundleError(
             f"{origin}: calibration: expected exit to be at most enter ({calibration.enter}), got {calibration.exit}"
         )
+    if not _TEMPERATURES[0] <= calibration.temperature <= _TEMPERATURES[1]:
+        raise BundleError(
+            f"{origin}: calibration: expected a temperature in {_TEMPERATURES[0]:g}..{_TEMPERATURES[1]:g}, "
+            f"got {calibration.temperature!r}"
+        )
+    for branch in manifest.branches:
+        _check_sizes(branch, f"{origin}: branch {branch.name}")
     for branch in manifest.branches:
         # What reads a file is chosen by its suffix; no other reader is to get one.
         for name, suffix in branch.files.items():
@@ -282,6 +324,22 @@ def _check(manifest: Manifest, origin: str) -> None:
             raise BundleError(f"{origin}: no fusion is named for {task}")
 
 
+def _check_sizes(branch: BranchEntry, origin: str) -> None:
+    """Refuse arrays that no network has, before there is memory for them."""
+    clip = branch.clip
+    if clip.frames > _MOST_FRAMES or max(clip.size, clip.short_side) > _MOST_SIDE or clip.span_s > _MOST_SPAN_S:
+        raise BundleError(
+            f"{origin}: clip: expected at most {_MOST_FRAMES} frames of {_MOST_SIDE} pixels a side "
+            f"in {_MOST_SPAN_S:g} s, got {clip}"
+        )
+    shapes: list[tuple[int, ...]] = [(branch.feature_dim,), clip.shape]
+    shapes += [branch.observation.shape] if branch.observation else []
+    shapes += branch.stream.state.values() if branch.stream else []
+    for shape in shapes:
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise BundleError(f"{origin}: expected arrays of at most {_MOST_NUMBERS} numbers, got shape {tuple(shape)}")
+
+
 def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
     root = folder.resolve()
     stated = {entry.path for entry in manifest.files}
@@ -289,7 +347,10 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
         for name in branch.files:
             if name not in stated:
                 raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
-    for file in sorted(folder.rglob("*")):
+    there = list(itertools.islice(folder.rglob("*"), _MOST_FILES + 1))
+    if max(len(there), len(manifest.files)) > _MOST_FILES:
+        raise BundleError(f"{origin}: expected at most {_MOST_FILES} files and folders, got more")
+    for file in sorted(there):
         name = file.relative_to(folder).as_posix()
         if not file.is_dir() and name not in stated and name != MANIFEST:
             raise BundleError(f"{origin}: {name} is not listed in {MANIFEST}, so that it cannot be verified; remove it")
@@ -299,6 +360,8 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
             raise BundleError(f"{origin}: {entry.path} leads out of the bundle")
         if not file.is_file():
             raise BundleError(f"{origin}: {entry.path} is missing")
+        if (size := file.stat().st_size) != entry.bytes:
+            raise BundleError(f"{origin}: {entry.path} was altered: expected {entry.bytes} bytes, got {size}")
         actual = sha256(file)
         if actual != entry.sha256:
             raise BundleError(f"{origin}: {entry.path} was altered: expected sha256 {entry.sha256}, got {actual}")
@@ -309,8 +372,10 @@ def _unzip(archive: Path, into: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             entries = file.infolist()
             total = sum(entry.file_size for entry in entries)
-            if total > _MOST_UNZIPPED_BYTES:
+            if total > _MOST_UNZIPPED_BYTES or total > max(_ANY_RATIO_BYTES, _MOST_RATIO * archive.stat().st_size):
                 raise BundleError(f"{archive}: unpacks to {total} bytes, more than any bundle needs")
+            if len(entries) > _MOST_FILES:
+                raise BundleError(f"{archive}: expected at most {_MOST_FILES} files and folders, got {len(entries)}")
             root = into.resolve()
             for entry in entries:
                 if not (into / entry.filename).resolve().is_relative_to(root):
@@ -318,5 +383,8 @@ def _unzip(archive: Path, into: Path) -> None:
             file.extractall(into)
     except zipfile.BadZipFile as error:
         raise BundleError(f"{archive}: neither a folder nor a zip: {error}") from error
-    except (RuntimeError, NotImplementedError, zlib.error, OSError) as error:
+    except BundleError:
+        raise
+    except Exception as error:
+        # Each of zip's compressions has errors of its own, and so have names.
         raise BundleError(f"{archive}: cannot be unpacked: {error}") from error

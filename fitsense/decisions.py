@@ -20,26 +20,22 @@ from numpy.typing import NDArray
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.types import Prediction
+from fitsense.validators import number
 
 _TOLERANCE_S = 1e-6
 
 
-def _fraction(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise InvalidInputError(f"DecisionConfig.{attribute.name}: expected 0..1, got {value!r}")
-
-
-def _seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not (value >= 0.0 and math.isfinite(value)):
-        raise InvalidInputError(f"DecisionConfig.{attribute.name}: expected seconds >= 0, got {value!r}")
+# Thresholds where neither a configuration nor a bundle has any.
+_ENTER, _EXIT = 0.5, 0.35
 
 
 @attrs.frozen
 class DecisionConfig:
     """When an answer is taken, and how often it is told.
 
-    :param enter: probability from which an exercise is named.
-    :param exit: probability below which the current exercise is no longer held; at most ``enter``.
+    :param enter: probability from which an exercise is named; None for the bundle's, at least ``exit``.
+    :param exit: probability below which the current exercise is no longer held; at most ``enter``. None for the
+        bundle's, at most ``enter``.
     :param idle_enter: probability of no exercise from which the answer is idle.
     :param idle_exit: probability below which idle is left; at most ``idle_enter``.
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
@@ -48,21 +44,33 @@ class DecisionConfig:
     :param muscles_s: least media time between two reports of muscle activation.
     """
 
-    enter: float = attrs.field(default=0.5, validator=_fraction)
-    exit: float = attrs.field(default=0.35, validator=_fraction)
-    idle_enter: float = attrs.field(default=0.55, validator=_fraction)
-    idle_exit: float = attrs.field(default=0.45, validator=_fraction)
-    smoothing_s: float = attrs.field(default=1.0, validator=_seconds)
-    min_duration_s: float = attrs.field(default=1.5, validator=_seconds)
-    update_s: float = attrs.field(default=1.0, validator=_seconds)
-    muscles_s: float = attrs.field(default=1.0, validator=_seconds)
+    enter: float | None = attrs.field(default=None, validator=number(0.0, 1.0, optional=True))
+    exit: float | None = attrs.field(default=None, validator=number(0.0, 1.0, optional=True))
+    idle_enter: float = attrs.field(default=0.55, validator=number(0.0, 1.0))
+    idle_exit: float = attrs.field(default=0.45, validator=number(0.0, 1.0))
+    smoothing_s: float = attrs.field(default=1.0, validator=number(0.0))
+    min_duration_s: float = attrs.field(default=1.5, validator=number(0.0))
+    update_s: float = attrs.field(default=1.0, validator=number(0.0))
+    muscles_s: float = attrs.field(default=1.0, validator=number(0.0))
 
     def __attrs_post_init__(self) -> None:
         for low, high in (("exit", "enter"), ("idle_exit", "idle_enter")):
-            if getattr(self, low) > getattr(self, high):
-                raise InvalidInputError(
-                    f"DecisionConfig.{low}: expected at most {high} ({getattr(self, high)}), got {getattr(self, low)}"
-                )
+            lower, upper = getattr(self, low), getattr(self, high)
+            if lower is not None and upper is not None and lower > upper:
+                raise InvalidInputError(f"DecisionConfig.{low}: expected at most {high} ({upper}), got {lower}")
+
+    def thresholds(self, enter: float = _ENTER, exit: float = _EXIT) -> tuple[float, float]:
+        """The probabilities ``enter`` and ``exit`` that hold.
+
+        :param enter: the bundle's, which holds where the configuration has none.
+        :param exit: likewise.
+        """
+        if self.enter is None and self.exit is None:
+            return enter, exit
+        if self.enter is None:
+            assert self.exit is not None
+            return max(enter, self.exit), self.exit
+        return self.enter, min(exit, self.enter) if self.exit is None else self.exit
 
 
 @attrs.frozen
@@ -189,6 +197,7 @@ class Decisions:
         self._exercises = tuple(exercises)
         self._groups = tuple(muscles)
         self._config = config or DecisionConfig()
+        self._enter, self._exit = self._config.thresholds()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
         self.state = DecisionsState()
 
@@ -236,9 +245,9 @@ class Decisions:
                 return IDLE
             scores[self._idle] = -1.0
         best = int(scores.argmax())
-        if scores[best] >= config.enter:
+        if scores[best] >= self._enter:
             return self._exercises[best]
-        if held in self._exercises and scores[self._exercises.index(held)] >= config.exit:
+        if held in self._exercises and scores[self._exercises.index(held)] >= self._exit:
             return held
         # Nothing can be named; what is likelier than any exercise is that there is none.
         return IDLE if idle >= scores[best] else UNKNOWN

@@ -10,9 +10,9 @@
     ├── WeightsError                     weights cannot be found, verified or fitted into a network
     ├── SchemaError                      an event or a document does not obey its schema
     ├── DeliveryError                    a sink could not deliver events; says whether to try again
+    ├── UnknownNameError (LookupError)   nothing has that name: no exercise, schema, plugin or offer of a plugin
     └── PluginError                      a plugin or one of its specs is unusable
-        ├── UnknownNameError (LookupError)    no plugin offers that name
-        └── AmbiguousNameError (LookupError)  several plugins offer that short name
+        └── AmbiguousNameError (LookupError)  several plugins or distributions have that name
 """
 
 
@@ -68,9 +68,9 @@ class PluginError(FitsenseError):
     """A plugin or one of its specs is unusable."""
 
 
-class UnknownNameError(PluginError, LookupError):
-    """No loaded plugin offers what was asked for."""
+class UnknownNameError(FitsenseError, LookupError):
+    """Nothing has the given name; the message lists the names that there are, or says what lists them."""
 
 
 class AmbiguousNameError(PluginError, LookupError):
-    """A short name is offered by several plugins."""
+    """A name could mean what several plugins offer, or what several distributions declare."""

@@ -11,8 +11,10 @@ import attrs
 from fitsense.emitter import Emitter, EmitterState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event, SessionWarning
+from fitsense.exclusive import exclusive, one_thread
 from fitsense.model import Model
 from fitsense.regions import Region
+from fitsense.resuming import check_scene
 from fitsense.scene import Notice, Scene, SceneState
 from fitsense.session import Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
@@ -66,7 +68,7 @@ class MultiSession:
 
     Each subject has a session of its own, from the first frame that it is in to the last: all events have one source
     and are numbered together, and those of a subject carry its name as ``subject``. Warnings about the picture or the
-    source are about nobody.
+    source are about nobody. As with :class:`Session`, one thread at a time may be in it.
 
     :param model: what predicts, once for all subjects.
     :param config: how to look and decide, for every subject.
@@ -74,6 +76,7 @@ class MultiSession:
     """
 
     def __init__(self, model: Model, config: SessionConfig | None = None, *, absent_s: float = 5.0) -> None:
+        self._use = one_thread()
         if not (absent_s > 0 and math.isfinite(absent_s)):
             raise InvalidInputError(f"absent_s: expected a number above 0, got {absent_s!r}")
         self._model = model
@@ -89,6 +92,7 @@ class MultiSession:
         """Who is watched now, in the order in which they came."""
         return list(self._sessions)
 
+    @exclusive
     def push(
         self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
     ) -> list[Event]:
@@ -103,6 +107,7 @@ class MultiSession:
         seen = self.see(as_frame(rgb, time_s), regions)
         return self.tell(seen, self._model.predict(seen.windows))
 
+    @exclusive
     def see(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> MultiSeen:
         """The first half of :meth:`push`, as of :meth:`Session.see`."""
         self._refuse_if_finished()
@@ -110,6 +115,7 @@ class MultiSession:
         emitted += self._watch(frame, regions)
         return MultiSeen(emitted, [(session, session.see(frame)) for session in self._sessions.values()])
 
+    @exclusive
     def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
 
@@ -119,12 +125,14 @@ class MultiSession:
         told = [session.tell(one, [next(answers) for _ in one.windows]) for session, one in seen.seen]
         return [*seen.emitted, *(event for events in told for event in events)]
 
+    @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into the stream; it is about nobody."""
         self._refuse_if_finished()
         at_s = self.state.last_s or 0.0
         return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
 
+    @exclusive
     def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
         """End a subject's session.
 
@@ -136,6 +144,7 @@ class MultiSession:
         del self.state.seen_s[subject]
         return self._sessions.pop(subject).finish(reason)
 
+    @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End every subject's session. Nothing can be pushed afterwards."""
         self._refuse_if_finished()
@@ -145,6 +154,7 @@ class MultiSession:
         self.state.finished = True
         return emitted
 
+    @exclusive
     def snapshot(self) -> bytes:
         """All that the sessions know, for :meth:`resume`; they go on as if nothing had been."""
         return pack(self.states())
@@ -177,6 +187,7 @@ class MultiSession:
         sessions._emitter.state = common["emitter"]
         if sessions._scene is not None:
             sessions._scene.state = unpacked.states({"scene": SceneState})["scene"]
+            check_scene(sessions._scene.state)
         for at, subject in enumerate(sessions.state.seen_s):
             session = sessions._sessions[subject] = sessions._session(subject)
             kinds = {f"{at}/{name}": kind for name, kind in session.kinds.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitsense.events import Event
+from fitsense.exclusive import exclusive, one_thread
 from fitsense.following import Following, FollowingConfig, FollowingState
 from fitsense.model import Model
 from fitsense.multisession import MultiSeen, MultiSession
@@ -31,32 +32,39 @@ class PeopleSession:
         config: SessionConfig | None = None,
         following: FollowingConfig | None = None,
     ) -> None:
+        self._use = one_thread()
         self._config = following = following or FollowingConfig()
         self._detect = detect
         self._following = Following(following)
         # Whoever is no longer followed is no longer watched.
         self._sessions = MultiSession(model, config, absent_s=following.lost_s)
 
+    @exclusive
     def push(self, frame: Frame) -> list[Event]:
         """Take one frame; give the events that it brings about, each with its person's name as its subject."""
         return self._sessions.push(frame, regions=self._regions(frame))
 
+    @exclusive
     def see(self, frame: Frame) -> MultiSeen:
         """The first half of :meth:`push`, as of :meth:`fitsense.Session.see`; people are looked for in it."""
         return self._sessions.see(frame, self._regions(frame))
 
+    @exclusive
     def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`."""
         return self._sessions.tell(seen, predictions)
 
+    @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into everybody's events."""
         return self._sessions.warn(code, message)
 
+    @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End everybody's session. Nothing can be pushed afterwards."""
         return self._sessions.finish(reason)
 
+    @exclusive
     def snapshot(self) -> bytes:
         """All that is known, for :meth:`resume`; it goes on as if nothing had been."""
         return pack({**self._sessions.states(), "config": self._config, "following": self._following.state})

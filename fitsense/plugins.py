@@ -14,7 +14,6 @@ import os
 import re
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ import attrs
 import pluggy
 
 from fitsense import deprecations, hookspecs
+from fitsense.discovery import Candidate, allowed, installed
 from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, SchemaError, UnknownNameError
 from fitsense.hookspecs import (
     API_VERSION,
@@ -40,13 +40,15 @@ from fitsense.types import ClipSpec
 if TYPE_CHECKING:
     from fitsense.events import Event
 
-ENTRY_POINT_GROUP = "fitsense"
 BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
 """The environment variable that lists, with commas, what :meth:`Plugins.discover` is not to load."""
 
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LOGGER = logging.getLogger("fitsense.plugins")
+_NOT_ALLOWED = "not among those that the program allows"
+# Their results are not iterated, so that the body of a generator would never run.
+_NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights", "fitsense_event_emitted")
 
 Status = Literal["loaded", "incompatible", "duplicate", "broken", "disabled"]
 
@@ -95,12 +97,11 @@ class _Offers:
 class Plugins:
     """A set of plugins. Use :meth:`discover` for the installed ones; an empty one takes :meth:`register`.
 
-    A name below is that of a plugin or of its entry point. What is blocked by its entry point's name is not even
-    imported; what is blocked by another name of its own has to be, to learn that name.
+    A name below is that of a plugin. :meth:`discover` also takes the name of an entry point, of its distribution, or of
+    both, ``distribution:name``: what these select is known without importing it.
 
     :param block: names that are not to be loaded. It goes before `allow`; names that nobody has are no error.
-    :param allow: the only names that are to be loaded; None for all. Of entry points, only those named here are
-        imported.
+    :param allow: the only names that are to be loaded; None for all.
     """
 
     _hookspecs: types.ModuleType = hookspecs
@@ -113,30 +114,32 @@ class Plugins:
         self._manager.add_hookspecs(self._hookspecs)
         self._block = dict.fromkeys(block, "blocked by the program")
         self._allow = None if allow is None else frozenset(allow)
+        self._reserved: frozenset[str] = frozenset()
         self._offers = _Offers()
         self._reports: list[PluginReport] = []
         self._observer_failures: dict[str, int] = {}
 
     @classmethod
     def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> Plugins:
-        """Load the installed plugins of the entry-point group ``fitsense``, in the order of their names.
+        """Load the installed plugins of the entry-point group ``fitsense``: its own first, then others by name.
 
-        :param block: as above; what the environment variable ``FITSENSE_PLUGINS_BLOCK`` lists is blocked too.
-        :param allow: as above, of entry points.
-        :raises UnknownNameError: `allow` has a name that no installed entry point has; the message lists them.
+        Names of plugins that come with fitsense are reserved for these, also where they are not loaded.
+
+        :param block: as above; what the environment variable ``FITSENSE_PLUGINS_BLOCK`` lists is blocked too. What is
+            blocked by the name of its entry point or distribution is not imported.
+        :param allow: as above, by the name of an entry point or a distribution; only these are imported. The name of
+            an entry point of fitsense means this one alone.
+        :raises UnknownNameError: nothing installed has a name in `allow`; the message lists what there is.
+        :raises AmbiguousNameError: several distributions share a name in `allow`; the message says how to name one.
         """
         host = cls(block, allow=allow)
         variable = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
         host._block |= dict.fromkeys(filter(None, variable), f"blocked by the environment variable {BLOCK_VARIABLE}")
-        entry_points = sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name)
-        installed = {entry_point.name for entry_point in entry_points}
-        if unknown := sorted((host._allow or frozenset()) - installed):
-            raise UnknownNameError(
-                f"allow: no installed entry point is called {' or '.join(map(repr, unknown))}; "
-                f"there are: {', '.join(sorted(installed)) or 'none'}"
-            )
-        for entry_point in entry_points:
-            host._load(entry_point)
+        candidates = installed()
+        host._reserved = frozenset(candidate.name for candidate in candidates if candidate.built_in)
+        wanted = candidates if allow is None else allowed(candidates, allow)
+        for candidate in candidates:
+            host._load(candidate, wanted=candidate in wanted)
         return host
 
     @property
@@ -155,17 +158,20 @@ class Plugins:
 
         :param name: what to call it in the report if it cannot say so itself.
         """
-        return self._register(plugin, name, origin, "")
+        return self._register(plugin, name, origin, None)
 
-    def _register(self, plugin: object, name: str | None, origin: str, entry_point: str) -> PluginReport:
-        fallback = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+    def _register(self, plugin: object, name: str | None, origin: str, candidate: Candidate | None) -> PluginReport:
+        fallback = name or type(plugin).__name__
         try:
-            report = self._admit(plugin, origin, entry_point)
+            fallback = name or getattr(plugin, "__name__", None) or fallback
+            report = self._admit(plugin, origin, candidate)
         except _RejectedError as rejection:
             report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
-        except (Exception, SystemExit) as error:
-            # Whatever a stranger's code raises, the host stays up.
-            report = PluginReport(fallback, "broken", f"{type(error).__name__}: {error}", origin=origin)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # A plugin's code may raise anything, SystemExit included; the host stays up.
+            report = PluginReport(fallback, "broken", described(error), origin=origin)
         for note in report.notes:
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
@@ -245,59 +251,76 @@ class Plugins:
         )
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
-        """The local file that the first plugin which knows `ref` gives; None where none does. Not verified."""
-        for implementation in self._manager.hook.fitsense_resolve_weights.get_hookimpls():
+        """The local file that the first plugin which knows `ref` gives; None where none does. Not verified.
+
+        Plugins are called in pluggy's order: those marked ``tryfirst``, then the last registered first, then those
+        marked ``trylast``.
+        """
+        for implementation in self._called(self._manager.hook.fitsense_resolve_weights):
             try:
                 path = implementation.function(*(ref for _ in implementation.argnames))
-            except (Exception, SystemExit):
+                if isinstance(path, Path) and path.is_file():
+                    return path
+                if path is not None:
+                    _LOGGER.error("plugin %s resolved %s to %r, no file", implementation.plugin_name, ref.uri, path)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
                 _LOGGER.exception("plugin %s failed to resolve %s", implementation.plugin_name, ref.uri)
-                continue
-            if isinstance(path, Path) and path.is_file():
-                return path
-            if path is not None:
-                _LOGGER.error("plugin %s resolved %s to %r, no file", implementation.plugin_name, ref.uri, path)
         return None
 
     def event_emitted(self, session: str, event: Event) -> None:
-        """Tell every observer of an event; what one raises is logged and counted, and stops nobody else."""
-        for implementation in self._manager.hook.fitsense_event_emitted.get_hookimpls():
-            # A copy, for what observers do to an event is their own affair.
+        """Notify every observer of an event, in pluggy's order; what one raises is logged and counted, and stops no
+        other.
+        """
+        for implementation in self._called(self._manager.hook.fitsense_event_emitted):
+            # Each observer gets a copy, so that none can change the event for the others.
             arguments = {"session": session, "event": copy.deepcopy(event)}
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except (Exception, SystemExit):
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
                 name = implementation.plugin_name
                 self._observer_failures[name] = self._observer_failures.get(name, 0) + 1
                 _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
 
-    def _load(self, entry_point: metadata.EntryPoint) -> None:
-        distribution = entry_point.dist
-        origin = f"{distribution.name} {distribution.version}" if distribution else entry_point.value
-        if reason := self._unwanted(entry_point.name):
-            self._reports.append(PluginReport(entry_point.name, "disabled", reason, origin=origin))
+    @staticmethod
+    def _called(hook: pluggy.HookCaller) -> Iterable[pluggy.HookImpl]:
+        """A hook's implementations in the order in which pluggy calls them; it stores them the other way round."""
+        return reversed(hook.get_hookimpls())
+
+    def _load(self, candidate: Candidate, *, wanted: bool) -> None:
+        blocked = [reason for name, reason in self._block.items() if candidate.is_called(name)]
+        if blocked or not wanted:
+            reason = blocked[0] if blocked else _NOT_ALLOWED
+            self._reports.append(PluginReport(candidate.name, "disabled", reason, origin=candidate.origin))
             return
         try:
-            plugin = entry_point.load()
-        except (Exception, SystemExit) as error:
-            reason = f"importing {entry_point.value} failed: {type(error).__name__}: {error}"
-            self._reports.append(PluginReport(entry_point.name, "broken", reason, origin=origin))
+            plugin = candidate.entry_point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
+            self._reports.append(PluginReport(candidate.name, "broken", reason, origin=candidate.origin))
             return
-        self._register(plugin, entry_point.name, origin, entry_point.name)
+        self._register(plugin, candidate.name, candidate.origin, candidate)
 
-    def _unwanted(self, *names: str) -> str:
-        """Why what has these names is not to be loaded; empty where it is."""
-        blocked = [self._block[name] for name in names if name in self._block]
-        if blocked:
-            return blocked[0]
-        if self._allow is not None and self._allow.isdisjoint(names):
-            return "not among those that the program allows"
-        return ""
+    def _refuse_unwanted(self, name: str, candidate: Candidate | None) -> None:
+        """Raise for a plugin whose name is blocked, not allowed, or reserved; entry points were selected before."""
+        if name in self._block:
+            raise _RejectedError("disabled", self._block[name], name)
+        if candidate is None and self._allow is not None and name not in self._allow:
+            raise _RejectedError("disabled", _NOT_ALLOWED, name)
+        if candidate is not None and not candidate.built_in and name in self._reserved:
+            raise _RejectedError(
+                "duplicate", f"the name {name} is that of a plugin that comes with fitsense; give it another", name
+            )
 
-    def _admit(self, plugin: object, origin: str, entry_point: str) -> PluginReport:
+    def _admit(self, plugin: object, origin: str, candidate: Candidate | None) -> PluginReport:
         implementations = self._implementations(plugin)
         info = _info(implementations)
-        if reason := self._unwanted(info.name, *filter(None, [entry_point])):
-            raise _RejectedError("disabled", reason, info.name)
+        self._refuse_unwanted(info.name, candidate)
         if info.api_version != API_VERSION:
             raise _RejectedError(
                 "incompatible",
@@ -360,15 +383,41 @@ class Plugins:
                 nearest = difflib.get_close_matches(hook, known, n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
                 raise _RejectedError("broken", f"there is no hook {hook}{hint}")
-            expected = list(inspect.signature(getattr(self._hookspecs, hook)).parameters)
-            actual = list(inspect.signature(implementation).parameters)
-            if not set(actual) <= set(expected):
+            if options.get("wrapper") or options.get("hookwrapper"):
                 raise _RejectedError(
                     "broken",
-                    f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({', '.join(actual)})",
+                    f"hook {hook}: expected a plain implementation, got a wrapper, which fitsense does not run: it "
+                    "calls each plugin alone, so that one that fails stops no other; leave out wrapper=True",
                 )
+            if hook in implementations:
+                raise _RejectedError("broken", f"hook {hook}: expected one implementation, got several")
+            _check_callable(hook, getattr(self._hookspecs, hook), implementation)
             implementations[hook] = implementation
         return implementations
+
+
+def _check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
+    """Refuse an implementation that the host could call, but that would fail or not run."""
+    expected = list(inspect.signature(specification).parameters)
+    actual = inspect.signature(implementation).parameters
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not set(actual) <= set(expected) or any(p.kind not in positional for p in actual.values()):
+        asked = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
+        raise _RejectedError(
+            "broken", f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({asked})"
+        )
+    if inspect.iscoroutinefunction(implementation) or inspect.isasyncgenfunction(implementation):
+        raise _RejectedError("broken", f"hook {hook}: expected a plain function, got an async one, which never runs")
+    if hook in _NOT_ITERATED and inspect.isgeneratorfunction(implementation):
+        raise _RejectedError("broken", f"hook {hook}: expected a plain function, got a generator, which never runs")
+
+
+def described(error: BaseException) -> str:
+    """An error's type and message; plugins may raise errors that cannot be shown."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def _info(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:

@@ -27,6 +27,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.motion import MOST_HZ, Path, path
 from fitsense.turns import turn_at_algebra
 from fitsense.types import FloatArray
+from fitsense.validators import number
 
 # Timestamps may miss the wanted rate by so much of a step.
 _JITTER = 0.1
@@ -50,16 +51,6 @@ _STEADY = 1.5
 _CONTINUITY = 1.2
 
 
-def _positive(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not (value > 0.0 and math.isfinite(value)):
-        raise InvalidInputError(f"RepetitionConfig.{attribute.name}: expected a number above 0, got {value!r}")
-
-
-def _fraction(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise InvalidInputError(f"RepetitionConfig.{attribute.name}: expected 0..1, got {value!r}")
-
-
 @attrs.frozen
 class RepetitionConfig:
     """What is counted, and how closely the movement is looked at.
@@ -77,15 +68,15 @@ class RepetitionConfig:
     :param full: part of the other repetitions' extent below which a movement is an attempt.
     """
 
-    rate_hz: float = attrs.field(default=MOST_HZ, validator=_positive)
-    span_s: float = attrs.field(default=14.0, validator=_positive)
-    look_s: float = attrs.field(default=0.5, validator=_positive)
-    least_s: float = attrs.field(default=0.4, validator=_positive)
-    confidence: float = attrs.field(default=0.4, validator=_fraction)
-    share: float = attrs.field(default=0.2, validator=_fraction)
-    lone: float = attrs.field(default=0.2, validator=_fraction)
-    extent: float = attrs.field(default=0.08, validator=_positive)
-    full: float = attrs.field(default=0.7, validator=_fraction)
+    rate_hz: float = attrs.field(default=MOST_HZ, validator=number(0.0, above=True))
+    span_s: float = attrs.field(default=14.0, validator=number(0.0, 120.0, above=True))
+    look_s: float = attrs.field(default=0.5, validator=number(0.0, above=True))
+    least_s: float = attrs.field(default=0.4, validator=number(0.0, above=True))
+    confidence: float = attrs.field(default=0.4, validator=number(0.0, 1.0))
+    share: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
+    lone: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
+    extent: float = attrs.field(default=0.08, validator=number(0.0, above=True))
+    full: float = attrs.field(default=0.7, validator=number(0.0, 1.0))
 
     def __attrs_post_init__(self) -> None:
         if self.span_s < 2 * self.least_s:

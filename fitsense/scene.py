@@ -9,13 +9,13 @@ still. A *change* is told once, as over: the video was cut, or the camera moved.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
-from fitsense.errors import InvalidInputError
 from fitsense.sight import Sight, look, moved, repeated
 from fitsense.types import UInt8Array
+from fitsense.validators import number
 from fitsense.viewpoint import Cuts, Viewpoint
 
 Code = Literal[
@@ -37,16 +37,6 @@ _MEANINGS: dict[Code, str] = {
 }
 
 
-def _seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not (value >= 0.0 and math.isfinite(value)):
-        raise InvalidInputError(f"SceneConfig.{attribute.name}: expected seconds >= 0, got {value!r}")
-
-
-def _fraction(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise InvalidInputError(f"SceneConfig.{attribute.name}: expected 0..1, got {value!r}")
-
-
 @attrs.frozen
 class SceneConfig:
     """For how long something must hold before it is told, in seconds of media time.
@@ -62,14 +52,14 @@ class SceneConfig:
     :param idle: probability of no exercise from which nobody may be there.
     """
 
-    picture_black_s: float = attrs.field(default=2.0, validator=_seconds)
-    camera_blocked_s: float = attrs.field(default=2.0, validator=_seconds)
-    picture_frozen_s: float = attrs.field(default=5.0, validator=_seconds)
-    no_person_s: float = attrs.field(default=10.0, validator=_seconds)
-    no_motion_s: float = attrs.field(default=20.0, validator=_seconds)
-    camera_moved_s: float = attrs.field(default=2.0, validator=_seconds)
-    clear_s: float = attrs.field(default=1.0, validator=_seconds)
-    idle: float = attrs.field(default=0.6, validator=_fraction)
+    picture_black_s: float = attrs.field(default=2.0, validator=number(0.0))
+    camera_blocked_s: float = attrs.field(default=2.0, validator=number(0.0))
+    picture_frozen_s: float = attrs.field(default=5.0, validator=number(0.0))
+    no_person_s: float = attrs.field(default=10.0, validator=number(0.0))
+    no_motion_s: float = attrs.field(default=20.0, validator=number(0.0))
+    camera_moved_s: float = attrs.field(default=2.0, validator=number(0.0))
+    clear_s: float = attrs.field(default=1.0, validator=number(0.0))
+    idle: float = attrs.field(default=0.6, validator=number(0.0, 1.0))
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import attrs
@@ -18,57 +18,71 @@ from fitsense.digest import sha256
 from fitsense.emitter import Emitter, EmitterState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event, EventData
+from fitsense.exclusive import exclusive, one_thread
 from fitsense.model import Model
 from fitsense.motion import thumbnail
 from fitsense.pictures import views
 from fitsense.regions import Region
 from fitsense.repetitions import RepetitionConfig, Repetitions, RepetitionsState
+from fitsense.resuming import check_session
 from fitsense.scene import Notice, Scene, SceneConfig, SceneState
 from fitsense.sets import Counted, Effort, Set, Sets, SetsState
 from fitsense.sight import thumbnail as sight
 from fitsense.snapshots import pack, unpack
 from fitsense.thinning import is_too_soon, least_step_s
 from fitsense.turns import turn
-from fitsense.types import FloatArray, Frame, Prediction, UInt8Array
+from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
+from fitsense.validators import instance, number, uri_reference
 from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
+LEAST_HOP_S, MOST_HOP_S = 0.1, 60.0
+_FURTHEST = timedelta(seconds=2 * MOST_SECONDS)
 # Clips may want more frames than the counting of repetitions does.
 _LEAST_STEP_S = least_step_s([])
 
 
 def _in_utc(value: datetime) -> datetime:
-    if value.tzinfo is None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
-    return value.astimezone(UTC)
+    try:
+        # Each media time needs a wall-clock time.
+        for furthest in (-_FURTHEST, _FURTHEST):
+            value + furthest
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInputError(
+            f"started_at: expected a time that is {_FURTHEST.days} days from the calendar's ends, got {value!r}"
+        ) from None
 
 
 @attrs.frozen
 class SessionConfig:
     """How a session looks and decides.
 
-    :param hop_s: seconds of media time between predictions.
-    :param gap_s: a longer step between two frames' times counts as a gap.
-    :param source: URI reference that names the session in its events; unique among a host's sessions.
+    :param hop_s: seconds of media time between predictions, 0.1 to 60.
+    :param gap_s: a longer step between two frames' times counts as a gap, in seconds; at most 60.
+    :param source: URI reference that names the session in its events, not empty; unique among a host's sessions.
     :param started_at: wall-clock time of media time 0, for the events' ``time``. The default, the Unix epoch,
         makes the same video give the same bytes.
     :param region: where in the picture to look at first; None for all of it.
     :param set_rest_s: so long a pause ends a set, in seconds.
-    :param decisions: when an answer is taken; None for the default with the bundle's thresholds.
+    :param decisions: when an answer is taken; None for the defaults.
     :param repetitions: what counts as a repetition.
     :param scene: when the picture itself is worth a warning; None for never.
+    :raises InvalidInputError: a value of another type or outside its range.
     """
 
-    hop_s: float = 1.0
-    gap_s: float = 1.5
-    source: str = "urn:fitsense:session"
+    hop_s: float = attrs.field(default=1.0, validator=number(LEAST_HOP_S, MOST_HOP_S))
+    gap_s: float = attrs.field(default=1.5, validator=number(0.0, MOST_HOP_S, above=True))
+    source: str = attrs.field(default="urn:fitsense:session", validator=uri_reference)
     started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
-    region: Region | None = None
-    set_rest_s: float = 10.0
-    decisions: DecisionConfig | None = None
-    repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig)
-    scene: SceneConfig | None = attrs.field(factory=SceneConfig)
+    region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))
+    set_rest_s: float = attrs.field(default=10.0, validator=number(0.0, above=True))
+    decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
+    repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig, validator=instance(RepetitionConfig))
+    scene: SceneConfig | None = attrs.field(factory=SceneConfig, validator=instance(SceneConfig, optional=True))
 
 
 @attrs.frozen(eq=False)
@@ -126,6 +140,9 @@ class Session:
 
     The first event is ``session.started``, which the first push (or the finish) gives; the last is
     ``session.ended``, which :meth:`finish` gives.
+
+    One thread at a time may be in a session: a second one is refused with :class:`FitsenseError` and changes nothing.
+    Several threads may take turns, and sessions of several threads may share a model.
     """
 
     def __init__(
@@ -136,6 +153,7 @@ class Session:
         subject: str | None = None,
         emitter: Emitter | None = None,
     ) -> None:
+        self._use = one_thread()
         self._model = model
         self._config = config = config or SessionConfig()
         self._subject = subject
@@ -145,11 +163,9 @@ class Session:
         self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
         labels = model.labels
         calibration = model.manifest.calibration
-        self._decisions = Decisions(
-            labels.exercise,
-            labels.muscles,
-            config.decisions or DecisionConfig(enter=calibration.enter, exit=calibration.exit),
-        )
+        decisions = config.decisions or DecisionConfig()
+        enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
+        self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
         self._repetitions = Repetitions(config.repetitions)
         self._sets = Sets(config.set_rest_s)
         self._scene = Scene(config.scene) if config.scene else None
@@ -169,6 +185,7 @@ class Session:
     def region(self, region: Region | None) -> None:
         self.state.region = region
 
+    @exclusive
     def push(self, rgb: UInt8Array | Frame, time_s: float | None = None) -> list[Event]:
         """Take one frame; give the events that it brings about.
 
@@ -184,12 +201,18 @@ class Session:
         """Take several frames: the same events as pushing one after the other."""
         return [event for frame in frames for event in self.push(frame)]
 
+    @exclusive
     def see(self, frame: Frame) -> Seen:
         """The first half of :meth:`push`, for hosts that ask the model for several sessions at once: take a frame.
 
         :returns: what :meth:`tell` needs, next, with the model's answer for each of its windows.
         """
         self._refuse_if_finished()
+        if not abs(frame.time_s + self._windows.state.offset_s) <= MOST_SECONDS:
+            raise InvalidInputError(
+                f"time_s: expected media time within {MOST_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
+                f"{self._windows.state.offset_s:.1f} s"
+            )
         if self._windows.passes_over(frame.time_s):
             return Seen(())
         state = self.state
@@ -214,6 +237,7 @@ class Session:
             outputs += self._windows.cut()
         return Seen(outputs, time_s, moving, notices)
 
+    @exclusive
     def tell(self, seen: Seen, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
 
@@ -239,6 +263,7 @@ class Session:
             emitted += self._count(self._sets.count())
         return emitted
 
+    @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
         """Put a warning of the host's own, such as a source that broke, into the stream."""
         self._refuse_if_finished()
@@ -247,6 +272,7 @@ class Session:
             at_s = self._windows.last_s
         return [*self._start_if_new(), self._emit(events.SessionWarning(code, message, at_s, at_s))]
 
+    @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End the session: whatever goes on is ended, and the summary given. Nothing can be pushed afterwards."""
         self._refuse_if_finished()
@@ -256,6 +282,7 @@ class Session:
         self.state.finished = True
         return [*emitted, self._emit(self._summary(reason))]
 
+    @exclusive
     def snapshot(self) -> bytes:
         """All that the session knows, for :meth:`resume`; it goes on as if nothing had been.
 
@@ -291,10 +318,16 @@ class Session:
         return {name: part.state for name, part in self._parts.items()}
 
     def restore(self, states: Mapping[str, Any]) -> None:
-        """Go on from such states."""
+        """Go on from such states.
+
+        :raises InvalidInputError: they do not belong together, or to the model's bundle.
+        """
+        span_s = max(spec.span_s for spec in self._specs.values())
+        check_session(states, self._model.manifest, self._specs, self._config, span_s)
         for name, part in self._parts.items():
             part.state = states[name]
 
+    @exclusive
     def cut(self) -> list[Event]:
         """What comes now shows something else, though time goes on: what goes on is ended, as after a gap."""
         self._refuse_if_finished()

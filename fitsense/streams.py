@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 import threading
 import time
 import traceback
@@ -22,14 +21,13 @@ from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event
 from fitsense.model import Model, load_model
 from fitsense.session import SessionConfig
+from fitsense.validators import is_uri_reference
 from fitsense.video.source import is_live
 
 if TYPE_CHECKING:
     from fitsense.regions import Region
     from fitsense.video.live import LiveConfig
 
-# What a URI reference may be made of.
-_NAME = re.compile(r"[\w\-.~:/?#\[\]@!$&'()*+,;=%]+", re.ASCII)
 # Events of a source that may wait to be taken, before it has to wait.
 _MOST_WAITING = 16
 # How soon whoever waits notices that it is to stop, and how long closing waits for threads: one that opens a source, or
@@ -115,7 +113,7 @@ class Streams(Iterator[Event]):
         :raises WeightsError: as of :func:`fitsense.analyze`.
         :raises FitsenseError: it is closed, or was told to stop.
         """
-        if not _NAME.fullmatch(name):
+        if not is_uri_reference(name):
             raise InvalidInputError(f"name: expected a URI reference, such as door or urn:gym:door, got {name!r}")
         merged: StreamOptions = {**self._options, **options}
         config = attrs.evolve(merged.get("config") or SessionConfig(), source=name)

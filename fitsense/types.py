@@ -25,7 +25,12 @@ MOST_SECONDS = 1e9
 
 def _read_only(value: Any, dtype: type[np.generic]) -> NDArray[Any]:
     """`value` as a read-only array of `dtype`; only numbers are turned into floats, nothing into bytes."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise InvalidInputError(
+            f"expected an array of {np.dtype(dtype).name}, got {type(value).__name__}: {error}"
+        ) from error
     if array.dtype != dtype:
         if not (array.dtype.kind in "fiu" and np.dtype(dtype).kind == "f"):
             raise InvalidInputError(f"expected dtype {np.dtype(dtype).name}, got {array.dtype.name}")
@@ -42,6 +47,14 @@ def _uint8(value: Any) -> UInt8Array:
 
 def _float32(value: Any) -> FloatArray:
     return _read_only(value, np.float32)
+
+
+def _number(value: Any) -> float:
+    """`value` as a float."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInputError(f"expected a number that a float can hold, got {str(value)[:40]}") from None
 
 
 def _strings(value: Iterable[str]) -> tuple[str, ...]:
@@ -84,7 +97,7 @@ class Frame:
     """
 
     rgb: UInt8Array = attrs.field(converter=_uint8, validator=_shape("height", "width", 3))
-    time_s: float = attrs.field(converter=float)
+    time_s: float = attrs.field(converter=_number)
 
     @time_s.validator
     def _in_range(self, attribute: attrs.Attribute[float], value: float) -> None:
@@ -108,7 +121,7 @@ class ClipSpec:
     """
 
     frames: int = attrs.field(validator=_positive)
-    rate_hz: float = attrs.field(converter=float, validator=_positive)
+    rate_hz: float = attrs.field(converter=_number, validator=_positive)
     size: int = attrs.field(validator=_positive)
     short_side: int = attrs.field(validator=_positive)
     fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(("crop", "pad")))
@@ -141,8 +154,8 @@ class Clip:
     """
 
     frames: UInt8Array = attrs.field(converter=_uint8, validator=_shape("frames", "height", "width", 3))
-    start_s: float = attrs.field(converter=float, validator=_finite)
-    end_s: float = attrs.field(converter=float, validator=_finite)
+    start_s: float = attrs.field(converter=_number, validator=_finite)
+    end_s: float = attrs.field(converter=_number, validator=_finite)
 
 
 @attrs.frozen(eq=False)

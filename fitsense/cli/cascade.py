@@ -12,6 +12,7 @@ import attrs
 import click
 
 from fitsense.bundle import DEFAULT
+from fitsense.cli.output import results, results_only
 from fitsense.cli.tracking import track
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the curve as JSON.")
 @click.option("--sure", type=click.FloatRange(0, 1), help="Above which confidence the others are not asked; for --out.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of a bundle with the cascade.")
+@results_only()
 def command(
     bundle: str,
     first: tuple[str, ...],
@@ -65,7 +67,7 @@ def command(
         for skip in skipped:
             click.echo(f"skipped {skip.path}: {skip.reason}", err=True)
         if as_json:
-            click.echo(json.dumps([attrs.asdict(point) for point in points], indent=2))
+            click.echo(json.dumps([attrs.asdict(point) for point in points], indent=2), file=results())
         else:
             _show(points)
     if out is not None and sure is not None:
@@ -86,4 +88,4 @@ def _show(points: Sequence[Point]) -> None:
     for point in points:
         figures = (point.asked, point.cost, point.top1, point.macro_recall)
         table.add_row(f"{point.sure:.2f}", *("-" if figure is None else f"{figure:.3f}" for figure in figures))
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(file=results(), highlight=False, soft_wrap=True).print(table)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fitsense.bundle import DEFAULT
+from fitsense.cli.output import results, results_only
 from fitsense.cli.runtimes import runtime_options
 from fitsense.cli.tracking import track
 from fitsense.model import load_model
@@ -35,6 +36,7 @@ from fitsense.runtime import RuntimeName
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write an HTML page with plots, and pictures of the worst clips, to this file.",
 )
+@results_only()
 def command(
     data: Path,
     split: str,
@@ -60,7 +62,7 @@ def command(
     model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
     report = evaluate(model, data, split, views=views, mirror=mirror, track=track)
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        click.echo(json.dumps(report, indent=2), file=results())
     else:
         _show(report)
     if page is not None:
@@ -71,7 +73,7 @@ def command(
 def _show(report: Mapping[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=results(), highlight=False, soft_wrap=True)
     exercise, muscles, rejection, unknown = (report[part] for part in ("exercise", "muscles", "rejection", "unknown"))
 
     def sure(part: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import click
 
+from fitsense.cli.output import results, results_only
 from fitsense.cli.tracking import track
 
 
@@ -48,6 +49,7 @@ from fitsense.cli.tracking import track
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write NAME.json, NAME.md and plots to this folder."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@results_only()
 def command(
     name: str | None,
     listed: bool,
@@ -73,7 +75,7 @@ def command(
     experiments = {experiment.name: experiment for experiment in EXPERIMENTS}
     if listed or name is None:
         for experiment in EXPERIMENTS:
-            click.echo(f"{experiment.name:<18} {experiment.question}")
+            click.echo(f"{experiment.name:<18} {experiment.question}", file=results())
         return
     if name not in experiments:
         raise click.UsageError(f"no experiment is called {name!r}; there are: {', '.join(experiments)}")
@@ -112,9 +114,9 @@ def command(
     for skip in result.skipped:
         click.echo(f"skipped {skip.path}: {skip.reason}", err=True)
     if as_json:
-        click.echo(json.dumps(document(experiment, scale, result), indent=2))
+        click.echo(json.dumps(document(experiment, scale, result), indent=2), file=results())
     else:
-        Console().print(Markdown(markdown(experiment, scale, result, with_plots=False)))
+        Console(file=results()).print(Markdown(markdown(experiment, scale, result, with_plots=False)))
     if out is not None:
         for file in write(experiment, scale, result, out):
             click.echo(f"wrote {file}", err=True)

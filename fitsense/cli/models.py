@@ -12,6 +12,7 @@ import click
 
 from fitsense.bundle import DEFAULT, Bundle, shipped
 from fitsense.catalogue import IDLE
+from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
 from fitsense.hookspecs import BackboneSpec, DetectorSpec, WeightsRef
 from fitsense.plugins import Plugins
@@ -29,6 +30,7 @@ class _ShowByDefault(click.Group):
 
 
 @click.group("models", cls=_ShowByDefault, short_help="Show model bundles and verify them; fetch what they need.")
+@results_only()
 def command() -> None:
     """Show model bundles, or fetch what some need.
 
@@ -40,6 +42,7 @@ def command() -> None:
 @click.argument("bundle", required=False)
 @click.option("--card", is_flag=True, help="Print the bundle's model card.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@results_only()
 def show(bundle: str | None, card: bool, as_json: bool) -> None:
     """List the bundles that come with fitsense, or show one: a name, a folder or a zip.
 
@@ -49,20 +52,23 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
     if card:
         for name, item in loaded.items():
             file = item.path("README.md")
-            click.echo(file.read_text("utf-8") if file.is_file() else f"{name} has no model card.")
+            click.echo(file.read_text("utf-8") if file.is_file() else f"{name} has no model card.", file=results())
         return
     if as_json:
         documents = {name: json.loads(item.path("model.json").read_text("utf-8")) for name, item in loaded.items()}
-        click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(documents, indent=2, ensure_ascii=False), file=results())
         return
     for name, item in loaded.items():
         manifest = item.manifest
         size = sum(file.bytes for file in manifest.files) / 1e6
         exercises = [label for label in manifest.labels.exercise if label != IDLE]
-        click.echo(f"{name}{' (default)' if name == DEFAULT else ''}  {manifest.version}  {size:.1f} MB  verified")
-        click.echo(f"  {manifest.summary}")
-        click.echo(f"  exercises: {', '.join(exercises)}")
-        click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}")
+        click.echo(
+            f"{name}{' (default)' if name == DEFAULT else ''}  {manifest.version}  {size:.1f} MB  verified",
+            file=results(),
+        )
+        click.echo(f"  {manifest.summary}", file=results())
+        click.echo(f"  exercises: {', '.join(exercises)}", file=results())
+        click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}", file=results())
 
 
 @command.command("pull", short_help="Fetch files of others that a plugin needs to run.")
@@ -73,6 +79,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
     metavar="FILE|FOLDER|URL",
     help="Where to take them: one of the files; a folder, wheel or zip that holds them; or the address of such a file.",
 )
+@results_only()
 def pull(name: str, origin: str | None) -> None:
     """Fetch files of others that a backbone or detector needs to run, such as the networks of blazepose.
 
@@ -84,9 +91,12 @@ def pull(name: str, origin: str | None) -> None:
     paths = _pulled_from(origin, refs, plugins) if origin else _pulled(refs, plugins)
     for ref, path in paths.items():
         state = "sha256 ok" if ref.sha256 else "its publisher gives no sha256"
-        click.echo(f"{path.name}  {path.stat().st_size / 1e6:.1f} MB  {ref.licence or 'licence unknown'}  {state}")
-        click.echo(f"  is   {ref.uri}")
-        click.echo(f"  in   {path}")
+        click.echo(
+            f"{path.name}  {path.stat().st_size / 1e6:.1f} MB  {ref.licence or 'licence unknown'}  {state}",
+            file=results(),
+        )
+        click.echo(f"  is   {ref.uri}", file=results())
+        click.echo(f"  in   {path}", file=results())
 
 
 def _assets(plugins: Plugins, name: str) -> list[WeightsRef]:

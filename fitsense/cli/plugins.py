@@ -11,6 +11,7 @@ import click
 
 from fitsense.cli import plugins_new
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.output import results, results_only
 from fitsense.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 @click.pass_context
+@results_only()
 def command(context: click.Context, as_json: bool) -> None:
     """Show every installed plugin: loaded or not, why not, what it offers, and what it uses that is deprecated.
 
@@ -31,7 +33,7 @@ def command(context: click.Context, as_json: bool) -> None:
         return
     reports = Plugins.discover().reports
     if as_json:
-        click.echo(json.dumps([attrs.asdict(report) for report in reports], indent=2))
+        click.echo(json.dumps([attrs.asdict(report) for report in reports], indent=2), file=results())
         return
     from rich.console import Console
     from rich.table import Table
@@ -42,10 +44,10 @@ def command(context: click.Context, as_json: bool) -> None:
         colour = {"loaded": "green", "disabled": "yellow"}.get(report.status, "red")
         status = f"[{colour}]{report.status}[/]"
         table.add_row(report.name, report.version, status, offers or report.reason, report.origin)
-    Console().print(table)
+    Console(file=results()).print(table)
     for report in reports:
         for note in report.notes:
-            click.echo(f"{report.name}: {note}")
+            click.echo(f"{report.name}: {note}", file=results())
 
 
 command.add_command(plugins_new.command)
@@ -63,6 +65,7 @@ command.add_command(plugins_new.command)
 )
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there too.")
 @click.pass_context
+@results_only()
 def check(context: click.Context, name: str, only: str | None, configs: tuple[str, ...], file: Path | None) -> None:
     """Check the installed plugin NAME, and all that it offers, by the laws of fitsense.testing.contracts.
 
@@ -96,11 +99,11 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.subject != subject:
             subject = outcome.subject
-            click.secho(subject, bold=True)
+            click.secho(subject, bold=True, file=results())
         sign, colour = signs[outcome.status]
-        click.secho(f"  {sign} {outcome.law}", fg=colour, nl=False)
-        click.echo(f"  {outcome.seconds:.2f} s")
+        click.secho(f"  {sign} {outcome.law}", fg=colour, nl=False, file=results())
+        click.echo(f"  {outcome.seconds:.2f} s", file=results())
         for line in outcome.message.splitlines():
-            click.echo(f"      {line}")
+            click.echo(f"      {line}", file=results())
     counts = [f"{sum(o.status == status for o in outcomes)} {status}" for status in signs]
-    click.echo(f"{', '.join(counts)}; {sum(outcome.seconds for outcome in outcomes):.1f} s")
+    click.echo(f"{', '.join(counts)}; {sum(outcome.seconds for outcome in outcomes):.1f} s", file=results())

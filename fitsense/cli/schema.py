@@ -6,19 +6,21 @@ import json
 
 import click
 
+from fitsense.cli.output import results, results_only
 from fitsense.plugins import Plugins
 from fitsense.schema import schema, schemas
 
 
 @click.command("schema", short_help="Print the JSON Schemas.")
 @click.argument("name", required=False)
+@results_only()
 def command(name: str | None) -> None:
     """Print the schema NAME, such as exercise.ended; without NAME, list fitsense's schemas and the plugins'."""
     of_plugins = {type_: offer.schema for type_, offer in Plugins.discover().event_schemas().items()}
     if name is not None:
-        click.echo(json.dumps(of_plugins.get(name) or schema(name), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(of_plugins.get(name) or schema(name), indent=2, ensure_ascii=False), file=results())
         return
     listed = {**schemas(), **of_plugins}
     width = max(map(len, listed))
     for short, document in listed.items():
-        click.echo(f"{short:<{width}}  {document['$id']}  {document.get('title', '')}".rstrip())
+        click.echo(f"{short:<{width}}  {document['$id']}  {document.get('title', '')}".rstrip(), file=results())

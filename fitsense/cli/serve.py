@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fitsense.cli.output import results, results_only
 from fitsense.errors import FitsenseError, MissingExtraError
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -45,6 +46,7 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     "--origin", "origins", multiple=True, help="A web site whose pages may call, such as https://app.example."
 )
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)
+@results_only()
 def command(file: Path | None, sources: dict[str, str], log_level: str, **options: Any) -> None:
     """Serve sessions: video in, events out, for programs in any language.
 
@@ -76,7 +78,7 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stopped)
         host = f"[{config.host}]" if ":" in config.host else config.host
-        click.echo(f"http://{host}:{listener.getsockname()[1]}")
+        click.echo(f"http://{host}:{listener.getsockname()[1]}", file=results())
         server.run(sockets=[listener])
     sys.exit(0 if server.started else 1)
 

@@ -10,6 +10,7 @@ import attrs
 import click
 
 from fitsense.bundle import DEFAULT
+from fitsense.cli.output import results, results_only
 from fitsense.cli.runtimes import runtime_options
 from fitsense.cli.tracking import track
 from fitsense.model import load_model
@@ -33,6 +34,7 @@ from fitsense.session import SessionConfig
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of order, pauses and figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print every figure, and what was told when, as JSON.")
+@results_only()
 def command(
     data: Path | None,
     split: str,
@@ -77,7 +79,7 @@ def command(
         streams = rendered_streams(rendered, model.labels.exercise, seed=seed)
         report["rendered"] = stream_quality(model, streams, config, track)
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        click.echo(json.dumps(report, indent=2), file=results())
     else:
         _show(report)
 
@@ -85,7 +87,7 @@ def command(
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=results(), highlight=False, soft_wrap=True)
     console.print(
         f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed streams, "
         f"a prediction every {report['hop_s']:g} s"

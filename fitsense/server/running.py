@@ -34,7 +34,7 @@ def create_server(config: ServeConfig, tokens: Tokens, bundles: Bundles | None =
 
     :param bundles: None for those of the configuration, which are loaded then.
     :raises InvalidInputError: a configuration that cannot be, or one that would let in anybody.
-    :raises PluginError: nobody offers a sink of that name.
+    :raises UnknownNameError: no plugin offers a sink of that name.
     :raises BundleError: a bundle cannot be loaded.
     """
     check_exposure(config, tokens)

@@ -8,16 +8,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 
 from fitsense.configs import config_from_json
+from fitsense.discovery import installed as installed_entry_points
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
 from fitsense.hookspecs import DerivedHeadSpec
-from fitsense.plugins import ENTRY_POINT_GROUP, Plugins
+from fitsense.plugins import Plugins, described
 
 Status = Literal["held", "broken", "does not apply"]
 
@@ -138,17 +138,20 @@ def installed(name: str) -> Any:
     :raises UnknownNameError: there is none; the message lists the entry points.
     :raises PluginError: importing it fails.
     """
-    entry_points = sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name != name, e.name))
-    for entry_point in entry_points:
+    candidates = sorted(installed_entry_points(), key=lambda candidate: not candidate.is_called(name))
+    for candidate in candidates:
         try:
-            plugin = entry_point.load()
-        except (Exception, SystemExit) as error:
-            if entry_point.name == name:
-                raise PluginError(f"importing {entry_point.value} failed: {type(error).__name__}: {error}") from error
+            plugin = candidate.entry_point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if candidate.is_called(name):
+                reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
+                raise PluginError(reason) from error
             continue
-        if name in (entry_point.name, Plugins().register(plugin).name):
+        if candidate.is_called(name) or name == Plugins().register(plugin).name:
             return plugin
-    there = ", ".join(sorted(entry_point.name for entry_point in entry_points))
+    there = ", ".join(sorted(candidate.name for candidate in candidates))
     raise UnknownNameError(f"no plugin {name!r} is installed; there are: {there or 'none'}")
 
 

@@ -22,6 +22,7 @@ SCENES = [
 ]
 
 config = DecisionConfig()
+enter, exit = config.thresholds()
 decisions = Decisions(LABELS, ("quads",), config)
 starts, raw, smoothed, segments = [], [], [], []
 at = 0.0
@@ -39,10 +40,10 @@ figure, (upper, lower) = plt.subplots(2, sharex=True, figsize=(7.5, 3.8), gridsp
 for column, label in enumerate(LABELS):
     upper.step(starts, np.array(raw)[:, column], where="mid", color=COLOURS[label], alpha=0.25)
     upper.plot(starts, np.array(smoothed)[:, column], color=COLOURS[label], label=label)
-upper.axhline(config.enter, color="#333", linewidth=0.8, linestyle="--")
-upper.axhline(config.exit, color="#333", linewidth=0.8, linestyle=":")
-upper.text(at, config.enter, " enter", va="center")
-upper.text(at, config.exit, " exit", va="center")
+upper.axhline(enter, color="#333", linewidth=0.8, linestyle="--")
+upper.axhline(exit, color="#333", linewidth=0.8, linestyle=":")
+upper.text(at, enter, " enter", va="center")
+upper.text(at, exit, " exit", va="center")
 upper.set_ylabel("probability")
 upper.set_ylim(0, 1)
 upper.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, frameon=False)

@@ -1,0 +1,282 @@
+"""Checks the states of a snapshot before a session goes on with them.
+
+A snapshot is data that others may have changed. Whatever its numbers are, a session that goes on with it must neither
+hang, nor fail in a later push, nor emit events that break their schemas.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fitsense import motion, sight
+from fitsense.bundle import Manifest
+from fitsense.catalogue import IDLE, UNKNOWN
+from fitsense.decisions import DecisionsState
+from fitsense.errors import InvalidInputError
+from fitsense.repetitions import RepetitionConfig, RepetitionsState
+from fitsense.scene import SceneState
+from fitsense.sets import SetsState
+from fitsense.types import MOST_SECONDS, ClipSpec
+from fitsense.windows import WindowsState
+
+_TOLERANCE_S = 1e-3
+# Counts beyond this are not exact in JSON of other languages.
+_MOST_COUNT = 1 << 53
+_TILES = sight.TILES**2
+_SIGHT_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "thumbnail": ("uint8", (sight.SIDE, sight.SIDE, 3)),
+    "luma": ("float32", (sight.SIDE, sight.SIDE)),
+    "edges": ("float32", (sight.SIDE - 2, sight.SIDE - 2)),
+    "patterns": ("float32", (_TILES, sight.SIDE**2 // _TILES)),
+}
+
+
+def check_numbers(states: Mapping[str, Any]) -> None:
+    """Refuse numbers that are not finite or too large, wherever they are in the states.
+
+    :raises InvalidInputError: the message says where.
+    """
+    for name, state in states.items():
+        for path, value, default in _numbers(state, name):
+            if isinstance(value, np.ndarray):
+                plain = value.dtype.kind in "biuf"
+                _require(
+                    plain and bool(np.all(np.abs(value.astype(np.float64)) <= MOST_SECONDS)), path, "finite numbers"
+                )
+            elif isinstance(value, float):
+                # Some times are -inf before anything has happened.
+                _require(
+                    abs(value) <= MOST_SECONDS or value == default, path, f"a number within {MOST_SECONDS:g}", value
+                )
+            else:
+                _require(0 <= value <= _MOST_COUNT, path, "a count from 0 on", value)
+
+
+def check_session(
+    states: Mapping[str, Any], manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
+) -> None:
+    """Refuse states of a session's parts that do not belong together, or to its bundle.
+
+    :param states: by name, as of :meth:`Session.states`; their numbers were checked.
+    :param specs: the clip of each branch.
+    :param config: the session's.
+    :param span_s: of the longest clip.
+    :raises InvalidInputError: the message says what was expected, and where.
+    """
+    windows: WindowsState = states["windows"]
+    session = states["session"]
+    groups = manifest.labels.muscles
+    answers = {*manifest.labels.exercise, UNKNOWN}
+    _check_windows(windows, manifest, specs, config, span_s)
+    known = [windows.last_s, windows.cut_s, session.first_s, session.last_end_s]
+    now_s = max(time_s for time_s in known if time_s is not None) + _TOLERANCE_S
+    _require(session.looked_s <= now_s, "session.looked_s", "no later time than the last frame's", session.looked_s)
+    for name in ("load_s", "load_repetitions"):
+        _require(set(getattr(session, name)) == set(groups), f"session.{name}", "the bundle's muscle groups")
+    _require(set(session.seconds) <= answers, "session.seconds", "exercises of the bundle")
+    for path, value, _ in _numbers(session, "session"):
+        if path.partition("[")[0] in (
+            "session.seconds",
+            "session.load_s",
+            "session.load_repetitions",
+            "session.seen_s",
+        ):
+            _require(value >= 0, path, "a number from 0 on", value)
+    _require(
+        session.first_s is not None or windows.last_s is None, "session.first_s", "a time, since there were frames"
+    )
+    _check_decisions(states["decisions"], manifest, answers, now_s)
+    _check_repetitions(states["repetitions"], config.repetitions, now_s)
+    _check_sets(states["sets"], states["decisions"], answers, now_s)
+    if "scene" in states:
+        check_scene(states["scene"])
+
+
+def check_scene(state: SceneState) -> None:
+    """Refuse the state of a scene whose pictures have other shapes.
+
+    :raises InvalidInputError: the message says where.
+    """
+    from fitsense.scene import Scene
+
+    _require(set(state.states) == set(Scene().state.states), "scene.states", "the states that a scene has")
+    _require(all(one._code == code for code, one in state.states.items()), "scene.states", "each state by its code")
+    viewpoint = state.viewpoint
+    if viewpoint._anchor is not None:
+        _require_array(viewpoint._anchor, "scene.viewpoint.anchor", *_SIGHT_SHAPES["patterns"])
+    for name, dtype in (("_since_s", "float64"), ("_agreed_s", "float64"), ("_settled", "bool")):
+        _require_array(getattr(viewpoint, name), f"scene.viewpoint.{name}", dtype, (_TILES,))
+    pictures = [pair[1] for pair in (state.repeated, state.still, state.cuts._last) if pair is not None]
+    if state.cuts._suspect is not None:
+        pictures += state.cuts._suspect[1:3]
+    for picture in pictures:
+        for name, (dtype, shape) in _SIGHT_SHAPES.items():
+            _require_array(getattr(picture, name), f"scene: {name}", dtype, shape)
+
+
+def _check_windows(
+    state: WindowsState, manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
+) -> None:
+    streams = {branch.name: branch for branch in manifest.branches if branch.stream}
+    _require(state.offset_s >= 0, "windows.offset_s", "a number from 0 on", state.offset_s)
+    last_s = state.last_s
+    _require((last_s is None) == (not state.frames), "windows.frames", "frames just where there is a run")
+    if last_s is None:
+        _require(not state.streams, "windows.streams", "no streams without a run")
+        return
+    times = [kept.time_s for kept in state.frames]
+    _require(_ascend(times) and times[-1] == last_s, "windows.frames", "times that ascend to the last frame's")
+    _require(0 <= state.step_s <= config.gap_s, "windows.step_s", "a step within gap_s", state.step_s)
+    _require(
+        state.run_start_s <= state.spoken_s <= last_s + span_s, "windows.spoken_s", "a time of the run", state.spoken_s
+    )
+    # All windows that ended by the last frame were given; else the next push would give all that are missing.
+    next_end_s = state.run_start_s + span_s + state.emitted * config.hop_s
+    _require(
+        last_s < next_end_s + _TOLERANCE_S and next_end_s <= last_s + span_s + config.hop_s + _TOLERANCE_S,
+        "windows.emitted",
+        "as many windows as the run's length gives",
+        state.emitted,
+    )
+    for at, kept in enumerate(state.frames):
+        _require(set(kept.pictures) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
+        for name, spec in specs.items():
+            _require_array(kept.pictures[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
+    _require(set(state.streams) == set(streams), "windows.streams", "the branches that stream")
+    for name, run in state.streams.items():
+        path, spec, stream = f"windows.streams.{name}", specs[name], streams[name].stream
+        next_slot_s = state.run_start_s + (run.shown + len(run.waiting) + 0.5) / spec.rate_hz
+        _require(
+            last_s <= next_slot_s + _TOLERANCE_S and next_slot_s <= last_s + span_s + config.hop_s + 1 / spec.rate_hz,
+            f"{path}.shown",
+            "as many pictures as the run's length gives",
+            run.shown,
+        )
+        for picture in run.waiting:
+            _require_array(picture, f"{path}.waiting", "uint8", spec.shape[1:])
+        if run.state is not None and stream is not None:
+            _require(run.state.steps <= run.shown, f"{path}.state.steps", "no more than were shown", run.state.steps)
+            _require(
+                set(run.state.arrays) == set(stream.state), f"{path}.state", "the arrays that the branch remembers"
+            )
+            for array, shape in stream.state.items():
+                _require_array(run.state.arrays[array], f"{path}.state.{array}", "float32", tuple(shape))
+        _check_outputs(run.outputs, f"{path}.outputs", streams[name], manifest)
+
+
+def _check_outputs(outputs: Mapping[str, Any], path: str, branch: Any, manifest: Manifest) -> None:
+    widths = {"features": branch.feature_dim}
+    widths |= {head.task: len(getattr(manifest.labels, head.task)) for head in branch.heads}
+    _require(not outputs or set(outputs) == set(widths), path, "features and logits of each head")
+    for name, values in outputs.items():
+        _require_array(values, f"{path}.{name}", "float32", (widths[name],))
+
+
+def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collection[str], now_s: float) -> None:
+    labels, groups = len(manifest.labels.exercise), len(manifest.labels.muscles)
+    if state.smoothed is not None:
+        _require_array(state.smoothed, "decisions.smoothed", None, (labels,), most=1.0)
+    _require(state.smoothed is None or state.muscles.size > 0, "decisions.muscles", "activations")
+    if state.muscles.size:
+        _require_array(state.muscles, "decisions.muscles", "float32", (groups,), most=1.0)
+    _require(state.updated_s <= now_s, "decisions.updated_s", "no later time than the last frame's", state.updated_s)
+    for name in ("current", "candidate", "doubt", "unreported"):
+        span = getattr(state, name)
+        if span is None:
+            continue
+        path = f"decisions.{name}"
+        _require(span.answer in answers, f"{path}.answer", "an exercise of the bundle", span.answer)
+        _require(span.start_s <= span.end_s <= now_s, path, "a start before an end, and that before now")
+        for part, size in (("scores", labels), ("muscles", groups)):
+            mean = getattr(span, part)
+            _require(mean.seconds >= 0, f"{path}.{part}.seconds", "a number from 0 on", mean.seconds)
+            _require_array(mean.sum, f"{path}.{part}", "float64", (size,), most=mean.seconds)
+    doubtful = state.candidate is not None
+    _require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt just where there is a candidate")
+
+
+def _check_repetitions(state: RepetitionsState, config: RepetitionConfig, now_s: float) -> None:
+    times = state.times
+    _require(len(times) == len(state.thumbnails), "repetitions.times", "a time for each thumbnail")
+    if times:
+        steps = np.diff(times)
+        close = bool(np.all(steps > 0.5 / config.rate_hz)) and times[-1] - times[0] <= config.span_s + _TOLERANCE_S
+        _require(close and times[-1] <= now_s, "repetitions.times", "times as far apart as rate_hz and span_s say")
+    for thumbnail in state.thumbnails:
+        _require_array(thumbnail, "repetitions.thumbnails", "float32", (motion.SIDE, motion.SIDE))
+    for name in ("told", "seen"):
+        for start_s, end_s in getattr(state, name):
+            _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and these before now")
+    _require(state.told_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.told_s)
+    _require(state.next_s <= now_s + config.look_s, "repetitions.next_s", "a look within look_s", state.next_s)
+    _require(state.tempo_s >= 0, "repetitions.tempo_s", "a number from 0 on", state.tempo_s)
+
+
+def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection[str], now_s: float) -> None:
+    for at, one in enumerate(state.sets):
+        path = f"sets.sets[{at}]"
+        _require(one.exercise in answers and one.exercise != IDLE, path, "an exercise of the bundle", one.exercise)
+        _require(one.index >= 1, f"{path}.index", "a number from 1 on", one.index)
+        _require(one.start_s <= one.end_s <= now_s, path, "a start before an end, and that before now")
+        _check_tally(one.tally, path)
+    for movement in state.pending:
+        _require(
+            movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and these before now"
+        )
+        _require(0 <= getattr(movement, "confidence", 0) <= 1, "sets.pending", "a confidence in 0..1")
+    current = decisions.current
+    going_on = None if current is None or current.answer == IDLE else current.answer
+    stretch = state.stretch
+    _require((stretch.exercise if stretch else None) == going_on, "sets.stretch", "the exercise that goes on")
+    if stretch is not None:
+        _require(stretch.first <= len(state.sets), "sets.stretch.first", "one of the sets", stretch.first)
+        _require(
+            stretch.start_s <= now_s, "sets.stretch.start_s", "no later time than the last frame's", stretch.start_s
+        )
+        _check_tally(stretch.tally, "sets.stretch")
+
+
+def _check_tally(tally: Any, path: str) -> None:
+    _require(min(tally.seconds, tally.squares, tally.held_s) >= 0, path, "numbers from 0 on")
+
+
+def _numbers(value: Any, path: str, default: Any = None) -> Iterator[tuple[str, Any, Any]]:
+    """Every number and array in a state, with its place and its field's default."""
+    if isinstance(value, (bool, str, bytes)) or value is None:
+        return
+    if isinstance(value, (int, float, np.ndarray)):
+        yield path, value, default
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _numbers(getattr(value, field.name), f"{path}.{field.name}", field.default)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path}[{key}]")
+    elif isinstance(value, Collection):
+        for at, item in enumerate(value):
+            yield from _numbers(item, f"{path}[{at}]")
+
+
+def _ascend(times: list[float]) -> bool:
+    return all(before < after for before, after in itertools.pairwise(times))
+
+
+def _require_array(array: Any, path: str, dtype: str | None, shape: tuple[int, ...], *, most: float = math.inf) -> None:
+    """Refuse an array of another dtype (of no float where None), shape, or beyond 0..`most` where that is given."""
+    fits = array.dtype == dtype if dtype else array.dtype.kind == "f"
+    _require(fits and array.shape == shape, path, f"{dtype or 'floats'} {shape}", f"{array.dtype} {array.shape}")
+    if most < math.inf:
+        inside = array.size == 0 or (array.min() >= -1e-6 and array.max() <= most * (1 + 1e-6) + 1e-6)
+        _require(bool(inside), path, f"numbers in 0..{most:g}")
+
+
+def _require(holds: bool, path: str, expected: str, got: Any = None) -> None:
+    if not holds:
+        was = "" if got is None else f", got {got!r}"
+        raise InvalidInputError(f"snapshot: {path}: expected {expected}{was}")
