@@ -21,6 +21,7 @@ from fitsense.pictures import scaled_size
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.hardware import hwaccel_of, why_on_cpu
+from fitsense.video.orientation import Orientation
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
@@ -138,7 +139,7 @@ class VideoSource:
             self._end_s = 0.0
             self._last_s: float | None = None
             self._step_s = 1.0 / float(self._stream.average_rate or 30)
-            # The rotation is known only from a decoded frame.
+            # The orientation is known only from a decoded frame.
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
@@ -289,13 +290,13 @@ class VideoSource:
         return self._short_side is not None and side >= _MUCH_SMALLER * self._short_side * self._zoom
 
     def _convert(self, frame: av.VideoFrame) -> UInt8Array:
-        quarter_turns = round(frame.rotation / 90)
+        orientation = Orientation.of(frame)
         width, height = _upright_size(frame, self._stream)
         much_smaller = self._is_much_smaller(min(width, height))
         if self._short_side is not None:
             closer = min(math.ceil(self._short_side * self._zoom), width, height)
             width, height = scaled_size(width, height, max(self._short_side, closer))
-        if quarter_turns % 2:
+        if orientation.transposed:
             width, height = height, width
         if much_smaller and frame.format.name == "yuv420p":
             # To turn what is small already to RGB takes a third less time than both in one step.
@@ -303,10 +304,7 @@ class VideoSource:
         picture: UInt8Array = np.asarray(
             _scaled(self._colouring, frame, width, height, "rgb24").to_ndarray(), dtype=np.uint8
         )
-        if quarter_turns % 4:
-            # FFmpeg states the rotation counter-clockwise, and so does numpy.
-            picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
-        return picture
+        return orientation.shown(picture)
 
     def _media_time(self, frame: av.VideoFrame) -> float:
         """The frame's presentation time; counted on where the source's own clock is set back or leaps."""
@@ -400,7 +398,7 @@ def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, in
     """Width and height as the picture is to be seen: square pixels, right way up."""
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = max(1, round(frame.width * aspect)), frame.height
-    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+    return (height, width) if Orientation.of(frame).transposed else (width, height)
 
 
 def _rate(stream: av.VideoStream) -> float | None:
