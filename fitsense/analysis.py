@@ -271,7 +271,7 @@ def zoom_for(region: Region | None, *, people: bool) -> float:
 
 
 def _is_live(source: str | Path) -> bool:
-    from fitsense.video.source import is_live
+    from fitsense.video.opening import is_live
 
     return is_live(str(source))
 

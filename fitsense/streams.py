@@ -22,7 +22,7 @@ from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event
 from fitsense.model import Model, load_model
 from fitsense.session import SessionConfig
-from fitsense.video.source import is_live
+from fitsense.video.opening import is_live
 
 if TYPE_CHECKING:
     from fitsense.regions import Region

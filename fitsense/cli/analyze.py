@@ -227,7 +227,7 @@ def _stopping(analysis: Analysis) -> Iterator[None]:
 
 def _check_outputs(source: str | None, events: Path | None, overlay: Path | None) -> None:
     """Refuse before the work what could only fail, or destroy something, after it."""
-    from fitsense.video.source import is_live
+    from fitsense.video.opening import is_live
 
     if overlay is not None and source is not None and is_live(source):
         raise click.UsageError("--overlay needs a file: it looks at the video a second time")

@@ -22,7 +22,8 @@ from fitsense.pictures import scale
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
-from fitsense.video.source import VideoSource, is_live
+from fitsense.video.opening import is_live
+from fitsense.video.source import VideoSource
 from tests.conftest import encode
 from tests.hostile.fields import fields
 
