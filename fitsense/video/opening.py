@@ -111,8 +111,8 @@ def open_input(
     try:
         if not isinstance(source, (str, Path)):
             return _open_stream(ByteStream(source, name), timeout_s, options, hwaccel)
-        if isinstance(source, str) and is_live(source):
-            return Input(_open_live(source, timeout_s, options, hwaccel), is_live=True)
+        if is_live(str(source)):
+            return Input(_open_live(str(source), timeout_s, options, hwaccel), is_live=True)
         if is_pipe(source):
             return _open_stream(ByteStream.of_pipe(str(source)), timeout_s, options, hwaccel)
         path = _path_of(source) or Path(source)
