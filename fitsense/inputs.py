@@ -39,19 +39,18 @@ def checked_source(source: object) -> Source:
     if isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray, memoryview, np.ndarray, Mapping)):
         if isinstance(source, (Sequence, set, frozenset)):
             for number, item in enumerate(source):
-                _check_frame(item, number)
+                _checked_frame(item, number)
         return source
     raise InvalidInputError(f"{_EXPECTED}, got {_describe(source)}")
 
 
-def checked_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
+def checked_frames(frames: Iterable[object]) -> Iterator[Frame]:
     """The frames, each checked when it comes.
 
     :raises InvalidInputError: an item is no frame.
     """
     for number, item in enumerate(frames):
-        _check_frame(item, number)
-        yield item
+        yield _checked_frame(item, number)
 
 
 def is_file(source: object) -> TypeGuard[BinaryIO]:
@@ -59,11 +58,12 @@ def is_file(source: object) -> TypeGuard[BinaryIO]:
     return callable(getattr(source, "read", None))
 
 
-def _check_frame(item: object, number: int) -> None:
+def _checked_frame(item: object, number: int) -> Frame:
     if not isinstance(item, Frame):
         raise InvalidInputError(
             f"source: expected an iterable of fitsense.Frame(rgb, time_s), got {_describe(item)} as item {number}"
         )
+    return item
 
 
 def _describe(value: object) -> str:

@@ -48,11 +48,14 @@ class ByteStream:
         self.interrupted: BaseException | None = None
         self._file = file
         self._owned = owned
-        self._read = getattr(file, "read1", None) or file.read
+        self._read = file.read
         try:
             self._seekable = bool(getattr(file, "seekable", lambda: hasattr(file, "seek"))())
             if self._seekable:
                 file.seek(0)
+            else:
+                # What has come, rather than to wait for more.
+                self._read = getattr(file, "read1", file.read)
             self.head = self._peek()
         except (OSError, ValueError) as error:
             raise SourceError(f"{name}: cannot be read: {error}") from error
@@ -82,7 +85,7 @@ class ByteStream:
     def _unless_terminal(cls, file: BinaryIO | io.FileIO, name: str, *, owned: bool) -> ByteStream:
         if file.isatty():
             raise SourceError(f"{name}: expected a video piped into it, got a terminal")
-        return cls(file, name, owned=owned)  # type: ignore[arg-type]
+        return cls(file, name, owned=owned)
 
     def seekable(self) -> bool:
         """Whether its beginning can be reached again."""

@@ -60,13 +60,15 @@ class Input:
 
     def is_whole(self) -> bool | None:
         """Whether a file is as long as its own structure says; None where that is not known."""
-        if self.path is None:
-            return None
         try:
-            with self.path.open("rb") as file:
-                return is_whole(file)
+            if self.stream is not None:
+                return is_whole(self.stream) if self.stream.seekable() else None
+            if self.path is not None:
+                with self.path.open("rb") as file:
+                    return is_whole(file)
         except OSError:
-            return None
+            pass
+        return None
 
     def close(self) -> None:
         """Free the file or device."""

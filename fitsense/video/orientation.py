@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import attrs
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 
 from fitsense.types import UInt8Array
@@ -26,8 +30,11 @@ class Orientation:
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Orientation:
         """The orientation that a frame's display matrix asks for; where it has none, the picture is upright."""
-        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-        return _UPRIGHT if matrix is None else cls.of_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))
+        # PyAV's types call it a single piece of data.
+        matrix = cast(Mapping[Type, Buffer], frame.side_data).get(Type.DISPLAYMATRIX)
+        if matrix is None:
+            return _UPRIGHT
+        return cls.of_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))
 
     @classmethod
     def of_matrix(cls, matrix: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Orientation:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 import av
@@ -286,11 +286,11 @@ class VideoSource:
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
-    def _probed(self, packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+    def _probed(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
         """The packets, once the first of them have shown what their times are."""
         stream, codec = self._stream, self._stream.codec_context
         may_reorder = codec is not None and codec.has_b_frames and not self._is_endless
-        waiting: deque[av.Packet] = deque()
+        waiting: deque[av.Packet[Any]] = deque()
         stamps: list[int | None] = []
         failed: Exception | None = None
         try:
@@ -392,7 +392,7 @@ class VideoSource:
         """How long after a frame the next one is due, in seconds."""
         return (_duration_of(frame) if frame.pts is None else 0.0) or self._step_s
 
-    def _until_s(self, packet: av.Packet) -> float:
+    def _until_s(self, packet: av.Packet[Any]) -> float:
         """When what a packet holds ends, in seconds of media time; 0 where it does not say."""
         if packet.pts is None:
             return 0.0
@@ -421,11 +421,14 @@ class VideoSource:
         stated_s = self.info.duration_s
         if self._trouble is not None or stated_s is None:
             return
+        whole = self._input.is_whole()
+        if whole is False:
+            # FFmpeg takes an .avi that was cut for one of as many frames as it has bytes; its header knows better.
+            stated_s = max(stated_s, self._stream.frames * self._step_s)
         enough_s = stated_s - max(_SHORTFALL_S, 0.1 * stated_s)
         if self._shown_until_s >= enough_s:
             return
         # What is stated may be the length of another stream, or of a last picture that lasts.
-        whole = self._input.is_whole()
         if self._others_until_s >= enough_s if whole is None else whole:
             return
         self._trouble = Trouble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Protocol
 
 # A file of an hour has some thousand parts at its top level; a hostile one may have millions.
 _MOST_PARTS = 20_000
@@ -23,11 +23,25 @@ _MATROSKA_PARTS = {
     0xBF,
 }
 
+
+class SeekableFile(Protocol):
+    """What is needed of a binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place, and say where that is from the beginning."""
+
+    def tell(self) -> int:
+        """Where it stands."""
+
+
 # Reads a part's header: where the part ends; None where there is no header that makes sense.
-_Header = Callable[[BinaryIO], int | None]
+_Header = Callable[[SeekableFile], int | None]
 
 
-def is_whole(file: BinaryIO) -> bool | None:
+def is_whole(file: SeekableFile) -> bool | None:
     """Whether nothing is missing at the end of an ISO base media, Matroska or AVI file.
 
     :param file: seekable; where it stands is changed.
@@ -46,7 +60,7 @@ def is_whole(file: BinaryIO) -> bool | None:
     return None
 
 
-def _walk(file: BinaryIO, end: int, header: _Header) -> bool | None:
+def _walk(file: SeekableFile, end: int, header: _Header) -> bool | None:
     """Go from part to part: whether they end where the file does."""
     for _ in range(_MOST_PARTS):
         at = file.tell()
@@ -61,7 +75,7 @@ def _walk(file: BinaryIO, end: int, header: _Header) -> bool | None:
     return None
 
 
-def _box(file: BinaryIO) -> int | None:
+def _box(file: SeekableFile) -> int | None:
     at = file.tell()
     header = file.read(16)
     length, kind = int.from_bytes(header[:4], "big"), header[4:8]
@@ -74,14 +88,14 @@ def _box(file: BinaryIO) -> int | None:
     return at + length if length >= 8 else None
 
 
-def _chunk(file: BinaryIO) -> int | None:
+def _chunk(file: SeekableFile) -> int | None:
     at = file.tell()
     header = file.read(8)
     length, kind = int.from_bytes(header[4:8], "little"), header[:4]
     return at + 8 + length + length % 2 if len(header) == 8 and kind.isalnum() else None
 
 
-def _walk_avi(file: BinaryIO, size: int) -> bool | None:
+def _walk_avi(file: SeekableFile, size: int) -> bool | None:
     """An .avi is one or more RIFF chunks, each with lists of its own."""
     while (at := file.tell()) < size:
         until = _chunk(file)
@@ -95,7 +109,7 @@ def _walk_avi(file: BinaryIO, size: int) -> bool | None:
     return True
 
 
-def _walk_matroska(file: BinaryIO, size: int) -> bool | None:
+def _walk_matroska(file: SeekableFile, size: int) -> bool | None:
     header = _element(file)
     if header is None or header[1] is None:
         return None
@@ -106,12 +120,12 @@ def _walk_matroska(file: BinaryIO, size: int) -> bool | None:
     return False if segment[1] > size else _walk(file, segment[1], _matroska_part)
 
 
-def _matroska_part(file: BinaryIO) -> int | None:
+def _matroska_part(file: SeekableFile) -> int | None:
     element = _element(file)
     return None if element is None or element[0] not in _MATROSKA_PARTS else element[1]
 
 
-def _element(file: BinaryIO) -> tuple[int, int | None] | None:
+def _element(file: SeekableFile) -> tuple[int, int | None] | None:
     """An EBML element: its identity, and where it ends, None where it does not say. The file is then at its content."""
     first = file.read(1)
     identity_bytes = 9 - first[0].bit_length() if first else 9
