@@ -57,6 +57,8 @@ class ByteStream:
                 # What has come, rather than to wait for more.
                 self._read = getattr(file, "read1", file.read)
             self.head = self._peek()
+        except InvalidInputError:
+            raise
         except (OSError, ValueError) as error:
             raise SourceError(f"{name}: cannot be read: {error}") from error
         self._left = self.head

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ import av
 import av.error
 from av.codec.hwaccel import HWAccel
 
-from fitsense.errors import SourceError
+from fitsense.errors import InvalidInputError, SourceError
 from fitsense.inputs import is_file
 from fitsense.video.bytestream import STANDARD_INPUT, ByteStream, file_name, has_late_index, is_opened, is_pipe
 from fitsense.video.wholeness import is_whole
@@ -31,11 +31,8 @@ _LEADING_ELSEWHERE = {
     *("alsa", "fbdev", "kmsgrab", "lavfi", "oss", "video4linux2,v4l2", "x11grab"),
 }
 _BY_THEMSELVES = ",".join(sorted(av.formats_available - _LEADING_ELSEWHERE))
-# Lists of files: how they begin, what FFmpeg calls the format, and by which endings it knows it.
-_PLAYLISTS = (
-    (b"#EXTM3U", "hls", (".m3u8", ".m3u")),
-    (b"ffconcat version", "concat", None),
-)
+# How a playlist of HLS begins, and by which endings FFmpeg knows it.
+_PLAYLIST, _PLAYLIST_SUFFIXES = b"#EXTM3U", (".m3u8", ".m3u")
 _PIPE_BUFFER_BYTES = 1 << 17
 
 
@@ -46,12 +43,14 @@ class Input:
     :param is_live: whether it is a camera or a network stream.
     :param stream: what it is read from, where that is not FFmpeg's own.
     :param path: of a file.
+    :param folder: what a playlist's files are opened by.
     """
 
     container: av.container.InputContainer
     is_live: bool = False
     stream: ByteStream | None = None
     path: Path | None = None
+    folder: _Folder | None = None
 
     @property
     def can_seek(self) -> bool:
@@ -70,11 +69,17 @@ class Input:
             pass
         return None
 
+    def raise_interruption(self) -> None:
+        """Raise what interrupted the reading of a file object, such as Ctrl-C."""
+        if self.stream is not None and self.stream.interrupted is not None:
+            raise self.stream.interrupted
+
     def close(self) -> None:
         """Free the file or device."""
         self.container.close()
-        if self.stream is not None:
-            self.stream.close()
+        for opened in (self.stream, self.folder):
+            if opened is not None:
+                opened.close()
 
 
 def is_live(source: str) -> bool:
@@ -118,7 +123,9 @@ def open_input(
         if is_pipe(source):
             return _open_stream(ByteStream.of_pipe(str(source)), timeout_s, options, hwaccel)
         path = _path_of(source) or Path(source)
-        return Input(_open_file(path, name, timeout_s, options, hwaccel), path=path)
+        return _open_file(path, name, timeout_s, options, hwaccel)
+    except InvalidInputError:
+        raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{name}: cannot be opened as video: {reason_of(error, timeout_s)}") from error
 
@@ -157,40 +164,45 @@ def _open_live(
     return _container(file, format_name, {**options, **_MOST_STREAMS, **more}, timeout_s, hwaccel)
 
 
-def _open_file(
-    path: Path, name: str, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None
-) -> av.container.InputContainer:
+def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None) -> Input:
     if not path.exists():
         raise SourceError(f"{name}: no such file")
     if path.is_dir():
         raise SourceError(f"{name}: is a folder; give a video file")
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: is empty (0 bytes)")
-    with path.open("rb") as file:
-        playlist = _playlist(file.read(32), path.suffix)
-    formats = _BY_THEMSELVES if playlist is None else f"{_BY_THEMSELVES},{playlist}"
-    options = {"format_whitelist": formats, "protocol_whitelist": "file", **_MOST_STREAMS, **more}
+    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "file", **_MOST_STREAMS, **more}
     # A name with a colon or a leading minus is still a file.
     file_url = f"file:{path}"
-    if playlist is not None and "format_whitelist" not in more:
-        return _container(file_url, playlist, options, timeout_s, hwaccel, _beside(path))
+    if path.suffix.lower() in _PLAYLIST_SUFFIXES and "format_whitelist" not in more:
+        with path.open("rb") as file:
+            is_playlist = _is_playlist(file.read(16))
+        if is_playlist:
+            options["format_whitelist"] += ",hls"
+            folder = _Folder(path)
+            try:
+                return Input(_container(file_url, "hls", options, timeout_s, hwaccel, folder), folder=folder)
+            except BaseException:
+                folder.close()
+                raise
     try:
-        return _container(file_url, None, options, timeout_s, hwaccel)
+        return Input(_container(file_url, None, options, timeout_s, hwaccel), path=path)
     except (av.error.EOFError, av.error.InvalidDataError):
         # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
         # what comes before can be read without.
-        return _container(file_url, None, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel)
+        return Input(_container(file_url, None, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel), path=path)
     except av.error.ArgumentError as error:
         raise SourceError(
-            f"{name}: cannot be opened as video: it is of a kind that leads to other files or addresses, or holds none"
+            f"{name}: cannot be opened as video: expected a file that holds its pictures, got one that names other "
+            "files or addresses, or that cannot be read at all"
         ) from error
 
 
 def _open_stream(stream: ByteStream, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None) -> Input:
     options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "data", **_MOST_STREAMS, **more}
     try:
-        if _playlist(stream.head, None) is not None:
-            raise SourceError(f"{stream.name}: is a list of other files, which is read by its path only")
+        if _is_playlist(stream.head):
+            raise SourceError(f"{stream.name}: is a playlist of other files; give its path")
         if not stream.seekable() and has_late_index(stream.head):
             raise SourceError(
                 f"{stream.name}: cannot be read from a pipe, since the index of this .mp4 or .mov is at its end: "
@@ -209,29 +221,45 @@ def _open_stream(stream: ByteStream, timeout_s: float, more: Mapping[str, str], 
         if stream.interrupted is not None:
             raise stream.interrupted from error
         raise
-    return Input(container, stream=stream)
+    opened = Input(container, stream=stream)
+    try:
+        opened.raise_interruption()
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
-def _playlist(head: bytes, suffix: str | None) -> str | None:
-    """FFmpeg's name of the format if a file begins like a list of other files."""
-    text = head.removeprefix(b"\xef\xbb\xbf")
-    for beginning, format_name, suffixes in _PLAYLISTS:
-        if text.startswith(beginning) and (suffixes is None or suffix is None or suffix.lower() in suffixes):
-            return format_name
-    return None
+def _is_playlist(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").startswith(_PLAYLIST)
 
 
-def _beside(playlist: Path) -> Callable[[str, int, Mapping[str, str]], BinaryIO]:
-    """Opens files in a playlist's own folder, and no others."""
-    folder, itself = playlist.parent.resolve(), playlist.resolve()
+class _Folder:
+    """Opens a playlist and the files in its folder, and no others.
 
-    def open_beside(url: str, flags: int, options: Mapping[str, str]) -> BinaryIO:
+    :param playlist: its path.
+    """
+
+    def __init__(self, playlist: Path) -> None:
+        self._playlist = playlist
+        self._folder, self._itself = playlist.parent.resolve(), playlist.resolve()
+        # PyAV does not close all that it opens.
+        self._opened: list[BinaryIO] = []
+
+    def open(self, url: str, flags: int, options: Mapping[str, str]) -> BinaryIO:
+        """Open a file for FFmpeg, by its path or URL."""
         path = (_path_of(url) or Path(url.removeprefix("file:"))).resolve()
-        if path != itself and not (path.is_relative_to(folder) and path.is_file()):
-            raise PermissionError(f"{url}: expected a file in the folder of {playlist}")
-        return path.open("rb")
+        if path != self._itself and not (path.is_relative_to(self._folder) and path.is_file()):
+            raise PermissionError(f"{url}: expected a file in the folder of {self._playlist}")
+        file = path.open("rb")
+        self._opened = [opened for opened in self._opened if not opened.closed]
+        self._opened.append(file)
+        return file
 
-    return open_beside
+    def close(self) -> None:
+        """Close what is open."""
+        for file in self._opened:
+            file.close()
 
 
 def _container(
@@ -240,7 +268,7 @@ def _container(
     options: Mapping[str, str],
     timeout_s: float,
     hwaccel: HWAccel | None,
-    io_open: Callable[[str, int, Mapping[str, str]], BinaryIO] | None = None,
+    folder: _Folder | None = None,
 ) -> av.container.InputContainer:
     return av.open(
         file,
@@ -250,6 +278,6 @@ def _container(
         timeout=timeout_s,
         metadata_errors="replace",
         hwaccel=hwaccel,
-        io_open=io_open,
+        io_open=None if folder is None else folder.open,
         buffer_size=_PIPE_BUFFER_BYTES,
     )

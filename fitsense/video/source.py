@@ -283,6 +283,7 @@ class VideoSource:
         except (av.error.FFmpegError, OSError) as error:
             self._broke = reason_of(error, self._timeout_s)
             self._note(f"the source cannot be read further than {self._end_s:.1f} s: {self._broke}")
+        self._input.raise_interruption()
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 

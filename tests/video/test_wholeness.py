@@ -63,7 +63,8 @@ def test_source_whose_last_picture_lasts_is_not_truncated(suffix: str, squats: F
     assert trouble_of(with_sound(tmp_path / f"film{suffix}", squats, 0.0, last_s=9.0)) is None
 
 
-def test_source_whose_subtitles_go_on_is_not_truncated(squats: FigureVideo, tmp_path: Path) -> None:
+def test_intact_source_whose_header_states_too_much_is_not_truncated(squats: FigureVideo, tmp_path: Path) -> None:
+    """As where subtitles go on, or the last picture of a screen recording lasts."""
     path = encode(tmp_path / "film.mkv", squats, rate=10)
     lengthened = tmp_path / "long.mkv"
     lengthen(path, lengthened)
