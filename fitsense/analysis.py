@@ -7,13 +7,14 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 import attrs
 
 from fitsense.errors import InvalidInputError
 from fitsense.events import Event
+from fitsense.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.model import Model, load_model
 from fitsense.regions import Region
 from fitsense.session import EPOCH, Reason, Session, SessionConfig
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from fitsense.video.ahead import Ahead
     from fitsense.video.live import LiveConfig, LiveSource
     from fitsense.video.source import Trouble, VideoSource
-
-Source = str | Path | Iterable[Frame]
 
 # Somebody who is so many times smaller than the picture is still seen as large as the model wants it.
 _PEOPLE_ZOOM = 2.5
@@ -54,7 +53,10 @@ class Analysis(Iterator[Event]):
         region: Region | None = None,
         people: str | None = None,
         hwaccel: str | None = None,
+        track: int | None = None,
     ) -> None:
+        source = checked_source(source)
+        _check_track(source, track)
         if config is None:
             config = SessionConfig(source=_source_uri(source))
         if hop_s is not None:
@@ -74,6 +76,7 @@ class Analysis(Iterator[Event]):
         self._live_config = live
         self._realtime = realtime
         self._hwaccel = hwaccel
+        self._track = track
         self._stopped = False
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
@@ -110,12 +113,13 @@ class Analysis(Iterator[Event]):
         """
         if self._items is not None:
             return
-        if not isinstance(self._source, (str, Path)):
-            items: Iterable[Frame | Trouble] = self._source
-        elif _is_live(self._source):
+        items: Iterable[Frame | Trouble]
+        if isinstance(self._source, (str, Path)) and _is_live(str(self._source)):
             items = self._open_live(str(self._source))
-        else:
+        elif isinstance(self._source, (str, Path)) or is_file(self._source):
             items = self._open_file(self._source)
+        else:
+            items = checked_frames(self._source)
         self._items = self._paced(items) if self._realtime else items
         if self._stopped:
             self.stop()
@@ -176,12 +180,13 @@ class Analysis(Iterator[Event]):
             least_step_s=least_step_s(model.clips.values()),
             hwaccel=self._hwaccel,
             threads=model.threads,
+            track=self._track,
         )
         if config.started_at == EPOCH:
             self._session = self._begin(attrs.evolve(config, started_at=self._live.started_at or EPOCH))
         return self._live
 
-    def _open_file(self, source: str | Path) -> Ahead[Frame | Trouble]:
+    def _open_file(self, source: str | Path | BinaryIO) -> Ahead[Frame | Trouble]:
         from fitsense.video.ahead import Ahead
         from fitsense.video.source import VideoSource
 
@@ -192,6 +197,7 @@ class Analysis(Iterator[Event]):
             least_step_s=least_step_s(self._model.clips.values()),
             hwaccel=self._hwaccel,
             threads=self._model.threads,
+            track=self._track,
         )
         self._ahead = Ahead(self._video.told(), self._video.close)
         return self._ahead
@@ -228,10 +234,13 @@ def analyze(
     region: Region | None = None,
     people: str | None = None,
     hwaccel: str | None = None,
+    track: int | None = None,
 ) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
-    :param source: a file's path, a URL, ``camera:0``, or frames.
+    :param source: a file's path, a URL, ``camera:0``, ``-`` for standard input, a FIFO's path, a binary file object,
+        or an iterable of :class:`fitsense.Frame`. A file object is read from its beginning if it is seekable, from
+        where it stands if not, and stays open. A pipe has to hold a format that can be streamed, such as .ts or .mkv.
     :param model: None for the bundle that comes with fitsense.
     :param config: None for the defaults; events then carry a file's name as their source. A camera's or stream's
         session starts, for its events' ``time``, when the source was opened, unless the config says otherwise.
@@ -244,6 +253,9 @@ def analyze(
     :param hwaccel: hardware to decode the source by, as FFmpeg calls it: ``cuda``, ``vaapi``, ``videotoolbox``,
         ``d3d11va``, …, or ``cuda:1`` for the second. Where it is not there or cannot, the CPU decodes, and a
         ``session.warning`` says why.
+    :param track: which of a file's video tracks to read: its number among them, from 0 and without attached pictures.
+        None for the one that players take: the default one, or else the largest one.
+    :raises InvalidInputError: at once, if `source` is nothing that can be analysed, or has no such track.
     :raises WeightsError: the detector needs files of others, which have not been fetched.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
@@ -258,6 +270,7 @@ def analyze(
         region=region,
         people=people,
         hwaccel=hwaccel,
+        track=track,
     )
     analysis.open()
     return analysis
@@ -270,17 +283,26 @@ def zoom_for(region: Region | None, *, people: bool) -> float:
     return 1.0 if region is None else max(1.0, 1 / max(region.right - region.left, region.bottom - region.top))
 
 
-def _is_live(source: str | Path) -> bool:
-    from fitsense.video.source import is_live
+def _check_track(source: Source, track: int | None) -> None:
+    if track is None:
+        return
+    if not (isinstance(source, (str, Path)) or is_file(source)):
+        raise InvalidInputError(f"track: expected none for a source of frames, got {track!r}")
+    if isinstance(track, bool) or not isinstance(track, int) or track < 0:
+        raise InvalidInputError(f"track: expected the number of a video track, from 0, got {track!r}")
 
-    return is_live(str(source))
+
+def _is_live(source: str) -> bool:
+    from fitsense.video.opening import is_live
+
+    return is_live(source)
 
 
 def _source_uri(source: Source) -> str:
     """How a source is called in its events: a file by its name, without a path that means nothing elsewhere."""
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path)) or source == "-":
         return SessionConfig().source
-    if _is_live(source):
+    if _is_live(str(source)):
         # An address may hold a password.
         return "urn:fitsense:stream"
     return f"file:{quote(os.fsencode(Path(source).name))}"

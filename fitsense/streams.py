@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
 
-from fitsense.analysis import Analysis, Source
+from fitsense.analysis import Analysis
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import Event
+from fitsense.inputs import Source
 from fitsense.model import Model, load_model
 from fitsense.session import SessionConfig
 from fitsense.validators import is_uri_reference
-from fitsense.video.source import is_live
+from fitsense.video.opening import is_live
 
 if TYPE_CHECKING:
     from fitsense.regions import Region
@@ -48,6 +49,7 @@ class StreamOptions(TypedDict, total=False):
     region: Region | None
     people: str | None
     hwaccel: str | None
+    track: int | None
 
 
 class Streams(Iterator[Event]):
@@ -58,7 +60,7 @@ class Streams(Iterator[Event]):
     whose reason is ``failed``. Whoever takes the events slowly makes files wait, and live sources drop frames or fall
     behind, as their policy says.
 
-    :param sources: what to follow, by name: files' paths, URLs, ``camera:0``, or frames.
+    :param sources: what to follow, by name, each as :func:`fitsense.analyze` takes it.
     :param model: None for the bundle that comes with fitsense, on one thread: several sources keep the cores busy, and
         this costs the least.
     :param lasting: whether to go on where no source is left, since others may be added. If not, the iteration ends with
@@ -107,9 +109,10 @@ class Streams(Iterator[Event]):
 
         :param name: a URI reference, such as ``door`` or ``urn:gym:door``: the ``source`` of its events, whatever the
             config says. It is free again when the last event of a source that had it can be taken.
-        :param source: a file's path, a URL, ``camera:0``, or frames.
+        :param source: as of :func:`fitsense.analyze`.
         :param options: of this source, instead of those of all.
-        :raises InvalidInputError: there is such a name, or it is none; or an option cannot be.
+        :raises InvalidInputError: there is such a name, or it is none; the source is nothing that can be analysed; or
+            an option cannot be.
         :raises WeightsError: as of :func:`fitsense.analyze`.
         :raises FitsenseError: it is closed, or was told to stop.
         """

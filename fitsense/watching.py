@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fitsense.analysis import Analysis, Source, analyze
+from fitsense.analysis import Analysis, analyze
 from fitsense.events import Event
+from fitsense.inputs import Source, checked_source
 from fitsense.model import Model
 from fitsense.regions import Region
 from fitsense.session import SessionConfig
@@ -111,10 +112,11 @@ def watch(
     region: Region | None = None,
     people: str | None = None,
     hwaccel: str | None = None,
+    track: int | None = None,
 ) -> Watch:
     """Analyse a source without holding up the event loop: ``async for`` over what this gives takes its events.
 
-    :param source: a file's path, a URL, ``camera:0``, or frames, which may come from an asynchronous iterator.
+    :param source: as of :func:`fitsense.analyze`; frames may also come from an asynchronous iterator.
     :param model: None for the bundle that comes with fitsense, which is then loaded first.
     :param config: as of :func:`fitsense.analyze`.
     :param hop_s: seconds between predictions, instead of the config's.
@@ -123,6 +125,8 @@ def watch(
     :param region: where in the picture to look, instead of the config's.
     :param people: as of :func:`fitsense.analyze`.
     :param hwaccel: as of :func:`fitsense.analyze`.
+    :param track: as of :func:`fitsense.analyze`.
+    :raises InvalidInputError: at once, if `source` is nothing that can be analysed.
     :raises SourceError: by the first step of the loop, if the source cannot be read at all.
     """
 
@@ -138,8 +142,11 @@ def watch(
             region=region,
             people=people,
             hwaccel=hwaccel,
+            track=track,
         )
 
+    if not isinstance(source, AsyncIterable):
+        source = checked_source(source)
     return Watch(begin)
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.analysis import Source
 from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.inputs import Source
 from fitsense.schema import validate_event
 from fitsense.streams import StreamOptions, _Stream
 from fitsense.testing.figures import Bout, FigureVideo

@@ -13,13 +13,14 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
-from fitsense.analysis import Analysis, Source, analyze
+from fitsense.analysis import Analysis, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
 from fitsense.cli.output import results, results_only
 from fitsense.cli.runtimes import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events import Event, SessionEnded, SessionWarning
+from fitsense.inputs import Source
 from fitsense.model import load_model
 from fitsense.regions import Region
 from fitsense.runtime import RuntimeName
@@ -106,6 +107,11 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     metavar="TYPE",
     help="Decode the source by hardware of this type, such as cuda or videotoolbox; where that fails, by the CPU.",
 )
+@click.option(
+    "--track",
+    type=click.IntRange(min=0),
+    help="Which of several video tracks to read, from 0; by default the one that players take.",
+)
 @results_only()
 def command(
     source: str | None,
@@ -124,15 +130,18 @@ def command(
     policy: Policy,
     reconnect: float,
     hwaccel: str | None,
+    track: int | None,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
-    SOURCE is a video file, a URL (rtsp, http, …), or camera:0. On a terminal the result is shown as it comes;
-    piped, or with --events, it is NDJSON: one event a line, each line as soon as it is known. Ctrl-C ends with a
-    valid session.ended.
+    SOURCE is a video file, a URL (rtsp, http, …), camera:0, a FIFO, or - for standard input. On a terminal the result
+    is shown as it comes; piped, or with --events, it is NDJSON: one event a line, each line as soon as it is known.
+    Ctrl-C ends with a valid session.ended.
     """
     if (source is None) == (not sample):
         raise click.UsageError("give either a SOURCE or --sample")
+    if sample and track is not None:
+        raise click.UsageError("--track chooses among a SOURCE's video tracks: leave out --sample")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
     if overlay is not None and people:
@@ -155,7 +164,15 @@ def command(
         model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
         who = detector if people else None
         analysis = analyze(
-            video, model=model, config=config, hop_s=hop, live=live, region=region, people=who, hwaccel=hwaccel
+            video,
+            model=model,
+            config=config,
+            hop_s=hop,
+            live=live,
+            region=region,
+            people=who,
+            hwaccel=hwaccel,
+            track=track,
         )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
@@ -174,7 +191,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        _overlay(overlay, video, kept)
+        _overlay(overlay, video, kept, track)
     sys.exit(code)
 
 
@@ -230,9 +247,10 @@ def _stopping(analysis: Analysis) -> Iterator[None]:
 
 def _check_outputs(source: str | None, events: Path | None, overlay: Path | None) -> None:
     """Refuse before the work what could only fail, or destroy something, after it."""
-    from fitsense.video.source import is_live
+    from fitsense.video.bytestream import is_pipe
+    from fitsense.video.opening import is_live
 
-    if overlay is not None and source is not None and is_live(source):
+    if overlay is not None and source is not None and (is_live(source) or is_pipe(source)):
         raise click.UsageError("--overlay needs a file: it looks at the video a second time")
     if overlay is not None and overlay.suffix.lower() not in (".mp4", ".mov", ".mkv"):
         raise click.UsageError(f"--overlay writes .mp4, .mov or .mkv, not {overlay.name}")
@@ -247,7 +265,7 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
         raise click.UsageError("--events and --overlay name the same file")
 
 
-def _overlay(path: Path, video: Source, events: list[Event]) -> None:
+def _overlay(path: Path, video: Source, events: list[Event], track: int | None) -> None:
     from fitsense.testing.figures import FigureVideo
     from fitsense.timeline import Timeline
     from fitsense.video.overlay import write_overlay
@@ -255,7 +273,7 @@ def _overlay(path: Path, video: Source, events: list[Event]) -> None:
 
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
-        with VideoSource(video, _OVERLAY_SHORT_SIDE) as source:
+        with VideoSource(video, _OVERLAY_SHORT_SIDE, track=track) as source:
             frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
     else:
         assert isinstance(video, FigureVideo)

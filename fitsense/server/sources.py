@@ -10,7 +10,7 @@ import attrs
 from fitsense.errors import InvalidInputError
 from fitsense.server.config import ServeConfig
 from fitsense.server.problems import Kind, ProblemError
-from fitsense.video.source import is_live
+from fitsense.video.opening import is_live
 
 # A file may be a list of other files, or of addresses, whatever it is called; these hold their pictures themselves.
 _FORMATS = (

@@ -83,6 +83,7 @@ class LiveSource:
     :param options: as of :class:`VideoSource`.
     :param hwaccel: as of :class:`VideoSource`.
     :param threads: as of :class:`VideoSource`.
+    :param track: as of :class:`VideoSource`.
     :raises SourceError: the source cannot be read to begin with. Later it is reached again, or given up with a note.
 
     A thread reads the source. Media time 0 is when opening began; frames of a connection are apart as their own times
@@ -103,6 +104,7 @@ class LiveSource:
         options: Mapping[str, str] | None = None,
         hwaccel: str | None = None,
         threads: int | None = None,
+        track: int | None = None,
     ) -> None:
         self._source = source
         self._short_side = short_side
@@ -111,6 +113,7 @@ class LiveSource:
         self._options = options
         self._hwaccel = hwaccel
         self._threads = threads
+        self._track = track
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
         self._video = self._open()
@@ -255,6 +258,7 @@ class LiveSource:
             options=self._options,
             hwaccel=self._hwaccel,
             threads=self._threads,
+            track=self._track,
         )
 
     def _rest(self, seconds: float) -> bool:

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import math
-import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any, BinaryIO
 
 import attrs
 import av
 import av.error
 import numpy as np
-from av.codec.hwaccel import HWAccel
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.pictures import scaled_size
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
-from fitsense.video.hardware import hwaccel_of, why_on_cpu
+from fitsense.video.hardware import fault_of, hwaccel_of, why_on_cpu
+from fitsense.video.opening import Input, can_reopen, name_of, open_input, reason_of
+from fitsense.video.ordering import PROBED, DisplayOrder, are_reordered
+from fitsense.video.orientation import Orientation
+from fitsense.video.tracks import choose_track
 
-_URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
-_CAMERA = re.compile(r"camera:(.+)")
 # FFmpeg's AVFMT_NOTIMESTAMPS: a container without times.
 _NO_TIMES = 0x80
 # Who reads files of strangers must not let a few bytes ask for gigabytes: 8192 x 4608 pixels are 8K.
 _MOST_PIXELS = {"max_pixels": str(8192 * 4608)}
-# PyAV looks up streams that appear late in a table that was made before, so that they must not be many.
-_MOST_STREAMS = {"max_streams": "64"}
 # A larger step of a source's clock, in seconds, is a fault of the clock.
 _MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
+# Where only some pictures have a time, it need not be theirs: all are counted, and those that are nearer than this, in
+# seconds, only correct the count by a part of what it is off.
+_COUNTED_S, _CORRECTION = 0.25, 0.1
 # While frames are to be thinned, what decoders call non-reference frames are not even decoded, as long as the others
 # are no further apart than so many of the least steps: every second frame of 24 a second.
 _MOST_STEPS = 1.7
 # Pictures that are to be so many times smaller are averages of many pixels, in which it does not show whether edges of
 # blocks were smoothed, nor how sharp the colours are.
 _MUCH_SMALLER = 3.0
+# Packets of all streams that are looked at, at most, before the first is decoded.
+_MOST_PROBED = 512
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
 
@@ -73,7 +77,8 @@ class Trouble:
 class VideoSource:
     """Iterates over a source's frames in presentation order. Use it as a context manager.
 
-    :param source: a file's path, a URL (rtsp, http, …), ``camera:0`` or a device's path.
+    :param source: a file's path, a URL (rtsp, http, …), ``camera:0``, a device's path, ``-`` for standard input, a
+        FIFO's path, or a binary file object, which is read from its beginning if it is seekable and stays open.
     :param short_side: scale frames so that their short side has this many pixels; None to leave them.
     :param zoom: only a part of each frame will be looked at: scale them to so many times the `short_side`, as far as
         the source's own go.
@@ -86,10 +91,13 @@ class VideoSource:
         ``d3d11va``, …; or one of several such devices, as ``cuda:1``. None for the CPU.
     :param threads: of the decoder; None for as many as it likes. Each after the first delays the frames by one, and
         costs a little of the CPU's time.
+    :param track: which of several video tracks to read: its number among them, from 0 and without attached pictures;
+        None for the one that players take: the default one, or else the largest one.
     :raises SourceError: the source is missing, empty, or has no video that can be decoded.
-    :raises InvalidInputError: FFmpeg knows no such hardware.
+    :raises InvalidInputError: FFmpeg knows no such hardware, or there is no such track.
 
-    Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
+    Frames come with their presentation time, counted from the container's start; where the container gives none, or
+    gives them in the order of decoding, by the order of display and the frame rate. What cannot be decoded is left
     out; after iteration, :attr:`trouble` says whether anything was.
 
     Hardware that is not there, or does not decode this source, is no error: which it decodes depends on codec, profile
@@ -98,7 +106,7 @@ class VideoSource:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | BinaryIO,
         short_side: int | None = None,
         timeout_s: float = 15.0,
         *,
@@ -107,8 +115,9 @@ class VideoSource:
         options: Mapping[str, str] | None = None,
         hwaccel: str | None = None,
         threads: int | None = None,
+        track: int | None = None,
     ) -> None:
-        self.name = str(source)
+        self.name = name_of(source)
         self._short_side = short_side
         self._zoom = zoom
         self._shrinking, self._colouring = VideoReformatter(), VideoReformatter()
@@ -116,29 +125,27 @@ class VideoSource:
         self._most_step_s = _MOST_STEPS * least_step_s
         self._timeout_s = timeout_s
         self._unaccelerated: Trouble | None = None
-        self._container = self._open(options or {}, hwaccel)
+        self._input = self._open(source, options or {}, hwaccel)
+        self._container = self._input.container
         try:
-            if not self._container.streams.video:
-                raise SourceError(f"{self.name}: has no video stream")
-            self._stream = self._container.streams.video[0]
+            self._stream = choose_track(self._container, self.name, track)
             self._stream.thread_type = "AUTO"
             if self._stream.codec_context is not None:
                 self._stream.codec_context.options = self._decoding()
                 self._stream.codec_context.thread_count = threads or 0
-                rate_hz = _rate(self._stream)
-                if rate_hz is not None and 2 / rate_hz <= self._most_step_s:
-                    # Before anything is decoded: how much is decoded ahead depends on the number of threads, and what
-                    # is seen must not.
-                    self._stream.codec_context.skip_frame = "NONREF"
             self._start_s = (self._container.start_time or 0) / av.time_base
-            self._packets = self._container.demux(self._stream)
+            self._order: DisplayOrder | None = None
+            self._is_counted = False
+            self._packets = self._probed(self._container.demux())
             self._damaged = 0
             self._trouble: Trouble | None = None
             self._broke: str | None = None
             self._end_s = 0.0
+            # Until when the latest picture, and whatever other streams hold, is shown.
+            self._shown_until_s = self._others_until_s = 0.0
             self._last_s: float | None = None
-            self._step_s = 1.0 / float(self._stream.average_rate or 30)
-            # The rotation is known only from a decoded frame.
+            self._step_s = 1.0 / (self._rate or 30.0)
+            # The orientation is known only from a decoded frame.
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
@@ -151,9 +158,9 @@ class VideoSource:
             except InvalidInputError as error:
                 raise SourceError(f"{self.name}: {error}") from error
         except BaseException:
-            self._container.close()
+            self._input.close()
             raise
-        self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s())
+        self.info = VideoInfo(width, height, self._rate, self._duration_s())
 
     @property
     def trouble(self) -> Trouble | None:
@@ -188,14 +195,15 @@ class VideoSource:
 
     def close(self) -> None:
         """Free the file or device."""
-        self._container.close()
+        self._input.close()
 
     def __iter__(self) -> Iterator[Frame]:
         frame, self._first = self._first, None
         before_s: float | None = None
         while frame is not None:
             time_s = self._media_time(frame)
-            self._end_s = time_s + self._step_s
+            self._end_s = time_s + self._step_of(frame)
+            self._shown_until_s = max(self._end_s, time_s + _duration_of(frame))
             if before_s is not None and time_s - before_s > self._most_step_s and self._decodes_all(before_s):
                 frame = next(self._decoded, None)
                 continue
@@ -218,20 +226,27 @@ class VideoSource:
         if self._trouble is not None:
             yield self._trouble
 
-    def _open(self, options: Mapping[str, str], hwaccel: str | None) -> av.container.InputContainer:
+    def _open(self, source: str | Path | BinaryIO, options: Mapping[str, str], hwaccel: str | None) -> Input:
+        options = {**_MOST_PIXELS, **options}
         if hwaccel is None:
-            return _open(self.name, self._timeout_s, options)
+            return open_input(source, self._timeout_s, options)
+        device = hwaccel_of(hwaccel)
+        if not can_reopen(source) and (fault := fault_of(hwaccel)) is not None:
+            self._note_hardware(hwaccel, f"its device cannot be opened ({fault}); is its driver installed?")
+            return open_input(source, self._timeout_s, options)
         try:
-            return _open(self.name, self._timeout_s, options, hwaccel_of(hwaccel))
+            return open_input(source, self._timeout_s, options, device)
         except SourceError as error:
             cause = error.__cause__
             if not isinstance(cause, av.error.FFmpegError) or isinstance(cause, av.error.ExitError):
                 raise
+            if not can_reopen(source):
+                raise
             # PyAV opens the device with the source, and does not say which of them failed; the source alone shows it.
-            container = _open(self.name, self._timeout_s, options)
-            reason = _reason(cause, self._timeout_s)
+            opened = open_input(source, self._timeout_s, options)
+            reason = reason_of(cause, self._timeout_s)
             self._note_hardware(hwaccel, f"its device cannot be opened ({reason}); is its driver installed?")
-            return container
+            return opened
 
     def _note_hardware(self, hwaccel: str, why: str | None) -> None:
         if why is not None:
@@ -244,21 +259,72 @@ class VideoSource:
             self._trouble = Trouble("source_damaged", message)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        stream = self._stream
         try:
             for packet in self._packets:
+                if packet.stream is not stream:
+                    self._others_until_s = max(self._others_until_s, self._until_s(packet))
+                    continue
+                if self._order is not None and packet.size and not packet.is_discard:
+                    self._order.send(packet)
                 try:
-                    yield from packet.decode()
+                    frames = packet.decode()
                 except av.error.FFmpegError:
                     # One bad packet need not spoil the rest. Decoders name such errors as they please.
                     self._damaged += 1
+                    continue
+                for frame in frames:
+                    if self._order is not None:
+                        self._order.stamp(frame)
+                    yield frame
         except IndexError:
             # PyAV, at the end, looks for a stream that appeared after the header; ours has been read to its end.
             pass
         except (av.error.FFmpegError, OSError) as error:
-            self._broke = _reason(error, self._timeout_s)
+            self._broke = reason_of(error, self._timeout_s)
             self._note(f"the source cannot be read further than {self._end_s:.1f} s: {self._broke}")
+        self._input.raise_interruption()
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
+
+    def _probed(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
+        """The packets, once the first of them have shown what their times are."""
+        stream, codec = self._stream, self._stream.codec_context
+        may_reorder = codec is not None and codec.has_b_frames and not self._is_endless
+        waiting: deque[av.Packet[Any]] = deque()
+        stamps: list[int | None] = []
+        failed: Exception | None = None
+        try:
+            for packet in packets:
+                waiting.append(packet)
+                if packet.stream is stream and packet.size:
+                    stamps.append(packet.pts)
+                if len(waiting) >= _MOST_PROBED or len(stamps) >= (PROBED if may_reorder else 1):
+                    break
+                if are_reordered(stamps):
+                    break
+            else:
+                packets = ()
+        except (av.error.FFmpegError, OSError, IndexError) as error:
+            failed = error
+        self._is_counted = None in stamps
+        if codec is not None and not self._is_counted:
+            if may_reorder and len(stamps) > 1 and not are_reordered(stamps):
+                self._order = DisplayOrder()
+            else:
+                self._skip_frames(codec)
+        while waiting:
+            yield waiting.popleft()
+        if failed is not None:
+            raise failed
+        yield from packets
+
+    def _skip_frames(self, codec: av.VideoCodecContext) -> None:
+        """Let the decoder leave out what nothing refers to, where enough is left. Before anything is decoded: how much
+        is decoded ahead depends on the number of threads, and what is seen must not. Not where the times of frames are
+        counted, since those that are left out would not be."""
+        if self._rate is not None and 2 / self._rate <= self._most_step_s:
+            codec.skip_frame = "NONREF"
 
     def _decodes_all(self, since_s: float) -> bool:
         """Skip no frames any more. Where some were, and the source can go back, it goes on after a time, and this is
@@ -266,14 +332,14 @@ class VideoSource:
         if self._stream.codec_context.skip_frame == "DEFAULT":
             return False
         self._stream.codec_context.skip_frame = "DEFAULT"
-        if is_live(self.name) or not self.has_times or self._trouble is not None or self._damaged:
+        if not self._input.can_seek or not self.has_times or self._trouble is not None or self._damaged:
             return False
         assert self._stream.time_base is not None
         try:
             self._container.seek(math.floor((since_s + self._start_s) / self._stream.time_base), stream=self._stream)
         except (av.error.FFmpegError, OSError):
             return False
-        self._packets = self._container.demux(self._stream)
+        self._packets = self._container.demux()
         self._decoded = (frame for frame in self._decode() if frame.time is None or self._since_start(frame) > since_s)
         return True
 
@@ -289,13 +355,13 @@ class VideoSource:
         return self._short_side is not None and side >= _MUCH_SMALLER * self._short_side * self._zoom
 
     def _convert(self, frame: av.VideoFrame) -> UInt8Array:
-        quarter_turns = round(frame.rotation / 90)
+        orientation = Orientation.of(frame)
         width, height = _upright_size(frame, self._stream)
         much_smaller = self._is_much_smaller(min(width, height))
         if self._short_side is not None:
             closer = min(math.ceil(self._short_side * self._zoom), width, height)
             width, height = scaled_size(width, height, max(self._short_side, closer))
-        if quarter_turns % 2:
+        if orientation.transposed:
             width, height = height, width
         if much_smaller and frame.format.name == "yuv420p":
             # To turn what is small already to RGB takes a third less time than both in one step.
@@ -303,16 +369,16 @@ class VideoSource:
         picture: UInt8Array = np.asarray(
             _scaled(self._colouring, frame, width, height, "rgb24").to_ndarray(), dtype=np.uint8
         )
-        if quarter_turns % 4:
-            # FFmpeg states the rotation counter-clockwise, and so does numpy.
-            picture = np.ascontiguousarray(np.rot90(picture, quarter_turns))
-        return picture
+        return orientation.shown(picture)
 
     def _media_time(self, frame: av.VideoFrame) -> float:
         """The frame's presentation time; counted on where the source's own clock is set back or leaps."""
         if frame.time is None:
             return self._end_s
         time_s = self._since_start(frame)
+        if self._is_counted and self._last_s is not None and abs(time_s - self._end_s) <= _COUNTED_S:
+            self._last_s = self._end_s + _CORRECTION * (time_s - self._end_s)
+            return self._last_s
         if self._last_s is not None and not -_MOST_BACK_S <= time_s - self._last_s <= _MOST_AHEAD_S:
             self._note(f"the source's clock leaps from {self._last_s:.1f} s to {time_s:.1f} s; time is counted on")
             self._start_s += time_s - self._end_s
@@ -323,71 +389,53 @@ class VideoSource:
     def _since_start(self, frame: av.VideoFrame) -> float:
         return round((frame.time or 0.0) - self._start_s, 6)
 
+    def _step_of(self, frame: av.VideoFrame) -> float:
+        """How long after a frame the next one is due, in seconds."""
+        return (_duration_of(frame) if frame.pts is None else 0.0) or self._step_s
+
+    def _until_s(self, packet: av.Packet[Any]) -> float:
+        """When what a packet holds ends, in seconds of media time; 0 where it does not say."""
+        if packet.pts is None:
+            return 0.0
+        return float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start_s
+
+    @property
+    def _rate(self) -> float | None:
+        """Frames a second; None where unknown. FFmpeg's average is only nominal where the container has no times."""
+        stream = self._stream
+        rate = stream.average_rate if self.has_times else stream.guessed_rate or stream.average_rate
+        return float(rate) if rate else None
+
+    @property
+    def _is_endless(self) -> bool:
+        return self._input.is_live and self._container.duration is None
+
     def _duration_s(self) -> float | None:
+        if not self.has_times:
+            # FFmpeg's guess, by the size of the file.
+            return None
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
         return self._container.duration / av.time_base if self._container.duration is not None else None
 
     def _note_shortfall(self) -> None:
         stated_s = self.info.duration_s
-        if self._trouble is None and stated_s is not None:
-            missing_s = stated_s - self._end_s
-            if missing_s > max(_SHORTFALL_S, 0.1 * stated_s):
-                self._trouble = Trouble(
-                    "source_truncated",
-                    f"the source ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
-                )
-
-
-def is_live(source: str) -> bool:
-    """Whether `source` is a camera or a network stream rather than a file."""
-    return bool(_URL.match(source) or _CAMERA.fullmatch(source) or source.startswith("/dev/"))
-
-
-def _open(
-    name: str, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None = None
-) -> av.container.InputContainer:
-    camera = _CAMERA.fullmatch(name)
-    file, format_name, options = name, None, {}
-    if camera or name.startswith("/dev/video"):
-        device = camera[1] if camera else name
-        if sys.platform == "darwin":
-            file, format_name = device, "avfoundation"
-            options = {"framerate": "30"}
-        elif sys.platform == "win32":
-            file, format_name = f"video={device}", "dshow"
-        else:
-            file, format_name = f"/dev/video{device}" if device.isdigit() else device, "v4l2"
-    elif name.startswith("rtsp"):
-        options = {"rtsp_transport": "tcp"}
-    elif not _URL.match(name):
-        path = Path(name)
-        if not path.exists():
-            raise SourceError(f"{name}: no such file")
-        if path.is_dir():
-            raise SourceError(f"{name}: is a folder; give a video file")
-        if path.stat().st_size == 0:
-            raise SourceError(f"{name}: is empty (0 bytes)")
-        # A name with a colon or a leading minus is still a file.
-        file = f"file:{path}"
-    options = {**options, **_MOST_PIXELS, **_MOST_STREAMS, **more}
-    try:
-        try:
-            return _container(file, format_name, options, timeout_s, hwaccel)
-        except (av.error.EOFError, av.error.InvalidDataError):
-            # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
-            # what comes before can be read without.
-            return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{name}: cannot be opened as video: {_reason(error, timeout_s)}") from error
-
-
-def _container(
-    file: str, format_name: str | None, options: dict[str, str], timeout_s: float, hwaccel: HWAccel | None
-) -> av.container.InputContainer:
-    return av.open(
-        file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace", hwaccel=hwaccel
-    )
+        if self._trouble is not None or stated_s is None:
+            return
+        whole = self._input.is_whole()
+        if whole is False:
+            # FFmpeg takes an .avi that was cut for one of as many frames as it has bytes; its header knows better.
+            stated_s = max(stated_s, self._stream.frames * self._step_s)
+        enough_s = stated_s - max(_SHORTFALL_S, 0.1 * stated_s)
+        if self._shown_until_s >= enough_s:
+            return
+        # What is stated may be the length of another stream, or of a last picture that lasts.
+        if self._others_until_s >= enough_s if whole is None else whole:
+            return
+        self._trouble = Trouble(
+            "source_truncated",
+            f"the source ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
+        )
 
 
 def _scaled(kept: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixels: str) -> av.VideoFrame:
@@ -400,14 +448,9 @@ def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, in
     """Width and height as the picture is to be seen: square pixels, right way up."""
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = max(1, round(frame.width * aspect)), frame.height
-    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+    return (height, width) if Orientation.of(frame).transposed else (width, height)
 
 
-def _rate(stream: av.VideoStream) -> float | None:
-    return float(stream.average_rate) if stream.average_rate else None
-
-
-def _reason(error: Exception, timeout_s: float) -> str:
-    if isinstance(error, av.error.ExitError):
-        return f"nothing came for {timeout_s:g} s"
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+def _duration_of(frame: av.VideoFrame) -> float:
+    """How long a frame is to be shown, in seconds; 0 where it does not say."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0

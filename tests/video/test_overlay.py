@@ -15,6 +15,8 @@ from fitsense.timeline import Moment, Timeline
 from fitsense.types import Frame
 from fitsense.video.overlay import draw, write_overlay
 from fitsense.video.source import VideoSource
+from tests.conftest import encode
+from tests.video.test_source import set_display_matrix
 
 
 def ended(exercise: str, start_s: float, end_s: float, confidence: float, muscles: dict[str, float]) -> ExerciseEnded:
@@ -70,6 +72,20 @@ def test_an_overlay_has_every_frame_at_its_time_and_leaves_the_rest_of_the_pictu
     difference = np.abs(read[30].rgb.astype(int) - plain).mean(axis=2)
     assert difference[:50, :160].mean() > 20
     assert difference[60:110, 200:].mean() < 6
+
+
+def test_overlay_of_a_file_with_a_display_matrix_shows_upright_pictures(squats: FigureVideo, tmp_path: Path) -> None:
+    frames = list(squats)[:3]
+    stored, path = encode(tmp_path / "stored.mp4", frames), tmp_path / "overlay.mp4"
+    set_display_matrix(stored, (0, 1, 1, 0))
+    with VideoSource(stored) as source:
+        write_overlay(path, source, timeline(), squats.rate_hz)
+    with VideoSource(path) as source:
+        shown = next(iter(source)).rgb
+    expected = frames[0].rgb.swapaxes(0, 1)
+    assert shown.shape == expected.shape
+    # Below the label and to the right of the bars.
+    assert np.abs(shown[60:, 120:].astype(int) - expected[60:, 120:]).mean() < 12
 
 
 def test_late_frames_are_left_out_and_a_failure_leaves_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import http.server
 import itertools
 import re
 import shutil
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,9 @@ import fitsense
 from fitsense.pictures import scale
 from fitsense.testing.figures import Bout, FigureVideo
 from fitsense.thinning import Thinning
-from fitsense.types import Frame
-from fitsense.video.source import VideoSource, is_live
+from fitsense.types import Frame, UInt8Array
+from fitsense.video.opening import is_live
+from fitsense.video.source import VideoSource
 from tests.conftest import encode
 from tests.hostile.fields import fields
 
@@ -68,34 +70,48 @@ def test_a_variable_frame_rate_keeps_its_times(frames: list[Frame], tmp_path: Pa
         np.testing.assert_allclose([f.time_s for f in source], times, atol=1e-3)
 
 
-@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (-90, -1), (180, 2)])
-def test_rotation_in_the_side_data_is_honoured(degrees: int, turns: int, frames: list[Frame], tmp_path: Path) -> None:
-    """A phone's video: stored lying, to be shown upright."""
-    path = encode(tmp_path / "upright.mp4", frames[:5])
-    turned = tmp_path / "turned.mp4"
-    rotate(path, turned, degrees)
-    with VideoSource(turned) as source:
-        shown = next(iter(source))
-        expected = np.rot90(frames[0].rgb, turns)
-        assert shown.rgb.shape == expected.shape
-        assert (source.info.height, source.info.width) == expected.shape[:2]
-    assert np.abs(shown.rgb.astype(int) - expected).mean() < 12
-    with VideoSource(turned, short_side=91) as source:
-        assert min(next(iter(source)).rgb.shape[:2]) == 91
+# The first two columns of a display matrix, and what a player does to the stored picture.
+ORIENTATIONS: dict[str, tuple[tuple[int, int, int, int], Callable[[UInt8Array], UInt8Array]]] = {
+    "upright": ((1, 0, 0, 1), lambda rgb: rgb),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "flipped": ((1, 0, 0, -1), np.flipud),
+    "turned by 180": ((-1, 0, 0, -1), lambda rgb: np.rot90(rgb, 2)),
+    "turned left": ((0, -1, 1, 0), lambda rgb: np.rot90(rgb, 1)),
+    "turned right": ((0, 1, -1, 0), lambda rgb: np.rot90(rgb, -1)),
+    "transposed": ((0, 1, 1, 0), lambda rgb: rgb.swapaxes(0, 1)),
+    "transposed the other way": ((0, -1, -1, 0), lambda rgb: np.rot90(rgb, 2).swapaxes(0, 1)),
+}
 
 
-def rotate(source: Path, target: Path, degrees: int) -> None:
-    """Copy an .mp4 with another display matrix in its track header."""
-    cos, sin = {90: (0, 1), -90: (0, -1), 180: (-1, 0)}[degrees]
-    one = 1 << 16
-    matrix = [cos * one, -sin * one, 0, sin * one, cos * one, 0, 0, 0, 1 << 30]
-    content = bytearray(source.read_bytes())
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_source_with_a_display_matrix_shows_the_picture_as_players_do(
+    name: str, suffix: str, frames: list[Frame], tmp_path: Path
+) -> None:
+    matrix, shown = ORIENTATIONS[name]
+    path = encode(tmp_path / f"stored{suffix}", frames[:3])
+    set_display_matrix(path, matrix)
+    expected = shown(frames[0].rgb)
+    with VideoSource(path) as source:
+        first = next(iter(source)).rgb
+        assert (source.info.height, source.info.width) == first.shape[:2] == expected.shape[:2]
+    assert np.abs(first.astype(int) - expected).mean() < 12
+    with VideoSource(path, short_side=91) as source:
+        small = next(iter(source)).rgb
+    assert min(small.shape[:2]) == 91
+    assert np.abs(small.astype(int) - shown(scale(frames[0].rgb, 160, 91))).mean() < 12
+
+
+def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write a display matrix (a, b, c, d) into an .mp4's first track header, in place."""
+    a, b, c, d = (value << 16 for value in matrix)
+    content = bytearray(path.read_bytes())
     header = content.index(b"tkhd")
     at = header + 4 + 4 + 20 + 8 + 8  # after version and flags, times and ids, reserved, layer and volume
-    identity = b"".join(value.to_bytes(4, "big", signed=True) for value in (one, 0, 0, 0, one, 0, 0, 0, 1 << 30))
+    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     assert content[at : at + 36] == identity
-    content[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
-    target.write_bytes(content)
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
 
 
 def test_ten_bit_video_is_read(frames: list[Frame], tmp_path: Path) -> None:
