@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -21,13 +21,14 @@ from fitsense.pictures import scaled_size
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.hardware import hwaccel_of, why_on_cpu
+from fitsense.video.stopping import StopFlag
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
 # FFmpeg's AVFMT_NOTIMESTAMPS: a container without times.
 _NO_TIMES = 0x80
 # Who reads files of strangers must not let a few bytes ask for gigabytes: 8192 x 4608 pixels are 8K.
-_MOST_PIXELS = {"max_pixels": str(8192 * 4608)}
+MAX_PIXELS = 8192 * 4608
 # PyAV looks up streams that appear late in a table that was made before, so that they must not be many.
 _MOST_STREAMS = {"max_streams": "64"}
 # A larger step of a source's clock, in seconds, is a fault of the clock.
@@ -86,7 +87,11 @@ class VideoSource:
         ``d3d11va``, …; or one of several such devices, as ``cuda:1``. None for the CPU.
     :param threads: of the decoder; None for as many as it likes. Each after the first delays the frames by one, and
         costs a little of the CPU's time.
-    :raises SourceError: the source is missing, empty, or has no video that can be decoded.
+    :param max_pixels: of a picture; larger ones are refused before memory is taken for them.
+    :param stop: a flag that others may set, to end reading soon; it is looked at before each packet, also while the
+        source is being opened.
+    :raises SourceError: the source is missing, empty, or has no video that can be decoded; its pictures are too large;
+        or it was stopped before there was a picture.
     :raises InvalidInputError: FFmpeg knows no such hardware.
 
     Frames come with their presentation time, counted from the container's start. What cannot be decoded is left
@@ -107,8 +112,13 @@ class VideoSource:
         options: Mapping[str, str] | None = None,
         hwaccel: str | None = None,
         threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        stop: StopFlag | None = None,
     ) -> None:
         self.name = str(source)
+        self._max_pixels = max_pixels
+        self._stop = stop or StopFlag()
+        self._closed = False
         self._short_side = short_side
         self._zoom = zoom
         self._shrinking, self._colouring = VideoReformatter(), VideoReformatter()
@@ -123,6 +133,7 @@ class VideoSource:
             self._stream = self._container.streams.video[0]
             self._stream.thread_type = "AUTO"
             if self._stream.codec_context is not None:
+                self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
                 self._stream.codec_context.options = self._decoding()
                 self._stream.codec_context.thread_count = threads or 0
                 rate_hz = _rate(self._stream)
@@ -131,7 +142,8 @@ class VideoSource:
                     # is seen must not.
                     self._stream.codec_context.skip_frame = "NONREF"
             self._start_s = (self._container.start_time or 0) / av.time_base
-            self._packets = self._container.demux(self._stream)
+            self._has_times = not self._container.format.flags & _NO_TIMES
+            self._packets = self._container.demux()
             self._damaged = 0
             self._trouble: Trouble | None = None
             self._broke: str | None = None
@@ -142,7 +154,8 @@ class VideoSource:
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
-                raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+                raise SourceError(f"{self.name}: {self._why_no_frame()}")
+            self._check_size(self._first.width, self._first.height)
             if hwaccel is not None and self._unaccelerated is None:
                 self._note_hardware(hwaccel, why_on_cpu(self._stream.codec_context))
             width, height = _upright_size(self._first, self._stream)
@@ -151,7 +164,7 @@ class VideoSource:
             except InvalidInputError as error:
                 raise SourceError(f"{self.name}: {error}") from error
         except BaseException:
-            self._container.close()
+            self.close()
             raise
         self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s())
 
@@ -173,7 +186,7 @@ class VideoSource:
     @property
     def has_times(self) -> bool:
         """Whether the container says when its frames are to be seen; if not, their times come from a nominal rate."""
-        return not self._container.format.flags & _NO_TIMES
+        return self._has_times
 
     def __enter__(self) -> VideoSource:
         return self
@@ -187,10 +200,19 @@ class VideoSource:
         self.close()
 
     def close(self) -> None:
-        """Free the file or device."""
+        """Free the file or device, and the decoder with its threads and pictures, at once. In the thread that iterates;
+        the iteration then ends."""
+        if self._closed:
+            return
+        self._closed = True
         self._container.close()
+        # PyAV frees a decoder with the last object that refers to it: the stream, packets, and generators of these.
+        for name in ("_first", "_decoded", "_packets", "_stream", "_container", "_shrinking", "_colouring"):
+            vars(self).pop(name, None)
 
     def __iter__(self) -> Iterator[Frame]:
+        if self._is_over:
+            return
         frame, self._first = self._first, None
         before_s: float | None = None
         while frame is not None:
@@ -207,8 +229,11 @@ class VideoSource:
                     self._note(f"a frame at {time_s:.1f} s cannot be converted, and what follows is left out: {error}")
                     return
                 yield converted
+            if self._is_over:
+                return
             frame = next(self._decoded, None)
-        self._note_shortfall()
+        if not self._is_over:
+            self._note_shortfall()
 
     def told(self) -> Iterator[Frame | Trouble]:
         """Why hardware does not decode, if it should; the frames; and then the trouble, if there was any."""
@@ -218,7 +243,28 @@ class VideoSource:
         if self._trouble is not None:
             yield self._trouble
 
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self._stop.requested
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise SourceError(
+                f"{self.name}: none of its frames can be decoded: expected pictures of at most {self._max_pixels} "
+                f"pixels, got {width} x {height}"
+            )
+
+    def _why_no_frame(self) -> str:
+        if self._stop.requested:
+            return "it was stopped before one of its frames was decoded"
+        # Decoders do not say which.
+        return (
+            "has a video stream, but none of its frames can be decoded (they are damaged, or of more than "
+            f"{self._max_pixels} pixels)"
+        )
+
     def _open(self, options: Mapping[str, str], hwaccel: str | None) -> av.container.InputContainer:
+        options = {**_decoder_limit(self._max_pixels), **options}
         if hwaccel is None:
             return _open(self.name, self._timeout_s, options)
         try:
@@ -243,11 +289,17 @@ class VideoSource:
         if self._trouble is None:
             self._trouble = Trouble("source_damaged", message)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        # Packets of other streams come too, so that a source which has hardly any of ours can be stopped.
+        stream = self._stream
         try:
             for packet in self._packets:
+                if self._is_over:
+                    break
+                if packet.stream is not stream:
+                    continue
                 try:
-                    yield from packet.decode()
+                    yield from stream.decode(packet)
                 except av.error.FFmpegError:
                     # One bad packet need not spoil the rest. Decoders name such errors as they please.
                     self._damaged += 1
@@ -273,16 +325,16 @@ class VideoSource:
             self._container.seek(math.floor((since_s + self._start_s) / self._stream.time_base), stream=self._stream)
         except (av.error.FFmpegError, OSError):
             return False
-        self._packets = self._container.demux(self._stream)
+        self._packets = self._container.demux()
         self._decoded = (frame for frame in self._decode() if frame.time is None or self._since_start(frame) > since_s)
         return True
 
     def _decoding(self) -> dict[str, str]:
         """Options of the decoder, by what the header says of the frames' size."""
-        codec = self._stream.codec_context
+        codec, limit = self._stream.codec_context, _decoder_limit(self._max_pixels)
         if self._is_much_smaller(min(codec.width, codec.height)):
-            return {**_MOST_PIXELS, "skip_loop_filter": "all"}
-        return _MOST_PIXELS
+            return {**limit, "skip_loop_filter": "all"}
+        return limit
 
     def _is_much_smaller(self, side: int) -> bool:
         """Whether hardly anything of frames with such a short side, in pixels, is to be left."""
@@ -370,7 +422,7 @@ def _open(
             raise SourceError(f"{name}: is empty (0 bytes)")
         # A name with a colon or a leading minus is still a file.
         file = f"file:{path}"
-    options = {**options, **_MOST_PIXELS, **_MOST_STREAMS, **more}
+    options = {**options, **_MOST_STREAMS, **more}
     try:
         try:
             return _container(file, format_name, options, timeout_s, hwaccel)
@@ -388,6 +440,12 @@ def _container(
     return av.open(
         file, format=format_name, options=options, timeout=timeout_s, metadata_errors="replace", hwaccel=hwaccel
     )
+
+
+def _decoder_limit(max_pixels: int) -> dict[str, str]:
+    """FFmpeg's option for pictures of so many pixels; decoders count whole blocks and the edges that they put around
+    them, up to 64 pixels more a side, and a long side is up to 16 short ones."""
+    return {"max_pixels": str(max_pixels + 5 * 64 * math.isqrt(max_pixels) + 64 * 64)}
 
 
 def _scaled(kept: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixels: str) -> av.VideoFrame:
