@@ -205,6 +205,12 @@ class VideoSource:
         if self._closed:
             return
         self._closed = True
+        stream = vars(self).get("_stream")
+        if stream is not None and stream.codec_context is not None:
+            # It waits for the decoder's threads. PyAV frees a decoder without letting go of the interpreter, and would
+            # wait for ever for a thread that has something to log, or a packet of Python's memory to free.
+            stream.codec_context.flush_buffers()
+        del stream
         self._container.close()
         # PyAV frees a decoder with the last object that refers to it: the stream, packets, and generators of these.
         for name in ("_first", "_decoded", "_packets", "_stream", "_container", "_shrinking", "_colouring"):
