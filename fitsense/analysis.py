@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from fitsense.errors import InvalidInputError
+from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events import Event
 from fitsense.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.model import Model, load_model
@@ -20,6 +20,7 @@ from fitsense.regions import Region
 from fitsense.session import EPOCH, Reason, Session, SessionConfig
 from fitsense.thinning import least_step_s
 from fitsense.types import Frame
+from fitsense.video.stopping import StopFlag
 
 if TYPE_CHECKING:
     from fitsense.people import PeopleSession
@@ -77,7 +78,7 @@ class Analysis(Iterator[Event]):
         self._realtime = realtime
         self._hwaccel = hwaccel
         self._track = track
-        self._stopped = False
+        self._stop = StopFlag()
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
@@ -121,15 +122,10 @@ class Analysis(Iterator[Event]):
         else:
             items = checked_frames(self._source)
         self._items = self._paced(items) if self._realtime else items
-        if self._stopped:
-            self.stop()
 
     def stop(self) -> None:
         """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
-        self._stopped = True
-        for source in (self._ahead, self._live):
-            if source is not None:
-                source.stop()
+        self._stop.set()
 
     def close(self) -> None:
         """Free the source, and forget the events that are still to come."""
@@ -138,17 +134,17 @@ class Analysis(Iterator[Event]):
 
     def _run(self) -> Generator[Event, None, None]:
         try:
-            if not self._stopped:
-                self.open()
+            if not self._stop.requested:
+                self._open_or_stop()
             for item in self._items or ():
                 if not isinstance(item, Frame):
                     yield from self._session.warn(item.code, item.message)
-                elif self._stopped:
+                elif self._stop.requested:
                     break
                 else:
                     self._media_s = item.time_s
                     yield from self._session.push(item)
-            self._reason = "interrupted" if self._stopped else "finished"
+            self._reason = "interrupted" if self._stop.requested else "finished"
             yield from self._session.finish(self._reason)
         except Exception:
             # Whatever broke, the events so far stand, and end as a whole.
@@ -157,6 +153,14 @@ class Analysis(Iterator[Event]):
             raise
         finally:
             self._free()
+
+    def _open_or_stop(self) -> None:
+        try:
+            self.open()
+        except SourceError:
+            # One that is stopped while it is opened has no frames, which is what was asked for.
+            if not self._stop.requested:
+                raise
 
     def _begin(self, config: SessionConfig) -> Session | PeopleSession:
         if self._detect is None:
@@ -181,6 +185,7 @@ class Analysis(Iterator[Event]):
             hwaccel=self._hwaccel,
             threads=model.threads,
             track=self._track,
+            stop=self._stop,
         )
         if config.started_at == EPOCH:
             self._session = self._begin(attrs.evolve(config, started_at=self._live.started_at or EPOCH))
@@ -198,8 +203,9 @@ class Analysis(Iterator[Event]):
             hwaccel=self._hwaccel,
             threads=self._model.threads,
             track=self._track,
+            stop=self._stop,
         )
-        self._ahead = Ahead(self._video.told(), self._video.close)
+        self._ahead = Ahead(self._video.told(), self._video.close, stop=self._stop)
         return self._ahead
 
     @property
@@ -213,7 +219,7 @@ class Analysis(Iterator[Event]):
             if isinstance(item, Frame):
                 if origin_s is None:
                     origin_s = time.monotonic() - item.time_s
-                while not self._stopped and (left_s := origin_s + item.time_s - time.monotonic()) > 0:
+                while not self._stop.requested and (left_s := origin_s + item.time_s - time.monotonic()) > 0:
                     time.sleep(min(left_s, _POLL_S))
             yield item
 

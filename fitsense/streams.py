@@ -6,10 +6,10 @@ import contextlib
 import itertools
 import threading
 import time
-import traceback
 import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -24,6 +24,7 @@ from fitsense.model import Model, load_model
 from fitsense.session import SessionConfig
 from fitsense.validators import is_uri_reference
 from fitsense.video.opening import is_live
+from fitsense.video.readers import Reader, handed_over
 
 if TYPE_CHECKING:
     from fitsense.regions import Region
@@ -217,7 +218,8 @@ class _Desk:
 
     def begin(self, stream: _Stream) -> None:
         """Begin to follow a source."""
-        thread = threading.Thread(target=self._follow, args=(stream,), name=f"fitsense {stream.name}", daemon=True)
+        # It may be opening its source when Python ends, and then nobody takes its events any more.
+        thread = Reader(partial(self._follow, stream), self.close, f"fitsense {stream.name}")
         with self._changed:
             if self._stopped:
                 raise FitsenseError("the streams have ended; open new ones for more sources")
@@ -278,10 +280,7 @@ class _Desk:
                     elif not self._tell(event):
                         break
         except BaseException as error:
-            # With where it came from, but without all that was in use there, such as seconds of pictures.
-            origin = error.__traceback__ and error.__traceback__.tb_next
-            traceback.clear_frames(origin)
-            failure = error.with_traceback(origin)
+            failure = handed_over(error)
         with self._changed:
             self._events += last
             self._waiting[stream.name] += len(last)

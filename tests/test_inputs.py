@@ -69,10 +69,9 @@ def test_item_that_is_no_frame_ends_the_session_with_an_error(model: fitsense.Mo
         yield FRAME.rgb
 
     events = fitsense.analyze(frames(), model=model)
-    types = []
+    types: list[str] = []
     with pytest.raises(fitsense.InvalidInputError, match="as item 1"):
-        for event in events:
-            types.append(event.type)  # noqa: PERF402
+        types.extend(event.type for event in events)
     assert types[-1] == "fitsense.session.ended"
     assert events.reason == "failed"
 

@@ -28,12 +28,13 @@ class Limits:
     :param kept: sessions that ended and can still be read.
     :param keep_s: for how long they can, in seconds.
     :param session_s: a session that lasts longer is ended, in seconds.
-    :param idle_s: a session that is pushed nothing for so long is ended, and an upload that stalls is given up.
+    :param idle_s: a session that is pushed nothing for so long is ended; an upload that stalls, or a source that gives
+        no first picture for so long, is given up.
     :param events: of a session that are kept for those who come later.
     :param queue: pictures of a session that may wait for analysis.
     :param rate_hz: pictures a second that a client may push for long; faster ones have to wait.
     :param message_bytes: of one WebSocket message.
-    :param pixels: of one picture.
+    :param pixels: of one picture that is pushed, or of an upload or a source.
     :param body_bytes: of a request, other than an upload.
     :param upload_bytes: of an upload.
     :param requests_per_s: of one client, for long; three seconds' worth may come at once.
@@ -51,7 +52,8 @@ class Limits:
     queue: int = 32
     rate_hz: float = 60.0
     message_bytes: int = 4 << 20
-    pixels: int = 3840 * 2160
+    # 4K of televisions and of cinemas.
+    pixels: int = 4096 * 2304
     body_bytes: int = 64 << 10
     upload_bytes: int = 1 << 30
     requests_per_s: float = 50.0
@@ -83,6 +85,7 @@ class ServeConfig:
     :param origins: other web sites whose pages may call it, such as ``https://app.example``.
     :param batch: windows of several sessions that the model is asked about at once, at most.
     :param threads: CPU threads of the model; None for all cores.
+    :param decoder_threads: CPU threads of each decoder of an upload or a source. Each keeps a picture or two.
     :param redirects: how often a URL's server may send us elsewhere.
     :param sinks: where the events of all sessions go, beside the clients.
     """
@@ -97,6 +100,7 @@ class ServeConfig:
     origins: tuple[str, ...] = ()
     batch: int = 2
     threads: int | None = None
+    decoder_threads: int = 2
     redirects: int = 0
     sinks: tuple[SinkSettings, ...] = ()
     limits: Limits = attrs.field(factory=Limits)
@@ -108,6 +112,8 @@ class ServeConfig:
             raise InvalidInputError("bundles: expected at least one, got none")
         if self.batch < 1:
             raise InvalidInputError(f"batch: expected at least 1, got {self.batch!r}")
+        if self.decoder_threads < 1:
+            raise InvalidInputError(f"decoder_threads: expected at least 1, got {self.decoder_threads!r}")
         if self.redirects < 0:
             raise InvalidInputError(f"redirects: expected at least 0, got {self.redirects!r}")
         for name in self.sources:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from fitsense.errors import FitsenseError
 from fitsense.server.lane import Arrival, Lane
@@ -17,18 +19,22 @@ from fitsense.server.worker import Worker
 from fitsense.session import Reason
 from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
+from fitsense.video.readers import Reader, handed_over
 from fitsense.video.source import Trouble, VideoSource
+from fitsense.video.stopping import StopFlag
 
 # How soon a thread that waits for room notices that it is to stop.
 _POLL_S = 0.05
 
 
 class Feeder:
-    """Reads a source in a thread of its own.
+    """Reads a source in a thread of its own, and keeps nothing of it when that has ended.
 
     :param short_side: as of :class:`VideoSource`.
     :param zoom: as of :class:`VideoSource`.
     :param least_step_s: as of :class:`VideoSource`.
+    :param max_pixels: as of :class:`VideoSource`.
+    :param threads: of the decoder.
     :param live: how it is read if it is live.
     :param held: whether to wait, since those who read the events are far behind.
     :param closed: is called when the source is closed, in the thread.
@@ -42,6 +48,8 @@ class Feeder:
         short_side: int,
         zoom: float,
         least_step_s: float,
+        max_pixels: int,
+        threads: int,
         live: LiveConfig,
         held: Callable[[], bool] = lambda: False,
         closed: Callable[[], None] = lambda: None,
@@ -51,29 +59,33 @@ class Feeder:
         self._short_side = short_side
         self._zoom = zoom
         self._least_step_s = least_step_s
+        self._max_pixels = max_pixels
+        self._threads = threads
         self._config = live
         self._held = held
         self._closed = closed
-        self._stopped = False
-        self._source: VideoSource | LiveSource | None = None
+        self._stop = StopFlag()
+        self._live: LiveSource | None = None
+        self._dropped = 0
         self._lane: Lane | None = None
         self._go = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fitsense feeder", daemon=True)
-        self._is_open: asyncio.Future[VideoSource | LiveSource]
+        self._thread: Reader | None = None
         self._logger = logging.getLogger(LOGGER)
 
-    async def open(self) -> VideoSource | LiveSource:
-        """Open the source.
+    async def open(self, patience_s: float) -> datetime | None:
+        """Open the source; give the wall-clock time of media time 0, where it is known.
 
+        :param patience_s: how long that may take, up to the first picture.
         :raises SourceError: it cannot be read at all.
+        :raises TimeoutError: it takes too long.
         """
         loop = asyncio.get_running_loop()
-        self._is_open = loop.create_future()
-        self._loop = loop
+        opening: asyncio.Future[datetime | None] = loop.create_future()
+        self._thread = Reader(functools.partial(self._run, loop, opening), self.stop, "fitsense feeder")
         self._thread.start()
         try:
-            return await asyncio.shield(self._is_open)
-        except asyncio.CancelledError:
+            return await asyncio.wait_for(opening, patience_s)
+        except BaseException:
             self.stop()
             raise
 
@@ -84,50 +96,67 @@ class Feeder:
 
     def stop(self) -> None:
         """End soon, and close the source."""
-        self._stopped = True
+        self._stop.set()
         self._go.set()
-        if isinstance(self._source, LiveSource):
-            self._source.stop()
+
+    @property
+    def begun(self) -> bool:
+        """Whether its thread has begun, which closes the source."""
+        return self._thread is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread has begun and not ended: whether it may hold a decoder."""
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def dropped(self) -> int:
         """Frames that a live source dropped."""
-        return self._source.dropped if isinstance(self._source, LiveSource) else 0
+        live = self._live
+        return live.dropped if live is not None else self._dropped
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop, opening: asyncio.Future[datetime | None]) -> None:
         try:
             try:
-                source = self._source = self._open()
+                source = self._open()
             except Exception as error:
-                self._tell(error)
+                _settle(loop, opening, handed_over(error))
                 return
             with contextlib.closing(source):
-                self._tell(source)
+                self._live = source if isinstance(source, LiveSource) else None
+                _settle(loop, opening, self._live.started_at if self._live is not None else None)
                 self._go.wait()
                 if self._lane is not None:
                     self._worker.end(self._lane, self._read(source, self._lane))
         finally:
+            self._dropped, self._live = self.dropped, None
             self._closed()
+            self._held, self._closed = _never, _nothing
 
     def _open(self) -> VideoSource | LiveSource:
         name, side, options = self._opened.address, self._short_side, self._opened.options
-        zoom, step_s = self._zoom, self._least_step_s
         if self._opened.live:
-            return LiveSource(name, side, self._config, zoom=zoom, least_step_s=step_s, options=options)
-        return VideoSource(name, side, zoom=zoom, least_step_s=step_s, options=options)
-
-    def _tell(self, outcome: VideoSource | LiveSource | Exception) -> None:
-        def settle() -> None:
-            if self._is_open.done():
-                return
-            if isinstance(outcome, Exception):
-                self._is_open.set_exception(outcome)
-            else:
-                self._is_open.set_result(outcome)
-
-        # The loop may be over.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(settle)
+            return LiveSource(
+                name,
+                side,
+                self._config,
+                zoom=self._zoom,
+                least_step_s=self._least_step_s,
+                options=options,
+                threads=self._threads,
+                max_pixels=self._max_pixels,
+                stop=self._stop,
+            )
+        return VideoSource(
+            name,
+            side,
+            zoom=self._zoom,
+            least_step_s=self._least_step_s,
+            options=options,
+            threads=self._threads,
+            max_pixels=self._max_pixels,
+            stop=self._stop,
+        )
 
     def _read(self, source: VideoSource | LiveSource, lane: Lane) -> Reason:
         items: Iterable[Frame | Trouble] = source if isinstance(source, LiveSource) else source.told()
@@ -142,13 +171,38 @@ class Feeder:
         except Exception:
             self._logger.exception("a source failed")
             return "failed"
-        return "interrupted" if self._stopped else "finished"
+        return "interrupted" if self._stop.requested else "finished"
 
     def _put(self, lane: Lane, frame: Frame) -> bool:
         arrival = Arrival(frame.rgb, frame.time_s, time.monotonic())
-        while not self._stopped:
+        while not self._stop.requested:
             wait_s = _POLL_S if self._held() else self._worker.offer(lane, arrival)
             if not wait_s:
                 return not lane.over
             time.sleep(min(wait_s, _POLL_S))
         return False
+
+
+def _settle(
+    loop: asyncio.AbstractEventLoop, opening: asyncio.Future[datetime | None], outcome: datetime | BaseException | None
+) -> None:
+    def settle() -> None:
+        if opening.done():
+            return
+        if isinstance(outcome, BaseException):
+            opening.set_exception(outcome)
+        else:
+            opening.set_result(outcome)
+
+    # The loop may be over.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(settle)
+
+
+def _never() -> bool:
+    """Whether a feeder that has ended has to wait."""
+    return False
+
+
+def _nothing() -> None:
+    """What a feeder that has ended has to close."""

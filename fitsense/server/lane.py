@@ -160,12 +160,17 @@ class Lane:
         if self._over:
             return
         self._over = True
+        # Nothing more is taken in.
+        self.ending = reason
         try:
             self._tell(self._watching(None).finish(reason))
         except Exception:
             self._logger.exception("session could not be ended")
         self._metrics.ended.labels(reason).inc()
         self._ended(reason)
+        # It is kept for its figures as long as clients may ask, and its session and pictures need not be.
+        self._watcher = None
+        self._begin, self._told, self._ended = _no_session, _nobody, _nobody
 
     def count_dropped(self, dropped: int) -> None:
         """Note how many were dropped in all."""
@@ -187,3 +192,12 @@ class Lane:
 def plain_backlog(size: int) -> Backlog:
     """For what waits until it is read, such as a file: nothing is dropped, and nothing is late."""
     return Backlog("all", size, math.inf, math.inf)
+
+
+def _no_session(frame: Frame | None) -> Watcher:
+    """The session of a lane that has ended."""
+    raise AssertionError("the lane has ended")
+
+
+def _nobody(what: object) -> None:
+    """Who hears of a lane that has ended."""

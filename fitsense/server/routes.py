@@ -28,7 +28,7 @@ from fitsense.server.problems import Kind, ProblemError
 from fitsense.server.reading import read_body, write_body
 from fitsense.server.replies import json_reply
 from fitsense.server.sessions import Served, Sessions
-from fitsense.server.streaming import NDJSON, Lines, event_stream, gone
+from fitsense.server.streaming import NDJSON, Lines, event_stream, gone, unless_gone
 from fitsense.server.websocket import FrameSocket
 from fitsense.server.wishes import Wish, parsed, wish_of
 
@@ -144,7 +144,7 @@ class Routes:
         except BaseException:
             folder.cleanup()
             raise
-        served = await self.sessions.open_upload(str(path), wish, folder.cleanup)
+        served = await unless_gone(request.receive, self.sessions.open_upload(str(path), wish, folder.cleanup))
         return Lines(
             _lines(served),
             headers={"location": f"/v1/sessions/{served.id}"},

@@ -37,8 +37,7 @@ from fitsense.sinks import Delivery
 from fitsense.thinning import least_step_s
 from fitsense.types import Frame
 from fitsense.video.backlog import Backlog
-from fitsense.video.live import LiveConfig, LiveSource
-from fitsense.video.source import VideoSource
+from fitsense.video.live import LiveConfig
 
 Mode = Literal["push", "source", "upload"]
 State = Literal["open", "ending", "ended"]
@@ -129,6 +128,7 @@ class Sessions:
         deliveries: Sequence[Delivery] = (),
     ) -> None:
         self._limits = config.limits
+        self._decoder_threads = config.decoder_threads
         self._bundles = bundles
         self._sources = sources
         self._metrics = metrics
@@ -136,6 +136,8 @@ class Sessions:
         self._worker = Worker(config.batch, metrics)
         self._sessions: dict[str, Served] = {}
         self._opening = 0
+        # Those whose session has ended, or never began, and whose thread has not.
+        self._lingering: set[Feeder] = set()
         self._draining = False
         self._sweeper: asyncio.Task[None] | None = None
         self._logger = logging.getLogger(LOGGER)
@@ -232,6 +234,7 @@ class Sessions:
         self, mode: Mode, wish: Wish, opened: Opened, closed: Callable[[], None] = lambda: None
     ) -> Served:
         live = LiveConfig(policy=wish.policy, buffer=self._limits.queue, tell_s=_TELL_S)
+        feeder: Feeder | None = None
         try:
             with self.slot():
                 served, model, detect = await self._prepared(mode, wish)
@@ -241,31 +244,37 @@ class Sessions:
                     short_side=served.short_side,
                     zoom=served.zoom,
                     least_step_s=least_step_s(model.clips.values()),
+                    max_pixels=self._limits.pixels,
+                    threads=self._decoder_threads,
                     live=live,
                     held=lambda: mode == "upload" and served.feed.next - served.read > _MOST_UNREAD,
                     closed=closed,
                 )
-                closed = _nothing
-                source = await _opened(feeder, wish)
+                source_started_at = await _opened(feeder, wish, self._limits.idle_s)
+            started_at = wish.started_at or source_started_at or EPOCH
+            self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
         except BaseException:
-            closed()
+            if feeder is None or not feeder.begun:
+                closed()
+            if feeder is not None:
+                self._stop_reading(feeder)
             raise
-        started_at = wish.started_at
-        if started_at is None:
-            started_at = _start_of(source) or EPOCH
-        self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
         feeder.feed(served.lane)
         return served
 
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
-        """A place among the open sessions, while one is being opened, or its upload comes.
+        """A place among the open sessions, while one is being opened, or its upload comes. A session that reads a
+        source keeps its place until its thread has ended.
 
         :raises ProblemError: there is none.
         """
         if not self.ready:
             raise ProblemError(Kind.UNAVAILABLE, "the server is about to stop", {"retry-after": "5"})
         open_ = sum(served.state != "ended" for served in self._sessions.values()) + self._opening
+        # Decoders take memory and cores until their threads have ended.
+        self._lingering = {feeder for feeder in self._lingering if feeder.alive}
+        open_ += len(self._lingering)
         if open_ >= self._limits.sessions:
             raise ProblemError(
                 Kind.TOO_MANY_SESSIONS,
@@ -328,6 +337,12 @@ class Sessions:
             self.end(served, "interrupted")
         return served
 
+    def _stop_reading(self, feeder: Feeder) -> None:
+        """End a feeder's thread, which keeps its place until then."""
+        feeder.stop()
+        if feeder.alive:
+            self._lingering.add(feeder)
+
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         """In the loop's thread; there is nobody left to tell once that is over."""
         with contextlib.suppress(RuntimeError):
@@ -337,7 +352,7 @@ class Sessions:
         served.state, served.reason, served.ended_s = "ended", reason, time.monotonic()
         self._count_dropped(served)
         if served.feeder is not None:
-            served.feeder.stop()
+            self._stop_reading(served.feeder)
         served.feed.close()
         served.done.set()
         self._metrics.sessions.labels(served.mode).dec()
@@ -350,43 +365,43 @@ class Sessions:
             self.forget(one)
 
     async def _sweep(self) -> None:
-        """End what nobody uses, and forget what nobody reads."""
         while True:
             await asyncio.sleep(_SWEEP_S)
-            now_s, limits = time.monotonic(), self._limits
-            for served in self:
-                if served.ended_s is not None:
-                    if now_s - served.ended_s > limits.keep_s and not served.feed.readers:
-                        self.forget(served)
-                    continue
-                self._count_dropped(served)
-                idle = served.mode == "push" and now_s - served.touched_s > limits.idle_s
-                if idle or now_s - served.created_s > limits.session_s:
-                    self.end(served, "interrupted")
+            self._end_unused()
+
+    def _end_unused(self) -> None:
+        """End what nobody uses, and forget what nobody reads."""
+        now_s, limits = time.monotonic(), self._limits
+        for served in self:
+            if served.ended_s is not None:
+                if now_s - served.ended_s > limits.keep_s and not served.feed.readers:
+                    self.forget(served)
+                continue
+            self._count_dropped(served)
+            idle = served.mode == "push" and now_s - served.touched_s > limits.idle_s
+            if idle or now_s - served.created_s > limits.session_s:
+                self.end(served, "interrupted")
 
     def _count_dropped(self, served: Served) -> None:
         served.dropped = self._worker.dropped(served.lane) + (served.feeder.dropped if served.feeder else 0)
         served.lane.count_dropped(served.dropped)
 
 
-async def _opened(feeder: Feeder, wish: Wish) -> VideoSource | LiveSource:
+async def _opened(feeder: Feeder, wish: Wish, patience_s: float) -> datetime | None:
+    name = wish.source or "of the request"
     try:
-        return await feeder.open()
+        return await feeder.open(patience_s)
     except SourceError as error:
         # FFmpeg's reason, without the path or the address, which may hold a password.
         reason = str(error).rsplit(": ", 1)[-1]
-        raise ProblemError(Kind.SOURCE, f"source {wish.source or 'of the request'}: {reason}") from error
-
-
-def _start_of(source: VideoSource | LiveSource) -> datetime | None:
-    return source.started_at if isinstance(source, LiveSource) else None
+        raise ProblemError(Kind.SOURCE, f"source {name}: {reason}") from error
+    except TimeoutError as error:
+        raise ProblemError(
+            Kind.SOURCE, f"source {name}: expected a first picture within {patience_s:g} s, got none"
+        ) from error
 
 
 def _start(frame: Frame | None) -> datetime:
     """When media time 0 was, as a frame that has just come says."""
     now = datetime.now(UTC)
     return now if frame is None else now - timedelta(seconds=frame.time_s)
-
-
-def _nothing() -> None:
-    """What is left to do when the feeder cleans up itself."""

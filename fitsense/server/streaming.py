@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -14,6 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 from fitsense.server.feed import Feed, MissedError, Told
 from fitsense.server.problems import Kind, ProblemError
 from fitsense.server.replies import compact
+
+T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
 # What a browser waits before it asks again.
@@ -106,6 +109,24 @@ async def _messages(feed: Feed, number: int | None) -> AsyncIterator[ServerSentE
 
 def _message(told: Told) -> ServerSentEvent:
     return ServerSentEvent(data=told.json, id=told.id)
+
+
+async def unless_gone(receive: Receive, answering: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives, which is cancelled when the client goes; after the request's body was read.
+
+    :raises ProblemError: the client has gone.
+    """
+    task = asyncio.create_task(answering)
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ProblemError(Kind.MALFORMED, "expected a client that waits for the answer, and it has gone")
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:

@@ -79,6 +79,8 @@ class FrameSocket:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # With the pictures of its codec.
+            self._decoder = None
             if self._served.pusher is self._gives_way:
                 self._served.pusher = None
         await self._close(code)

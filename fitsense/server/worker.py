@@ -113,6 +113,9 @@ class Worker:
                 # Lanes keep their faults to themselves; this would be one of ours.
                 self._logger.exception("the worker failed in a round")
             with self._changed:
+                for lane in self._lanes:
+                    if lane.over:
+                        lane.backlog.clear()
                 self._lanes = [lane for lane in self._lanes if not lane.over]
 
     def _round(self, turns: Sequence[Lane]) -> None:

@@ -96,6 +96,11 @@ class Backlog:
             self._frames -= 1
         return self._items.popleft()
 
+    def clear(self) -> None:
+        """Let go of what waits, without counting it as dropped."""
+        self._items.clear()
+        self._frames = 0
+
     def untold(self, now_s: float) -> Trouble | None:
         """A note on the frames that were dropped since the last one, if any were."""
         if not self._dropped:

@@ -15,9 +15,10 @@ import attrs
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.types import Frame
 from fitsense.video.backlog import Backlog, Policy
-from fitsense.video.readers import Reader
+from fitsense.video.readers import Reader, handed_over
 from fitsense.video.retries import Retries
-from fitsense.video.source import Trouble, VideoInfo, VideoSource
+from fitsense.video.source import MAX_PIXELS, Trouble, VideoInfo, VideoSource
+from fitsense.video.stopping import StopFlag
 
 # How soon whoever waits for something else notices that it is to stop.
 _POLL_S = 0.1
@@ -84,6 +85,8 @@ class LiveSource:
     :param hwaccel: as of :class:`VideoSource`.
     :param threads: as of :class:`VideoSource`.
     :param track: as of :class:`VideoSource`.
+    :param max_pixels: as of :class:`VideoSource`.
+    :param stop: as of :class:`VideoSource`; :meth:`stop` sets it.
     :raises SourceError: the source cannot be read to begin with. Later it is reached again, or given up with a note.
 
     A thread reads the source. Media time 0 is when opening began; frames of a connection are apart as their own times
@@ -105,6 +108,8 @@ class LiveSource:
         hwaccel: str | None = None,
         threads: int | None = None,
         track: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        stop: StopFlag | None = None,
     ) -> None:
         self._source = source
         self._short_side = short_side
@@ -114,6 +119,8 @@ class LiveSource:
         self._hwaccel = hwaccel
         self._threads = threads
         self._track = track
+        self._max_pixels = max_pixels
+        self._stop = stop or StopFlag()
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
         self._video = self._open()
@@ -121,9 +128,10 @@ class LiveSource:
         self._retries = Retries(config.first_delay_s, config.most_delay_s, config.give_up_s)
         self._last_s = -math.inf
         self._changed = threading.Condition()
-        self._stopped = self._ended = self._closed = False
+        self._ended = self._closed = False
         self._error: BaseException | None = None
-        self._reader = Reader(self._read, self.stop, f"fitsense {type(self).__name__}")
+        # Made when it is to run: until it has, it refers to this object.
+        self._reader: Reader | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -142,8 +150,7 @@ class LiveSource:
 
     def stop(self) -> None:
         """End the iteration soon. May be called from a signal handler, and from any thread."""
-        # A flag and no lock, which the interrupted code may hold.
-        self._stopped = True
+        self._stop.set()
 
     def close(self) -> None:
         """End the thread and free the source: at once as a rule, after the config's timeout where nothing comes."""
@@ -151,26 +158,34 @@ class LiveSource:
         if self._closed:
             return
         self._closed = True
-        if self._reader.ident is None:
+        if self._reader is None:
             self._video.close()
         else:
             self._reader.join(_PATIENCE_S)
 
     def __iter__(self) -> Iterator[Frame | Trouble]:
         if self.info.duration_s is not None:
-            yield from itertools.takewhile(lambda _: not self._stopped, self._video.told())
+            yield from itertools.takewhile(lambda _: not self._stop.requested, self._video.told())
             return
+        if self._closed:
+            return
+        self._reader = Reader(self._read, self._stop.set, f"fitsense {type(self).__name__}")
         self._reader.start()
         while (item := self._take()) is not None:
             yield item
         if (untold := self._backlog.untold(time.monotonic())) is not None:
             yield untold
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback refers to this frame.
+                del error
 
     def _take(self) -> Frame | Trouble | None:
         with self._changed:
-            while not self._stopped:
+            while not self._stop.requested:
                 item = self._backlog.take(time.monotonic())
                 if item is not None:
                     self._changed.notify_all()
@@ -186,7 +201,7 @@ class LiveSource:
             self._read_on()
         except BaseException as error:
             # For whoever iterates.
-            self._error = error
+            self._error = handed_over(error)
         finally:
             with self._changed:
                 self._ended = True
@@ -210,7 +225,7 @@ class LiveSource:
                     if connection.news is not None:
                         self._note("reconnected", connection.news)
                         connection = attrs.evolve(connection, news=None)
-            if self._stopped:
+            if self._stop.requested:
                 return
             again = self._reconnect(video.broke)
             if again is None:
@@ -244,7 +259,7 @@ class LiveSource:
                 self._backlog.restart(self._origin_s)
             news = f"the source is back after {opened_s - lost_s:.1f} s, at attempt {attempts}"
             return _Connection(video, opened_s, news)
-        if attempts and not self._stopped:
+        if attempts and not self._stop.requested:
             self._note("source_lost", f"{reason}; it could not be reached again within {patience}")
         return None
 
@@ -259,19 +274,21 @@ class LiveSource:
             hwaccel=self._hwaccel,
             threads=self._threads,
             track=self._track,
+            max_pixels=self._max_pixels,
+            stop=self._stop,
         )
 
     def _rest(self, seconds: float) -> bool:
         """Wait; whether to go on."""
         until_s = time.monotonic() + seconds
-        while not self._stopped and (left_s := until_s - time.monotonic()) > 0:
+        while not self._stop.requested and (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(left_s, _POLL_S))
-        return not self._stopped
+        return not self._stop.requested
 
     def _put(self, frame: Frame) -> bool:
         """Hand a frame over, as soon as there is room; whether to go on."""
         with self._changed:
-            while not self._stopped:
+            while not self._stop.requested:
                 wait_s = self._backlog.offer(frame, time.monotonic())
                 if not wait_s:
                     self._changed.notify_all()

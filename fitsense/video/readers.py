@@ -6,18 +6,20 @@ import atexit
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import SimpleNamespace
 
-# More than enough for whoever asks the time every 0.1 s.
-_SOON_S = 0.5
+# More than enough for those who ask the time every 0.1 s.
+_SOON_S = 1.0
 
 
 class Reader(threading.Thread):
-    """A thread that may be left while it waits for a packet: it ends with Python.
+    """A thread that opens or reads sources, and may be left while it waits for a packet: it ends with Python.
 
     :param read: what it does.
-    :param stop: tells it to end.
+    :param stop: asks it to end; from any thread. It is let go of when the thread has ended, so that an object may keep
+        both its thread and the method which that is stopped by.
     """
 
     def __init__(self, read: Callable[[], None], stop: Callable[[], None], name: str) -> None:
@@ -29,6 +31,27 @@ class Reader(threading.Thread):
         atexit.unregister(_wake)
         atexit.register(_wake)
         super().start()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self.stop = _nothing
+
+
+def handed_over(error: BaseException) -> BaseException:
+    """An error that the calling function caught in its thread, to be raised in another one.
+
+    It keeps where it came from, but neither the caller's frame, which may refer to the error, nor what was in use below
+    it, such as a decoder and seconds of pictures.
+    """
+    origin = error.__traceback__ and error.__traceback__.tb_next
+    traceback.clear_frames(origin)
+    return error.with_traceback(origin)
+
+
+def _nothing() -> None:
+    """What stops a thread that has ended."""
 
 
 def _wake() -> None:
@@ -49,5 +72,6 @@ def _wake() -> None:
     )
     for thread in reading:
         thread.stop()
+    until_s = time.monotonic() + _SOON_S
     for thread in reading:
-        thread.join(_SOON_S)
+        thread.join(max(0.0, until_s - time.monotonic()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -23,12 +23,13 @@ from fitsense.video.hardware import fault_of, hwaccel_of, why_on_cpu
 from fitsense.video.opening import Input, can_reopen, name_of, open_input, reason_of
 from fitsense.video.ordering import PROBED, DisplayOrder, are_reordered
 from fitsense.video.orientation import Orientation
+from fitsense.video.stopping import StopFlag
 from fitsense.video.tracks import choose_track
 
 # FFmpeg's AVFMT_NOTIMESTAMPS: a container without times.
 _NO_TIMES = 0x80
 # Who reads files of strangers must not let a few bytes ask for gigabytes: 8192 x 4608 pixels are 8K.
-_MOST_PIXELS = {"max_pixels": str(8192 * 4608)}
+MAX_PIXELS = 8192 * 4608
 # A larger step of a source's clock, in seconds, is a fault of the clock.
 _MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
 # Where only some pictures have a time, it need not be theirs: all are counted, and those that are nearer than this, in
@@ -93,7 +94,11 @@ class VideoSource:
         costs a little of the CPU's time.
     :param track: which of several video tracks to read: its number among them, from 0 and without attached pictures;
         None for the one that players take: the default one, or else the largest one.
-    :raises SourceError: the source is missing, empty, or has no video that can be decoded.
+    :param max_pixels: of a picture; larger ones are refused before memory is taken for them.
+    :param stop: a flag that others may set, to end reading soon; it is looked at before each packet, also while the
+        source is being opened.
+    :raises SourceError: the source is missing, empty, or has no video that can be decoded; its pictures are too large;
+        or it was stopped before there was a picture.
     :raises InvalidInputError: FFmpeg knows no such hardware, or there is no such track.
 
     Frames come with their presentation time, counted from the container's start; where the container gives none, or
@@ -116,8 +121,13 @@ class VideoSource:
         hwaccel: str | None = None,
         threads: int | None = None,
         track: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        stop: StopFlag | None = None,
     ) -> None:
         self.name = name_of(source)
+        self._max_pixels = max_pixels
+        self._stop = stop or StopFlag()
+        self._closed = False
         self._short_side = short_side
         self._zoom = zoom
         self._shrinking, self._colouring = VideoReformatter(), VideoReformatter()
@@ -131,9 +141,11 @@ class VideoSource:
             self._stream = choose_track(self._container, self.name, track)
             self._stream.thread_type = "AUTO"
             if self._stream.codec_context is not None:
+                self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
                 self._stream.codec_context.options = self._decoding()
                 self._stream.codec_context.thread_count = threads or 0
             self._start_s = (self._container.start_time or 0) / av.time_base
+            self._has_times = not self._container.format.flags & _NO_TIMES
             self._order: DisplayOrder | None = None
             self._is_counted = False
             self._packets = self._probed(self._container.demux())
@@ -149,7 +161,8 @@ class VideoSource:
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
-                raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+                raise SourceError(f"{self.name}: {self._why_no_frame()}")
+            self._check_size(self._first.width, self._first.height)
             if hwaccel is not None and self._unaccelerated is None:
                 self._note_hardware(hwaccel, why_on_cpu(self._stream.codec_context))
             width, height = _upright_size(self._first, self._stream)
@@ -158,7 +171,7 @@ class VideoSource:
             except InvalidInputError as error:
                 raise SourceError(f"{self.name}: {error}") from error
         except BaseException:
-            self._input.close()
+            self.close()
             raise
         self.info = VideoInfo(width, height, self._rate, self._duration_s())
 
@@ -180,7 +193,7 @@ class VideoSource:
     @property
     def has_times(self) -> bool:
         """Whether the container says when its frames are to be seen; if not, their times come from a nominal rate."""
-        return not self._container.format.flags & _NO_TIMES
+        return self._has_times
 
     def __enter__(self) -> VideoSource:
         return self
@@ -194,10 +207,25 @@ class VideoSource:
         self.close()
 
     def close(self) -> None:
-        """Free the file or device."""
+        """Free the file or device, and the decoder with its threads and pictures, at once. In the thread that iterates;
+        the iteration then ends."""
+        if self._closed:
+            return
+        self._closed = True
+        stream = vars(self).get("_stream")
+        if stream is not None and stream.codec_context is not None:
+            # It waits for the decoder's threads. PyAV frees a decoder without letting go of the interpreter, and would
+            # wait for ever for a thread that has something to log, or a packet of Python's memory to free.
+            stream.codec_context.flush_buffers()
+        del stream
         self._input.close()
+        # PyAV frees a decoder with the last object that refers to it: the stream, packets, and generators of these.
+        for name in ("_first", "_decoded", "_packets", "_stream", "_container", "_input", "_shrinking", "_colouring"):
+            vars(self).pop(name, None)
 
     def __iter__(self) -> Iterator[Frame]:
+        if self._is_over:
+            return
         frame, self._first = self._first, None
         before_s: float | None = None
         while frame is not None:
@@ -215,8 +243,11 @@ class VideoSource:
                     self._note(f"a frame at {time_s:.1f} s cannot be converted, and what follows is left out: {error}")
                     return
                 yield converted
+            if self._is_over:
+                return
             frame = next(self._decoded, None)
-        self._note_shortfall()
+        if not self._is_over:
+            self._note_shortfall()
 
     def told(self) -> Iterator[Frame | Trouble]:
         """Why hardware does not decode, if it should; the frames; and then the trouble, if there was any."""
@@ -226,8 +257,28 @@ class VideoSource:
         if self._trouble is not None:
             yield self._trouble
 
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self._stop.requested
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise SourceError(
+                f"{self.name}: none of its frames can be decoded: expected pictures of at most {self._max_pixels} "
+                f"pixels, got {width} x {height}"
+            )
+
+    def _why_no_frame(self) -> str:
+        if self._stop.requested:
+            return "it was stopped before one of its frames was decoded"
+        # Decoders do not say which.
+        return (
+            "has a video stream, but none of its frames can be decoded (they are damaged, or of more than "
+            f"{self._max_pixels} pixels)"
+        )
+
     def _open(self, source: str | Path | BinaryIO, options: Mapping[str, str], hwaccel: str | None) -> Input:
-        options = {**_MOST_PIXELS, **options}
+        options = {**_decoder_limit(self._max_pixels), **options}
         if hwaccel is None:
             return open_input(source, self._timeout_s, options)
         device = hwaccel_of(hwaccel)
@@ -258,17 +309,20 @@ class VideoSource:
         if self._trouble is None:
             self._trouble = Trouble("source_damaged", message)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        stream = self._stream
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        # Packets of other streams come too, so that a source which has hardly any of ours can be stopped.
+        stream, opened = self._stream, self._input
         try:
             for packet in self._packets:
+                if self._is_over:
+                    break
                 if packet.stream is not stream:
                     self._others_until_s = max(self._others_until_s, self._until_s(packet))
                     continue
                 if self._order is not None and packet.size and not packet.is_discard:
                     self._order.send(packet)
                 try:
-                    frames = packet.decode()
+                    frames = stream.decode(packet)
                 except av.error.FFmpegError:
                     # One bad packet need not spoil the rest. Decoders name such errors as they please.
                     self._damaged += 1
@@ -283,7 +337,7 @@ class VideoSource:
         except (av.error.FFmpegError, OSError) as error:
             self._broke = reason_of(error, self._timeout_s)
             self._note(f"the source cannot be read further than {self._end_s:.1f} s: {self._broke}")
-        self._input.raise_interruption()
+        opened.raise_interruption()
         if self._damaged:
             self._note(f"{self._damaged} packets of the source could not be decoded and were left out")
 
@@ -297,6 +351,8 @@ class VideoSource:
         try:
             for packet in packets:
                 waiting.append(packet)
+                if self._is_over:
+                    break
                 if packet.stream is stream and packet.size:
                     stamps.append(packet.pts)
                 if len(waiting) >= _MOST_PROBED or len(stamps) >= (PROBED if may_reorder else 1):
@@ -345,10 +401,10 @@ class VideoSource:
 
     def _decoding(self) -> dict[str, str]:
         """Options of the decoder, by what the header says of the frames' size."""
-        codec = self._stream.codec_context
+        codec, limit = self._stream.codec_context, _decoder_limit(self._max_pixels)
         if self._is_much_smaller(min(codec.width, codec.height)):
-            return {**_MOST_PIXELS, "skip_loop_filter": "all"}
-        return _MOST_PIXELS
+            return {**limit, "skip_loop_filter": "all"}
+        return limit
 
     def _is_much_smaller(self, side: int) -> bool:
         """Whether hardly anything of frames with such a short side, in pixels, is to be left."""
@@ -436,6 +492,12 @@ class VideoSource:
             "source_truncated",
             f"the source ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
         )
+
+
+def _decoder_limit(max_pixels: int) -> dict[str, str]:
+    """FFmpeg's option for pictures of so many pixels; decoders count whole blocks and the edges that they put around
+    them, up to 64 pixels more a side, and a long side is up to 16 short ones."""
+    return {"max_pixels": str(max_pixels + 5 * 64 * math.isqrt(max_pixels) + 64 * 64)}
 
 
 def _scaled(kept: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixels: str) -> av.VideoFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,55 @@ if sys.argv[2] == "closed":
     source.close()
 sys.exit(1)
 """
+
+
+# What is registered first is called last, when threads that read have been woken.
+OPENING = """
+import atexit, sys, threading, time
+
+def show():
+    print([thread.name for thread in threading.enumerate() if thread.name.startswith("fitsense")])
+
+atexit.register(show)
+how, url = sys.argv[1:]
+if how == "streams":
+    import fitsense
+    from tests.hostile.worker import Scripted
+    following = fitsense.Streams({"camera": url}, model=Scripted())
+else:
+    import asyncio
+    from fitsense.server.feeder import Feeder
+    from fitsense.server.sources import Opened
+    from fitsense.video.live import LiveConfig
+    feeder = Feeder(
+        Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, least_step_s=0.0, max_pixels=1 << 20,
+        threads=1, live=LiveConfig(timeout_s=3600.0),
+    )
+    loop = asyncio.new_event_loop()
+    opening = loop.create_task(feeder.open(3600.0))
+    loop.run_until_complete(asyncio.sleep(0))
+show()
+sys.stdin.readline()
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("how", ["streams", "feeder"])
+def test_threads_that_open_a_source_end_before_python(how: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        command = [sys.executable, "-c", OPENING, how, f"http://127.0.0.1:{mute.getsockname()[1]}/live"]
+        program = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with program:
+            # It waits for an answer, which does not come.
+            client, _ = mute.accept()
+            with client:
+                client.recv(1)
+                out, err = program.communicate("end\n", timeout=300)
+    begun, ended = out.splitlines()
+    assert begun.startswith("['fitsense ")
+    assert (program.returncode, ended, err.count("Traceback")) == (1, "[]", 0)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others cannot make a program's end last")

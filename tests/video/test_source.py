@@ -224,6 +224,33 @@ def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
             VideoSource(path, 64)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mp4", "libx264"),
+        (".mp4", "libx265"),
+        (".mkv", "mjpeg"),
+        (".ts", "libx264"),
+        (".avi", "mpeg4"),
+        (".h264", "libx264"),
+        (".ivf", "libvpx"),
+        (".gif", "gif"),
+    ],
+)
+def test_pictures_above_a_limit_are_refused_with_their_size(
+    suffix: str, codec: str, frames: list[Frame], tmp_path: Path
+) -> None:
+    pix_fmt = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+    path = encode(tmp_path / f"a{suffix}", frames[:5], codec, pix_fmt, rate=10)
+    # Decoders count whole blocks, so that 182 rows are 192, and still no more than is allowed.
+    with VideoSource(path, 64, max_pixels=320 * 182) as source:
+        assert len(list(source)) == 5
+    # Some decoders alone know the size, and tell nobody.
+    refused = r"expected pictures of at most 40000 pixels, got 320 x 182|damaged, or of more than 40000 pixels"
+    with pytest.raises(fitsense.SourceError, match=refused):
+        VideoSource(path, 64, max_pixels=40_000)
+
+
 def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame], tmp_path: Path) -> None:
     """As when transport streams with other programs come in the middle of one."""
     parts = [

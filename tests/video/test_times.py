@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -119,7 +120,7 @@ def test_display_order_after_lost_packets_finds_the_time_again() -> None:
     order = DisplayOrder()
     given = []
     for stamp in range(60):
-        packet = av.Packet(1)
+        packet: av.Packet[Any] = av.Packet(1)
         packet.pts = stamp
         order.send(packet)
         # The decoder gives nothing of the first five.

@@ -1,0 +1,234 @@
+"""What a source takes, its decoder and threads, ends with `close` and without the cyclic garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import fitsense
+from fitsense.analysis import Analysis
+from fitsense.types import Frame
+from fitsense.video.ahead import Ahead
+from fitsense.video.live import LiveConfig, LiveSource
+from fitsense.video.source import VideoSource
+from fitsense.video.stopping import StopFlag
+from tests.video.serving import Camera
+
+# Of an object in a variable: from there, and from the call that counts.
+ONLY_OURS = 2
+
+
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fitsense")]
+
+
+@pytest.mark.parametrize("frames", [0, 5, None], ids=["unread", "begun", "read"])
+def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, squats_file: Path) -> None:
+    source = VideoSource(squats_file, 64)
+    context = source._stream.codec_context
+    reading = iter(source)
+    read = list(itertools.islice(reading, frames))
+    source.close()
+    source.close()
+    assert sys.getrefcount(context) == ONLY_OURS
+    assert source.info.height == 182
+    assert source.trouble is None
+    assert list(reading) == []
+    assert list(source) == []
+    assert len(read) == (60 if frames is None else frames)
+
+
+def test_close_frees_the_decoder_of_a_source_that_went_back(squats_file: Path) -> None:
+    """A source that thins frames and finds a hole seeks, and decodes by another generator."""
+    with VideoSource(squats_file, 64, least_step_s=0.15) as source:
+        context = source._stream.codec_context
+        reading = iter(source)
+        next(reading)
+        source._stream.codec_context.skip_frame = "NONREF"
+        assert source._decodes_all(0.0)
+        next(reading)
+    assert sys.getrefcount(context) == ONLY_OURS
+
+
+def test_a_source_that_is_refused_keeps_no_decoder(squats_file: Path) -> None:
+    contexts = []
+
+    class Refusing(VideoSource):
+        def _check_size(self, width: int, height: int) -> None:
+            contexts.append(self._stream.codec_context)
+            if len(contexts) == 2:
+                # The first one was before anything was decoded.
+                raise fitsense.SourceError("refused")
+
+    with pytest.raises(fitsense.SourceError) as refused:
+        Refusing(squats_file)
+    context = contexts.pop()
+    contexts.clear()
+    assert sys.getrefcount(context) == ONLY_OURS
+    # Even while somebody keeps the error.
+    assert "refused" in str(refused.value)
+
+
+def finish(analysis: Analysis) -> None:
+    list(analysis)
+
+
+def begin(analysis: Analysis) -> None:
+    next(analysis)
+
+
+def leave(analysis: Analysis) -> None:
+    pass
+
+
+@pytest.mark.parametrize("use", [finish, begin, leave])
+def test_an_analysis_frees_its_source_and_its_thread_when_it_is_closed(
+    use: Callable[[Analysis], None], squats_file: Path, model: fitsense.Model
+) -> None:
+    analysis = fitsense.analyze(squats_file, model=model)
+    video = analysis._video
+    assert video is not None
+    context, source = video._stream.codec_context, weakref.ref(video)
+    del video
+    use(analysis)
+    analysis.close()
+    assert readers() == []
+    assert sys.getrefcount(context) == ONLY_OURS
+    kept = weakref.ref(analysis)
+    del analysis
+    assert kept() is None
+    assert source() is None
+
+
+def test_an_analysis_that_is_read_to_its_end_need_not_be_closed(squats_file: Path, model: fitsense.Model) -> None:
+    analysis = fitsense.analyze(squats_file, model=model)
+    assert analysis._video is not None
+    context, kept = analysis._video._stream.codec_context, weakref.ref(analysis)
+    for _ in analysis:
+        pass
+    del analysis
+    assert kept() is None
+    assert sys.getrefcount(context) == ONLY_OURS
+
+
+def test_items_that_break_are_not_kept_with_their_error() -> None:
+    class Item:
+        pass
+
+    born: list[weakref.ref[Item]] = []
+
+    def items() -> Iterator[int]:
+        item = Item()
+        born.append(weakref.ref(item))
+        yield 1
+        raise ValueError("broken")
+
+    ahead = Ahead(items(), lambda: None)
+    with pytest.raises(ValueError, match="broken"):
+        list(ahead)
+    ahead.close()
+    kept = weakref.ref(ahead)
+    del ahead
+    assert born[0]() is None
+    assert kept() is None
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_a_live_source_is_freed_when_it_is_closed(frames: int, film: Path) -> None:
+    with Camera(film) as camera:
+        source = LiveSource(camera.url(), 16, LiveConfig(give_up_s=0))
+        context = source._video._stream.codec_context
+        assert len(list(itertools.islice(source, frames))) == frames
+        source.close()
+    kept = weakref.ref(source)
+    del source
+    assert readers() == []
+    assert kept() is None
+    assert sys.getrefcount(context) == ONLY_OURS
+
+
+class StopsAfter(StopFlag):
+    """A flag that is set when somebody has looked so often."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    @property
+    def requested(self) -> bool:  # type: ignore[override]
+        self.left -= 1
+        return self.left < 0
+
+
+def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
+    stop = StopFlag()
+    # No frame but the first is far enough from the one before.
+    with VideoSource(squats_file, 64, least_step_s=1000.0, stop=stop) as source:
+        packets = source._packets
+        demuxed = []
+
+        def counted() -> Iterator[object]:
+            for packet in packets:
+                demuxed.append(packet)
+                stop.requested = len(demuxed) == 3
+                yield packet
+
+        source._packets = counted()
+        source._decoded = source._decode()
+        assert len(list(source)) == 1
+        assert source.trouble is None
+    assert len(demuxed) == 3
+
+
+def test_stop_ends_opening_while_no_frame_can_be_decoded(squats_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    content = bytearray(squats_file.read_bytes())
+    begin = content.index(b"mdat") + 4
+    content[begin : content.index(b"moov") - 4] = bytes(content.index(b"moov") - 4 - begin)
+    path.write_bytes(content)
+    with pytest.raises(fitsense.SourceError, match="none of its frames can be decoded"):
+        VideoSource(path)
+    stop = StopsAfter(3)
+    with pytest.raises(fitsense.SourceError, match="it was stopped before one of its frames was decoded"):
+        VideoSource(path, stop=stop)
+
+
+def test_an_analysis_that_is_stopped_while_its_source_opens_is_interrupted(
+    squats_file: Path, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = Analysis(squats_file, model)
+    opening = VideoSource._decode
+
+    def stopped(source: VideoSource) -> Iterator[object]:
+        analysis.stop()
+        return opening(source)
+
+    monkeypatch.setattr(VideoSource, "_decode", stopped)
+    with closing(analysis):
+        events = list(analysis)
+    assert analysis.reason == "interrupted"
+    assert [event.type for event in events] == ["fitsense.session.started", "fitsense.session.ended"]
+
+
+def test_stop_ends_frames_that_are_too_soon_in_an_analysis(squats_file: Path, model: fitsense.Model) -> None:
+    """Whatever the thread that reads ahead does, its source shares the flag of the analysis."""
+    analysis = fitsense.analyze(squats_file, model=model)
+    with closing(analysis):
+        analysis.stop()
+        assert analysis._video is not None
+        assert analysis._video._is_over
+        assert not any(isinstance(item, Frame) for item in analysis._video)
