@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import itertools
+import platform
+import subprocess
+import sys
 import tempfile
 import threading
 import weakref
@@ -228,3 +231,23 @@ def test_decoder_threads_bounds_those_of_each_decoder(
     assert used == [1, 3]
     with pytest.raises(fitsense.InvalidInputError, match="decoder_threads: expected at least 1, got 0"):
         ServeConfig(decoder_threads=0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no such threshold")
+def test_pictures_that_are_freed_are_given_back() -> None:
+    program = """
+from fitsense.server.memory import return_large_blocks
+import ctypes, pathlib
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+assert return_large_blocks()
+# A block that is freed raises glibc's own threshold; the next one would come from a heap.
+library.free(library.malloc(12 << 20))
+block = library.malloc(12 << 20)
+maps = [line.split() for line in pathlib.Path("/proc/self/maps").read_text().splitlines()]
+heaps = [line[0] for line in maps if line[-1] == "[heap]"]
+inside = [start for start, end in (heap.split("-") for heap in heaps) if int(start, 16) <= block < int(end, 16)]
+print(inside)
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
