@@ -34,8 +34,11 @@ def feeders() -> int:
     return sum(thread.name == "fitsense feeder" for thread in threading.enumerate())
 
 
-def uploads() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process keeps uploads, and no other one does."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture
@@ -114,14 +117,13 @@ def left_upload(running: Running, content: bytes) -> None:
 
 
 def test_an_upload_that_is_left_is_not_decoded_on(
-    one_place: Running, squats_file: Path, monkeypatch: pytest.MonkeyPatch
+    one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = uploads()
     with monkeypatch.context() as patch, one_place.client() as client:
         patch.setattr(feeder, "VideoSource", Endless)
         left_upload(one_place, squats_file.read_bytes())
         until(lambda: feeders() == 0)
-        until(lambda: uploads() <= before)
+        until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
@@ -185,15 +187,14 @@ def test_a_source_that_gives_no_picture_is_given_up(
 
 
 def test_a_client_that_goes_while_its_upload_is_opened_ends_it(
-    one_place: Running, squats_file: Path, monkeypatch: pytest.MonkeyPatch
+    one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = uploads()
     with monkeypatch.context() as patch, one_place.client() as client:
         patch.setattr(feeder, "VideoSource", Pictureless)
         with one_place.client() as leaving, pytest.raises(httpx2.ReadTimeout):
             leaving.post("/v1/analyses", content=squats_file.read_bytes(), timeout=0.5)
         until(lambda: feeders() == 0)
-        until(lambda: uploads() <= before)
+        until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
