@@ -56,6 +56,7 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
     try:
         from fitsense.server.config import config_of, read_config
         from fitsense.server.logs import configure
+        from fitsense.server.memory import return_large_blocks
         from fitsense.server.running import create_server, listen
         from fitsense.server.security import check_exposure, read_tokens
     except ImportError as error:
@@ -72,6 +73,7 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
     except OSError as error:
         raise FitsenseError(f"{config.host}:{config.port}: cannot listen there: {error}") from error
     with listener:
+        return_large_blocks()
         server = create_server(config, tokens)
         configure(log_level)
         # Uvicorn raises the signals that stopped it once more when it is done.

@@ -52,8 +52,7 @@ class Limits:
     queue: int = 32
     rate_hz: float = 60.0
     message_bytes: int = 4 << 20
-    # 4K of televisions and of cinemas.
-    pixels: int = 4096 * 2304
+    pixels: int = 3840 * 2160
     body_bytes: int = 64 << 10
     upload_bytes: int = 1 << 30
     requests_per_s: float = 50.0

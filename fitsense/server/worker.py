@@ -112,11 +112,16 @@ class Worker:
             except Exception:
                 # Lanes keep their faults to themselves; this would be one of ours.
                 self._logger.exception("the worker failed in a round")
-            with self._changed:
-                for lane in self._lanes:
-                    if lane.over:
-                        lane.backlog.clear()
-                self._lanes = [lane for lane in self._lanes if not lane.over]
+            # They may end, and this thread may wait for long.
+            del turns
+            self._let_go_of_ended()
+
+    def _let_go_of_ended(self) -> None:
+        with self._changed:
+            for lane in self._lanes:
+                if lane.over:
+                    lane.backlog.clear()
+            self._lanes = [lane for lane in self._lanes if not lane.over]
 
     def _round(self, turns: Sequence[Lane]) -> None:
         asked: dict[int, list[Question]] = defaultdict(list)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import itertools
+import platform
+import subprocess
+import sys
 import tempfile
 import threading
 import weakref
@@ -31,8 +34,11 @@ def feeders() -> int:
     return sum(thread.name == "fitsense feeder" for thread in threading.enumerate())
 
 
-def uploads() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process keeps uploads, and no other one does."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture
@@ -111,14 +117,13 @@ def left_upload(running: Running, content: bytes) -> None:
 
 
 def test_an_upload_that_is_left_is_not_decoded_on(
-    one_place: Running, squats_file: Path, monkeypatch: pytest.MonkeyPatch
+    one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = uploads()
     with monkeypatch.context() as patch, one_place.client() as client:
         patch.setattr(feeder, "VideoSource", Endless)
         left_upload(one_place, squats_file.read_bytes())
         until(lambda: feeders() == 0)
-        until(lambda: uploads() <= before)
+        until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
@@ -182,15 +187,14 @@ def test_a_source_that_gives_no_picture_is_given_up(
 
 
 def test_a_client_that_goes_while_its_upload_is_opened_ends_it(
-    one_place: Running, squats_file: Path, monkeypatch: pytest.MonkeyPatch
+    one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = uploads()
     with monkeypatch.context() as patch, one_place.client() as client:
         patch.setattr(feeder, "VideoSource", Pictureless)
         with one_place.client() as leaving, pytest.raises(httpx2.ReadTimeout):
             leaving.post("/v1/analyses", content=squats_file.read_bytes(), timeout=0.5)
         until(lambda: feeders() == 0)
-        until(lambda: uploads() <= before)
+        until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
@@ -228,3 +232,23 @@ def test_decoder_threads_bounds_those_of_each_decoder(
     assert used == [1, 3]
     with pytest.raises(fitsense.InvalidInputError, match="decoder_threads: expected at least 1, got 0"):
         ServeConfig(decoder_threads=0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no such threshold")
+def test_pictures_that_are_freed_are_given_back() -> None:
+    program = """
+from fitsense.server.memory import return_large_blocks
+import ctypes, pathlib
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+assert return_large_blocks()
+# A block that is freed raises glibc's own threshold; the next one would come from a heap.
+library.free(library.malloc(12 << 20))
+block = library.malloc(12 << 20)
+maps = [line.split() for line in pathlib.Path("/proc/self/maps").read_text().splitlines()]
+heaps = [line[0] for line in maps if line[-1] == "[heap]"]
+inside = [start for start, end in (heap.split("-") for heap in heaps) if int(start, 16) <= block < int(end, 16)]
+print(inside)
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"

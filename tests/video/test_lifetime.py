@@ -10,8 +10,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from av.packet import Packet
 
 import fitsense
 from fitsense.analysis import Analysis
@@ -181,7 +183,7 @@ def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
         packets = source._packets
         demuxed = []
 
-        def counted() -> Iterator[object]:
+        def counted() -> Iterator[Packet[Any]]:
             for packet in packets:
                 demuxed.append(packet)
                 stop.requested = len(demuxed) == 3
