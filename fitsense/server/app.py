@@ -13,9 +13,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from fitsense.server.bundles import Bundles
 from fitsense.server.config import ServeConfig
+from fitsense.server.headers import SecurityHeaders
 from fitsense.server.logs import AccessLog
 from fitsense.server.metrics import Metrics
 from fitsense.server.problems import ProblemError, on_failure, on_http_error, on_problem
@@ -32,6 +34,13 @@ class Served:
 
     app: Starlette
     sessions: Sessions
+
+
+class _App(Starlette):
+    """Starlette, all of whose answers have the headers that keep browsers safe, those to failures included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(
@@ -71,7 +80,7 @@ def create_app(
             )
         )
     middleware.append(Middleware(Guard, config=config, tokens=tokens))
-    app = Starlette(
+    app = _App(
         routes=Routes(sessions, config.limits, metrics, decoding).all(),
         middleware=middleware,
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import tomllib
@@ -37,7 +38,9 @@ class Limits:
     :param body_bytes: of a request, other than an upload.
     :param upload_bytes: of an upload.
     :param requests_per_s: of one client, for long; three seconds' worth may come at once.
-    :param connections: of all clients.
+    :param connections: requests and WebSockets at once, of all clients together; idle connections make room for new
+        ones.
+    :param request_s: a connection that sends no whole request head within so many seconds is closed.
     :param send_s: a client that takes nothing for so long is dropped.
     :param drain_s: for how long a shutdown waits for sessions to end and for clients to read how.
     """
@@ -56,6 +59,7 @@ class Limits:
     upload_bytes: int = 1 << 30
     requests_per_s: float = 50.0
     connections: int = 256
+    request_s: float = 10.0
     send_s: float = 20.0
     drain_s: float = 15.0
 
@@ -81,6 +85,8 @@ class ServeConfig:
     :param hosts: names by which clients may call this server, beside those of the loopback; empty for any, where
         it listens elsewhere.
     :param origins: other web sites whose pages may call it, such as ``https://app.example``.
+    :param proxies: addresses or networks of proxies in front of the server, such as ``10.0.0.0/8``: whose request it
+        is, is then what their ``X-Forwarded-For`` says.
     :param batch: windows of several sessions that the model is asked about at once, at most.
     :param threads: CPU threads of the model; None for all cores.
     :param redirects: how often a URL's server may send us elsewhere.
@@ -95,6 +101,7 @@ class ServeConfig:
     tokens_file: str | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     batch: int = 2
     threads: int | None = None
     redirects: int = 0
@@ -113,6 +120,13 @@ class ServeConfig:
         for name in self.sources:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {name!r}")
+        for proxy in self.proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise InvalidInputError(
+                    f"proxies: expected addresses or networks such as 10.0.0.0/8, got {proxy!r}: {error}"
+                ) from error
         for origin in self.origins:
             if not re.fullmatch(r"https?://[^/*\s]+", origin):
                 raise InvalidInputError(f"origins: expected such as https://app.example, got {origin!r}")

@@ -38,7 +38,7 @@ class Kind(enum.Enum):
     TOO_MANY_REQUESTS = "too-many-requests", 429, "Too many requests"
     FAILED = "failed", 500, "The server failed"
     TOO_MANY_SESSIONS = "too-many-sessions", 503, "Too many sessions"
-    UNAVAILABLE = "unavailable", 503, "The server does not take sessions now"
+    UNAVAILABLE = "unavailable", 503, "The server cannot do that now"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.type = _PREFIX + slug

@@ -15,7 +15,7 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fitsense.schema import schemas
 from fitsense.server import playground
@@ -67,6 +67,7 @@ class Routes:
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/asyncapi.json", self.asyncapi, methods=["GET"]),
             Route("/schemas/v1/{name}", self.schema, methods=["GET"]),
+            WebSocketRoute("/{path:path}", self.no_socket),
             Route("/", self.page, methods=["GET"]),
             Route(playground.FOLDER + "{name}", self.page, methods=["GET"]),
         ]
@@ -123,12 +124,17 @@ class Routes:
             number = _next_number(served, query.get("after"))
             events = _flag(query, "events", default=True)
         except ProblemError as problem:
-            await websocket.send_denial_response(problem.reply())
+            await _deny(websocket, problem)
             return
         socket = FrameSocket(
             websocket, served, self.sessions, self.limits, self.metrics, self.decoding, number=number, events=events
         )
         await socket.run()
+
+    async def no_socket(self, websocket: WebSocket) -> None:
+        """Any other path."""
+        path = websocket.url.path
+        await _deny(websocket, ProblemError(Kind.NOT_FOUND, f"{path}: there is no WebSocket here; see /asyncapi.json"))
 
     async def analyse(self, request: Request) -> Response:
         """``POST /v1/analyses``"""
@@ -191,6 +197,13 @@ class Routes:
 
     def _served(self, request: Request) -> Served:
         return self.sessions.get(request.path_params["id"])
+
+
+async def _deny(websocket: WebSocket, problem: ProblemError) -> None:
+    """Refuse a WebSocket before it is one."""
+    # The client may have gone.
+    with contextlib.suppress(WebSocketDisconnect):
+        await websocket.send_denial_response(problem.reply())
 
 
 async def _lines(served: Served) -> AsyncGenerator[str, None]:

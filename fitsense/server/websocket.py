@@ -66,7 +66,10 @@ class FrameSocket:
     async def run(self) -> None:
         """Talk, until the session ends or the client goes."""
         offered = self._websocket.scope.get("subprotocols") or ()
-        await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        try:
+            await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        except WebSocketDisconnect:
+            return
         parts = (self._send_events(), self._receive(), self._give_way())
         tasks = [asyncio.create_task(part) for part in parts]
         try:

@@ -21,6 +21,6 @@ def sockets(running: Running) -> list[socket.socket]:
 def test_a_connection_of_any_protocol_sends_small_answers_at_once(running: Running, client: httpx2.Client) -> None:
     session = client.post("/v1/sessions", json={}).json()["id"]
     with connect(running.websocket(session)):
-        ends = sockets(running)
-    assert len(ends) >= 2
-    assert all(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for end in ends)
+        options = [end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for end in sockets(running)]
+    assert len(options) >= 2
+    assert all(options)
