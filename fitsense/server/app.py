@@ -21,7 +21,7 @@ from fitsense.server.headers import SecurityHeaders
 from fitsense.server.logs import AccessLog
 from fitsense.server.metrics import Metrics
 from fitsense.server.problems import ProblemError, on_failure, on_http_error, on_problem
-from fitsense.server.routes import Routes
+from fitsense.server.routes import Routes, nothing
 from fitsense.server.security import Guard, Tokens
 from fitsense.server.sessions import Sessions
 from fitsense.server.sources import Sources
@@ -86,4 +86,5 @@ def create_app(
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,
     )
+    app.router.default = nothing
     return Served(app, sessions)

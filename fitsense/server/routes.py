@@ -8,13 +8,16 @@ import math
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import attrs
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fitsense.schema import schemas
@@ -67,7 +70,6 @@ class Routes:
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/asyncapi.json", self.asyncapi, methods=["GET"]),
             Route("/schemas/v1/{name}", self.schema, methods=["GET"]),
-            WebSocketRoute("/{path:path}", self.no_socket),
             Route("/", self.page, methods=["GET"]),
             Route(playground.FOLDER + "{name}", self.page, methods=["GET"]),
         ]
@@ -131,11 +133,6 @@ class Routes:
         )
         await socket.run()
 
-    async def no_socket(self, websocket: WebSocket) -> None:
-        """Any other path."""
-        path = websocket.url.path
-        await _deny(websocket, ProblemError(Kind.NOT_FOUND, f"{path}: there is no WebSocket here; see /asyncapi.json"))
-
     async def analyse(self, request: Request) -> Response:
         """``POST /v1/analyses``"""
         wish = _wish_of_query(request.query_params)
@@ -197,6 +194,14 @@ class Routes:
 
     def _served(self, request: Request) -> Served:
         return self.sessions.get(request.path_params["id"])
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer where no route fits: by a problem, also to a client that wants to open a WebSocket."""
+    if scope["type"] != "websocket":
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    problem = ProblemError(Kind.NOT_FOUND, f"{scope['path']}: there is no WebSocket here; /asyncapi.json has them")
+    await _deny(WebSocket(scope, receive, send), problem)
 
 
 async def _deny(websocket: WebSocket, problem: ProblemError) -> None:
