@@ -157,6 +157,8 @@ class Routes:
 
     async def health(self, request: Request) -> Response:
         """``GET /healthz``"""
+        if not self.sessions.alive:
+            raise ProblemError(Kind.UNAVAILABLE, "the worker thread has ended; another one is about to start")
         return json_reply({"status": "ok"})
 
     async def readiness(self, request: Request) -> Response:

@@ -25,10 +25,10 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, served: Served) -> None:
         super().__init__(config)
-        self._served = served
+        self.sessions = served.sessions
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._served.sessions.drain()
+        await self.sessions.drain()
         await super().shutdown(sockets)
 
 

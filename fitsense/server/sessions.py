@@ -143,7 +143,12 @@ class Sessions:
     @property
     def ready(self) -> bool:
         """Whether sessions can be opened."""
-        return self._worker.alive and not self._draining
+        return self.alive and not self._draining
+
+    @property
+    def alive(self) -> bool:
+        """Whether sessions are analysed."""
+        return self._worker.alive
 
     def start(self) -> None:
         """Begin to work."""
@@ -353,6 +358,7 @@ class Sessions:
         """End what nobody uses, and forget what nobody reads."""
         while True:
             await asyncio.sleep(_SWEEP_S)
+            self._worker.restart()
             now_s, limits = time.monotonic(), self._limits
             for served in self:
                 if served.ended_s is not None:
@@ -360,7 +366,8 @@ class Sessions:
                         self.forget(served)
                     continue
                 self._count_dropped(served)
-                idle = served.mode == "push" and now_s - served.touched_s > limits.idle_s
+                # One that is ending has pictures that wait, and nobody is to push any more.
+                idle = served.mode == "push" and served.state == "open" and now_s - served.touched_s > limits.idle_s
                 if idle or now_s - served.created_s > limits.session_s:
                     self.end(served, "interrupted")
 

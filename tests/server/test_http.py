@@ -318,3 +318,24 @@ def test_health_readiness_and_figures(client: httpx2.Client) -> None:
         'fitsense_events_total{type="fitsense.session.ended"}',
     ):
         assert words in page.text
+
+
+def test_health_is_unavailable_beside_a_dead_worker_which_is_restarted(
+    model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(model, ServeConfig(sources={"videos": str(videos)})) as running, running.client() as client:
+        assert running.server is not None
+        worker = running.server.sessions._worker
+        restart = worker.restart
+        monkeypatch.setattr(worker, "restart", lambda: False)
+        # The thread ends as it would by a fault of ours outside a round.
+        monkeypatch.setattr(worker, "_stopped", True)
+        until(lambda: not worker.alive)
+        monkeypatch.setattr(worker, "_stopped", False)
+        for address in ("/healthz", "/readyz"):
+            assert "worker" in problem(client.get(address), 503, "unavailable")
+        monkeypatch.setattr(worker, "restart", restart)
+        until(lambda: client.get("/healthz").status_code == 200)
+        assert "worker thread has ended" in caplog.text
+        address = f"/v1/sessions/{opened(client, source='videos/in.mp4')['id']}"
+        until(lambda: client.get(address).json()["reason"] == "finished")
