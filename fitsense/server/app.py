@@ -25,6 +25,7 @@ from fitsense.server.routes import Routes, nothing
 from fitsense.server.security import Guard, Tokens
 from fitsense.server.sessions import Sessions
 from fitsense.server.sources import Sources
+from fitsense.server.uploads import Uploads
 from fitsense.sinks import Delivery
 
 
@@ -56,15 +57,18 @@ def create_app(
     metrics = Metrics()
     metrics.watch(deliveries)
     sessions = Sessions(config, bundles, sources, metrics, deliveries)
+    uploads = Uploads()
     decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fitsense decoding")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        uploads.open()
         sessions.start()
         try:
             yield
         finally:
             await sessions.stop()
+            uploads.close()
             await asyncio.gather(*(asyncio.to_thread(delivery.close) for delivery in deliveries))
             decoding.shutdown(wait=False, cancel_futures=True)
 
@@ -81,7 +85,7 @@ def create_app(
         )
     middleware.append(Middleware(Guard, config=config, tokens=tokens))
     app = _App(
-        routes=Routes(sessions, config.limits, metrics, decoding).all(),
+        routes=Routes(sessions, config.limits, metrics, decoding, uploads).all(),
         middleware=middleware,
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
 from http import HTTPStatus
@@ -32,6 +31,7 @@ from fitsense.server.reading import read_body, write_body
 from fitsense.server.replies import json_reply
 from fitsense.server.sessions import Served, Sessions
 from fitsense.server.streaming import NDJSON, Lines, event_stream, gone
+from fitsense.server.uploads import Uploads
 from fitsense.server.websocket import FrameSocket
 from fitsense.server.wishes import Wish, parsed, wish_of
 
@@ -45,12 +45,14 @@ class Routes:
     """A server's endpoints.
 
     :param decoding: where pushed pictures are decoded.
+    :param uploads: where uploads are kept while they are read.
     """
 
     sessions: Sessions
     limits: Limits
     metrics: Metrics
     decoding: Executor
+    uploads: Uploads
 
     def all(self) -> list[BaseRoute]:
         """Every route; ``openapi.py`` and ``asyncapi.py`` describe them."""
@@ -137,7 +139,7 @@ class Routes:
         """``POST /v1/analyses``"""
         wish = _wish_of_query(request.query_params)
         limits = self.limits
-        folder = tempfile.TemporaryDirectory(prefix="fitsense-", ignore_cleanup_errors=True)
+        folder = self.uploads.new()
         try:
             path = Path(folder.name) / "upload"
             # Uploads to come must not fill the disk either.

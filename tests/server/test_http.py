@@ -115,7 +115,7 @@ def test_events_that_are_not_kept_any_more_are_said_to_be_gone(model: fitsense.M
 def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
     client: httpx2.Client, model: fitsense.Model, squats_file: Path
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    before = kept_uploads()
     query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym", "people": "false"}
     answer = client.post("/v1/analyses", params=query, content=squats_file.read_bytes())
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -124,7 +124,12 @@ def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
     config = fitsense.SessionConfig(source=events[0]["source"], hop_s=1.5, region=fitsense.Region(0, 0, 1, 1))
     assert events == [event.to_dict() for event in fitsense.analyze(squats_file, model=model, config=config)]
     assert client.get(answer.headers["location"]).json()["mode"] == "upload"
-    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+    until(lambda: kept_uploads() <= before)
+
+
+def kept_uploads() -> set[Path]:
+    """All uploads that servers of this machine keep."""
+    return set(Path(tempfile.gettempdir()).glob("fitsense-uploads-*/*/*"))
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +150,14 @@ def test_an_upload_that_is_damaged_is_told_as_far_as_it_goes(client: httpx2.Clie
 def test_whoever_goes_while_their_upload_is_analysed_ends_it(
     client: httpx2.Client, running: Running, long_film: bytes
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    before = kept_uploads()
     with running.client() as leaving, leaving.stream("POST", "/v1/analyses", content=long_film) as answer:
         next(answer.iter_lines())
         address = answer.headers["location"]
     until(lambda: client.get(address).json()["state"] == "ended")
     assert client.get(address).json()["reason"] == "interrupted"
     assert ended(events_of(client.get(f"{address}/events.ndjson").text))["reason"] == "interrupted"
-    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+    until(lambda: kept_uploads() <= before)
 
 
 @pytest.mark.parametrize(
