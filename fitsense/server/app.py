@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,7 +57,8 @@ def create_app(
     metrics.watch(deliveries)
     sessions = Sessions(config, bundles, sources, metrics, deliveries)
     uploads = Uploads()
-    decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fitsense decoding")
+    # One for each session, which decodes one picture at a time: a picture that takes long delays no other session.
+    decoding = ThreadPoolExecutor(config.limits.sessions, thread_name_prefix="fitsense decoding")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -59,6 +59,7 @@ class Served:
     :param ended_s: when it ended, likewise.
     :param read: number of the event that an upload's reader has come to.
     :param pusher: to be set when whoever pushes is to give way.
+    :param decoding: held while a pushed picture is decoded, so that no session does more than one at a time.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Served:
     read: int = 0
     dropped: int = 0
     pusher: asyncio.Event | None = None
+    decoding: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
     _lane: Lane | None = None
 
