@@ -15,6 +15,7 @@ import attrs
 from fitsense.bundle import DEFAULT
 from fitsense.configs import config_from_json
 from fitsense.errors import InvalidInputError
+from fitsense.redaction import redact
 from fitsense.sinks import SinkSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -79,7 +80,7 @@ class ServeConfig:
     :param bundles: names, folders or zips; clients call them by the name in their ``model.json``. The first is the
         default.
     :param sources: what the server may open, by the name that clients call it: a file, a camera, a URL, or a folder,
-        whose files are then called ``name/file``.
+        whose files are then called ``name/file``. ``env:VARIABLE`` and ``@FILE`` say where the address is to be found.
     :param detector: what finds people, for sessions that follow everybody.
     :param tokens_file: a file with a token a line, beside those in ``FITSENSE_TOKENS``.
     :param hosts: names by which clients may call this server, beside those of the loopback; empty for any, where
@@ -119,7 +120,7 @@ class ServeConfig:
             raise InvalidInputError(f"redirects: expected at least 0, got {self.redirects!r}")
         for name in self.sources:
             if not _NAME.fullmatch(name):
-                raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {name!r}")
+                raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {redact(name)!r}")
         for proxy in self.proxies:
             try:
                 ipaddress.ip_network(proxy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:fitsense:problem:"
 # What is told of a client's own input may be as long as the input.
 _MOST_CHARACTERS = 400
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Kind(enum.Enum):
@@ -58,6 +60,8 @@ class ProblemError(Exception):
     """
 
     def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        # An object's own text says where it is in memory, which is nobody's business.
+        detail = _ADDRESS.sub("", detail)
         super().__init__(detail)
         self.kind = kind
         self.detail = detail if len(detail) <= _MOST_CHARACTERS else detail[:_MOST_CHARACTERS] + "…"

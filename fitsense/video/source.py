@@ -18,6 +18,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.pictures import scaled_size
+from fitsense.redaction import redact_address
 from fitsense.thinning import Thinning
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.hardware import hwaccel_of, why_on_cpu
@@ -119,7 +120,7 @@ class VideoSource:
         self._container = self._open(options or {}, hwaccel)
         try:
             if not self._container.streams.video:
-                raise SourceError(f"{self.name}: has no video stream")
+                raise SourceError(f"{redact_address(self.name)}: has no video stream")
             self._stream = self._container.streams.video[0]
             self._stream.thread_type = "AUTO"
             if self._stream.codec_context is not None:
@@ -142,14 +143,16 @@ class VideoSource:
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
-                raise SourceError(f"{self.name}: has a video stream, but none of its frames can be decoded")
+                raise SourceError(
+                    f"{redact_address(self.name)}: has a video stream, but none of its frames can be decoded"
+                )
             if hwaccel is not None and self._unaccelerated is None:
                 self._note_hardware(hwaccel, why_on_cpu(self._stream.codec_context))
             width, height = _upright_size(self._first, self._stream)
             try:
                 scaled_size(width, height, short_side or 1)
             except InvalidInputError as error:
-                raise SourceError(f"{self.name}: {error}") from error
+                raise SourceError(f"{redact_address(self.name)}: {error}") from error
         except BaseException:
             self._container.close()
             raise
@@ -379,7 +382,7 @@ def _open(
             # what comes before can be read without.
             return _container(file, format_name, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{name}: cannot be opened as video: {_reason(error, timeout_s)}") from error
+        raise SourceError(f"{redact_address(name)}: cannot be opened as video: {_reason(error, timeout_s)}") from error
 
 
 def _container(
