@@ -97,7 +97,7 @@ def openapi() -> dict[str, Any]:
                             "content": {_EVENTS: {"schema": {"type": "string"}}},
                         }
                     },
-                    (Kind.MALFORMED, Kind.INVALID, Kind.SOURCE, Kind.TOO_LARGE, *_BUSY),
+                    (Kind.MALFORMED, Kind.INVALID, Kind.MEDIA, Kind.SOURCE, Kind.TOO_LARGE, *_BUSY),
                     parameters=_WISHES,
                     body={"application/octet-stream": {}, "video/*": {}},
                 ),

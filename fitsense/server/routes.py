@@ -37,6 +37,7 @@ from fitsense.server.wishes import Wish, parsed, wish_of
 
 _ID_DIGITS = 10
 _STOPPING_S = 10.0
+_AS_WITH_CURL = "as curl --data-binary @FILE sends it"
 _FLAGS = {"true": True, "false": False}
 
 
@@ -138,6 +139,7 @@ class Routes:
     async def analyse(self, request: Request) -> Response:
         """``POST /v1/analyses``"""
         wish = _wish_of_query(request.query_params)
+        _expect_no_form(request)
         limits = self.limits
         folder = self.uploads.new()
         try:
@@ -149,7 +151,13 @@ class Routes:
         except BaseException:
             folder.cleanup()
             raise
-        served = await self.sessions.open_upload(str(path), wish, folder.cleanup)
+        try:
+            served = await self.sessions.open_upload(str(path), wish, folder.cleanup)
+        except ProblemError as problem:
+            if problem.kind is not Kind.SOURCE:
+                raise
+            hint = f"{problem.detail}; expected the video itself as the body, {_AS_WITH_CURL}"
+            raise ProblemError(Kind.SOURCE, hint) from problem
         return Lines(
             _lines(served),
             headers={"location": f"/v1/sessions/{served.id}"},
@@ -279,6 +287,15 @@ def _flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
     if query[name] not in _FLAGS:
         raise ProblemError(Kind.INVALID, f"{name}: expected true or false, got {query[name]!r}")
     return _FLAGS[query[name]]
+
+
+def _expect_no_form(request: Request) -> None:
+    got = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # `curl --data-binary @FILE` says application/x-www-form-urlencoded of whatever it sends.
+    if got.startswith("multipart/"):
+        raise ProblemError(
+            Kind.MEDIA, f"content-type: expected the video itself as the body, {_AS_WITH_CURL}, got a form ({got})"
+        )
 
 
 def _expect_type(request: Request, wanted: str) -> None:

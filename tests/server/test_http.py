@@ -183,6 +183,23 @@ def test_uploads_that_cannot_be_analysed_are_refused(
     assert words in problem(client.post("/v1/analyses", params=query, content=content), status, kind)
 
 
+def test_upload_that_is_a_form_is_refused_and_told_what_the_body_has_to_be(
+    client: httpx2.Client, squats_file: Path
+) -> None:
+    video = squats_file.read_bytes()
+    # As curl -F and a page's form send it; and as curl -d and --json do, which take a file for text.
+    answer = client.post("/v1/analyses", files={"video": ("squats.mp4", video, "video/mp4")})
+    assert "expected the video itself as the body" in problem(answer, 415, "unsupported-media-type")
+    for kind, content in (
+        ("application/x-www-form-urlencoded", b"video=" + video),
+        ("application/json", b'{"video": "squats.mp4"}'),
+    ):
+        answer = client.post("/v1/analyses", content=content, headers={"content-type": kind})
+        assert "curl --data-binary @FILE" in problem(answer, 422, "source-refused")
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    assert ended(events_of(client.post("/v1/analyses", content=video, headers=kind).text))["frames"] == 60
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
@@ -344,3 +361,26 @@ def test_health_is_unavailable_beside_a_dead_worker_which_is_restarted(
         assert "worker thread has ended" in caplog.text
         address = f"/v1/sessions/{opened(client, source='videos/in.mp4')['id']}"
         until(lambda: client.get(address).json()["reason"] == "finished")
+
+
+def test_every_answer_keeps_browsers_from_guessing_and_other_sites_from_reading(client: httpx2.Client) -> None:
+    answers = [
+        client.get(path)
+        for path in ("/", "/playground/app.js", "/healthz", "/v1/sessions", "/nope", "/v1/sessions/x", "/metrics")
+    ]
+    answers += [client.put("/v1/sessions"), client.post("/v1/sessions", content=b"{"), client.head("/")]
+    answers += [client.get("/healthz", headers={"host": "evil.example"})]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert answer.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+
+
+def test_failure_of_the_server_has_the_headers_of_every_answer(
+    model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(model) as running, running.client() as client:
+        assert running.server is not None
+        monkeypatch.setattr(type(running.server.sessions), "__iter__", None)
+        answer = client.get("/v1/sessions")
+        problem(answer, 500, "failed")
+        assert answer.headers["x-content-type-options"] == "nosniff"
