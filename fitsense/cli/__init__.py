@@ -53,7 +53,7 @@ class _Commands(click.Group):
             return super().invoke(context)
         except click.ClickException as error:
             # What was typed may be an address with a password.
-            error.message = redact(error.message)
+            vars(error)["message"] = redact(error.message)
             raise
         except FitsenseError as error:
             click.echo(f"fitsense: {redact(str(error))}", err=True)

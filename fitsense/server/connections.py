@@ -200,10 +200,10 @@ class HttpConnection(H11Protocol):
         headers = [*reply.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
         for event in (
             h11.Response(status_code=reply.status_code, headers=headers),
-            h11.Data(data=reply.body),
+            h11.Data(data=bytes(reply.body)),
             h11.EndOfMessage(),
         ):
-            self.transport.write(cast(bytes, self.conn.send(event)))
+            self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     @property

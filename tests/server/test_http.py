@@ -196,8 +196,8 @@ def test_upload_that_is_a_form_is_refused_and_told_what_the_body_has_to_be(
     ):
         answer = client.post("/v1/analyses", content=content, headers={"content-type": kind})
         assert "curl --data-binary @FILE" in problem(answer, 422, "source-refused")
-    kind = {"content-type": "application/x-www-form-urlencoded"}
-    assert ended(events_of(client.post("/v1/analyses", content=video, headers=kind).text))["frames"] == 60
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert ended(events_of(client.post("/v1/analyses", content=video, headers=headers).text))["frames"] == 60
 
 
 @pytest.mark.parametrize(
