@@ -33,7 +33,8 @@ _SMALL_FRAME_BYTES = 1024
 _SMALL_FRAMES_PER_S, _SMALL_FRAMES_AT_ONCE = 100.0, 1000.0
 # Fragments of a message are joined when there are so many: each costs more memory than its bytes.
 _MOST_FRAGMENTS = 1024
-_INVALID_TEXT, _POLICY_VIOLATION = 1007, 1008
+INVALID_TEXT, TOO_MANY_FRAMES = 1007, 1008
+"""What a client is closed with that sends text which is none, or too many frames that carry nothing."""
 _SWITCHING_PROTOCOLS = 101
 
 
@@ -325,7 +326,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             try:
                 b"".join(self.frames).decode()
             except UnicodeDecodeError:
-                self._fail(_INVALID_TEXT, "text is not UTF-8")
+                self._fail(INVALID_TEXT, "text is not UTF-8")
                 return
         super().send_receive_event_to_app()
 
@@ -343,7 +344,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if self.close_sent:
             return False
         if self._small_frames.take(self.loop.time()):
-            self._fail(_POLICY_VIOLATION, "too many small frames")
+            self._fail(TOO_MANY_FRAMES, "too many small frames")
             return False
         return True
 
