@@ -12,6 +12,7 @@ import click
 import fitsense
 from fitsense.cli.exits import ExitCode, exit_code_of
 from fitsense.errors import FitsenseError
+from fitsense.redaction import redact
 
 _COMMANDS = (
     "analyze",
@@ -50,8 +51,12 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except click.ClickException as error:
+            # What was typed may be an address with a password.
+            vars(error)["message"] = redact(error.message)
+            raise
         except FitsenseError as error:
-            click.echo(f"fitsense: {error}", err=True)
+            click.echo(f"fitsense: {redact(str(error))}", err=True)
             context.exit(exit_code_of(error))
         except BrokenPipeError:
             # What is still buffered has nowhere to go; Python would complain about that when it exits.

@@ -201,7 +201,8 @@ def _sink(value: str) -> SinkSettings:
     if value.endswith(".toml"):
         return SinkSettings.read(Path(value))
     name, equals, url = value.partition("=")
-    if not (name and equals and url):
+    # An address without a name may have an = in its password.
+    if not (name and equals and url) or "://" in name:
         raise click.UsageError(f"--sink: expected NAME=URL or a .toml, got {value!r}")
     return SinkSettings(name, {"url": url})
 

@@ -22,7 +22,8 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     sources = {}
     for value in values:
         name, equals, what = value.partition("=")
-        if not (equals and name and what):
+        # An address without a name may have an = in its password.
+        if not (equals and name and what) or "/" in name:
             raise click.BadParameter(f"expected NAME=WHAT, such as front=rtsp://192.168.1.20/stream, got {value!r}")
         sources[name] = what
     return sources
@@ -39,7 +40,8 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     metavar="NAME=WHAT",
     multiple=True,
     callback=_sources,
-    help="A file, folder, camera or URL that clients may have opened, by name; may be given several times.",
+    help="A file, folder, camera or URL that clients may have opened, by name; may be given several times. "
+    "With a password, let it be env:VARIABLE or @FILE, which holds the URL: anybody can read a command line.",
 )
 @click.option("--tokens-file", help="A file with a token a line; FITSENSE_TOKENS may hold some too.")
 @click.option(

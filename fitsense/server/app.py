@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,16 +12,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from fitsense.server.bundles import Bundles
 from fitsense.server.config import ServeConfig
+from fitsense.server.headers import SecurityHeaders
 from fitsense.server.logs import AccessLog
 from fitsense.server.metrics import Metrics
 from fitsense.server.problems import ProblemError, on_failure, on_http_error, on_problem
-from fitsense.server.routes import Routes
+from fitsense.server.routes import Routes, nothing
 from fitsense.server.security import Guard, Tokens
 from fitsense.server.sessions import Sessions
 from fitsense.server.sources import Sources
+from fitsense.server.uploads import Uploads
 from fitsense.sinks import Delivery
 
 
@@ -32,6 +34,13 @@ class Served:
 
     app: Starlette
     sessions: Sessions
+
+
+class _App(Starlette):
+    """Starlette, all of whose answers have the headers that keep browsers safe, those to failures included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(
@@ -47,15 +56,19 @@ def create_app(
     metrics = Metrics()
     metrics.watch(deliveries)
     sessions = Sessions(config, bundles, sources, metrics, deliveries)
-    decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fitsense decoding")
+    uploads = Uploads()
+    # One for each session, which decodes one picture at a time: a picture that takes long delays no other session.
+    decoding = ThreadPoolExecutor(config.limits.sessions, thread_name_prefix="fitsense decoding")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        uploads.open()
         sessions.start()
         try:
             yield
         finally:
             await sessions.stop()
+            uploads.close()
             await asyncio.gather(*(asyncio.to_thread(delivery.close) for delivery in deliveries))
             decoding.shutdown(wait=False, cancel_futures=True)
 
@@ -71,10 +84,11 @@ def create_app(
             )
         )
     middleware.append(Middleware(Guard, config=config, tokens=tokens))
-    app = Starlette(
-        routes=Routes(sessions, config.limits, metrics, decoding).all(),
+    app = _App(
+        routes=Routes(sessions, config.limits, metrics, decoding, uploads).all(),
         middleware=middleware,
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,
     )
+    app.router.default = nothing
     return Served(app, sessions)

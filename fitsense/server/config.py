@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import tomllib
@@ -14,6 +15,7 @@ import attrs
 from fitsense.bundle import DEFAULT
 from fitsense.configs import config_from_json
 from fitsense.errors import InvalidInputError
+from fitsense.redaction import redact
 from fitsense.sinks import SinkSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -38,7 +40,9 @@ class Limits:
     :param body_bytes: of a request, other than an upload.
     :param upload_bytes: of an upload.
     :param requests_per_s: of one client, for long; three seconds' worth may come at once.
-    :param connections: of all clients.
+    :param connections: requests and WebSockets at once, of all clients together; idle connections make room for new
+        ones.
+    :param request_s: a connection that sends no whole request head within so many seconds is closed.
     :param send_s: a client that takes nothing for so long is dropped.
     :param drain_s: for how long a shutdown waits for sessions to end and for clients to read how.
     """
@@ -57,6 +61,7 @@ class Limits:
     upload_bytes: int = 1 << 30
     requests_per_s: float = 50.0
     connections: int = 256
+    request_s: float = 10.0
     send_s: float = 20.0
     drain_s: float = 15.0
 
@@ -76,12 +81,14 @@ class ServeConfig:
     :param bundles: names, folders or zips; clients call them by the name in their ``model.json``. The first is the
         default.
     :param sources: what the server may open, by the name that clients call it: a file, a camera, a URL, or a folder,
-        whose files are then called ``name/file``.
+        whose files are then called ``name/file``. ``env:VARIABLE`` and ``@FILE`` say where the address is to be found.
     :param detector: what finds people, for sessions that follow everybody.
     :param tokens_file: a file with a token a line, beside those in ``FITSENSE_TOKENS``.
     :param hosts: names by which clients may call this server, beside those of the loopback; empty for any, where
         it listens elsewhere.
     :param origins: other web sites whose pages may call it, such as ``https://app.example``.
+    :param proxies: addresses or networks of proxies in front of the server, such as ``10.0.0.0/8``: whose request it
+        is, is then what their ``X-Forwarded-For`` says.
     :param batch: windows of several sessions that the model is asked about at once, at most.
     :param threads: CPU threads of the model; None for all cores.
     :param decoder_threads: CPU threads of each decoder of an upload or a source. Each keeps a picture or two.
@@ -97,6 +104,7 @@ class ServeConfig:
     tokens_file: str | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     batch: int = 2
     threads: int | None = None
     decoder_threads: int = 2
@@ -117,7 +125,14 @@ class ServeConfig:
             raise InvalidInputError(f"redirects: expected at least 0, got {self.redirects!r}")
         for name in self.sources:
             if not _NAME.fullmatch(name):
-                raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {name!r}")
+                raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {redact(name)!r}")
+        for proxy in self.proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise InvalidInputError(
+                    f"proxies: expected addresses or networks such as 10.0.0.0/8, got {proxy!r}: {error}"
+                ) from error
         for origin in self.origins:
             if not re.fullmatch(r"https?://[^/*\s]+", origin):
                 raise InvalidInputError(f"origins: expected such as https://app.example, got {origin!r}")

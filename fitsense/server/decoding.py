@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from fractions import Fraction
 
 import av
@@ -11,17 +12,32 @@ import av.error
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import Interpolation
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from fitsense.errors import InvalidInputError
 from fitsense.pictures import scale, scaled_size
 from fitsense.server.framing import Format, Message
+from fitsense.server.images import read_still
 from fitsense.types import Frame
 
 _CODECS = {Format.H264: "h264", Format.VP8: "vp8"}
 _MICROSECOND = Fraction(1, 1_000_000)
 # Somebody who looks at a small region sees it at most so many times closer; what waits must not fill the memory.
 _MOST_ZOOM = 4.0
+# Of a message of H.264: each slice may go over the whole picture, however short it is, and each unit takes memory.
+_MOST_SLICES, _MOST_UNITS = 256, 1024
+_UNIT = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
+_UNIT_TYPE, _SLICE_TYPES = 0x1F, (1, 2, 3, 4, 5, 20, 21)
+# By EXIF's orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Decoder:
@@ -49,6 +65,8 @@ class Decoder:
             if self._format is not message.format:
                 self._codec, self._format = self._open(message.format), message.format
             assert self._codec is not None
+            if message.format is Format.H264:
+                _check_units(message.content)
             packet = av.Packet(message.content)
             packet.pts, packet.time_base = round(message.time_s * 1e6), _MICROSECOND
             return [self._converted(frame) for frame in self._codec.decode(packet)]
@@ -57,10 +75,10 @@ class Decoder:
                 f"picture at {message.time_s:.3f} s: expected {message.format.name}, which begins with a key frame and "
                 f"has at most {self._pixels} pixels; it cannot be decoded: {error.strerror}"
             ) from error
-        except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
+        except InvalidInputError as error:
+            raise InvalidInputError(f"picture at {message.time_s:.3f} s: {error}") from error
+        except Exception as error:
             # Pillow's parsers raise whatever they meet.
-            if isinstance(error, InvalidInputError):
-                raise
             raise InvalidInputError(f"picture at {message.time_s:.3f} s: it cannot be decoded: {error}") from error
 
     def flush(self) -> list[Frame]:
@@ -72,12 +90,21 @@ class Decoder:
             return []
 
     def _image(self, message: Message) -> Frame:
-        with Image.open(io.BytesIO(message.content), formats=("JPEG", "WEBP")) as image:
+        still = read_still(message.content)
+        self._check(still.width, still.height)
+        try:
+            opened = Image.open(io.BytesIO(still.content), formats=("JPEG", "WEBP"))
+        except UnidentifiedImageError as error:
+            # Its own text is the address of a buffer.
+            raise InvalidInputError("expected a JPEG or WebP file; it cannot be decoded") from error
+        with opened as image:
             self._check(*image.size)
             width, height = self._size(*image.size)
             # JPEG can be decoded at a half, a quarter or an eighth of its size.
             image.draft("RGB", (width, height))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = image.convert("RGB")
+        if (turn := _TURNS.get(still.orientation)) is not None:
+            upright = upright.transpose(turn)
         rgb = np.asarray(upright, dtype=np.uint8)
         return Frame(scale(rgb, *self._size(rgb.shape[1], rgb.shape[0])), message.time_s)
 
@@ -86,13 +113,13 @@ class Decoder:
         width, height = self._size(frame.width, frame.height)
         scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
         if frame.pts is None:
-            raise InvalidInputError("picture: expected one with a time, and the codec gave none")
+            raise InvalidInputError("expected a picture with a time, and the codec gave none")
         return Frame(np.asarray(scaled.to_ndarray(), dtype=np.uint8), frame.pts / 1e6)
 
     def _check(self, width: int, height: int) -> None:
         if width * height > self._pixels:
             raise InvalidInputError(
-                f"picture: expected at most {self._pixels} pixels, got {width} x {height}; send smaller ones"
+                f"expected at most {self._pixels} pixels, got {width} x {height}; send smaller ones"
             )
 
     def _size(self, width: int, height: int) -> tuple[int, int]:
@@ -105,3 +132,18 @@ class Decoder:
         # Threads that decode several pictures at once give each of them late.
         codec.thread_count = 1
         return codec
+
+
+def _check_units(content: bytes) -> None:
+    """Refuse an access unit of more parts than an encoder writes.
+
+    :raises InvalidInputError: it is one.
+    """
+    units = content.count(b"\0\0\1")
+    if units <= _MOST_UNITS:
+        slices = sum(unit[1][0] & _UNIT_TYPE in _SLICE_TYPES for unit in _UNIT.finditer(content))
+        if slices <= _MOST_SLICES:
+            return
+    raise InvalidInputError(
+        f"expected an access unit of at most {_MOST_SLICES} slices and {_MOST_UNITS} NAL units, got more"
+    )

@@ -50,16 +50,23 @@ class Arrival(Frame):
     arrived_s: float = 0.0
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Question:
     """A lane that waits for the model.
 
     :param arrived_s: when the picture came that asks.
+    :param predictions: of its first windows, as far as the model has been asked.
     """
 
     lane: Lane
     seen: Seen
     arrived_s: float
+    predictions: list[Prediction] = attrs.field(factory=list)
+
+    @property
+    def left(self) -> list[Window]:
+        """The windows that the model is still to be asked about."""
+        return self.seen.windows[len(self.predictions) :]
 
 
 class Lane:
@@ -87,6 +94,7 @@ class Lane:
         self.frames = 0
         self._begin = begin
         self._watcher: Watcher | None = None
+        self._question: Question | None = None
         self._metrics = metrics
         self._told = told
         self._ended = ended
@@ -97,7 +105,7 @@ class Lane:
     @property
     def ready(self) -> bool:
         """Whether there is something to do; under the worker's lock."""
-        return self.ending is not None or self.backlog.waiting
+        return self.ending is not None or self._question is not None or self.backlog.waiting
 
     @property
     def over(self) -> bool:
@@ -110,7 +118,8 @@ class Lane:
         return self.backlog.dropped
 
     def advance(self, take: Callable[[], Frame | Trouble | None]) -> Question | None:
-        """Have a turn: look at some pictures, until one asks for the model, and end where it is time to.
+        """Have a turn: look at some pictures, until one asks for the model, and end where it is time to. A picture of
+        which the model has not seen all windows goes on asking first.
 
         :param take: gives the next of what waits.
         """
@@ -120,6 +129,8 @@ class Lane:
                 ending = self.ending
                 if ending in ("interrupted", "failed"):
                     break
+                if self._question is not None:
+                    return self._question
                 item = take()
                 if item is None:
                     break
@@ -132,26 +143,32 @@ class Lane:
                 self._metrics.frames.inc()
                 if seen.windows:
                     arrived_s = item.arrived_s if isinstance(item, Arrival) else time.monotonic()
-                    return Question(self, seen, arrived_s)
+                    self._question = Question(self, seen, arrived_s)
+                    return self._question
                 self._tell(watcher.tell(seen, []))
             else:
                 return None
             if ending is not None:
                 self.finish(ending)
-        except Exception:
+        except BaseException:
+            # Of a session, even an exit is no more than its own failure: the others go on.
             self.fail()
         return None
 
     def answer(self, question: Question, predictions: Sequence[Prediction]) -> None:
-        """Go on with what the model says."""
+        """Take what the model says of the next windows; go on when it has said it of all."""
+        question.predictions += predictions
+        if question.left:
+            return
+        self._question = None
         try:
-            self._tell(self._watching(None).tell(question.seen, predictions))
+            self._tell(self._watching(None).tell(question.seen, question.predictions))
             self._metrics.latency.observe(time.monotonic() - question.arrived_s)
-        except Exception:
+        except BaseException:
             self.fail()
 
     def fail(self) -> None:
-        """End after an error, which is being handled; the events so far stand, and end as a whole."""
+        """End after an error, which may be being handled; the events so far stand, and end as a whole."""
         self._logger.exception("session failed")
         self.finish("failed")
 
@@ -164,7 +181,7 @@ class Lane:
         self.ending = reason
         try:
             self._tell(self._watching(None).finish(reason))
-        except Exception:
+        except BaseException:
             self._logger.exception("session could not be ended")
         self._metrics.ended.labels(reason).inc()
         self._ended(reason)

@@ -11,6 +11,8 @@ from typing import IO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fitsense.redaction import redact
+
 LOGGER = "fitsense.server"
 _FIELDS = "fields"
 
@@ -33,7 +35,9 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        # Errors of FFmpeg repeat the address that it was given.
+        hidden = {key: redact(value) if isinstance(value, str) else value for key, value in line.items()}
+        return json.dumps(hidden, default=str)
 
 
 def configure(level: str, stream: IO[str] | None = None) -> None:

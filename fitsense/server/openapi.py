@@ -12,7 +12,14 @@ from fitsense.server.problems import Kind
 
 _EVENTS = "application/x-ndjson"
 # What any request may be answered.
-_ALWAYS = (Kind.UNAUTHORIZED, Kind.FORBIDDEN_HOST, Kind.FORBIDDEN_ORIGIN, Kind.TOO_MANY_REQUESTS, Kind.FAILED)
+_ALWAYS = (
+    Kind.UNAUTHORIZED,
+    Kind.FORBIDDEN_HOST,
+    Kind.FORBIDDEN_ORIGIN,
+    Kind.TOO_MANY_REQUESTS,
+    Kind.FAILED,
+    Kind.UNAVAILABLE,
+)
 _AFTER = "Id of the last event that is known; what follows it is sent. Left out: all events that are kept."
 _LINES = "One event a line, each as the schema event says."
 _SSE = (
@@ -90,18 +97,19 @@ def openapi() -> dict[str, Any]:
                             "content": {_EVENTS: {"schema": {"type": "string"}}},
                         }
                     },
-                    (Kind.MALFORMED, Kind.INVALID, Kind.SOURCE, Kind.TOO_LARGE, *_BUSY),
+                    (Kind.MALFORMED, Kind.INVALID, Kind.MEDIA, Kind.SOURCE, Kind.TOO_LARGE, *_BUSY),
                     parameters=_WISHES,
                     body={"application/octet-stream": {}, "video/*": {}},
                 ),
             },
-            "/healthz": {"get": _operation("health", "Whether the process lives", {200: _json(_STATUS)}, open_=True)},
+            "/healthz": {
+                "get": _operation("health", "Whether the process lives and works", {200: _json(_STATUS)}, open_=True)
+            },
             "/readyz": {
                 "get": _operation(
                     "readiness",
                     "Whether sessions can be opened",
                     {200: _json(_STATUS)},
-                    (Kind.UNAVAILABLE,),
                     open_=True,
                 )
             },
@@ -171,7 +179,7 @@ def _operation(
 ) -> dict[str, Any]:
     """An operation, with all the problems that it may be answered."""
     kinds: dict[int, list[Kind]] = {}
-    for kind in (*problems, *_ALWAYS):
+    for kind in dict.fromkeys((*problems, *_ALWAYS)):
         kinds.setdefault(kind.status, []).append(kind)
     responses = {str(status): dict(answer) for status, answer in answers.items()}
     responses |= {str(status): _problem(kinds[status]) for status in sorted(kinds)}
@@ -209,7 +217,7 @@ def _query(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, 
     return {"name": name, "in": "query", "description": description, "schema": dict(schema)}
 
 
-_BUSY = (Kind.TOO_MANY_SESSIONS, Kind.UNAVAILABLE)
+_BUSY = (Kind.TOO_MANY_SESSIONS,)
 _OF_ONE = (Kind.UNKNOWN_SESSION,)
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,10}$"}
 _LOCATION = {"description": "The session's address.", "schema": {"type": "string"}}

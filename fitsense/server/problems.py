@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:fitsense:problem:"
 # What is told of a client's own input may be as long as the input.
 _MOST_CHARACTERS = 400
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Kind(enum.Enum):
@@ -38,7 +40,7 @@ class Kind(enum.Enum):
     TOO_MANY_REQUESTS = "too-many-requests", 429, "Too many requests"
     FAILED = "failed", 500, "The server failed"
     TOO_MANY_SESSIONS = "too-many-sessions", 503, "Too many sessions"
-    UNAVAILABLE = "unavailable", 503, "The server does not take sessions now"
+    UNAVAILABLE = "unavailable", 503, "The server cannot do that now"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.type = _PREFIX + slug
@@ -58,6 +60,8 @@ class ProblemError(Exception):
     """
 
     def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        # An object's own text says where it is in memory, which is nobody's business.
+        detail = _ADDRESS.sub("", detail)
         super().__init__(detail)
         self.kind = kind
         self.detail = detail if len(detail) <= _MOST_CHARACTERS else detail[:_MOST_CHARACTERS] + "…"

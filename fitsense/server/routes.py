@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import attrs
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fitsense.schema import schemas
 from fitsense.server import playground
@@ -29,11 +31,13 @@ from fitsense.server.reading import read_body, write_body
 from fitsense.server.replies import json_reply
 from fitsense.server.sessions import Served, Sessions
 from fitsense.server.streaming import NDJSON, Lines, event_stream, gone, unless_gone
+from fitsense.server.uploads import Uploads
 from fitsense.server.websocket import FrameSocket
 from fitsense.server.wishes import Wish, parsed, wish_of
 
 _ID_DIGITS = 10
 _STOPPING_S = 10.0
+_AS_WITH_CURL = "as curl --data-binary @FILE sends it"
 _FLAGS = {"true": True, "false": False}
 
 
@@ -42,12 +46,14 @@ class Routes:
     """A server's endpoints.
 
     :param decoding: where pushed pictures are decoded.
+    :param uploads: where uploads are kept while they are read.
     """
 
     sessions: Sessions
     limits: Limits
     metrics: Metrics
     decoding: Executor
+    uploads: Uploads
 
     def all(self) -> list[BaseRoute]:
         """Every route; ``openapi.py`` and ``asyncapi.py`` describe them."""
@@ -123,7 +129,7 @@ class Routes:
             number = _next_number(served, query.get("after"))
             events = _flag(query, "events", default=True)
         except ProblemError as problem:
-            await websocket.send_denial_response(problem.reply())
+            await _deny(websocket, problem)
             return
         socket = FrameSocket(
             websocket, served, self.sessions, self.limits, self.metrics, self.decoding, number=number, events=events
@@ -133,8 +139,9 @@ class Routes:
     async def analyse(self, request: Request) -> Response:
         """``POST /v1/analyses``"""
         wish = _wish_of_query(request.query_params)
+        _expect_no_form(request)
         limits = self.limits
-        folder = tempfile.TemporaryDirectory(prefix="fitsense-", ignore_cleanup_errors=True)
+        folder = self.uploads.new()
         try:
             path = Path(folder.name) / "upload"
             # Uploads to come must not fill the disk either.
@@ -144,7 +151,13 @@ class Routes:
         except BaseException:
             folder.cleanup()
             raise
-        served = await unless_gone(request.receive, self.sessions.open_upload(str(path), wish, folder.cleanup))
+        try:
+            served = await unless_gone(request.receive, self.sessions.open_upload(str(path), wish, folder.cleanup))
+        except ProblemError as problem:
+            if problem.kind is not Kind.SOURCE:
+                raise
+            hint = f"{problem.detail}; expected the video itself as the body, {_AS_WITH_CURL}"
+            raise ProblemError(Kind.SOURCE, hint) from problem
         return Lines(
             _lines(served),
             headers={"location": f"/v1/sessions/{served.id}"},
@@ -154,6 +167,8 @@ class Routes:
 
     async def health(self, request: Request) -> Response:
         """``GET /healthz``"""
+        if not self.sessions.alive:
+            raise ProblemError(Kind.UNAVAILABLE, "the worker thread has ended; another one is about to start")
         return json_reply({"status": "ok"})
 
     async def readiness(self, request: Request) -> Response:
@@ -191,6 +206,21 @@ class Routes:
 
     def _served(self, request: Request) -> Served:
         return self.sessions.get(request.path_params["id"])
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer where no route fits: by a problem, also to a client that wants to open a WebSocket."""
+    if scope["type"] != "websocket":
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    problem = ProblemError(Kind.NOT_FOUND, f"{scope['path']}: there is no WebSocket here; /asyncapi.json has them")
+    await _deny(WebSocket(scope, receive, send), problem)
+
+
+async def _deny(websocket: WebSocket, problem: ProblemError) -> None:
+    """Refuse a WebSocket before it is one."""
+    # The client may have gone.
+    with contextlib.suppress(WebSocketDisconnect):
+        await websocket.send_denial_response(problem.reply())
 
 
 async def _lines(served: Served) -> AsyncGenerator[str, None]:
@@ -257,6 +287,15 @@ def _flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
     if query[name] not in _FLAGS:
         raise ProblemError(Kind.INVALID, f"{name}: expected true or false, got {query[name]!r}")
     return _FLAGS[query[name]]
+
+
+def _expect_no_form(request: Request) -> None:
+    got = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # `curl --data-binary @FILE` says application/x-www-form-urlencoded of whatever it sends.
+    if got.startswith("multipart/"):
+        raise ProblemError(
+            Kind.MEDIA, f"content-type: expected the video itself as the body, {_AS_WITH_CURL}, got a form ({got})"
+        )
 
 
 def _expect_type(request: Request, wanted: str) -> None:

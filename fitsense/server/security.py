@@ -56,8 +56,13 @@ class Tokens:
 
     def accepts(self, shown: str) -> bool:
         """Whether it is one of them; takes as long whichever it is, and whether it is."""
+        return self.find(shown) is not None
+
+    def find(self, shown: str) -> int | None:
+        """Which of them it is, from 0 on, or None; takes as long as :meth:`accepts`."""
         digest = _digest(shown)
-        return sum(hmac.compare_digest(digest, ours) for ours in self._digests) > 0
+        equal = [hmac.compare_digest(digest, ours) for ours in self._digests]
+        return equal.index(True) if sum(equal) else None
 
 
 def read_tokens(file: str | None, environment: Mapping[str, str]) -> Tokens:
@@ -110,16 +115,25 @@ class Guard:
         self._hosts = {host.lower() for host in config.hosts}
         self._only_loopback = is_loopback(config.host)
         rate = config.limits.requests_per_s
-        self._buckets = Buckets(rate, rate * _BURST_S)
+        # Strangers, who have shown no token, cannot spend what clients may ask for, not even behind the same proxy.
+        self._clients, self._strangers = Buckets(rate, rate * _BURST_S), Buckets(rate, rate * _BURST_S)
+        self._most_requests = config.limits.connections
+        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            try:
-                self._check(scope)
-            except ProblemError as problem:
-                await problem.reply()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except ProblemError as problem:
+            await problem.reply()(scope, receive, send)
+            return
+        self._requests += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests -= 1
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -127,21 +141,35 @@ class Guard:
         self._check_origin(headers)
         if scope["path"] in OPEN_PATHS:
             return
-        client = scope["client"][0] if scope.get("client") else ""
-        wait_s = self._buckets.take(client, time.monotonic())
+        token = self._tokens.find(_shown_token(scope, headers))
+        self._spend(scope, token)
+        public = scope["path"] == _PAGE or scope["path"].startswith(_PUBLIC)
+        if self._tokens and token is None and not public:
+            raise ProblemError(
+                Kind.UNAUTHORIZED,
+                "expected the header  Authorization: Bearer TOKEN  with one of the server's tokens",
+                {"www-authenticate": "Bearer"},
+            )
+        if self._requests >= self._most_requests:
+            raise ProblemError(
+                Kind.UNAVAILABLE,
+                f"expected at most {self._most_requests} requests and WebSockets at once; end one, or try later",
+                {"retry-after": "5"},
+            )
+
+    def _spend(self, scope: Scope, token: int | None) -> None:
+        """Take a request from the bucket of its client: one for each address and token.
+
+        :raises ProblemError: it is empty.
+        """
+        address = scope["client"][0] if scope.get("client") else ""
+        known = not self._tokens or token is not None
+        wait_s = (self._clients if known else self._strangers).take(f"{token} {address}", time.monotonic())
         if wait_s:
             raise ProblemError(
                 Kind.TOO_MANY_REQUESTS,
                 f"expected fewer requests; ask again in {wait_s:.1f} s",
                 {"retry-after": str(int(wait_s) + 1)},
-            )
-        if scope["path"] == _PAGE or scope["path"].startswith(_PUBLIC):
-            return
-        if self._tokens and not self._tokens.accepts(_shown_token(scope, headers)):
-            raise ProblemError(
-                Kind.UNAUTHORIZED,
-                "expected the header  Authorization: Bearer TOKEN  with one of the server's tokens",
-                {"www-authenticate": "Bearer"},
             )
 
     def _check_host(self, host: str) -> None:

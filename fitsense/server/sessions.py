@@ -58,6 +58,7 @@ class Served:
     :param ended_s: when it ended, likewise.
     :param read: number of the event that an upload's reader has come to.
     :param pusher: to be set when whoever pushes is to give way.
+    :param decoding: held while a pushed picture is decoded, so that no session does more than one at a time.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Served:
     read: int = 0
     dropped: int = 0
     pusher: asyncio.Event | None = None
+    decoding: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
     _lane: Lane | None = None
 
@@ -145,7 +147,12 @@ class Sessions:
     @property
     def ready(self) -> bool:
         """Whether sessions can be opened."""
-        return self._worker.alive and not self._draining
+        return self.alive and not self._draining
+
+    @property
+    def alive(self) -> bool:
+        """Whether sessions are analysed."""
+        return self._worker.alive
 
     def start(self) -> None:
         """Begin to work."""
@@ -367,6 +374,7 @@ class Sessions:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
+            self._worker.restart()
             self._end_unused()
 
     def _end_unused(self) -> None:
@@ -378,7 +386,8 @@ class Sessions:
                     self.forget(served)
                 continue
             self._count_dropped(served)
-            idle = served.mode == "push" and now_s - served.touched_s > limits.idle_s
+            # One that is ending has pictures that wait, and nobody is to push any more.
+            idle = served.mode == "push" and served.state == "open" and now_s - served.touched_s > limits.idle_s
             if idle or now_s - served.created_s > limits.session_s:
                 self.end(served, "interrupted")
 

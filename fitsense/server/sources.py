@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 
 from fitsense.errors import InvalidInputError
+from fitsense.redaction import redact
 from fitsense.server.config import ServeConfig
 from fitsense.server.problems import Kind, ProblemError
 from fitsense.video.opening import is_live
@@ -19,6 +22,8 @@ _FORMATS = (
 )
 FILE_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 """FFmpeg's, for a file: it may not lead to others."""
+
+_VARIABLE, _FILE = "env:", "@"
 
 
 @attrs.frozen
@@ -38,22 +43,24 @@ class Opened:
 class Sources:
     """The sources of a configuration, by name.
 
-    :raises InvalidInputError: a file or folder that is not there.
+    :param environment: where sources of the form ``env:VARIABLE`` are.
+    :raises InvalidInputError: a file, folder or variable that is not there.
     """
 
-    def __init__(self, config: ServeConfig) -> None:
+    def __init__(self, config: ServeConfig, environment: Mapping[str, str] = os.environ) -> None:
         self._redirects = config.redirects
         self._live: dict[str, str] = {}
         self._paths: dict[str, Path] = {}
         for name, what in config.sources.items():
-            if is_live(what):
-                self._live[name] = what
+            address = _address(name, what, environment)
+            if is_live(address):
+                self._live[name] = address
                 continue
             try:
-                self._paths[name] = Path(what).resolve(strict=True)
+                self._paths[name] = Path(address).resolve(strict=True)
             except OSError as error:
                 raise InvalidInputError(
-                    f"sources.{name}: expected a file, folder, camera or URL, got {what}"
+                    f"sources.{name}: expected a file, folder, camera or URL, got {redact(what)}"
                 ) from error
 
     def find(self, wanted: str) -> Opened:
@@ -84,3 +91,28 @@ class Sources:
         except (OSError, ValueError, RuntimeError):
             # No such file, a name with a NUL, or links in a circle.
             return None
+
+
+def _address(name: str, what: str, environment: Mapping[str, str]) -> str:
+    """The address that a source's setting is, or that it says where to find: ``env:VARIABLE`` or ``@FILE``. An address
+    with a password is not for command lines, which every user of the machine can read.
+
+    :raises InvalidInputError: there is none.
+    """
+    if what.startswith(_VARIABLE):
+        variable = what.removeprefix(_VARIABLE)
+        if address := environment.get(variable, "").strip():
+            return address
+        raise InvalidInputError(f"sources.{name}: expected an address in the environment variable {variable}, got none")
+    if what.startswith(_FILE):
+        file = Path(what.removeprefix(_FILE))
+        try:
+            address = file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise InvalidInputError(f"sources.{name}: expected an address in the file {file}: {reason}") from None
+        if len(address.splitlines()) == 1:
+            return address
+        lines = len(address.splitlines())
+        raise InvalidInputError(f"sources.{name}: expected an address in the file {file}, one line, got {lines}")
+    return what

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -23,6 +23,7 @@ from fitsense.server.security import SUBPROTOCOL
 from fitsense.server.sessions import Served, Sessions
 from fitsense.server.streaming import gone
 from fitsense.server.wishes import parsed
+from fitsense.types import Frame
 
 ENDED, TAKEN_OVER, EVENTS_GONE, TOO_SLOW = 1000, 4409, 4410, 4408
 """What the server closes with: the session has ended; another connection pushes now; the client was too slow to be told
@@ -66,7 +67,10 @@ class FrameSocket:
     async def run(self) -> None:
         """Talk, until the session ends or the client goes."""
         offered = self._websocket.scope.get("subprotocols") or ()
-        await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        try:
+            await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        except WebSocketDisconnect:
+            return
         parts = (self._send_events(), self._receive(), self._give_way())
         tasks = [asyncio.create_task(part) for part in parts]
         try:
@@ -141,7 +145,7 @@ class FrameSocket:
         decoder = self._own()
         try:
             picture = parse(message)
-            frames = await asyncio.get_running_loop().run_in_executor(self._decoding, decoder.decode, picture)
+            frames = await self._in_thread(lambda: decoder.decode(picture))
         except InvalidInputError as error:
             raise ProblemError(Kind.PICTURE, str(error)) from error
         for frame in frames:
@@ -155,9 +159,20 @@ class FrameSocket:
             raise ProblemError(Kind.CONFLICT, f"session {self._served.id}: it reads a source; DELETE ends it")
         if self._decoder is not None:
             decoder, self._decoder = self._decoder, None
-            for frame in await asyncio.get_running_loop().run_in_executor(self._decoding, decoder.flush):
+            for frame in await self._in_thread(decoder.flush):
                 await self._sessions.put(self._served, frame)
         self._sessions.end(self._served, "finished")
+
+    async def _in_thread(self, decode: Callable[[], list[Frame]]) -> list[Frame]:
+        """Decode elsewhere, after what the session's other connections have begun."""
+        async with self._served.decoding:
+            decoded = asyncio.get_running_loop().run_in_executor(self._decoding, decode)
+            try:
+                return await asyncio.shield(decoded)
+            except asyncio.CancelledError:
+                # The thread cannot be cancelled, and a session has no second one.
+                await asyncio.wait([decoded])
+                raise
 
     def _own(self) -> Decoder:
         """Be the one that pushes. Whoever did gives way: it may be a connection that is lost, and does not know."""

@@ -31,7 +31,10 @@ def batches(most: int) -> Iterator[int]:
 
 class Worker:
     """Runs lanes in rounds. In each, every lane that has something to do has one turn: it may look at a few pictures,
-    until one asks for the model; then the model is asked, for all of them.
+    until one asks for the model; then the model is asked, for all of them. A picture with many windows takes several
+    turns, so that the others do not wait for all of them.
+
+    If the thread ends by itself, :meth:`restart` starts another.
 
     :param batch: windows that the model is asked about at once, at most.
     """
@@ -42,7 +45,7 @@ class Worker:
         self._lanes: list[Lane] = []
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="fitsense worker", daemon=True)
+        self._thread = self._new_thread()
         self._logger = logging.getLogger(LOGGER)
 
     @property
@@ -53,6 +56,16 @@ class Worker:
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
+
+    def restart(self) -> bool:
+        """Start another thread if the one that was started has ended by itself; whether it had. It goes on where the
+        other ended."""
+        if self._stopped or self._thread.ident is None or self._thread.is_alive():
+            return False
+        self._logger.critical("the worker thread has ended by itself; another one is started")
+        self._thread = self._new_thread()
+        self._thread.start()
+        return True
 
     def stop(self) -> None:
         """End the thread, whatever is left to do."""
@@ -99,19 +112,27 @@ class Worker:
         with self._changed:
             return lane.dropped
 
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="fitsense worker", daemon=True)
+
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._stopped and not any(lane.ready for lane in self._lanes):
-                    self._changed.wait(_POLL_S)
-                if self._stopped:
-                    return
-                turns = [lane for lane in self._lanes if lane.ready]
+        while not self._stopped:
             try:
-                self._round(turns)
-            except Exception:
-                # Lanes keep their faults to themselves; this would be one of ours.
-                self._logger.exception("the worker failed in a round")
+                self._work()
+            except BaseException:
+                # Lanes keep their faults to themselves; this would be one of ours. The pause bounds what it logs.
+                self._logger.critical("the worker failed in a round, and goes on", exc_info=True)
+                time.sleep(_POLL_S)
+
+    def _work(self) -> None:
+        """Wait until there is something to do, and do a round of it."""
+        with self._changed:
+            while not self._stopped and not any(lane.ready for lane in self._lanes):
+                self._changed.wait(_POLL_S)
+            turns = [] if self._stopped else [lane for lane in self._lanes if lane.ready]
+        try:
+            self._round(turns)
+        finally:
             # They may end, and this thread may wait for long.
             del turns
             self._let_go_of_ended()
@@ -130,7 +151,8 @@ class Worker:
             if question is not None:
                 asked[id(lane.model)].append(question)
         for questions in asked.values():
-            self._answer(questions)
+            # One window each, or as many as fill a batch.
+            self._answer(questions, max(1, self._batch // len(questions)))
 
     def _take(self, lane: Lane) -> Frame | Trouble | None:
         with self._changed:
@@ -139,21 +161,25 @@ class Worker:
                 item = lane.backlog.untold(time.monotonic())
             return item
 
-    def _answer(self, questions: Sequence[Question]) -> None:
-        """Ask the model for several lanes; where it fails, for each of them alone, so that only those fail whose
-        windows it cannot take."""
+    def _answer(self, questions: Sequence[Question], share: int) -> None:
+        """Ask the model about some windows of each lane; where it fails, for each of them alone, so that only those
+        fail whose windows it cannot take.
+
+        :param share: windows of a lane, at most.
+        """
         model = questions[0].lane.model
+        shares = [question.left[:share] for question in questions]
         try:
-            predictions = iter(self._predict(model, [window for one in questions for window in one.seen.windows]))
-        except Exception:
+            predictions = iter(self._predict(model, [window for windows in shares for window in windows]))
+        except BaseException:
             if len(questions) == 1:
                 questions[0].lane.fail()
                 return
             for one in questions:
-                self._answer([one])
+                self._answer([one], share)
             return
-        for one in questions:
-            one.lane.answer(one, [next(predictions) for _ in one.seen.windows])
+        for one, windows in zip(questions, shares, strict=True):
+            one.lane.answer(one, [next(predictions) for _ in windows])
 
     def _predict(self, model: Model, windows: Sequence[Window]) -> list[Prediction]:
         predictions: list[Prediction] = []

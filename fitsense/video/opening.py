@@ -18,6 +18,7 @@ from av.codec.hwaccel import HWAccel
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.inputs import is_file
+from fitsense.redaction import redact_address
 from fitsense.video.bytestream import STANDARD_INPUT, ByteStream, file_name, has_late_index, is_opened, is_pipe
 from fitsense.video.wholeness import is_whole
 
@@ -93,9 +94,9 @@ def is_live(source: str) -> bool:
 
 
 def name_of(source: str | Path | BinaryIO) -> str:
-    """How a source is called in messages."""
+    """The name of a source in messages, without a password."""
     if isinstance(source, str):
-        return "standard input" if source == STANDARD_INPUT else source
+        return "standard input" if source == STANDARD_INPUT else redact_address(source)
     return str(source) if isinstance(source, os.PathLike) else file_name(source)
 
 

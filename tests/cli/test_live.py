@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from fitsense.cli import main
 from fitsense.schema import validate_event
 from fitsense.testing.figures import FigureVideo
 from tests.conftest import encode
@@ -65,3 +68,41 @@ def test_a_camera_that_is_gone_for_good_ends_the_session(camera: Camera) -> None
     warned = [event["data"]["code"] for event in events if event["type"] == "fitsense.session.warning"]
     assert warned == ["reconnecting", "source_lost"]
     assert events[-1]["data"]["reason"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["analyze", "rtsp://admin:S3cret@127.0.0.1:9/cam"],
+        ["analyze", "http://admin:S3cret@127.0.0.1:9/cam?token=S3cret"],
+        ["analyze", "srt://127.0.0.1:9?passphrase=S3cret-S3cret"],
+        ["analyze", "rtsp:/admin:S3cret@127.0.0.1:9/cam"],
+        ["analyze", "admin:S3cret@127.0.0.1/cam"],
+        ["analyze", "one.mp4", "rtsp://admin:S3cret@127.0.0.1:9/cam"],
+        ["analyze", "--sample", "--sink", "mqtts://user:S3cret@broker"],
+        ["analyze", "--sample", "--sink", "mqtts://user:S3cret=@broker"],
+        ["rtsp://admin:S3cret@127.0.0.1:9/cam"],
+        ["serve", "--source", "rtsp://admin:S3cret@127.0.0.1:9/cam"],
+        ["serve", "--source", "rtsp://admin:S3cret=x@127.0.0.1:9/cam"],
+        ["serve", "--source", "front=rtsp:/admin:S3cret@127.0.0.1:9/cam"],
+        ["dataset", "ftp://user:S3cret@127.0.0.1:9/clips", "--out", "none"],
+        ["streams", "--data", "http://user:S3cret@127.0.0.1:9/clips"],
+    ],
+)
+def test_cli_never_repeats_the_password_of_an_address(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code not in (0, None)
+    assert "S3cret" not in done.output + done.stderr + str(done.exception)
+
+
+def test_cli_says_nothing_of_the_password_of_a_camera_that_comes_and_goes(squats: FigureVideo, tmp_path: Path) -> None:
+    with Camera(encode(tmp_path / "squats.ts", squats, rate=10)) as camera:
+        address = camera.url("token=S3cret").replace("://", "://admin:S3cret@")
+        process = analyze(address, "--live", "all", "--reconnect", "0.5")
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        camera.kill()
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "the source was lost" in errors
+    assert "S3cret" not in first + rest + errors

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,9 @@ import fitsense
 from fitsense.cli import main
 from fitsense.errors import InvalidInputError
 from fitsense.server.config import Limits, ServeConfig
+from fitsense.server.logs import JsonLines
 from fitsense.server.security import Tokens, check_exposure, is_loopback, read_tokens
+from fitsense.server.sources import Sources
 from tests.server.running import Running, serving
 from tests.server.test_http import problem
 
@@ -159,3 +164,37 @@ def test_the_command_understands_its_file_and_says_what_is_wrong_with_it(tmp_pat
     wrong = CliRunner().invoke(main, ["serve", "--source", "film.mp4"])
     assert wrong.exit_code == 2
     assert "expected NAME=WHAT" in wrong.output
+
+
+def test_sources_come_from_files_and_the_environment_and_are_not_repeated(tmp_path: Path) -> None:
+    address = "rtsp://admin:S3cret@127.0.0.1:9/cam"
+    (tmp_path / "camera").write_text(f"{address}\n")
+    (tmp_path / "two").write_text(f"{address}\n{address}\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    config = ServeConfig(sources={"front": "env:FRONT", "back": f"@{tmp_path / 'camera'}", "film": "env:FILM"})
+    film = tmp_path / "film.mp4"
+    film.touch()
+    sources = Sources(config, {"FRONT": f" {address} ", "FILM": str(film)})
+    assert [sources.find(name).address for name in ("front", "back", "film")] == [address, address, str(film.resolve())]
+    for what, words in (
+        ("env:NONE", "sources.front: expected an address in the environment variable NONE, got none"),
+        (f"@{tmp_path / 'none'}", "none: No such file"),
+        (f"@{tmp_path / 'two'}", "one line, got 2"),
+        (f"@{tmp_path / 'binary'}", "no UTF-8"),
+        ("env:WRONG", "expected a file, folder, camera or URL, got env:WRONG"),
+    ):
+        with pytest.raises(InvalidInputError) as error:
+            Sources(ServeConfig(sources={"front": what}), {"WRONG": "rtsp:/admin:S3cret@127.0.0.1:9/cam"})
+        assert words in str(error.value)
+        assert "S3cret" not in str(error.value)
+
+
+def test_log_lines_hide_the_passwords_of_addresses() -> None:
+    try:
+        raise OSError("Connection refused: 'rtsp://admin:S3cret@127.0.0.1:9/cam'")
+    except OSError:
+        record = logging.LogRecord("test", logging.ERROR, "", 0, "rtsp://a:S3cret@h failed", (), sys.exc_info())
+    record.fields = {"source": "http://b:S3cret@h/?key=S3cret", "number": 3}
+    line = JsonLines().format(record)
+    assert "S3cret" not in line
+    assert json.loads(line)["number"] == 3

@@ -115,7 +115,7 @@ def test_events_that_are_not_kept_any_more_are_said_to_be_gone(model: fitsense.M
 def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
     client: httpx2.Client, model: fitsense.Model, squats_file: Path
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    before = kept_uploads()
     query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym", "people": "false"}
     answer = client.post("/v1/analyses", params=query, content=squats_file.read_bytes())
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -124,7 +124,12 @@ def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
     config = fitsense.SessionConfig(source=events[0]["source"], hop_s=1.5, region=fitsense.Region(0, 0, 1, 1))
     assert events == [event.to_dict() for event in fitsense.analyze(squats_file, model=model, config=config)]
     assert client.get(answer.headers["location"]).json()["mode"] == "upload"
-    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+    until(lambda: kept_uploads() <= before)
+
+
+def kept_uploads() -> set[Path]:
+    """All uploads that servers of this machine keep."""
+    return set(Path(tempfile.gettempdir()).glob("fitsense-uploads-*/*/*"))
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +150,14 @@ def test_an_upload_that_is_damaged_is_told_as_far_as_it_goes(client: httpx2.Clie
 def test_whoever_goes_while_their_upload_is_analysed_ends_it(
     client: httpx2.Client, running: Running, long_film: bytes
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("fitsense-*"))
+    before = kept_uploads()
     with running.client() as leaving, leaving.stream("POST", "/v1/analyses", content=long_film) as answer:
         next(answer.iter_lines())
         address = answer.headers["location"]
     until(lambda: client.get(address).json()["state"] == "ended")
     assert client.get(address).json()["reason"] == "interrupted"
     assert ended(events_of(client.get(f"{address}/events.ndjson").text))["reason"] == "interrupted"
-    until(lambda: set(Path(tempfile.gettempdir()).glob("fitsense-*")) <= before)
+    until(lambda: kept_uploads() <= before)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +181,23 @@ def test_uploads_that_cannot_be_analysed_are_refused(
     client: httpx2.Client, content: bytes, query: dict[str, str], status: int, kind: str, words: str
 ) -> None:
     assert words in problem(client.post("/v1/analyses", params=query, content=content), status, kind)
+
+
+def test_upload_that_is_a_form_is_refused_and_told_what_the_body_has_to_be(
+    client: httpx2.Client, squats_file: Path
+) -> None:
+    video = squats_file.read_bytes()
+    # As curl -F and a page's form send it; and as curl -d and --json do, which take a file for text.
+    answer = client.post("/v1/analyses", files={"video": ("squats.mp4", video, "video/mp4")})
+    assert "expected the video itself as the body" in problem(answer, 415, "unsupported-media-type")
+    for kind, content in (
+        ("application/x-www-form-urlencoded", b"video=" + video),
+        ("application/json", b'{"video": "squats.mp4"}'),
+    ):
+        answer = client.post("/v1/analyses", content=content, headers={"content-type": kind})
+        assert "curl --data-binary @FILE" in problem(answer, 422, "source-refused")
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert ended(events_of(client.post("/v1/analyses", content=video, headers=headers).text))["frames"] == 60
 
 
 @pytest.mark.parametrize(
@@ -318,3 +340,47 @@ def test_health_readiness_and_figures(client: httpx2.Client) -> None:
         'fitsense_events_total{type="fitsense.session.ended"}',
     ):
         assert words in page.text
+
+
+def test_health_is_unavailable_beside_a_dead_worker_which_is_restarted(
+    model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(model, ServeConfig(sources={"videos": str(videos)})) as running, running.client() as client:
+        assert running.server is not None
+        worker = running.server.sessions._worker
+        restart = worker.restart
+        monkeypatch.setattr(worker, "restart", lambda: False)
+        # The thread ends as it would by a fault of ours outside a round.
+        monkeypatch.setattr(worker, "_stopped", True)
+        until(lambda: not worker.alive)
+        monkeypatch.setattr(worker, "_stopped", False)
+        for address in ("/healthz", "/readyz"):
+            assert "worker" in problem(client.get(address), 503, "unavailable")
+        monkeypatch.setattr(worker, "restart", restart)
+        until(lambda: client.get("/healthz").status_code == 200)
+        assert "worker thread has ended" in caplog.text
+        address = f"/v1/sessions/{opened(client, source='videos/in.mp4')['id']}"
+        until(lambda: client.get(address).json()["reason"] == "finished")
+
+
+def test_every_answer_keeps_browsers_from_guessing_and_other_sites_from_reading(client: httpx2.Client) -> None:
+    answers = [
+        client.get(path)
+        for path in ("/", "/playground/app.js", "/healthz", "/v1/sessions", "/nope", "/v1/sessions/x", "/metrics")
+    ]
+    answers += [client.put("/v1/sessions"), client.post("/v1/sessions", content=b"{"), client.head("/")]
+    answers += [client.get("/healthz", headers={"host": "evil.example"})]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert answer.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+
+
+def test_failure_of_the_server_has_the_headers_of_every_answer(
+    model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(model) as running, running.client() as client:
+        assert running.server is not None
+        monkeypatch.setattr(type(running.server.sessions), "__iter__", None)
+        answer = client.get("/v1/sessions")
+        problem(answer, 500, "failed")
+        assert answer.headers["x-content-type-options"] == "nosniff"

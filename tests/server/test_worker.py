@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
 
+import attrs
 import numpy as np
 import pytest
 
@@ -15,8 +18,9 @@ from fitsense.server.metrics import Metrics
 from fitsense.server.worker import Worker
 from fitsense.session import Reason
 from fitsense.testing.figures import FigureVideo
-from fitsense.types import Frame
-from tests.server.running import PATIENCE_S
+from fitsense.types import Frame, Prediction
+from fitsense.windows import Window
+from tests.server.running import PATIENCE_S, until
 
 
 class Client:
@@ -126,3 +130,117 @@ def test_an_end_in_a_hurry_leaves_what_waits(reason: Reason, model: fitsense.Mod
     last = client.events[-1].data
     assert isinstance(last, SessionEnded)
     assert (last.reason, last.frames) == (reason, 0)
+
+
+class ManyWindows:
+    """A session of which each picture asks for many windows.
+
+    :param windows: of each picture.
+    """
+
+    def __init__(self, windows: int) -> None:
+        self.windows = [cast(Window, object())] * windows
+        self.predicted: list[int] = []
+
+    def see(self, frame: Frame, /) -> ManyWindows:
+        return self
+
+    def tell(self, seen: ManyWindows, predictions: Sequence[Prediction], /) -> list[Event]:
+        self.predicted.append(len(predictions))
+        return []
+
+    def warn(self, code: str, message: str) -> list[Event]:
+        return []
+
+    def finish(self, reason: Reason = "finished") -> list[Event]:
+        return []
+
+
+class CountingModel:
+    """A model that predicts nothing, and knows how much it was asked at once."""
+
+    manifest = SimpleNamespace(name="counting")
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def predict(self, windows: Sequence[Window]) -> list[Prediction]:
+        self.asked.append(len(windows))
+        return [cast(Prediction, None) for _ in windows]
+
+
+def lane_of(model: CountingModel, watcher: Watcher, order: list[str], name: str, metrics: Metrics) -> Lane:
+    return Lane(
+        cast(fitsense.Model, model),
+        lambda frame: watcher,
+        plain_backlog(1000),
+        metrics,
+        told=lambda events: None,
+        ended=lambda reason: order.append(f"{name} {reason}"),
+    )
+
+
+def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() -> None:
+    metrics, model, order = Metrics(), CountingModel(), list[str]()
+    worker = Worker(2, metrics)
+    greedy, modest = ManyWindows(14), ManyWindows(1)
+    frame = Frame(np.zeros((9, 9, 3), np.uint8), 0.0)
+    # The greedy one first: one picture of 14 windows against five pictures of one.
+    for name, watcher, pictures in (("greedy", greedy, 1), ("modest", modest, 5)):
+        lane = lane_of(model, watcher, order, name, metrics)
+        worker.add(lane)
+        for number in range(pictures):
+            worker.offer(lane, attrs.evolve(frame, time_s=float(number)))
+        worker.end(lane, "finished")
+    worker.start()
+    worker_done(worker, order, 2)
+    assert order == ["modest finished", "greedy finished"]
+    assert greedy.predicted == [14]
+    assert modest.predicted == [1] * 5
+    # While both ask, a batch holds a window of each; the greedy one fills the others alone.
+    assert model.asked == [2] * 5 + [2] * 4 + [1]
+
+
+def worker_done(worker: Worker, order: list[str], lanes: int) -> None:
+    until(lambda: len(order) == lanes)
+    worker.stop()
+
+
+def test_worker_session_that_exits_ends_alone() -> None:
+    class Exiting(ManyWindows):
+        def see(self, frame: Frame, /) -> ManyWindows:
+            raise SystemExit(3)
+
+    metrics, model, order = Metrics(), CountingModel(), list[str]()
+    worker = Worker(1, metrics)
+    for name, watcher in (("exiting", Exiting(1)), ("good", ManyWindows(1))):
+        lane = lane_of(model, watcher, order, name, metrics)
+        worker.add(lane)
+        worker.offer(lane, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
+        worker.end(lane, "finished")
+    worker.start()
+    worker_done(worker, order, 2)
+    assert sorted(order) == ["exiting failed", "good finished"]
+
+
+def test_worker_whose_round_fails_logs_it_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics, model, order = Metrics(), CountingModel(), list[str]()
+    worker = Worker(1, metrics)
+    round_, failures = worker._round, iter([SystemExit(1), KeyboardInterrupt(), MemoryError()])
+
+    def failing(turns: Sequence[Lane]) -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        round_(turns)
+
+    monkeypatch.setattr(worker, "_round", failing)
+    lane = lane_of(model, ManyWindows(1), order, "one", metrics)
+    worker.add(lane)
+    worker.offer(lane, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
+    worker.end(lane, "finished")
+    worker.start()
+    worker_done(worker, order, 1)
+    assert order == ["one finished"]
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"] * 3
