@@ -83,12 +83,12 @@ class Webhook:
         except urllib3.exceptions.HTTPError as error:
             self._refuse_if_expired()
             raise DeliveryError(f"the receiver cannot be reached: {type(error).__name__}: {error}") from error
-        # Headers that were broken off look like whole ones.
-        self._refuse_if_expired()
-        # The status is all that counts, so that the rest may be broken off.
-        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
-            answer.read(_ANSWER_BYTES)
-        answer.close()
+        with contextlib.closing(answer):
+            # Headers that were broken off look like whole ones.
+            self._refuse_if_expired()
+            # The status is all that counts, so that the rest may be broken off.
+            with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
+                answer.read(_ANSWER_BYTES)
         return answer.status, answer.headers.get("Retry-After", "")
 
     def _refuse_if_expired(self) -> None:
