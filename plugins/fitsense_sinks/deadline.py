@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import urllib3
@@ -58,7 +58,7 @@ class Deadline:
         with self._lock:
             self._let_go()
 
-    def pools(self) -> Mapping[str, type[urllib3.HTTPConnectionPool]]:
+    def pools(self) -> dict[str, type]:
         """Pools of connections that are watched, by scheme, for a ``urllib3.PoolManager``."""
         deadline = self
 
