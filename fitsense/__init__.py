@@ -9,13 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fitsense.analysis import Analysis as Analysis
     from fitsense.analysis import analyze as analyze
+    from fitsense.bundle import BranchEntry as BranchEntry
     from fitsense.bundle import Bundle as Bundle
+    from fitsense.bundle import Calibration as Calibration
+    from fitsense.bundle import DerivedEntry as DerivedEntry
+    from fitsense.bundle import FileEntry as FileEntry
+    from fitsense.bundle import FusionEntry as FusionEntry
+    from fitsense.bundle import HeadEntry as HeadEntry
+    from fitsense.bundle import Labels as Labels
+    from fitsense.bundle import Manifest as Manifest
+    from fitsense.bundle import ObservationEntry as ObservationEntry
+    from fitsense.bundle import StreamEntry as StreamEntry
     from fitsense.catalogue import Catalogue as Catalogue
     from fitsense.catalogue import Exercise as Exercise
     from fitsense.catalogue import MuscleGroup as MuscleGroup
     from fitsense.catalogue import load_catalogue as load_catalogue
     from fitsense.decisions import DecisionConfig as DecisionConfig
+    from fitsense.emitter import Emitter as Emitter
     from fitsense.errors import AmbiguousNameError as AmbiguousNameError
     from fitsense.errors import BundleError as BundleError
     from fitsense.errors import DeliveryError as DeliveryError
@@ -28,6 +40,17 @@ if TYPE_CHECKING:
     from fitsense.errors import UnknownNameError as UnknownNameError
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events import Event as Event
+    from fitsense.events import ExerciseEnded as ExerciseEnded
+    from fitsense.events import ExerciseStarted as ExerciseStarted
+    from fitsense.events import ExerciseTotal as ExerciseTotal
+    from fitsense.events import ExerciseUpdated as ExerciseUpdated
+    from fitsense.events import ModelInfo as ModelInfo
+    from fitsense.events import MusclesActivated as MusclesActivated
+    from fitsense.events import RepetitionCompleted as RepetitionCompleted
+    from fitsense.events import SessionEnded as SessionEnded
+    from fitsense.events import SessionStarted as SessionStarted
+    from fitsense.events import SessionWarning as SessionWarning
+    from fitsense.events import SetSummary as SetSummary
     from fitsense.following import Detection as Detection
     from fitsense.following import FollowingConfig as FollowingConfig
     from fitsense.hookspecs import API_VERSION as API_VERSION
@@ -52,19 +75,32 @@ if TYPE_CHECKING:
     from fitsense.landmarks import varied_bodies as varied_bodies
     from fitsense.model import Model as Model
     from fitsense.model import load_model as load_model
+    from fitsense.multisession import MultiSeen as MultiSeen
     from fitsense.multisession import MultiSession as MultiSession
     from fitsense.networks import clip_normaliser as clip_normaliser
     from fitsense.networks import pytorchvideo_models as pytorchvideo_models
+    from fitsense.people import PeopleSession as PeopleSession
     from fitsense.plugins import PluginReport as PluginReport
     from fitsense.plugins import Plugins as Plugins
     from fitsense.regions import Region as Region
+    from fitsense.repetitions import RepetitionConfig as RepetitionConfig
     from fitsense.runtime.core import openvino_core as openvino_core
+    from fitsense.runtime.detection import load_detector as load_detector
+    from fitsense.runtime.streaming import StepRunner as StepRunner
+    from fitsense.runtime.streaming import Stream as Stream
+    from fitsense.scene import Notice as Notice
+    from fitsense.scene import SceneConfig as SceneConfig
+    from fitsense.session import Seen as Seen
     from fitsense.session import Session as Session
     from fitsense.session import SessionConfig as SessionConfig
     from fitsense.sinks import Delivery as Delivery
     from fitsense.sinks import DeliveryConfig as DeliveryConfig
     from fitsense.sinks import DeliveryCounts as DeliveryCounts
     from fitsense.sinks import open_sink as open_sink
+    from fitsense.streaming import StreamRun as StreamRun
+    from fitsense.streaming import StreamState as StreamState
+    from fitsense.streaming import Stretch as Stretch
+    from fitsense.streams import StreamOptions as StreamOptions
     from fitsense.streams import Streams as Streams
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -74,16 +110,35 @@ if TYPE_CHECKING:
     from fitsense.types import activate as activate
     from fitsense.types import deactivate as deactivate
     from fitsense.video.live import LiveConfig as LiveConfig
+    from fitsense.watching import Watch as Watch
     from fitsense.watching import watch as watch
+    from fitsense.windows import ClockReset as ClockReset
+    from fitsense.windows import Gap as Gap
+    from fitsense.windows import LateFrame as LateFrame
+    from fitsense.windows import RunEnd as RunEnd
+    from fitsense.windows import Window as Window
 
 __version__ = "0.1.0"
 
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
-    "analysis": ("analyze",),
-    "bundle": ("Bundle",),
+    "analysis": ("Analysis", "analyze"),
+    "bundle": (
+        "BranchEntry",
+        "Bundle",
+        "Calibration",
+        "DerivedEntry",
+        "FileEntry",
+        "FusionEntry",
+        "HeadEntry",
+        "Labels",
+        "Manifest",
+        "ObservationEntry",
+        "StreamEntry",
+    ),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
     "decisions": ("DecisionConfig",),
+    "emitter": ("Emitter",),
     "errors": (
         "AmbiguousNameError",
         "BundleError",
@@ -97,7 +152,20 @@ _HOMES = {
         "UnknownNameError",
         "WeightsError",
     ),
-    "events": ("Event",),
+    "events": (
+        "Event",
+        "ExerciseEnded",
+        "ExerciseStarted",
+        "ExerciseTotal",
+        "ExerciseUpdated",
+        "ModelInfo",
+        "MusclesActivated",
+        "RepetitionCompleted",
+        "SessionEnded",
+        "SessionStarted",
+        "SessionWarning",
+        "SetSummary",
+    ),
     "following": ("Detection", "FollowingConfig"),
     "hookspecs": (
         "API_VERSION",
@@ -118,17 +186,24 @@ _HOMES = {
     ),
     "landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
     "model": ("Model", "load_model"),
-    "multisession": ("MultiSession",),
+    "multisession": ("MultiSeen", "MultiSession"),
     "networks": ("clip_normaliser", "pytorchvideo_models"),
+    "people": ("PeopleSession",),
     "plugins": ("PluginReport", "Plugins"),
     "regions": ("Region",),
+    "repetitions": ("RepetitionConfig",),
     "runtime.core": ("openvino_core",),
-    "session": ("Session", "SessionConfig"),
+    "runtime.detection": ("load_detector",),
+    "runtime.streaming": ("StepRunner", "Stream"),
+    "scene": ("Notice", "SceneConfig"),
+    "session": ("Seen", "Session", "SessionConfig"),
     "sinks": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
-    "streams": ("Streams",),
+    "streaming": ("StreamRun", "StreamState", "Stretch"),
+    "streams": ("StreamOptions", "Streams"),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),
-    "watching": ("watch",),
+    "watching": ("Watch", "watch"),
+    "windows": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

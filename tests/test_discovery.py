@@ -37,9 +37,7 @@ def prioritised(hook: str, called: list[str]) -> Plugins:
         def fitsense_event_emitted(session: str) -> None:
             called.append(name)
 
-        return {"fitsense_resolve_weights": fitsense_resolve_weights, "fitsense_event_emitted": fitsense_event_emitted}[
-            hook
-        ]
+        return fitsense_resolve_weights if hook == "fitsense_resolve_weights" else fitsense_event_emitted
 
     host = Plugins()
     for name, options in PRIORITIES.items():
@@ -121,11 +119,9 @@ def test_hooks_that_raise_any_error_cost_only_their_plugin(error: BaseException)
         raise error
 
     host = Plugins()
-    for name, hooks in {
-        "a": {"fitsense_backbones": lambda: failing()},
-        "b": {"fitsense_resolve_weights": lambda ref: failing(), "fitsense_event_emitted": lambda event: failing()},
-    }.items():
-        host.register(plugin(name, **hooks))
+    host.register(plugin("a", fitsense_backbones=lambda: failing()))
+    hooks = {"fitsense_resolve_weights": lambda ref: failing(), "fitsense_event_emitted": lambda event: failing()}
+    host.register(plugin("b", **hooks))
     assert [report.status for report in host.reports] == ["broken", "loaded"]
     assert type(error).__name__ in host.reports[0].reason
     assert host.resolve_weights(WeightsRef("w.pth")) is None

@@ -10,14 +10,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import TextIO
 
 _STDOUT, _STDERR = 1, 2
 
-_results: list[IO[str]] = []
+_results: list[TextIO] = []
 
 
-def results() -> IO[str]:
+def results() -> TextIO:
     """Where a command writes its results: what standard output was when the command began."""
     return _results[-1] if _results else sys.stdout
 
@@ -39,7 +39,7 @@ def results_only() -> Iterator[None]:
             _reattach(stream, before)
 
 
-def _detached(before: IO[str]) -> IO[str]:
+def _detached(before: TextIO) -> TextIO:
     """A stream of its own to where the process's standard output leads, which then leads to standard error.
 
     Streams that are not the process's, as tests set them, stay what they are: only ``sys.stdout`` is replaced.
@@ -55,7 +55,7 @@ def _detached(before: IO[str]) -> IO[str]:
     return stream
 
 
-def _reattach(stream: IO[str], before: IO[str]) -> None:
+def _reattach(stream: TextIO, before: TextIO) -> None:
     # What is still buffered was printed by others and belongs to standard error.
     before.flush()
     with contextlib.suppress(OSError, AttributeError, TypeError):

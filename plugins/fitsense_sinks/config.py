@@ -26,7 +26,7 @@ class WebhookConfig:
     :param mode: of the CloudEvents HTTP binding: ``structured``, an event a request; ``binary``, its data alone, the
         rest in headers; ``batched``, several events a request.
     :param batch: events of a batched request, at most.
-    :param timeout_s: for how long to wait for a connection, and then for each part of the answer.
+    :param timeout_s: for how long one request may take as a whole, from the connection to the end of the answer.
     :param signed: whether requests are signed, as Standard Webhooks says.
     :param secret_env: the environment variable with the secret, ``whsec_`` and base64 of 24 to 64 bytes; several, with
         spaces between them, while one takes another's place.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import urllib3
 
 from fitsense import DeliveryError, Event, InvalidInputError
 from fitsense_sinks.config import WebhookConfig
+from fitsense_sinks.deadline import Deadline
 from fitsense_sinks.secrets import address, secret, trust
 
 _PREFIX = "whsec_"
@@ -27,6 +31,8 @@ _GONE = 410
 # Others from 400 to 499 say that the same request is not going to work.
 _AGAIN = (408, 425, 429)
 _SERVER_ERRORS = 500
+# What a receiver may ask for, in seconds.
+_MOST_PAUSE_S = 86400.0
 
 
 class Webhook:
@@ -50,6 +56,8 @@ class Webhook:
             timeout=config.timeout_s,
             retries=False,
         )
+        self._deadline = Deadline(config.timeout_s)
+        self._pool.pool_classes_by_scheme = self._deadline.pools()
 
     def send(self, events: Sequence[Event]) -> None:
         """One request; for what fails, see :class:`fitsense.Sink`."""
@@ -57,30 +65,40 @@ class Webhook:
             raise DeliveryError("the receiver said that it is gone for good", again=False)
         headers, body = _message(events, self._config.mode)
         headers = {**headers, **_signature(events, body, self._keys), "user-agent": "fitsense"}
-        try:
-            answer = self._pool.request(
-                "POST", self._config.url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise DeliveryError(f"the receiver cannot be reached: {type(error).__name__}: {error}") from error
-        status, after_s = answer.status, _after_s(answer)
-        try:
-            answer.read(_ANSWER_BYTES)
-        except urllib3.exceptions.HTTPError:
-            # The status is all that counts.
-            pass
-        finally:
-            answer.close()
+        with self._deadline.running():
+            status, retry_after = self._exchange(headers, body)
         if 200 <= status < 300:
             return
         self._gone = status == _GONE
         again = status in _AGAIN or status >= _SERVER_ERRORS
         hint = ", and redirects are not followed" if 300 <= status < 400 else ""
-        raise DeliveryError(f"the receiver answered with {status}{hint}", again=again, after_s=after_s)
+        raise DeliveryError(f"the receiver answered with {status}{hint}", again=again, after_s=_seconds(retry_after))
+
+    def _exchange(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+        """Status and ``Retry-After`` of the answer to one request."""
+        try:
+            answer = self._pool.request(
+                "POST", self._config.url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            self._refuse_if_expired()
+            raise DeliveryError(f"the receiver cannot be reached: {type(error).__name__}: {error}") from error
+        with contextlib.closing(answer):
+            # Headers that were broken off look like whole ones.
+            self._refuse_if_expired()
+            # The status is all that counts, so that the rest may be broken off.
+            with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
+                answer.read(_ANSWER_BYTES)
+        return answer.status, answer.headers.get("Retry-After", "")
+
+    def _refuse_if_expired(self) -> None:
+        if self._deadline.expired:
+            raise DeliveryError(f"the receiver gave no answer within {self._config.timeout_s:g} s")
 
     def close(self) -> None:
         """Close the connection."""
         self._pool.clear()
+        self._deadline.close()
 
 
 def _message(events: Sequence[Event], mode: str) -> tuple[Mapping[str, str], bytes]:
@@ -134,9 +152,16 @@ def _key(text: str) -> bytes:
     return key
 
 
-def _after_s(answer: urllib3.BaseHTTPResponse) -> float:
-    """For how long the receiver asks to be left alone, in seconds."""
+def _seconds(retry_after: str) -> float:
+    """For how long the receiver asks to be left alone, in seconds; 0 where that cannot be read."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        # More digits than a day has are a day, too.
+        return min(float(text[:9]), _MOST_PAUSE_S)
     try:
-        return urllib3.Retry().get_retry_after(answer) or 0.0
-    except urllib3.exceptions.InvalidHeader:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, moment.timestamp() - time.time()), _MOST_PAUSE_S)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,80 @@ def test_what_fails_is_sent_again_in_order_under_the_same_id() -> None:
     assert receiver.requests[3].time_s - receiver.requests[2].time_s >= 1.0
     for request in receiver.requests:
         Verifier(SECRET).verify(request.body, dict(request.headers))
+
+
+UNREADABLE = [
+    *("soon", "-1", "1e999", "9" * 5000, "Mon, 99 Foo 2026 99:99:99 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT"),
+    *("\xff\xfe", "Fri, 31 Dec 9999 23:59:59 -9999", "1, 2", "\u00b2", " "),
+]
+
+
+@pytest.mark.parametrize("status", [204, 503])
+@pytest.mark.parametrize("retry_after", UNREADABLE)
+def test_send_with_an_unreadable_retry_after_goes_by_the_status(status: int, retry_after: str) -> None:
+    with Receiver(Answer(status, {"retry-after": retry_after})) as receiver:
+        sink = Webhook(WebhookConfig(url=receiver.url))
+        if status == 204:
+            sink.send([event(0)])
+        else:
+            with pytest.raises(DeliveryError, match="answered with 503") as caught:
+                sink.send([event(0)])
+            assert caught.value.again
+            # Those of many digits ask for a day at most.
+            assert caught.value.after_s <= 86400.0
+        sink.close()
+
+
+class Dripping:
+    """A receiver that takes one request and answers it byte by byte, for as long as the connection stands."""
+
+    def __init__(self, start: bytes, drip: bytes) -> None:
+        self.broken_off = threading.Event()
+        self._start, self._drip = start, drip
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.recv(1 << 20)
+            with contextlib.suppress(OSError):
+                connection.sendall(self._start)
+                while not self.broken_off.wait(0.01):
+                    connection.sendall(self._drip)
+        self.broken_off.set()
+
+    def __enter__(self) -> Dripping:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.broken_off.wait(30.0)
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"), [(b"", b"H"), (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"HTTP/1.1 200 OK\r\nx: ", b"y")]
+)
+def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: bytes, drip: bytes) -> None:
+    """Each part comes well within the timeout, and the whole never."""
+    with Dripping(start, drip) as receiver:
+        sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
+        with pytest.raises(DeliveryError, match=r"gave no answer within 0\.3 s|cannot be reached") as caught:
+            sink.send([event(0)])
+        assert caught.value.again
+        assert receiver.broken_off.wait(30.0)
+        sink.close()
+
+
+def test_send_to_a_receiver_that_drips_the_contents_is_delivered() -> None:
+    with Dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n", b"z") as receiver:
+        sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
+        sink.send([event(0)])
+        assert receiver.broken_off.wait(30.0)
+        sink.close()
 
 
 def test_a_receiver_that_is_slow_may_get_an_event_twice_and_nothing_waits_for_it() -> None:

@@ -1,0 +1,100 @@
+"""A deadline for whole HTTP exchanges: urllib3's timeouts hold for each read, so that dripping answers have none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class Deadline:
+    """Breaks off a connection that one exchange keeps for too long.
+
+    :param seconds: for everything between entering and leaving :meth:`running`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        # A handle of its own on the connection, which stays valid when TLS takes that over, and what closes it.
+        self._handle: int | None = None
+        self._closing: Callable[[], object] = _nothing
+        self.expired = False
+        """Whether the last exchange took too long."""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """One exchange; its reads and writes fail once the time is over."""
+        self.expired = False
+        timer = threading.Timer(self._seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            # So that it does not break off the next exchange.
+            timer.join()
+
+    def watch(self, connection: socket.socket) -> socket.socket:
+        """Take the connection that is broken off when the time is over."""
+        with self._lock:
+            self._let_go()
+            self._handle = os.dup(connection.fileno())
+            self._closing = weakref.finalize(self, os.close, self._handle)
+            if self.expired:
+                self._break_off()
+        return connection
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._let_go()
+
+    def pools(self) -> dict[str, type]:
+        """Pools of connections that are watched, by scheme, for a ``urllib3.PoolManager``."""
+        deadline = self
+
+        class Watched(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return deadline.watch(super()._new_conn())
+
+        class WatchedTls(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return deadline.watch(super()._new_conn())
+
+        class Pool(urllib3.HTTPConnectionPool):
+            ConnectionCls: Any = Watched
+
+        class TlsPool(urllib3.HTTPSConnectionPool):
+            ConnectionCls: Any = WatchedTls
+
+        return {"http": Pool, "https": TlsPool}
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            self._break_off()
+
+    def _break_off(self) -> None:
+        if self._handle is not None:
+            borrowed = socket.socket(fileno=self._handle)
+            # It may be closed already.
+            with contextlib.suppress(OSError):
+                borrowed.shutdown(socket.SHUT_RDWR)
+            borrowed.detach()
+
+    def _let_go(self) -> None:
+        self._closing()
+        self._handle, self._closing = None, _nothing
+
+
+def _nothing() -> None:
+    """There is no connection to close."""
