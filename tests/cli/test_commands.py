@@ -97,7 +97,7 @@ def test_doctor_torchvision_of_another_build_is_reported(
     torch: str, torchvision: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "_build", {"torch": torch, "torchvision": torchvision}.get)
-    monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["numpy", "torch (==2.13.0)"])
+    monkeypatch.setattr("fitsense.cli.doctor.metadata.requires", lambda name: ["numpy", "torch (==2.13.0)"])
     monkeypatch.setattr("fitsense.runtime.torch.devices", lambda: ("cpu",))
     monkeypatch.setattr(doctor, "_runtime", lambda: True)
     monkeypatch.setattr(doctor, "_bundle", lambda: True)
