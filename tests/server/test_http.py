@@ -325,10 +325,11 @@ def test_sessions_that_nobody_uses_are_ended_and_forgotten(model: fitsense.Model
         until(lambda: client.get(address).status_code == 404)
 
 
-def test_health_readiness_and_figures(client: httpx2.Client) -> None:
+def test_health_readiness_and_figures(client: httpx2.Client, squats_file: Path) -> None:
     for address in ("/healthz", "/readyz"):
         assert client.get(address).json() == {"status": "ok"}
     opened(client)
+    client.post("/v1/analyses", content=squats_file.read_bytes())
     page = client.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     for words in (

@@ -95,7 +95,7 @@ def test_uploads_leave_no_decoder_and_no_thread(one_place: Running, squats_file:
 
 def test_a_session_that_is_forgotten_leaves_nothing(one_place: Running, squats_file: Path) -> None:
     assert one_place.server is not None
-    sessions = one_place.server._served.sessions
+    sessions = one_place.server.sessions
     gc.collect()
     gc.disable()
     try:
