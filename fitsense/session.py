@@ -12,7 +12,7 @@ import attrs
 from fitsense import decisions as decided
 from fitsense import events
 from fitsense.bundle import MANIFEST
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
 from fitsense.digest import sha256
 from fitsense.emitter import Emitter, EmitterState
@@ -151,7 +151,7 @@ class Session:
             config.decisions or DecisionConfig(enter=calibration.enter, exit=calibration.exit),
         )
         self._repetitions = Repetitions(config.repetitions)
-        self._sets = Sets(config.set_rest_s)
+        self._sets = Sets(config.set_rest_s, _is_held)
         self._scene = Scene(config.scene) if config.scene else None
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         self.state = SessionState(
@@ -511,6 +511,12 @@ def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
 def warning_of(notice: Notice) -> events.SessionWarning:
     """What the events say of a notice."""
     return events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
+
+
+def _is_held(exercise: str) -> bool:
+    """Whether an exercise may be a set without repetitions; what the catalogue does not know may."""
+    known = load_catalogue().exercises.get(exercise)
+    return exercise != UNKNOWN if known is None else known.timed
 
 
 def bundle_digest(model: Model) -> str:

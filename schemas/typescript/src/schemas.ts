@@ -73,7 +73,7 @@ export interface ExerciseEnded {
   tempo_mean_s?: TempoMeanS;
   tempo_spread_s?: TempoSpreadS;
   /**
-   * The sets that this stretch is part of, as far as they have come. A set goes on if the exercise is taken up again without a rest.
+   * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
   sets?: ExerciseSet[];
 }
@@ -90,7 +90,7 @@ export interface Muscles {
   [k: string]: number;
 }
 /**
- * Repetitions of one exercise without a rest between them, or one stretch of an exercise that is held.
+ * Repetitions of one exercise without a rest between them: at least one, or none of an exercise that is held. Time under tension is at most the duration.
  */
 export interface ExerciseSet {
   exercise: Exercise;
