@@ -38,7 +38,9 @@ Reason = Literal["finished", "interrupted", "failed"]
 _LEAST_STEP_S = least_step_s([])
 
 
-def _in_utc(value: datetime) -> datetime:
+def _in_utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
     if value.tzinfo is None:
         raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
     return value.astimezone(UTC)
@@ -51,8 +53,8 @@ class SessionConfig:
     :param hop_s: seconds of media time between predictions.
     :param gap_s: a longer step between two frames' times counts as a gap.
     :param source: URI reference that names the session in its events; unique among a host's sessions.
-    :param started_at: wall-clock time of media time 0, for the events' ``time``. The default, the Unix epoch,
-        makes the same video give the same bytes.
+    :param started_at: wall-clock time of media time 0, for the events' ``time``, with a time zone. None where it is
+        not known: a session then takes the Unix epoch, so that the same frames give the same bytes.
     :param region: where in the picture to look at first; None for all of it.
     :param set_rest_s: so long a pause ends a set, in seconds.
     :param decisions: when an answer is taken; None for the default with the bundle's thresholds.
@@ -63,7 +65,7 @@ class SessionConfig:
     hop_s: float = 1.0
     gap_s: float = 1.5
     source: str = "urn:fitsense:session"
-    started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
+    started_at: datetime | None = attrs.field(default=None, converter=_in_utc)
     region: Region | None = None
     set_rest_s: float = 10.0
     decisions: DecisionConfig | None = None
@@ -139,7 +141,7 @@ class Session:
         self._model = model
         self._config = config = config or SessionConfig()
         self._subject = subject
-        self._emitter = emitter or Emitter(config.source, config.started_at, model.plugins)
+        self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips
         streaming = [branch.name for branch in model.manifest.branches if branch.stream]
         self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
@@ -401,6 +403,8 @@ class Session:
                     )
                 ]
             case decided.SegmentEnded():
+                if decision.exercise != UNKNOWN and not _is_timed(decision.exercise):
+                    self._sets.add(self._repetitions.end_set(decision.start_s, decision.end_s))
                 counted, effort, sets = self._sets.end(decision.end_s)
                 self._add_load(decision, effort)
                 ended = events.ExerciseEnded(
@@ -515,8 +519,13 @@ def warning_of(notice: Notice) -> events.SessionWarning:
 
 def _is_held(exercise: str) -> bool:
     """Whether an exercise may be a set without repetitions; what the catalogue does not know may."""
+    known = exercise in load_catalogue().exercises
+    return _is_timed(exercise) if known else exercise != UNKNOWN
+
+
+def _is_timed(exercise: str) -> bool:
     known = load_catalogue().exercises.get(exercise)
-    return exercise != UNKNOWN if known is None else known.timed
+    return known is not None and known.timed
 
 
 def bundle_digest(model: Model) -> str:
