@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
@@ -16,6 +17,7 @@ import click
 from fitsense.analysis import Analysis, Source, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.moments import moment
 from fitsense.cli.runtimes import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events import Event, SessionEnded, SessionWarning
@@ -105,6 +107,18 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     metavar="TYPE",
     help="Decode the source by hardware of this type, such as cuda or videotoolbox; where that fails, by the CPU.",
 )
+@click.option(
+    "--source",
+    "source_uri",
+    metavar="URI",
+    help="How the events call the source, such as urn:gym:door; by default a file's name with a digest of its content.",
+)
+@click.option(
+    "--started-at",
+    metavar="ISO",
+    callback=moment,
+    help="When the video began, such as 2026-05-01T18:30+02:00; by default what the file says, if it does.",
+)
 def command(
     source: str | None,
     sample: bool,
@@ -122,6 +136,8 @@ def command(
     policy: Policy,
     reconnect: float,
     hwaccel: str | None,
+    source_uri: str | None,
+    started_at: datetime | None,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
@@ -153,7 +169,16 @@ def command(
         model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
         who = detector if people else None
         analysis = analyze(
-            video, model=model, config=config, hop_s=hop, live=live, region=region, people=who, hwaccel=hwaccel
+            video,
+            model=model,
+            config=config,
+            hop_s=hop,
+            live=live,
+            region=region,
+            people=who,
+            hwaccel=hwaccel,
+            source_uri=source_uri,
+            started_at=started_at,
         )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":

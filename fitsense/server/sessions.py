@@ -32,7 +32,7 @@ from fitsense.server.problems import Kind, ProblemError
 from fitsense.server.sources import FILE_OPTIONS, Opened, Sources
 from fitsense.server.wishes import Wish
 from fitsense.server.worker import Worker
-from fitsense.session import EPOCH, Reason, Session, SessionConfig
+from fitsense.session import Reason, Session, SessionConfig
 from fitsense.sinks import Delivery
 from fitsense.thinning import least_step_s
 from fitsense.types import Frame
@@ -252,7 +252,7 @@ class Sessions:
             raise
         started_at = wish.started_at
         if started_at is None:
-            started_at = _start_of(source) or EPOCH
+            started_at = _start_of(source) or served.created_at
         self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
         feeder.feed(served.lane)
         return served
@@ -379,7 +379,9 @@ async def _opened(feeder: Feeder, wish: Wish) -> VideoSource | LiveSource:
 
 
 def _start_of(source: VideoSource | LiveSource) -> datetime | None:
-    return source.started_at if isinstance(source, LiveSource) else None
+    """When media time 0 was, as far as the source tells it."""
+    opened_at = source.started_at if isinstance(source, LiveSource) else None
+    return opened_at or source.info.created_at
 
 
 def _start(frame: Frame | None) -> datetime:

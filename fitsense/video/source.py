@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -40,6 +41,8 @@ _MOST_STEPS = 1.7
 _MUCH_SMALLER = 3.0
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
+# Years in which a video may have been recorded.
+_RECORDED = range(1990, 2200)
 
 
 @attrs.frozen
@@ -50,12 +53,14 @@ class VideoInfo:
     :param height: likewise.
     :param rate_hz: average frames a second; None where unknown.
     :param duration_s: None for a stream without end, or where the header does not say.
+    :param created_at: when it was recorded, with its time zone; None where the container's metadata do not say.
     """
 
     width: int
     height: int
     rate_hz: float | None
     duration_s: float | None
+    created_at: datetime | None = None
 
 
 @attrs.frozen
@@ -153,7 +158,8 @@ class VideoSource:
         except BaseException:
             self._container.close()
             raise
-        self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s())
+        created_at = _created_at(self._container.metadata) or _created_at(self._stream.metadata)
+        self.info = VideoInfo(width, height, _rate(self._stream), self._duration_s(), created_at)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -405,6 +411,19 @@ def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, in
 
 def _rate(stream: av.VideoStream) -> float | None:
     return float(stream.average_rate) if stream.average_rate else None
+
+
+def _created_at(metadata: Mapping[str, str]) -> datetime | None:
+    """When a source was recorded; Apple's tag knows the local time zone, FFmpeg's is in UTC."""
+    for name in ("com.apple.quicktime.creationdate", "creation_time", "DATE_RECORDED"):
+        try:
+            found = datetime.fromisoformat(metadata[name].strip())
+        except (KeyError, ValueError):
+            continue
+        # Recorders without a clock write the beginning of theirs: 1904, 1970 or 1980.
+        if found.tzinfo is not None and found.year in _RECORDED:
+            return found
+    return None
 
 
 def _reason(error: Exception, timeout_s: float) -> str:
