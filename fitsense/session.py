@@ -34,6 +34,11 @@ from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window,
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
+# With fewer frames a second than this, measured on so many, repetitions cannot be counted.
+_LEAST_HZ = 4.0
+_RATE_FRAMES = 5
+# Frames that come alone, so many seconds apart or more, have times in another unit.
+_SUSPICIOUS_S = 5.0
 # Clips may want more frames than the counting of repetitions does.
 _LEAST_STEP_S = least_step_s([])
 
@@ -99,6 +104,10 @@ class SessionState:
     """What a session itself remembers.
 
     :param late_announced: consecutive late frames make one warning, not hundreds.
+    :param run_s: when the run's first frame was; None before it.
+    :param run_frames: frames of the run, so far.
+    :param was_alone: whether the run before consisted of one frame.
+    :param warned: codes of warnings that are given once.
     :param seconds: of each exercise, in all.
     """
 
@@ -113,6 +122,10 @@ class SessionState:
     late_frames: int = 0
     windows: int = 0
     late_announced: bool = False
+    run_s: float | None = None
+    run_frames: int = 0
+    was_alone: bool = False
+    warned: list[str] = attrs.field(factory=list)
     seconds: dict[str, float] = attrs.field(factory=dict)
     load_s: dict[str, float] = attrs.field(factory=dict)
     load_repetitions: dict[str, float] = attrs.field(factory=dict)
@@ -232,6 +245,8 @@ class Session:
         answers = iter(predictions)
         for output in seen.outputs:
             emitted += self._handle(output, answers)
+        if seen.time_s is not None:
+            emitted += self._watch_rate(seen.time_s)
         if seen.thumbnail is not None and seen.time_s is not None:
             self._sets.add(self._repetitions.push(seen.thumbnail, seen.time_s))
         for notice in seen.notices:
@@ -255,6 +270,7 @@ class Session:
         outputs = self._windows.finish()
         seen = Seen(outputs, notices=self._scene_ended(outputs))
         emitted = self.tell(seen, self._model.predict(seen.windows))
+        emitted += self._warn_if_short()
         self.state.finished = True
         return [*emitted, self._emit(self._summary(reason))]
 
@@ -346,6 +362,8 @@ class Session:
                 decisions = self._decisions.update(answer, output.speaks_from_s, output.speaks_until_s)
                 return self._translated(decisions)
             case RunEnd(start_s=start_s, end_s=end_s):
+                self.state.was_alone = self.state.run_frames == 1
+                self.state.run_s, self.state.run_frames = None, 0
                 self.state.seen_s += end_s - start_s
                 self.state.last_end_s = end_s
                 self._emitter.advance(end_s)
@@ -356,6 +374,8 @@ class Session:
             case Gap(start_s=start_s, end_s=end_s):
                 message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
                 self._emitter.advance(end_s)
+                if self.state.was_alone:
+                    return self._warn_of_single_frames(start_s, end_s)
                 return [self._emit(events.SessionWarning("gap", message, start_s, end_s))]
             case ClockReset(time_s=time_s, by_s=by_s):
                 message = f"the source's clock was set back; {by_s:.1f} s are added to its times from now on"
@@ -368,6 +388,42 @@ class Session:
                 self.state.late_announced = True
                 message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
                 return [self._emit(events.SessionWarning("late_frame", message, time_s, last_s))]
+
+    def _watch_rate(self, time_s: float) -> list[Event]:
+        """Warn if a run has too few frames a second to count repetitions."""
+        state = self.state
+        state.run_s = time_s if state.run_s is None else state.run_s
+        state.run_frames += 1
+        if state.run_frames != _RATE_FRAMES or (state.run_frames - 1) / (time_s - state.run_s) >= _LEAST_HZ:
+            return []
+        rate_hz = (state.run_frames - 1) / (time_s - state.run_s)
+        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got {rate_hz:.1f}"
+        return self._warn_once("frame_rate_low", message, state.run_s, time_s)
+
+    def _warn_of_single_frames(self, start_s: float, end_s: float) -> list[Event]:
+        """Instead of a gap after each of frames that all come alone, one warning that says why they may."""
+        step_s = end_s - start_s
+        if step_s >= _SUSPICIOUS_S:
+            message = f"expected frame times in seconds, got frames {step_s:g} s apart: are they milliseconds?"
+            return self._warn_once("times_suspicious", message, start_s, end_s)
+        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got one in {step_s:.1f} s"
+        return self._warn_once("frame_rate_low", message, start_s, end_s)
+
+    def _warn_if_short(self) -> list[Event]:
+        """Warn if all frames together do not fill one window."""
+        state = self.state
+        window_s = max(spec.span_s for spec in self._specs.values())
+        if state.first_s is None or state.last_end_s - state.first_s >= window_s or self._subject is not None:
+            return []
+        length_s = state.last_end_s - state.first_s
+        message = f"expected at least {window_s:.1f} s of video for one prediction, got {length_s:.1f} s"
+        return self._warn_once("too_short", message, state.first_s, state.last_end_s)
+
+    def _warn_once(self, code: str, message: str, start_s: float, end_s: float) -> list[Event]:
+        if code in self.state.warned:
+            return []
+        self.state.warned.append(code)
+        return [self._emit(events.SessionWarning(code, message, start_s, end_s))]
 
     def _scene_ended(self, outputs: Sequence[Output]) -> list[Notice]:
         """What was wrong with the picture before a gap or the end is over."""
