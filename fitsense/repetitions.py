@@ -277,7 +277,8 @@ class Repetitions:
             goes_on = whole.best.score_since(whole.path, since, usual)
             if view.best.score <= goes_on:
                 return None
-        before = tuple(int(np.searchsorted(whole.moments, at_s)) for at_s in self.state.told[-1])
+        begun_s, ended_s = self.state.told[-1]
+        before = int(np.searchsorted(whole.moments, begun_s)), int(np.searchsorted(whole.moments, ended_s))
         if before[0] >= before[1]:
             return None
         likeness = alike(whole.path, before, [(since + cycle.start, since + cycle.end) for cycle in view.best.cycles])
