@@ -270,7 +270,8 @@ class Session:
         outputs = self._windows.finish()
         seen = Seen(outputs, notices=self._scene_ended(outputs))
         emitted = self.tell(seen, self._model.predict(seen.windows))
-        emitted += self._warn_if_short()
+        if reason == "finished":
+            emitted += self._warn_if_short()
         self.state.finished = True
         return [*emitted, self._emit(self._summary(reason))]
 

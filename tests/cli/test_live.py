@@ -63,5 +63,5 @@ def test_a_camera_that_is_gone_for_good_ends_the_session(camera: Camera) -> None
     assert "could not be reached again within 0.5 s" in errors
     events = events_of(first + rest)
     warned = [event["data"]["code"] for event in events if event["type"] == "fitsense.session.warning"]
-    assert warned == ["reconnecting", "source_lost"]
+    assert warned == ["reconnecting", "source_lost", "too_short"]
     assert events[-1]["data"]["reason"] == "finished"
