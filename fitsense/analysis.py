@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote
 
 import attrs
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events import Event
+from fitsense.identity import file_uri, object_uri, stream_uri
 from fitsense.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.model import Model, load_model
 from fitsense.regions import Region
-from fitsense.session import EPOCH, Reason, Session, SessionConfig
+from fitsense.session import Reason, Session, SessionConfig
 from fitsense.thinning import least_step_s
 from fitsense.types import Frame
 from fitsense.video.stopping import StopFlag
@@ -55,11 +54,18 @@ class Analysis(Iterator[Event]):
         people: str | None = None,
         hwaccel: str | None = None,
         track: int | None = None,
+        source_uri: str | None = None,
+        started_at: datetime | None = None,
     ) -> None:
         source = checked_source(source)
         _check_track(source, track)
-        if config is None:
-            config = SessionConfig(source=_source_uri(source))
+        # Where neither names it, the source is named after its content, which costs a little reading: not before it is opened.
+        self._is_named = config is not None or source_uri is not None
+        config = config or SessionConfig()
+        if source_uri is not None:
+            config = attrs.evolve(config, source=source_uri)
+        if started_at is not None:
+            config = attrs.evolve(config, started_at=started_at)
         if hop_s is not None:
             config = attrs.evolve(config, hop_s=hop_s)
         if region is not None:
@@ -85,7 +91,7 @@ class Analysis(Iterator[Event]):
         self._ahead: Ahead[Frame | Trouble] | None = None
         self._items: Iterable[Frame | Trouble] | None = None
         self._media_s = 0.0
-        self._session = self._begin(config)
+        self._session: Session | PeopleSession | None = None
         self._events = self._run()
 
     def __next__(self) -> Event:
@@ -136,20 +142,21 @@ class Analysis(Iterator[Event]):
         try:
             if not self._stop.requested:
                 self._open_or_stop()
+            session = self._begin()
             for item in self._items or ():
                 if not isinstance(item, Frame):
-                    yield from self._session.warn(item.code, item.message)
+                    yield from session.warn(item.code, item.message)
                 elif self._stop.requested:
                     break
                 else:
                     self._media_s = item.time_s
-                    yield from self._session.push(item)
+                    yield from session.push(item)
             self._reason = "interrupted" if self._stop.requested else "finished"
-            yield from self._session.finish(self._reason)
+            yield from session.finish(self._reason)
         except Exception:
             # Whatever broke, the events so far stand, and end as a whole.
             self._reason = "failed"
-            yield from self._session.finish(self._reason)
+            yield from self._begin().finish(self._reason)
             raise
         finally:
             self._free()
@@ -162,20 +169,36 @@ class Analysis(Iterator[Event]):
             if not self._stop.requested:
                 raise
 
-    def _begin(self, config: SessionConfig) -> Session | PeopleSession:
-        if self._detect is None:
-            return Session(self._model, config)
-        from fitsense.people import PeopleSession
+    def _begin(self) -> Session | PeopleSession:
+        """The session, made when it is known whether the source could be opened, and what it says of itself."""
+        if self._session is None:
+            config = self._config
+            if not self._is_named and (name := _source_uri(self._source)) is not None:
+                config = attrs.evolve(config, source=name)
+            if config.started_at is None:
+                config = attrs.evolve(config, started_at=self._source_start())
+            if self._detect is None:
+                self._session = Session(self._model, config)
+            else:
+                from fitsense.people import PeopleSession
 
-        return PeopleSession(self._model, self._detect, config)
+                self._session = PeopleSession(self._model, self._detect, config)
+        return self._session
+
+    def _source_start(self) -> datetime | None:
+        """Wall-clock time of media time 0, as far as the source tells it."""
+        if self._live is not None:
+            return self._live.started_at or self._live.info.created_at
+        if self._video is not None:
+            return self._video.info.created_at
+        # A live source that could not be reached.
+        is_live = isinstance(self._source, (str, Path)) and _is_live(self._source)
+        return datetime.now(UTC) if is_live else None
 
     def _open_live(self, source: str) -> LiveSource:
         from fitsense.video.live import LiveSource
 
-        model, config = self._model, self._config
-        if config.started_at == EPOCH:
-            # For the events of one that cannot be read; else it says itself.
-            self._session = self._begin(attrs.evolve(config, started_at=datetime.now(UTC)))
+        model = self._model
         self._live = LiveSource(
             source,
             model.short_side,
@@ -187,8 +210,6 @@ class Analysis(Iterator[Event]):
             track=self._track,
             stop=self._stop,
         )
-        if config.started_at == EPOCH:
-            self._session = self._begin(attrs.evolve(config, started_at=self._live.started_at or EPOCH))
         return self._live
 
     def _open_file(self, source: str | Path | BinaryIO) -> Ahead[Frame | Trouble]:
@@ -241,6 +262,8 @@ def analyze(
     people: str | None = None,
     hwaccel: str | None = None,
     track: int | None = None,
+    source_uri: str | None = None,
+    started_at: datetime | None = None,
 ) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
@@ -248,8 +271,8 @@ def analyze(
         or an iterable of :class:`fitsense.Frame`. A file object is read from its beginning if it is seekable, from
         where it stands if not, and stays open. A pipe has to hold a format that can be streamed, such as .ts or .mkv.
     :param model: None for the bundle that comes with fitsense.
-    :param config: None for the defaults; events then carry a file's name as their source. A camera's or stream's
-        session starts, for its events' ``time``, when the source was opened, unless the config says otherwise.
+    :param config: None for the defaults. Where its ``started_at`` is None, media time 0 is, for the events' ``time``,
+        when a camera or stream was opened, or a file's creation time, where its metadata has one.
     :param hop_s: seconds between predictions, instead of the config's.
     :param live: how cameras and streams are read, which is in a thread; None for the defaults.
     :param realtime: take no frame before its time, so that a file comes as a camera would show it.
@@ -262,6 +285,9 @@ def analyze(
     :param track: which of a file's video tracks to read: its number among them, from 0 and without attached pictures.
         None for the one that players take: the default one, or else the largest one.
     :raises InvalidInputError: at once, if `source` is nothing that can be analysed, or has no such track.
+    :param source_uri: URI reference that names the source in its events, instead of the config's. Without either, a
+        file is named by its name and a digest of its content, and each session of a camera or stream gets a new name.
+    :param started_at: wall-clock time of media time 0, with a time zone, instead of the config's.
     :raises WeightsError: the detector needs files of others, which have not been fetched.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
@@ -277,6 +303,8 @@ def analyze(
         people=people,
         hwaccel=hwaccel,
         track=track,
+        source_uri=source_uri,
+        started_at=started_at,
     )
     analysis.open()
     return analysis
@@ -304,11 +332,12 @@ def _is_live(source: str) -> bool:
     return is_live(source)
 
 
-def _source_uri(source: Source) -> str:
-    """How a source is called in its events: a file by its name, without a path that means nothing elsewhere."""
-    if not isinstance(source, (str, Path)) or source == "-":
-        return SessionConfig().source
+def _source_uri(source: Source) -> str | None:
+    """The name of a source in its events; None for frames."""
+    if is_file(source):
+        return object_uri(source)
+    if not isinstance(source, (str, Path)):
+        return None
     if _is_live(str(source)):
-        # An address may hold a password.
-        return "urn:fitsense:stream"
-    return f"file:{quote(os.fsencode(Path(source).name))}"
+        return stream_uri(str(source))
+    return file_uri("/dev/stdin" if source == "-" else source)

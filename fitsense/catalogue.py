@@ -53,6 +53,7 @@ class Exercise:
     :param muscles: ids of the muscle groups that it works; the targets of muscle activation.
     :param assisting: ids of groups that help.
     :param source: where the muscles come from: ``paper``, a free-exercise-db id, or ``curated``.
+    :param timed: whether it is done for a time, as a plank is, so that it has sets without repetitions.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Exercise:
     muscles: tuple[str, ...]
     assisting: tuple[str, ...]
     source: str
+    timed: bool = False
 
 
 @attrs.frozen
@@ -111,6 +113,7 @@ def load_catalogue() -> Catalogue:
             muscles=tuple(entry["muscles"]),
             assisting=tuple(entry.get("assisting", ())),
             source=entry["source"],
+            timed=entry.get("timed", False),
         )
         for id_, entry in document["exercises"].items()
     }

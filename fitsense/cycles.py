@@ -10,7 +10,7 @@ them judges on its own. A proposal that explains most of the motion by good cycl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -86,6 +86,19 @@ class Proposal:
     cycles: tuple[Cycle, ...]
     view: Floats
     dimensions: int
+
+    def score_since(self, path: Path, since: int, extent: float) -> float:
+        """The score of the cycles from a moment on, within the motion from then on.
+
+        :param extent: cycles that go less far do not count.
+        """
+        way = _travelled(path[:, : self.dimensions])
+        worth = sum(
+            cycle.quality * (way[cycle.end] - way[cycle.start])
+            for cycle in self.cycles
+            if cycle.start >= since and cycle.extent >= extent
+        )
+        return float(worth / (way[-1] - way[since] + _EPSILON))
 
     def short(self, path: Path, full: float) -> list[Cycle]:
         """Ways out and back beside the cycles that go less than `full` of their usual way, in order; quality 0."""
@@ -373,6 +386,17 @@ def _extents(ways: Floats) -> tuple[Floats, Floats]:
     away = _in_all(np.square(ways - ways[:1]))
     out = np.sqrt(away.max(axis=0))
     return out, np.clip(1.0 - np.sqrt(away[-1]) / (out + _EPSILON), 0.0, 1.0)
+
+
+def alike(path: Path, one: tuple[int, int], others: Sequence[tuple[int, int]]) -> list[float]:
+    """How alike one stretch of a path is to each of others, wherever they are: 1 the same, 0 unrelated.
+
+    :param one: its first and last moment; `others` likewise.
+    """
+    starts, ends = np.array([one, *others], dtype=np.intp).T
+    ways = _sample(path, starts, ends)
+    found = _alike(ways[:, 1:], ways[:, :1]).max(axis=1)
+    return [float(value) for value in found]
 
 
 def _sample(path: Path, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Floats:

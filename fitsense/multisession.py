@@ -16,7 +16,7 @@ from fitsense.model import Model
 from fitsense.regions import Region
 from fitsense.resuming import check_scene
 from fitsense.scene import Notice, Scene, SceneState
-from fitsense.session import Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
+from fitsense.session import EPOCH, Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
 from fitsense.sight import thumbnail
 from fitsense.snapshots import pack, unpack
 from fitsense.turns import turn
@@ -82,7 +82,7 @@ class MultiSession:
         self._model = model
         self._config = config or SessionConfig()
         self._absent_s = absent_s
-        self._emitter = Emitter(self._config.source, self._config.started_at, model.plugins)
+        self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
         self._scene = Scene(self._config.scene) if self._config.scene else None
         self._sessions: dict[str, Session] = {}
         self.state = MultiSessionState()

@@ -22,7 +22,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.cycles import Cycle, Proposal, propose
+from fitsense.cycles import Cycle, Proposal, alike, propose
 from fitsense.errors import InvalidInputError
 from fitsense.motion import MOST_HZ, Path, path
 from fitsense.turns import turn_at_algebra
@@ -37,6 +37,16 @@ _WAIT = 0.6
 _OFTEN = 0.3
 # Part of a repetition after which the next one may be complete.
 _SOON = 0.8
+# Seconds by which the one repetition of a set may reach beyond it on either side.
+_AROUND_S = 1.0
+# What followed the last repetition is another exercise when its cycles make up so much of the motion since then, have
+# this quality on average, are less like that repetition than this, and follow each other within this part of a length.
+_OTHER_SHARE = 0.4
+_OTHER_QUALITY = 0.6
+_SAME_MOVEMENT = 0.5
+_OTHER_PAUSE = 0.6
+# So many times the usual length must pass after an attempt that no repetition follows: it may be another exercise's.
+_ATTEMPT_WAIT = 2.0
 # Looks at fewer thumbnails see nothing.
 _FEWEST = 8
 # Part of a repetition by which two looks may differ about it.
@@ -127,6 +137,20 @@ class RepetitionsState:
     seen: list[tuple[float, float]] = attrs.field(factory=list)
 
 
+@attrs.frozen(eq=False)
+class _View:
+    """What some thumbnails show.
+
+    :param path: of the movement, float64 (moments, dimensions).
+    :param moments: in seconds of media time, evenly spaced.
+    :param best: the cycles that count; None if there are none.
+    """
+
+    path: Path
+    moments: NDArray[np.float64]
+    best: Proposal | None
+
+
 class Repetitions:
     """The state machine from thumbnails to repetitions; it keeps ``span_s`` of them."""
 
@@ -168,25 +192,91 @@ class Repetitions:
         self.state = RepetitionsState()
         return told
 
-    def _look(self, *, final: bool) -> list[Movement]:
-        times = np.array(self.state.times)
-        if len(times) == 0:
+    def end_set(self, start_s: float, end_s: float) -> list[Movement]:
+        """Give the one repetition of a set that is over, if there is one alone; the run goes on.
+
+        A host that knows by other means from when to when somebody exercised needs no second repetition to resemble.
+
+        :param start_s: where the set began, in seconds of media time. What was told since then leaves nothing to do.
+        :param end_s: where it ended.
+        """
+        if self.state.told_s > start_s:
             return []
-        self.state.next_s = float(times[-1]) + self._config.look_s
-        if len(times) < _FEWEST:
+        # Whoever recognises an exercise may see it a little early or late.
+        since_s, until_s = max(start_s - _AROUND_S, self.state.told_s), end_s + _AROUND_S
+        first = bisect.bisect_left(self.state.times, since_s)
+        last = bisect.bisect_right(self.state.times, until_s)
+        if last - first < _FEWEST:
             return []
+        view = self._view(slice(first, last), single=True)
+        if view.best is None or len(view.best.cycles) > 1:
+            return []
+        (cycle,) = view.best.cycles
+        told = Repetition(float(view.moments[cycle.start]), float(view.moments[cycle.end]), cycle.quality)
+        if not start_s <= (told.start_s + told.end_s) / 2 < end_s:
+            return []
+        self.state.told_s = told.end_s
+        self.state.told.append((told.start_s, told.end_s))
+        return [told]
+
+    def _view(self, shown: slice, *, single: bool) -> _View:
+        """What the kept thumbnails of a slice, at least :data:`_FEWEST`, show."""
+        times = np.array(self.state.times[shown])
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
-        alone = final and math.isinf(self.state.told_s)
         with turn_at_algebra():
-            along = path(_at(moments, times, np.stack(self.state.thumbnails)), rate_hz)
-            proposals = propose(along, self._config.least_s, rate_hz, alone)
-        best = self._choose(proposals, moments)
-        if best is None:
+            along = path(_at(moments, times, np.stack(self.state.thumbnails[shown])), rate_hz)
+            proposals = propose(along, self._config.least_s, rate_hz, single)
+        return _View(along, moments, self._choose(proposals, moments))
+
+    def _look(self, *, final: bool) -> list[Movement]:
+        times = self.state.times
+        if not times:
             return []
-        quickest = min(cycle.end - cycle.start for cycle in best.cycles) / rate_hz
-        self.state.next_s = float(times[-1]) + min(self._config.look_s, _OFTEN * quickest)
-        return self._tell(best, along, moments, final)
+        self.state.next_s = times[-1] + self._config.look_s
+        if len(times) < _FEWEST:
+            return []
+        alone = final and math.isinf(self.state.told_s)
+        view = self._view(slice(None), single=alone)
+        view = self._other_exercise(view) or view
+        if view.best is None:
+            return []
+        quickest_s = min(float(view.moments[cycle.end] - view.moments[cycle.start]) for cycle in view.best.cycles)
+        self.state.next_s = times[-1] + min(self._config.look_s, _OFTEN * quickest_s)
+        return self._tell(view.best, view.path, view.moments, final)
+
+    def _other_exercise(self, whole: _View) -> _View | None:
+        """The view of what came since the last repetition that was told, if it shows another movement again and again.
+
+        What came before is then forgotten: beside a larger movement, a smaller one looks like attempts, or nothing.
+        """
+        since_s = self.state.told_s
+        first = bisect.bisect_left(self.state.times, since_s)
+        if first == 0 or len(self.state.times) - first < _FEWEST or not self.state.told:
+            return None
+        view = self._view(slice(first, None), single=False)
+        if view.best is None or len(view.best.cycles) < 2:
+            return None
+        if view.best.share < _OTHER_SHARE or view.best.score < _OTHER_QUALITY * view.best.share:
+            return None
+        one, other = view.best.cycles[-2:]
+        if other.start - one.end > _OTHER_PAUSE * (one.end - one.start):
+            return None
+        since = int(np.searchsorted(whole.moments, since_s))
+        if whole.best is not None:
+            usual = self._config.full * median(cycle.extent for cycle in whole.best.cycles)
+            goes_on = whole.best.score_since(whole.path, since, usual)
+            if view.best.score <= goes_on:
+                return None
+        begun_s, ended_s = self.state.told[-1]
+        before = int(np.searchsorted(whole.moments, begun_s)), int(np.searchsorted(whole.moments, ended_s))
+        if before[0] >= before[1]:
+            return None
+        likeness = alike(whole.path, before, [(since + cycle.start, since + cycle.end) for cycle in view.best.cycles])
+        if max(likeness) > _SAME_MOVEMENT:
+            return None
+        del self.state.times[:first], self.state.thumbnails[:first]
+        return view
 
     def _choose(self, proposals: list[Proposal], moments: NDArray[np.float64]) -> Proposal | None:
         config = self._config
@@ -217,6 +307,7 @@ class Repetitions:
         now_s = float(moments[-1])
         before, self.state.seen = self.state.seen, []
         usual = median(cycle.extent for cycle in best.cycles)
+        usual_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
         brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
         first_s = float(moments[best.cycles[0].start])
         self.state.told = [one for one in self.state.told if one[1] > moments[0]]
@@ -233,7 +324,7 @@ class Repetitions:
             self.state.seen.append((start_s, end_s))
             later = [other for other in whole if other.start >= cycle.end]
             sure = any(_same(one, (start_s, end_s)) for one in before)
-            settled = later or now_s - end_s >= _WAIT * seconds
+            settled = later or now_s - end_s >= (_WAIT * seconds if full else _ATTEMPT_WAIT * usual_s)
             pressing = later and self.state.next_s >= float(moments[later[-1].end]) + _SOON * seconds
             if not (final or (sure and settled) or pressing):
                 break

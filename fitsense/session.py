@@ -12,7 +12,7 @@ import attrs
 from fitsense import decisions as decided
 from fitsense import events
 from fitsense.bundle import MANIFEST
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
 from fitsense.digest import sha256
 from fitsense.emitter import Emitter, EmitterState
@@ -39,11 +39,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
 LEAST_HOP_S, MOST_HOP_S = 0.1, 60.0
 _FURTHEST = timedelta(seconds=2 * MOST_SECONDS)
+# With fewer frames a second than this, measured on so many, repetitions cannot be counted.
+_LEAST_HZ = 4.0
+_RATE_FRAMES = 5
+# Frames that come alone, so many seconds apart or more, have times in another unit.
+_SUSPICIOUS_S = 5.0
 # Clips may want more frames than the counting of repetitions does.
 _LEAST_STEP_S = least_step_s([])
 
 
-def _in_utc(value: datetime) -> datetime:
+def _in_utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
     try:
@@ -64,8 +71,8 @@ class SessionConfig:
     :param hop_s: seconds of media time between predictions, 0.1 to 60.
     :param gap_s: a longer step between two frames' times counts as a gap, in seconds; at most 60.
     :param source: URI reference that names the session in its events, not empty; unique among a host's sessions.
-    :param started_at: wall-clock time of media time 0, for the events' ``time``. The default, the Unix epoch,
-        makes the same video give the same bytes.
+    :param started_at: wall-clock time of media time 0, for the events' ``time``, with a time zone. None where it is
+        not known: a session then takes the Unix epoch, so that the same frames give the same bytes.
     :param region: where in the picture to look at first; None for all of it.
     :param set_rest_s: so long a pause ends a set, in seconds.
     :param decisions: when an answer is taken; None for the defaults.
@@ -77,7 +84,7 @@ class SessionConfig:
     hop_s: float = attrs.field(default=1.0, validator=number(LEAST_HOP_S, MOST_HOP_S))
     gap_s: float = attrs.field(default=1.5, validator=number(0.0, MOST_HOP_S, above=True))
     source: str = attrs.field(default="urn:fitsense:session", validator=uri_reference)
-    started_at: datetime = attrs.field(default=EPOCH, converter=_in_utc)
+    started_at: datetime | None = attrs.field(default=None, converter=_in_utc)
     region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))
     set_rest_s: float = attrs.field(default=10.0, validator=number(0.0, above=True))
     decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
@@ -111,6 +118,10 @@ class SessionState:
     """What a session itself remembers.
 
     :param late_announced: consecutive late frames make one warning, not hundreds.
+    :param run_s: when the run's first frame was; None before it.
+    :param run_frames: frames of the run, so far.
+    :param was_alone: whether the run before consisted of one frame.
+    :param warned: codes of warnings that are given once.
     :param seconds: of each exercise, in all.
     """
 
@@ -125,6 +136,10 @@ class SessionState:
     late_frames: int = 0
     windows: int = 0
     late_announced: bool = False
+    run_s: float | None = None
+    run_frames: int = 0
+    was_alone: bool = False
+    warned: list[str] = attrs.field(factory=list)
     seconds: dict[str, float] = attrs.field(factory=dict)
     load_s: dict[str, float] = attrs.field(factory=dict)
     load_repetitions: dict[str, float] = attrs.field(factory=dict)
@@ -157,7 +172,7 @@ class Session:
         self._model = model
         self._config = config = config or SessionConfig()
         self._subject = subject
-        self._emitter = emitter or Emitter(config.source, config.started_at, model.plugins)
+        self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips
         streaming = [branch.name for branch in model.manifest.branches if branch.stream]
         self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
@@ -167,7 +182,7 @@ class Session:
         enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
         self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
         self._repetitions = Repetitions(config.repetitions)
-        self._sets = Sets(config.set_rest_s)
+        self._sets = Sets(config.set_rest_s, _is_held)
         self._scene = Scene(config.scene) if config.scene else None
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         self.state = SessionState(
@@ -254,6 +269,8 @@ class Session:
         answers = iter(predictions)
         for output in seen.outputs:
             emitted += self._handle(output, answers)
+        if seen.time_s is not None:
+            emitted += self._watch_rate(seen.time_s)
         if seen.thumbnail is not None and seen.time_s is not None:
             self._sets.add(self._repetitions.push(seen.thumbnail, seen.time_s))
         for notice in seen.notices:
@@ -279,6 +296,8 @@ class Session:
         outputs = self._windows.finish()
         seen = Seen(outputs, notices=self._scene_ended(outputs))
         emitted = self.tell(seen, self._model.predict(seen.windows))
+        if reason == "finished":
+            emitted += self._warn_if_short()
         self.state.finished = True
         return [*emitted, self._emit(self._summary(reason))]
 
@@ -377,6 +396,8 @@ class Session:
                 decisions = self._decisions.update(answer, output.speaks_from_s, output.speaks_until_s)
                 return self._translated(decisions)
             case RunEnd(start_s=start_s, end_s=end_s):
+                self.state.was_alone = self.state.run_frames == 1
+                self.state.run_s, self.state.run_frames = None, 0
                 self.state.seen_s += end_s - start_s
                 self.state.last_end_s = end_s
                 self._emitter.advance(end_s)
@@ -387,6 +408,8 @@ class Session:
             case Gap(start_s=start_s, end_s=end_s):
                 message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
                 self._emitter.advance(end_s)
+                if self.state.was_alone:
+                    return self._warn_of_single_frames(start_s, end_s)
                 return [self._emit(events.SessionWarning("gap", message, start_s, end_s))]
             case ClockReset(time_s=time_s, by_s=by_s):
                 message = f"the source's clock was set back; {by_s:.1f} s are added to its times from now on"
@@ -399,6 +422,42 @@ class Session:
                 self.state.late_announced = True
                 message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
                 return [self._emit(events.SessionWarning("late_frame", message, time_s, last_s))]
+
+    def _watch_rate(self, time_s: float) -> list[Event]:
+        """Warn if a run has too few frames a second to count repetitions."""
+        state = self.state
+        state.run_s = time_s if state.run_s is None else state.run_s
+        state.run_frames += 1
+        if state.run_frames != _RATE_FRAMES or (state.run_frames - 1) / (time_s - state.run_s) >= _LEAST_HZ:
+            return []
+        rate_hz = (state.run_frames - 1) / (time_s - state.run_s)
+        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got {rate_hz:.1f}"
+        return self._warn_once("frame_rate_low", message, state.run_s, time_s)
+
+    def _warn_of_single_frames(self, start_s: float, end_s: float) -> list[Event]:
+        """Instead of a gap after each of frames that all come alone, one warning that says why they may."""
+        step_s = end_s - start_s
+        if step_s >= _SUSPICIOUS_S:
+            message = f"expected frame times in seconds, got frames {step_s:g} s apart: are they milliseconds?"
+            return self._warn_once("times_suspicious", message, start_s, end_s)
+        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got one in {step_s:.1f} s"
+        return self._warn_once("frame_rate_low", message, start_s, end_s)
+
+    def _warn_if_short(self) -> list[Event]:
+        """Warn if all frames together do not fill one window."""
+        state = self.state
+        window_s = max(spec.span_s for spec in self._specs.values())
+        if state.first_s is None or state.last_end_s - state.first_s >= window_s or self._subject is not None:
+            return []
+        length_s = state.last_end_s - state.first_s
+        message = f"expected at least {window_s:.1f} s of video for one prediction, got {length_s:.1f} s"
+        return self._warn_once("too_short", message, state.first_s, state.last_end_s)
+
+    def _warn_once(self, code: str, message: str, start_s: float, end_s: float) -> list[Event]:
+        if code in self.state.warned:
+            return []
+        self.state.warned.append(code)
+        return [self._emit(events.SessionWarning(code, message, start_s, end_s))]
 
     def _scene_ended(self, outputs: Sequence[Output]) -> list[Notice]:
         """What was wrong with the picture before a gap or the end is over."""
@@ -434,6 +493,8 @@ class Session:
                     )
                 ]
             case decided.SegmentEnded():
+                if decision.exercise != UNKNOWN and not _is_timed(decision.exercise):
+                    self._sets.add(self._repetitions.end_set(decision.start_s, decision.end_s))
                 counted, effort, sets = self._sets.end(decision.end_s)
                 self._add_load(decision, effort)
                 ended = events.ExerciseEnded(
@@ -544,6 +605,17 @@ def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
 def warning_of(notice: Notice) -> events.SessionWarning:
     """What the events say of a notice."""
     return events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
+
+
+def _is_held(exercise: str) -> bool:
+    """Whether an exercise may be a set without repetitions; what the catalogue does not know may."""
+    known = exercise in load_catalogue().exercises
+    return _is_timed(exercise) if known else exercise != UNKNOWN
+
+
+def _is_timed(exercise: str) -> bool:
+    known = load_catalogue().exercises.get(exercise)
+    return known is not None and known.timed
 
 
 def bundle_digest(model: Model) -> str:

@@ -4,12 +4,16 @@ A set is what is done of one exercise without a rest of ``rest_s`` or longer: it
 the exercise was not recognised for a shorter time than that, and something unknown was repeated meanwhile, that was the
 same exercise: the set takes it in. Movements are counted into the stretch in which their middle lies;
 those that nobody exercises in are forgotten.
+
+Laws that hold for every set: it has at least one repetition, or its exercise is one that is held and nothing was
+repeated; its time under tension is at most its duration; and each of its parts lies within one stretch, so that the
+parts that :meth:`Sets.end` gives for all stretches are disjoint, and add up to the sets.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -64,13 +68,17 @@ class Counted:
 
 @attrs.define
 class _Tally:
-    """Sums that an :class:`Effort` is made of."""
+    """Sums that an :class:`Effort` is made of.
+
+    :param seconds: lengths of the repetitions, and `squares` of these.
+    :param tension_s: seconds within repetitions, or of a hold, as far as they lie in what is summed up.
+    """
 
     repetitions: int = 0
     attempts: int = 0
     seconds: float = 0.0
     squares: float = 0.0
-    held_s: float = 0.0
+    tension_s: float = 0.0
 
     def add(self, movement: Movement) -> None:
         if isinstance(movement, Attempt):
@@ -86,41 +94,96 @@ class _Tally:
         self.attempts += other.attempts
         self.seconds += other.seconds
         self.squares += other.squares
-        self.held_s += other.held_s
+        self.tension_s += other.tension_s
 
     def effort(self) -> Effort:
         mean = self.seconds / self.repetitions if self.repetitions else None
         spread = None
         if mean is not None and self.repetitions > 1:
             spread = math.sqrt(max(0.0, self.squares / self.repetitions - mean * mean))
-        return Effort(self.repetitions, self.attempts, self.seconds + self.held_s, mean, spread)
+        return Effort(self.repetitions, self.attempts, self.tension_s, mean, spread)
+
+
+@attrs.define
+class _Part:
+    """What one stretch adds to a set.
+
+    :param stretch: the stretch's number.
+    :param spans: start and end of each repetition, none of which overlap; or of the hold.
+    """
+
+    stretch: int
+    start_s: float
+    end_s: float
+    tally: _Tally = attrs.field(factory=_Tally)
+    spans: list[tuple[float, float]] = attrs.field(factory=list)
+
+    def add(self, movement: Movement) -> None:
+        """Count a movement; where it overlaps the one before, only what is new of it is under tension."""
+        self.tally.add(movement)
+        if isinstance(movement, Repetition):
+            start_s = max(movement.start_s, self.spans[-1][1] if self.spans else self.start_s)
+            if start_s < movement.end_s:
+                self.spans.append((start_s, movement.end_s))
+                self.tally.tension_s += movement.end_s - start_s
+        self.end_s = max(self.end_s, movement.end_s)
+
+    def clip(self, end_s: float) -> None:
+        """Leave out what lies after `end_s`."""
+        self.spans = [(start_s, min(until_s, end_s)) for start_s, until_s in self.spans if start_s < end_s]
+        self.tally.tension_s = math.fsum(until_s - start_s for start_s, until_s in self.spans)
+        self.start_s, self.end_s = min(self.start_s, end_s), min(self.end_s, end_s)
 
 
 @attrs.define
 class _Set:
     exercise: str
     index: int
-    start_s: float
-    end_s: float
-    tally: _Tally = attrs.field(factory=_Tally)
+    parts: list[_Part]
+
+    @property
+    def start_s(self) -> float:
+        return self.parts[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.parts[-1].end_s
+
+    def tally(self) -> _Tally:
+        """The sums of all parts."""
+        total = _Tally()
+        for part in self.parts:
+            total.merge(part.tally)
+        return total
 
 
 @attrs.define
 class _Stretch:
-    """An exercise that goes on; its sets begin at `first`."""
+    """An exercise that goes on.
+
+    :param number: from 0, among the stretches.
+    :param first: index of the first set that it may be part of.
+    :param attempts: those that no repetition has followed yet. They open no set.
+    """
 
     exercise: str
     start_s: float
+    number: int
     first: int
     tally: _Tally = attrs.field(factory=_Tally)
+    attempts: list[Attempt] = attrs.field(factory=list)
 
 
 @attrs.define
 class SetsState:
-    """All that :class:`Sets` remembers."""
+    """All that :class:`Sets` remembers.
+
+    :param stretches: how many have begun.
+    """
 
     sets: list[_Set] = attrs.field(factory=list)
     stretch: _Stretch | None = None
+    stretches: int = 0
     pending: list[Movement] = attrs.field(factory=list)
 
 
@@ -128,12 +191,15 @@ class Sets:
     """Puts movements into sets.
 
     :param rest_s: so long a pause ends a set, in seconds.
+    :param is_held: whether an exercise may be held, so that a stretch without any repetition is a set; by default,
+        every one but unknown movement may.
     """
 
-    def __init__(self, rest_s: float) -> None:
+    def __init__(self, rest_s: float, is_held: Callable[[str], bool] = UNKNOWN.__ne__) -> None:
         if not (rest_s > 0 and math.isfinite(rest_s)):
             raise InvalidInputError(f"set_rest_s: expected a number above 0, got {rest_s!r}")
         self._rest_s = rest_s
+        self._is_held = is_held
         self.state = SetsState()
 
     def add(self, movements: Sequence[Movement]) -> None:
@@ -152,26 +218,37 @@ class Sets:
         self._take_in_unknown(exercise, start_s)
         goes_on = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
         first = len(state.sets) - 1 if goes_on else len(state.sets)
-        state.stretch = _Stretch(exercise, start_s, first)
+        state.stretch = _Stretch(exercise, start_s, state.stretches, first)
+        state.stretches += 1
 
     def count(self) -> list[Counted]:
         """Count what came into the stretch that goes on; nothing, if none does."""
         return self._count(math.inf)
 
     def end(self, end_s: float) -> tuple[list[Counted], Effort, list[Set]]:
-        """The stretch is over: repetitions that still belong to it, and its effort and sets."""
+        """The stretch is over: repetitions that still belong to it, its effort, and its sets.
+
+        A set that an earlier stretch began, and that went on after a short pause, is given as far as it lies in this
+        stretch: with the same index, but without what the earlier stretch gave.
+        """
         counted = self._count(end_s)
         state = self.state
         stretch, state.stretch = state.stretch, None
         assert stretch is not None
-        if not stretch.tally.repetitions:
-            stretch.tally.held_s = end_s - stretch.start_s
-            # Somebody who moves about, and repeats nothing, does no set.
-            if stretch.exercise != UNKNOWN:
-                one = self._set(stretch, stretch.start_s, end_s)
-                if not one.tally.repetitions:
-                    one.tally.held_s += end_s - stretch.start_s
-        return counted, stretch.tally.effort(), self.sets[stretch.first :]
+        moved = stretch.tally.repetitions or stretch.tally.attempts
+        if not moved and self._is_held(stretch.exercise):
+            self._hold(stretch, end_s)
+        for one in state.sets[stretch.first :]:
+            for part in one.parts:
+                if part.stretch == stretch.number:
+                    part.clip(end_s)
+        tally = stretch.tally
+        tally.tension_s = math.fsum(
+            part.tally.tension_s for one in state.sets for part in one.parts if part.stretch == stretch.number
+        )
+        if not tally.repetitions:
+            tally.tension_s = end_s - stretch.start_s
+        return counted, tally.effort(), self._listed(stretch.number)
 
     def forget(self) -> None:
         """Nothing that was not counted yet belongs to what follows."""
@@ -180,19 +257,34 @@ class Sets:
     @property
     def sets(self) -> list[Set]:
         """Every set so far, in the order of time."""
-        made: list[Set] = []
-        for one in self.state.sets:
-            rest_s = max(0.0, one.start_s - made[-1].end_s) if made else None
-            made.append(Set(one.exercise, one.index, one.start_s, one.end_s, one.tally.effort(), rest_s))
-        return made
+        return self._listed()
 
     def total(self, exercise: str) -> Effort:
         """The effort of all sets of an exercise."""
         tally = _Tally()
         for one in self.state.sets:
             if one.exercise == exercise:
-                tally.merge(one.tally)
+                tally.merge(one.tally())
         return tally.effort()
+
+    def _listed(self, stretch: int | None = None) -> list[Set]:
+        """Every set, or its parts in the stretch of a number; the sets without any are left out."""
+        listed: list[Set] = []
+        before_s: float | None = None
+        for one in self.state.sets:
+            if stretch is None:
+                parts, rest_from_s = one.parts, before_s
+            else:
+                parts = [part for part in one.parts if part.stretch == stretch]
+                earlier = [part.end_s for part in one.parts if part.stretch < stretch]
+                rest_from_s = earlier[-1] if earlier else before_s
+            before_s = one.end_s
+            if parts:
+                shown = _Set(one.exercise, one.index, parts)
+                rest_s = None if rest_from_s is None else max(0.0, shown.start_s - rest_from_s)
+                effort = shown.tally().effort()
+                listed.append(Set(one.exercise, one.index, shown.start_s, shown.end_s, effort, rest_s))
+        return listed
 
     def _count(self, until_s: float) -> list[Counted]:
         state = self.state
@@ -204,14 +296,49 @@ class Sets:
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
         for movement in mine:
             state.stretch.tally.add(movement)
-            if state.stretch.exercise == UNKNOWN and not state.stretch.tally.repetitions:
-                # Somebody moves about.
+            if isinstance(movement, Attempt):
+                self._attempt(state.stretch, movement)
                 continue
-            one = self._set(state.stretch, movement.start_s, movement.end_s)
-            one.tally.add(movement)
-            if isinstance(movement, Repetition):
-                counted.append(Counted(one.exercise, one.tally.repetitions, movement))
+            for attempt in self._before(state.stretch, movement):
+                self._part(state.stretch, attempt.start_s).add(attempt)
+            one = self._part(state.stretch, movement.start_s)
+            one.add(movement)
+            last = state.sets[-1]
+            counted.append(Counted(last.exercise, last.tally().repetitions, movement))
         return counted
+
+    def _attempt(self, stretch: _Stretch, attempt: Attempt) -> None:
+        """Count an attempt into the set that goes on, or keep it until a repetition opens one."""
+        sets = self.state.sets
+        if (
+            len(sets) > stretch.first
+            and sets[-1].parts[-1].stretch == stretch.number
+            and self._is_short(attempt.start_s)
+        ):
+            sets[-1].parts[-1].add(attempt)
+        elif stretch.exercise != UNKNOWN:
+            stretch.attempts.append(attempt)
+
+    def _before(self, stretch: _Stretch, repetition: Repetition) -> list[Attempt]:
+        """The attempts that no rest parts from a repetition, which opens their set."""
+        until_s, found = repetition.start_s, list[Attempt]()
+        for attempt in reversed(stretch.attempts):
+            if until_s - attempt.end_s >= self._rest_s:
+                break
+            until_s = attempt.start_s
+            found.insert(0, attempt)
+        stretch.attempts = []
+        return found
+
+    def _hold(self, stretch: _Stretch, end_s: float) -> None:
+        """Add a stretch in which nothing moved, unless it goes on from repetitions: that was a pause."""
+        sets = self.state.sets
+        goes_on = len(sets) > stretch.first
+        if end_s <= stretch.start_s or (goes_on and sets[-1].tally().repetitions):
+            return
+        part = self._part(stretch, stretch.start_s)
+        part.end_s = end_s
+        part.spans = [(part.start_s, end_s)]
 
     def _take_in_unknown(self, exercise: str, start_s: float) -> None:
         """Make the last set one with that before it, if only the name was lost for less than a rest."""
@@ -219,20 +346,20 @@ class Sets:
         if before is None or last is None or (before.exercise, last.exercise) != (exercise, UNKNOWN):
             return
         if start_s - before.end_s < self._rest_s:
-            before.tally.merge(last.tally)
-            before.end_s = last.end_s
+            before.parts += last.parts
             del self.state.sets[-1]
 
-    def _set(self, stretch: _Stretch, start_s: float, end_s: float) -> _Set:
-        """The set that the time from `start_s` to `end_s` belongs to, which may be a new one."""
+    def _part(self, stretch: _Stretch, start_s: float) -> _Part:
+        """The stretch's part of the set that goes on at `start_s`; either may be new."""
         sets = self.state.sets
+        # A movement may have begun while the stretch before it was still going on.
+        begin_s = max(start_s, stretch.start_s, sets[-1].end_s if sets else -math.inf)
         if len(sets) == stretch.first or not self._is_short(start_s):
             index = 1 + sum(one.exercise == stretch.exercise for one in sets)
-            # A movement may have begun while the stretch before it was still going on.
-            start_s = max(start_s, sets[-1].end_s) if sets else start_s
-            sets.append(_Set(stretch.exercise, index, start_s, end_s))
-        sets[-1].end_s = max(sets[-1].end_s, end_s)
-        return sets[-1]
+            sets.append(_Set(stretch.exercise, index, [_Part(stretch.number, begin_s, begin_s)]))
+        elif sets[-1].parts[-1].stretch != stretch.number:
+            sets[-1].parts.append(_Part(stretch.number, begin_s, begin_s))
+        return sets[-1].parts[-1]
 
     def _is_short(self, start_s: float) -> bool:
         """Whether what is before `start_s` is no rest."""

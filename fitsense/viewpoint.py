@@ -21,6 +21,9 @@ _LOST_SHARE = 0.6
 # Fewer tiles than this, or than this at the picture's rim, may be somebody who stood still.
 _LEAST_TILES = 8
 _LEAST_RIM = 4
+# Part of the lost tiles that must show something else now, and sides of the picture on which some are lost.
+_SHOWN_SHARE = 0.5
+_LEAST_SIDES = 3
 # After so many times the hold, a tile belongs to something new.
 _FORGOTTEN = 4.0
 
@@ -106,7 +109,7 @@ class Viewpoint:
         gone_s = time_s - self._agreed_s
         room = self._settled & textured(self._anchor)
         lost = room & (gone_s >= self._hold_s)
-        if self._is_lost(lost, room):
+        if self._is_lost(lost, room) and _is_of_camera(lost, sight.textured):
             start_s = float(np.median(self._agreed_s[lost]))
             self.restart(sight, time_s)
             return start_s, time_s
@@ -136,6 +139,17 @@ class Viewpoint:
             self._anchor[stale] = sight.patterns[stale]
             self._since_s[stale] = self._agreed_s[stale] = time_s
             self._settled[stale] = False
+
+
+def _is_of_camera(lost: BoolArray, shown: BoolArray) -> bool:
+    """Whether lost tiles look like a camera that moved, rather than a caption or an inset picture that went away.
+
+    Another view shows other things in most of the lost tiles, and changes the picture on at least three of its sides.
+    """
+    tiles = lost.reshape(TILES, TILES)
+    sides = [tiles[0].any(), tiles[-1].any(), tiles[:, 0].any(), tiles[:, -1].any()]
+    still_shown = np.count_nonzero(lost & shown) >= _SHOWN_SHARE * np.count_nonzero(lost)
+    return bool(still_shown and sum(sides) >= _LEAST_SIDES)
 
 
 def _rim(tiles: BoolArray) -> BoolArray:

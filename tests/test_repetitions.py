@@ -355,3 +355,51 @@ def test_time_must_advance() -> None:
 def test_movements_that_cannot_be_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="tempo_s > 0"):
         Stroke(0.0)
+
+
+@pytest.mark.parametrize("rest_s", [3.0, 8.0])
+def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> None:
+    repetitions = Repetitions()
+    told = []
+    for picture, time_s in drawn(swings(2.0, 1, before_s=4.0), 6.0 + rest_s):
+        told += repetitions.push(picture, time_s)
+    assert told == []
+    # As a classifier tells it: half a second late at either end.
+    (only,) = repetitions.end_set(4.5, 6.5)
+    assert isinstance(only, Repetition)
+    assert (only.start_s, only.end_s) == (pytest.approx(4.0, abs=0.5), pytest.approx(6.0, abs=0.5))
+    assert repetitions.end_set(4.5, 6.5) == []
+    assert repetitions.end_run(6.0 + rest_s) == []
+
+
+def test_end_set_after_repetitions_were_given_gives_none() -> None:
+    repetitions = Repetitions()
+    told = []
+    for picture, time_s in drawn(swings(1.5, 3), 10.0):
+        told += repetitions.push(picture, time_s)
+    assert numbers(told) == (3, 0)
+    assert repetitions.end_set(1.0, 5.5) == []
+
+
+def test_end_set_without_movement_gives_none() -> None:
+    repetitions = Repetitions()
+    for picture, time_s in drawn(lambda _: 0.0, 6.0):
+        repetitions.push(picture, time_s)
+    assert repetitions.end_set(1.0, 5.0) == []
+    assert Repetitions().end_set(1.0, 5.0) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Bout("squat", 5, 2.0), Bout("jumping_jack", 8, 1.0)),
+        (Bout("squat", 5, 2.0), Bout("push_up", 5, 1.5)),
+        (Bout("jumping_jack", 8, 1.0), Bout("push_up", 5, 1.5)),
+    ],
+)
+def test_push_second_exercise_without_a_rest_is_counted_in_full(first: Bout, second: Bout) -> None:
+    video = FigureVideo([first, second], size=(160, 90), rate_hz=15.0)
+    one, other = video.segments
+    told = counted(video, other.end_s)
+    assert numbers(told) == (first.repetitions + second.repetitions, 0)
+    assert sum(movement.start_s + movement.end_s < 2 * one.end_s for movement in told) == first.repetitions

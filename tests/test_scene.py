@@ -374,3 +374,27 @@ def test_steps_between_looks_are_what_the_camera_gives() -> None:
     scene = Scene(QUICK)
     told = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
     assert [(notice.code, notice.start_s) for notice in told] == [("picture_black", 2.0)]
+
+
+def _fading(kind: str) -> list[tuple[UInt8Array, float]]:
+    """A bare wall on a tripod: a caption fades, or an inset picture shows another scene, after 6 s."""
+    random = np.random.default_rng(1)
+    wall = np.full((64, 64, 3), 110.0)
+    wall[8:16, 24:40] = random.integers(0, 255, (8, 16, 3))
+    before, after = random.integers(0, 255, (2, 64, 64, 3)).astype(np.float64)
+    place = np.s_[40:64] if kind == "caption" else np.s_[32:64, 32:64]
+    pictures = []
+    for index in range(140):
+        part = min(1.0, max(0.0, (index - 60) / 15))
+        picture = wall.copy()
+        picture[place] = (1 - part) * before[place] + part * (wall if kind == "caption" else after)[place]
+        noise = random.normal(0, 1.0, picture.shape)
+        pictures.append((np.clip(picture + noise, 0, 255).astype(np.uint8), index / 10))
+    return pictures
+
+
+@pytest.mark.parametrize("kind", ["caption", "inset"])
+def test_push_overlay_that_changes_on_a_tripod_is_not_a_moved_camera(kind: str) -> None:
+    scene = Scene(SceneConfig())
+    notices = [notice for picture, time_s in _fading(kind) for notice in scene.push(picture, time_s)]
+    assert "camera_moved" not in {notice.code for notice in notices}

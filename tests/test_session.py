@@ -395,3 +395,24 @@ def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> N
     assert plugins.observer_failures == {"watcher": 1}
     check(events)
     assert "evil" not in events[-1].to_json()
+
+
+@pytest.mark.parametrize(
+    ("times", "code"),
+    [
+        ([index * 33.3 for index in range(40)], "times_suspicious"),
+        ([index / 2 for index in range(20)], "frame_rate_low"),
+        ([index * 2.0 for index in range(10)], "frame_rate_low"),
+        ([index / 10 for index in range(12)], "too_short"),
+        ([index / 10 for index in range(40)], None),
+    ],
+)
+def test_session_source_that_cannot_work_is_warned_of_once(
+    model: fitsense.Model, frames: list[Frame], times: list[float], code: str | None
+) -> None:
+    events = run(
+        model, [Frame(frames[at % 60].rgb, time_s) for at, time_s in enumerate(times)], SessionConfig(scene=None)
+    )
+    check(events)
+    warnings = [e.data.code for e in events if isinstance(e.data, SessionWarning)]
+    assert warnings == ([code] if code else [])

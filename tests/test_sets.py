@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions import Attempt, Movement, Repetition
-from fitsense.sets import Effort, Sets
+from fitsense.sets import Effort, Set, Sets
 
 
 def repetitions(start_s: float, count: int, tempo_s: float = 2.0) -> list[Repetition]:
@@ -135,8 +135,9 @@ def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: boo
     assert effort.repetitions == 1
     if taken_in:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 7)]
-        assert [(one.exercise, one.effort.repetitions, one.start_s) for one in made] == [("squat", 7, 0.0)]
-        assert sets.sets == made
+        # The stretch adds one repetition to a set that began before it.
+        assert [(one.index, one.effort.repetitions, one.start_s) for one in made] == [(1, 1, 12.0)]
+        assert [(one.exercise, one.effort.repetitions, one.start_s) for one in sets.sets] == [("squat", 7, 0.0)]
         assert sets.total(UNKNOWN).repetitions == 0
     else:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 1)]
@@ -154,6 +155,52 @@ def test_another_exercise_takes_nothing_in() -> None:
     assert [one.exercise for one in sets.sets] == ["squat", UNKNOWN, "lunge", UNKNOWN]
 
 
+def test_end_attempt_before_a_named_stretch_ends_without_repetition_makes_no_set() -> None:
+    sets = Sets(rest_s=10)
+    # An attempt at the end of a stretch once made a set of 2 s with 12 s under tension.
+    effort = stretch(sets, "squat", 0.0, 12.0, [Attempt(10.0, 12.0)])
+    assert (effort.repetitions, effort.attempts) == (0, 1)
+    assert sets.sets == []
+
+
+def test_end_attempt_after_a_rest_makes_no_set() -> None:
+    sets = Sets(rest_s=10)
+    stretch(sets, "squat", 0.0, 40.0, [*repetitions(0, 3), Attempt(30.0, 31.0)])
+    assert [(one.effort.repetitions, one.effort.attempts) for one in sets.sets] == [(3, 0)]
+
+
+def test_end_attempt_before_the_first_repetition_belongs_to_its_set() -> None:
+    sets = Sets(rest_s=10)
+    stretch(sets, "squat", 0.0, 60.0, [Attempt(0.0, 1.0), Attempt(20.0, 21.0), *repetitions(22, 3)])
+    (only,) = sets.sets
+    assert (only.start_s, only.effort.repetitions, only.effort.attempts) == (20.0, 3, 1)
+
+
+def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
+    sets = Sets(rest_s=10)
+    stretch(sets, "squat", 0.0, 6.0, repetitions(0, 3))
+    sets.begin("squat", 9.0)
+    _, effort, made = sets.end(14.0)
+    assert (effort.repetitions, made) == (0, [])
+    assert [(one.end_s, one.effort.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
+
+
+def test_end_stretch_without_repetitions_of_an_exercise_that_is_not_held_makes_no_set() -> None:
+    sets = Sets(10, lambda exercise: exercise == "plank")
+    stretch(sets, "squat", 0.0, 20.0, [])
+    stretch(sets, "plank", 30.0, 50.0, [])
+    assert [(one.exercise, one.effort.time_under_tension_s) for one in sets.sets] == [("plank", 20.0)]
+
+
+def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> None:
+    sets = Sets(rest_s=10)
+    effort = stretch(sets, "squat", 5.0, 10.0, [Repetition(4.0, 7.0, 0.9), Repetition(8.0, 11.5, 0.9)])
+    (only,) = sets.sets
+    assert (only.start_s, only.end_s, only.effort.time_under_tension_s) == (5.0, 10.0, 4.0)
+    assert effort == only.effort
+    assert effort.tempo_mean_s == pytest.approx(3.25)
+
+
 @pytest.mark.parametrize("rest_s", [0.0, -1.0, math.nan, math.inf])
 def test_a_rest_is_some_time(rest_s: float) -> None:
     with pytest.raises(InvalidInputError, match="set_rest_s"):
@@ -164,6 +211,7 @@ def test_a_rest_is_some_time(rest_s: float) -> None:
 def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
     """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
     sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
+    parts: list[Set] = []
     for _ in range(data.draw(st.integers(1, 5))):
         exercise = data.draw(st.sampled_from(["squat", "plank", UNKNOWN]))
         start_s = at_s = at_s + data.draw(st.floats(0, 30))
@@ -178,13 +226,30 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
             at_s = end_s
             if data.draw(st.booleans()):
                 stretch_counted += sets.count()
+        # The stretch may end within the last movement, which may then belong to nobody.
+        at_s = max(start_s, at_s - data.draw(st.floats(0, 5)))
         last, effort, made = sets.end(at_s)
         stretch_counted += last
         assert effort.repetitions == len(stretch_counted)
-        assert all(one.exercise == exercise for one in made)
+        assert all(one.exercise == exercise and start_s <= one.start_s <= one.end_s <= at_s for one in made)
+        assert effort.time_under_tension_s <= at_s - start_s + 1e-9
+        assert sum(one.effort.repetitions for one in made) == effort.repetitions
+        sets.forget()
+        parts += made
         counted += stretch_counted
         efforts.append((exercise, effort))
     made = sets.sets
+    # Each set is in the stretches' parts once, and each part is a set by itself.
+    for one in [*parts, *made]:
+        assert one.effort.time_under_tension_s <= one.end_s - one.start_s + 1e-9
+        assert one.effort.repetitions or (not one.effort.attempts and one.effort.time_under_tension_s > 0)
+    for one in parts:
+        held_s = one.effort.time_under_tension_s
+        assert one.effort.repetitions or held_s == pytest.approx(one.end_s - one.start_s)
+    assert all(one.end_s <= following.start_s for one, following in pairwise(parts))
+    for field in ("repetitions", "attempts", "time_under_tension_s"):
+        whole = sum(getattr(one.effort, field) for one in made)
+        assert sum(getattr(one.effort, field) for one in parts) == pytest.approx(whole)
     assert sum(one.effort.repetitions for one in made) == len(counted)
     for one, following in pairwise(made):
         assert one.start_s <= one.end_s <= following.start_s

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
@@ -16,6 +17,7 @@ import click
 from fitsense.analysis import Analysis, analyze
 from fitsense.bundle import DEFAULT
 from fitsense.cli.exits import ExitCode
+from fitsense.cli.moments import moment
 from fitsense.cli.output import results, results_only
 from fitsense.cli.runtimes import runtime_options
 from fitsense.errors import InvalidInputError
@@ -112,6 +114,18 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     type=click.IntRange(min=0),
     help="Which of several video tracks to read, from 0; by default the one that players take.",
 )
+@click.option(
+    "--source",
+    "source_uri",
+    metavar="URI",
+    help="How the events call the source, such as urn:gym:door; by default a file's name with a digest of its content.",
+)
+@click.option(
+    "--started-at",
+    metavar="ISO",
+    callback=moment,
+    help="When the video began, such as 2026-05-01T18:30+02:00; by default what the file says, if it does.",
+)
 @results_only()
 def command(
     source: str | None,
@@ -131,6 +145,8 @@ def command(
     reconnect: float,
     hwaccel: str | None,
     track: int | None,
+    source_uri: str | None,
+    started_at: datetime | None,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
@@ -173,6 +189,8 @@ def command(
             people=who,
             hwaccel=hwaccel,
             track=track,
+            source_uri=source_uri,
+            started_at=started_at,
         )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from fitsense.cli.moments import moment
 from fitsense.errors import FitsenseError
 from fitsense.eventlog import EventLog, load_log
 from fitsense.files import whole
@@ -29,17 +30,6 @@ _FORMATS = (*_OF_ONE, _OF_SEVERAL)
 _ENDINGS = {".fit": "fit", ".tcx": "tcx", ".csv": "csv", ".json": "health-connect"}
 
 
-def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """A date and time by ISO 8601; without a time zone, by the clock of this machine."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment if moment.tzinfo is not None else moment.astimezone()
-    except (ValueError, OverflowError, OSError):
-        raise click.BadParameter(f"expected a time such as 2026-05-01T18:30+02:00, got {value!r}") from None
-
-
 @click.command("workout", short_help="Export sets as FIT, TCX, CSV or for Health Connect.")
 @click.argument("events", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--format", "format_", type=click.Choice(_FORMATS), help="By default what the ending of -o says.")
@@ -47,7 +37,7 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of standard output."
 )
 @click.option(
-    "--started-at", metavar="ISO", callback=_moment, help="When the video began; by default what the events say."
+    "--started-at", metavar="ISO", callback=moment, help="When the video began; by default what the events say."
 )
 @click.option("--session", type=click.IntRange(1), help="Only this one of several sessions, counted from 1.")
 def command(

@@ -124,7 +124,8 @@ class Feeder:
                 return
             with contextlib.closing(source):
                 self._live = source if isinstance(source, LiveSource) else None
-                _settle(loop, opening, self._live.started_at if self._live is not None else None)
+                opened_at = self._live.started_at if self._live is not None else None
+                _settle(loop, opening, opened_at or source.info.created_at)
                 self._go.wait()
                 if self._lane is not None:
                     self._worker.end(self._lane, self._read(source, self._lane))

@@ -32,7 +32,7 @@ from fitsense.server.problems import Kind, ProblemError
 from fitsense.server.sources import FILE_OPTIONS, Opened, Sources
 from fitsense.server.wishes import Wish
 from fitsense.server.worker import Worker
-from fitsense.session import EPOCH, Reason, Session, SessionConfig
+from fitsense.session import Reason, Session, SessionConfig
 from fitsense.sinks import Delivery
 from fitsense.thinning import least_step_s
 from fitsense.types import Frame
@@ -258,7 +258,7 @@ class Sessions:
                     closed=closed,
                 )
                 source_started_at = await _opened(feeder, wish, self._limits.idle_s)
-            started_at = wish.started_at or source_started_at or EPOCH
+            started_at = wish.started_at or source_started_at or served.created_at
             self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
         except BaseException:
             if feeder is None or not feeder.begun:

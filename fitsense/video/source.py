@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -45,6 +46,8 @@ _MUCH_SMALLER = 3.0
 _MOST_PROBED = 512
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
+# Years in which a video may have been recorded.
+_RECORDED = range(1990, 2200)
 
 
 @attrs.frozen
@@ -55,12 +58,14 @@ class VideoInfo:
     :param height: likewise.
     :param rate_hz: average frames a second; None where unknown.
     :param duration_s: None for a stream without end, or where the header does not say.
+    :param created_at: when it was recorded, with its time zone; None where the container's metadata do not say.
     """
 
     width: int
     height: int
     rate_hz: float | None
     duration_s: float | None
+    created_at: datetime | None = None
 
 
 @attrs.frozen
@@ -173,7 +178,8 @@ class VideoSource:
         except BaseException:
             self.close()
             raise
-        self.info = VideoInfo(width, height, self._rate, self._duration_s())
+        created_at = _created_at(self._container.metadata) or _created_at(self._stream.metadata)
+        self.info = VideoInfo(width, height, self._rate, self._duration_s(), created_at)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -516,3 +522,16 @@ def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, in
 def _duration_of(frame: av.VideoFrame) -> float:
     """How long a frame is to be shown, in seconds; 0 where it does not say."""
     return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+
+
+def _created_at(metadata: Mapping[str, str]) -> datetime | None:
+    """When a source was recorded; Apple's tag knows the local time zone, FFmpeg's is in UTC."""
+    for name in ("com.apple.quicktime.creationdate", "creation_time", "DATE_RECORDED"):
+        try:
+            found = datetime.fromisoformat(metadata[name].strip())
+        except (KeyError, ValueError):
+            continue
+        # Recorders without a clock write the beginning of theirs: 1904, 1970 or 1980.
+        if found.tzinfo is not None and found.year in _RECORDED:
+            return found
+    return None

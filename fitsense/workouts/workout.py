@@ -183,16 +183,40 @@ def _wall_clock(log: EventLog) -> datetime | None:
 
 
 def _of_stretches(stretches: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The sets of exercises that ended; what a later stretch says of a set replaces what an earlier one said."""
+    """The sets of exercises that ended.
+
+    A set that went on has a part in each stretch. In logs of older versions, a later stretch gives the whole set as far
+    as it has come, which replaces what an earlier one gave.
+    """
     sets: dict[tuple[str, int], Mapping[str, Any]] = {}
     for stretch in stretches:
         exercise = stretch["exercise"]
         if "sets" in stretch:
-            sets.update({(exercise, one["index"]): one for one in stretch["sets"]})
+            for one in stretch["sets"]:
+                key = exercise, one["index"]
+                before = sets.get(key)
+                goes_on = before is not None and one["start_s"] >= before["end_s"]
+                sets[key] = _joined(before, one) if goes_on and before is not None else one
         elif exercise != UNKNOWN:
             index = 1 + sum(other == exercise for other, _ in sets)
             sets[exercise, index] = {**stretch, "index": index}
     return list(sets.values())
+
+
+def _joined(one: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Two parts of a set as one."""
+    counts = {name: one[name] + more[name] for name in ("repetitions", "attempts", "time_under_tension_s")}
+    tempo: dict[str, float | None] = {"tempo_mean_s": None, "tempo_spread_s": None}
+    if repetitions := counts["repetitions"]:
+        parts = [part for part in (one, more) if part["repetitions"]]
+        mean = sum(part["repetitions"] * part["tempo_mean_s"] for part in parts) / repetitions
+        squares = sum(
+            part["repetitions"] * ((part["tempo_spread_s"] or 0.0) ** 2 + (part["tempo_mean_s"] - mean) ** 2)
+            for part in parts
+        )
+        tempo = {"tempo_mean_s": mean, "tempo_spread_s": math.sqrt(squares / repetitions) if repetitions > 1 else None}
+    times = {"start_s": one["start_s"], "end_s": more["end_s"], "duration_s": more["end_s"] - one["start_s"]}
+    return {**one, **times, **counts, **tempo}
 
 
 def _left_open(log: EventLog) -> list[Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +117,17 @@ def test_an_upload_is_answered_with_its_events_and_leaves_nothing_behind(
     client: httpx2.Client, model: fitsense.Model, squats_file: Path
 ) -> None:
     before = kept_uploads()
+    since = datetime.now(UTC)
     query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym", "people": "false"}
     answer = client.post("/v1/analyses", params=query, content=squats_file.read_bytes())
     assert answer.headers["content-type"] == "application/x-ndjson"
     events = events_of(answer.text)
     assert ended(events)["reason"] == "finished"
-    config = fitsense.SessionConfig(source=events[0]["source"], hop_s=1.5, region=fitsense.Region(0, 0, 1, 1))
+    # The file has no creation time: its events are dated by when it arrived.
+    arrived = datetime.fromisoformat(events[0]["time"])
+    assert since - timedelta(milliseconds=1) <= arrived <= datetime.now(UTC)
+    region = fitsense.Region(0, 0, 1, 1)
+    config = fitsense.SessionConfig(source=events[0]["source"], started_at=arrived, hop_s=1.5, region=region)
     assert events == [event.to_dict() for event in fitsense.analyze(squats_file, model=model, config=config)]
     assert client.get(answer.headers["location"]).json()["mode"] == "upload"
     until(lambda: kept_uploads() <= before)

@@ -23,6 +23,7 @@ from fitsense.schema import validate, validate_event
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.decoding import Decoder
 from fitsense.server.framing import Format, pack, parse
+from fitsense.session import EPOCH
 from fitsense.testing.figures import FigureVideo
 from fitsense.types import Frame
 from tests.server.conftest import image
@@ -64,7 +65,7 @@ def split(told: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[di
 
 def alone(model: fitsense.Model, session: dict[str, Any], messages: Iterable[bytes]) -> list[dict[str, Any]]:
     """The events that a session of this process tells of the same messages."""
-    started_at = fitsense.SessionConfig().started_at.replace(year=2026)
+    started_at = EPOCH.replace(year=2026)
     config = fitsense.SessionConfig(source=session["event_source"], started_at=started_at)
     one, decoder = fitsense.Session(model, config), Decoder(model.short_side, 1.0, 10_000_000)
     events: list[Event] = []

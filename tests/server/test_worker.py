@@ -16,7 +16,7 @@ from fitsense.events import Event, SessionEnded
 from fitsense.server.lane import Lane, Watcher, plain_backlog
 from fitsense.server.metrics import Metrics
 from fitsense.server.worker import Worker
-from fitsense.session import Reason
+from fitsense.session import EPOCH, Reason
 from fitsense.testing.figures import FigureVideo
 from fitsense.types import Frame, Prediction
 from fitsense.windows import Window
@@ -30,7 +30,7 @@ class Client:
         self.name = name
         self.events: list[Event] = []
         self.reason: Reason | None = None
-        self.started_at = fitsense.SessionConfig().started_at
+        self.started_at = EPOCH
         self.over = threading.Event()
         self._model = model
         self._all = told
@@ -97,7 +97,7 @@ def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, s
         for frame in list(squats)[:30]:
             worker.offer(client.lane, frame)
     # An event's time that is beyond the calendar is nobody's plan.
-    soon_over = fitsense.SessionConfig().started_at.replace(year=9999, month=12, day=31, hour=23, minute=59, second=58)
+    soon_over = EPOCH.replace(year=9999, month=12, day=31, hour=23, minute=59, second=58)
     bad.started_at = soon_over
     for client in (good, bad):
         worker.end(client.lane, "finished")

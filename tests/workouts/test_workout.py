@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import statistics
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -95,6 +96,22 @@ def test_a_log_that_lacks_its_end_has_the_sets_of_what_ended() -> None:
     assert [(one.start_s, one.end_s, one.repetitions) for one in workout.sets] == [(5.0, 29.0, 11)]
     assert not workout.complete
     assert (workout.start_s, workout.end_s) == (4.0, 40.0)
+
+
+def test_workout_of_parts_of_a_set_in_a_log_without_end_joins_them() -> None:
+    parts = [
+        told_set("squat", 1, 5.0, 11.0, 3),
+        told_set("squat", 1, 15.0, 17.0, 1),
+        told_set("squat", 1, 20.0, 26.0, 3),
+    ]
+    for one, (mean, spread) in zip(parts, [(2.0, 0.0), (2.0, None), (1.0, 0.5)], strict=True):
+        one.update(tempo_mean_s=mean, tempo_spread_s=spread)
+    workout = workout_of(log_of(*(stretch("squat", one["start_s"], one["end_s"], sets=[one]) for one in parts)))
+    (only,) = workout.sets
+    assert (only.start_s, only.end_s, only.repetitions) == (5.0, 26.0, 7)
+    assert only.tempo_mean_s == pytest.approx((3 * 2 + 2 + 3) / 7)
+    tempi = [2.0] * 4 + [1 - 0.5 * 1.5**0.5, 1.0, 1 + 0.5 * 1.5**0.5]
+    assert only.tempo_spread_s == pytest.approx(statistics.pstdev(tempi))
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -73,7 +73,7 @@ export interface ExerciseEnded {
   tempo_mean_s?: TempoMeanS;
   tempo_spread_s?: TempoSpreadS;
   /**
-   * The sets that this stretch is part of, as far as they have come. A set goes on if the exercise is taken up again without a rest.
+   * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
   sets?: ExerciseSet[];
 }
@@ -90,7 +90,7 @@ export interface Muscles {
   [k: string]: number;
 }
 /**
- * Repetitions of one exercise without a rest between them, or one stretch of an exercise that is held.
+ * Repetitions of one exercise without a rest between them: at least one, or none of an exercise that is held. Time under tension is at most the duration.
  */
 export interface ExerciseSet {
   exercise: Exercise;
@@ -296,7 +296,7 @@ export interface SessionStarted {
  */
 export interface SessionWarning {
   /**
-   * gap: media time without frames. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. Others may come.
+   * gap: media time without frames. times_suspicious: frames come so far apart that their times may be in milliseconds instead of seconds. frame_rate_low: there are too few frames a second to count repetitions. too_short: all of the source is shorter than one window. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. Others may come.
    */
   code: string;
   /**
