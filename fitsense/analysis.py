@@ -59,7 +59,7 @@ class Analysis(Iterator[Event]):
     ) -> None:
         source = checked_source(source)
         _check_track(source, track)
-        # Where neither names it, the source is named after its content, which costs a little reading: not before it is opened.
+        # Otherwise the source is named after its content, which is read when it is opened.
         self._is_named = config is not None or source_uri is not None
         config = config or SessionConfig()
         if source_uri is not None:
@@ -192,7 +192,7 @@ class Analysis(Iterator[Event]):
         if self._video is not None:
             return self._video.info.created_at
         # A live source that could not be reached.
-        is_live = isinstance(self._source, (str, Path)) and _is_live(self._source)
+        is_live = isinstance(self._source, (str, Path)) and _is_live(str(self._source))
         return datetime.now(UTC) if is_live else None
 
     def _open_live(self, source: str) -> LiveSource:

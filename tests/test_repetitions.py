@@ -367,7 +367,8 @@ def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> No
     # As a classifier tells it: half a second late at either end.
     (only,) = repetitions.end_set(4.5, 6.5)
     assert isinstance(only, Repetition)
-    assert (only.start_s, only.end_s) == (pytest.approx(4.0, abs=0.5), pytest.approx(6.0, abs=0.5))
+    assert only.start_s == pytest.approx(4.0, abs=0.5)
+    assert only.end_s == pytest.approx(6.0, abs=0.5)
     assert repetitions.end_set(4.5, 6.5) == []
     assert repetitions.end_run(6.0 + rest_s) == []
 
