@@ -223,8 +223,13 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
         path = f"sets.sets[{at}]"
         _require(one.exercise in answers and one.exercise != IDLE, path, "an exercise of the bundle", one.exercise)
         _require(one.index >= 1, f"{path}.index", "a number from 1 on", one.index)
-        _require(one.start_s <= one.end_s <= now_s, path, "a start before an end, and that before now")
-        _check_tally(one.tally, path)
+        _require(len(one.parts) > 0, f"{path}.parts", "at least one part")
+        for part in one.parts:
+            _require(part.start_s <= part.end_s <= now_s, path, "a start before an end, and that before now")
+            _require(part.stretch < state.stretches, f"{path}.stretch", "a stretch that began", part.stretch)
+            spans = [time_s for span in part.spans for time_s in span]
+            _require(spans == sorted(spans), f"{path}.spans", "spans in the order of time")
+            _check_tally(part.tally, path)
     for movement in state.pending:
         _require(
             movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and these before now"
@@ -239,11 +244,14 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
         _require(
             stretch.start_s <= now_s, "sets.stretch.start_s", "no later time than the last frame's", stretch.start_s
         )
+        _require(stretch.number < state.stretches, "sets.stretch.number", "a stretch that began", stretch.number)
         _check_tally(stretch.tally, "sets.stretch")
+        for attempt in stretch.attempts:
+            _require(attempt.start_s <= attempt.end_s <= now_s, "sets.stretch.attempts", "starts before ends")
 
 
 def _check_tally(tally: Any, path: str) -> None:
-    _require(min(tally.seconds, tally.squares, tally.held_s) >= 0, path, "numbers from 0 on")
+    _require(min(tally.seconds, tally.squares, tally.tension_s) >= 0, path, "numbers from 0 on")
 
 
 def _numbers(value: Any, path: str, default: Any = None) -> Iterator[tuple[str, Any, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.identity import file_uri, stream_uri
+from fitsense.identity import file_uri, object_uri, stream_uri
 from fitsense.video.source import _created_at
 
 
@@ -78,3 +79,19 @@ def test_config_started_at_explicit_epoch_is_kept() -> None:
     assert fitsense.SessionConfig().started_at is None
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert fitsense.SessionConfig(started_at=epoch).started_at == epoch
+
+
+def test_object_uri_names_content_and_keeps_the_position() -> None:
+    one, same, other = (io.BytesIO(content) for content in (b"abc", b"abc", b"abd"))
+    one.seek(1)
+    assert object_uri(one) == object_uri(same) != object_uri(other)
+    assert one.tell() == 1
+
+
+def test_object_uri_of_an_unseekable_object_is_new_each_time() -> None:
+    class Unseekable(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    pipe = Unseekable(b"abc")
+    assert object_uri(pipe) != object_uri(pipe)
