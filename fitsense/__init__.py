@@ -9,25 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fitsense.analysis import Analysis as Analysis
-    from fitsense.analysis import analyze as analyze
-    from fitsense.bundle import BranchEntry as BranchEntry
-    from fitsense.bundle import Bundle as Bundle
-    from fitsense.bundle import Calibration as Calibration
-    from fitsense.bundle import DerivedEntry as DerivedEntry
-    from fitsense.bundle import FileEntry as FileEntry
-    from fitsense.bundle import FusionEntry as FusionEntry
-    from fitsense.bundle import HeadEntry as HeadEntry
-    from fitsense.bundle import Labels as Labels
-    from fitsense.bundle import Manifest as Manifest
-    from fitsense.bundle import ObservationEntry as ObservationEntry
-    from fitsense.bundle import StreamEntry as StreamEntry
+    from fitsense._internal.openvino_core import openvino_core as openvino_core
+    from fitsense.bundles.bundle import BranchEntry as BranchEntry
+    from fitsense.bundles.bundle import Bundle as Bundle
+    from fitsense.bundles.bundle import Calibration as Calibration
+    from fitsense.bundles.bundle import DerivedEntry as DerivedEntry
+    from fitsense.bundles.bundle import FileEntry as FileEntry
+    from fitsense.bundles.bundle import FusionEntry as FusionEntry
+    from fitsense.bundles.bundle import HeadEntry as HeadEntry
+    from fitsense.bundles.bundle import Labels as Labels
+    from fitsense.bundles.bundle import Manifest as Manifest
+    from fitsense.bundles.bundle import ObservationEntry as ObservationEntry
+    from fitsense.bundles.bundle import StreamEntry as StreamEntry
+    from fitsense.camera.monitor import Notice as Notice
+    from fitsense.camera.monitor import SceneConfig as SceneConfig
     from fitsense.catalogue import Catalogue as Catalogue
     from fitsense.catalogue import Exercise as Exercise
     from fitsense.catalogue import MuscleGroup as MuscleGroup
     from fitsense.catalogue import load_catalogue as load_catalogue
     from fitsense.decisions import DecisionConfig as DecisionConfig
-    from fitsense.emitter import Emitter as Emitter
     from fitsense.errors import AmbiguousNameError as AmbiguousNameError
     from fitsense.errors import BundleError as BundleError
     from fitsense.errors import DeliveryError as DeliveryError
@@ -39,69 +39,68 @@ if TYPE_CHECKING:
     from fitsense.errors import SourceError as SourceError
     from fitsense.errors import UnknownNameError as UnknownNameError
     from fitsense.errors import WeightsError as WeightsError
-    from fitsense.events import Event as Event
-    from fitsense.events import ExerciseEnded as ExerciseEnded
-    from fitsense.events import ExerciseStarted as ExerciseStarted
-    from fitsense.events import ExerciseTotal as ExerciseTotal
-    from fitsense.events import ExerciseUpdated as ExerciseUpdated
-    from fitsense.events import ModelInfo as ModelInfo
-    from fitsense.events import MusclesActivated as MusclesActivated
-    from fitsense.events import RepetitionCompleted as RepetitionCompleted
-    from fitsense.events import SessionEnded as SessionEnded
-    from fitsense.events import SessionStarted as SessionStarted
-    from fitsense.events import SessionWarning as SessionWarning
-    from fitsense.events import SetSummary as SetSummary
-    from fitsense.following import Detection as Detection
-    from fitsense.following import FollowingConfig as FollowingConfig
-    from fitsense.hookspecs import API_VERSION as API_VERSION
-    from fitsense.hookspecs import BackboneSpec as BackboneSpec
-    from fitsense.hookspecs import Cascade as Cascade
-    from fitsense.hookspecs import DerivedHeadSpec as DerivedHeadSpec
-    from fitsense.hookspecs import DetectorSpec as DetectorSpec
-    from fitsense.hookspecs import EventSchema as EventSchema
-    from fitsense.hookspecs import FusionSpec as FusionSpec
-    from fitsense.hookspecs import HeadSpec as HeadSpec
-    from fitsense.hookspecs import ObservationSpec as ObservationSpec
-    from fitsense.hookspecs import PluginInfo as PluginInfo
-    from fitsense.hookspecs import Sink as Sink
-    from fitsense.hookspecs import SinkSpec as SinkSpec
-    from fitsense.hookspecs import StreamingSpec as StreamingSpec
-    from fitsense.hookspecs import WeightsRef as WeightsRef
-    from fitsense.hookspecs import hookimpl as hookimpl
-    from fitsense.landmarks import BODY_LANDMARKS as BODY_LANDMARKS
-    from fitsense.landmarks import BODY_STATISTICS as BODY_STATISTICS
-    from fitsense.landmarks import body_statistics as body_statistics
-    from fitsense.landmarks import mirrored_bodies as mirrored_bodies
-    from fitsense.landmarks import varied_bodies as varied_bodies
-    from fitsense.model import Model as Model
-    from fitsense.model import load_model as load_model
-    from fitsense.multisession import MultiSeen as MultiSeen
-    from fitsense.multisession import MultiSession as MultiSession
-    from fitsense.networks import clip_normaliser as clip_normaliser
-    from fitsense.networks import pytorchvideo_models as pytorchvideo_models
-    from fitsense.people import PeopleSession as PeopleSession
-    from fitsense.plugins import PluginReport as PluginReport
-    from fitsense.plugins import Plugins as Plugins
-    from fitsense.regions import Region as Region
-    from fitsense.repetitions import RepetitionConfig as RepetitionConfig
-    from fitsense.runtime.core import openvino_core as openvino_core
-    from fitsense.runtime.detection import load_detector as load_detector
-    from fitsense.runtime.streaming import StepRunner as StepRunner
-    from fitsense.runtime.streaming import Stream as Stream
-    from fitsense.scene import Notice as Notice
-    from fitsense.scene import SceneConfig as SceneConfig
-    from fitsense.session import Seen as Seen
-    from fitsense.session import Session as Session
-    from fitsense.session import SessionConfig as SessionConfig
-    from fitsense.sinks import Delivery as Delivery
-    from fitsense.sinks import DeliveryConfig as DeliveryConfig
-    from fitsense.sinks import DeliveryCounts as DeliveryCounts
-    from fitsense.sinks import open_sink as open_sink
-    from fitsense.streaming import StreamRun as StreamRun
-    from fitsense.streaming import StreamState as StreamState
-    from fitsense.streaming import Stretch as Stretch
-    from fitsense.streams import StreamOptions as StreamOptions
-    from fitsense.streams import Streams as Streams
+    from fitsense.events.model import Event as Event
+    from fitsense.events.model import ExerciseEnded as ExerciseEnded
+    from fitsense.events.model import ExerciseStarted as ExerciseStarted
+    from fitsense.events.model import ExerciseTotal as ExerciseTotal
+    from fitsense.events.model import ExerciseUpdated as ExerciseUpdated
+    from fitsense.events.model import ModelInfo as ModelInfo
+    from fitsense.events.model import MusclesActivated as MusclesActivated
+    from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
+    from fitsense.events.model import SessionEnded as SessionEnded
+    from fitsense.events.model import SessionStarted as SessionStarted
+    from fitsense.events.model import SessionWarning as SessionWarning
+    from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.geometry import Region as Region
+    from fitsense.inference.detector import load_detector as load_detector
+    from fitsense.inference.model import Model as Model
+    from fitsense.inference.model import load_model as load_model
+    from fitsense.inference.streaming import StepRunner as StepRunner
+    from fitsense.inference.streaming import Stream as Stream
+    from fitsense.nn.clips import clip_normaliser as clip_normaliser
+    from fitsense.nn.clips import pytorchvideo_models as pytorchvideo_models
+    from fitsense.nn.landmarks import BODY_LANDMARKS as BODY_LANDMARKS
+    from fitsense.nn.landmarks import BODY_STATISTICS as BODY_STATISTICS
+    from fitsense.nn.landmarks import body_statistics as body_statistics
+    from fitsense.nn.landmarks import mirrored_bodies as mirrored_bodies
+    from fitsense.nn.landmarks import varied_bodies as varied_bodies
+    from fitsense.pipeline.analysis import Analysis as Analysis
+    from fitsense.pipeline.analysis import analyze as analyze
+    from fitsense.pipeline.asynchronous import Watch as Watch
+    from fitsense.pipeline.asynchronous import watch as watch
+    from fitsense.pipeline.source_group import StreamOptions as StreamOptions
+    from fitsense.pipeline.source_group import Streams as Streams
+    from fitsense.plugins._manager import PluginReport as PluginReport
+    from fitsense.plugins._manager import Plugins as Plugins
+    from fitsense.plugins.hookspecs import API_VERSION as API_VERSION
+    from fitsense.plugins.hookspecs import BackboneSpec as BackboneSpec
+    from fitsense.plugins.hookspecs import Cascade as Cascade
+    from fitsense.plugins.hookspecs import DerivedHeadSpec as DerivedHeadSpec
+    from fitsense.plugins.hookspecs import DetectorSpec as DetectorSpec
+    from fitsense.plugins.hookspecs import EventSchema as EventSchema
+    from fitsense.plugins.hookspecs import FusionSpec as FusionSpec
+    from fitsense.plugins.hookspecs import HeadSpec as HeadSpec
+    from fitsense.plugins.hookspecs import ObservationSpec as ObservationSpec
+    from fitsense.plugins.hookspecs import PluginInfo as PluginInfo
+    from fitsense.plugins.hookspecs import Sink as Sink
+    from fitsense.plugins.hookspecs import SinkSpec as SinkSpec
+    from fitsense.plugins.hookspecs import StreamingSpec as StreamingSpec
+    from fitsense.plugins.hookspecs import WeightsRef as WeightsRef
+    from fitsense.plugins.hookspecs import hookimpl as hookimpl
+    from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
+    from fitsense.session.emitter import Emitter as Emitter
+    from fitsense.session.multi import MultiSeen as MultiSeen
+    from fitsense.session.multi import MultiSession as MultiSession
+    from fitsense.session.session import Seen as Seen
+    from fitsense.session.session import Session as Session
+    from fitsense.session.session import SessionConfig as SessionConfig
+    from fitsense.session.tracked import PeopleSession as PeopleSession
+    from fitsense.sinks.delivery import Delivery as Delivery
+    from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
+    from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks.delivery import open_sink as open_sink
+    from fitsense.tracking import Detection as Detection
+    from fitsense.tracking import FollowingConfig as FollowingConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
     from fitsense.types import Frame as Frame
@@ -110,20 +109,21 @@ if TYPE_CHECKING:
     from fitsense.types import activate as activate
     from fitsense.types import deactivate as deactivate
     from fitsense.video.live import LiveConfig as LiveConfig
-    from fitsense.watching import Watch as Watch
-    from fitsense.watching import watch as watch
-    from fitsense.windows import ClockReset as ClockReset
-    from fitsense.windows import Gap as Gap
-    from fitsense.windows import LateFrame as LateFrame
-    from fitsense.windows import RunEnd as RunEnd
-    from fitsense.windows import Window as Window
+    from fitsense.windowing.sampler import ClockReset as ClockReset
+    from fitsense.windowing.sampler import Gap as Gap
+    from fitsense.windowing.sampler import LateFrame as LateFrame
+    from fitsense.windowing.sampler import RunEnd as RunEnd
+    from fitsense.windowing.sampler import Window as Window
+    from fitsense.windowing.stream_state import StreamRun as StreamRun
+    from fitsense.windowing.stream_state import StreamState as StreamState
+    from fitsense.windowing.stream_state import Stretch as Stretch
 
 __version__ = "0.1.0"
 
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
-    "analysis": ("Analysis", "analyze"),
-    "bundle": (
+    "_internal.openvino_core": ("openvino_core",),
+    "bundles.bundle": (
         "BranchEntry",
         "Bundle",
         "Calibration",
@@ -136,9 +136,9 @@ _HOMES = {
         "ObservationEntry",
         "StreamEntry",
     ),
+    "camera.monitor": ("Notice", "SceneConfig"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
     "decisions": ("DecisionConfig",),
-    "emitter": ("Emitter",),
     "errors": (
         "AmbiguousNameError",
         "BundleError",
@@ -152,7 +152,7 @@ _HOMES = {
         "UnknownNameError",
         "WeightsError",
     ),
-    "events": (
+    "events.model": (
         "Event",
         "ExerciseEnded",
         "ExerciseStarted",
@@ -166,8 +166,17 @@ _HOMES = {
         "SessionWarning",
         "SetSummary",
     ),
-    "following": ("Detection", "FollowingConfig"),
-    "hookspecs": (
+    "geometry": ("Region",),
+    "inference.detector": ("load_detector",),
+    "inference.model": ("Model", "load_model"),
+    "inference.streaming": ("StepRunner", "Stream"),
+    "nn.clips": ("clip_normaliser", "pytorchvideo_models"),
+    "nn.landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
+    "pipeline.analysis": ("Analysis", "analyze"),
+    "pipeline.asynchronous": ("Watch", "watch"),
+    "pipeline.source_group": ("StreamOptions", "Streams"),
+    "plugins._manager": ("PluginReport", "Plugins"),
+    "plugins.hookspecs": (
         "API_VERSION",
         "BackboneSpec",
         "Cascade",
@@ -184,26 +193,17 @@ _HOMES = {
         "WeightsRef",
         "hookimpl",
     ),
-    "landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
-    "model": ("Model", "load_model"),
-    "multisession": ("MultiSeen", "MultiSession"),
-    "networks": ("clip_normaliser", "pytorchvideo_models"),
-    "people": ("PeopleSession",),
-    "plugins": ("PluginReport", "Plugins"),
-    "regions": ("Region",),
-    "repetitions": ("RepetitionConfig",),
-    "runtime.core": ("openvino_core",),
-    "runtime.detection": ("load_detector",),
-    "runtime.streaming": ("StepRunner", "Stream"),
-    "scene": ("Notice", "SceneConfig"),
-    "session": ("Seen", "Session", "SessionConfig"),
-    "sinks": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
-    "streaming": ("StreamRun", "StreamState", "Stretch"),
-    "streams": ("StreamOptions", "Streams"),
+    "repetitions.counter": ("RepetitionConfig",),
+    "session.emitter": ("Emitter",),
+    "session.multi": ("MultiSeen", "MultiSession"),
+    "session.session": ("Seen", "Session", "SessionConfig"),
+    "session.tracked": ("PeopleSession",),
+    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
+    "tracking": ("Detection", "FollowingConfig"),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),
-    "watching": ("Watch", "watch"),
-    "windows": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),
+    "windowing.sampler": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),
+    "windowing.stream_state": ("StreamRun", "StreamState", "Stretch"),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

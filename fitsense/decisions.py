@@ -17,10 +17,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense._internal.validators import number
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.types import Prediction
-from fitsense.validators import number
 
 _TOLERANCE_S = 1e-6
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from fitsense.errors import InvalidInputError
-from fitsense.regions import Region
+from fitsense.geometry import Region
 
 # How far from where they are expected somebody may be found: in sizes of their box, and more for each second in which
 # nobody saw them, up to the most.

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fitsense
-from fitsense.bundle import DEFAULT, Bundle
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
-from tests.remembering import Remembering
+from tests.helpers.caching_model import Remembering
 
 # There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

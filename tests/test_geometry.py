@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.regions import Region
+from fitsense.geometry import Region
 from fitsense.types import UInt8Array
 
 shares = st.floats(0, 1)

@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from fitsense.schema import VERSION, schema
+from fitsense.events.schema import VERSION, schema
 
 # What says of a value more than its type.
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "pattern": "`{}`", "format": "{}"}

@@ -23,9 +23,9 @@ from typing import Any
 import attrs
 import cattrs
 
-from fitsense.digest import sha256
+from fitsense._internal.hashing import sha256
 from fitsense.errors import BundleError, SchemaError
-from fitsense.schema import validate
+from fitsense.events.schema import validate
 from fitsense.types import Activation, ClipSpec, Task
 
 MANIFEST = "model.json"

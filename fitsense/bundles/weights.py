@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from fitsense.digest import sha256
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
-from fitsense.hookspecs import BackboneSpec, WeightsRef
-from fitsense.plugins import Plugins
-from fitsense.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec, WeightsRef
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

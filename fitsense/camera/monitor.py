@@ -13,10 +13,10 @@ from typing import Literal
 
 import attrs
 
-from fitsense.sight import Sight, look, moved, repeated
+from fitsense._internal.validators import number
+from fitsense.camera.view_features import Sight, look, moved, repeated
+from fitsense.camera.viewpoint import Cuts, Viewpoint
 from fitsense.types import UInt8Array
-from fitsense.validators import number
-from fitsense.viewpoint import Cuts, Viewpoint
 
 Code = Literal[
     "picture_black", "camera_blocked", "picture_frozen", "no_person", "no_motion", "camera_cut", "camera_moved"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
-from fitsense.sampling import sampled
+from fitsense.imaging.downsample import sampled
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 64

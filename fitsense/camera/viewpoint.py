@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from fitsense.sight import TILES, BoolArray, Sight, changed_share, differ, overlap, textured
+from fitsense.camera.view_features import TILES, BoolArray, Sight, changed_share, differ, overlap, textured
 from fitsense.types import FloatArray, TimeArray
 
 # A cut changes at least this share of a picture's tiles; just before it, at most the smaller one changes.

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 import fitsense
-from fitsense.cli.exits import ExitCode, exit_code_of
+from fitsense._internal.redaction import redact
+from fitsense.cli.exit_codes import ExitCode, exit_code_of
 from fitsense.errors import FitsenseError
-from fitsense.redaction import redact
 
 _COMMANDS = (
     "analyze",

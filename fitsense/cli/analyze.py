@@ -14,23 +14,23 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
-from fitsense.analysis import Analysis, analyze
-from fitsense.bundle import DEFAULT
-from fitsense.cli.exits import ExitCode
+from fitsense.bundles.bundle import DEFAULT
+from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.moments import moment
 from fitsense.cli.output import results, results_only
-from fitsense.cli.runtimes import runtime_options
+from fitsense.cli.runtime_options import runtime_options
 from fitsense.errors import InvalidInputError
-from fitsense.events import Event, SessionEnded, SessionWarning
-from fitsense.inputs import Source
-from fitsense.model import load_model
-from fitsense.regions import Region
-from fitsense.runtime import RuntimeName
-from fitsense.session import SessionConfig
+from fitsense.events.model import Event, SessionEnded, SessionWarning
+from fitsense.geometry import Region
+from fitsense.inference.loading import RuntimeName
+from fitsense.inference.model import load_model
+from fitsense.pipeline.analysis import Analysis, analyze
+from fitsense.session.session import SessionConfig
+from fitsense.video.inputs import Source
 
 if TYPE_CHECKING:
-    from fitsense.sinks import Delivery, SinkSettings
-    from fitsense.video.backlog import Policy
+    from fitsense.sinks.delivery import Delivery, SinkSettings
+    from fitsense.video.frame_queue import Policy
 
 # Overlays are for looking at; larger pictures only take longer.
 _OVERLAY_SHORT_SIDE = 720
@@ -165,7 +165,7 @@ def command(
     _check_outputs(source, events, overlay)
     video: Source
     if sample:
-        from fitsense.testing.figures import sample as rendered
+        from fitsense.synthetic.figures import sample as rendered
 
         video, config, live = rendered(), SessionConfig(source="urn:fitsense:sample"), None
     else:
@@ -214,7 +214,7 @@ def command(
 
 
 def _sink(value: str) -> SinkSettings:
-    from fitsense.sinks import SinkSettings
+    from fitsense.sinks.delivery import SinkSettings
 
     if value.endswith(".toml"):
         return SinkSettings.read(Path(value))
@@ -228,7 +228,7 @@ def _sink(value: str) -> SinkSettings:
 def _show(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery], kept: list[Event]) -> None:
     from rich.console import Console
 
-    from fitsense.cli.live import LiveView, summary
+    from fitsense.cli.live_view import LiveView, summary
 
     console = Console(file=results())
     with LiveView(console, analysis) as view:
@@ -285,8 +285,8 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
 
 
 def _overlay(path: Path, video: Source, events: list[Event], track: int | None) -> None:
-    from fitsense.testing.figures import FigureVideo
-    from fitsense.timeline import Timeline
+    from fitsense.events.timeline import Timeline
+    from fitsense.synthetic.figures import FigureVideo
     from fitsense.video.overlay import write_overlay
     from fitsense.video.source import VideoSource
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from fitsense.bundle import DEFAULT
+from fitsense.bundles.bundle import DEFAULT
 from fitsense.cli.output import results, results_only
-from fitsense.cli.tracking import track
+from fitsense.cli.progress import track
 
 if TYPE_CHECKING:
     from fitsense.evaluate.cascade import Point
@@ -52,13 +52,13 @@ def command(
         raise click.UsageError("give --out and --sure together")
     if data is None and out is None:
         raise click.UsageError("give --data FOLDER, or --sure and --out")
-    from fitsense.bundle import Bundle, save
+    from fitsense.bundles.bundle import Bundle, save
     from fitsense.errors import InvalidInputError
     from fitsense.evaluate import metrics
     from fitsense.evaluate.cascade import curve
-    from fitsense.fusing import Fusing, with_cascade
-    from fitsense.hookspecs import Cascade
-    from fitsense.plugins import Plugins
+    from fitsense.inference.fusion import Fusing, with_cascade
+    from fitsense.plugins._manager import Plugins
+    from fitsense.plugins.hookspecs import Cascade
 
     loaded, plugins = Bundle.load(bundle), Plugins.discover()
     if data is not None:

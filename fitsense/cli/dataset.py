@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from fitsense.cli.tracking import track
+from fitsense.cli.progress import track
 from fitsense.data.labels import GROUPINGS, Grouping, exercise_of, muscle_of
-from fitsense.data.scenes import ALIKE
+from fitsense.data.scene_groups import ALIKE
 
 
 def _muscles(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -83,7 +83,7 @@ def command(
     """
     import platformdirs
 
-    from fitsense.data.importing import Options, import_clips
+    from fitsense.data.build import Options, import_clips
 
     options = Options(grouping, test, val, seed, scene_pattern, alike, published, muscles, resplit)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "looks"

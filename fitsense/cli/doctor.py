@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 import fitsense
-from fitsense.bundle import DEFAULT, shipped
+from fitsense.bundles.bundle import DEFAULT, shipped
 from fitsense.errors import FitsenseError
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
 
 _BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow", "jinja2")
 # Import names, by extra, of what proves that it is there.
@@ -58,7 +58,7 @@ def command() -> None:
 
 def _runtime() -> bool:
     try:
-        from fitsense.runtime.core import openvino_core
+        from fitsense._internal.openvino_core import openvino_core
 
         core = openvino_core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -75,7 +75,7 @@ def _torch() -> None:
     """The other runtime, which no session needs."""
     if util.find_spec("torch") is None:
         return
-    from fitsense.runtime.torch import devices
+    from fitsense.inference.torch import devices
 
     try:
         click.echo(f"runtime   torch on {', '.join(devices())}")
@@ -123,7 +123,7 @@ def _build(package: str) -> str | None:
 
 def _decoding() -> bool:
     try:
-        from fitsense.video.hardware import device_types, fault_of
+        from fitsense.video.hwaccel import device_types, fault_of
     except Exception as error:
         click.echo(f"decoding  does not work: {error}; try  pip install --force-reinstall av")
         return False

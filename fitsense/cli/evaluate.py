@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from fitsense.bundle import DEFAULT
+from fitsense.bundles.bundle import DEFAULT
 from fitsense.cli.output import results, results_only
-from fitsense.cli.runtimes import runtime_options
-from fitsense.cli.tracking import track
-from fitsense.model import load_model
-from fitsense.runtime import RuntimeName
+from fitsense.cli.progress import track
+from fitsense.cli.runtime_options import runtime_options
+from fitsense.inference.loading import RuntimeName
+from fitsense.inference.model import load_model
 
 
 @click.command("evaluate", short_help="Evaluate a bundle on labelled clips.")
@@ -54,7 +54,7 @@ def command(
     A clip's probabilities are averaged over its windows and their mirror images; figures are of the averages.
     Intervals are of 95 %, by bootstrap over scenes. Needs fitsense[torch].
     """
-    from fitsense.evaluate.page import write_page
+    from fitsense.evaluate.html_report import write_page
     from fitsense.evaluate.run import evaluate
 
     if page is not None:

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from fitsense.cli.output import results, results_only
-from fitsense.cli.tracking import track
+from fitsense.cli.progress import track
 
 
 @click.command("experiment", short_help="Run one of the paper's experiments.")
@@ -85,10 +85,10 @@ def command(
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from fitsense.experiments.protocol import Setting, require
-    from fitsense.experiments.scales import SCALES
-    from fitsense.experiments.writing import document, markdown, write
-    from fitsense.plugins import Plugins
+    from fitsense.experiments.base import Setting, require
+    from fitsense.experiments.output import document, markdown, write
+    from fitsense.experiments.presets import SCALES
+    from fitsense.plugins._manager import Plugins
 
     require()
     (scale,) = (scale for scale in SCALES if scale.name == scale_name)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fitsense.bundle import DEFAULT
-from fitsense.cli.exits import ExitCode
+from fitsense.bundles.bundle import DEFAULT
+from fitsense.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from fitsense.fleet import Fleet
-    from fitsense.fleet.work import Outcome
+    from fitsense.fleet.outcome import Outcome
 
 # How soon an interruption that was not noticed is repeated.
 _AGAIN_S = 1.0

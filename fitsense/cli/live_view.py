@@ -12,9 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fitsense.analysis import Analysis
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
-from fitsense.events import (
+from fitsense.events.model import (
     Event,
     ExerciseEnded,
     ExerciseStarted,
@@ -24,6 +23,7 @@ from fitsense.events import (
     SessionEnded,
     SessionWarning,
 )
+from fitsense.pipeline.analysis import Analysis
 
 _BAR = "█"
 _BAR_CELLS = 24

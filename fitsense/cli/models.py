@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from fitsense.bundle import DEFAULT, Bundle, shipped
+from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
+from fitsense.bundles.weights import Progress, download, file_name, keep, resolve
+from fitsense.bundles.wheels import Wheels
 from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
-from fitsense.hookspecs import BackboneSpec, DetectorSpec, WeightsRef
-from fitsense.plugins import Plugins
-from fitsense.weights import Progress, download, file_name, keep, resolve
-from fitsense.wheels import Wheels
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec, DetectorSpec, WeightsRef
 
 
 class _ShowByDefault(click.Group):

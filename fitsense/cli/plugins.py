@@ -10,12 +10,12 @@ import attrs
 import click
 
 from fitsense.cli import plugins_new
-from fitsense.cli.exits import ExitCode
+from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.output import results, results_only
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
 
 if TYPE_CHECKING:
-    from fitsense.testing.checking import Outcome
+    from fitsense.testing.runner import Outcome
 
 
 @click.group(
@@ -71,10 +71,10 @@ def check(context: click.Context, name: str, only: str | None, configs: tuple[st
 
     Ends with exit code 1 if a law is broken. A large network takes minutes; --only and --config make it less.
     """
-    from fitsense.testing import checking
+    from fitsense.testing import runner
 
-    plugin = checking.installed(name)
-    outcomes = checking.check(plugin, only=only, configs=dict(map(_config, configs)))
+    plugin = runner.installed(name)
+    outcomes = runner.check(plugin, only=only, configs=dict(map(_config, configs)))
     _print_outcomes(outcomes)
     if file is not None:
         file.write_text(json.dumps([attrs.asdict(outcome) for outcome in outcomes], indent=2) + "\n", "utf-8")

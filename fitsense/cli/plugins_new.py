@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from fitsense.discovery import ENTRY_POINT_GROUP
 from fitsense.errors import InvalidInputError
+from fitsense.plugins._discovery import ENTRY_POINT_GROUP
 
 FILES = (
     "README.md",

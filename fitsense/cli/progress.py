@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fitsense.progress import ItemT
+from fitsense._internal.progress import ItemT
 
 
 def track(items: Sequence[ItemT], description: str) -> Iterable[ItemT]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fitsense.cli.tracking import track
+from fitsense.cli.progress import track
 
 
 @click.command("quantize", short_help="Make a bundle that computes with 8-bit integers.")
@@ -32,7 +32,7 @@ def command(bundle: str, data: Path, out: Path, split: str, clips: int, branches
     network and on the CPU, which may prefer bfloat16; fitsense evaluate tells what it costs. Branches that stream or
     look at observations stay as they are. Needs fitsense[quantize].
     """
-    from fitsense.bundle import Bundle
+    from fitsense.bundles.bundle import Bundle
     from fitsense.errors import InvalidInputError
     from fitsense.export.quantisation import quantisable, quantise, require, typical_clips
 

@@ -11,9 +11,9 @@ import click
 
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import FitsenseError
-from fitsense.eventlog import load_log
-from fitsense.report.sums import Report, reports_of
-from fitsense.report.wording import clock, count, notes, span, summary, tempo, when
+from fitsense.events.log import load_log
+from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
+from fitsense.report.totals import Report, reports_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,7 @@ def command(events: Path, html: Path | None) -> None:
     if str(html) == "-":
         click.echo(text)
         return
-    from fitsense.files import whole
+    from fitsense._internal.atomic import whole
 
     try:
         with whole(html) as temporary:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from fitsense.runtime import RUNTIMES
+from fitsense.inference.loading import RUNTIMES
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 

@@ -7,8 +7,8 @@ import json
 import click
 
 from fitsense.cli.output import results, results_only
-from fitsense.plugins import Plugins
-from fitsense.schema import schema, schemas
+from fitsense.events.schema import schema, schemas
+from fitsense.plugins._manager import Plugins
 
 
 @click.command("schema", short_help="Print the JSON Schemas.")

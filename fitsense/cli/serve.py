@@ -57,9 +57,9 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
     """
     try:
         from fitsense.server.config import config_of, read_config
-        from fitsense.server.logs import configure
+        from fitsense.server.log import configure
         from fitsense.server.memory import return_large_blocks
-        from fitsense.server.running import create_server, listen
+        from fitsense.server.run import create_server, listen
         from fitsense.server.security import check_exposure, read_tokens
     except ImportError as error:
         raise MissingExtraError("fitsense serve", "server", error) from error

@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import click
 
-from fitsense.bundle import DEFAULT
+from fitsense.bundles.bundle import DEFAULT
 from fitsense.cli.output import results, results_only
-from fitsense.cli.runtimes import runtime_options
-from fitsense.cli.tracking import track
-from fitsense.model import load_model
-from fitsense.runtime import RuntimeName
-from fitsense.session import SessionConfig
+from fitsense.cli.progress import track
+from fitsense.cli.runtime_options import runtime_options
+from fitsense.inference.loading import RuntimeName
+from fitsense.inference.model import load_model
+from fitsense.session.session import SessionConfig
 
 
 @click.command("streams", short_help="Evaluate a bundle on untrimmed streams.")
@@ -55,7 +55,7 @@ def command(
     if data is None and rendered is None:
         raise click.UsageError("give --data FOLDER, --rendered N, or both")
     from fitsense.data.manifest import read_manifest
-    from fitsense.evaluate.streams import joined_streams, rendered_streams, stream_quality
+    from fitsense.evaluate.untrimmed import joined_streams, rendered_streams, stream_quality
 
     dataset = read_manifest(data, [split]) if data is not None else None
     model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from fitsense.cli.tracking import track
+from fitsense.cli.progress import track
 
 if TYPE_CHECKING:
     from fitsense.train.recipe import Recipe
@@ -101,9 +101,9 @@ def command(
     import platformdirs
 
     from fitsense.data.manifest import splits_of
+    from fitsense.train.finetuning import Machines, rank
     from fitsense.train.recipe import BranchRecipe, Recipe, Sources, read_recipe
     from fitsense.train.run import assist, train
-    from fitsense.train.tuning import Machines, rank
 
     recipe = (
         read_recipe(recipe_file) if recipe_file else Recipe((BranchRecipe(backbone=backbone, weights="kinetics400"),))

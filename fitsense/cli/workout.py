@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
+from fitsense._internal.atomic import whole
 from fitsense.cli.moments import moment
 from fitsense.errors import FitsenseError
-from fitsense.eventlog import EventLog, load_log
-from fitsense.files import whole
+from fitsense.events.log import EventLog, load_log
+from fitsense.workouts.csv import to_csv
 from fitsense.workouts.fit import to_fit
 from fitsense.workouts.health_connect import to_health_connect
-from fitsense.workouts.table import to_csv
 from fitsense.workouts.tcx import to_tcx
 from fitsense.workouts.workout import Workout, has_workout, workout_of
 

@@ -13,16 +13,16 @@ from typing import Any
 import attrs
 import numpy as np
 
+from fitsense._internal.progress import Track, silent
 from fitsense.catalogue import load_catalogue
 from fitsense.data.labels import Grouping, is_known
 from fitsense.data.listing import COLUMNS, Entry, absolute, list_folder, list_table
-from fitsense.data.looks import Look, look
 from fitsense.data.manifest import FOLDS, MANIFEST, Skipped
-from fitsense.data.scenes import ALIKE, find_scenes
+from fitsense.data.probe import Look, look
+from fitsense.data.scene_groups import ALIKE, find_scenes
 from fitsense.data.splits import PartT, spread
 from fitsense.data.tables import write_table
 from fitsense.errors import InvalidInputError
-from fitsense.progress import Track, silent
 
 SKIPPED = "skipped.csv"
 REPORT = "dataset.json"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from fitsense.errors import InvalidInputError
-from fitsense.pictures import views as crops
+from fitsense.imaging.resize import views as crops
 from fitsense.types import ClipSpec, Frame, UInt8Array
-from fitsense.windows import nearest
+from fitsense.windowing.sampler import nearest
 
 
 def clip_views(

@@ -15,12 +15,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.data.footage import Footage
+from fitsense._internal.atomic import whole
+from fitsense._internal.progress import Track, silent
 from fitsense.data.manifest import Skipped
+from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError
-from fitsense.files import whole
-from fitsense.pictures import scale, scaled_size, views
-from fitsense.progress import Track, silent
+from fitsense.imaging.resize import scale, scaled_size, views
 from fitsense.types import ClipSpec, FloatArray, Frame, TimeArray, UInt8Array
 
 # Pictures a second that are kept: enough for windows at any speed.

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from fitsense.digest import sha256
+from fitsense._internal.atomic import whole
+from fitsense._internal.hashing import sha256
 from fitsense.errors import SourceError
-from fitsense.files import whole
 from fitsense.types import FloatArray, UInt8Array
 from fitsense.video.source import VideoSource
 

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 import attrs
 
 import fitsense
+from fitsense._internal.hashing import fingerprint
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
-from fitsense.digest import fingerprint
-from fitsense.testing.figures import EXERCISES, FigureVideo, random_video
+from fitsense.synthetic.figures import EXERCISES, FigureVideo, random_video
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 

@@ -24,7 +24,7 @@ def find_scenes(names: Sequence[str], given: Sequence[str], colours: FloatArray,
 
     :param names: what clips are called.
     :param given: their scenes; empty where nobody says.
-    :param colours: of :func:`fitsense.data.looks.colours`, float32 (clips, COLOURS).
+    :param colours: of :func:`fitsense.data.probe.colours`, float32 (clips, COLOURS).
     :param alike: how different their colours may be: 0 joins nothing, 1 everything.
     """
     if alike == 0 or all(given):

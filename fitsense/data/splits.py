@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from fitsense.data.manifest import FOLDS
-from fitsense.data.scenes import components, sharing
+from fitsense.data.scene_groups import components, sharing
 
 PartT = TypeVar("PartT", str, int)
 

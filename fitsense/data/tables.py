@@ -8,8 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from fitsense._internal.atomic import whole
 from fitsense.errors import InvalidInputError
-from fitsense.files import whole
 
 # Spreadsheets in many countries separate by semicolons.
 _DELIMITERS = ",;\t"

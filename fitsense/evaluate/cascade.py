@@ -10,21 +10,21 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Bundle
+from fitsense._internal.progress import Track, silent
+from fitsense.bundles.bundle import Bundle
 from fitsense.catalogue import IDLE
+from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
-from fitsense.data.views import clip_views
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.evaluate import metrics
-from fitsense.fusing import Fusing, Outputs, with_cascade
-from fitsense.hookspecs import Cascade
-from fitsense.model import Model
-from fitsense.plugins import Plugins
-from fitsense.progress import Track, silent
-from fitsense.streaming import StreamRun, Stretch
+from fitsense.inference.fusion import Fusing, Outputs, with_cascade
+from fitsense.inference.model import Model
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import Cascade
 from fitsense.types import Clip, FloatArray
 from fitsense.video.source import VideoSource
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
+from fitsense.windowing.stream_state import StreamRun, Stretch
 
 STEPS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 """Thresholds that a curve has."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.evaluate import metrics, resampling
-from fitsense.evaluate.resampling import Draws, Floats
+from fitsense.evaluate import bootstrap, metrics
+from fitsense.evaluate.bootstrap import Draws, Floats
 from fitsense.evaluate.scores import ClipScores
 from fitsense.types import FloatArray, Task
 
@@ -31,13 +31,13 @@ def compare(
     """
     figures: Mapping[Task, Mapping[str, _Figure]] = {
         "exercise": {
-            "top1": lambda weights, scores: resampling.share(weights, metrics.among_top(scores, truth, 1)),
-            "top5": lambda weights, scores: resampling.share(weights, metrics.among_top(scores, truth, 5)),
-            "macro_recall": lambda weights, scores: resampling.macro_share(
+            "top1": lambda weights, scores: bootstrap.share(weights, metrics.among_top(scores, truth, 1)),
+            "top5": lambda weights, scores: bootstrap.share(weights, metrics.among_top(scores, truth, 5)),
+            "macro_recall": lambda weights, scores: bootstrap.macro_share(
                 weights, metrics.among_top(scores, truth, 1), truth
             ),
         },
-        "muscles": {"map": lambda weights, scores: resampling.mean_average_precision(weights, scores, worked)},
+        "muscles": {"map": lambda weights, scores: bootstrap.mean_average_precision(weights, scores, worked)},
     }
     whole = np.ones((1, len(clips)))
     branches: dict[str, dict[str, Any]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from fitsense.errors import FitsenseError
-from fitsense.pages import render
+from fitsense.report.html import render
 from fitsense.video.source import VideoSource
 
 # Pictures of a clip, their height in pixels, and their JPEG quality.

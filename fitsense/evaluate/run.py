@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
+from fitsense._internal.progress import Track, silent
+from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
-from fitsense.data.views import clip_views
 from fitsense.errors import FitsenseError
 from fitsense.evaluate import metrics
 from fitsense.evaluate.scores import ClipScores, clip_scores
 from fitsense.evaluate.summary import relative, summarise
-from fitsense.model import Model
-from fitsense.progress import Track, silent
+from fitsense.inference.model import Model
 from fitsense.video.source import VideoSource
 
 

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from fitsense.data.manifest import ClipItem
-from fitsense.model import Model
+from fitsense.inference.model import Model
 from fitsense.types import FloatArray, Task, UInt8Array, activate
 
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.catalogue import IDLE
-from fitsense.data.footage import worked_by
+from fitsense.data.samples import worked_by
 from fitsense.errors import InvalidInputError
-from fitsense.evaluate import metrics, resampling
+from fitsense.evaluate import bootstrap, metrics
+from fitsense.evaluate.bootstrap import Draws
 from fitsense.evaluate.comparison import compare
-from fitsense.evaluate.resampling import Draws
 from fitsense.evaluate.scores import ClipScores
-from fitsense.hookspecs import DerivedHeadSpec
-from fitsense.model import Model
+from fitsense.inference.model import Model
+from fitsense.plugins.hookspecs import DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, deactivate
 
 _BASELINE = "heads/lookup_muscles"
@@ -233,13 +233,13 @@ def _unknown(
 def _intervals(known: _Known, draws: Draws) -> dict[str, list[float] | None]:
     weights, truth = draws.weights, known.truth
     first, top5 = (metrics.among_top(known.exercise, truth, k) for k in (1, 5))
-    map_ = resampling.mean_average_precision(weights, known.muscles, known.worked)
-    map_lookup = resampling.mean_average_precision(weights, known.looked_up, known.worked)
+    map_ = bootstrap.mean_average_precision(weights, known.muscles, known.worked)
+    map_lookup = bootstrap.mean_average_precision(weights, known.looked_up, known.worked)
     return {
-        "exercise.top1": draws.interval(resampling.share(weights, first)),
-        "exercise.top5": draws.interval(resampling.share(weights, top5)),
-        "exercise.macro_recall": draws.interval(resampling.macro_share(weights, first, truth)),
-        "exercise.ece": draws.interval(resampling.calibration_error(weights, known.exercise.max(axis=1), first)),
+        "exercise.top1": draws.interval(bootstrap.share(weights, first)),
+        "exercise.top5": draws.interval(bootstrap.share(weights, top5)),
+        "exercise.macro_recall": draws.interval(bootstrap.macro_share(weights, first, truth)),
+        "exercise.ece": draws.interval(bootstrap.calibration_error(weights, known.exercise.max(axis=1), first)),
         "muscles.map": draws.interval(map_),
         "muscles.map_over_lookup": draws.interval(map_ - map_lookup),
     }
@@ -252,7 +252,7 @@ def _intervals_of_rejection(
 
     def interval(scores: FloatArray, others: Sequence[ClipScores]) -> list[float] | None:
         draws = Draws.of([clip.item.scene for clip in [*known, *others]])
-        return draws.interval(resampling.auroc(draws.weights, scores, _kinds(known, others)))
+        return draws.interval(bootstrap.auroc(draws.weights, scores, _kinds(known, others)))
 
     strangers = [*idle, *foreign]
     return {

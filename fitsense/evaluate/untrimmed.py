@@ -14,16 +14,16 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from fitsense._internal.progress import Track, silent
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.evaluate.segments import Segment, StreamResult, ToldSegment, summarise
-from fitsense.events import Event, ExerciseEnded, ExerciseStarted
-from fitsense.model import Model
-from fitsense.pictures import centre_crop
-from fitsense.progress import Track, silent
-from fitsense.session import Session, SessionConfig
-from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, random_video
+from fitsense.evaluate.segment_metrics import Segment, StreamResult, ToldSegment, summarise
+from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted
+from fitsense.imaging.resize import centre_crop
+from fitsense.inference.model import Model
+from fitsense.session.session import Session, SessionConfig
+from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.source import VideoSource
 
@@ -62,8 +62,8 @@ def stream_quality(
 ) -> dict[str, Any]:
     """Figures of sessions on streams, as a JSON object.
 
-    They are those of :func:`fitsense.evaluate.segments.summarise`; ``runs`` lists, stream by stream, what was done
-    and what was told of it.
+    They are those of :func:`fitsense.evaluate.segment_metrics.summarise`; ``runs`` lists, stream by stream, what was
+    done and what was told of it.
     """
     config = config or SessionConfig()
     results = [watch(model, stream, config) for stream in track(streams, "Streams")]

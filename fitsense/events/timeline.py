@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from fitsense.events import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.events.model import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ from fitsense.experiments import (
     pretraining,
     transfer,
 )
-from fitsense.experiments.protocol import Experiment
+from fitsense.experiments.base import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     pretraining,

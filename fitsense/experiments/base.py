@@ -8,12 +8,12 @@ from typing import Protocol
 
 import attrs
 
+from fitsense._internal.progress import Track, silent
 from fitsense.data.manifest import Skipped
 from fitsense.errors import MissingExtraError
 from fitsense.evaluate import metrics
-from fitsense.experiments.scales import Scale
-from fitsense.plugins import Plugins
-from fitsense.progress import Track, silent
+from fitsense.experiments.presets import Scale
+from fitsense.plugins._manager import Plugins
 
 
 @attrs.frozen

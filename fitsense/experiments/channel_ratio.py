@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from fitsense.experiments.answers import EXERCISE, MUSCLES, Answers, differences, figures
-from fitsense.experiments.bench import Bench
-from fitsense.experiments.material import Material
-from fitsense.experiments.protocol import Figure, Plot, Result, Row, Setting, Table
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.base import Figure, Plot, Result, Row, Setting, Table
+from fitsense.experiments.dataset import Material
+from fitsense.experiments.finetune_runs import Bench
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, Answers, differences, figures
 
 name = "channel-ratio"
 question = "How many times fewer channels should SlowFast's fast pathway have than its slow one?"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from fitsense.data.footage import Footage
 from fitsense.data.manifest import splits_of
-from fitsense.experiments.protocol import Setting
-from fitsense.train.pool import Pool, partitions, read_pool
+from fitsense.data.samples import Footage
+from fitsense.experiments.base import Setting
+from fitsense.train.finetuning import draw_weights
 from fitsense.train.recipe import Recipe, Sources
-from fitsense.train.tuning import draw_weights
+from fitsense.train.training_set import Pool, partitions, read_pool
 
 
 @attrs.frozen(eq=False)

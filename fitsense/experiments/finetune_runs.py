@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.weights import load_backbone
 from fitsense.data.frames import Recording, pictures
 from fitsense.data.manifest import Skipped
-from fitsense.digest import sha256
 from fitsense.errors import InvalidInputError, PluginError
-from fitsense.experiments.answers import Answers
-from fitsense.experiments.material import Material
-from fitsense.experiments.protocol import Setting
-from fitsense.experiments.scales import Network
-from fitsense.export.branch import build_backbone, join
-from fitsense.hookspecs import HeadSpec
-from fitsense.runtime.torch import run_module
+from fitsense.experiments.base import Setting
+from fitsense.experiments.dataset import Material
+from fitsense.experiments.predictions import Answers
+from fitsense.experiments.presets import Network
+from fitsense.inference.torch import run_module
+from fitsense.nn.branch import build_backbone, join
+from fitsense.plugins.hookspecs import HeadSpec
+from fitsense.train.finetuning import Lesson, predict, tune
 from fitsense.train.recipe import BranchRecipe
-from fitsense.train.tuning import Lesson, predict, tune
 from fitsense.types import FloatArray, Task, activate
-from fitsense.weights import load_backbone
 
 if TYPE_CHECKING:
     from torch import nn

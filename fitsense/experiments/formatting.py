@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fitsense.experiments.protocol import Figure
+from fitsense.experiments.base import Figure
 
 
 def told(figure: Figure, *, difference: bool = False) -> str:

@@ -9,20 +9,20 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 
-from fitsense.bundle import Labels
-from fitsense.configs import config_from_json
-from fitsense.data.footage import Footage
+from fitsense._internal.atomic import whole
+from fitsense._internal.configs import config_from_json
+from fitsense.bundles.bundle import Labels
 from fitsense.data.manifest import Skipped
+from fitsense.data.samples import Footage
 from fitsense.errors import PluginError
-from fitsense.experiments.answers import Answers
-from fitsense.experiments.protocol import Setting
-from fitsense.files import whole
-from fitsense.hookspecs import DerivedHeadSpec, HeadSpec
-from fitsense.plugins import Plugins
+from fitsense.experiments.base import Setting
+from fitsense.experiments.predictions import Answers
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import DerivedHeadSpec, HeadSpec
 from fitsense.train import heads
-from fitsense.train.branches import Workshop
-from fitsense.train.pool import Pool
+from fitsense.train.branch_trainer import Workshop
 from fitsense.train.recipe import BranchRecipe, Recipe
+from fitsense.train.training_set import Pool
 from fitsense.types import FloatArray, Scores, Task, activate, deactivate
 
 _LOOKUP = "heads/lookup_muscles"

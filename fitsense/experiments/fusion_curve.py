@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from fitsense.data.splits import folds_by
 from fitsense.errors import PluginError
-from fitsense.experiments.answers import EXERCISE, MUSCLES, Answers, differences, figures, log_loss
-from fitsense.experiments.bench import Bench
-from fitsense.experiments.material import Material
-from fitsense.experiments.protocol import Figure, Plot, Result, Row, Setting, Table
-from fitsense.experiments.wording import told, verdict
-from fitsense.hookspecs import FusionSpec
+from fitsense.experiments.base import Figure, Plot, Result, Row, Setting, Table
+from fitsense.experiments.dataset import Material
+from fitsense.experiments.finetune_runs import Bench
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, Answers, differences, figures, log_loss
+from fitsense.plugins.hookspecs import FusionSpec
 from fitsense.train.heads import targets
 from fitsense.train.recipe import Recipe
 from fitsense.types import FloatArray, Scores, Task

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fitsense.bundle import Labels
+from fitsense.bundles.bundle import Labels
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
-from fitsense.experiments.answers import MUSCLES, Answers, differences, figures, ranking_precision
-from fitsense.experiments.material import pool_of
+from fitsense.experiments.base import Result, Row, Setting, Table
+from fitsense.experiments.dataset import pool_of
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.frozen_runs import Still, look_up
 from fitsense.experiments.muscles_baseline import looked_up_from
-from fitsense.experiments.protocol import Result, Row, Setting, Table
-from fitsense.experiments.still import Still, look_up
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.predictions import MUSCLES, Answers, differences, figures, ranking_precision
 from fitsense.train.heads import targets
 
 name = "left-out-exercise"

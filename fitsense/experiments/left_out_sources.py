@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fitsense.data.splits import folds_by
-from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
-from fitsense.experiments.material import pool_of
-from fitsense.experiments.protocol import Result, Row, Setting, Table
-from fitsense.experiments.still import Still
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.base import Result, Row, Setting, Table
+from fitsense.experiments.dataset import pool_of
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.frozen_runs import Still
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 
 name = "left-out-sources"
 question = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from fitsense.experiments.answers import MUSCLES, Answers, differences, figures
-from fitsense.experiments.material import pool_of
-from fitsense.experiments.protocol import Result, Row, Setting, Table
-from fitsense.experiments.still import Still, look_up
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.base import Result, Row, Setting, Table
+from fitsense.experiments.dataset import pool_of
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.frozen_runs import Still, look_up
+from fitsense.experiments.predictions import MUSCLES, Answers, differences, figures
 
 name = "muscles-baseline"
 question = "Does learning muscles beat looking them up from the predicted exercise?"

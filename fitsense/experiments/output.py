@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
+from fitsense.experiments.base import Experiment, Figure, Result, Table
+from fitsense.experiments.formatting import told
 from fitsense.experiments.plots import svg
-from fitsense.experiments.protocol import Experiment, Figure, Result, Table
-from fitsense.experiments.scales import Scale
-from fitsense.experiments.wording import told
+from fitsense.experiments.presets import Scale
 
 
 def write(experiment: Experiment, scale: Scale, result: Result, folder: Path) -> list[Path]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from xml.etree import ElementTree
 
-from fitsense.experiments.protocol import Plot
-from fitsense.experiments.wording import told
+from fitsense.experiments.base import Plot
+from fitsense.experiments.formatting import told
 
 # Of Okabe and Ito: they stay apart for the colour-blind.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")

@@ -9,12 +9,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Labels
+from fitsense.bundles.bundle import Labels
 from fitsense.catalogue import IDLE
-from fitsense.data.footage import Footage
-from fitsense.evaluate import metrics, resampling
-from fitsense.evaluate.resampling import Draws, Floats
-from fitsense.experiments.protocol import Figure
+from fitsense.data.samples import Footage
+from fitsense.evaluate import bootstrap, metrics
+from fitsense.evaluate.bootstrap import Draws, Floats
+from fitsense.experiments.base import Figure
 from fitsense.train.heads import targets
 from fitsense.types import FloatArray
 
@@ -67,17 +67,17 @@ class Answers:
 
 
 Measure = Callable[[Floats, Answers], Floats]
-"""A figure for each row of weights, (draws, clips), as :mod:`fitsense.evaluate.resampling` takes them: (draws,)."""
+"""A figure for each row of weights, (draws, clips), as :mod:`fitsense.evaluate.bootstrap` takes them: (draws,)."""
 
 
 def top1(weights: Floats, answers: Answers) -> Floats:
     """Share of the clips whose exercise is the likeliest."""
-    return resampling.share(weights, metrics.among_top(answers.exercise, answers.truth, 1))
+    return bootstrap.share(weights, metrics.among_top(answers.exercise, answers.truth, 1))
 
 
 def macro_recall(weights: Floats, answers: Answers) -> Floats:
     """The same, averaged over exercises."""
-    return resampling.macro_share(weights, metrics.among_top(answers.exercise, answers.truth, 1), answers.truth)
+    return bootstrap.macro_share(weights, metrics.among_top(answers.exercise, answers.truth, 1), answers.truth)
 
 
 def log_loss(weights: Floats, answers: Answers) -> Floats:
@@ -88,7 +88,7 @@ def log_loss(weights: Floats, answers: Answers) -> Floats:
 
 def mean_average_precision(weights: Floats, answers: Answers) -> Floats:
     """Mean over muscle groups of the average precision of ranking clips."""
-    return resampling.mean_average_precision(weights, answers.muscles, answers.worked)
+    return bootstrap.mean_average_precision(weights, answers.muscles, answers.worked)
 
 
 def micro_f1(weights: Floats, answers: Answers) -> Floats:

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from fitsense.train.tuning import Tuning
-from fitsense.train.windows import Augmentation
+from fitsense.train.clip_augmentation import Augmentation
+from fitsense.train.finetuning import Tuning
 
 
 @attrs.frozen

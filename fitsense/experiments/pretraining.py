@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
-from fitsense.experiments.bench import Bench
-from fitsense.experiments.material import Material
-from fitsense.experiments.protocol import Result, Row, Setting, Table
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.base import Result, Row, Setting, Table
+from fitsense.experiments.dataset import Material
+from fitsense.experiments.finetune_runs import Bench
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 
 name = "pretraining"
 question = "Does X3D need pretraining, where both are trained alike?"

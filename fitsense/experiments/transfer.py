@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import attrs
 
-from fitsense.experiments.answers import EXERCISE, MUSCLES, differences, figures
-from fitsense.experiments.bench import Bench, Tuned
-from fitsense.experiments.material import Material
-from fitsense.experiments.protocol import Result, Row, Setting, Table
-from fitsense.experiments.scales import Network
-from fitsense.experiments.wording import told, verdict
+from fitsense.experiments.base import Result, Row, Setting, Table
+from fitsense.experiments.dataset import Material
+from fitsense.experiments.finetune_runs import Bench, Tuned
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
+from fitsense.experiments.presets import Network
 
 name = "transfer"
 question = (

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fitsense.bundle import BranchEntry
+from fitsense.bundles.bundle import BranchEntry
 from fitsense.errors import MissingExtraError
-from fitsense.runtime import input_of
-from fitsense.runtime.streaming import inputs_of_step, next_of
+from fitsense.inference.loading import input_of
+from fitsense.inference.streaming import inputs_of_step, next_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -16,13 +16,13 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense.bundle import BranchEntry, Bundle, save
+from fitsense._internal.progress import Track, silent
+from fitsense.bundles.bundle import BranchEntry, Bundle, save
+from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped, read_manifest
-from fitsense.data.views import clip_views
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.export.onnx import refer
-from fitsense.progress import Track, silent
-from fitsense.runtime import check_batch
+from fitsense.inference.loading import check_batch
 from fitsense.types import UInt8Array
 from fitsense.video.source import VideoSource
 

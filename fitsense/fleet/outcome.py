@@ -13,12 +13,12 @@ from typing import Any, Literal
 import attrs
 import cattrs
 
-from fitsense.analysis import analyze
-from fitsense.bundle import MANIFEST, Bundle
-from fitsense.digest import sha256
-from fitsense.events import SessionEnded, SessionWarning
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.bundle import MANIFEST, Bundle
+from fitsense.events.model import SessionEnded, SessionWarning
 from fitsense.fleet.library import Video, filesystem, reason_of
-from fitsense.model import Model
+from fitsense.inference.model import Model
+from fitsense.pipeline.analysis import analyze
 
 Status = Literal["done", "damaged", "failed"]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import attrs
 
-from fitsense.bundle import MANIFEST, Bundle
+from fitsense.bundles.bundle import MANIFEST, Bundle
 from fitsense.errors import BundleError, FitsenseError, WeightsError
 from fitsense.fleet.library import Video
-from fitsense.fleet.work import Analysis, Outcome, analyze_video
-from fitsense.model import load_model
+from fitsense.fleet.outcome import Analysis, Outcome, analyze_video
+from fitsense.inference.model import load_model
 
 Row = dict[str, Any]
 """What Ray hands on: ``video`` in; ``outcome`` and ``events`` out, or ``error``. All are JSON."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from fitsense._internal.atomic import whole
 from fitsense.errors import FitsenseError
-from fitsense.files import whole
 from fitsense.fleet.library import Video
+from fitsense.fleet.outcome import Analysis, Outcome
 from fitsense.fleet.tables import write_tables
-from fitsense.fleet.work import Analysis, Outcome
 
 OUTCOMES = "outcomes.ndjson"
 EVENTS = "events"

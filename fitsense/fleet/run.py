@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
-from fitsense.bundle import DEFAULT, Bundle
+from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.fleet.library import Video, list_videos
+from fitsense.fleet.outcome import Analysis, Outcome
 from fitsense.fleet.results import Results
-from fitsense.fleet.work import Analysis, Outcome
 
 if TYPE_CHECKING:
     import ray.data
@@ -174,7 +174,7 @@ def _places(cores: Sequence[int], threads: int) -> int:
 
 def _analyzed(planned: ray.data.Dataset) -> Iterator[tuple[Outcome, str]]:
     """Outcomes and events of videos, in the order in which they come."""
-    from fitsense.fleet.worker import read
+    from fitsense.fleet.ray_worker import read
 
     batches: Iterable[Any] = planned.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     for batch in batches:
@@ -189,7 +189,7 @@ def _planned(
     import ray
     from ray.data import ActorPoolStrategy, from_items
 
-    from fitsense.fleet.worker import Foreman, Worker, packed, row_of
+    from fitsense.fleet.ray_worker import Foreman, Worker, packed, row_of
 
     nodes: Iterable[Any] = ray.nodes()  # type: ignore[no-untyped-call]
     cores = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fitsense._internal.atomic import whole
 from fitsense.errors import FitsenseError, MissingExtraError
-from fitsense.eventlog import EventLog, load_log
-from fitsense.files import whole
-from fitsense.fleet.work import Outcome
+from fitsense.events.log import EventLog, load_log
+from fitsense.fleet.outcome import Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fitsense.motion import MOST_HZ
+from fitsense.repetitions.trajectory import MOST_HZ
 from fitsense.types import ClipSpec
 
 # A clip's picture is the frame nearest to the middle of its slot: two frames a slot are plenty.

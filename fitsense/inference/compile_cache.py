@@ -16,7 +16,7 @@ from typing import Any
 
 import openvino as ov
 
-from fitsense.files import whole
+from fitsense._internal.atomic import whole
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1

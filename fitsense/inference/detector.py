@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
 from fitsense.errors import PluginError
-from fitsense.following import Detection
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.tracking import Detection
 from fitsense.types import UInt8Array
 
 Detector = Callable[[UInt8Array], Sequence[Detection]]
@@ -30,7 +30,7 @@ def load_detector(
     :raises UnknownNameError: nobody offers it.
     :raises WeightsError: it needs files of others, which have not been fetched.
     """
-    from fitsense.weights import resolve
+    from fitsense.bundles.weights import resolve
 
     plugins = plugins or Plugins.discover()
     name = plugins.full_name("detector", name)

@@ -9,11 +9,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import FusionEntry, Manifest
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
+from fitsense.bundles.bundle import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
-from fitsense.hookspecs import Cascade, DerivedHeadSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]

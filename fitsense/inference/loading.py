@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry, Bundle
+from fitsense.bundles.bundle import BranchEntry, Bundle
 from fitsense.errors import InvalidInputError
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray
 
 if TYPE_CHECKING:
-    from fitsense.runtime.streaming import Stream
+    from fitsense.inference.streaming import Stream
 
 RuntimeName = Literal["openvino", "torch"]
 RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
@@ -26,7 +26,7 @@ class BranchRunner(Protocol):
         """Outputs of a batch of clips.
 
         :param clips: uint8 of shape (clips, frames, size, size, 3); for a branch that looks at observations, which
-            come from :func:`fitsense.runtime.observation.load_observer`, float32 of shape (clips, *observation).
+            come from :func:`fitsense.inference.observation.load_observer`, float32 of shape (clips, *observation).
         :returns: ``features``, float32 (clips, feature_dim), and each head's logits, float32 (clips, labels),
             by its task.
         """
@@ -57,7 +57,7 @@ def load_joint(
     """
     _check(runtime, device, compiled)
     if runtime == "openvino" and all(branch.observation is None for branch in branches):
-        from fitsense.runtime.openvino import OpenVinoBranches
+        from fitsense.inference.openvino import OpenVinoBranches
 
         return OpenVinoBranches(bundle, branches, threads=threads, bf16=bf16)
     runners = {
@@ -105,7 +105,7 @@ def load_branch(
     :raises FitsenseError: it cannot be compiled here.
     :raises WeightsError: the branch needs files of others, which have not been fetched.
     """
-    from fitsense.runtime.observation import ObservedBranch, load_observer
+    from fitsense.inference.observation import ObservedBranch, load_observer
 
     run = load_graph(
         bundle, branch, runtime, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled
@@ -129,10 +129,10 @@ def load_graph(
     """As :func:`load_branch`, but what it gives takes observations where the branch's graph does."""
     _check(runtime, device, compiled)
     if runtime == "openvino":
-        from fitsense.runtime.openvino import OpenVinoBranch
+        from fitsense.inference.openvino import OpenVinoBranch
 
         return OpenVinoBranch(bundle, branch, threads=threads, bf16=bf16)
-    from fitsense.runtime.torch import TorchBranch
+    from fitsense.inference.torch import TorchBranch
 
     return TorchBranch(bundle, branch, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled)
 
@@ -152,14 +152,14 @@ def load_stream(
 
     :raises InvalidInputError: it does not stream.
     """
-    from fitsense.runtime.streaming import Stream
+    from fitsense.inference.streaming import Stream
 
     _check(runtime, device, compiled)
     if runtime == "openvino":
-        from fitsense.runtime.openvino import OpenVinoStep
+        from fitsense.inference.openvino import OpenVinoStep
 
         return Stream(branch, OpenVinoStep(bundle, branch, threads=threads, bf16=bf16))
-    from fitsense.runtime.torch import TorchStep
+    from fitsense.inference.torch import TorchStep
 
     step = TorchStep(bundle, branch, threads=threads, bf16=bf16, plugins=plugins, device=device, compiled=compiled)
     return Stream(branch, step)

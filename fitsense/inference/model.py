@@ -10,16 +10,16 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
+from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
 from fitsense.errors import InvalidInputError
-from fitsense.fusing import Fusing, Outputs, with_cascade
-from fitsense.hookspecs import Cascade
-from fitsense.plugins import Plugins
-from fitsense.runtime import JointRunner, RuntimeName, check_batch, load_joint, load_stream
-from fitsense.runtime.streaming import Stream
-from fitsense.streaming import Stretch
+from fitsense.inference.fusion import Fusing, Outputs, with_cascade
+from fitsense.inference.loading import JointRunner, RuntimeName, check_batch, load_joint, load_stream
+from fitsense.inference.streaming import Stream
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import Cascade
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
+from fitsense.windowing.stream_state import Stretch
 
 
 class Model:

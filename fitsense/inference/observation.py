@@ -7,11 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
+from fitsense.bundles.bundle import BranchEntry
 from fitsense.errors import BundleError, PluginError
-from fitsense.plugins import Plugins
-from fitsense.runtime import BranchRunner, check_batch
+from fitsense.inference.loading import BranchRunner, check_batch
+from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray, UInt8Array
 
 Observer = Callable[[UInt8Array], FloatArray]
@@ -35,7 +35,7 @@ def load_observer(branch: BranchEntry, plugins: Plugins, threads: int | None = N
 
     :raises WeightsError: it needs files of others, which have not been fetched.
     """
-    from fitsense.weights import resolve
+    from fitsense.bundles.weights import resolve
 
     spec = plugins.backbone(branch.backbone)
     if spec.observation is None or branch.observation is None:

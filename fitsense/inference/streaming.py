@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from fitsense.bundle import BranchEntry, StreamEntry
+from fitsense.bundles.bundle import BranchEntry, StreamEntry
 from fitsense.errors import InvalidInputError
-from fitsense.streaming import StreamState
 from fitsense.types import FloatArray, UInt8Array
+from fitsense.windowing.stream_state import StreamState
 
 
 class StepRunner(Protocol):

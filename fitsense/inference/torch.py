@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry, Bundle
+from fitsense.bundles.bundle import BranchEntry, Bundle
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
-from fitsense.plugins import Plugins
-from fitsense.runtime import BranchRunner, check_input, input_of
-from fitsense.runtime.streaming import inputs_of_step, stream_of
+from fitsense.inference.loading import BranchRunner, check_input, input_of
+from fitsense.inference.streaming import inputs_of_step, stream_of
+from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray, UInt8Array
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TorchBranch:
     :param threads: CPU threads of this process's torch; None to leave them as they are.
     :param bf16: whether to compute in bfloat16, by torch's autocast; None for float32.
     :param device: one of :func:`devices`; None for CUDA's, if there is one, and the CPU otherwise.
-    :param compiled: as of :func:`fitsense.runtime.load_branch`.
+    :param compiled: as of :func:`fitsense.inference.loading.load_branch`.
     """
 
     def __init__(
@@ -186,8 +186,8 @@ def _load(
         import torch
     except ImportError as error:
         raise MissingExtraError("the torch runtime", "torch", error) from error
-    from fitsense.export.branch import build_branch
-    from fitsense.weights import load_state, read_state
+    from fitsense.bundles.weights import load_state, read_state
+    from fitsense.nn.branch import build_branch
 
     on = _device(device)
     if threads is not None:

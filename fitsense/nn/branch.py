@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fitsense.bundle import BranchEntry, Labels, StreamEntry
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
+from fitsense.bundles.bundle import BranchEntry, Labels, StreamEntry
 from fitsense.errors import InvalidInputError, PluginError
-from fitsense.hookspecs import BackboneSpec, HeadSpec, StreamingSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec, HeadSpec, StreamingSpec
 
 if TYPE_CHECKING:
     from torch import nn

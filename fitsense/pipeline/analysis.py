@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, BinaryIO
 import attrs
 
 from fitsense.errors import InvalidInputError, SourceError
-from fitsense.events import Event
-from fitsense.identity import file_uri, object_uri, stream_uri
-from fitsense.inputs import Source, checked_frames, checked_source, is_file
-from fitsense.model import Model, load_model
-from fitsense.regions import Region
-from fitsense.session import Reason, Session, SessionConfig
-from fitsense.thinning import least_step_s
+from fitsense.events.model import Event
+from fitsense.geometry import Region
+from fitsense.imaging.frame_rate import least_step_s
+from fitsense.inference.model import Model, load_model
+from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
+from fitsense.session.session import Reason, Session, SessionConfig
 from fitsense.types import Frame
+from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.video.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from fitsense.people import PeopleSession
-    from fitsense.runtime.detection import Detector
-    from fitsense.video.ahead import Ahead
+    from fitsense.inference.detector import Detector
+    from fitsense.session.tracked import PeopleSession
     from fitsense.video.live import LiveConfig, LiveSource
+    from fitsense.video.prefetch import Ahead
     from fitsense.video.source import Trouble, VideoSource
 
 # Somebody who is so many times smaller than the picture is still seen as large as the model wants it.
@@ -72,7 +72,7 @@ class Analysis(Iterator[Event]):
             config = attrs.evolve(config, region=region)
         self._detect: Detector | None = None
         if people is not None:
-            from fitsense.runtime.detection import load_detector
+            from fitsense.inference.detector import load_detector
 
             if config.region is not None:
                 raise InvalidInputError(f"people: expected no region beside it, got {config.region}")
@@ -180,7 +180,7 @@ class Analysis(Iterator[Event]):
             if self._detect is None:
                 self._session = Session(self._model, config)
             else:
-                from fitsense.people import PeopleSession
+                from fitsense.session.tracked import PeopleSession
 
                 self._session = PeopleSession(self._model, self._detect, config)
         return self._session
@@ -213,7 +213,7 @@ class Analysis(Iterator[Event]):
         return self._live
 
     def _open_file(self, source: str | Path | BinaryIO) -> Ahead[Frame | Trouble]:
-        from fitsense.video.ahead import Ahead
+        from fitsense.video.prefetch import Ahead
         from fitsense.video.source import VideoSource
 
         self._video = VideoSource(

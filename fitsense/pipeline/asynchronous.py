@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fitsense.analysis import Analysis, analyze
-from fitsense.events import Event
-from fitsense.inputs import Source, checked_source
-from fitsense.model import Model
-from fitsense.regions import Region
-from fitsense.session import SessionConfig
+from fitsense.events.model import Event
+from fitsense.geometry import Region
+from fitsense.inference.model import Model
+from fitsense.pipeline.analysis import Analysis, analyze
+from fitsense.session.session import SessionConfig
 from fitsense.types import Frame
+from fitsense.video.inputs import Source, checked_source
 
 if TYPE_CHECKING:
     from fitsense.video.live import LiveConfig

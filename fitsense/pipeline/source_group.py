@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
 
-from fitsense.analysis import Analysis
+from fitsense._internal.threads import Reader, handed_over
+from fitsense._internal.validators import is_uri_reference
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.events import Event
-from fitsense.inputs import Source
-from fitsense.model import Model, load_model
-from fitsense.session import SessionConfig
-from fitsense.validators import is_uri_reference
+from fitsense.events.model import Event
+from fitsense.inference.model import Model, load_model
+from fitsense.pipeline.analysis import Analysis
+from fitsense.session.session import SessionConfig
+from fitsense.video.inputs import Source
 from fitsense.video.opening import is_live
-from fitsense.video.readers import Reader, handed_over
 
 if TYPE_CHECKING:
-    from fitsense.regions import Region
+    from fitsense.geometry import Region
     from fitsense.video.live import LiveConfig
 
 # Events of a source that may wait to be taken, before it has to wait.

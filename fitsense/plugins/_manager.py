@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import pluggy
 
-from fitsense import deprecations, hookspecs
-from fitsense.discovery import Candidate, allowed, installed
 from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, SchemaError, UnknownNameError
-from fitsense.hookspecs import (
+from fitsense.plugins import _deprecation as deprecations
+from fitsense.plugins import hookspecs
+from fitsense.plugins._discovery import Candidate, allowed, installed
+from fitsense.plugins.hookspecs import (
     API_VERSION,
     BackboneSpec,
     DerivedHeadSpec,
@@ -38,7 +39,7 @@ from fitsense.hookspecs import (
 from fitsense.types import ClipSpec
 
 if TYPE_CHECKING:
-    from fitsense.events import Event
+    from fitsense.events.model import Event
 
 BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
 """The environment variable that lists, with commas, what :meth:`Plugins.discover` is not to load."""
@@ -561,7 +562,7 @@ def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
 
 
 def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:
-    from fitsense.schema import check_schema
+    from fitsense.events.schema import check_schema
 
     if not schema.type.startswith(f"{info.name}."):
         raise PluginError(f"event type {schema.type!r}: expected it to start with {info.name}.")

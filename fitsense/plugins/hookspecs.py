@@ -19,8 +19,8 @@ from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, UInt8
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fitsense.events import Event
-    from fitsense.following import Detection
+    from fitsense.events.model import Event
+    from fitsense.tracking import Detection
 
 API_VERSION = 1
 """The version of these hooks and specs. A plugin names the one that it was written for."""

@@ -1,9 +1,10 @@
 """Thumbnails in, repetitions out: pure. Any exercise, also one that no classifier knows.
 
-The last seconds are looked at again and again. A look turns them into the movement's path (:mod:`fitsense.motion`)
-and finds the cycles in it (:mod:`fitsense.cycles`). A cycle is told as a repetition when two looks in a row have seen
-it and the movement has clearly turned round or come to rest after it, or another cycle has followed. The first of a set
-needs the second to resemble; one alone is told only when the run ends.
+The last seconds are looked at again and again. A look turns them into the movement's path
+(:mod:`fitsense.repetitions.trajectory`) and finds the cycles in it (:mod:`fitsense.repetitions.cycles`). A cycle is
+told as a repetition when two looks in a row have seen it and the movement has clearly turned round or come to rest
+after it, or another cycle has followed. The first of a set needs the second to resemble; one alone is told only when
+the run ends.
 
 A repetition is told at most one late: by the look that tells it, at most one more is complete. The quicker the
 movement, the sooner is the next look; what two looks have not agreed on when the second repetition after it is about
@@ -22,12 +23,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.cycles import Cycle, Proposal, alike, propose
+from fitsense._internal.locks import turn_at_algebra
+from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
-from fitsense.motion import MOST_HZ, Path, path
-from fitsense.turns import turn_at_algebra
+from fitsense.repetitions.cycles import Cycle, Proposal, alike, propose
+from fitsense.repetitions.trajectory import MOST_HZ, Path, path
 from fitsense.types import FloatArray
-from fitsense.validators import number
 
 # Timestamps may miss the wanted rate by so much of a step.
 _JITTER = 0.1
@@ -161,8 +162,8 @@ class Repetitions:
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
         """Take the thumbnail of one frame; give what is sure now, in order of time.
 
-        :param thumbnail: grey levels (height, width), the same size throughout a run; :func:`fitsense.motion.thumbnail`
-            makes them.
+        :param thumbnail: grey levels (height, width), the same size throughout a run;
+            :func:`fitsense.repetitions.trajectory.thumbnail` makes them.
         :param time_s: seconds of media time, later than the thumbnail's before it.
         """
         config = self._config

@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.motion import Path, typical
+from fitsense.repetitions.trajectory import Path, typical
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import attrs
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions import Attempt, Movement, Repetition
+from fitsense.repetitions.counter import Attempt, Movement, Repetition
 
 # A stretch is announced some seconds after it began; movements are kept for so long, in seconds.
 _KEPT_S = 30.0

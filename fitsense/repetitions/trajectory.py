@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.sampling import sampled
+from fitsense.imaging.downsample import sampled
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 24

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fitsense.catalogue import UNKNOWN
-from fitsense.report.sums import Report, Total
+from fitsense.report.totals import Report, Total
 from fitsense.workouts.workout import WorkoutSet
 
 _NONE = "–"

@@ -18,7 +18,7 @@ def render(package: str, values: Mapping[str, Any], filters: Mapping[str, Callab
     """
     catalogue = load_catalogue()
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("fitsense")]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("fitsense.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

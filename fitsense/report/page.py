@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fitsense.pages import render
 from fitsense.report.body_map import body_map
+from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
+from fitsense.report.html import render
 from fitsense.report.scale import colour
-from fitsense.report.sums import Repetition, Report, Stretch
-from fitsense.report.wording import clock, count, notes, span, summary, tempo, when
+from fitsense.report.totals import Repetition, Report, Stretch
 from fitsense.workouts.workout import WorkoutSet
 
 # Steps between the times that the timeline shows, in seconds, and how many of them it has at most.

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import attrs
 
 from fitsense.errors import SchemaError
-from fitsense.eventlog import EventLog
-from fitsense.schema import validate
+from fitsense.events.log import EventLog
+from fitsense.events.schema import validate
 from fitsense.workouts.workout import Workout, WorkoutSet, has_workout, workout_of
 
 

@@ -14,18 +14,18 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from fitsense.server.bundles import Bundles
+from fitsense.server.api.problems import ProblemError, on_failure, on_http_error, on_problem
+from fitsense.server.api.routes import Routes, nothing
 from fitsense.server.config import ServeConfig
+from fitsense.server.engine.session_manager import Sessions
+from fitsense.server.engine.uploads import Uploads
 from fitsense.server.headers import SecurityHeaders
-from fitsense.server.logs import AccessLog
+from fitsense.server.log import AccessLog
 from fitsense.server.metrics import Metrics
-from fitsense.server.problems import ProblemError, on_failure, on_http_error, on_problem
-from fitsense.server.routes import Routes, nothing
+from fitsense.server.models import Bundles
 from fitsense.server.security import Guard, Tokens
-from fitsense.server.sessions import Sessions
-from fitsense.server.sources import Sources
-from fitsense.server.uploads import Uploads
-from fitsense.sinks import Delivery
+from fitsense.server.source_policy import Sources
+from fitsense.sinks.delivery import Delivery
 
 
 @attrs.frozen

@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 
-from fitsense.bundle import DEFAULT
-from fitsense.configs import config_from_json
+from fitsense._internal.configs import config_from_json
+from fitsense._internal.redaction import redact
+from fitsense.bundles.bundle import DEFAULT
 from fitsense.errors import InvalidInputError
-from fitsense.redaction import redact
-from fitsense.sinks import SinkSettings
+from fitsense.sinks.delivery import SinkSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _MOST_PORT = 65535

@@ -19,10 +19,10 @@ from websockets.datastructures import Headers
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
 
+from fitsense.server.api.problems import Kind, ProblemError
 from fitsense.server.config import Limits
 from fitsense.server.headers import SECURITY_HEADERS
-from fitsense.server.limits import Bucket
-from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.rate_limit import Bucket
 
 # Bytes that are handled in one turn: at most some 3,000 WebSocket frames or 6,000 chunks of a body.
 _SLICE_BYTES = 16 << 10

@@ -11,7 +11,7 @@ from typing import IO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fitsense.redaction import redact
+from fitsense._internal.redaction import redact
 
 LOGGER = "fitsense.server"
 _FIELDS = "fields"

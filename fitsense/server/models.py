@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.model import Model, load_model
-from fitsense.plugins import Plugins
-from fitsense.runtime.detection import Detector, load_detector
+from fitsense.inference.detector import Detector, load_detector
+from fitsense.inference.model import Model, load_model
+from fitsense.plugins._manager import Plugins
+from fitsense.server.api.problems import Kind, ProblemError
 from fitsense.server.config import ServeConfig
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.server.worker import batches
+from fitsense.server.engine.batch_worker import batches
 
 
 class Bundles:

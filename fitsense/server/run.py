@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import uvicorn
 
+from fitsense.server.api.wire import HEADER_BYTES
 from fitsense.server.app import Served, create_app
-from fitsense.server.bundles import Bundles
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.connections import HttpConnection, WebSocketConnection
-from fitsense.server.framing import HEADER_BYTES
+from fitsense.server.models import Bundles
 from fitsense.server.security import Tokens, check_exposure
-from fitsense.server.sources import Sources
+from fitsense.server.source_policy import Sources
 
 # A client that is quiet for long is asked whether it is there.
 _PING_S, _PONG_S = 30.0, 60.0

@@ -15,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fitsense.errors import InvalidInputError
+from fitsense.server.api.problems import Kind, ProblemError
 from fitsense.server.config import ServeConfig
-from fitsense.server.limits import Buckets
-from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.rate_limit import Buckets
 
 TOKENS_VARIABLE = "FITSENSE_TOKENS"
 SUBPROTOCOL = "fitsense.v1"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import attrs
 
+from fitsense._internal.redaction import redact
 from fitsense.errors import InvalidInputError
-from fitsense.redaction import redact
+from fitsense.server.api.problems import Kind, ProblemError
 from fitsense.server.config import ServeConfig
-from fitsense.server.problems import Kind, ProblemError
 from fitsense.video.opening import is_live
 
 # A file may be a list of other files, or of addresses, whatever it is called; these hold their pictures themselves.

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import attrs
 
-from fitsense.events import Event, EventData, event_time
-from fitsense.plugins import Plugins
+from fitsense.events.model import Event, EventData, event_time
+from fitsense.plugins._manager import Plugins
 
 
 @attrs.define

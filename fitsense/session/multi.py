@@ -8,20 +8,20 @@ from typing import Any
 
 import attrs
 
-from fitsense.emitter import Emitter, EmitterState
+from fitsense._internal.exclusive import exclusive, one_thread
+from fitsense._internal.locks import turn
+from fitsense.camera.monitor import Notice, Scene, SceneState
+from fitsense.camera.view_features import thumbnail
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.events import Event, SessionWarning
-from fitsense.exclusive import exclusive, one_thread
-from fitsense.model import Model
-from fitsense.regions import Region
-from fitsense.resuming import check_scene
-from fitsense.scene import Notice, Scene, SceneState
-from fitsense.session import EPOCH, Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
-from fitsense.sight import thumbnail
-from fitsense.snapshots import pack, unpack
-from fitsense.turns import turn
+from fitsense.events.model import Event, SessionWarning
+from fitsense.geometry import Region
+from fitsense.inference.model import Model
+from fitsense.session.emitter import Emitter, EmitterState
+from fitsense.session.session import EPOCH, Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
+from fitsense.session.snapshot import pack, unpack
+from fitsense.session.snapshot_checks import check_scene
 from fitsense.types import Frame, Prediction, UInt8Array
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 
 @attrs.frozen

@@ -10,30 +10,30 @@ from typing import Any, Literal
 import attrs
 
 from fitsense import decisions as decided
-from fitsense import events
-from fitsense.bundle import MANIFEST
+from fitsense._internal.exclusive import exclusive, one_thread
+from fitsense._internal.hashing import sha256
+from fitsense._internal.locks import turn
+from fitsense._internal.validators import instance, number, uri_reference
+from fitsense.bundles.bundle import MANIFEST
+from fitsense.camera.monitor import Notice, Scene, SceneConfig, SceneState
+from fitsense.camera.view_features import thumbnail as sight
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
-from fitsense.digest import sha256
-from fitsense.emitter import Emitter, EmitterState
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.events import Event, EventData
-from fitsense.exclusive import exclusive, one_thread
-from fitsense.model import Model
-from fitsense.motion import thumbnail
-from fitsense.pictures import views
-from fitsense.regions import Region
-from fitsense.repetitions import RepetitionConfig, Repetitions, RepetitionsState
-from fitsense.resuming import check_session
-from fitsense.scene import Notice, Scene, SceneConfig, SceneState
-from fitsense.sets import Counted, Effort, Set, Sets, SetsState
-from fitsense.sight import thumbnail as sight
-from fitsense.snapshots import pack, unpack
-from fitsense.thinning import is_too_soon, least_step_s
-from fitsense.turns import turn
+from fitsense.events import model as events
+from fitsense.events.model import Event, EventData
+from fitsense.geometry import Region
+from fitsense.imaging.frame_rate import is_too_soon, least_step_s
+from fitsense.imaging.resize import views
+from fitsense.inference.model import Model
+from fitsense.repetitions.counter import RepetitionConfig, Repetitions, RepetitionsState
+from fitsense.repetitions.sets import Counted, Effort, Set, Sets, SetsState
+from fitsense.repetitions.trajectory import thumbnail
+from fitsense.session.emitter import Emitter, EmitterState
+from fitsense.session.snapshot import pack, unpack
+from fitsense.session.snapshot_checks import check_session
 from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
-from fitsense.validators import instance, number, uri_reference
-from fitsense.windows import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
+from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]

@@ -19,7 +19,7 @@ import cattrs
 import numpy as np
 
 from fitsense.errors import InvalidInputError
-from fitsense.resuming import check_numbers
+from fitsense.session.snapshot_checks import check_numbers
 
 StateT = TypeVar("StateT")
 

@@ -14,16 +14,17 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense import motion, sight
-from fitsense.bundle import Manifest
+from fitsense.bundles.bundle import Manifest
+from fitsense.camera import view_features as sight
+from fitsense.camera.monitor import SceneState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions import RepetitionConfig, RepetitionsState
-from fitsense.scene import SceneState
-from fitsense.sets import SetsState
+from fitsense.repetitions import trajectory as motion
+from fitsense.repetitions.counter import RepetitionConfig, RepetitionsState
+from fitsense.repetitions.sets import SetsState
 from fitsense.types import MOST_SECONDS, ClipSpec
-from fitsense.windows import WindowsState
+from fitsense.windowing.sampler import WindowsState
 
 _TOLERANCE_S = 1e-3
 # Counts beyond this are not exact in JSON of other languages.
@@ -103,7 +104,7 @@ def check_scene(state: SceneState) -> None:
 
     :raises InvalidInputError: the message says where.
     """
-    from fitsense.scene import Scene
+    from fitsense.camera.monitor import Scene
 
     _require(set(state.states) == set(Scene().state.states), "scene.states", "the states that a scene has")
     _require(all(one._code == code for code, one in state.states.items()), "scene.states", "each state by its code")

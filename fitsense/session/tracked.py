@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fitsense.events import Event
-from fitsense.exclusive import exclusive, one_thread
-from fitsense.following import Following, FollowingConfig, FollowingState
-from fitsense.model import Model
-from fitsense.multisession import MultiSeen, MultiSession
-from fitsense.regions import Region
-from fitsense.runtime.detection import Detector
-from fitsense.session import Reason, SessionConfig
-from fitsense.snapshots import pack, unpack
+from fitsense._internal.exclusive import exclusive, one_thread
+from fitsense.events.model import Event
+from fitsense.geometry import Region
+from fitsense.inference.detector import Detector
+from fitsense.inference.model import Model
+from fitsense.session.multi import MultiSeen, MultiSession
+from fitsense.session.session import Reason, SessionConfig
+from fitsense.session.snapshot import pack, unpack
+from fitsense.tracking import Following, FollowingConfig, FollowingState
 from fitsense.types import Frame, Prediction
 
 
@@ -20,7 +20,7 @@ class PeopleSession:
     """One stream of frames that shows people who come and go.
 
     :param model: what predicts, once for all people.
-    :param detect: what finds people in a picture; from :func:`fitsense.runtime.detection.load_detector`.
+    :param detect: what finds people in a picture; from :func:`fitsense.inference.detector.load_detector`.
     :param config: how to look and decide, for everybody.
     :param following: how people are followed.
     """

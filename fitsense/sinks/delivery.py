@@ -18,12 +18,12 @@ from typing import Any, get_args
 
 import attrs
 
-from fitsense.configs import config_from_json
+from fitsense._internal.backoff import Retries
+from fitsense._internal.configs import config_from_json
 from fitsense.errors import DeliveryError, InvalidInputError
-from fitsense.events import Event, EventData
-from fitsense.hookspecs import Sink
-from fitsense.plugins import Plugins
-from fitsense.video.retries import Retries
+from fitsense.events.model import Event, EventData
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import Sink
 
 _LOGGER = logging.getLogger("fitsense.sinks")
 _TYPES = tuple(kind.TYPE for kind in get_args(EventData))

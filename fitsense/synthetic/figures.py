@@ -14,8 +14,8 @@ import numpy as np
 
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
-from fitsense.testing.rendering import Camera, Colour, Look, Renderer
-from fitsense.testing.skeleton import Pose, Proportions, blend, jumping_jack, push_up, squat, stand
+from fitsense.synthetic.rendering import Camera, Colour, Look, Renderer
+from fitsense.synthetic.skeleton import Pose, Proportions, blend, jumping_jack, push_up, squat, stand
 from fitsense.types import Frame
 
 MOVES: Mapping[str, Callable[[Proportions, float], Pose]] = {

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.testing.skeleton import SIDES, Pose
+from fitsense.synthetic.skeleton import SIDES, Pose
 from fitsense.types import UInt8Array
 
 Floats = NDArray[np.float32]

@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 
 from fitsense.errors import InvalidInputError
-from fitsense.testing.figures import EXERCISES, MOVES, Interval
-from fitsense.testing.rendering import Camera, Look, Renderer
-from fitsense.testing.skeleton import Pose, Proportions
+from fitsense.synthetic.figures import EXERCISES, MOVES, Interval
+from fitsense.synthetic.rendering import Camera, Look, Renderer
+from fitsense.synthetic.skeleton import Pose, Proportions
 from fitsense.types import Frame
 
 
@@ -50,7 +50,7 @@ class Stroke:
 class RepetitionVideo:
     """A rendered video of one exercise, movement by movement. Iterating renders it.
 
-    :param exercise: one of :data:`fitsense.testing.figures.EXERCISES`.
+    :param exercise: one of :data:`fitsense.synthetic.figures.EXERCISES`.
     :param movements: in order, without a break but for their pauses.
     :param before_s: seconds in the start position before the first.
     :param after_s: the same after the last.

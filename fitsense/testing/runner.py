@@ -13,17 +13,17 @@ from typing import Any, Literal
 
 import attrs
 
-from fitsense.configs import config_from_json
-from fitsense.discovery import installed as installed_entry_points
+from fitsense._internal.configs import config_from_json
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
-from fitsense.hookspecs import DerivedHeadSpec
-from fitsense.plugins import Plugins, described
+from fitsense.plugins._discovery import installed as installed_entry_points
+from fitsense.plugins._manager import Plugins, described
+from fitsense.plugins.hookspecs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
 
 # What the module that pytest collects consists of: there is one run at a time in a context.
 _collected: contextvars.ContextVar[Mapping[str, type]] = contextvars.ContextVar("_collected")
-_MODULE = "from fitsense.testing import checking\nglobals().update(checking.collected())\n"
+_MODULE = "from fitsense.testing import runner\nglobals().update(runner.collected())\n"
 
 
 @attrs.frozen

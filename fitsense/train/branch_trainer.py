@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from fitsense.bundle import (
+from fitsense._internal.configs import config_from_json, config_to_json
+from fitsense._internal.hashing import sha256
+from fitsense._internal.progress import Track, silent
+from fitsense.bundles.bundle import (
     BranchEntry,
     Bundle,
     Calibration,
@@ -26,27 +29,24 @@ from fitsense.bundle import (
     ObservationEntry,
     save,
 )
-from fitsense.configs import config_from_json, config_to_json
-from fitsense.data.footage import Footage
+from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.frames import Recording, observations, pictures
 from fitsense.data.manifest import Skipped
-from fitsense.digest import sha256
+from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError, PluginError
-from fitsense.export.branch import build_backbone, join, stream_entry
 from fitsense.export.onnx import export_branch
-from fitsense.hookspecs import BackboneSpec, HeadSpec, WeightsRef
-from fitsense.plugins import Plugins
-from fitsense.progress import Track, silent
-from fitsense.runtime import load_branch, load_graph
-from fitsense.runtime.observation import load_observer
+from fitsense.inference.loading import load_branch, load_graph
+from fitsense.inference.observation import load_observer
+from fitsense.nn.branch import build_backbone, join, stream_entry
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.train import heads as fitting
 from fitsense.train.features import Extractor, ViewPolicy
-from fitsense.train.guides import Guide
-from fitsense.train.pool import Partition, Pool
+from fitsense.train.finetuning import Lesson, Machines, Tuning, predict, tune
+from fitsense.train.landmark_targets import Guide
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
-from fitsense.train.tuning import Lesson, Machines, Tuning, predict, tune
+from fitsense.train.training_set import Partition, Pool
 from fitsense.types import FloatArray, Task, activate
-from fitsense.weights import load_backbone, resolve
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.frames import Recording
-from fitsense.pictures import views as crops
+from fitsense.imaging.resize import views as crops
 from fitsense.types import ClipSpec, UInt8Array
-from fitsense.windows import nearest
+from fitsense.windowing.sampler import nearest
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ class Cut:
 
 def spread(recording: Recording, spec: ClipSpec, views: int) -> list[NDArray[np.intp]]:
     """Frame indices (spec.frames,) of `views` windows spread evenly over a recording, as
-    :func:`fitsense.data.views.clip_views` takes them."""
+    :func:`fitsense.data.clip_views.clip_views` takes them."""
     times = recording.times
     first, room_s = _room(recording, spec)
     offsets = np.linspace(0.0, room_s, views) if views > 1 else [room_s / 2]

@@ -10,14 +10,14 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from fitsense.bundle import BranchEntry
-from fitsense.data.footage import Footage
+from fitsense._internal.atomic import whole
+from fitsense._internal.progress import Track, silent
+from fitsense.bundles.bundle import BranchEntry
+from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped
-from fitsense.data.views import clip_views
+from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError
-from fitsense.files import whole
-from fitsense.progress import Track, silent
-from fitsense.runtime import BranchRunner
+from fitsense.inference.loading import BranchRunner
 from fitsense.types import FloatArray
 
 

@@ -18,15 +18,15 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Labels
-from fitsense.data.footage import Footage
+from fitsense._internal.atomic import whole
+from fitsense.bundles.bundle import Labels
 from fitsense.data.frames import Recording
+from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
-from fitsense.files import whole
-from fitsense.networks import beside_torchvision
-from fitsense.runtime import BranchRunner
-from fitsense.train.guides import Guide
-from fitsense.train.windows import Augmentation, at_random, centred, spread, varied
+from fitsense.inference.loading import BranchRunner
+from fitsense.nn.clips import beside_torchvision
+from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
+from fitsense.train.landmark_targets import Guide
 from fitsense.types import ClipSpec, FloatArray
 
 if TYPE_CHECKING:

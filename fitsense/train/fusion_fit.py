@@ -9,16 +9,16 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundle import Calibration, DerivedEntry, FusionEntry, Labels
+from fitsense._internal.configs import config_to_json
+from fitsense.bundles.bundle import Calibration, DerivedEntry, FusionEntry, Labels
 from fitsense.catalogue import IDLE
-from fitsense.configs import config_to_json
-from fitsense.data.footage import Footage
+from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
-from fitsense.hookspecs import DerivedHeadSpec, FusionSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
-from fitsense.train.branches import FittedBranch, Outputs
+from fitsense.train.branch_trainer import FittedBranch, Outputs
 from fitsense.train.heads import targets
 from fitsense.train.recipe import LOOKUP, Recipe
 from fitsense.types import FloatArray, Scores, Task, deactivate

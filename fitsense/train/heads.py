@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.data.footage import Footage
-from fitsense.hookspecs import HeadSpec
-from fitsense.train.tuning import draw_weights
+from fitsense.data.samples import Footage
+from fitsense.plugins.hookspecs import HeadSpec
+from fitsense.train.finetuning import draw_weights
 from fitsense.types import FloatArray, Task
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import attrs
 import numpy as np
 
 from fitsense.data.frames import Recording
-from fitsense.landmarks import BODY_LANDMARKS, mirrored_bodies
-from fitsense.pictures import fitted_size
-from fitsense.train.windows import Cut
+from fitsense.imaging.resize import fitted_size
+from fitsense.nn.landmarks import BODY_LANDMARKS, mirrored_bodies
+from fitsense.train.clip_augmentation import Cut
 from fitsense.types import ClipSpec, FloatArray, TimeArray
-from fitsense.windows import nearest_to
+from fitsense.windowing.sampler import nearest_to
 
 
 @attrs.frozen(eq=False)

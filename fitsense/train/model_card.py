@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fitsense.bundle import BranchEntry, Manifest
+from fitsense.bundles.bundle import BranchEntry, Manifest
 from fitsense.catalogue import IDLE
 
 
@@ -70,7 +70,7 @@ def _beside(trained: Mapping[str, Any]) -> str:
     """What was trained on beside the clips."""
     parts = []
     if trained["figures"]:
-        parts.append(f"Beside them {trained['figures']} videos that fitsense renders (`fitsense.testing.figures`).")
+        parts.append(f"Beside them {trained['figures']} videos that fitsense renders (`fitsense.synthetic.figures`).")
     if trained["aids"]:
         parts.append(
             f"Branches that are marked so were also trained on {trained['aids']} clips of further folders (`--aids`), "

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import attrs
 
-from fitsense.configs import config_from_json, config_to_json
+from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
-from fitsense.train.tuning import Tuning
+from fitsense.train.finetuning import Tuning
 
 LOOKUP = "lookup"
 """What the bundle calls muscles that are derived from exercises."""

@@ -14,23 +14,23 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense.bundle import Bundle, Manifest, save
+from fitsense._internal.progress import Track, silent
+from fitsense.bundles.bundle import Bundle, Manifest, save
 from fitsense.catalogue import IDLE
-from fitsense.data.footage import Footage
 from fitsense.data.manifest import read_manifest
+from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.evaluate.run import evaluate, score
 from fitsense.export.onnx import export_branch
-from fitsense.model import Model
-from fitsense.plugins import Plugins
-from fitsense.progress import Track, silent
-from fitsense.runtime.openvino import cpu_computes_bf16
-from fitsense.train.branches import FittedBranch, Workshop
-from fitsense.train.card import model_card
-from fitsense.train.joining import Joined, join_branches
-from fitsense.train.pool import Pool, partitions, read_pool
+from fitsense.inference.model import Model
+from fitsense.inference.openvino import cpu_computes_bf16
+from fitsense.plugins._manager import Plugins
+from fitsense.train.branch_trainer import FittedBranch, Workshop
+from fitsense.train.finetuning import Machines
+from fitsense.train.fusion_fit import Joined, join_branches
+from fitsense.train.model_card import model_card
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
-from fitsense.train.tuning import Machines
+from fitsense.train.training_set import Pool, partitions, read_pool
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def train(
     What was computed before, also by an interrupted run, is taken from `cache`: features, frames, and what tuning has
     reached. Figures of clips that were held out, and of the test split, are in the report and in the model card.
 
-    On several `machines`, one process calls this, that of :func:`fitsense.train.tuning.rank` 0; the others call
+    On several `machines`, one process calls this, that of :func:`fitsense.train.finetuning.rank` 0; the others call
     :func:`assist`.
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from fitsense.bundle import Labels
+from fitsense.bundles.bundle import Labels
 from fitsense.catalogue import IDLE, load_catalogue
-from fitsense.data.footage import NO_FOLD, Footage, clips, figures
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
+from fitsense.data.samples import NO_FOLD, Footage, clips, figures
 from fitsense.errors import InvalidInputError
 from fitsense.train.recipe import Recipe, Sources
 

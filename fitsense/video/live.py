@@ -12,11 +12,11 @@ from typing import get_args
 
 import attrs
 
+from fitsense._internal.backoff import Retries
+from fitsense._internal.threads import Reader, handed_over
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.types import Frame
-from fitsense.video.backlog import Backlog, Policy
-from fitsense.video.readers import Reader, handed_over
-from fitsense.video.retries import Retries
+from fitsense.video.frame_queue import Backlog, Policy
 from fitsense.video.source import MAX_PIXELS, Trouble, VideoInfo, VideoSource
 from fitsense.video.stopping import StopFlag
 

@@ -16,10 +16,10 @@ import av
 import av.error
 from av.codec.hwaccel import HWAccel
 
+from fitsense._internal.redaction import redact_address
 from fitsense.errors import InvalidInputError, SourceError
-from fitsense.inputs import is_file
-from fitsense.redaction import redact_address
 from fitsense.video.bytestream import STANDARD_INPUT, ByteStream, file_name, has_late_index, is_opened, is_pipe
+from fitsense.video.inputs import is_file
 from fitsense.video.wholeness import is_whole
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)

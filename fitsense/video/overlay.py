@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
-from fitsense.timeline import Moment, Timeline
+from fitsense.events.timeline import Moment, Timeline
 from fitsense.types import Frame, UInt8Array
 
 # Colours that stay apart for the colour-blind (Okabe and Ito).

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from fitsense.video.readers import Reader, handed_over
+from fitsense._internal.threads import Reader, handed_over
 from fitsense.video.stopping import StopFlag
 
 T = TypeVar("T")

@@ -17,10 +17,10 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
-from fitsense.pictures import scaled_size
-from fitsense.thinning import Thinning
+from fitsense.imaging.frame_rate import Thinning
+from fitsense.imaging.resize import scaled_size
 from fitsense.types import Frame, UInt8Array
-from fitsense.video.hardware import fault_of, hwaccel_of, why_on_cpu
+from fitsense.video.hwaccel import fault_of, hwaccel_of, why_on_cpu
 from fitsense.video.opening import Input, can_reopen, name_of, open_input, reason_of
 from fitsense.video.ordering import PROBED, DisplayOrder, are_reordered
 from fitsense.video.orientation import Orientation
@@ -89,7 +89,7 @@ class VideoSource:
     :param zoom: only a part of each frame will be looked at: scale them to so many times the `short_side`, as far as
         the source's own go.
     :param least_step_s: frames that come sooner than this after one that was given are passed over, see
-        :mod:`fitsense.thinning`; 0 to give all.
+        :mod:`fitsense.imaging.frame_rate`; 0 to give all.
     :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
         given up.
     :param options: FFmpeg's own, on top of ours: what protocols and formats may be used, and the like.

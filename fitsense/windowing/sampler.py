@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
-from fitsense.streaming import StreamRun, Stretch
-from fitsense.thinning import is_too_soon, least_step_s
+from fitsense.imaging.frame_rate import is_too_soon, least_step_s
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
+from fitsense.windowing.stream_state import StreamRun, Stretch
 
 # So many late frames in a row, by more than a gap, mean that the clock was set back.
 _RESET_FRAMES = 10
@@ -189,7 +189,7 @@ class Windows:
     :param gap_s: a longer step between two frames' times ends the run.
     :param streaming: names of the branches that stream.
 
-    Frames that come too soon to show anything new are passed over, see :mod:`fitsense.thinning`.
+    Frames that come too soon to show anything new are passed over, see :mod:`fitsense.imaging.frame_rate`.
     """
 
     def __init__(

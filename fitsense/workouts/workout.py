@@ -11,8 +11,8 @@ import attrs
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.eventlog import EventLog
-from fitsense.schema import validate
+from fitsense.events.log import EventLog
+from fitsense.events.schema import validate
 
 # A session that was given no start counts from 1970. Times this early are no wall clock, and FIT has none before 1998.
 _FIRST_WALL_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)

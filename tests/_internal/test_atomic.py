@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fitsense.files import whole
+from fitsense._internal.atomic import whole
 
 
 def test_what_was_written_to_the_end_is_there_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.video.retries import Retries
+from fitsense._internal.backoff import Retries
 
 SECONDS = st.floats(0.01, 60.0)
 

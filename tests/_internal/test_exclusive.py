@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event
-from fitsense.people import PeopleSession
+from fitsense.events.model import Event
+from fitsense.session.tracked import PeopleSession
 from fitsense.types import Frame, Prediction
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 PICTURE = np.zeros((96, 96, 3), np.uint8)
 

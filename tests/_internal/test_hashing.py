@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fitsense.digest import fingerprint
+from fitsense._internal.hashing import fingerprint
 
 
 def test_a_fingerprint_is_of_contents_alone(tmp_path: Path) -> None:

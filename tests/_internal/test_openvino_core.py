@@ -72,4 +72,4 @@ def test_a_process_that_was_forked_has_models_of_its_own() -> None:
 def test_no_core_is_made_otherwise() -> None:
     files = [file for folder in ("fitsense", "plugins", "tests") for file in (ROOT / folder).rglob("*.py")]
     made = {file.relative_to(ROOT).as_posix() for file in files if re.search(r"\bCore\(\)", file.read_text("utf-8"))}
-    assert made == {"fitsense/runtime/core.py"}
+    assert made == {"fitsense/_internal/openvino_core.py"}

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from fitsense.redaction import redact, redact_address
+from fitsense._internal.redaction import redact, redact_address
 
 PASSWORDS = [
     "S3cret",

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import fitsense
+from fitsense.camera.monitor import SceneConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
-from fitsense.events import SessionWarning
-from fitsense.repetitions import RepetitionConfig
-from fitsense.scene import SceneConfig
-from fitsense.schema import validate_event
-from fitsense.session import Session, SessionConfig
+from fitsense.events.model import SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.session.session import Session, SessionConfig
 
 NAN, INF = float("nan"), float("inf")
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundle import DEFAULT
-from fitsense.pictures import fitted_size
+from fitsense.bundles.bundle import DEFAULT
+from fitsense.imaging.resize import fitted_size
 from fitsense.types import ClipSpec, FloatArray, UInt8Array
-from fitsense.windows import nearest
+from fitsense.windowing.sampler import nearest
 from tests.benchmarks.footage import FULL_HD, FULL_HD_PART, RATE, about
 from tests.benchmarks.measuring import (
     Benchmark,
@@ -122,7 +122,7 @@ def by_tutorial(path: Path, model: fitsense.Model, networks: Networks) -> list[N
 
     Kinder than the tutorials in one thing: pictures are normalised after they are scaled, in the networks.
     """
-    from fitsense.networks import beside_torchvision
+    from fitsense.nn.clips import beside_torchvision
 
     encoded = beside_torchvision("pytorchvideo.data.encoded_video").EncodedVideo.from_path(
         str(path), decode_audio=False

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.catalogue import IDLE
-from fitsense.testing.figures import Bout, FigureVideo, sample
+from fitsense.synthetic.figures import Bout, FigureVideo, sample
 from fitsense.types import UInt8Array
 
 FOLDER = Path(os.environ.get("FITSENSE_BENCHMARKS") or Path(tempfile.gettempdir()) / "fitsense-benchmarks")

@@ -19,15 +19,15 @@ from pathlib import Path
 import attrs
 import click
 
-from fitsense.bundle import DEFAULT
+from fitsense.bundles.bundle import DEFAULT
+from fitsense.camera.view_features import thumbnail as sight
 from fitsense.catalogue import IDLE
-from fitsense.events import Event, RepetitionCompleted
-from fitsense.model import load_model
-from fitsense.motion import thumbnail
-from fitsense.repetitions import Movement, Repetition, RepetitionConfig, Repetitions
-from fitsense.session import Session, SessionConfig
-from fitsense.sight import thumbnail as sight
-from fitsense.thinning import least_step_s
+from fitsense.events.model import Event, RepetitionCompleted
+from fitsense.imaging.frame_rate import least_step_s
+from fitsense.inference.model import load_model
+from fitsense.repetitions.counter import Movement, Repetition, RepetitionConfig, Repetitions
+from fitsense.repetitions.trajectory import thumbnail
+from fitsense.session.session import Session, SessionConfig
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 

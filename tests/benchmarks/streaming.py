@@ -16,16 +16,16 @@ from typing import Any
 import click
 import numpy as np
 
-from fitsense.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest, save
-from fitsense.configs import config_to_json
+from fitsense._internal.configs import config_to_json
+from fitsense.bundles.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest, save
 from fitsense.data.manifest import read_manifest
-from fitsense.pictures import views
-from fitsense.plugins import Plugins
-from fitsense.runtime import load_branch, load_stream
-from fitsense.runtime.streaming import Stream
+from fitsense.imaging.resize import views
+from fitsense.inference.loading import load_branch, load_stream
+from fitsense.inference.streaming import Stream
+from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray, UInt8Array
 from fitsense.video.source import VideoSource
-from fitsense.windows import nearest_to
+from fitsense.windowing.sampler import nearest_to
 from tests.benchmarks.measuring import Measured, compare, half_quartile_range
 
 CLIP, STREAM = "x3d/s", "x3d/streaming"
@@ -35,7 +35,7 @@ _SECOND = 5
 
 def module_of(plugins: Plugins, name: str, weights: str) -> Any:
     """A backbone, from a file of weights, or random."""
-    from fitsense.weights import load_backbone
+    from fitsense.bundles.weights import load_backbone
 
     spec = plugins.backbone(name)
     assert spec.build is not None
@@ -47,8 +47,8 @@ def module_of(plugins: Plugins, name: str, weights: str) -> Any:
 
 def bundle_of(plugins: Plugins, name: str, module: Any, folder: Path) -> Bundle:
     """A bundle of a backbone alone."""
-    from fitsense.export.branch import join, stream_entry
     from fitsense.export.onnx import export_branch
+    from fitsense.nn.branch import join, stream_entry
 
     spec = plugins.backbone(name)
     config = spec.config()

@@ -16,8 +16,8 @@ import attrs
 import av
 
 import fitsense
-from fitsense.events import Event, ExerciseEnded, ExerciseStarted, ExerciseUpdated, MusclesActivated
-from fitsense.thinning import least_step_s
+from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted, ExerciseUpdated, MusclesActivated
+from fitsense.imaging.frame_rate import least_step_s
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 from tests.benchmarks.footage import HD, RATE, about

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 import fitsense
-from fitsense.bundle import DEFAULT, BranchEntry, Bundle, shipped
-from fitsense.runtime import RuntimeName, load_branch
+from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, shipped
+from fitsense.inference.loading import RuntimeName, load_branch
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, compare, cores, cost, torch_on_all_cores
 
 _BRANCH = "x3d_s"
@@ -22,7 +22,7 @@ def x3d_s_over_eager(rounds: int) -> Measured:
 
 def x3d_s_bf16_over_f32(rounds: int) -> Measured:
     """Where the CPU computes in bfloat16."""
-    from fitsense.runtime.openvino import cpu_computes_bf16
+    from fitsense.inference.openvino import cpu_computes_bf16
 
     if not cpu_computes_bf16():
         raise SkippedError("this CPU does not compute in bfloat16")

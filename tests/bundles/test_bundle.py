@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.bundle import DEFAULT, Bundle, save, shipped
-from fitsense.schema import validate
+from fitsense.bundles.bundle import DEFAULT, Bundle, save, shipped
+from fitsense.events.schema import validate
 
 
 @pytest.fixture

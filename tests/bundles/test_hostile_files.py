@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 import fitsense
-from fitsense import bundle, weights, wheels
-from fitsense.bundle import DEFAULT, Bundle
-from fitsense.hookspecs import WeightsRef
-from fitsense.weights import keep, resolve
+from fitsense.bundles import bundle, weights, wheels
+from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.bundles.weights import keep, resolve
+from fitsense.plugins.hookspecs import WeightsRef
 
 
 @pytest.fixture

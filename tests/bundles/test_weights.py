@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import save_file
 
 import fitsense
-from fitsense.digest import sha256
-from fitsense.export.branch import build_backbone
-from fitsense.hookspecs import WeightsRef
-from fitsense.weights import keep, load_backbone, load_state, read_state, resolve
-from tests.test_wheels import index, make_wheel
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.weights import keep, load_backbone, load_state, read_state, resolve
+from fitsense.nn.branch import build_backbone
+from fitsense.plugins.hookspecs import WeightsRef
+from tests.bundles.test_wheels import index, make_wheel
 
 __all__ = ["index"]
 
@@ -124,7 +124,7 @@ def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The loopback server has no certificate.
-    monkeypatch.setattr("fitsense.weights._ADDRESS", re.compile("http://"))
+    monkeypatch.setattr("fitsense.bundles.weights._ADDRESS", re.compile("http://"))
     cache, seen = tmp_path / "cache", []
     ref = WeightsRef(f"{server}/w.pyth")
     path = resolve(ref, cache=cache, progress=lambda done, total: seen.append((done, total)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.wheels import WheelAddress, Wheels, copy_member
+from fitsense.bundles.wheels import WheelAddress, Wheels, copy_member
 
 
 def make_wheel(folder: Path, files: Mapping[str, bytes], tags: str = "py3-none-any", name: str = "toy") -> Path:
@@ -76,7 +76,9 @@ def test_a_python_without_pip_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPa
 def test_setuptools_can_be_imported_after_a_download(index: Path) -> None:
     """torch.compile does; setuptools makes way for pip where it sees it coming."""
     make_wheel(index, {})
-    program = "from fitsense.wheels import Wheels\nwith Wheels() as wheels: wheels.get('toy==1.0')\nimport setuptools"
+    program = (
+        "from fitsense.bundles.wheels import Wheels\nwith Wheels() as wheels: wheels.get('toy==1.0')\nimport setuptools"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fitsense.camera.monitor import Notice, Scene, SceneConfig
+from fitsense.camera.view_features import look, thumbnail
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
-from fitsense.scene import Notice, Scene, SceneConfig
-from fitsense.sight import look, thumbnail
-from fitsense.testing.figures import Bout, FigureVideo
-from fitsense.testing.rendering import Camera
+from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.synthetic.rendering import Camera
 from fitsense.types import UInt8Array
 
 RATE_HZ = 10.0

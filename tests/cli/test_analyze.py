@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from fitsense.cli.exits import ExitCode
-from fitsense.schema import validate_event
-from fitsense.testing.figures import FigureVideo
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.events.schema import validate_event
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fitsense.cli import doctor, main
-from fitsense.cli.exits import ExitCode
-from fitsense.schema import schemas
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.events.schema import schemas
 
 
 def run(*arguments: str) -> Result:
@@ -98,7 +98,7 @@ def test_doctor_torchvision_of_another_build_is_reported(
 ) -> None:
     monkeypatch.setattr(doctor, "_build", {"torch": torch, "torchvision": torchvision}.get)
     monkeypatch.setattr("fitsense.cli.doctor.metadata.requires", lambda name: ["numpy", "torch (==2.13.0)"])
-    monkeypatch.setattr("fitsense.runtime.torch.devices", lambda: ("cpu",))
+    monkeypatch.setattr("fitsense.inference.torch.devices", lambda: ("cpu",))
     monkeypatch.setattr(doctor, "_runtime", lambda: True)
     monkeypatch.setattr(doctor, "_bundle", lambda: True)
     done = run("doctor")

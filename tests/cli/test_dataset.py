@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.testing.figures import FigureVideo
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/train-on-your-own-clips.md").read_text("utf-8")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fitsense.cli import main
-from fitsense.testing.figures import random_video
+from fitsense.synthetic.figures import random_video
 from tests.conftest import encode
 
 GROUPS = ("squat", "push_up", "jumping_jack", "no_exercise")

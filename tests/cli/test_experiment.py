@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.testing.figures import random_video
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.synthetic.figures import random_video
 from tests.conftest import encode
 
 

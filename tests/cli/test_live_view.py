@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from fitsense.cli import main
-from fitsense.schema import validate_event
-from fitsense.testing.figures import FigureVideo
+from fitsense.events.schema import validate_event
+from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 
 @pytest.fixture(scope="module")

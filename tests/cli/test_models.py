@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 import fitsense
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from tests.test_wheels import index, make_wheel
+from fitsense.cli.exit_codes import ExitCode
+from tests.bundles.test_wheels import index, make_wheel
 
 __all__ = ["index"]
 
@@ -50,8 +50,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder, with a host that has the toy plugin."""
     host = fitsense.Plugins.discover()
     assert host.register(Toy()).status == "loaded"
-    monkeypatch.setattr("fitsense.plugins.Plugins.discover", lambda: host)
-    monkeypatch.setattr("fitsense.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("fitsense.plugins._manager.Plugins.discover", lambda: host)
+    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

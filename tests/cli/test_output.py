@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fitsense.schema import validate_event
+from fitsense.events.schema import validate_event
 
 # Prints when it is imported, in every hook, on a thread, from C and from a process of its own.
 PRINTER = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.logs import WORKOUT, log, ndjson
+from tests.helpers.event_logs import WORKOUT, log, ndjson
 
 COMMAND = [sys.executable, "-m", "fitsense", "report"]
 

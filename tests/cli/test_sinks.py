@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from fitsense.schema import validate_event
-from tests.receiving import Answer, Receiver
-from tests.server.running import PATIENCE_S, events_of, process, until
+from fitsense.events.schema import validate_event
+from tests.helpers.http_receiver import Answer, Receiver
+from tests.helpers.live_server import PATIENCE_S, events_of, process, until
 
 COMMAND = [sys.executable, "-m", "fitsense", "analyze"]
 SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.evaluate import streams
-from fitsense.testing.figures import Bout, FigureVideo, sample
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.evaluate import untrimmed as streams
+from fitsense.synthetic.figures import Bout, FigureVideo, sample
 from tests.conftest import encode
 
 

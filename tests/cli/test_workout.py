@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 
 import fitsense
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.testing.figures import FigureVideo
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.synthetic.figures import FigureVideo
 
 START = datetime(2026, 5, 1, 16, 30, tzinfo=UTC)
 

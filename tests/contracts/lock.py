@@ -19,7 +19,8 @@ import attrs
 import cattrs
 
 import fitsense
-from fitsense import deprecations, hookspecs
+from fitsense.plugins import _deprecation as deprecations
+from fitsense.plugins import hookspecs
 
 FILE = Path(__file__).with_name("api.json")
 COMMAND = "python -m tests.contracts.lock --write"
@@ -193,7 +194,7 @@ def complaint(locked: Api, current: Api) -> str:
     steps = []
     if hooks and current.api_version <= locked.api_version:
         steps.append(
-            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/hookspecs.py to "
+            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/hookspecs.py to "
             f"{locked.api_version + 1}."
         )
     refused = current.api_version != locked.api_version
@@ -210,7 +211,7 @@ def complaint(locked: Api, current: Api) -> str:
     if hasty:
         steps.append(
             "Hooks and fields of specs are first deprecated, in a version that goes out "
-            "(fitsense/deprecations.py), and then removed."
+            "(fitsense/plugins/_deprecation.py), and then removed."
         )
     if not steps:
         return ""

@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense import deprecations, hookspecs
+from fitsense.plugins import _deprecation as deprecations
+from fitsense.plugins import hookspecs
 from tests.contracts import lock
 from tests.contracts.lock import Api, complaint
 
@@ -84,7 +85,11 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
         # What breaks plugins: the next plugin API and major version.
         (
             changed(hooks={"Spec(colour)": "required 3. str"}),
-            ["added and required: Spec(colour)", "API_VERSION in fitsense/hookspecs.py to 5", "1.2.3, to 2.0.0"],
+            [
+                "added and required: Spec(colour)",
+                "API_VERSION in fitsense/plugins/hookspecs.py to 5",
+                "1.2.3, to 2.0.0",
+            ],
         ),
         (
             changed(hooks={"Spec(name)": "required 2. str"}, fitsense="2.0.0"),

@@ -14,11 +14,11 @@ from typing import cast
 import attrs
 import pytest
 
-from fitsense.data.importing import Options, import_clips
+from fitsense._internal.progress import Track
+from fitsense.data.build import Options, import_clips
 from fitsense.data.manifest import check_disjoint, read_manifest, splits_of
 from fitsense.errors import InvalidInputError
-from fitsense.progress import Track
-from fitsense.testing.figures import Bout, FigureVideo, random_video
+from fitsense.synthetic.figures import Bout, FigureVideo, random_video
 from fitsense.types import Frame
 from tests.conftest import encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitsense.data.views import clip_views
+from fitsense.data.clip_views import clip_views
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, Frame
 

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fitsense.data.footage import Footage, clips
 from fitsense.data.frames import RATE_HZ, Recorder, observations, pictures
 from fitsense.data.manifest import ClipItem
-from fitsense.pictures import views
-from fitsense.testing.figures import FigureVideo
+from fitsense.data.samples import Footage, clips
+from fitsense.imaging.resize import views
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import ClipSpec, FloatArray, Frame, UInt8Array
 from tests.conftest import encode
-from tests.tiny import footage
+from tests.helpers.tiny_models import footage
 
 
 def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Footage:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fitsense.catalogue import IDLE, load_catalogue
-from fitsense.data.footage import NO_FOLD, clips, figures, worked_by
 from fitsense.data.manifest import ClipItem
+from fitsense.data.samples import NO_FOLD, clips, figures, worked_by
 from fitsense.errors import SourceError
-from fitsense.testing.figures import EXERCISES
+from fitsense.synthetic.figures import EXERCISES
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.data.looks import COLOURS
 from fitsense.data.manifest import FOLDS, ClipItem
-from fitsense.data.scenes import components, find_scenes, sharing
+from fitsense.data.probe import COLOURS
+from fitsense.data.scene_groups import components, find_scenes, sharing
 from fitsense.data.splits import folds_by, spread
 
 SHARES = {"train": 0.7, "test": 0.15, "val": 0.15}

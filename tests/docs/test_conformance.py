@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from fitsense.cli.plugins import command
-from fitsense.testing import checking, contracts
+from fitsense.testing import contracts, runner
 
 PAGE = (Path(__file__).parents[2] / "docs/plugins/conformance.md").read_text("utf-8")
 
@@ -17,7 +17,7 @@ def test_the_twenty_lines_run_and_every_law_holds() -> None:
     assert sum(bool(line.strip()) for line in program.splitlines()) <= 20
     names: dict[str, type] = {}
     exec(compile(program, "page", "exec"), names)
-    outcomes = checking.run({name: names[name] for name in ("TestPlugin", "TestLinear")})
+    outcomes = runner.run({name: names[name] for name in ("TestPlugin", "TestLinear")})
     assert len(outcomes) > 15
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 

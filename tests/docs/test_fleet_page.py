@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fitsense.fleet.tables import TABLES
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import Bout, FigureVideo
 from tests.conftest import encode
-from tests.docs.pages import PAGES, blocks
+from tests.helpers.doc_pages import PAGES, blocks
 
 PAGE = "docs/how-to/fleet.md"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.schema import validate_event
-from fitsense.video.hardware import device_types, fault_of
-from tests.docs.pages import PAGES, blocks
+from fitsense.events.schema import validate_event
+from fitsense.video.hwaccel import device_types, fault_of
+from tests.helpers.doc_pages import PAGES, blocks
 
 PAGE = "docs/how-to/gpu.md"
 

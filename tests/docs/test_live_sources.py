@@ -13,10 +13,10 @@ import pytest
 
 import fitsense
 from fitsense.cli.analyze import command
-from fitsense.schema import validate_event
-from fitsense.testing.figures import FigureVideo
+from fitsense.events.schema import validate_event
+from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/live-sources.md").read_text("utf-8")
 ADDRESS = "rtsp://192.168.1.20/stream"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
-from tests.docs.pages import blocks
-from tests.video.serving import Camera
+from tests.helpers.doc_pages import blocks
+from tests.helpers.network_camera import Camera
 
 PAGE = "docs/how-to/many-streams.md"
 

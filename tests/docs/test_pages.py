@@ -18,14 +18,14 @@ import click
 import pytest
 
 import fitsense
+from fitsense._internal.configs import config_from_json
 from fitsense.cli import main
-from fitsense.configs import config_from_json
-from fitsense.schema import validate, validate_event
+from fitsense.events.schema import validate, validate_event
 from fitsense.server.config import config_of
-from fitsense.sinks import SinkSettings
-from fitsense.testing.figures import FigureVideo
+from fitsense.sinks.delivery import SinkSettings
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.train.recipe import Recipe
-from tests.docs.pages import PAGES, ROOT, blocks, languages
+from tests.helpers.doc_pages import PAGES, ROOT, blocks, languages
 
 ELSEWHERE = {
     "README.md",  # test_readme

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import fitsense
-from fitsense import bundle, snapshots
+from fitsense.bundles import bundle
 from fitsense.cli.plugins import command
-from fitsense.deprecations import of_fields, of_hook
+from fitsense.plugins._deprecation import of_fields, of_hook
+from fitsense.session import snapshot as snapshots
 
 PAGES = Path(__file__).parents[2] / "docs/plugins"
 

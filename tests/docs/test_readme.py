@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import fitsense
-from fitsense.events import Event
-from fitsense.schema import validate_event
+from fitsense.events.model import Event
+from fitsense.events.schema import validate_event
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import fitsense
-from fitsense import hookspecs
-from fitsense.schema import schemas
-from tests.docs.pages import PAGES, blocks
+from fitsense.events.schema import schemas
+from fitsense.plugins import hookspecs
+from tests.helpers.doc_pages import PAGES, blocks
 
 
 def documented(page: str) -> list[str]:

@@ -11,12 +11,12 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense.configs import config_from_json
-from fitsense.testing.figures import FigureVideo
+from fitsense._internal.configs import config_from_json
+from fitsense.synthetic.figures import FigureVideo
 from fitsense_sinks.config import WebhookConfig
 from fitsense_sinks.webhook import Webhook
-from tests.docs.pages import PAGES, blocks
-from tests.receiving import Answer, Receiver, event
+from tests.helpers.doc_pages import PAGES, blocks
+from tests.helpers.http_receiver import Answer, Receiver, event
 
 PAGE = "docs/how-to/send-events-elsewhere.md"
 ADDRESS = "https://app.example/events"

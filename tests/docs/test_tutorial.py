@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from fitsense.cli import main
-from tests.docs.pages import blocks
+from tests.helpers.doc_pages import blocks
 
 PLUGIN = "docs/tutorial/first-plugin.md"
 TRAINING = "docs/tutorial/first-trained-model.md"

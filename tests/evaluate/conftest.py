@@ -9,7 +9,7 @@ import pytest
 
 import fitsense
 from fitsense.evaluate.run import evaluate
-from fitsense.testing.figures import random_video
+from fitsense.synthetic.figures import random_video
 from tests.conftest import encode
 
 CLIPS = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.evaluate import metrics, resampling
-from fitsense.evaluate.resampling import Draws, Floats
+from fitsense.evaluate import bootstrap, metrics
+from fitsense.evaluate.bootstrap import Draws, Floats
 from tests.evaluate.strategies import Answers, Ranked, answers, ranked, scenes
 
 
@@ -32,9 +32,9 @@ def test_figures_of_answers_are_those_of_the_clips_drawn(case: Answers, data: st
         share.append(float(hit.mean()) if len(hit) else None)
         macro.append(float(np.mean([hit[kind == k].mean() for k in np.unique(kind)])) if len(hit) else None)
         error.append(metrics.calibration_error(np.repeat(confidence, row), hit))
-    assert same(resampling.share(weights, right), share)
-    assert same(resampling.macro_share(weights, right, label), macro)
-    assert same(resampling.calibration_error(weights, confidence, right), error)
+    assert same(bootstrap.share(weights, right), share)
+    assert same(bootstrap.macro_share(weights, right, label), macro)
+    assert same(bootstrap.calibration_error(weights, confidence, right), error)
 
 
 @given(ranked(), st.data())
@@ -47,8 +47,8 @@ def test_figures_of_rankings_are_those_of_the_clips_drawn(case: Ranked, data: st
     for row in weights.astype(int):
         area.append(metrics.auroc(np.repeat(scores, row), np.repeat(positive, row)) if row.any() else None)
         precision.append(metrics.mean_average_precision(np.repeat(columns, row, 0), np.repeat(truth, row, 0)))
-    assert same(resampling.auroc(weights, scores, positive), area)
-    assert same(resampling.mean_average_precision(weights, columns, truth), precision)
+    assert same(bootstrap.auroc(weights, scores, positive), area)
+    assert same(bootstrap.mean_average_precision(weights, columns, truth), precision)
 
 
 @given(scenes(12))
@@ -70,7 +70,7 @@ def test_draws_do_not_depend_on_the_order_of_the_clips(named: list[str], order: 
 @given(st.lists(st.booleans(), min_size=5, max_size=60))
 def test_an_interval_holds_the_figure_of_all_clips(right: list[bool]) -> None:
     draws = Draws.of([str(index) for index in range(len(right))])
-    interval = draws.interval(resampling.share(draws.weights, np.array(right)))
+    interval = draws.interval(bootstrap.share(draws.weights, np.array(right)))
     assert interval is not None
     assert interval[0] <= np.mean(right) <= interval[1]
     assert 0.0 <= interval[0] <= interval[1] <= 1.0
@@ -78,7 +78,7 @@ def test_an_interval_holds_the_figure_of_all_clips(right: list[bool]) -> None:
 
 def width(right: np.ndarray[tuple[int], np.dtype[np.bool_]], named: list[str]) -> float:
     draws = Draws.of(named)
-    interval = draws.interval(resampling.share(draws.weights, right))
+    interval = draws.interval(bootstrap.share(draws.weights, right))
     assert interval is not None
     return interval[1] - interval[0]
 
@@ -97,7 +97,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
     for _ in range(200):
         right = random.random(60) < 0.7
         draws = Draws.of([str(index) for index in range(60)], draws=300)
-        interval = draws.interval(resampling.share(draws.weights, right))
+        interval = draws.interval(bootstrap.share(draws.weights, right))
         assert interval is not None
         covered += interval[0] <= 0.7 <= interval[1]
     assert 0.88 <= covered / 200 <= 0.99
@@ -106,7 +106,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
 @pytest.mark.parametrize("named", [[], ["one"], ["one"] * 5])
 def test_fewer_than_two_scenes_have_no_interval(named: list[str]) -> None:
     draws = Draws.of(named)
-    assert draws.interval(resampling.share(draws.weights, np.ones(len(named), bool))) is None
-    assert draws.interval(resampling.auroc(draws.weights, np.ones(len(named)), np.ones(len(named), bool))) is None
+    assert draws.interval(bootstrap.share(draws.weights, np.ones(len(named), bool))) is None
+    assert draws.interval(bootstrap.auroc(draws.weights, np.ones(len(named)), np.ones(len(named), bool))) is None
     nothing = np.zeros((len(named), 2))
-    assert draws.interval(resampling.mean_average_precision(draws.weights, nothing, nothing.astype(bool))) is None
+    assert draws.interval(bootstrap.mean_average_precision(draws.weights, nothing, nothing.astype(bool))) is None

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 import fitsense
-from fitsense.bundle import Bundle
+from fitsense.bundles.bundle import Bundle
 from fitsense.cli import main
 from fitsense.evaluate.cascade import STEPS, curve
 from fitsense.evaluate.run import evaluate
-from fitsense.fusing import with_cascade
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.inference.fusion import with_cascade
+from fitsense.synthetic.figures import Bout, FigureVideo
 from tests.conftest import encode
 
 FIRST = ("x3d_s", "x3d_bodies")

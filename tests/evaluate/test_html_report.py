@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fitsense.evaluate.page import difference, figure, page, range_of, stills
-from fitsense.testing.figures import FigureVideo
-from tests.markup import Page
+from fitsense.evaluate.html_report import difference, figure, page, range_of, stills
+from fitsense.synthetic.figures import FigureVideo
+from tests.helpers.html import Page
 
 
 @pytest.fixture(scope="module")

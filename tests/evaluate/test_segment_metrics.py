@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.evaluate import segments as figures
-from fitsense.evaluate.segments import IOUS, Segment, StreamResult, ToldSegment
+from fitsense.evaluate import segment_metrics as figures
+from fitsense.evaluate.segment_metrics import IOUS, Segment, StreamResult, ToldSegment
 
 NAMES = ("squat", "push_up", "plank", UNKNOWN)
 

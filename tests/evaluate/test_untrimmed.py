@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import fitsense
+from fitsense._internal.progress import ItemT
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
 from fitsense.errors import InvalidInputError
-from fitsense.evaluate.segments import Segment
-from fitsense.evaluate.streams import (
+from fitsense.evaluate.segment_metrics import Segment
+from fitsense.evaluate.untrimmed import (
     JoinedStream,
     Piece,
     RenderedStream,
@@ -22,9 +23,8 @@ from fitsense.evaluate.streams import (
     rendered_streams,
     stream_quality,
 )
-from fitsense.progress import ItemT
-from fitsense.session import SessionConfig
-from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, random_video, sample
+from fitsense.session.session import SessionConfig
+from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video, sample
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 

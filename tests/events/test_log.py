@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import fitsense
 from fitsense.errors import SchemaError
-from fitsense.eventlog import load_log, read_log
-from fitsense.testing.figures import FigureVideo
+from fitsense.events.log import load_log, read_log
+from fitsense.synthetic.figures import FigureVideo
 
 
 def event(name: str, number: int = 0, source: str = "urn:a", **more: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_what_is_no_event_is_refused_by_line(wrong: str, message: str) -> None:
         (b"", "expected events, one a line"),
         (b"\n\n", "expected events, one a line"),
         (b"\x00\x01\xff", "line 1: expected an event"),
-        (b'{"type": "fitsense.session', "line 1: expected an event"),
+        (b'{"type": "fitsense.session.session', "line 1: expected an event"),
     ],
 )
 def test_files_that_are_no_event_log(content: bytes, message: str, tmp_path: Path) -> None:

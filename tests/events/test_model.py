@@ -9,9 +9,9 @@ from typing import get_args
 import attrs
 import pytest
 
-from fitsense import events
-from fitsense.events import Event, EventData, ExerciseStarted, MusclesActivated
-from fitsense.schema import schema, schemas, validate_event
+from fitsense.events import model as events
+from fitsense.events.model import Event, EventData, ExerciseStarted, MusclesActivated
+from fitsense.events.schema import schema, schemas, validate_event
 
 TYPES = {kind.TYPE: kind for kind in get_args(EventData)}
 

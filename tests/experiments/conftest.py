@@ -7,11 +7,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from fitsense.experiments.protocol import Setting
-from fitsense.experiments.scales import Network, Scale
-from fitsense.plugins import Plugins
-from fitsense.testing.figures import random_video
-from fitsense.train.tuning import Tuning
+from fitsense.experiments.base import Setting
+from fitsense.experiments.presets import Network, Scale
+from fitsense.plugins._manager import Plugins
+from fitsense.synthetic.figures import random_video
+from fitsense.train.finetuning import Tuning
 from tests.conftest import encode
 
 EXERCISES = ("squat", "push_up", "jumping_jack", "no_exercise")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.data.footage import Footage
+from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError
-from fitsense.experiments.material import Material, chosen
-from fitsense.experiments.protocol import Setting
-from tests.experiments.test_answers import footage
+from fitsense.experiments.base import Setting
+from fitsense.experiments.dataset import Material, chosen
+from tests.experiments.test_predictions import footage
 
 clips = st.lists(st.builds(footage, st.sampled_from(["squat", "push_up"]), st.sampled_from("abcdef")), max_size=12)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from fitsense.data.footage import Footage
+from fitsense._internal.progress import ItemT
+from fitsense.bundles.weights import load_backbone
+from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError
 from fitsense.experiments import (
     EXPERIMENTS,
@@ -21,15 +23,13 @@ from fitsense.experiments import (
     pretraining,
     transfer,
 )
-from fitsense.experiments.protocol import Experiment, Result, Row, Setting
-from fitsense.experiments.scales import PAPER
-from fitsense.experiments.still import Still
-from fitsense.experiments.writing import write
-from fitsense.export.branch import build_backbone
-from fitsense.progress import ItemT
-from fitsense.train.pool import Pool
+from fitsense.experiments.base import Experiment, Result, Row, Setting
+from fitsense.experiments.frozen_runs import Still
+from fitsense.experiments.output import write
+from fitsense.experiments.presets import PAPER
+from fitsense.nn.branch import build_backbone
+from fitsense.train.training_set import Pool
 from fitsense.types import FloatArray, Task
-from fitsense.weights import load_backbone
 
 
 @pytest.fixture(scope="session")

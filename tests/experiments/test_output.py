@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fitsense.data.manifest import Skipped
 from fitsense.experiments import channel_ratio
+from fitsense.experiments.base import Figure, Plot, Result, Row, Table
+from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.output import document, markdown
 from fitsense.experiments.plots import svg
-from fitsense.experiments.protocol import Figure, Plot, Result, Row, Table
-from fitsense.experiments.scales import SMALL
-from fitsense.experiments.wording import told, verdict
-from fitsense.experiments.writing import document, markdown
+from fitsense.experiments.presets import SMALL
 
 SVG = "{http://www.w3.org/2000/svg}"
 

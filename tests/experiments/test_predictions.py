@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, label_ranking_average_precision_score
 
-from fitsense.bundle import Labels
-from fitsense.data.footage import Footage
-from fitsense.experiments.answers import (
+from fitsense.bundles.bundle import Labels
+from fitsense.data.samples import Footage
+from fitsense.experiments.predictions import (
     EXERCISE,
     MUSCLES,
     Answers,

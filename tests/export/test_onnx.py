@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitsense.bundle import BranchEntry, ObservationEntry
-from fitsense.export.branch import join
+from fitsense.bundles.bundle import BranchEntry, ObservationEntry
 from fitsense.export.onnx import export_branch
-from tests import tiny
+from fitsense.nn.branch import join
+from tests.helpers import tiny_models
 
-CONFIG = tiny.TinyConfig()
+CONFIG = tiny_models.TinyConfig()
 
 
 def exported(folder: Path, *, observing: bool, seed: int = 0, traced: dict[str, Any] | None = None) -> BranchEntry:
@@ -32,7 +32,7 @@ def exported(folder: Path, *, observing: bool, seed: int = 0, traced: dict[str, 
         heads=(),
         observation=ObservationEntry(CONFIG.observation(), {}) if observing else None,
     )
-    backbone = tiny.build_observing(CONFIG) if observing else tiny.build(CONFIG)
+    backbone = tiny_models.build_observing(CONFIG) if observing else tiny_models.build(CONFIG)
     module = join(backbone, {"exercise": torch.nn.Linear(CONFIG.feature_dim(), 3)})
     export_branch(module, branch, folder, traced=traced)
     return branch

@@ -10,17 +10,17 @@ import pytest
 from click.testing import CliRunner
 
 import fitsense
-from fitsense.bundle import BranchEntry, Bundle, Labels
+from fitsense.bundles.bundle import BranchEntry, Bundle, Labels
 from fitsense.cli import main
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import UInt8Array
-from tests import tiny
 from tests.conftest import encode
+from tests.helpers import tiny_models
 
 pytest.importorskip("nncf")
 pytest.importorskip("onnxruntime")
 
-CONFIG = tiny.TinyConfig()
+CONFIG = tiny_models.TinyConfig()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 
 
@@ -40,19 +40,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         weights="pictures.safetensors",
         heads=(),
     )
-    return tiny.bundle_of(tmp_path_factory.mktemp("float"), tiny.build(CONFIG), branch, LABELS)
+    return tiny_models.bundle_of(tmp_path_factory.mktemp("float"), tiny_models.build(CONFIG), branch, LABELS)
 
 
 @pytest.fixture(scope="module")
 def plugins() -> fitsense.Plugins:
     host = fitsense.Plugins.discover()
-    assert host.register(tiny).status == "loaded"
+    assert host.register(tiny_models).status == "loaded"
     return host
 
 
 def clips(seed: int, count: int = 8) -> UInt8Array:
-    """Clips of the colours of :mod:`tests.tiny`."""
-    pictures = [tiny.recording(group, seed + at).values for at in range(count) for group in tiny.COLOURS]
+    """Clips of the colours of :mod:`tests.helpers.tiny_models`."""
+    pictures = [tiny_models.recording(group, seed + at).values for at in range(count) for group in tiny_models.COLOURS]
     return np.stack([np.asarray(each[: CONFIG.frames, :16, :16]) for each in pictures])
 
 
@@ -145,7 +145,7 @@ def test_the_command_measures_on_clips_that_can_be_read(bundle: Bundle, squats: 
 
 
 def test_a_bundle_without_a_branch_on_clips_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    from fitsense.bundle import ObservationEntry
+    from fitsense.bundles.bundle import ObservationEntry
     from fitsense.export.quantisation import quantisable
 
     (branch,) = bundle.manifest.branches

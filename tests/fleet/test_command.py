@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 import fitsense
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
+from fitsense.cli.exit_codes import ExitCode
 from fitsense.fleet.results import Results
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import Bout, FigureVideo
 from tests.conftest import encode
 from tests.contracts.test_light import HEAVY, modules_after
-from tests.fleet.serving import Films
+from tests.helpers.file_server import Films
 
 PATIENCE_S = 300.0
 

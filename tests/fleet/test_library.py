@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.fleet.library import Video, list_videos
-from tests.fleet.serving import Films
+from tests.helpers.file_server import Films
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import fitsense
 from fitsense.fleet.library import Video
-from fitsense.fleet.work import Analysis, Outcome, analyze_video
-from fitsense.windows import Window
-from tests.fleet.serving import Films
+from fitsense.fleet.outcome import Analysis, Outcome, analyze_video
+from fitsense.windowing.sampler import Window
+from tests.helpers.file_server import Films
 
 HOP_S = 2.0
 

@@ -9,8 +9,8 @@ import pytest
 
 from fitsense.errors import FitsenseError
 from fitsense.fleet.library import Video
+from fitsense.fleet.outcome import Analysis, Outcome
 from fitsense.fleet.results import Results
-from fitsense.fleet.work import Analysis, Outcome
 
 ANALYSIS = Analysis("gym 1", "0123", 1.0)
 EVENTS = '{"type":"fitsense.session.started","source":"file:é.mp4","data":{}}\n'

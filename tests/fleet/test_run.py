@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense.errors import BundleError, InvalidInputError, SourceError, WeightsError
 from fitsense.fleet import analyze_library
+from fitsense.fleet.outcome import Outcome
 from fitsense.fleet.results import Results
 from fitsense.fleet.run import share
-from fitsense.fleet.work import Outcome
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import Bout, FigureVideo
 from tests.conftest import encode
-from tests.fleet.serving import Films
-from tests.fleet.workers import kill_workers, workers
+from tests.helpers.file_server import Films
+from tests.helpers.ray_workers import kill_workers, workers
 
 HOP_S = 2.0
 PATIENCE_S = 60.0

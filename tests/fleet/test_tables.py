@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense.errors import SchemaError
 from fitsense.fleet import tables
+from fitsense.fleet.outcome import Outcome
 from fitsense.fleet.tables import TABLES, write_tables
-from fitsense.fleet.work import Outcome
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 
 
 def outcome(name: str, url: str = "/films/a.mp4") -> Outcome:

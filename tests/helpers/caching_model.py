@@ -9,7 +9,7 @@ import attrs
 
 import fitsense
 from fitsense.types import Prediction
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 
 class Remembering(fitsense.Model):

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from fitsense.schema import validate_event
+from fitsense.events.schema import validate_event
 
 GROUPS = ("quads", "glutes", "hamstrings", "chest", "shoulders", "triceps", "lats", "biceps", "abs", "calves")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from fitsense.events import Event, EventData, SessionWarning
+from fitsense.events.model import Event, EventData, SessionWarning
 
 PATIENCE_S = 30.0
 

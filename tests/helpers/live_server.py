@@ -17,10 +17,10 @@ import attrs
 import httpx2
 
 import fitsense
-from fitsense.schema import validate_event
-from fitsense.server.bundles import Bundles
+from fitsense.events.schema import validate_event
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.running import Server, create_server, listen
+from fitsense.server.models import Bundles
+from fitsense.server.run import Server, create_server, listen
 from fitsense.server.security import Tokens
 
 PATIENCE_S = 30.0

@@ -1,4 +1,4 @@
-"""A camera on the network, as a process of its own: ``python -m tests.video.serving FILE PORT``.
+"""A camera on the network, as a process of its own: ``python -m tests.helpers.network_camera FILE PORT``.
 
 It sends an MPEG-TS file's bytes when they are due, to any number of clients, each from the beginning: over HTTP without
 a length, or as RTP packets in an RTSP connection. A URL's query changes how: with ``?stall=S`` it goes silent after S
@@ -37,7 +37,7 @@ class Camera:
 
     def start(self) -> None:
         """Start it; again, at the port that it had."""
-        command = [sys.executable, "-m", "tests.video.serving", str(self._file), str(self.port)]
+        command = [sys.executable, "-m", "tests.helpers.network_camera", str(self._file), str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())

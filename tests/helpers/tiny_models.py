@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 import fitsense
-from fitsense.bundle import (
+from fitsense.bundles.bundle import (
     BranchEntry,
     Bundle,
     Calibration,
@@ -21,8 +21,8 @@ from fitsense.bundle import (
     ObservationEntry,
     save,
 )
-from fitsense.data.footage import Footage, worked_by
 from fitsense.data.frames import Recording
+from fitsense.data.samples import Footage, worked_by
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -180,8 +180,8 @@ def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Lab
     """
     import torch
 
-    from fitsense.export.branch import join
     from fitsense.export.onnx import export_branch
+    from fitsense.nn.branch import join
 
     branch = attrs.evolve(branch, heads=HEADS)
     torch.manual_seed(0)
@@ -201,8 +201,8 @@ def bundle_of_branches(
     """
     import torch
 
-    from fitsense.export.branch import build_branch, stream_entry
     from fitsense.export.onnx import export_branch
+    from fitsense.nn.branch import build_branch, stream_entry
 
     config = TinyConfig()
     torch.manual_seed(0)

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from numpy.random import Generator
 
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import UInt8Array
 from tests.hostile.fields import SUBJECTS, Field, Subject, fields
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.thinning import least_step_s
+from fitsense.imaging.frame_rate import least_step_s
 from fitsense.types import Prediction
 from fitsense.video.source import VideoSource
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 from tests.hostile.fields import fields
 from tests.hostile.generator import KINDS, SEEDS, SIZE, Case, whole
 

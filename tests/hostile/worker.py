@@ -22,11 +22,11 @@ import cattrs
 import numpy as np
 
 import fitsense
-from fitsense.bundle import DEFAULT, Bundle
-from fitsense.plugins import Plugins
-from fitsense.schema import validate_event
+from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.events.schema import validate_event
+from fitsense.plugins._manager import Plugins
 from fitsense.types import Prediction
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 from tests.hostile.generator import Case
 
 CPU_S = 30

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.sampling import sampled
+from fitsense.imaging.downsample import sampled
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 20), st.integers(1, 16), st.integers(0, 2**32 - 1))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.thinning import Thinning, least_step_s
+from fitsense.imaging.frame_rate import Thinning, least_step_s
 from fitsense.types import ClipSpec
-from tests.test_windows import SPEC, run
+from tests.windowing.test_sampler import SPEC, run
 
 STEP_S = least_step_s([SPEC])
 

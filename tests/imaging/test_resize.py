@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.pictures import centre_crop, fitted_size, pad, scale, scaled_size, views
+from fitsense.imaging.resize import centre_crop, fitted_size, pad, scale, scaled_size, views
 from fitsense.types import ClipSpec
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.runtime import compiled as module
-from fitsense.runtime.compiled import compiled
-from fitsense.runtime.core import openvino_core
+from fitsense._internal.openvino_core import openvino_core
+from fitsense.inference import compile_cache as module
+from fitsense.inference.compile_cache import compiled
 from fitsense.types import FloatArray
 
 PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.runtime.detection import load_detector
+from fitsense.inference.detector import load_detector
 from fitsense.types import UInt8Array
 
 PICTURE = np.zeros((20, 40, 3), np.uint8)
@@ -68,7 +68,7 @@ def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path
 
 
 def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fitsense.weights._default_cache", lambda: tmp_path)
+    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path)
     with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'none'; there are: boxes/all"):
         load_detector("none", host(Boxes()))
     with pytest.raises(fitsense.InvalidInputError, match="configuration of boxes/all"):

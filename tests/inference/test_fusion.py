@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundle import (
+from fitsense.bundles.bundle import (
     BranchEntry,
     Calibration,
     DerivedEntry,
@@ -23,9 +23,9 @@ from fitsense.bundle import (
     Manifest,
     StreamEntry,
 )
-from fitsense.fusing import Fusing, Outputs
+from fitsense.inference.fusion import Fusing, Outputs
 from fitsense.types import ClipSpec, FloatArray, Scores, activate
-from tests import tiny
+from tests.helpers import tiny_models
 
 PLUGINS = fitsense.Plugins.discover()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
@@ -35,7 +35,7 @@ WEIGHTS = {"cheap": 0.5, "dear": 0.3, "dearest": 0.2}
 
 def entry(name: str) -> BranchEntry:
     return BranchEntry(
-        name, "tiny/pictures", {}, ClipSpec(4, 4, 16, 16), 8, f"{name}.onnx", f"{name}.safetensors", tiny.HEADS
+        name, "tiny/pictures", {}, ClipSpec(4, 4, 16, 16), 8, f"{name}.onnx", f"{name}.safetensors", tiny_models.HEADS
     )
 
 
@@ -172,7 +172,7 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
     made = manifest(exercise=(("cheap",), sure))
     made = attrs.evolve(
         made,
-        branches=tuple(attrs.evolve(branch, heads=tiny.HEADS[:1]) for branch in made.branches),
+        branches=tuple(attrs.evolve(branch, heads=tiny_models.HEADS[:1]) for branch in made.branches),
         fusion={**made.fusion, "muscles": looked_up},
         derived=(DerivedEntry("lookup", "muscles", "heads/lookup_muscles", {}),),
     )

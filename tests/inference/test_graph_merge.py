@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.runtime.core import openvino_core
-from fitsense.runtime.merging import join
+from fitsense._internal.openvino_core import openvino_core
+from fitsense.inference.graph_merge import join
 from fitsense.types import FloatArray, UInt8Array
 
 WIDTH = 4

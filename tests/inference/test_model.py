@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundle import Bundle, FusionEntry, Labels, save
-from fitsense.runtime import RUNTIMES, RuntimeName, load_branch, load_joint
-from fitsense.streaming import StreamRun, Stretch
+from fitsense.bundles.bundle import Bundle, FusionEntry, Labels, save
+from fitsense.inference.loading import RUNTIMES, RuntimeName, load_branch, load_joint
 from fitsense.types import Clip, UInt8Array
-from fitsense.windows import Window
-from tests import tiny
+from fitsense.windowing.sampler import Window
+from fitsense.windowing.stream_state import StreamRun, Stretch
+from tests.helpers import tiny_models
 
-CONFIG = tiny.TinyConfig()
+CONFIG = tiny_models.TinyConfig()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 BACKBONES = {"one": "pictures", "other": "pictures", "apart": "pictures", "colours": "colours", "stream": "stream"}
 NAMES = tuple(BACKBONES)
@@ -34,7 +34,7 @@ def clips(batch: int, seed: int = 0) -> UInt8Array:
 @pytest.fixture(scope="module")
 def plugins() -> fitsense.Plugins:
     host = fitsense.Plugins.discover()
-    assert host.register(tiny).status == "loaded"
+    assert host.register(tiny_models).status == "loaded"
     return host
 
 
@@ -42,7 +42,7 @@ def plugins() -> fitsense.Plugins:
 def bundle(tmp_path_factory: pytest.TempPathFactory, plugins: fitsense.Plugins) -> Bundle:
     """Two branches on the same pictures with the same trunk, one with a trunk of its own, one on observations, and
     one that streams."""
-    return tiny.bundle_of_branches(
+    return tiny_models.bundle_of_branches(
         tmp_path_factory.mktemp("sharing"), plugins, BACKBONES, LABELS, twins=("one", "other")
     )
 

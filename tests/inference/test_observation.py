@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.bundle import (
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.bundle import (
     BranchEntry,
     Bundle,
     Labels,
     ObservationEntry,
 )
-from fitsense.digest import sha256
-from fitsense.runtime import RuntimeName, load_branch, load_graph
-from fitsense.schema import validate
-from fitsense.testing.figures import FigureVideo
-from tests import tiny
+from fitsense.events.schema import validate
+from fitsense.inference.loading import RuntimeName, load_branch, load_graph
+from fitsense.synthetic.figures import FigureVideo
+from tests.helpers import tiny_models
 
-CONFIG = tiny.TinyConfig()
+CONFIG = tiny_models.TinyConfig()
 LABELS = Labels(("no_exercise", "squat"), ("quads", "glutes"))
 CLIPS = np.random.default_rng(0).integers(0, 256, (3, *CONFIG.clip().shape), dtype=np.uint8)
 
@@ -40,7 +40,7 @@ class Observing:
 
     @fitsense.hookimpl
     def fitsense_backbones(self) -> Iterable[fitsense.BackboneSpec]:
-        yield tiny.observing(self._assets)
+        yield tiny_models.observing(self._assets)
 
 
 def host(uri: str | Path, digest: str) -> fitsense.Plugins:
@@ -77,7 +77,7 @@ def bundle(gain: Path, plugins: fitsense.Plugins, tmp_path_factory: pytest.TempP
         observation=ObservationEntry(CONFIG.observation(), {"gain": sha256(gain)}),
     )
     torch.manual_seed(0)
-    return tiny.bundle_of(tmp_path_factory.mktemp("bundle"), tiny.build_observing(CONFIG), branch, LABELS)
+    return tiny_models.bundle_of(tmp_path_factory.mktemp("bundle"), tiny_models.build_observing(CONFIG), branch, LABELS)
 
 
 def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> None:
@@ -149,9 +149,9 @@ def test_a_file_that_was_not_fetched_names_the_command_that_fetches_it(
 
 
 def test_a_backbone_that_looks_at_pictures_has_nothing_to_observe(bundle: Bundle, plugins: fitsense.Plugins) -> None:
-    from fitsense.runtime.observation import load_observer
+    from fitsense.inference.observation import load_observer
 
-    plugins.register(tiny)
+    plugins.register(tiny_models)
     (branch,) = bundle.manifest.branches
     with pytest.raises(fitsense.PluginError, match="tiny/pictures looks at pictures"):
         load_observer(attrs.evolve(branch, backbone="tiny/pictures"), plugins)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.data.views import clip_views
-from fitsense.runtime import RuntimeName
-from fitsense.testing.figures import FigureVideo
+from fitsense.data.clip_views import clip_views
+from fitsense.inference.loading import RuntimeName
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import UInt8Array
 
 # Largest difference of a logit. float32 against float32: order of sums alone. bfloat16 has 8 bits of mantissa.
@@ -32,7 +32,7 @@ def test_openvino_and_torch_agree(model: fitsense.Model, clips: dict[str, UInt8A
 
 
 def test_bfloat16_is_close(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
-    from fitsense.runtime.openvino import cpu_computes_bf16
+    from fitsense.inference.openvino import cpu_computes_bf16
 
     if not cpu_computes_bf16():
         pytest.skip("this CPU does not compute in bfloat16")

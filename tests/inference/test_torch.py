@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 import fitsense
-from fitsense.bundle import Bundle
+from fitsense.bundles.bundle import Bundle
 from fitsense.cli import main
-from fitsense.runtime import load_branch, load_stream
+from fitsense.inference.loading import load_branch, load_stream
 from fitsense.types import UInt8Array
-from tests.test_streaming import CONFIG, clip, make, plugins
+from tests.session.test_streaming import CONFIG, clip, make, plugins
 
 F32_TOLERANCE = 1e-5
 # A GPU may convolve in TensorFloat-32, with 10 bits of mantissa; bfloat16 has 7.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fitsense.networks import beside_torchvision, pytorchvideo_models
+from fitsense.nn.clips import beside_torchvision, pytorchvideo_models
 
 # As torchvision does where its compiled operators do not fit torch.
 WANTING = """

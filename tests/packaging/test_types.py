@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.docs.pages import ROOT, blocks
+from tests.helpers.doc_pages import ROOT, blocks
 from tests.packaging.conftest import install, make_environment
 
 TEMPLATE = ROOT / "docs/examples/fitsense-template"
@@ -79,7 +79,7 @@ def test_mypy_wrong_program_fails_by_fitsenses_types(environment: Environment, t
     assert "import-" not in done.stdout, done.stdout
     assert 'wrong.py:4: error: Unexpected keyword argument "hop" for "Session"' in done.stdout
     assert 'wrong.py:5: error: Argument 1 to "push" of "Session" has incompatible type "str"' in done.stdout
-    assert "fitsense.events.Event" in done.stdout
+    assert "fitsense.events.model.Event" in done.stdout
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/evaluate/templates/page.html",
         "fitsense/report/body.json",
         "fitsense/report/templates/page.html",
-        "fitsense/templates/common.css",
+        "fitsense/report/templates/common.css",
         "fitsense_motion/statistics.py",
         "fitsense_pose/blazepose.py",
         "fitsense_sinks/webhook.py",

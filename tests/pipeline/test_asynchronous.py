@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
-from fitsense.schema import validate_event
-from fitsense.testing.figures import FigureVideo
+from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.pipeline.asynchronous import Watch
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, Prediction
-from fitsense.watching import Watch
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 from tests.conftest import encode
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 PATIENCE_S = 60.0
 

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event, SessionEnded, SessionStarted, SessionWarning
-from fitsense.inputs import Source
-from fitsense.schema import validate_event
-from fitsense.streams import StreamOptions, _Stream
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.pipeline.source_group import StreamOptions, _Stream
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
+from fitsense.video.inputs import Source
 from tests.conftest import encode
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +241,7 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
 def test_who_takes_events_slowly_makes_live_sources_drop_frames(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.streams._MOST_WAITING", 1)
+    monkeypatch.setattr("fitsense.pipeline.source_group._MOST_WAITING", 1)
     film = encode(tmp_path / "squats.ts", squats, rate=10)
     live = fitsense.LiveConfig(buffer=4, give_up_s=0, tell_s=0)
     with Camera(film) as camera, fitsense.Streams({"door": camera.url()}, model=model, hop_s=1.0, live=live) as streams:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.identity import file_uri, object_uri, stream_uri
+from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
 from fitsense.video.source import _created_at
 
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 import fitsense
-from fitsense.export.branch import build_backbone
-from fitsense.weights import load_backbone
+from fitsense.bundles.weights import load_backbone
+from fitsense.nn.branch import build_backbone
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import fitsense
-from fitsense.events import Event, SessionWarning
-from fitsense.hookspecs import WeightsRef, hookimpl
-from fitsense.plugins import Plugins
-from tests.test_plugins import broken, plugin, run
+from fitsense.events.model import Event, SessionWarning
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import WeightsRef, hookimpl
+from tests.plugins.test_manager import broken, plugin, run
 
 EVENT = Event("urn:x", 0, datetime(2026, 1, 1, tzinfo=UTC), SessionWarning("gap", "no frames", 0.0, 1.0))
 PRIORITIES: dict[str, dict[str, Any]] = {"late": {"trylast": True}, "one": {}, "early": {"tryfirst": True}, "two": {}}

@@ -14,9 +14,10 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense import hookspecs
-from fitsense.deprecations import Deprecation, deprecated_field, deprecated_hook
-from fitsense.hookspecs import (
+from fitsense.plugins import hookspecs
+from fitsense.plugins._deprecation import Deprecation, deprecated_field, deprecated_hook
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import (
     API_VERSION,
     BackboneSpec,
     DetectorSpec,
@@ -31,7 +32,6 @@ from fitsense.hookspecs import (
     hookimpl,
     hookspec,
 )
-from fitsense.plugins import Plugins
 from fitsense.types import ClipSpec
 
 
@@ -195,7 +195,7 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
             factory=list, metadata=deprecated_field(since="0.4", removed_in=3, instead="summary")
         )
 
-    monkeypatch.setattr("fitsense.plugins.FusionSpec", OldFusionSpec)
+    monkeypatch.setattr("fitsense.plugins._manager.FusionSpec", OldFusionSpec)
     host = Host()
     fusions = [OldFusionSpec("old", nothing, Config, bold=True), OldFusionSpec("new", nothing, Config)]
     report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))
@@ -215,7 +215,7 @@ def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pyt
     module = types.ModuleType("old")
     module.fitsense_plugin = hookimpl(lambda: PluginInfo("old", "1.0"))  # type: ignore[attr-defined]
     assert Plugins().register(module).status == "loaded"
-    monkeypatch.setattr("fitsense.plugins.API_VERSION", 2)
+    monkeypatch.setattr("fitsense.plugins._manager.API_VERSION", 2)
     report = Plugins().register(module)
     assert (report.status, report.reason) == (
         "incompatible",

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundle import (
+from fitsense.bundles.bundle import (
     BranchEntry,
     Labels,
     ObservationEntry,
 )
-from fitsense.export.branch import build_backbone
-from fitsense.pictures import views
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.imaging.resize import views
+from fitsense.nn.branch import build_backbone
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense_motion.config import FlowConfig
 from fitsense_motion.flow import SIDE, UInt8Array, dense_flow, load
 from fitsense_motion.statistics import (
@@ -34,7 +34,7 @@ from fitsense_motion.statistics import (
     rhythm,
     statistics,
 )
-from tests import tiny
+from tests.helpers import tiny_models
 
 CONFIG = FlowConfig()
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
@@ -167,13 +167,13 @@ def test_a_session_runs_without_torch(tmp_path: Path) -> None:
         observation=ObservationEntry((count(),), {}),
     )
     spec = fitsense.Plugins.discover().backbone("motion/flow")
-    tiny.bundle_of(tmp_path, build_backbone(spec, CONFIG), branch, labels)
+    tiny_models.bundle_of(tmp_path, build_backbone(spec, CONFIG), branch, labels)
     script = (
         "import sys; sys.modules['torch'] = None\n"
         "import fitsense\n"
         "assert fitsense.Plugins.discover().backbone('motion/flow')\n"
         "assert 'cv2' not in sys.modules\n"
-        "from fitsense.testing.figures import Bout, FigureVideo\n"
+        "from fitsense.synthetic.figures import Bout, FigureVideo\n"
         "video = FigureVideo(bouts=(Bout('squat', 3, 2.0),), rate_hz=10.0)\n"
         "events = list(fitsense.analyze(video, model=fitsense.load_model(sys.argv[1], threads=1)))\n"
         "assert 'cv2' in sys.modules\n"

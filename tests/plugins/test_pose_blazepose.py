@@ -12,9 +12,9 @@ import pytest
 from openvino import opset13 as op
 
 import fitsense
-from fitsense.testing.figures import Bout, FigureVideo
-from fitsense.testing.rendering import Camera
-from fitsense.weights import resolve
+from fitsense.bundles.weights import resolve
+from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.synthetic.rendering import Camera
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.blazepose import BlazePose
 from fitsense_pose.detector import anchors

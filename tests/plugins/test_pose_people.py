@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from openvino import opset13 as op
 
 import fitsense
-from fitsense.following import Following
-from fitsense.runtime.detection import load_detector
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.inference.detector import load_detector
+from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.tracking import Following
 from fitsense_pose.detector import anchors
 from fitsense_pose.people import PeopleConfig, box, likely, load, one_each, speaks_for, squares
 from fitsense_pose.region import FloatArray, Region

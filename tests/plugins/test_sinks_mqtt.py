@@ -21,10 +21,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
-from fitsense.schema import validate_event
+from fitsense.events.schema import validate_event
 from fitsense_sinks.config import MqttConfig
 from fitsense_sinks.mqtt import Mqtt, topic
-from tests.receiving import PATIENCE_S, event, until
+from tests.helpers.http_receiver import PATIENCE_S, event, until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
 FAST = DeliveryConfig(first_delay_s=0.02, most_delay_s=0.1, close_s=30.0)

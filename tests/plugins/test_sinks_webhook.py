@@ -23,10 +23,10 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
-from fitsense.schema import validate_event
+from fitsense.events.schema import validate_event
 from fitsense_sinks.config import WebhookConfig
 from fitsense_sinks.webhook import Webhook, _message
-from tests.receiving import Answer, Receiver, event, until
+from tests.helpers.http_receiver import Answer, Receiver, event, until
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()

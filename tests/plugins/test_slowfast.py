@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import fitsense
-from fitsense.export.branch import build_backbone
+from fitsense.nn.branch import build_backbone
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fitsense
+from fitsense._internal.configs import config_from_json
 from fitsense.cli import main, plugins_new
-from fitsense.configs import config_from_json
-from fitsense.testing import checking
+from fitsense.testing import runner
 from fitsense.train.recipe import read_recipe
-from tests.docs.pages import ROOT, blocks
+from tests.helpers.doc_pages import ROOT, blocks
 
 TEMPLATE = ROOT / "docs/examples/fitsense-template"
 PAGE = "docs/how-to/write-a-plugin.md"
@@ -107,8 +107,8 @@ def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleTy
 
 def test_the_plugin_and_its_fusion_keep_the_laws(plugin: ModuleType) -> None:
     """Those of networks, which take longer, are checked by .ci/template."""
-    contracts = checking.contracts_of(plugin)
-    outcomes = checking.run({subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool")})
+    contracts = runner.contracts_of(plugin)
+    outcomes = runner.run({subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool")})
     assert len(outcomes) > 30
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 import fitsense
-from fitsense.bundle import DEFAULT, MANIFEST, Bundle
-from fitsense.digest import sha256
-from fitsense.runtime import RuntimeName
+from fitsense._internal.hashing import sha256
+from fitsense.bundles.bundle import DEFAULT, MANIFEST, Bundle
+from fitsense.inference.loading import RuntimeName
 
 
 class Malicious:

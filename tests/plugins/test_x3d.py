@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import fitsense
-from fitsense.configs import config_from_json, config_to_json
-from fitsense.export.branch import build_backbone
+from fitsense._internal.configs import config_from_json, config_to_json
+from fitsense.nn.branch import build_backbone
 
 
 @pytest.mark.parametrize(

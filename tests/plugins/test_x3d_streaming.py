@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import fitsense
-from fitsense.export.branch import build_backbone
+from fitsense.nn.branch import build_backbone
 
 SMALL = {"size": 32, "short_side": 32, "depth_factor": 0.4}
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fitsense.cycles import turning_points
+from fitsense.camera.view_features import thumbnail as sight
 from fitsense.errors import InvalidInputError
-from fitsense.motion import SIDE, path, thumbnail
-from fitsense.repetitions import Attempt, Movement, Repetition, RepetitionConfig, Repetitions
-from fitsense.sight import thumbnail as sight
-from fitsense.testing.figures import Bout, FigureVideo
-from fitsense.testing.repetitions import RepetitionVideo, Stroke
+from fitsense.repetitions.counter import Attempt, Movement, Repetition, RepetitionConfig, Repetitions
+from fitsense.repetitions.cycles import turning_points
+from fitsense.repetitions.trajectory import SIDE, path, thumbnail
+from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.synthetic.repetitions import RepetitionVideo, Stroke
 from fitsense.types import Frame
 
 RATE_HZ = 12.5

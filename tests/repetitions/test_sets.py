@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions import Attempt, Movement, Repetition
-from fitsense.sets import Effort, Set, Sets
+from fitsense.repetitions.counter import Attempt, Movement, Repetition
+from fitsense.repetitions.sets import Effort, Set, Sets
 
 
 def repetitions(start_s: float, count: int, tempo_s: float = 2.0) -> list[Repetition]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fitsense.bundle import Bundle
+from fitsense.bundles.bundle import Bundle
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import InvalidInputError
 from fitsense.report.body_map import body_map, drawn_groups

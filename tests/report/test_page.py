@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from fitsense.eventlog import read_log
+from fitsense.events.log import read_log
 from fitsense.report.page import page, ticks
 from fitsense.report.scale import colour
-from fitsense.report.sums import Report, reports_of
-from tests.markup import Page
-from tests.report.logs import WORKOUT, log, ndjson
+from fitsense.report.totals import Report, reports_of
+from tests.helpers.event_logs import WORKOUT, log, ndjson
+from tests.helpers.html import Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 

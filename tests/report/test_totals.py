@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitsense.errors import SchemaError
-from fitsense.eventlog import read_log
+from fitsense.events.log import read_log
+from fitsense.report.formatting import notes, summary
 from fitsense.report.page import page
-from fitsense.report.sums import Report, reports_of
-from fitsense.report.wording import notes, summary
-from tests.report.logs import ROW, SQUAT, WARNINGS, WORKOUT, Done, as_of_old, log, ndjson
+from fitsense.report.totals import Report, reports_of
+from tests.helpers.event_logs import ROW, SQUAT, WARNINGS, WORKOUT, Done, as_of_old, log, ndjson
 
 WHOLE = ndjson(log())
 FIRST_LINE = WHOLE.index(b"\n") + 1

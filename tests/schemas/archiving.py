@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 import fitsense
-from fitsense.testing.figures import Bout, FigureVideo, sample
+from fitsense.synthetic.figures import Bout, FigureVideo, sample
 
 FOLDER = Path(__file__).with_name("archive")
 _SQUATS = FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7)

@@ -20,7 +20,7 @@ from typing import Any
 
 import attrs
 
-from fitsense.schema import VERSION, closed, schemas, validator
+from fitsense.events.schema import VERSION, closed, schemas, validator
 
 FOLDER = Path(__file__).with_name("released") / VERSION
 SUFFIX = ".schema.json"

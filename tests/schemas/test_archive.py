@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.eventlog import load_log
-from fitsense.schema import schemas, validate_event
+from fitsense.events.log import load_log
+from fitsense.events.schema import schemas, validate_event
 from tests.schemas.archiving import FOLDER
 from tests.schemas.evolution import released
 

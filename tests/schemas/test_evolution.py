@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitsense.schema import closed, schemas, validator
+from fitsense.events.schema import closed, schemas, validator
 from tests.schemas.evolution import SUFFIX, breaking, differences, main, released
 
 Edit = Callable[[dict[str, Any]], None]

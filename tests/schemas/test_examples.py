@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from fitsense.errors import SchemaError, UnknownNameError
-from fitsense.schema import check_schema, closed, schema, schemas, validate_event, validator
+from fitsense.events.schema import check_schema, closed, schema, schemas, validate_event, validator
 
 EXAMPLES = resources.files("fitsense.schemas").joinpath("v1/examples")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fitsense.server.asyncapi import asyncapi
+from fitsense.server.api.asyncapi import asyncapi
 
 FILE = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
 

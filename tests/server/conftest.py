@@ -12,8 +12,8 @@ from PIL import Image
 
 import fitsense
 from fitsense.server.config import ServeConfig
-from fitsense.testing.figures import FigureVideo
-from tests.server.running import Running, serving
+from fitsense.synthetic.figures import FigureVideo
+from tests.helpers.live_server import Running, serving
 
 
 @pytest.fixture(scope="module")

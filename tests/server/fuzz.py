@@ -26,10 +26,10 @@ from schemathesis.specs.openapi.checks import (
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from fitsense.schema import validate, validate_event
-from fitsense.server.framing import Format, pack
-from fitsense.testing.figures import Bout, FigureVideo
-from tests.server.running import PATIENCE_S, Running, process, until
+from fitsense.events.schema import validate, validate_event
+from fitsense.server.api.wire import Format, pack
+from fitsense.synthetic.figures import Bout, FigureVideo
+from tests.helpers.live_server import PATIENCE_S, Running, process, until
 
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
 _PATIENCE_S = 20.0
@@ -143,9 +143,9 @@ def _opened(client: httpx2.Client) -> str:
 
 def some_pictures() -> list[tuple[Format, bytes]]:
     """One of each kind, and video that goes on."""
-    from fitsense.server.framing import HEADER_BYTES
+    from fitsense.server.api.wire import HEADER_BYTES
+    from tests.server.api.test_websocket import encoded
     from tests.server.conftest import image
-    from tests.server.test_websocket import encoded
 
     frames = list(FigureVideo(bouts=(Bout("squat", 1, 0.4),), rate_hz=10.0, size=(96, 64)))
     pictures = [(Format.IMAGE, image(frames[0].rgb, kind)) for kind in ("JPEG", "WEBP")]

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 import fitsense
-from fitsense.server.framing import Format, pack
-from tests.docs.pages import ROOT, blocks
-from tests.server.running import PATIENCE_S, Running, ended, events_of, process
+from fitsense.server.api.wire import Format, pack
+from tests.helpers.doc_pages import ROOT, blocks
+from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, process
 
 PACKAGE = ROOT / "schemas" / "typescript"
 PAGE = "docs/how-to/other-languages.md"

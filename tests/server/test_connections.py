@@ -20,14 +20,14 @@ from websockets.frames import Opcode
 from websockets.sync.client import connect
 
 import fitsense
-from fitsense.schema import validate
-from fitsense.server import running as running_module
+from fitsense.events.schema import validate
+from fitsense.server import run as running_module
+from fitsense.server.api.wire import Format, pack
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.framing import Format, pack
+from fitsense.server.engine.batch_worker import Worker
 from fitsense.server.security import Tokens
-from fitsense.server.worker import Worker
-from tests.server.running import PATIENCE_S, Running, ended, process, serving, until
-from tests.server.test_websocket import FINISH, opened, rest, split
+from tests.helpers.live_server import PATIENCE_S, Running, ended, process, serving, until
+from tests.server.api.test_websocket import FINISH, opened, rest, split
 
 TOKEN = "a-token.that_is-long~enough"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

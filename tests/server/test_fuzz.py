@@ -8,8 +8,8 @@ import pytest
 
 import fitsense
 from fitsense.server.config import Limits, ServeConfig
+from tests.helpers.live_server import Running, serving
 from tests.server.fuzz import fuzz_http, fuzz_socket, some_pictures
-from tests.server.running import Running, serving
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ import fitsense
 from fitsense.cli import main
 from fitsense.errors import InvalidInputError
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.logs import JsonLines
+from fitsense.server.log import JsonLines
 from fitsense.server.security import Tokens, check_exposure, is_loopback, read_tokens
-from fitsense.server.sources import Sources
-from tests.server.running import Running, serving
-from tests.server.test_http import problem
+from fitsense.server.source_policy import Sources
+from tests.helpers.live_server import Running, serving
+from tests.server.api.test_routes import problem
 
 TOKEN = "a-token.that_is-long~enough"
 SITE = "https://app.example"

@@ -20,10 +20,10 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 import fitsense
-from fitsense.server import feeder
 from fitsense.server.config import Limits, ServeConfig
+from fitsense.server.engine import source_reader as feeder
 from fitsense.video.source import VideoSource
-from tests.server.running import Running, serving, until
+from tests.helpers.live_server import Running, serving, until
 
 
 def decoders() -> set[int]:

@@ -9,14 +9,14 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense.server import websocket
+from fitsense.server.api import websocket
+from fitsense.server.api.openapi import openapi
+from fitsense.server.api.problems import Kind
 from fitsense.server.config import Limits, ServeConfig, config_of
 from fitsense.server.connections import TOO_MANY_FRAMES
-from fitsense.server.openapi import openapi
-from fitsense.server.problems import Kind
-from fitsense.testing.figures import FigureVideo
-from tests.docs.pages import PAGES, blocks
-from tests.server.running import serving
+from fitsense.synthetic.figures import FigureVideo
+from tests.helpers.doc_pages import PAGES, blocks
+from tests.helpers.live_server import serving
 
 HOW_TO, REFERENCE = "docs/how-to/serve.md", "docs/reference/server.md"
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.events import Event, SessionWarning, event_time
-from fitsense.server.feed import Feed, MissedError
-from fitsense.server.framing import HEADER_BYTES, Format, Message, pack, parse
-from fitsense.server.limits import Bucket, Buckets
-from fitsense.server.worker import batches
-from fitsense.session import EPOCH
+from fitsense.events.model import Event, SessionWarning, event_time
+from fitsense.server.api.wire import HEADER_BYTES, Format, Message, pack, parse
+from fitsense.server.engine.batch_worker import batches
+from fitsense.server.engine.event_buffer import Feed, MissedError
+from fitsense.server.rate_limit import Bucket, Buckets
+from fitsense.session.session import EPOCH
 
 
 @given(st.sampled_from(Format), st.integers(-(10**15), 10**15), st.binary(min_size=1, max_size=50))

@@ -17,14 +17,14 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense.schema import schemas
+from fitsense.events.schema import schemas
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.playground import assets
 from fitsense.server.security import Tokens
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
-from tests.server.running import PATIENCE_S, Running, ended, events_of, serving, until
-from tests.server.test_http import problem
+from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, serving, until
+from tests.server.api.test_routes import problem
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -11,9 +11,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from fitsense.server.framing import Format, pack
-from tests.server.running import PATIENCE_S, ended, events_of, process, until
-from tests.server.test_websocket import rest, split
+from fitsense.server.api.wire import Format, pack
+from tests.helpers.live_server import PATIENCE_S, ended, events_of, process, until
+from tests.server.api.test_websocket import rest, split
 
 TOKEN = "a-token-that-must-not-be-logged"
 CONFIG = """

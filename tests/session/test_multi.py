@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
-from fitsense.multisession import MultiSession
-from fitsense.regions import Region
-from fitsense.schema import validate_event
-from fitsense.session import Session
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.events.model import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.geometry import Region
+from fitsense.session.multi import MultiSession
+from fitsense.session.session import Session
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 
 LEFT, RIGHT = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)

@@ -16,18 +16,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundle import Bundle, save
+from fitsense.bundles.bundle import Bundle, save
 from fitsense.catalogue import IDLE
-from fitsense.events import Event, ExerciseEnded, RepetitionCompleted, SessionEnded, SessionStarted, SessionWarning
-from fitsense.hookspecs import PluginInfo, hookimpl
-from fitsense.plugins import Plugins
-from fitsense.regions import Region
-from fitsense.repetitions import RepetitionConfig
-from fitsense.schema import closed, schema, schemas, validate_event, validator
-from fitsense.session import Session, SessionConfig
-from fitsense.testing.figures import Bout, FigureVideo, sample
+from fitsense.events.model import (
+    Event,
+    ExerciseEnded,
+    RepetitionCompleted,
+    SessionEnded,
+    SessionStarted,
+    SessionWarning,
+)
+from fitsense.events.schema import closed, schema, schemas, validate_event, validator
+from fitsense.geometry import Region
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import PluginInfo, hookimpl
+from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.session.session import Session, SessionConfig
+from fitsense.synthetic.figures import Bout, FigureVideo, sample
 from fitsense.types import Frame, Prediction
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.events import Event
-from fitsense.schema import validate_event
-from fitsense.session import Session
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.events.model import Event
+from fitsense.events.schema import validate_event
+from fitsense.session.session import Session
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Prediction
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 Path = tuple[Any, ...]
 

@@ -12,27 +12,27 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.bundle import Bundle, Labels, save
-from fitsense.runtime import RUNTIMES, RuntimeName, load_stream
-from fitsense.runtime.streaming import Stream
-from fitsense.session import Session, SessionConfig
+from fitsense.bundles.bundle import Bundle, Labels, save
+from fitsense.inference.loading import RUNTIMES, RuntimeName, load_stream
+from fitsense.inference.streaming import Stream
+from fitsense.session.session import Session, SessionConfig
 from fitsense.types import Frame, UInt8Array
-from fitsense.windows import Window
-from tests import tiny
+from fitsense.windowing.sampler import Window
+from tests.helpers import tiny_models
 
-CONFIG = tiny.TinyConfig()
+CONFIG = tiny_models.TinyConfig()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 
 
 def plugins() -> fitsense.Plugins:
     host = fitsense.Plugins.discover()
-    assert host.register(tiny).status == "loaded"
+    assert host.register(tiny_models).status == "loaded"
     return host
 
 
 def make(folder: Path, *names: str) -> Bundle:
-    """A bundle of untrained branches on these backbones of tests.tiny."""
-    return tiny.bundle_of_branches(folder, plugins(), {name: name for name in names}, LABELS)
+    """A bundle of untrained branches on these backbones of tests.helpers.tiny_models."""
+    return tiny_models.bundle_of_branches(folder, plugins(), {name: name for name in names}, LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_a_bundle_says_how_its_branch_goes_on_and_keeps_its_weights_once(bundle:
     entry, other = bundle.manifest.branches
     assert entry.stream is not None
     assert other.stream is None
-    assert (entry.stream.state, entry.stream.receptive_field) == ({"past": (CONFIG.width, 2)}, tiny.STREAM_FIELD)
+    assert (entry.stream.state, entry.stream.receptive_field) == ({"past": (CONFIG.width, 2)}, tiny_models.STREAM_FIELD)
     graph = onnx.load(bundle.path(entry.stream.graph), load_external_data=False).graph
     assert [value.name for value in graph.input] == ["frame", "state.past"]
     assert [value.name for value in graph.output] == ["features", "exercise", "muscles", "next.past"]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.analysis import analyze
-from fitsense.events import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
-from fitsense.following import Detection, FollowingConfig
-from fitsense.people import PeopleSession
-from fitsense.regions import Region
-from fitsense.schema import validate_event
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.events.model import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.geometry import Region
+from fitsense.pipeline.analysis import analyze
+from fitsense.session.tracked import PeopleSession
+from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.tracking import Detection, FollowingConfig
 from fitsense.types import Frame, UInt8Array
 from tests.conftest import encode
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import fitsense
 from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError, SinkSpec
-from fitsense.events import ExerciseStarted
-from fitsense.sinks import SinkSettings
-from tests.receiving import event, until
-from tests.test_plugins import plugin
+from fitsense.events.model import ExerciseStarted
+from fitsense.sinks.delivery import SinkSettings
+from tests.helpers.http_receiver import event, until
+from tests.plugins.test_manager import plugin
 
 FAST = DeliveryConfig(first_delay_s=0.0002, most_delay_s=0.001, close_s=30.0)
 

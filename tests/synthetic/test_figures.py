@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
-from fitsense.testing.figures import EXERCISES, Bout, FigureVideo, Interval, random_video, sample
-from fitsense.testing.rendering import Camera, Look, Renderer
-from fitsense.testing.skeleton import Pose, Proportions, stand
+from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, Interval, random_video, sample
+from fitsense.synthetic.rendering import Camera, Look, Renderer
+from fitsense.synthetic.skeleton import Pose, Proportions, stand
 
 BONES = {
     "thigh": ("hip", "knee"),

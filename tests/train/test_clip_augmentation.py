@@ -9,12 +9,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fitsense.data.clip_views import clip_views
 from fitsense.data.frames import Recording
-from fitsense.data.views import clip_views
-from fitsense.pictures import views
-from fitsense.train.windows import Augmentation, at_random, centred, spread, varied
+from fitsense.imaging.resize import views
+from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
 from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
-from tests.tiny import footage
+from tests.helpers.tiny_models import footage
 
 STILL = Augmentation(speed=0, zoom=1, shift=0, light=0, colour=0, mirror=False)
 """Changes nothing."""

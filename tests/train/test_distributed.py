@@ -14,11 +14,11 @@ import pytest
 
 import fitsense
 from fitsense.errors import InvalidInputError
-from fitsense.testing.figures import random_video
-from fitsense.train.tuning import Lesson, Machines, tune
-from tests import tiny
+from fitsense.synthetic.figures import random_video
+from fitsense.train.finetuning import Lesson, Machines, tune
 from tests.conftest import encode
-from tests.train.test_tuning import CONFIG, LABELS, QUICK, branch, log, taught
+from tests.helpers import tiny_models
+from tests.train.test_finetuning import CONFIG, LABELS, QUICK, branch, log, taught
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
     plugin = tmp_path / "site/tiny-1.0.dist-info"
     plugin.mkdir(parents=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    (plugin / "entry_points.txt").write_text("[fitsense]\ntiny = tests.tiny\n")
+    (plugin / "entry_points.txt").write_text("[fitsense]\ntiny = tests.helpers.tiny_models\n")
     started(
         "fitsense", "train", "--data", tmp_path, "--recipe", tmp_path / "recipe.json", "--out", tmp_path / "bundle",
         "--cache", tmp_path / "cache", "--devices", "2", PYTHONPATH=f"{tmp_path / 'site'}:{ROOT}",
@@ -105,8 +105,8 @@ def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
 def test_what_cannot_be_shared_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module, lesson = branch(), Lesson(taught(), CONFIG.clip(), LABELS)
     with pytest.raises(InvalidInputError, match=r"batch_size: expected a multiple of the 6 processes .*, got 8"):
-        tune(module, tiny.layers(module.backbone), lesson, [], QUICK, tmp_path, Machines(3, 2))
+        tune(module, tiny_models.layers(module.backbone), lesson, [], QUICK, tmp_path, Machines(3, 2))
     for name in ("WORLD_SIZE", "SLURM_NTASKS"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InvalidInputError, match="expected 2 x 1 processes, started by torchrun or SLURM, got 1"):
-        tune(module, tiny.layers(module.backbone), lesson, [], attrs.evolve(QUICK), tmp_path, Machines(2))
+        tune(module, tiny_models.layers(module.backbone), lesson, [], attrs.evolve(QUICK), tmp_path, Machines(2))

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry
-from fitsense.data.footage import Footage
+from fitsense.bundles.bundle import BranchEntry
+from fitsense.data.samples import Footage
 from fitsense.errors import SourceError
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.types import ClipSpec, FloatArray, Frame
-from tests.tiny import footage
+from tests.helpers.tiny_models import footage
 
 BRANCH = BranchEntry("tiny", "tiny/pictures", {}, ClipSpec(4, 4.0, 8, 8), 2, "g", "w", ())
 

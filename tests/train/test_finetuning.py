@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundle import Labels
+from fitsense.bundles.bundle import Labels
 from fitsense.data.frames import Recording, Values
-from fitsense.export.branch import join
-from fitsense.runtime.torch import run_module
-from fitsense.train.tuning import Lesson, Tuning, draw_weights, predict, tune
-from fitsense.train.windows import Augmentation
+from fitsense.inference.torch import run_module
+from fitsense.nn.branch import join
+from fitsense.train.clip_augmentation import Augmentation
+from fitsense.train.finetuning import Lesson, Tuning, draw_weights, predict, tune
 from fitsense.types import FloatArray
-from tests import tiny
+from tests.helpers import tiny_models
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-LABELS = Labels(tuple(sorted(tiny.COLOURS)), ("quads", "glutes", "biceps", "back"))
-CONFIG = tiny.TinyConfig()
+LABELS = Labels(tuple(sorted(tiny_models.COLOURS)), ("quads", "glutes", "biceps", "back"))
+CONFIG = tiny_models.TinyConfig()
 QUICK = Tuning(epochs=3, batch_size=8, learning_rate=0.02, average=0.0)
 """Nine steps over what :func:`taught` gives."""
 
@@ -36,7 +36,9 @@ State = Mapping[str, "Tensor"]
 
 
 def taught(scenes: int = 8, first: int = 0) -> list[Recording]:
-    return [tiny.recording(group, seed) for seed in range(first, first + scenes) for group in tiny.COLOURS]
+    return [
+        tiny_models.recording(group, seed) for seed in range(first, first + scenes) for group in tiny_models.COLOURS
+    ]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +77,7 @@ def branch(dropout: float = 0.0, seed: int = 0) -> nn.Module:
         task: head.build(head.config(dropout=dropout), CONFIG.feature_dim(), getattr(LABELS, task))
         for task in ("exercise", "muscles")
     }
-    return join(tiny.build(CONFIG), heads)
+    return join(tiny_models.build(CONFIG), heads)
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:
@@ -86,7 +88,7 @@ def trained(
     lesson: Lesson, folder: Path, tuning: Tuning = QUICK, held_out: Sequence[Recording] = (), **branch_options: Any
 ) -> State:
     module = branch(**branch_options)
-    tune(module, tiny.layers(module.backbone), lesson, held_out, tuning, folder)
+    tune(module, tiny_models.layers(module.backbone), lesson, held_out, tuning, folder)
     assert not module.training
     return state_of(module)
 
@@ -134,7 +136,7 @@ def accuracy(module: nn.Module, recordings: Sequence[Recording]) -> float:
 def test_it_learns_what_it_was_not_shown(lesson: Lesson, held_out: list[Recording], tmp_path: Path) -> None:
     module = branch()
     assert accuracy(module, held_out) <= 0.5
-    tune(module, tiny.layers(module.backbone), lesson, held_out, attrs.evolve(QUICK, epochs=10), tmp_path)
+    tune(module, tiny_models.layers(module.backbone), lesson, held_out, attrs.evolve(QUICK, epochs=10), tmp_path)
     assert accuracy(module, held_out) >= 0.9, "by chance, a third"
     for recording, said in zip(held_out, predict(run_module(module), held_out, CONFIG.clip(), 2), strict=True):
         assert {name: values.shape for name, values in said.items()} == {
@@ -173,7 +175,12 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
         module = branch(dropout=0.3)
         with pytest.raises(KeyboardInterrupt):
             tune(
-                module, tiny.layers(module.backbone), interrupted(lesson, windows), held_out, tuning, tmp_path / "parts"
+                module,
+                tiny_models.layers(module.backbone),
+                interrupted(lesson, windows),
+                held_out,
+                tuning,
+                tmp_path / "parts",
             )
         assert signal.getsignal(signal.SIGINT) is handler, "a second Ctrl-C is to be heeded too"
         assert (folder / "last.ckpt").exists()
@@ -348,7 +355,7 @@ def test_a_pupil_answers_as_its_teacher_does(lesson: Lesson, tmp_path: Path) -> 
     says_squat = {one.footage.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
     module = branch()
     tuning = attrs.evolve(QUICK, epochs=6, soft=1.0)
-    tune(module, tiny.layers(module.backbone), attrs.evolve(lesson, teachers=says_squat), [], tuning, tmp_path)
+    tune(module, tiny_models.layers(module.backbone), attrs.evolve(lesson, teachers=says_squat), [], tuning, tmp_path)
     said = predict(run_module(module), lesson.recordings, CONFIG.clip(), 1)
     assert all(each["exercise"][0].argmax() == squat for each in said)
 
@@ -390,7 +397,7 @@ clips = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=
 
 @given(clips, st.floats(0, 1))
 def test_scenes_of_a_class_are_drawn_alike(chosen: list[tuple[str, int]], class_power: float) -> None:
-    footage = [tiny.footage(group, f"{group}{scene}") for group, scene in chosen]
+    footage = [tiny_models.footage(group, f"{group}{scene}") for group, scene in chosen]
     weights = draw_weights(footage, class_power)
     assert weights.sum() == pytest.approx(1)
     by_scene: dict[tuple[str, str], float] = {}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.data.footage import Footage
+from fitsense.data.samples import Footage
 from fitsense.train.heads import fit, targets
 from fitsense.types import FloatArray, Task
-from tests.tiny import footage
+from tests.helpers.tiny_models import footage
 
 EXERCISES, MUSCLES = ("no_exercise", "row", "squat"), ("quads", "biceps")
 CENTRES = {"no_exercise": (0, 0), "row": (3, 0), "squat": (0, 3)}

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.data.frames import Recording
-from fitsense.landmarks import BODY_LANDMARKS, mirrored_bodies
-from fitsense.pictures import fitted_size
-from fitsense.train.guides import Guide
-from fitsense.train.windows import Augmentation, Cut, varied
+from fitsense.imaging.resize import fitted_size
+from fitsense.nn.landmarks import BODY_LANDMARKS, mirrored_bodies
+from fitsense.train.clip_augmentation import Augmentation, Cut, varied
+from fitsense.train.landmark_targets import Guide
 from fitsense.types import ClipSpec
-from tests.tiny import footage
+from tests.helpers.tiny_models import footage
 
 SEER = ClipSpec(4, 2.0, 96, 64, fit="pad")
 """How the guide sees pictures."""

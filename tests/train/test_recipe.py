@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
+from fitsense.train.clip_augmentation import Augmentation
+from fitsense.train.finetuning import Tuning
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, read_recipe, recipe_to_json
-from fitsense.train.tuning import Tuning
-from fitsense.train.windows import Augmentation
 
 TEACHER, PUPIL = BranchRecipe(name="teacher"), BranchRecipe(name="pupil", teachers=("teacher",))
 

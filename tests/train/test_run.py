@@ -19,14 +19,14 @@ from safetensors.torch import save_file
 
 import fitsense
 from fitsense.cli import main
-from fitsense.data.views import clip_views
-from fitsense.export.branch import build_backbone
-from fitsense.schema import validate
-from fitsense.testing.figures import FigureVideo, random_video
-from fitsense.train.pool import Pool, partitions, read_pool
+from fitsense.data.clip_views import clip_views
+from fitsense.events.schema import validate
+from fitsense.nn.branch import build_backbone
+from fitsense.synthetic.figures import FigureVideo, random_video
+from fitsense.train.finetuning import Tuning
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.run import fit_branches, train
-from fitsense.train.tuning import Tuning
+from fitsense.train.training_set import Pool, partitions, read_pool
 from tests.conftest import encode
 
 GROUPS = ("squat", "push_up", "jumping_jack", "no_exercise")
@@ -109,16 +109,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The plugin of :mod:`tests.tiny`, as a distribution on the path."""
+    """The plugin of :mod:`tests.helpers.tiny_models`, as a distribution on the path."""
     folder = tmp_path_factory.mktemp("site")
     info = folder / "tiny-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[fitsense]\ntiny = tests.tiny\n")
+    (info / "entry_points.txt").write_text("[fitsense]\ntiny = tests.helpers.tiny_models\n")
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(folder)
         # Rendering figures of the usual length would take most of the time.
-        patched.setattr("fitsense.data.footage.random_video", functools.partial(random_video, duration_s=1.5))
+        patched.setattr("fitsense.data.samples.random_video", functools.partial(random_video, duration_s=1.5))
         yield
 
 
@@ -174,7 +174,7 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
     assert [branch.name for branch in bundle.manifest.branches] == ["x3d_xs", "slowfast", "colours"]
     observations = [branch.observation for branch in bundle.manifest.branches]
     assert observations[:2] == [None, None]
-    assert observations[2] == fitsense.bundle.ObservationEntry((4, 3), {})
+    assert observations[2] == fitsense.bundles.bundle.ObservationEntry((4, 3), {})
     weights = bundle.manifest.fusion["exercise"].config["weights"]
     assert weights.keys() == {"x3d_xs", "slowfast", "colours"}
     assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
@@ -239,7 +239,7 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
 ) -> None:
     monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
     monkeypatch.setattr("fitsense.data.frames._thinned", refuse)
-    monkeypatch.setattr("fitsense.train.tuning._learner", refuse)
+    monkeypatch.setattr("fitsense.train.finetuning._learner", refuse)
     # On another CPU.
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
     done = run(
@@ -295,10 +295,10 @@ def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sour
 def test_a_branch_without_a_network_is_fitted_heads_alone(
     quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.train.branches.load_branch", refuse)
+    monkeypatch.setattr("fitsense.train.branch_trainer.load_branch", refuse)
     recipe = attrs.evolve(quick[0], branches=(BranchRecipe(name="means", backbone="tiny/means"),))
     bundle, report = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
-    assert bundle.manifest.branches[0].observation == fitsense.bundle.ObservationEntry((12,), {})
+    assert bundle.manifest.branches[0].observation == fitsense.bundles.bundle.ObservationEntry((12,), {})
     assert report["held_out"]["clips"] == 4
     card = bundle.path("README.md").read_text("utf-8")
     assert "backbone `tiny/means` computed without a network; only its heads were trained.\n" in card
@@ -328,7 +328,7 @@ def test_what_a_run_depends_on_makes_another_run(
     plugins = fitsense.Plugins.discover()
     spec = plugins.backbone("tiny/pictures")
     folders: list[str] = []
-    monkeypatch.setattr("fitsense.train.branches.tune", lambda *given: folders.append(given[5].name))
+    monkeypatch.setattr("fitsense.train.branch_trainer.tune", lambda *given: folders.append(given[5].name))
     pool = read_pool(recipe, sources)
 
     def runs(number: int, pool: Pool = pool) -> list[str]:
@@ -410,7 +410,7 @@ def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], 
     plugins.register(Boldest())
     recipe = attrs.evolve(quick[0], fusion="boldest/max")
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache", plugins=plugins)
-    assert bundle.manifest.fusion["muscles"] == fitsense.bundle.FusionEntry("boldest/max", {})
+    assert bundle.manifest.fusion["muscles"] == fitsense.bundles.bundle.FusionEntry("boldest/max", {})
 
 
 def test_what_cannot_become_a_bundle_is_refused_before_the_work(

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.session import SessionConfig
+from fitsense.session.session import SessionConfig
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.run import train
 from fitsense.types import Frame
-from tests import tiny
 from tests.conftest import encode
+from tests.helpers import tiny_models
 
 
 def frames(group: str, seed: int, seconds: int = 2) -> list[Frame]:
-    pictures = np.asarray(tiny.recording(group, seed, frames=10 * seconds, size=(32, 44)).values)
+    pictures = np.asarray(tiny_models.recording(group, seed, frames=10 * seconds, size=(32, 44)).values)
     return [Frame(picture, at / 10) for at, picture in enumerate(pictures)]
 
 
@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "group", "split", "scene"])
-        for group in tiny.COLOURS:
+        for group in tiny_models.COLOURS:
             for seed in range(6):
                 name = f"{group}{seed}.mp4"
                 encode(folder / name, frames(group, seed), rate=10)
@@ -43,7 +43,7 @@ def test_what_was_fitted_on_clips_names_what_a_stream_shows(
 ) -> None:
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
     plugins = fitsense.Plugins.discover()
-    assert plugins.register(tiny).status == "loaded"
+    assert plugins.register(tiny_models).status == "loaded"
     branch = BranchRecipe(name="stream", backbone="tiny/stream", l2_exercise=1e-4)
     recipe = Recipe((branch,), views=2, figures=0, min_scenes=2, hold_out="val")
     sources = Sources(data, foreign_split=None, test_split=None)
@@ -52,7 +52,7 @@ def test_what_was_fitted_on_clips_names_what_a_stream_shows(
     assert entry.stream is not None
     assert {entry.graph, entry.stream.graph, entry.weights} <= {file.path for file in bundle.manifest.files}
     model = fitsense.Model(bundle, plugins=plugins, threads=1)
-    for group in tiny.COLOURS:
+    for group in tiny_models.COLOURS:
         session = fitsense.Session(model, SessionConfig(hop_s=0.5, scene=None))
         said = set()
         for frame in frames(group, 99, seconds=4):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.data.footage import NO_FOLD
+from fitsense.data.samples import NO_FOLD
 from fitsense.errors import InvalidInputError
-from fitsense.train.pool import label_set, partitions, read_pool
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
-from tests.tiny import footage
+from fitsense.train.training_set import label_set, partitions, read_pool
+from tests.helpers.tiny_models import footage
 
 RECIPE = Recipe((BranchRecipe(),), min_scenes=2, figures=1)
 ROWS = (

@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 import torch
 
-from fitsense.train.tuning import Lesson, Machines, rank, tune
-from tests import tiny
-from tests.train.test_tuning import CONFIG, LABELS, QUICK, branch, taught
+from fitsense.train.finetuning import Lesson, Machines, rank, tune
+from tests.helpers import tiny_models
+from tests.train.test_finetuning import CONFIG, LABELS, QUICK, branch, taught
 
 TUNING = attrs.evolve(QUICK, epochs=4, batch_norm=False, patience=4, frozen_epochs=1, average=0.9, muscles_weight=0.0)
 """Nothing in it depends on who sees which half of a batch."""
@@ -21,7 +21,7 @@ def train(folder: Path, machines: Machines | None) -> torch.nn.Module:
     torch.set_num_threads(1)
     module = branch()
     lesson = Lesson(taught(), CONFIG.clip(), LABELS)
-    tune(module, tiny.layers(module.backbone), lesson, taught(3, first=100), TUNING, folder, machines)
+    tune(module, tiny_models.layers(module.backbone), lesson, taught(3, first=100), TUNING, folder, machines)
     return module
 
 

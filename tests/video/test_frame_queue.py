@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.types import Frame
-from fitsense.video.backlog import Backlog
+from fitsense.video.frame_queue import Backlog
 from fitsense.video.source import Trouble
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)

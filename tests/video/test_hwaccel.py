@@ -13,16 +13,16 @@ from click.testing import CliRunner
 
 import fitsense
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.events import SessionWarning
-from fitsense.schema import validate_event
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.cli.exit_codes import ExitCode
+from fitsense.events.model import SessionWarning
+from fitsense.events.schema import validate_event
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
-from fitsense.video.hardware import device_types, fault_of
+from fitsense.video.hwaccel import device_types, fault_of
 from fitsense.video.live import LiveSource
 from fitsense.video.source import Trouble, VideoSource
 from tests.conftest import encode
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 from tests.video.test_source import set_display_matrix
 
 

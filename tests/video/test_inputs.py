@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.inputs import checked_source
 from fitsense.types import Frame
+from fitsense.video.inputs import checked_source
 
 FRAME = Frame(np.zeros((8, 8, 3), np.uint8), 0.0)
 

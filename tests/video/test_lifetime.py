@@ -16,13 +16,13 @@ import pytest
 from av.packet import Packet
 
 import fitsense
-from fitsense.analysis import Analysis
+from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
-from fitsense.video.ahead import Ahead
 from fitsense.video.live import LiveConfig, LiveSource
+from fitsense.video.prefetch import Ahead
 from fitsense.video.source import VideoSource
 from fitsense.video.stopping import StopFlag
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 # Of an object in a variable: from there, and from the call that counts.
 ONLY_OURS = 2

@@ -25,8 +25,8 @@ from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import Trouble, VideoSource
 from tests.conftest import encode
+from tests.helpers.network_camera import Camera
 from tests.video.conftest import RATE_HZ
-from tests.video.serving import Camera
 
 STEP_S = 1 / RATE_HZ
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pytest
 
 import fitsense
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fitsense.events import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
-from fitsense.testing.figures import FigureVideo
-from fitsense.timeline import Moment, Timeline
+from fitsense.events.model import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.events.timeline import Moment, Timeline
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from fitsense.video.overlay import draw, write_overlay
 from fitsense.video.source import VideoSource

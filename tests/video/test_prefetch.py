@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.video.ahead import Ahead
+from fitsense.video.prefetch import Ahead
 
 
 def threads() -> int:

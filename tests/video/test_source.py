@@ -18,9 +18,9 @@ import pytest
 from av.video.reformatter import Interpolation
 
 import fitsense
-from fitsense.pictures import scale
-from fitsense.testing.figures import Bout, FigureVideo
-from fitsense.thinning import Thinning
+from fitsense.imaging.frame_rate import Thinning
+from fitsense.imaging.resize import scale
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource

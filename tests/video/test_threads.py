@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.video.serving import Camera
+from tests.helpers.network_camera import Camera
 
 # When Python has ended, with the code 1, freeing the libraries takes as many seconds.
 PROGRAM = """
@@ -44,8 +44,8 @@ if how == "streams":
     following = fitsense.Streams({"camera": url}, model=Scripted())
 else:
     import asyncio
-    from fitsense.server.feeder import Feeder
-    from fitsense.server.sources import Opened
+    from fitsense.server.engine.source_reader import Feeder
+    from fitsense.server.source_policy import Opened
     from fitsense.video.live import LiveConfig
     feeder = Feeder(
         Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, least_step_s=0.0, max_pixels=1 << 20,

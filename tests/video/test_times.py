@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from fitsense.testing.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
 from tests.conftest import encode

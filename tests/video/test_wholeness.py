@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.video.source import VideoSource
 from fitsense.video.wholeness import is_whole
 from tests.conftest import encode

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitsense.catalogue import load_catalogue
-from fitsense.workouts.table import COLUMNS, to_csv
+from fitsense.workouts.csv import COLUMNS, to_csv
 from fitsense.workouts.workout import Workout
 from tests.workouts.strategies import NO_LENGTH, workouts
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError, SchemaError
-from fitsense.eventlog import EventLog, read_log
+from fitsense.events.log import EventLog, read_log
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet, has_workout, workout_of
 from tests.workouts.strategies import workouts
 

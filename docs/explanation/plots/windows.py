@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fitsense.types import ClipSpec
-from fitsense.windows import Window, Windows
+from fitsense.windowing.sampler import Window, Windows
 
 SPEC = ClipSpec(frames=8, rate_hz=4.0, size=8, short_side=8)
 PICTURE = np.zeros((8, 8, 3), dtype=np.uint8)

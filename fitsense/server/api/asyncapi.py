@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import fitsense
-from fitsense.server.components import components, event_names, reference
-from fitsense.server.framing import HEADER_BYTES, VERSION, Format
+from fitsense.server.api.components import components, event_names, reference
+from fitsense.server.api.wire import HEADER_BYTES, VERSION, Format
 from fitsense.server.security import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 
 _CLOSES = (

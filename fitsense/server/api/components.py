@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fitsense.schema import closed, schemas
+from fitsense.events.schema import closed, schemas
 
 _HOME = "urn:fitsense:v1:"
 _SCHEMAS = "#/components/schemas/"

@@ -12,9 +12,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from fitsense.server.feed import Feed, MissedError, Told
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.server.replies import compact
+from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.responses import compact
+from fitsense.server.engine.event_buffer import Feed, MissedError, Told
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fitsense
-from fitsense.server.components import components, reference
-from fitsense.server.problems import MEDIA_TYPE as PROBLEM
-from fitsense.server.problems import Kind
+from fitsense.server.api.components import components, reference
+from fitsense.server.api.problems import MEDIA_TYPE as PROBLEM
+from fitsense.server.api.problems import Kind
 
 _EVENTS = "application/x-ndjson"
 # What any request may be answered.

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fitsense.server.replies import json_reply
+from fitsense.server.api.responses import json_reply
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:fitsense:problem:"

@@ -8,7 +8,7 @@ from typing import IO
 
 from starlette.requests import ClientDisconnect, Request
 
-from fitsense.server.problems import Kind, ProblemError
+from fitsense.server.api.problems import Kind, ProblemError
 
 
 async def read_body(request: Request, most: int, patience_s: float) -> bytes:

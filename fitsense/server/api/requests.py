@@ -11,10 +11,10 @@ import attrs
 import cattrs
 
 from fitsense.errors import FitsenseError, InvalidInputError, SchemaError
-from fitsense.regions import Region
-from fitsense.schema import closed, schema, schemas, validator
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.video.backlog import Policy
+from fitsense.events.schema import closed, schema, schemas, validator
+from fitsense.geometry import Region
+from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.video.frame_queue import Policy
 
 # Years whose times, with all media times, are within the calendar.
 _YEARS = range(1970, 2200)

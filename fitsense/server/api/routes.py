@@ -19,21 +19,21 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from fitsense.schema import schemas
+from fitsense.events.schema import schemas
 from fitsense.server import playground
-from fitsense.server.asyncapi import asyncapi
+from fitsense.server.api.asyncapi import asyncapi
+from fitsense.server.api.event_stream import NDJSON, Lines, event_stream, gone, unless_gone
+from fitsense.server.api.openapi import openapi
+from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.request_body import read_body, write_body
+from fitsense.server.api.requests import Wish, parsed, wish_of
+from fitsense.server.api.responses import json_reply
+from fitsense.server.api.websocket import FrameSocket
 from fitsense.server.config import Limits
-from fitsense.server.feed import MissedError
+from fitsense.server.engine.event_buffer import MissedError
+from fitsense.server.engine.session_manager import Served, Sessions
+from fitsense.server.engine.uploads import Uploads
 from fitsense.server.metrics import MEDIA_TYPE, Metrics
-from fitsense.server.openapi import openapi
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.server.reading import read_body, write_body
-from fitsense.server.replies import json_reply
-from fitsense.server.sessions import Served, Sessions
-from fitsense.server.streaming import NDJSON, Lines, event_stream, gone, unless_gone
-from fitsense.server.uploads import Uploads
-from fitsense.server.websocket import FrameSocket
-from fitsense.server.wishes import Wish, parsed, wish_of
 
 _ID_DIGITS = 10
 _STOPPING_S = 10.0

@@ -11,18 +11,18 @@ from concurrent.futures import Executor
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from fitsense.errors import InvalidInputError
+from fitsense.server.api.event_stream import gone
+from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.requests import parsed
+from fitsense.server.api.responses import compact
+from fitsense.server.api.wire import parse
 from fitsense.server.config import Limits
-from fitsense.server.decoding import Decoder
-from fitsense.server.feed import MissedError
-from fitsense.server.framing import parse
-from fitsense.server.limits import Bucket
+from fitsense.server.engine.event_buffer import MissedError
+from fitsense.server.engine.frame_decoder import Decoder
+from fitsense.server.engine.session_manager import Served, Sessions
 from fitsense.server.metrics import Metrics
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.server.replies import compact
+from fitsense.server.rate_limit import Bucket
 from fitsense.server.security import SUBPROTOCOL
-from fitsense.server.sessions import Served, Sessions
-from fitsense.server.streaming import gone
-from fitsense.server.wishes import parsed
 from fitsense.types import Frame
 
 ENDED, TAKEN_OVER, EVENTS_GONE, TOO_SLOW = 1000, 4409, 4410, 4408

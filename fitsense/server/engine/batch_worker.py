@@ -8,14 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from fitsense.model import Model
-from fitsense.server.lane import Lane, Question
-from fitsense.server.logs import LOGGER
+from fitsense.inference.model import Model
+from fitsense.server.engine.session_queue import Lane, Question
+from fitsense.server.log import LOGGER
 from fitsense.server.metrics import Metrics
-from fitsense.session import Reason
+from fitsense.session.session import Reason
 from fitsense.types import Frame, Prediction
 from fitsense.video.source import Trouble
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 _POLL_S = 0.2
 _PATIENCE_S = 5.0

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import attrs
 
-from fitsense.events import Event
+from fitsense.events.model import Event
 
 
 @attrs.frozen

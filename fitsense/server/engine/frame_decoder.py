@@ -15,9 +15,9 @@ from av.video.reformatter import Interpolation
 from PIL import Image, UnidentifiedImageError
 
 from fitsense.errors import InvalidInputError
-from fitsense.pictures import scale, scaled_size
-from fitsense.server.framing import Format, Message
-from fitsense.server.images import read_still
+from fitsense.imaging.resize import scale, scaled_size
+from fitsense.server.api.wire import Format, Message
+from fitsense.server.engine.images import read_still
 from fitsense.types import Frame
 
 _CODECS = {Format.H264: "h264", Format.VP8: "vp8"}

@@ -14,29 +14,29 @@ from typing import Any, Literal
 
 import attrs
 
-from fitsense.analysis import zoom_for
 from fitsense.errors import SourceError
-from fitsense.events import Event
-from fitsense.model import Model
-from fitsense.people import PeopleSession
-from fitsense.runtime.detection import Detector
-from fitsense.server.bundles import Bundles
+from fitsense.events.model import Event
+from fitsense.imaging.frame_rate import least_step_s
+from fitsense.inference.detector import Detector
+from fitsense.inference.model import Model
+from fitsense.pipeline.analysis import zoom_for
+from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.requests import Wish
 from fitsense.server.config import ServeConfig
-from fitsense.server.decoding import Decoder
-from fitsense.server.feed import Feed
-from fitsense.server.feeder import Feeder
-from fitsense.server.lane import Arrival, Lane, Watcher, plain_backlog
-from fitsense.server.logs import LOGGER, fields
+from fitsense.server.engine.batch_worker import Worker
+from fitsense.server.engine.event_buffer import Feed
+from fitsense.server.engine.frame_decoder import Decoder
+from fitsense.server.engine.session_queue import Arrival, Lane, Watcher, plain_backlog
+from fitsense.server.engine.source_reader import Feeder
+from fitsense.server.log import LOGGER, fields
 from fitsense.server.metrics import Metrics
-from fitsense.server.problems import Kind, ProblemError
-from fitsense.server.sources import FILE_OPTIONS, Opened, Sources
-from fitsense.server.wishes import Wish
-from fitsense.server.worker import Worker
-from fitsense.session import Reason, Session, SessionConfig
-from fitsense.sinks import Delivery
-from fitsense.thinning import least_step_s
+from fitsense.server.models import Bundles
+from fitsense.server.source_policy import FILE_OPTIONS, Opened, Sources
+from fitsense.session.session import Reason, Session, SessionConfig
+from fitsense.session.tracked import PeopleSession
+from fitsense.sinks.delivery import Delivery
 from fitsense.types import Frame
-from fitsense.video.backlog import Backlog
+from fitsense.video.frame_queue import Backlog
 from fitsense.video.live import LiveConfig
 
 Mode = Literal["push", "source", "upload"]

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 import attrs
 
-from fitsense.events import Event
-from fitsense.model import Model
-from fitsense.server.logs import LOGGER
+from fitsense.events.model import Event
+from fitsense.inference.model import Model
+from fitsense.server.log import LOGGER
 from fitsense.server.metrics import Metrics
-from fitsense.session import Reason
+from fitsense.session.session import Reason
 from fitsense.types import Frame, Prediction
-from fitsense.video.backlog import Backlog
+from fitsense.video.frame_queue import Backlog
 from fitsense.video.source import Trouble
-from fitsense.windows import Window
+from fitsense.windowing.sampler import Window
 
 # What a lane may do in one turn, before others have theirs.
 _MOST_ITEMS = 4

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from fitsense._internal.threads import Reader, handed_over
 from fitsense.errors import FitsenseError
-from fitsense.server.lane import Arrival, Lane
-from fitsense.server.logs import LOGGER
-from fitsense.server.sources import Opened
-from fitsense.server.worker import Worker
-from fitsense.session import Reason
+from fitsense.server.engine.batch_worker import Worker
+from fitsense.server.engine.session_queue import Arrival, Lane
+from fitsense.server.log import LOGGER
+from fitsense.server.source_policy import Opened
+from fitsense.session.session import Reason
 from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
-from fitsense.video.readers import Reader, handed_over
 from fitsense.video.source import Trouble, VideoSource
 from fitsense.video.stopping import StopFlag
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fitsense.server.logs import LOGGER, fields
+from fitsense.server.log import LOGGER, fields
 
 _PREFIX = "fitsense-uploads-"
 _LOCK = "lock"

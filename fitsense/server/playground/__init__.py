@@ -20,7 +20,7 @@ from starlette.responses import Response
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.report.body_map import body_map
 from fitsense.report.scale import colour
-from fitsense.server.replies import compact
+from fitsense.server.api.responses import compact
 
 PAGE = "index.html"
 FOLDER = "/playground/"

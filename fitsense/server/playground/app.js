@@ -1,16 +1,16 @@
 // The page: where events come from, and what shows them.
 
 import * as api from "./api.js";
-import { Body } from "./body.js";
+import { Body } from "./body-map.js";
 import { Pusher, closeCamera, openCamera } from "./camera.js";
-import { showCard } from "./card.js";
+import { showCard } from "./summary.js";
 import { PlainClock, VideoClock } from "./clock.js";
 import { make, one } from "./dom.js";
 import { Log, save } from "./log.js";
-import { Story, Times, eventsOf } from "./story.js";
+import { Story, Times, eventsOf } from "./session-state.js";
 import { Timeline } from "./timeline.js";
-import { hideTrouble, showTrouble, wordsOf } from "./trouble.js";
-import { many, setNames, time } from "./words.js";
+import { hideTrouble, showTrouble, wordsOf } from "./errors.js";
+import { many, setNames, time } from "./format.js";
 
 const TICK_MS = 100;
 // Media times are rounded, and so are a browser's.

@@ -1,7 +1,7 @@
 // The body, whose muscles fill with what they did.
 
 import { one } from "./dom.js";
-import { most, muscleName, seconds } from "./words.js";
+import { most, muscleName, seconds } from "./format.js";
 
 // Less than this does not fill the scale, or the first second of a session would.
 const LEAST_S = 10;

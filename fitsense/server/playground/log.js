@@ -2,7 +2,7 @@
 
 import { address } from "./api.js";
 import { make, one } from "./dom.js";
-import { gist, time } from "./words.js";
+import { gist, time } from "./format.js";
 
 const HOME = "urn:fitsense:v1:";
 // A page with thousands of elements gets slow; what is saved has all.

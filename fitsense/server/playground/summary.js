@@ -1,7 +1,7 @@
 // What is done now: the exercise, its repetitions, the scores, and what the session comes to.
 
 import { make, one } from "./dom.js";
-import { exerciseName, percent, seconds, time } from "./words.js";
+import { exerciseName, percent, seconds, time } from "./format.js";
 
 const MOST_SCORES = 4;
 

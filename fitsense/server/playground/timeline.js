@@ -1,7 +1,7 @@
 // Exercises, repetitions and warnings along time.
 
 import { make, one } from "./dom.js";
-import { exerciseName, many, time } from "./words.js";
+import { exerciseName, many, time } from "./format.js";
 
 const LEAST_S = 10;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry, ObservationEntry
-from fitsense.configs import config_to_json
+from fitsense._internal.configs import config_to_json
+from fitsense.bundles.bundle import BranchEntry, ObservationEntry
 from fitsense.errors import InvalidInputError, MissingExtraError
-from fitsense.hookspecs import BackboneSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, numbers
 from fitsense.testing.contracts.streaming import StreamingLaws
@@ -65,7 +65,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
     @pytest.fixture
     def build(self, spec: BackboneSpec, config: Any) -> Callable[[], Any]:
-        from fitsense.export.branch import build_backbone
+        from fitsense.nn.branch import build_backbone
 
         return lambda: build_backbone(spec, config)
 

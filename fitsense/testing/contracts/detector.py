@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitsense.following import Detection
-from fitsense.hookspecs import DetectorSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import DetectorSpec
 from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
+from fitsense.tracking import Detection
 from fitsense.types import UInt8Array
 
 Find = Callable[[UInt8Array], Sequence[Detection]]
@@ -31,7 +31,7 @@ class DetectorContract(OfferContract):
     @pytest.fixture
     def pictures(self) -> Sequence[UInt8Array]:
         """Pictures, uint8 (height, width, 3); by default a rendered figure at three moments."""
-        from fitsense.testing.figures import Bout, FigureVideo
+        from fitsense.synthetic.figures import Bout, FigureVideo
 
         frames = list(FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=2.0, seed=3))
         return [frames[at].rgb for at in (0, len(frames) // 2, -1)]

@@ -11,9 +11,9 @@ import attrs
 import numpy as np
 import pytest
 
-from fitsense.configs import config_from_json, config_to_json
+from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
-from fitsense.hookspecs import FusionSpec
+from fitsense.plugins.hookspecs import FusionSpec
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
 from fitsense.types import Activation, FloatArray, Scores, Task
 

@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 import pytest
 
-from fitsense.bundle import BranchEntry, HeadEntry, ObservationEntry
-from fitsense.configs import config_to_json
-from fitsense.hookspecs import DerivedHeadSpec, HeadSpec
+from fitsense._internal.configs import config_to_json
+from fitsense.bundles.bundle import BranchEntry, HeadEntry, ObservationEntry
+from fitsense.plugins.hookspecs import DerivedHeadSpec, HeadSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
 from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, activate
@@ -63,7 +63,7 @@ class HeadContract(NetworkContract):
 
     @pytest.fixture
     def branch(self, spec: HeadSpec, module: Any, torch: Any) -> Any:
-        from fitsense.export.branch import join
+        from fitsense.nn.branch import join
 
         return join(torch.nn.Tanh(), {spec.task: module})
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitsense.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest
+from fitsense.bundles.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, in_threads
 from fitsense.types import FloatArray
 
@@ -46,7 +46,7 @@ class NetworkContract(OfferContract):
     @pytest.fixture
     def branch(self, module: Any, torch: Any) -> Any:
         """The module as one that is exported."""
-        from fitsense.export.branch import join
+        from fitsense.nn.branch import join
 
         return join(module, {})
 
@@ -125,7 +125,7 @@ class NetworkContract(OfferContract):
         tolerance: float,
         tmp_path: Path,
     ) -> None:
-        from fitsense.runtime import load_graph
+        from fitsense.inference.loading import load_graph
 
         run = load_graph(exported(branch, entry, tmp_path, exports=exports), entry, threads=1, bf16=False)
         for count in (1, len(inputs)):
@@ -163,8 +163,8 @@ def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, st
     if not exports:
         pytest.skip("the fixture exports says that it cannot be exported")
     pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
+    from fitsense.bundles.weights import load_state, read_state
     from fitsense.export.onnx import export_branch
-    from fitsense.weights import load_state, read_state
 
     try:
         export_branch(branch, entry, folder, step_alone=step_alone)

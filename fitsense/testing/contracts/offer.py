@@ -10,11 +10,11 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import pytest
 
+from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
-from fitsense.hookspecs import BackboneSpec, DetectorSpec
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins.hookspecs import BackboneSpec, DetectorSpec
 from fitsense.types import FloatArray
-from fitsense.weights import resolve
 
 Kind = Literal["backbone", "head", "fusion", "detector"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fitsense.configs import config_from_json, config_to_json
+from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
-from fitsense.plugins import Plugins
+from fitsense.plugins._manager import Plugins
 from fitsense.testing.contracts.offer import missing
 
 HEAVY = ("torch", "torchvision", "av")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from fitsense.errors import FitsenseError, InvalidInputError, SchemaError
-from fitsense.events import Event
-from fitsense.model import Model
-from fitsense.schema import validate_event
-from fitsense.session import Session
+from fitsense.events.model import Event
+from fitsense.events.schema import validate_event
+from fitsense.inference.model import Model
+from fitsense.session.session import Session
 from fitsense.testing.contracts.offer import missing
 from fitsense.types import Frame
 
@@ -48,7 +48,7 @@ class SessionContract:
     @pytest.fixture
     def frames(self) -> Sequence[Frame]:
         """What it watches; by default a rendered figure that squats for eight seconds."""
-        from fitsense.testing.figures import Bout, FigureVideo
+        from fitsense.synthetic.figures import Bout, FigureVideo
 
         return list(FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7))
 

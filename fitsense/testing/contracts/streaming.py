@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 import pytest
 
-from fitsense.bundle import BranchEntry
-from fitsense.hookspecs import BackboneSpec, StreamingSpec
+from fitsense.bundles.bundle import BranchEntry
+from fitsense.plugins.hookspecs import BackboneSpec, StreamingSpec
 from fitsense.testing.contracts.networks import exported
 from fitsense.testing.contracts.offer import assert_close
 from fitsense.types import FloatArray, UInt8Array
@@ -54,7 +54,7 @@ class StreamingLaws:
     @pytest.fixture
     def branch(self, spec: BackboneSpec, module: Any, torch: Any) -> Any:
         """The module as one that is exported."""
-        from fitsense.export.branch import join
+        from fitsense.nn.branch import join
 
         return join(module, {}, spec.streaming)
 
@@ -135,8 +135,8 @@ class StreamingLaws:
         tolerance: float,
         tmp_path: Path,
     ) -> None:
-        from fitsense.export.branch import stream_entry
-        from fitsense.runtime import load_stream
+        from fitsense.inference.loading import load_stream
+        from fitsense.nn.branch import stream_entry
 
         entry = attrs.evolve(entry, stream=stream_entry(entry.name, spec, config))
         bundle = exported(branch, entry, tmp_path, exports=exports, step_alone=True)

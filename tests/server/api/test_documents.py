@@ -17,18 +17,18 @@ from referencing.jsonschema import DRAFT202012
 from starlette.routing import Route, WebSocketRoute
 
 import fitsense
-from fitsense.schema import schemas
-from fitsense.server.asyncapi import asyncapi
-from fitsense.server.bundles import Bundles
-from fitsense.server.components import event_names
+from fitsense.events.schema import schemas
+from fitsense.server.api.asyncapi import asyncapi
+from fitsense.server.api.components import event_names
+from fitsense.server.api.openapi import openapi
 from fitsense.server.config import ServeConfig
-from fitsense.server.openapi import openapi
-from fitsense.server.running import create_server
+from fitsense.server.models import Bundles
+from fitsense.server.run import create_server
 from fitsense.server.security import Tokens
+from tests.helpers.live_server import Running
 from tests.server.asyncapi import FILE, text
-from tests.server.running import Running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_openapi_is_valid() -> None:

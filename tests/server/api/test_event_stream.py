@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fitsense.events import Event, SessionWarning, event_time
-from fitsense.server.feed import Feed
-from fitsense.server.streaming import Lines, event_stream
-from fitsense.session import EPOCH
-from tests.server.running import PATIENCE_S, until
+from fitsense.events.model import Event, SessionWarning, event_time
+from fitsense.server.api.event_stream import Lines, event_stream
+from fitsense.server.engine.event_buffer import Feed
+from fitsense.session.session import EPOCH
+from tests.helpers.live_server import PATIENCE_S, until
 
 SEND_S = 0.5
 # More than any socket's buffers hold.

@@ -14,13 +14,13 @@ import httpx2
 import pytest
 
 import fitsense
-from fitsense.schema import validate
+from fitsense.events.schema import validate
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.testing.figures import FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from tests.conftest import encode
-from tests.server.running import Running, ended, events_of, serving, until
-from tests.video.serving import Camera
+from tests.helpers.live_server import Running, ended, events_of, serving, until
+from tests.helpers.network_camera import Camera
 
 
 def opened(client: httpx2.Client, **wish: Any) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def test_a_stream_is_followed_until_it_is_stopped(model: fitsense.Model, camera:
 def test_a_server_that_sends_us_elsewhere_is_not_followed_unless_that_is_configured(
     model: fitsense.Model, camera: Camera
 ) -> None:
-    from tests.server.redirecting import redirecting
+    from tests.helpers.redirect_server import redirecting
 
     with redirecting(camera.url()) as address:
         for redirects, status in ((0, 422), (1, 201)):

@@ -18,16 +18,16 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import fitsense
-from fitsense.events import Event
-from fitsense.schema import validate, validate_event
+from fitsense.events.model import Event
+from fitsense.events.schema import validate, validate_event
+from fitsense.server.api.wire import Format, pack, parse
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.decoding import Decoder
-from fitsense.server.framing import Format, pack, parse
-from fitsense.session import EPOCH
-from fitsense.testing.figures import FigureVideo
+from fitsense.server.engine.frame_decoder import Decoder
+from fitsense.session.session import EPOCH
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
+from tests.helpers.live_server import PATIENCE_S, Running, ended, serving, until
 from tests.server.conftest import image
-from tests.server.running import PATIENCE_S, Running, ended, serving, until
 
 FINISH = json.dumps({"op": "finish"})
 START = "2026-01-01T00:00:00Z"

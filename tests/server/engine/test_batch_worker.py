@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event, SessionEnded
-from fitsense.server.lane import Lane, Watcher, plain_backlog
+from fitsense.events.model import Event, SessionEnded
+from fitsense.server.engine.batch_worker import Worker
+from fitsense.server.engine.session_queue import Lane, Watcher, plain_backlog
 from fitsense.server.metrics import Metrics
-from fitsense.server.worker import Worker
-from fitsense.session import EPOCH, Reason
-from fitsense.testing.figures import FigureVideo
+from fitsense.session.session import EPOCH, Reason
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, Prediction
-from fitsense.windows import Window
-from tests.server.running import PATIENCE_S, until
+from fitsense.windowing.sampler import Window
+from tests.helpers.live_server import PATIENCE_S, until
 
 
 class Client:

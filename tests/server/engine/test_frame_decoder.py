@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from fitsense.errors import InvalidInputError
-from fitsense.server.decoding import Decoder
-from fitsense.server.framing import Format, Message, parse
-from fitsense.testing.figures import FigureVideo
+from fitsense.server.api.wire import Format, Message, parse
+from fitsense.server.engine.frame_decoder import Decoder
+from fitsense.synthetic.figures import FigureVideo
+from tests.server.api.test_websocket import encoded
 from tests.server.conftest import image
-from tests.server.test_websocket import encoded
 
 PIXELS = 400 * 300
 

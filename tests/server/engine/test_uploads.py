@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fitsense.server.uploads import Uploads
-from tests.server.running import process, until
+from fitsense.server.engine.uploads import Uploads
+from tests.helpers.live_server import process, until
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fitsense.server.uploads import Uploads
+from fitsense.server.engine.uploads import Uploads
 uploads = Uploads(Path(sys.argv[1]))
 uploads.open()
 folder = uploads.new()
@@ -74,7 +74,7 @@ def test_uploads_folders_that_are_no_leftovers_are_left_alone(tmp_path: Path) ->
 def test_uploads_folder_that_another_process_removes_before_its_lock_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fitsense.server import uploads as module
+    from fitsense.server.engine import uploads as module
 
     locked, taken = module._locked, list[Path]()
 

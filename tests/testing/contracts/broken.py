@@ -6,7 +6,7 @@ import types
 from typing import Any
 
 import fitsense
-from fitsense.testing.checking import run, subclass
+from fitsense.testing.runner import run, subclass
 
 
 def plugin_of(*, backbones: Any = (), heads: Any = (), fusions: Any = (), detectors: Any = ()) -> types.ModuleType:

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import fitsense
-from fitsense.testing.checking import run, subclass
 from fitsense.testing.contracts import BackboneContract
 from fitsense.testing.contracts.networks import NetworkContract
+from fitsense.testing.runner import run, subclass
+from tests.helpers.tiny_models import TinyConfig, build, build_streaming, layers, load_observer, streaming
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
-from tests.tiny import TinyConfig, build, build_streaming, layers, load_observer, streaming
 
 GOOD = fitsense.BackboneSpec(
     name="tiny",

@@ -10,9 +10,9 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from fitsense.cli import main
-from fitsense.cli.exits import ExitCode
-from fitsense.testing.checking import run
+from fitsense.cli.exit_codes import ExitCode
 from fitsense.testing.contracts import BackboneContract, SessionContract
+from fitsense.testing.runner import run
 
 
 def test_a_missing_fixture_is_named_with_what_to_write() -> None:

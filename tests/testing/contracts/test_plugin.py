@@ -39,7 +39,7 @@ MUTANTS = {
     "test_importing_it_leaves_the_process_as_it_was": "import os\nos.environ['MUTANT'] = str(os.getpid())\n" + GOOD,
     "test_configurations_survive_json": GOOD.replace("hard: bool = False", "hard: object = frozenset()"),
     "test_configurations_refuse_keys_that_they_do_not_know": GOOD
-    + "\nfrom fitsense.configs import _converter\n"
+    + "\nfrom fitsense._internal.configs import _converter\n"
     + "_converter.register_structure_hook(Config, lambda value, _: Config(value['hard']))\n",
 }
 

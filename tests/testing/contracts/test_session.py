@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events import Event, SessionEnded
+from fitsense.events.model import Event, SessionEnded
 from fitsense.testing.contracts import SessionContract
-from tests.test_session import Scripted
+from tests.session.test_session import Scripted
 from tests.testing.contracts.broken import broken_laws, laws
 
 

@@ -1,0 +1,1 @@
+"""Helpers of fitsense's own modules. Nothing here is API."""

@@ -1,0 +1,1 @@
+"""Pure state machines that judge the camera's picture: health, viewpoint, scene cuts."""

@@ -1,0 +1,1 @@
+"""Events: the model, their JSON Schemas, logs of them, and timelines."""

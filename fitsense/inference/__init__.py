@@ -1,0 +1,1 @@
+"""Models and the runtimes that compute their branches."""

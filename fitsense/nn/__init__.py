@@ -1,0 +1,1 @@
+"""Torch helpers for networks. Imported lazily; needs ``fitsense[torch]``."""

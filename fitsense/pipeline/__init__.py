@@ -1,0 +1,1 @@
+"""From a source, through a session, to events."""

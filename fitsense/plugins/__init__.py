@@ -1,0 +1,1 @@
+"""The plugin host, and what plugin authors need: hooks, specs and reports."""

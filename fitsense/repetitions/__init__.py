@@ -1,0 +1,1 @@
+"""Pure state machines from thumbnails to repetitions and sets."""

@@ -1,0 +1,1 @@
+"""The server's interfaces: HTTP, WebSocket, and their documents."""

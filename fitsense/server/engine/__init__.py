@@ -1,0 +1,1 @@
+"""The server's sessions: queues, batching, and event buffers."""

@@ -1,0 +1,1 @@
+"""Sessions: from frames to events, for one subject, several subjects, or tracked people."""

@@ -1,0 +1,1 @@
+"""Rendered people: videos with known exercises and repetitions."""

@@ -1,0 +1,1 @@
+"""Pure state machines from timed frames to windows of clips."""
