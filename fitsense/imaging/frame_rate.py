@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fitsense.repetitions.trajectory import MOST_HZ
 from fitsense.types import ClipSpec
+
+MOST_HZ = 15.0
+"""So many thumbnails a second show any exercise; more are waste."""
+
 
 # A clip's picture is the frame nearest to the middle of its slot: two frames a slot are plenty.
 _FRAMES_A_SLOT = 2

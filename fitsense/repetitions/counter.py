@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from fitsense._internal.locks import turn_at_algebra
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
+from fitsense.imaging.frame_rate import MOST_HZ
 from fitsense.repetitions.cycles import Cycle, Proposal, alike, propose
-from fitsense.repetitions.trajectory import MOST_HZ, Path, path
+from fitsense.repetitions.trajectory import Path, path
 from fitsense.types import FloatArray
 
 # Timestamps may miss the wanted rate by so much of a step.

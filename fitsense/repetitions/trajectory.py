@@ -13,8 +13,6 @@ from fitsense.types import FloatArray, UInt8Array
 SIDE = 24
 """A thumbnail's height and width, in pixels; pictures are stretched to it."""
 
-MOST_HZ = 15.0
-"""So many thumbnails a second show any exercise; more are waste."""
 
 # Samples along each side of a thumbnail's pixel: their mean stands for the area, at a cost that no picture raises.
 _SAMPLES = 4
