@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.geometry import Detection as Detection
     from fitsense.geometry import Region as Region
     from fitsense.inference.detector import load_detector as load_detector
     from fitsense.inference.model import Model as Model
@@ -99,7 +100,6 @@ if TYPE_CHECKING:
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
     from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.delivery import open_sink as open_sink
-    from fitsense.tracking import Detection as Detection
     from fitsense.tracking import FollowingConfig as FollowingConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -166,7 +166,7 @@ _HOMES = {
         "SessionWarning",
         "SetSummary",
     ),
-    "geometry": ("Region",),
+    "geometry": ("Detection", "Region"),
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
     "inference.streaming": ("StepRunner", "Stream"),
@@ -199,7 +199,7 @@ _HOMES = {
     "session.session": ("Seen", "Session", "SessionConfig"),
     "session.tracked": ("PeopleSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
-    "tracking": ("Detection", "FollowingConfig"),
+    "tracking": ("FollowingConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),
     "windowing.sampler": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),

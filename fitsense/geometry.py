@@ -69,3 +69,20 @@ def _widened(start: float, end: float, length: float, most: int) -> tuple[float,
 def _pixels(start: float, end: float, most: int) -> slice:
     first = min(int(start), most - 1)
     return slice(first, max(first + 1, min(most, round(end))))
+
+
+@attrs.frozen
+class Detection:
+    """Somebody in a picture.
+
+    :param region: the box that holds the whole body.
+    :param score: how sure it is that it is a person, 0..1.
+    """
+
+    region: Region
+    score: float = attrs.field(converter=float)
+
+    @score.validator
+    def _check(self, attribute: attrs.Attribute[float], value: float) -> None:
+        if not 0 <= value <= 1:
+            raise InvalidInputError(f"Detection.score: expected a number in 0..1, got {value!r}")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from fitsense.errors import InvalidInputError
-from fitsense.geometry import Region
+from fitsense.geometry import Detection, Region
 
 # How far from where they are expected somebody may be found: in sizes of their box, and more for each second in which
 # nobody saw them, up to the most.
@@ -28,23 +28,6 @@ _DOUBT_S = 1.0
 # A box is too large when it is so many times larger than need be.
 _TOO_LARGE = 2.0
 _TOLERANCE_S = 1e-6
-
-
-@attrs.frozen
-class Detection:
-    """Somebody in a picture.
-
-    :param region: the box that holds the whole body.
-    :param score: how sure it is that it is a person, 0..1.
-    """
-
-    region: Region
-    score: float = attrs.field(converter=float)
-
-    @score.validator
-    def _check(self, attribute: attrs.Attribute[float], value: float) -> None:
-        if not 0 <= value <= 1:
-            raise InvalidInputError(f"Detection.score: expected a number in 0..1, got {value!r}")
 
 
 @attrs.frozen

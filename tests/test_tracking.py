@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.geometry import Region
+from fitsense.geometry import Detection, Region
 from fitsense.session.snapshot import pack, unpack
-from fitsense.tracking import Detection, Following, FollowingConfig, FollowingState
+from fitsense.tracking import Following, FollowingConfig, FollowingState
 
 STEP_S = 0.2
 

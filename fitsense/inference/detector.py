@@ -7,8 +7,8 @@ from typing import Any
 
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import PluginError
+from fitsense.geometry import Detection
 from fitsense.plugins._manager import Plugins
-from fitsense.tracking import Detection
 from fitsense.types import UInt8Array
 
 Detector = Callable[[UInt8Array], Sequence[Detection]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fitsense.events.model import Event
-    from fitsense.tracking import Detection
+    from fitsense.geometry import Detection
 
 API_VERSION = 1
 """The version of these hooks and specs. A plugin names the one that it was written for."""

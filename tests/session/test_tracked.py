@@ -12,11 +12,11 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.geometry import Region
+from fitsense.geometry import Detection, Region
 from fitsense.pipeline.analysis import analyze
 from fitsense.session.tracked import PeopleSession
 from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.tracking import Detection, FollowingConfig
+from fitsense.tracking import FollowingConfig
 from fitsense.types import Frame, UInt8Array
 from tests.conftest import encode
 

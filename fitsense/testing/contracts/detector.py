@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fitsense.geometry import Detection
 from fitsense.plugins._manager import Plugins
 from fitsense.plugins.hookspecs import DetectorSpec
 from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
-from fitsense.tracking import Detection
 from fitsense.types import UInt8Array
 
 Find = Callable[[UInt8Array], Sequence[Detection]]
