@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib import metadata
 
 import attrs
 
-import fitsense
 from fitsense._internal.hashing import fingerprint
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
@@ -62,7 +62,7 @@ def figures(videos: int) -> list[Footage]:
             name = f"figure-{exercise}-{seed}"
             made.append(
                 Footage(
-                    key=f"{fitsense.__version__} {video!r}",
+                    key=f"{metadata.version('fitsense')} {video!r}",
                     name=name,
                     group=exercise,
                     scene=name,
