@@ -22,7 +22,7 @@ from fitsense.cli.runtime_options import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, SessionEnded, SessionWarning
 from fitsense.geometry import Region
-from fitsense.inference.loading import RuntimeName
+from fitsense.inference.base import RuntimeName
 from fitsense.inference.model import load_model
 from fitsense.pipeline.analysis import Analysis, analyze
 from fitsense.session.session import SessionConfig

@@ -19,7 +19,7 @@ import numpy as np
 
 from fitsense.bundles.bundle import BranchEntry
 from fitsense.errors import MissingExtraError
-from fitsense.inference.loading import input_of
+from fitsense.inference.base import input_of
 from fitsense.inference.streaming import inputs_of_step, next_of
 
 if TYPE_CHECKING:

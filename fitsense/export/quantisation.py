@@ -22,7 +22,7 @@ from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped, read_manifest
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.export.onnx import refer
-from fitsense.inference.loading import check_batch
+from fitsense.inference.base import check_batch
 from fitsense.types import UInt8Array
 from fitsense.video.source import VideoSource
 

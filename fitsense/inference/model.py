@@ -12,8 +12,9 @@ import numpy as np
 
 from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
 from fitsense.errors import InvalidInputError
+from fitsense.inference.base import JointRunner, RuntimeName, check_batch
 from fitsense.inference.fusion import Fusing, Outputs, with_cascade
-from fitsense.inference.loading import JointRunner, RuntimeName, check_batch, load_joint, load_stream
+from fitsense.inference.loading import load_joint, load_stream
 from fitsense.inference.streaming import Stream
 from fitsense.plugins._manager import Plugins
 from fitsense.plugins.hookspecs import Cascade

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.bundle import BranchEntry
 from fitsense.errors import BundleError, PluginError
-from fitsense.inference.loading import BranchRunner, check_batch
+from fitsense.inference.base import BranchRunner, check_batch
 from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray, UInt8Array
 

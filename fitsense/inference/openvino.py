@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fitsense._internal.openvino_core import openvino_core
 from fitsense.bundles.bundle import BranchEntry, Bundle
 from fitsense.errors import BundleError
+from fitsense.inference.base import check_input, input_of
 from fitsense.inference.compile_cache import compiled
 from fitsense.inference.graph_merge import join
-from fitsense.inference.loading import check_input, input_of
 from fitsense.inference.streaming import inputs_of_step, next_of, stream_of
 from fitsense.types import FloatArray, UInt8Array
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import BranchEntry, Bundle
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
-from fitsense.inference.loading import BranchRunner, check_input, input_of
+from fitsense.inference.base import BranchRunner, check_input, input_of
 from fitsense.inference.streaming import inputs_of_step, stream_of
 from fitsense.plugins._manager import Plugins
 from fitsense.types import FloatArray, UInt8Array

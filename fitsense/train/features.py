@@ -17,7 +17,7 @@ from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError
-from fitsense.inference.loading import BranchRunner
+from fitsense.inference.base import BranchRunner
 from fitsense.types import FloatArray
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 import fitsense
 from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, shipped
-from fitsense.inference.loading import RuntimeName, load_branch
+from fitsense.inference.base import RuntimeName
+from fitsense.inference.loading import load_branch
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, compare, cores, cost, torch_on_all_cores
 
 _BRANCH = "x3d_s"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import fitsense
 from fitsense.bundles.bundle import Bundle, FusionEntry, Labels, save
-from fitsense.inference.loading import RUNTIMES, RuntimeName, load_branch, load_joint
+from fitsense.inference.base import RUNTIMES, RuntimeName
+from fitsense.inference.loading import load_branch, load_joint
 from fitsense.types import Clip, UInt8Array
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import StreamRun, Stretch

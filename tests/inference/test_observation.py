@@ -19,7 +19,8 @@ from fitsense.bundles.bundle import (
     ObservationEntry,
 )
 from fitsense.events.schema import validate
-from fitsense.inference.loading import RuntimeName, load_branch, load_graph
+from fitsense.inference.base import RuntimeName
+from fitsense.inference.loading import load_branch, load_graph
 from fitsense.synthetic.figures import FigureVideo
 from tests.helpers import tiny_models
 

@@ -20,7 +20,7 @@ import torch
 import fitsense
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.bundle import DEFAULT, MANIFEST, Bundle
-from fitsense.inference.loading import RuntimeName
+from fitsense.inference.base import RuntimeName
 
 
 class Malicious:

@@ -13,7 +13,8 @@ import pytest
 
 import fitsense
 from fitsense.bundles.bundle import Bundle, Labels, save
-from fitsense.inference.loading import RUNTIMES, RuntimeName, load_stream
+from fitsense.inference.base import RUNTIMES, RuntimeName
+from fitsense.inference.loading import load_stream
 from fitsense.inference.streaming import Stream
 from fitsense.session.session import Session, SessionConfig
 from fitsense.types import Frame, UInt8Array
