@@ -73,21 +73,21 @@ if TYPE_CHECKING:
     from fitsense.pipeline.source_group import Streams as Streams
     from fitsense.plugins._manager import PluginReport as PluginReport
     from fitsense.plugins._manager import Plugins as Plugins
-    from fitsense.plugins.hookspecs import API_VERSION as API_VERSION
-    from fitsense.plugins.hookspecs import BackboneSpec as BackboneSpec
-    from fitsense.plugins.hookspecs import Cascade as Cascade
-    from fitsense.plugins.hookspecs import DerivedHeadSpec as DerivedHeadSpec
-    from fitsense.plugins.hookspecs import DetectorSpec as DetectorSpec
-    from fitsense.plugins.hookspecs import EventSchema as EventSchema
-    from fitsense.plugins.hookspecs import FusionSpec as FusionSpec
-    from fitsense.plugins.hookspecs import HeadSpec as HeadSpec
-    from fitsense.plugins.hookspecs import ObservationSpec as ObservationSpec
-    from fitsense.plugins.hookspecs import PluginInfo as PluginInfo
-    from fitsense.plugins.hookspecs import Sink as Sink
-    from fitsense.plugins.hookspecs import SinkSpec as SinkSpec
-    from fitsense.plugins.hookspecs import StreamingSpec as StreamingSpec
-    from fitsense.plugins.hookspecs import WeightsRef as WeightsRef
     from fitsense.plugins.hookspecs import hookimpl as hookimpl
+    from fitsense.plugins.specs import API_VERSION as API_VERSION
+    from fitsense.plugins.specs import BackboneSpec as BackboneSpec
+    from fitsense.plugins.specs import Cascade as Cascade
+    from fitsense.plugins.specs import DerivedHeadSpec as DerivedHeadSpec
+    from fitsense.plugins.specs import DetectorSpec as DetectorSpec
+    from fitsense.plugins.specs import EventSchema as EventSchema
+    from fitsense.plugins.specs import FusionSpec as FusionSpec
+    from fitsense.plugins.specs import HeadSpec as HeadSpec
+    from fitsense.plugins.specs import ObservationSpec as ObservationSpec
+    from fitsense.plugins.specs import PluginInfo as PluginInfo
+    from fitsense.plugins.specs import Sink as Sink
+    from fitsense.plugins.specs import SinkSpec as SinkSpec
+    from fitsense.plugins.specs import StreamingSpec as StreamingSpec
+    from fitsense.plugins.specs import WeightsRef as WeightsRef
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
     from fitsense.session.emitter import Emitter as Emitter
     from fitsense.session.multi import MultiSeen as MultiSeen
@@ -176,7 +176,8 @@ _HOMES = {
     "pipeline.asynchronous": ("Watch", "watch"),
     "pipeline.source_group": ("StreamOptions", "Streams"),
     "plugins._manager": ("PluginReport", "Plugins"),
-    "plugins.hookspecs": (
+    "plugins.hookspecs": ("hookimpl",),
+    "plugins.specs": (
         "API_VERSION",
         "BackboneSpec",
         "Cascade",
@@ -191,7 +192,6 @@ _HOMES = {
         "SinkSpec",
         "StreamingSpec",
         "WeightsRef",
-        "hookimpl",
     ),
     "repetitions.counter": ("RepetitionConfig",),
     "session.emitter": ("Emitter",),

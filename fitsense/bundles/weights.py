@@ -19,7 +19,7 @@ from fitsense._internal.hashing import sha256
 from fitsense.bundles.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, WeightsRef
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -58,7 +58,7 @@ def command(
     from fitsense.evaluate.cascade import curve
     from fitsense.inference.fusion import Fusing, with_cascade
     from fitsense.plugins._manager import Plugins
-    from fitsense.plugins.hookspecs import Cascade
+    from fitsense.plugins.specs import Cascade
 
     loaded, plugins = Bundle.load(bundle), Plugins.discover()
     if data is not None:

@@ -17,7 +17,7 @@ from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec, DetectorSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, DetectorSpec, WeightsRef
 
 
 class _ShowByDefault(click.Group):

@@ -20,7 +20,7 @@ from fitsense.evaluate import metrics
 from fitsense.inference.fusion import Fusing, Outputs, with_cascade
 from fitsense.inference.model import Model
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import Cascade
+from fitsense.plugins.specs import Cascade
 from fitsense.types import Clip, FloatArray
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window

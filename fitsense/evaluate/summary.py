@@ -19,7 +19,7 @@ from fitsense.evaluate.bootstrap import Draws
 from fitsense.evaluate.comparison import compare
 from fitsense.evaluate.scores import ClipScores
 from fitsense.inference.model import Model
-from fitsense.plugins.hookspecs import DerivedHeadSpec
+from fitsense.plugins.specs import DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, deactivate
 
 _BASELINE = "heads/lookup_muscles"

@@ -23,7 +23,7 @@ from fitsense.experiments.predictions import Answers
 from fitsense.experiments.presets import Network
 from fitsense.inference.torch import run_module
 from fitsense.nn.branch import build_backbone, join
-from fitsense.plugins.hookspecs import HeadSpec
+from fitsense.plugins.specs import HeadSpec
 from fitsense.train.finetuning import Lesson, predict, tune
 from fitsense.train.recipe import BranchRecipe
 from fitsense.types import FloatArray, Task, activate

@@ -18,7 +18,7 @@ from fitsense.errors import PluginError
 from fitsense.experiments.base import Setting
 from fitsense.experiments.predictions import Answers
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import DerivedHeadSpec, HeadSpec
+from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.train import heads
 from fitsense.train.branch_trainer import Workshop
 from fitsense.train.recipe import BranchRecipe, Recipe

@@ -15,7 +15,7 @@ from fitsense.experiments.dataset import Material
 from fitsense.experiments.finetune_runs import Bench
 from fitsense.experiments.formatting import told, verdict
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, Answers, differences, figures, log_loss
-from fitsense.plugins.hookspecs import FusionSpec
+from fitsense.plugins.specs import FusionSpec
 from fitsense.train.heads import targets
 from fitsense.train.recipe import Recipe
 from fitsense.types import FloatArray, Scores, Task

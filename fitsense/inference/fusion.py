@@ -13,7 +13,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.bundle import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import Cascade, DerivedHeadSpec
+from fitsense.plugins.specs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]

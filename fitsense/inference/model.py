@@ -17,7 +17,7 @@ from fitsense.inference.fusion import Fusing, Outputs, with_cascade
 from fitsense.inference.loading import load_joint, load_stream
 from fitsense.inference.streaming import Stream
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import Cascade
+from fitsense.plugins.specs import Cascade
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import Stretch

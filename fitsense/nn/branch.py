@@ -9,7 +9,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.bundle import BranchEntry, Labels, StreamEntry
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec, HeadSpec, StreamingSpec
+from fitsense.plugins.specs import BackboneSpec, HeadSpec, StreamingSpec
 
 if TYPE_CHECKING:
     from torch import nn

@@ -24,7 +24,7 @@ from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, 
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
-from fitsense.plugins.hookspecs import (
+from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
     DerivedHeadSpec,

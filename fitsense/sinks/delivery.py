@@ -23,7 +23,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.errors import DeliveryError, InvalidInputError
 from fitsense.events.model import Event, EventData
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import Sink
+from fitsense.plugins.specs import Sink
 
 _LOGGER = logging.getLogger("fitsense.sinks")
 _TYPES = tuple(kind.TYPE for kind in get_args(EventData))

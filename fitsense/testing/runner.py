@@ -17,7 +17,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
 from fitsense.plugins._discovery import installed as installed_entry_points
 from fitsense.plugins._manager import Plugins, described
-from fitsense.plugins.hookspecs import DerivedHeadSpec
+from fitsense.plugins.specs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
 

@@ -39,7 +39,7 @@ from fitsense.inference.loading import load_branch, load_graph
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import build_backbone, join, stream_entry
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec, HeadSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.train import heads as fitting
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.train.finetuning import Lesson, Machines, Tuning, predict, tune

@@ -16,7 +16,7 @@ from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import DerivedHeadSpec, FusionSpec
+from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
 from fitsense.train.branch_trainer import FittedBranch, Outputs
 from fitsense.train.heads import targets

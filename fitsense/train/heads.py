@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.samples import Footage
-from fitsense.plugins.hookspecs import HeadSpec
+from fitsense.plugins.specs import HeadSpec
 from fitsense.train.finetuning import draw_weights
 from fitsense.types import FloatArray, Task
 

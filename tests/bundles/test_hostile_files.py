@@ -21,7 +21,7 @@ import fitsense
 from fitsense.bundles import bundle, weights, wheels
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.weights import keep, resolve
-from fitsense.plugins.hookspecs import WeightsRef
+from fitsense.plugins.specs import WeightsRef
 
 
 @pytest.fixture

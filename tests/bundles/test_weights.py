@@ -18,7 +18,7 @@ import fitsense
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.weights import keep, load_backbone, load_state, read_state, resolve
 from fitsense.nn.branch import build_backbone
-from fitsense.plugins.hookspecs import WeightsRef
+from fitsense.plugins.specs import WeightsRef
 from tests.bundles.test_wheels import index, make_wheel
 
 __all__ = ["index"]

@@ -20,7 +20,7 @@ import cattrs
 
 import fitsense
 from fitsense.plugins import _deprecation as deprecations
-from fitsense.plugins import hookspecs
+from fitsense.plugins import hookspecs, specs
 
 FILE = Path(__file__).with_name("api.json")
 COMMAND = "python -m tests.contracts.lock --write"
@@ -62,7 +62,7 @@ class Api:
                     deprecated[name] = deprecation.note(name)
         for name in fitsense.__all__:
             value = getattr(fitsense, name)
-            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == hookspecs.__name__):
+            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == specs.__name__):
                 hooks |= _class(name, value)
                 for field, deprecation in deprecations.of_fields(value).items() if attrs.has(value) else ():
                     deprecated[f"{name}.{field}"] = deprecation.note(field)
@@ -70,7 +70,7 @@ class Api:
         for name in fitsense.__all__:
             if name not in hooks:
                 names |= _public(name, getattr(fitsense, name))
-        return cls(fitsense.__version__, hookspecs.API_VERSION, hooks, names, deprecated)
+        return cls(fitsense.__version__, specs.API_VERSION, hooks, names, deprecated)
 
     def write(self, file: Path = FILE) -> None:
         file.write_text(json.dumps(attrs.asdict(self), indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -194,7 +194,7 @@ def complaint(locked: Api, current: Api) -> str:
     steps = []
     if hooks and current.api_version <= locked.api_version:
         steps.append(
-            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/hookspecs.py to "
+            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/specs.py to "
             f"{locked.api_version + 1}."
         )
     refused = current.api_version != locked.api_version

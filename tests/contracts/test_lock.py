@@ -10,7 +10,7 @@ import pytest
 
 import fitsense
 from fitsense.plugins import _deprecation as deprecations
-from fitsense.plugins import hookspecs
+from fitsense.plugins import hookspecs, specs
 from tests.contracts import lock
 from tests.contracts.lock import Api, complaint
 
@@ -55,7 +55,7 @@ def test_hooks_and_public_names_are_those_that_are_locked() -> None:
 def test_nothing_deprecated_has_outlived_its_time() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("fitsense_")]
     declared = [deprecation for hook in hooks if (deprecation := deprecations.of_hook(hook))]
-    for value in vars(hookspecs).values():
+    for value in vars(specs).values():
         if isinstance(value, type) and attrs.has(value):
             declared += deprecations.of_fields(value).values()
     assert [d for d in declared if d.removed_in <= fitsense.API_VERSION] == []
@@ -87,7 +87,7 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
             changed(hooks={"Spec(colour)": "required 3. str"}),
             [
                 "added and required: Spec(colour)",
-                "API_VERSION in fitsense/plugins/hookspecs.py to 5",
+                "API_VERSION in fitsense/plugins/specs.py to 5",
                 "1.2.3, to 2.0.0",
             ],
         ),

@@ -14,7 +14,8 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionWarning
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import WeightsRef, hookimpl
+from fitsense.plugins.hookspecs import hookimpl
+from fitsense.plugins.specs import WeightsRef
 from tests.plugins.test_manager import broken, plugin, run
 
 EVENT = Event("urn:x", 0, datetime(2026, 1, 1, tzinfo=UTC), SessionWarning("gap", "no frames", 0.0, 1.0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import fitsense
-from fitsense.plugins.hookspecs import HeadSpec
+from fitsense.plugins.specs import HeadSpec
 from fitsense.types import Scores, activate
 from fitsense_heads.lookup import LookupConfig, derive
 

@@ -17,7 +17,8 @@ import fitsense
 from fitsense.plugins import hookspecs
 from fitsense.plugins._deprecation import Deprecation, deprecated_field, deprecated_hook
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import (
+from fitsense.plugins.hookspecs import hookimpl, hookspec
+from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
     DetectorSpec,
@@ -29,8 +30,6 @@ from fitsense.plugins.hookspecs import (
     SinkSpec,
     StreamingSpec,
     WeightsRef,
-    hookimpl,
-    hookspec,
 )
 from fitsense.types import ClipSpec
 

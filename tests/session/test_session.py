@@ -29,7 +29,8 @@ from fitsense.events.model import (
 from fitsense.events.schema import closed, schema, schemas, validate_event, validator
 from fitsense.geometry import Region
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import PluginInfo, hookimpl
+from fitsense.plugins.hookspecs import hookimpl
+from fitsense.plugins.specs import PluginInfo
 from fitsense.repetitions.counter import RepetitionConfig
 from fitsense.session.session import Session, SessionConfig
 from fitsense.synthetic.figures import Bout, FigureVideo, sample

@@ -15,7 +15,7 @@ from fitsense._internal.configs import config_to_json
 from fitsense.bundles.bundle import BranchEntry, ObservationEntry
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec
+from fitsense.plugins.specs import BackboneSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, numbers
 from fitsense.testing.contracts.streaming import StreamingLaws

@@ -11,7 +11,7 @@ import pytest
 
 from fitsense.geometry import Detection
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import DetectorSpec
+from fitsense.plugins.specs import DetectorSpec
 from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
 from fitsense.types import UInt8Array
 

@@ -13,7 +13,7 @@ import pytest
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
-from fitsense.plugins.hookspecs import FusionSpec
+from fitsense.plugins.specs import FusionSpec
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
 from fitsense.types import Activation, FloatArray, Scores, Task
 

@@ -11,7 +11,7 @@ import pytest
 
 from fitsense._internal.configs import config_to_json
 from fitsense.bundles.bundle import BranchEntry, HeadEntry, ObservationEntry
-from fitsense.plugins.hookspecs import DerivedHeadSpec, HeadSpec
+from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
 from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, activate

@@ -13,7 +13,7 @@ import pytest
 from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import Plugins
-from fitsense.plugins.hookspecs import BackboneSpec, DetectorSpec
+from fitsense.plugins.specs import BackboneSpec, DetectorSpec
 from fitsense.types import FloatArray
 
 Kind = Literal["backbone", "head", "fusion", "detector"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fitsense.bundles.bundle import BranchEntry
-from fitsense.plugins.hookspecs import BackboneSpec, StreamingSpec
+from fitsense.plugins.specs import BackboneSpec, StreamingSpec
 from fitsense.testing.contracts.networks import exported
 from fitsense.testing.contracts.offer import assert_close
 from fitsense.types import FloatArray, UInt8Array
