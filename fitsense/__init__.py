@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     from fitsense.pipeline.asynchronous import watch as watch
     from fitsense.pipeline.source_group import StreamOptions as StreamOptions
     from fitsense.pipeline.source_group import Streams as Streams
-    from fitsense.plugins._manager import PluginReport as PluginReport
     from fitsense.plugins._manager import Plugins as Plugins
+    from fitsense.plugins._report import PluginReport as PluginReport
     from fitsense.plugins.hookspecs import hookimpl as hookimpl
     from fitsense.plugins.specs import API_VERSION as API_VERSION
     from fitsense.plugins.specs import BackboneSpec as BackboneSpec
@@ -175,7 +175,8 @@ _HOMES = {
     "pipeline.analysis": ("Analysis", "analyze"),
     "pipeline.asynchronous": ("Watch", "watch"),
     "pipeline.source_group": ("StreamOptions", "Streams"),
-    "plugins._manager": ("PluginReport", "Plugins"),
+    "plugins._manager": ("Plugins",),
+    "plugins._report": ("PluginReport",),
     "plugins.hookspecs": ("hookimpl",),
     "plugins.specs": (
         "API_VERSION",

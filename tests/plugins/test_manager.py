@@ -194,7 +194,7 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
             factory=list, metadata=deprecated_field(since="0.4", removed_in=3, instead="summary")
         )
 
-    monkeypatch.setattr("fitsense.plugins._manager.FusionSpec", OldFusionSpec)
+    monkeypatch.setattr("fitsense.plugins._validation.FusionSpec", OldFusionSpec)
     host = Host()
     fusions = [OldFusionSpec("old", nothing, Config, bold=True), OldFusionSpec("new", nothing, Config)]
     report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))

@@ -1,0 +1,224 @@
+"""Checks of what plugins give, before the host takes it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from fitsense.errors import PluginError, SchemaError
+from fitsense.plugins._report import Status
+from fitsense.plugins.specs import (
+    BackboneSpec,
+    DerivedHeadSpec,
+    DetectorSpec,
+    EventSchema,
+    FusionSpec,
+    HeadSpec,
+    PluginInfo,
+    SinkSpec,
+    WeightsRef,
+)
+from fitsense.types import ClipSpec
+
+if TYPE_CHECKING:
+    pass
+
+
+_PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+# Their results are not iterated, so that the body of a generator would never run.
+_NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights", "fitsense_event_emitted")
+
+
+class RejectedError(Exception):
+    """A plugin cannot be taken; carries the status that its report gets."""
+
+    def __init__(self, status: Status, reason: str, name: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.name = name
+
+
+@attrs.define
+class Offers:
+    backbones: dict[str, BackboneSpec] = attrs.field(factory=dict)
+    heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
+    fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
+    detectors: dict[str, DetectorSpec] = attrs.field(factory=dict)
+    sinks: dict[str, SinkSpec] = attrs.field(factory=dict)
+    event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
+
+
+def _check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
+    """Refuse an implementation that the host could call, but that would fail or not run."""
+    expected = list(inspect.signature(specification).parameters)
+    actual = inspect.signature(implementation).parameters
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not set(actual) <= set(expected) or any(p.kind not in positional for p in actual.values()):
+        asked = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
+        raise RejectedError(
+            "broken", f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({asked})"
+        )
+    if inspect.iscoroutinefunction(implementation) or inspect.isasyncgenfunction(implementation):
+        raise RejectedError("broken", f"hook {hook}: expected a plain function, got an async one, which never runs")
+    if hook in _NOT_ITERATED and inspect.isgeneratorfunction(implementation):
+        raise RejectedError("broken", f"hook {hook}: expected a plain function, got a generator, which never runs")
+
+
+def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
+    if "fitsense_plugin" not in implementations:
+        raise RejectedError("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
+    info = implementations["fitsense_plugin"]()
+    if not isinstance(info, PluginInfo):
+        raise RejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
+    if not _PLUGIN_NAME.fullmatch(info.name):
+        raise RejectedError("broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens")
+    return info
+
+
+def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> Offers:
+    """Ask a plugin for its specs, and check each."""
+
+    def offered(hook: str) -> Iterable[Any]:
+        return implementations[hook]() if hook in implementations else ()
+
+    def named(hook: str, kinds: tuple[type, ...], check: Callable[[Any], object]) -> dict[str, Any]:
+        specs: dict[str, Any] = {}
+        for spec in offered(hook):
+            if type(spec) not in kinds:
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
+            if not _SPEC_NAME.fullmatch(spec.name):
+                raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
+            full = f"{info.name}/{spec.name}"
+            if full in specs:
+                raise PluginError(f"{hook}: {full} is offered twice")
+            try:
+                check(spec)
+            except Exception as error:
+                raise PluginError(f"{full}: {error}") from error
+            specs[full] = spec
+        return specs
+
+    event_schemas: dict[str, EventSchema] = {}
+    for schema in offered("fitsense_event_schemas"):
+        if not isinstance(schema, EventSchema):
+            raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
+        _check_event_schema(schema, info)
+        event_schemas[schema.type] = schema
+    return Offers(
+        backbones=named("fitsense_backbones", (BackboneSpec,), _check_backbone),
+        heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
+        fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
+        detectors=named("fitsense_detectors", (DetectorSpec,), _check_detector),
+        sinks=named("fitsense_sinks", (SinkSpec,), _check_sink),
+        event_schemas=event_schemas,
+    )
+
+
+def _check_config(spec: Any) -> Any:
+    """An instance of the spec's config with its defaults."""
+    if not attrs.has(spec.config):
+        raise PluginError(f"config: expected an attrs class, got {spec.config!r}")
+    without = [field.name for field in attrs.fields(spec.config) if field.default is attrs.NOTHING]
+    if without:
+        raise PluginError(f"config: every field needs a default; {', '.join(without)} has none")
+    return spec.config()
+
+
+def _check_backbone(spec: BackboneSpec) -> None:
+    config = _check_config(spec)
+    clip = spec.clip(config)
+    if not isinstance(clip, ClipSpec):
+        raise PluginError(f"clip: expected a ClipSpec, got {type(clip).__name__}")
+    dim = spec.feature_dim(config)
+    if not isinstance(dim, int) or dim < 1:
+        raise PluginError(f"feature_dim: expected a whole number above 0, got {dim!r}")
+    if spec.build is None:
+        _check_observed(spec, config, dim)
+    if spec.streaming is not None:
+        _check_streaming(spec, config)
+    _check_files("weights", spec.weights)
+
+
+def _check_observed(spec: BackboneSpec, config: Any, dim: int) -> None:
+    """Without a network, the observation has to be the features, and nothing may speak of a network."""
+    if spec.observation is None:
+        raise PluginError("build: expected a function that builds a torch module, or an observation, got neither")
+    if (shape := tuple(spec.observation.shape(config))) != (dim,):
+        raise PluginError(
+            f"observation: expected the features' shape, {(dim,)}, since nothing is built on it, got {shape}"
+        )
+    about = [name for name in ("layers", "pretrained", "weights") if getattr(spec, name)]
+    if about:
+        raise PluginError(f"{', '.join(about)}: expected nothing, since there is no network that is built")
+
+
+def _check_streaming(spec: BackboneSpec, config: Any) -> None:
+    """What streams is a network on pictures, whose clips end with features."""
+    assert spec.streaming is not None
+    if spec.build is None or spec.observation is not None:
+        raise PluginError("streaming: expected a network on pictures, got a backbone that looks at observations")
+    least = {"receptive_field": 1, "delay": 0, "stride": 1}
+    counts = {name: getattr(spec.streaming, name)(config) for name in least}
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < least[name]:
+            raise PluginError(f"streaming: {name}: expected a whole number from {least[name]} on, got {count!r}")
+    frames = spec.clip(config).frames
+    if frames <= counts["delay"] or (frames - 1 - counts["delay"]) % counts["stride"]:
+        raise PluginError(
+            f"streaming: expected features after the last of a clip's {frames} frames, got a delay of "
+            f"{counts['delay']} and a stride of {counts['stride']}"
+        )
+
+
+def _check_detector(spec: DetectorSpec) -> None:
+    _check_config(spec)
+    _check_files("assets", spec.assets)
+    if spec.assets and not spec.assets_name:
+        raise PluginError("assets_name: expected what `fitsense models pull` is to call its assets, got nothing")
+
+
+def _check_sink(spec: SinkSpec) -> None:
+    batch = spec.batch(_check_config(spec))
+    if not isinstance(batch, int) or batch < 1:
+        raise PluginError(f"batch: expected a whole number above 0, got {batch!r}")
+
+
+def _check_files(what: str, refs: Mapping[str, WeightsRef]) -> None:
+    for name, ref in refs.items():
+        if ref.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", ref.sha256):
+            raise PluginError(f"{what} {name}: expected a sha256 of 64 hexadecimal digits, got {ref.sha256!r}")
+
+
+def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
+    _check_config(spec)
+    for name in ("task", "from_task") if isinstance(spec, DerivedHeadSpec) else ("task",):
+        if getattr(spec, name) not in ("exercise", "muscles"):
+            raise PluginError(f"{name}: expected exercise or muscles, got {getattr(spec, name)!r}")
+    if isinstance(spec, HeadSpec):
+        losses = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+        if losses.get(spec.activation) != spec.loss:
+            raise PluginError(
+                f"activation {spec.activation!r} and loss {spec.loss!r} do not go together; expected one of "
+                + ", ".join(f"{activation} with {loss}" for activation, loss in losses.items())
+            )
+
+
+def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:
+    from fitsense.events.schema import check_schema
+
+    if not schema.type.startswith(f"{info.name}."):
+        raise PluginError(f"event type {schema.type!r}: expected it to start with {info.name}.")
+    namespace = f"urn:fitsense:plugin:{info.name}:"
+    if not str(schema.schema.get("$id", "")).startswith(namespace):
+        raise PluginError(f"event schema of {schema.type}: expected an $id that starts with {namespace}")
+    try:
+        check_schema(schema.schema)
+    except SchemaError as error:
+        raise PluginError(f"event schema of {schema.type}: {error}") from error
