@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fitsense._internal.openvino_core import openvino_core as openvino_core
-    from fitsense.bundles.bundle import BranchEntry as BranchEntry
     from fitsense.bundles.bundle import Bundle as Bundle
-    from fitsense.bundles.bundle import Calibration as Calibration
-    from fitsense.bundles.bundle import DerivedEntry as DerivedEntry
-    from fitsense.bundles.bundle import FileEntry as FileEntry
-    from fitsense.bundles.bundle import FusionEntry as FusionEntry
-    from fitsense.bundles.bundle import HeadEntry as HeadEntry
-    from fitsense.bundles.bundle import Labels as Labels
-    from fitsense.bundles.bundle import Manifest as Manifest
-    from fitsense.bundles.bundle import ObservationEntry as ObservationEntry
-    from fitsense.bundles.bundle import StreamEntry as StreamEntry
+    from fitsense.bundles.manifest import BranchEntry as BranchEntry
+    from fitsense.bundles.manifest import Calibration as Calibration
+    from fitsense.bundles.manifest import DerivedEntry as DerivedEntry
+    from fitsense.bundles.manifest import FileEntry as FileEntry
+    from fitsense.bundles.manifest import FusionEntry as FusionEntry
+    from fitsense.bundles.manifest import HeadEntry as HeadEntry
+    from fitsense.bundles.manifest import Labels as Labels
+    from fitsense.bundles.manifest import Manifest as Manifest
+    from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
+    from fitsense.bundles.manifest import StreamEntry as StreamEntry
     from fitsense.camera.monitor import Notice as Notice
     from fitsense.camera.monitor import SceneConfig as SceneConfig
     from fitsense.catalogue import Catalogue as Catalogue
@@ -123,9 +123,9 @@ __version__ = "0.1.0"
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
     "_internal.openvino_core": ("openvino_core",),
-    "bundles.bundle": (
+    "bundles.bundle": ("Bundle",),
+    "bundles.manifest": (
         "BranchEntry",
-        "Bundle",
         "Calibration",
         "DerivedEntry",
         "FileEntry",

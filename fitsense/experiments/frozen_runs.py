@@ -11,7 +11,7 @@ import numpy as np
 
 from fitsense._internal.atomic import whole
 from fitsense._internal.configs import config_from_json
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Footage
 from fitsense.errors import PluginError

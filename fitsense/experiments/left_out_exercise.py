@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.experiments.base import Result, Row, Setting, Table

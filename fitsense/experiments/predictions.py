@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE
 from fitsense.data.samples import Footage
 from fitsense.evaluate import bootstrap, metrics

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import MissingExtraError
 from fitsense.inference.base import input_of
 from fitsense.inference.streaming import inputs_of_step, next_of

@@ -17,7 +17,8 @@ import attrs
 import numpy as np
 
 from fitsense._internal.progress import Track, silent
-from fitsense.bundles.bundle import BranchEntry, Bundle, save
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped, read_manifest
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError

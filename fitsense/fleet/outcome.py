@@ -14,7 +14,8 @@ import attrs
 import cattrs
 
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.bundle import MANIFEST, Bundle
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import MANIFEST
 from fitsense.events.model import SessionEnded, SessionWarning
 from fitsense.fleet.library import Video, filesystem, reason_of
 from fitsense.inference.model import Model

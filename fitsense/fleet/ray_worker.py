@@ -14,7 +14,8 @@ from typing import Any
 
 import attrs
 
-from fitsense.bundles.bundle import MANIFEST, Bundle
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import MANIFEST
 from fitsense.errors import BundleError, FitsenseError, WeightsError
 from fitsense.fleet.library import Video
 from fitsense.fleet.outcome import Analysis, Outcome, analyze_video

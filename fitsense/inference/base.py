@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import InvalidInputError
 from fitsense.types import FloatArray
 

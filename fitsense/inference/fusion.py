@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_from_json
-from fitsense.bundles.bundle import FusionEntry, Manifest
+from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.plugins._manager import Plugins
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec

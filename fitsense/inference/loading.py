@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fitsense.bundles.bundle import BranchEntry, Bundle
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import RUNTIMES, BranchRunner, JointRunner, RuntimeName
 from fitsense.plugins._manager import Plugins

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, Labels, Manifest
+from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.bundles.manifest import BranchEntry, Labels, Manifest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, RuntimeName, check_batch
 from fitsense.inference.fusion import Fusing, Outputs, with_cascade

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_from_json
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError, PluginError
 from fitsense.inference.base import BranchRunner, check_batch
 from fitsense.plugins._manager import Plugins

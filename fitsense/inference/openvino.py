@@ -14,7 +14,8 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from fitsense._internal.openvino_core import openvino_core
-from fitsense.bundles.bundle import BranchEntry, Bundle
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError
 from fitsense.inference.base import check_input, input_of
 from fitsense.inference.compile_cache import compiled

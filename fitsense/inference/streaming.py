@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fitsense.bundles.bundle import BranchEntry, StreamEntry
+from fitsense.bundles.manifest import BranchEntry, StreamEntry
 from fitsense.errors import InvalidInputError
 from fitsense.types import FloatArray, UInt8Array
 from fitsense.windowing.stream_state import StreamState

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import BranchEntry, Bundle
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner, check_input, input_of
 from fitsense.inference.streaming import inputs_of_step, stream_of

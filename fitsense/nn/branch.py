@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fitsense._internal.configs import config_from_json
-from fitsense.bundles.bundle import BranchEntry, Labels, StreamEntry
+from fitsense.bundles.manifest import BranchEntry, Labels, StreamEntry
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.plugins._manager import Plugins
 from fitsense.plugins.specs import BackboneSpec, HeadSpec, StreamingSpec

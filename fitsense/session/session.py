@@ -14,7 +14,7 @@ from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.hashing import sha256
 from fitsense._internal.locks import turn
 from fitsense._internal.validators import instance, number, uri_reference
-from fitsense.bundles.bundle import MANIFEST
+from fitsense.bundles.manifest import MANIFEST
 from fitsense.camera.monitor import Notice, Scene, SceneConfig, SceneState
 from fitsense.camera.view_features import thumbnail as sight
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense.bundles.bundle import Manifest
+from fitsense.bundles.manifest import Manifest
 from fitsense.camera import view_features as sight
 from fitsense.camera.monitor import SceneState
 from fitsense.catalogue import IDLE, UNKNOWN

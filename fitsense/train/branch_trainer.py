@@ -18,16 +18,15 @@ import numpy as np
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense._internal.hashing import sha256
 from fitsense._internal.progress import Track, silent
-from fitsense.bundles.bundle import (
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import (
     BranchEntry,
-    Bundle,
     Calibration,
     FusionEntry,
     HeadEntry,
     Labels,
     Manifest,
     ObservationEntry,
-    save,
 )
 from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.frames import Recording, observations, pictures

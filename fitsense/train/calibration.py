@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import Calibration
+from fitsense.bundles.manifest import Calibration
 from fitsense.catalogue import IDLE
 from fitsense.types import FloatArray, activate
 

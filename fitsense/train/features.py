@@ -12,7 +12,7 @@ import numpy as np
 
 from fitsense._internal.atomic import whole
 from fitsense._internal.progress import Track, silent
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Footage

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.atomic import whole
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.data.frames import Recording
 from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_to_json
-from fitsense.bundles.bundle import Calibration, DerivedEntry, FusionEntry, Labels
+from fitsense.bundles.manifest import Calibration, DerivedEntry, FusionEntry, Labels
 from fitsense.catalogue import IDLE
 from fitsense.data.samples import Footage
 from fitsense.errors import InvalidInputError, PluginError

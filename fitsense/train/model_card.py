@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fitsense.bundles.bundle import BranchEntry, Manifest
+from fitsense.bundles.manifest import BranchEntry, Manifest
 from fitsense.catalogue import IDLE
 
 

@@ -15,7 +15,8 @@ import attrs
 import numpy as np
 
 from fitsense._internal.progress import Track, silent
-from fitsense.bundles.bundle import Bundle, Manifest, save
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import Manifest
 from fitsense.catalogue import IDLE
 from fitsense.data.manifest import read_manifest
 from fitsense.data.samples import Footage

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
 from fitsense.data.samples import NO_FOLD, Footage, clips, figures

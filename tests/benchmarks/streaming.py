@@ -17,7 +17,8 @@ import click
 import numpy as np
 
 from fitsense._internal.configs import config_to_json
-from fitsense.bundles.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest, save
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
 from fitsense.data.manifest import read_manifest
 from fitsense.imaging.resize import views
 from fitsense.inference.loading import load_branch, load_stream

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 import fitsense
-from fitsense.bundles.bundle import DEFAULT, BranchEntry, Bundle, shipped
+from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.inference.base import RuntimeName
 from fitsense.inference.loading import load_branch
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, compare, cores, cost, torch_on_all_cores

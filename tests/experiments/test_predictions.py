@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, label_ranking_average_precision_score
 
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.data.samples import Footage
 from fitsense.experiments.predictions import (
     EXERCISE,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitsense.bundles.bundle import BranchEntry, ObservationEntry
+from fitsense.bundles.manifest import BranchEntry, ObservationEntry
 from fitsense.export.onnx import export_branch
 from fitsense.nn.branch import join
 from tests.helpers import tiny_models

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import fitsense
-from fitsense.bundles.bundle import BranchEntry, Bundle, Labels
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry, Labels
 from fitsense.cli import main
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import UInt8Array
@@ -145,7 +146,7 @@ def test_the_command_measures_on_clips_that_can_be_read(bundle: Bundle, squats: 
 
 
 def test_a_bundle_without_a_branch_on_clips_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    from fitsense.bundles.bundle import ObservationEntry
+    from fitsense.bundles.manifest import ObservationEntry
     from fitsense.export.quantisation import quantisable
 
     (branch,) = bundle.manifest.branches

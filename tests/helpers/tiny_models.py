@@ -10,16 +10,15 @@ import attrs
 import numpy as np
 
 import fitsense
-from fitsense.bundles.bundle import (
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import (
     BranchEntry,
-    Bundle,
     Calibration,
     FusionEntry,
     HeadEntry,
     Labels,
     Manifest,
     ObservationEntry,
-    save,
 )
 from fitsense.data.frames import Recording
 from fitsense.data.samples import Footage, worked_by

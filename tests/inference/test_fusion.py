@@ -14,15 +14,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundles.bundle import (
-    BranchEntry,
-    Calibration,
-    DerivedEntry,
-    FusionEntry,
-    Labels,
-    Manifest,
-    StreamEntry,
-)
+from fitsense.bundles.manifest import BranchEntry, Calibration, DerivedEntry, FusionEntry, Labels, Manifest, StreamEntry
 from fitsense.inference.fusion import Fusing, Outputs
 from fitsense.types import ClipSpec, FloatArray, Scores, activate
 from tests.helpers import tiny_models

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundles.bundle import Bundle, FusionEntry, Labels, save
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import FusionEntry, Labels
 from fitsense.inference.base import RUNTIMES, RuntimeName
 from fitsense.inference.loading import load_branch, load_joint
 from fitsense.types import Clip, UInt8Array

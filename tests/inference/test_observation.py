@@ -12,12 +12,8 @@ import pytest
 
 import fitsense
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.bundle import (
-    BranchEntry,
-    Bundle,
-    Labels,
-    ObservationEntry,
-)
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry, Labels, ObservationEntry
 from fitsense.events.schema import validate
 from fitsense.inference.base import RuntimeName
 from fitsense.inference.loading import load_branch, load_graph

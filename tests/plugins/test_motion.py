@@ -14,11 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundles.bundle import (
-    BranchEntry,
-    Labels,
-    ObservationEntry,
-)
+from fitsense.bundles.manifest import BranchEntry, Labels, ObservationEntry
 from fitsense.imaging.resize import views
 from fitsense.nn.branch import build_backbone
 from fitsense.synthetic.figures import Bout, FigureVideo

@@ -19,7 +19,8 @@ import torch
 
 import fitsense
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.bundle import DEFAULT, MANIFEST, Bundle
+from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.bundles.manifest import MANIFEST
 from fitsense.inference.base import RuntimeName
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.bundles.bundle import Bundle, Labels, save
+from fitsense.bundles.bundle import Bundle, save
+from fitsense.bundles.manifest import Labels
 from fitsense.inference.base import RUNTIMES, RuntimeName
 from fitsense.inference.loading import load_stream
 from fitsense.inference.streaming import Stream

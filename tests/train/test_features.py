@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.samples import Footage
 from fitsense.errors import SourceError
 from fitsense.train.features import Extractor, ViewPolicy

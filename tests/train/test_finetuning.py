@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundles.bundle import Labels
+from fitsense.bundles.manifest import Labels
 from fitsense.data.frames import Recording, Values
 from fitsense.inference.torch import run_module
 from fitsense.nn.branch import join

@@ -174,7 +174,7 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
     assert [branch.name for branch in bundle.manifest.branches] == ["x3d_xs", "slowfast", "colours"]
     observations = [branch.observation for branch in bundle.manifest.branches]
     assert observations[:2] == [None, None]
-    assert observations[2] == fitsense.bundles.bundle.ObservationEntry((4, 3), {})
+    assert observations[2] == fitsense.bundles.manifest.ObservationEntry((4, 3), {})
     weights = bundle.manifest.fusion["exercise"].config["weights"]
     assert weights.keys() == {"x3d_xs", "slowfast", "colours"}
     assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
@@ -298,7 +298,7 @@ def test_a_branch_without_a_network_is_fitted_heads_alone(
     monkeypatch.setattr("fitsense.train.branch_trainer.load_branch", refuse)
     recipe = attrs.evolve(quick[0], branches=(BranchRecipe(name="means", backbone="tiny/means"),))
     bundle, report = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
-    assert bundle.manifest.branches[0].observation == fitsense.bundles.bundle.ObservationEntry((12,), {})
+    assert bundle.manifest.branches[0].observation == fitsense.bundles.manifest.ObservationEntry((12,), {})
     assert report["held_out"]["clips"] == 4
     card = bundle.path("README.md").read_text("utf-8")
     assert "backbone `tiny/means` computed without a network; only its heads were trained.\n" in card
@@ -410,7 +410,7 @@ def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], 
     plugins.register(Boldest())
     recipe = attrs.evolve(quick[0], fusion="boldest/max")
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache", plugins=plugins)
-    assert bundle.manifest.fusion["muscles"] == fitsense.bundles.bundle.FusionEntry("boldest/max", {})
+    assert bundle.manifest.fusion["muscles"] == fitsense.bundles.manifest.FusionEntry("boldest/max", {})
 
 
 def test_what_cannot_become_a_bundle_is_refused_before_the_work(

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_to_json
-from fitsense.bundles.bundle import BranchEntry, ObservationEntry
+from fitsense.bundles.manifest import BranchEntry, ObservationEntry
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.plugins._manager import Plugins
 from fitsense.plugins.specs import BackboneSpec

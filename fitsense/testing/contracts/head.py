@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fitsense._internal.configs import config_to_json
-from fitsense.bundles.bundle import BranchEntry, HeadEntry, ObservationEntry
+from fitsense.bundles.manifest import BranchEntry, HeadEntry, ObservationEntry
 from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitsense.bundles.bundle import BranchEntry, Bundle, Calibration, Labels, Manifest
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, in_threads
 from fitsense.types import FloatArray
 

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import pytest
 
-from fitsense.bundles.bundle import BranchEntry
+from fitsense.bundles.manifest import BranchEntry
 from fitsense.plugins.specs import BackboneSpec, StreamingSpec
 from fitsense.testing.contracts.networks import exported
 from fitsense.testing.contracts.offer import assert_close
