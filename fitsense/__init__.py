@@ -99,7 +99,7 @@ if TYPE_CHECKING:
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
     from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
-    from fitsense.sinks.delivery import open_sink as open_sink
+    from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tracking import FollowingConfig as FollowingConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -199,7 +199,8 @@ _HOMES = {
     "session.multi": ("MultiSeen", "MultiSession"),
     "session.session": ("Seen", "Session", "SessionConfig"),
     "session.tracked": ("PeopleSession",),
-    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts", "open_sink"),
+    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
+    "sinks.settings": ("open_sink",),
     "tracking": ("FollowingConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
     "video.live": ("LiveConfig",),

@@ -29,7 +29,8 @@ from fitsense.session.session import SessionConfig
 from fitsense.video.inputs import Source
 
 if TYPE_CHECKING:
-    from fitsense.sinks.delivery import Delivery, SinkSettings
+    from fitsense.sinks.delivery import Delivery
+    from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
 
 # Overlays are for looking at; larger pictures only take longer.
@@ -214,7 +215,7 @@ def command(
 
 
 def _sink(value: str) -> SinkSettings:
-    from fitsense.sinks.delivery import SinkSettings
+    from fitsense.sinks.settings import SinkSettings
 
     if value.endswith(".toml"):
         return SinkSettings.read(Path(value))

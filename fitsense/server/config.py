@@ -16,7 +16,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense._internal.redaction import redact
 from fitsense.bundles.bundle import DEFAULT
 from fitsense.errors import InvalidInputError
-from fitsense.sinks.delivery import SinkSettings
+from fitsense.sinks.settings import SinkSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _MOST_PORT = 65535

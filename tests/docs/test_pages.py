@@ -22,7 +22,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.cli import main
 from fitsense.events.schema import validate, validate_event
 from fitsense.server.config import config_of
-from fitsense.sinks.delivery import SinkSettings
+from fitsense.sinks.settings import SinkSettings
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.train.recipe import Recipe
 from tests.helpers.doc_pages import PAGES, ROOT, blocks, languages

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError, SinkSpec
 from fitsense.events.model import ExerciseStarted
-from fitsense.sinks.delivery import SinkSettings
+from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
 from tests.plugins.test_manager import plugin
 
