@@ -89,12 +89,12 @@ if TYPE_CHECKING:
     from fitsense.plugins.specs import StreamingSpec as StreamingSpec
     from fitsense.plugins.specs import WeightsRef as WeightsRef
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
+    from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
     from fitsense.session.multi import MultiSeen as MultiSeen
     from fitsense.session.multi import MultiSession as MultiSession
     from fitsense.session.session import Seen as Seen
     from fitsense.session.session import Session as Session
-    from fitsense.session.session import SessionConfig as SessionConfig
     from fitsense.session.tracked import PeopleSession as PeopleSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
@@ -195,9 +195,10 @@ _HOMES = {
         "WeightsRef",
     ),
     "repetitions.counter": ("RepetitionConfig",),
+    "session.config": ("SessionConfig",),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSeen", "MultiSession"),
-    "session.session": ("Seen", "Session", "SessionConfig"),
+    "session.session": ("Seen", "Session"),
     "session.tracked": ("PeopleSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
     "sinks.settings": ("open_sink",),

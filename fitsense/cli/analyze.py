@@ -25,7 +25,7 @@ from fitsense.geometry import Region
 from fitsense.inference.base import RuntimeName
 from fitsense.inference.model import load_model
 from fitsense.pipeline.analysis import Analysis, analyze
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 from fitsense.video.inputs import Source
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from fitsense.cli.progress import track
 from fitsense.cli.runtime_options import runtime_options
 from fitsense.inference.base import RuntimeName
 from fitsense.inference.model import load_model
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 
 
 @click.command("streams", short_help="Evaluate a bundle on untrimmed streams.")

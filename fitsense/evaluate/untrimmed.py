@@ -22,7 +22,8 @@ from fitsense.evaluate.segment_metrics import Segment, StreamResult, ToldSegment
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted
 from fitsense.imaging.resize import centre_crop
 from fitsense.inference.model import Model
-from fitsense.session.session import Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Session
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.source import VideoSource

@@ -16,7 +16,8 @@ from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import least_step_s
 from fitsense.inference.model import Model, load_model
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
-from fitsense.session.session import Reason, Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Reason, Session
 from fitsense.types import Frame
 from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.video.stopping import StopFlag

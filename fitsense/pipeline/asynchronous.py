@@ -12,7 +12,7 @@ from fitsense.events.model import Event
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pipeline.analysis import Analysis, analyze
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 from fitsense.types import Frame
 from fitsense.video.inputs import Source, checked_source
 

@@ -22,7 +22,7 @@ from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event
 from fitsense.inference.model import Model, load_model
 from fitsense.pipeline.analysis import Analysis
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 from fitsense.video.inputs import Source
 from fitsense.video.opening import is_live
 

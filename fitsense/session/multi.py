@@ -16,8 +16,9 @@ from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event, SessionWarning
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
+from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.session import EPOCH, Reason, Seen, Session, SessionConfig, as_frame, bundle_digest, warning_of
+from fitsense.session.session import Reason, Seen, Session, as_frame, bundle_digest, warning_of
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_scene
 from fitsense.types import Frame, Prediction, UInt8Array

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import attrs
@@ -13,9 +12,8 @@ from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.hashing import sha256
 from fitsense._internal.locks import turn
-from fitsense._internal.validators import instance, number, uri_reference
 from fitsense.bundles.manifest import MANIFEST
-from fitsense.camera.monitor import Notice, Scene, SceneConfig, SceneState
+from fitsense.camera.monitor import Notice, Scene, SceneState
 from fitsense.camera.view_features import thumbnail as sight
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
@@ -26,19 +24,17 @@ from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import is_too_soon, least_step_s
 from fitsense.imaging.resize import views
 from fitsense.inference.model import Model
-from fitsense.repetitions.counter import RepetitionConfig, Repetitions, RepetitionsState
+from fitsense.repetitions.counter import Repetitions, RepetitionsState
 from fitsense.repetitions.sets import Counted, Effort, Set, Sets, SetsState
 from fitsense.repetitions.trajectory import thumbnail
+from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
 from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
 from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Reason = Literal["finished", "interrupted", "failed"]
-LEAST_HOP_S, MOST_HOP_S = 0.1, 60.0
-_FURTHEST = timedelta(seconds=2 * MOST_SECONDS)
 # With fewer frames a second than this, measured on so many, repetitions cannot be counted.
 _LEAST_HZ = 4.0
 _RATE_FRAMES = 5
@@ -46,50 +42,6 @@ _RATE_FRAMES = 5
 _SUSPICIOUS_S = 5.0
 # Clips may want more frames than the counting of repetitions does.
 _LEAST_STEP_S = least_step_s([])
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
-    try:
-        # Each media time needs a wall-clock time.
-        for furthest in (-_FURTHEST, _FURTHEST):
-            value + furthest
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInputError(
-            f"started_at: expected a time that is {_FURTHEST.days} days from the calendar's ends, got {value!r}"
-        ) from None
-
-
-@attrs.frozen
-class SessionConfig:
-    """How a session looks and decides.
-
-    :param hop_s: seconds of media time between predictions, 0.1 to 60.
-    :param gap_s: a longer step between two frames' times counts as a gap, in seconds; at most 60.
-    :param source: URI reference that names the session in its events, not empty; unique among a host's sessions.
-    :param started_at: wall-clock time of media time 0, for the events' ``time``, with a time zone. None where it is
-        not known: a session then takes the Unix epoch, so that the same frames give the same bytes.
-    :param region: where in the picture to look at first; None for all of it.
-    :param set_rest_s: so long a pause ends a set, in seconds.
-    :param decisions: when an answer is taken; None for the defaults.
-    :param repetitions: what counts as a repetition.
-    :param scene: when the picture itself is worth a warning; None for never.
-    :raises InvalidInputError: a value of another type or outside its range.
-    """
-
-    hop_s: float = attrs.field(default=1.0, validator=number(LEAST_HOP_S, MOST_HOP_S))
-    gap_s: float = attrs.field(default=1.5, validator=number(0.0, MOST_HOP_S, above=True))
-    source: str = attrs.field(default="urn:fitsense:session", validator=uri_reference)
-    started_at: datetime | None = attrs.field(default=None, converter=_in_utc)
-    region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))
-    set_rest_s: float = attrs.field(default=10.0, validator=number(0.0, above=True))
-    decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
-    repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig, validator=instance(RepetitionConfig))
-    scene: SceneConfig | None = attrs.field(factory=SceneConfig, validator=instance(SceneConfig, optional=True))
 
 
 @attrs.frozen(eq=False)

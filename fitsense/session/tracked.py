@@ -9,8 +9,9 @@ from fitsense.events.model import Event
 from fitsense.geometry import Region
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
+from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSeen, MultiSession
-from fitsense.session.session import Reason, SessionConfig
+from fitsense.session.session import Reason
 from fitsense.session.snapshot import pack, unpack
 from fitsense.tracking import Following, FollowingConfig, FollowingState
 from fitsense.types import Frame, Prediction

@@ -16,7 +16,8 @@ from fitsense.errors import InvalidInputError
 from fitsense.events.model import SessionWarning
 from fitsense.events.schema import validate_event
 from fitsense.repetitions.counter import RepetitionConfig
-from fitsense.session.session import Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Session
 
 NAN, INF = float("nan"), float("inf")
 

@@ -27,7 +27,8 @@ from fitsense.imaging.frame_rate import least_step_s
 from fitsense.inference.model import load_model
 from fitsense.repetitions.counter import Movement, Repetition, RepetitionConfig, Repetitions
 from fitsense.repetitions.trajectory import thumbnail
-from fitsense.session.session import Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Session
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 

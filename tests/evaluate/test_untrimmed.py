@@ -23,7 +23,7 @@ from fitsense.evaluate.untrimmed import (
     rendered_streams,
     stream_quality,
 )
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video, sample
 from fitsense.video.source import VideoSource
 from tests.conftest import encode

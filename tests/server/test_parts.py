@@ -16,7 +16,7 @@ from fitsense.server.api.wire import HEADER_BYTES, Format, Message, pack, parse
 from fitsense.server.engine.batch_worker import batches
 from fitsense.server.engine.event_buffer import Feed, MissedError
 from fitsense.server.rate_limit import Bucket, Buckets
-from fitsense.session.session import EPOCH
+from fitsense.session.config import EPOCH
 
 
 @given(st.sampled_from(Format), st.integers(-(10**15), 10**15), st.binary(min_size=1, max_size=50))

@@ -32,7 +32,8 @@ from fitsense.plugins._manager import Plugins
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import PluginInfo
 from fitsense.repetitions.counter import RepetitionConfig
-from fitsense.session.session import Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Session
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
 from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window

@@ -17,7 +17,8 @@ from fitsense.bundles.manifest import Labels
 from fitsense.inference.base import RUNTIMES, RuntimeName
 from fitsense.inference.loading import load_stream
 from fitsense.inference.streaming import Stream
-from fitsense.session.session import Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Session
 from fitsense.types import Frame, UInt8Array
 from fitsense.windowing.sampler import Window
 from tests.helpers import tiny_models

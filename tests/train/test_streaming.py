@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.session.session import SessionConfig
+from fitsense.session.config import SessionConfig
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.run import train
 from fitsense.types import Frame

@@ -32,7 +32,8 @@ from fitsense.server.log import LOGGER, fields
 from fitsense.server.metrics import Metrics
 from fitsense.server.models import Bundles
 from fitsense.server.source_policy import FILE_OPTIONS, Opened, Sources
-from fitsense.session.session import Reason, Session, SessionConfig
+from fitsense.session.config import SessionConfig
+from fitsense.session.session import Reason, Session
 from fitsense.session.tracked import PeopleSession
 from fitsense.sinks.delivery import Delivery
 from fitsense.types import Frame

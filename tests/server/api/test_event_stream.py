@@ -17,7 +17,7 @@ from starlette.routing import Route
 from fitsense.events.model import Event, SessionWarning, event_time
 from fitsense.server.api.event_stream import Lines, event_stream
 from fitsense.server.engine.event_buffer import Feed
-from fitsense.session.session import EPOCH
+from fitsense.session.config import EPOCH
 from tests.helpers.live_server import PATIENCE_S, until
 
 SEND_S = 0.5

@@ -23,7 +23,7 @@ from fitsense.events.schema import validate, validate_event
 from fitsense.server.api.wire import Format, pack, parse
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.engine.frame_decoder import Decoder
-from fitsense.session.session import EPOCH
+from fitsense.session.config import EPOCH
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from tests.helpers.live_server import PATIENCE_S, Running, ended, serving, until

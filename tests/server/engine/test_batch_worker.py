@@ -16,7 +16,8 @@ from fitsense.events.model import Event, SessionEnded
 from fitsense.server.engine.batch_worker import Worker
 from fitsense.server.engine.session_queue import Lane, Watcher, plain_backlog
 from fitsense.server.metrics import Metrics
-from fitsense.session.session import EPOCH, Reason
+from fitsense.session.config import EPOCH
+from fitsense.session.session import Reason
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
