@@ -24,7 +24,7 @@ from fitsense.data.frames import Recording
 from fitsense.data.samples import Footage
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner
-from fitsense.nn.clips import beside_torchvision
+from fitsense.nn.compat import beside_torchvision
 from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
 from fitsense.train.landmark_targets import Guide
 from fitsense.types import ClipSpec, FloatArray

@@ -122,7 +122,7 @@ def by_tutorial(path: Path, model: fitsense.Model, networks: Networks) -> list[N
 
     Kinder than the tutorials in one thing: pictures are normalised after they are scaled, in the networks.
     """
-    from fitsense.nn.clips import beside_torchvision
+    from fitsense.nn.compat import beside_torchvision
 
     encoded = beside_torchvision("pytorchvideo.data.encoded_video").EncodedVideo.from_path(
         str(path), decode_audio=False

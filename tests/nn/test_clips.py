@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fitsense.nn.clips import beside_torchvision, pytorchvideo_models
+from fitsense.nn.clips import pytorchvideo_models
+from fitsense.nn.compat import beside_torchvision
 
 # As torchvision does where its compiled operators do not fit torch.
 WANTING = """
