@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fitsense._internal.openvino_core import openvino_core as openvino_core
+    from fitsense import nn as nn
+    from fitsense import plugins as plugins
     from fitsense.bundles.bundle import Bundle as Bundle
     from fitsense.bundles.manifest import BranchEntry as BranchEntry
     from fitsense.bundles.manifest import Calibration as Calibration
@@ -58,13 +59,6 @@ if TYPE_CHECKING:
     from fitsense.inference.model import load_model as load_model
     from fitsense.inference.streaming import StepRunner as StepRunner
     from fitsense.inference.streaming import Stream as Stream
-    from fitsense.nn.clips import clip_normaliser as clip_normaliser
-    from fitsense.nn.clips import pytorchvideo_models as pytorchvideo_models
-    from fitsense.nn.landmarks import BODY_LANDMARKS as BODY_LANDMARKS
-    from fitsense.nn.landmarks import BODY_STATISTICS as BODY_STATISTICS
-    from fitsense.nn.landmarks import body_statistics as body_statistics
-    from fitsense.nn.landmarks import mirrored_bodies as mirrored_bodies
-    from fitsense.nn.landmarks import varied_bodies as varied_bodies
     from fitsense.pipeline.analysis import Analysis as Analysis
     from fitsense.pipeline.analysis import analyze as analyze
     from fitsense.pipeline.asynchronous import Watch as Watch
@@ -74,20 +68,7 @@ if TYPE_CHECKING:
     from fitsense.plugins._manager import Plugins as Plugins
     from fitsense.plugins._report import PluginReport as PluginReport
     from fitsense.plugins.hookspecs import hookimpl as hookimpl
-    from fitsense.plugins.specs import API_VERSION as API_VERSION
-    from fitsense.plugins.specs import BackboneSpec as BackboneSpec
     from fitsense.plugins.specs import Cascade as Cascade
-    from fitsense.plugins.specs import DerivedHeadSpec as DerivedHeadSpec
-    from fitsense.plugins.specs import DetectorSpec as DetectorSpec
-    from fitsense.plugins.specs import EventSchema as EventSchema
-    from fitsense.plugins.specs import FusionSpec as FusionSpec
-    from fitsense.plugins.specs import HeadSpec as HeadSpec
-    from fitsense.plugins.specs import ObservationSpec as ObservationSpec
-    from fitsense.plugins.specs import PluginInfo as PluginInfo
-    from fitsense.plugins.specs import Sink as Sink
-    from fitsense.plugins.specs import SinkSpec as SinkSpec
-    from fitsense.plugins.specs import StreamingSpec as StreamingSpec
-    from fitsense.plugins.specs import WeightsRef as WeightsRef
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
@@ -120,9 +101,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Public packages for plugin authors.
+_PACKAGES = ("nn", "plugins")
+
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
-    "_internal.openvino_core": ("openvino_core",),
     "bundles.bundle": ("Bundle",),
     "bundles.manifest": (
         "BranchEntry",
@@ -170,30 +153,13 @@ _HOMES = {
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
     "inference.streaming": ("StepRunner", "Stream"),
-    "nn.clips": ("clip_normaliser", "pytorchvideo_models"),
-    "nn.landmarks": ("BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"),
     "pipeline.analysis": ("Analysis", "analyze"),
     "pipeline.asynchronous": ("Watch", "watch"),
     "pipeline.source_group": ("StreamOptions", "Streams"),
     "plugins._manager": ("Plugins",),
     "plugins._report": ("PluginReport",),
     "plugins.hookspecs": ("hookimpl",),
-    "plugins.specs": (
-        "API_VERSION",
-        "BackboneSpec",
-        "Cascade",
-        "DerivedHeadSpec",
-        "DetectorSpec",
-        "EventSchema",
-        "FusionSpec",
-        "HeadSpec",
-        "ObservationSpec",
-        "PluginInfo",
-        "Sink",
-        "SinkSpec",
-        "StreamingSpec",
-        "WeightsRef",
-    ),
+    "plugins.specs": ("Cascade",),
     "repetitions.counter": ("RepetitionConfig",),
     "session.config": ("SessionConfig",),
     "session.emitter": ("Emitter",),
@@ -213,6 +179,8 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"fitsense.{name}")
     for home, names in _HOMES.items():
         if name in names:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)

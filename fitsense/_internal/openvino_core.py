@@ -6,8 +6,10 @@ import contextlib
 import ctypes
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import openvino as ov
+if TYPE_CHECKING:
+    import openvino as ov
 
 
 class _Stack(ctypes.Structure):
@@ -24,6 +26,8 @@ def openvino_core() -> ov.Core:
     that thread is left with a stack that is not there: Ctrl-C is then a segmentation fault. Here that part begins at
     once, and the thread keeps the stack that it had.
     """
+    import openvino as ov
+
     with _keeping_the_stack_of_signals():
         core = ov.Core()
         core.get_property("CPU", "FULL_DEVICE_NAME")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = ["BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"]
+
 BODY_LANDMARKS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 19, 20)
 """BlazePose's numbers of the landmarks that describe a body: nose, then pairs of left and right: shoulders, elbows,
 wrists, hips, knees, ankles, heels, feet, index fingers."""

@@ -1,1 +1,45 @@
-"""The plugin host, and what plugin authors need: hooks, specs and reports."""
+"""The public namespace of plugin authors: hooks, specs and the plugin host."""
+
+from __future__ import annotations
+
+from fitsense._internal.openvino_core import openvino_core
+from fitsense.plugins._manager import Plugins
+from fitsense.plugins._report import PluginReport
+from fitsense.plugins.hookspecs import hookimpl
+from fitsense.plugins.specs import (
+    API_VERSION,
+    BackboneSpec,
+    Cascade,
+    DerivedHeadSpec,
+    DetectorSpec,
+    EventSchema,
+    FusionSpec,
+    HeadSpec,
+    ObservationSpec,
+    PluginInfo,
+    Sink,
+    SinkSpec,
+    StreamingSpec,
+    WeightsRef,
+)
+
+__all__ = [
+    "API_VERSION",
+    "BackboneSpec",
+    "Cascade",
+    "DerivedHeadSpec",
+    "DetectorSpec",
+    "EventSchema",
+    "FusionSpec",
+    "HeadSpec",
+    "ObservationSpec",
+    "PluginInfo",
+    "PluginReport",
+    "Plugins",
+    "Sink",
+    "SinkSpec",
+    "StreamingSpec",
+    "WeightsRef",
+    "hookimpl",
+    "openvino_core",
+]

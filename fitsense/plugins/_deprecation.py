@@ -21,7 +21,7 @@ class Deprecation:
     """That something will go.
 
     :param since: the version of fitsense that deprecated it.
-    :param removed_in: the first :data:`fitsense.API_VERSION` without it.
+    :param removed_in: the first :data:`fitsense.plugins.API_VERSION` without it.
     :param instead: what to use; reads on after "use".
     """
 

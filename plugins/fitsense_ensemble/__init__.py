@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import FusionSpec, PluginInfo, hookimpl
+from fitsense.plugins import FusionSpec, PluginInfo, hookimpl
 from fitsense_ensemble.weighted import WeightedConfig, cascade, fit, fuse
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import DerivedHeadSpec, HeadSpec, PluginInfo, hookimpl
+from fitsense.plugins import DerivedHeadSpec, HeadSpec, PluginInfo, hookimpl
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, derive
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, ObservationSpec, PluginInfo, hookimpl
+from fitsense.plugins import BackboneSpec, ObservationSpec, PluginInfo, hookimpl
 from fitsense_motion.config import FlowConfig
 from fitsense_motion.flow import load
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, DetectorSpec, ObservationSpec, PluginInfo, hookimpl
+from fitsense.plugins import BackboneSpec, DetectorSpec, ObservationSpec, PluginInfo, hookimpl
 from fitsense_pose import people
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.config import PoseConfig

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fitsense import WeightsRef
+from fitsense.plugins import WeightsRef
 
 _WHEEL = "pypi:mediapipe==0.10.21#mediapipe/modules"
 

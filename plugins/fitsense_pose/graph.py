@@ -38,7 +38,7 @@ class Graph:
     ) -> None:
         import openvino as ov
 
-        from fitsense import openvino_core
+        from fitsense.plugins import openvino_core
 
         core = openvino_core()
         try:

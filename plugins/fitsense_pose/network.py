@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitsense import BODY_LANDMARKS, BODY_STATISTICS, InvalidInputError, body_statistics, varied_bodies
+from fitsense import InvalidInputError
+from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, varied_bodies
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fitsense import MissingExtraError, PluginInfo, Sink, SinkSpec, hookimpl
+from fitsense import MissingExtraError
+from fitsense.plugins import PluginInfo, Sink, SinkSpec, hookimpl
 from fitsense_sinks.config import MqttConfig, WebhookConfig
 
 

@@ -55,7 +55,7 @@ class Mqtt:
         self._connection: _Connection | None = None
 
     def send(self, events: Sequence[Event]) -> None:
-        """Publish, and wait for the acknowledgements; for what fails, see :class:`fitsense.Sink`."""
+        """Publish, and wait for the acknowledgements; for what fails, see :class:`fitsense.plugins.Sink`."""
         if self._connection is None or not self._connection.alive:
             self.close()
             self._connection = _Connection(self._client(), self._host, self._port, self._config.timeout_s)

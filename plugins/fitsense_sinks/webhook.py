@@ -60,7 +60,7 @@ class Webhook:
         self._pool.pool_classes_by_scheme = self._deadline.pools()
 
     def send(self, events: Sequence[Event]) -> None:
-        """One request; for what fails, see :class:`fitsense.Sink`."""
+        """One request; for what fails, see :class:`fitsense.plugins.Sink`."""
         if self._gone:
             raise DeliveryError("the receiver said that it is gone for good", again=False)
         headers, body = _message(events, self._config.mode)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, PluginInfo, WeightsRef, hookimpl
+from fitsense.plugins import BackboneSpec, PluginInfo, WeightsRef, hookimpl
 from fitsense_slowfast.config import R50Config, R101Config, SlowFastConfig, SmallConfig
 from fitsense_slowfast.network import adapt_weights, build, layers
 

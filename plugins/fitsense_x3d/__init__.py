@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense import BackboneSpec, PluginInfo, StreamingSpec, WeightsRef, hookimpl
+from fitsense.plugins import BackboneSpec, PluginInfo, StreamingSpec, WeightsRef, hookimpl
 from fitsense_x3d import bodies, streaming
 from fitsense_x3d.bodies import BodiesConfig
 from fitsense_x3d.config import StreamingConfig, X3DConfig, preset

@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from fitsense import (
-    BODY_LANDMARKS,
-    BODY_STATISTICS,
-    body_statistics,
-    clip_normaliser,
-    pytorchvideo_models,
-    varied_bodies,
-)
+from fitsense.nn import clip_normaliser, pytorchvideo_models
+from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, varied_bodies
 from fitsense_x3d.config import X3DConfig
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fitsense import clip_normaliser, pytorchvideo_models
+from fitsense.nn import clip_normaliser, pytorchvideo_models
 from fitsense_x3d.config import X3DConfig
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fitsense import clip_normaliser, pytorchvideo_models
+from fitsense.nn import clip_normaliser, pytorchvideo_models
 from fitsense_x3d.config import StreamingConfig
 
 if TYPE_CHECKING:

@@ -25,23 +25,23 @@ class Toy:
     """A plugin with two backbones and a detector that need files of others."""
 
     @fitsense.hookimpl
-    def fitsense_plugin(self) -> fitsense.PluginInfo:
-        return fitsense.PluginInfo(name="toy", version="1.0")
+    def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+        return fitsense.plugins.PluginInfo(name="toy", version="1.0")
 
     @fitsense.hookimpl
-    def fitsense_backbones(self) -> Iterable[fitsense.BackboneSpec]:
+    def fitsense_backbones(self) -> Iterable[fitsense.plugins.BackboneSpec]:
         like = fitsense.Plugins.discover().backbone("x3d/xs")
         refs = {
-            name: fitsense.WeightsRef(f"pypi:toy==1.0#{name}", hashlib.sha256(content).hexdigest(), "MIT")
+            name: fitsense.plugins.WeightsRef(f"pypi:toy==1.0#{name}", hashlib.sha256(content).hexdigest(), "MIT")
             for name, content in FILES.items()
         }
         yield attrs.evolve(like, name="both", assets=refs, assets_name="toys")
         yield attrs.evolve(like, name="one", assets=dict(list(refs.items())[:1]), assets_name="toys")
 
     @fitsense.hookimpl
-    def fitsense_detectors(self) -> Iterable[fitsense.DetectorSpec]:
+    def fitsense_detectors(self) -> Iterable[fitsense.plugins.DetectorSpec]:
         like = fitsense.Plugins.discover().detector("pose/people")
-        ref = fitsense.WeightsRef("pypi:toy==1.0#toy/nets/eyes.bin", hashlib.sha256(b"eyes").hexdigest(), "MIT")
+        ref = fitsense.plugins.WeightsRef("pypi:toy==1.0#toy/nets/eyes.bin", hashlib.sha256(b"eyes").hexdigest(), "MIT")
         yield attrs.evolve(like, name="eyes", assets={"eyes": ref}, assets_name="eyes")
 
 

@@ -31,7 +31,7 @@ subprocess.run([sys.executable, "-S", "-E", "-c", "print('from a child')"], chec
 @fitsense.hookimpl
 def fitsense_plugin():
     noise("plugin")
-    return fitsense.PluginInfo(name="printer", version="1.0")
+    return fitsense.plugins.PluginInfo(name="printer", version="1.0")
 
 @fitsense.hookimpl
 def fitsense_backbones():

@@ -19,6 +19,8 @@ import attrs
 import cattrs
 
 import fitsense
+from fitsense import nn, plugins
+from fitsense.nn import landmarks
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs, specs
 
@@ -60,20 +62,29 @@ class Api:
                 hooks |= _hook(name, value)
                 if deprecation := deprecations.of_hook(value):
                     deprecated[name] = deprecation.note(name)
-        for name in fitsense.__all__:
-            value = getattr(fitsense, name)
+        for name, value in public().items():
             if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == specs.__name__):
                 hooks |= _class(name, value)
                 for field, deprecation in deprecations.of_fields(value).items() if attrs.has(value) else ():
                     deprecated[f"{name}.{field}"] = deprecation.note(field)
         names: dict[str, str] = {}
-        for name in fitsense.__all__:
+        for name, value in public().items():
             if name not in hooks:
-                names |= _public(name, getattr(fitsense, name))
+                names |= _public(name, value)
         return cls(fitsense.__version__, specs.API_VERSION, hooks, names, deprecated)
 
     def write(self, file: Path = FILE) -> None:
         file.write_text(json.dumps(attrs.asdict(self), indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def public() -> dict[str, Any]:
+    """Everything public by its name: of users and of plugin authors."""
+    names = {name: getattr(plugins, name) for name in plugins.__all__}
+    names |= {name: getattr(fitsense, name) for name in fitsense.__all__}
+    for module in (nn, landmarks):
+        prefix = module.__name__.removeprefix("fitsense.")
+        names |= {f"{prefix}.{name}": getattr(module, name) for name in module.__all__}
+    return dict(sorted(names.items()))
 
 
 def _hook(name: str, hook: Callable[..., Any]) -> dict[str, str]:

@@ -58,7 +58,7 @@ def test_nothing_deprecated_has_outlived_its_time() -> None:
     for value in vars(specs).values():
         if isinstance(value, type) and attrs.has(value):
             declared += deprecations.of_fields(value).values()
-    assert [d for d in declared if d.removed_in <= fitsense.API_VERSION] == []
+    assert [d for d in declared if d.removed_in <= fitsense.plugins.API_VERSION] == []
 
 
 def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
@@ -71,7 +71,7 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
     assert api.names["Plugins.discover"] == "class method -> Plugins"
     assert "Session.push(rgb)" in api.names
     assert "InvalidInputError is a ValueError" in api.names
-    assert {name for name in fitsense.__all__ if name not in {**api.hooks, **api.names}} == set()
+    assert {name for name in lock.public() if name not in {**api.hooks, **api.names}} == set()
     assert not any(" at 0x" in text for text in {**api.hooks, **api.names}.values())
 
 

@@ -98,7 +98,7 @@ def test_people_are_followed_by_the_pages_detector(
     gap = 'network = ...  # read files["network"]'
     assert gap in detector
     detector = detector.replace(gap, "network = lambda picture: [(0.0, 0.0, 1.0, 1.0, 0.9)]")
-    named = "@fitsense.hookimpl\ndef fitsense_plugin():\n    return fitsense.PluginInfo('mine', '1.0')"
+    named = "@fitsense.hookimpl\ndef fitsense_plugin():\n    return fitsense.plugins.PluginInfo('mine', '1.0')"
     plugin = types.ModuleType("mine")
     exec(compile("\n".join(("import attrs, fitsense", detector, named)), page, "exec"), plugin.__dict__)
     host = fitsense.Plugins.discover()

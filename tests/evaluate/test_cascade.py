@@ -86,10 +86,10 @@ def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
 
     module = types.ModuleType("plain")
     module.fitsense_plugin = fitsense.hookimpl(  # type: ignore[attr-defined]
-        lambda: fitsense.PluginInfo("plain", "1"), specname="fitsense_plugin"
+        lambda: fitsense.plugins.PluginInfo("plain", "1"), specname="fitsense_plugin"
     )
     module.fitsense_fusions = fitsense.hookimpl(  # type: ignore[attr-defined]
-        lambda: [fitsense.FusionSpec("first", lambda config, members: next(iter(members.values())), Config)],
+        lambda: [fitsense.plugins.FusionSpec("first", lambda config, members: next(iter(members.values())), Config)],
         specname="fitsense_fusions",
     )
     plugins = fitsense.Plugins.discover()

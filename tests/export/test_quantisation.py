@@ -96,7 +96,7 @@ def test_quantise_any_clip_gives_about_the_same_outputs(
 
 
 def test_quantise_compiled_graph_computes_with_integers(quantised: Bundle) -> None:
-    core = fitsense.openvino_core()
+    core = fitsense.plugins.openvino_core()
     compiled = core.compile_model(core.read_model(quantised.path("pictures.onnx")), "CPU")
     types = {node.get_rt_info()["runtimePrecision"].astype(str) for node in compiled.get_runtime_model().get_ops()}
     assert types & {"i8", "u8"}

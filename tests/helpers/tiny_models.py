@@ -68,7 +68,7 @@ def build(config: TinyConfig) -> nn.Module:
     class Tiny(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.normalise = fitsense.clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
+            self.normalise = fitsense.nn.clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
             self.layers = nn.Sequential(layer(3, config.width), layer(config.width, config.feature_dim()))
 
         def forward(self, clips: Tensor) -> Tensor:
@@ -94,8 +94,8 @@ def build_streaming(config: TinyConfig) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             colours = (0.45,) * 3, (0.225,) * 3
-            self.normalise = fitsense.clip_normaliser(config.clip(), *colours)
-            self.normalise_frame = fitsense.clip_normaliser(attrs.evolve(config.clip(), frames=1), *colours)
+            self.normalise = fitsense.nn.clip_normaliser(config.clip(), *colours)
+            self.normalise_frame = fitsense.nn.clip_normaliser(attrs.evolve(config.clip(), frames=1), *colours)
             self.look = nn.Sequential(nn.Conv3d(3, config.width, (1, 3, 3), (1, 2, 2)), nn.ReLU())
             self.over_time = nn.Sequential(nn.Conv1d(config.width, config.feature_dim(), STREAM_FIELD), nn.ReLU())
 
@@ -116,15 +116,15 @@ def build_streaming(config: TinyConfig) -> nn.Module:
     return Streaming().eval()
 
 
-def streaming() -> fitsense.BackboneSpec:
+def streaming() -> fitsense.plugins.BackboneSpec:
     """The backbone that goes on frame by frame."""
-    return fitsense.BackboneSpec(
+    return fitsense.plugins.BackboneSpec(
         name="stream",
         config=TinyConfig,
         clip=TinyConfig.clip,
         feature_dim=TinyConfig.feature_dim,
         build=build_streaming,
-        streaming=fitsense.StreamingSpec(
+        streaming=fitsense.plugins.StreamingSpec(
             state=lambda config: {"past": (config.width, STREAM_FIELD - 1)},
             step=lambda module, frame, state: module.step(frame, state),
             receptive_field=lambda config: STREAM_FIELD,
@@ -158,15 +158,15 @@ def load_means(
     return lambda clips: observe(clips).reshape(len(clips), -1)
 
 
-def observing(assets: Mapping[str, fitsense.WeightsRef] | None = None) -> fitsense.BackboneSpec:
+def observing(assets: Mapping[str, fitsense.plugins.WeightsRef] | None = None) -> fitsense.plugins.BackboneSpec:
     """The backbone on mean colours."""
-    return fitsense.BackboneSpec(
+    return fitsense.plugins.BackboneSpec(
         name="colours",
         config=TinyConfig,
         clip=TinyConfig.clip,
         feature_dim=TinyConfig.feature_dim,
         build=build_observing,
-        observation=fitsense.ObservationSpec(shape=TinyConfig.observation, load=load_observer),
+        observation=fitsense.plugins.ObservationSpec(shape=TinyConfig.observation, load=load_observer),
         assets=assets or {},
         assets_name="tiny",
     )
@@ -250,13 +250,13 @@ def _saved(folder: Path, name: str, labels: Labels, branches: Sequence[BranchEnt
 
 
 @fitsense.hookimpl
-def fitsense_plugin() -> fitsense.PluginInfo:
-    return fitsense.PluginInfo(name="tiny", version="1.0")
+def fitsense_plugin() -> fitsense.plugins.PluginInfo:
+    return fitsense.plugins.PluginInfo(name="tiny", version="1.0")
 
 
 @fitsense.hookimpl
-def fitsense_backbones() -> Iterable[fitsense.BackboneSpec]:
-    yield fitsense.BackboneSpec(
+def fitsense_backbones() -> Iterable[fitsense.plugins.BackboneSpec]:
+    yield fitsense.plugins.BackboneSpec(
         name="pictures",
         config=TinyConfig,
         clip=TinyConfig.clip,
@@ -266,12 +266,12 @@ def fitsense_backbones() -> Iterable[fitsense.BackboneSpec]:
     )
     yield observing()
     yield streaming()
-    yield fitsense.BackboneSpec(
+    yield fitsense.plugins.BackboneSpec(
         name="means",
         config=TinyConfig,
         clip=TinyConfig.clip,
         feature_dim=lambda config: 3 * config.frames,
-        observation=fitsense.ObservationSpec(shape=lambda config: (3 * config.frames,), load=load_means),
+        observation=fitsense.plugins.ObservationSpec(shape=lambda config: (3 * config.frames,), load=load_means),
     )
 
 

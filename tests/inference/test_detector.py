@@ -29,7 +29,7 @@ class Boxes:
     :param asset: a file that it needs, and how it begins.
     """
 
-    def __init__(self, asset: fitsense.WeightsRef | None = None, found: object = None) -> None:
+    def __init__(self, asset: fitsense.plugins.WeightsRef | None = None, found: object = None) -> None:
         self.asset = asset
         self.found = found
         self.loaded: list[tuple[Any, Mapping[str, Path], int | None]] = []
@@ -40,13 +40,13 @@ class Boxes:
         return lambda picture: [one] * config.boxes
 
     @fitsense.hookimpl
-    def fitsense_plugin(self) -> fitsense.PluginInfo:
-        return fitsense.PluginInfo(name="boxes", version="1.0")
+    def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+        return fitsense.plugins.PluginInfo(name="boxes", version="1.0")
 
     @fitsense.hookimpl
-    def fitsense_detectors(self) -> Iterable[fitsense.DetectorSpec]:
+    def fitsense_detectors(self) -> Iterable[fitsense.plugins.DetectorSpec]:
         assets = {"file": self.asset} if self.asset else {}
-        yield fitsense.DetectorSpec("all", Config, self.load, assets, assets_name="boxes")
+        yield fitsense.plugins.DetectorSpec("all", Config, self.load, assets, assets_name="boxes")
 
 
 def host(plugin: Boxes) -> fitsense.Plugins:
@@ -60,7 +60,7 @@ def host(plugin: Boxes) -> fitsense.Plugins:
 def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.bin"
     file.write_bytes(b"network")
-    plugin = Boxes(fitsense.WeightsRef(str(file), hashlib.sha256(b"network").hexdigest()))
+    plugin = Boxes(fitsense.plugins.WeightsRef(str(file), hashlib.sha256(b"network").hexdigest()))
     detect = load_detector(name, host(plugin), config={"boxes": 3}, threads=1)
     assert plugin.loaded == [(Config(3), {"file": file}, 1)]
     found: Sequence[fitsense.Detection] = detect(PICTURE)
@@ -73,7 +73,7 @@ def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         load_detector("none", host(Boxes()))
     with pytest.raises(fitsense.InvalidInputError, match="configuration of boxes/all"):
         load_detector("all", host(Boxes()), config={"circles": 3})
-    absent = Boxes(fitsense.WeightsRef("https://example.org/network.bin"))
+    absent = Boxes(fitsense.plugins.WeightsRef("https://example.org/network.bin"))
     with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull boxes"):
         load_detector("all", host(absent))
     detect = load_detector("all", host(Boxes(found=(0, 0, 1, 1))))

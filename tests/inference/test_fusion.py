@@ -169,7 +169,7 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
         derived=(DerivedEntry("lookup", "muscles", "heads/lookup_muscles", {}),),
     )
     head = PLUGINS.head("heads/lookup_muscles")
-    assert isinstance(head, fitsense.DerivedHeadSpec)
+    assert isinstance(head, fitsense.plugins.DerivedHeadSpec)
     fused = Fusing(made, PLUGINS).fuse(outputs)
     calibrated = Scores("exercise", LABELS.exercise, fused["exercise"].logits / np.float32(0.7), "softmax")
     expected = head.derive(head.config(), calibrated, LABELS.muscles)

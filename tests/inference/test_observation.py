@@ -29,14 +29,14 @@ class Observing:
     """A plugin whose observer wants a file that says how bright pictures are."""
 
     def __init__(self, uri: str, digest: str) -> None:
-        self._assets = {"gain": fitsense.WeightsRef(uri, digest)}
+        self._assets = {"gain": fitsense.plugins.WeightsRef(uri, digest)}
 
     @fitsense.hookimpl
-    def fitsense_plugin(self) -> fitsense.PluginInfo:
-        return fitsense.PluginInfo(name="observing", version="1.0")
+    def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+        return fitsense.plugins.PluginInfo(name="observing", version="1.0")
 
     @fitsense.hookimpl
-    def fitsense_backbones(self) -> Iterable[fitsense.BackboneSpec]:
+    def fitsense_backbones(self) -> Iterable[fitsense.plugins.BackboneSpec]:
         yield tiny_models.observing(self._assets)
 
 

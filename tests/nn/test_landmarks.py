@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, mirrored_bodies, varied_bodies
+from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, mirrored_bodies, varied_bodies
 
 
 def bodies(seed: int, clips: int = 2, frames: int = 7) -> torch.Tensor:

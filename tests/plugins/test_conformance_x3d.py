@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 import fitsense_x3d
-from fitsense import BackboneSpec, Plugins
+from fitsense import Plugins
+from fitsense.plugins import BackboneSpec
 from fitsense.testing.contracts import BackboneContract, PluginContract
 
 PROJECTION = "blocks.5.proj.weight"

@@ -24,7 +24,7 @@ PLUGIN = """
 import fitsense
 @fitsense.hookimpl
 def fitsense_plugin():
-    return fitsense.PluginInfo({name!r}, "1.0")
+    return fitsense.plugins.PluginInfo({name!r}, "1.0")
 """
 
 

@@ -365,7 +365,7 @@ STRANGERS = {
 import fitsense
 @fitsense.hookimpl
 def fitsense_plugin():
-    return fitsense.PluginInfo("good-stranger", "2.1")
+    return fitsense.plugins.PluginInfo("good-stranger", "2.1")
 """,
 }
 

@@ -161,8 +161,8 @@ def test_the_name_of_a_plugin_that_is_installed_is_refused(tmp_path: Path) -> No
 def test_every_name_that_is_taken_is_one_for_plugins_packages_and_modules(name: str) -> None:
     class Plugin:
         @fitsense.hookimpl
-        def fitsense_plugin(self) -> fitsense.PluginInfo:
-            return fitsense.PluginInfo(name=name, version="1.0")
+        def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+            return fitsense.plugins.PluginInfo(name=name, version="1.0")
 
     report = fitsense.Plugins().register(Plugin())
     assert report.status == "loaded", report.reason

@@ -13,7 +13,7 @@ from fitsense.nn.branch import build_backbone
 SMALL = {"size": 32, "short_side": 32, "depth_factor": 0.4}
 
 
-def network(name: str, **config: Any) -> tuple[fitsense.BackboneSpec, Any, Any]:
+def network(name: str, **config: Any) -> tuple[fitsense.plugins.BackboneSpec, Any, Any]:
     spec = fitsense.Plugins.discover().backbone(f"x3d/{name}")
     made = spec.config(**config)
     torch.manual_seed(0)

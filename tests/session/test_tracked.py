@@ -34,12 +34,12 @@ class Halves:
     """The plugin."""
 
     @fitsense.hookimpl
-    def fitsense_plugin(self) -> fitsense.PluginInfo:
-        return fitsense.PluginInfo(name="toy", version="1.0")
+    def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+        return fitsense.plugins.PluginInfo(name="toy", version="1.0")
 
     @fitsense.hookimpl
-    def fitsense_detectors(self) -> Iterable[fitsense.DetectorSpec]:
-        yield fitsense.DetectorSpec("halves", Settings, load)
+    def fitsense_detectors(self) -> Iterable[fitsense.plugins.DetectorSpec]:
+        yield fitsense.plugins.DetectorSpec("halves", Settings, load)
 
 
 @attrs.frozen

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError, SinkSpec
+from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
 from fitsense.events.model import ExerciseStarted
+from fitsense.plugins import SinkSpec
 from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
 from tests.plugins.test_manager import plugin

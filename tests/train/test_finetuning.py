@@ -72,7 +72,7 @@ def branch(dropout: float = 0.0, seed: int = 0) -> nn.Module:
 
     torch.manual_seed(seed)
     head = fitsense.Plugins.discover().head("heads/linear_exercise")
-    assert isinstance(head, fitsense.HeadSpec)
+    assert isinstance(head, fitsense.plugins.HeadSpec)
     heads = {
         task: head.build(head.config(dropout=dropout), CONFIG.feature_dim(), getattr(LABELS, task))
         for task in ("exercise", "muscles")

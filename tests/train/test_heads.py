@@ -29,7 +29,7 @@ def fitted(
 ) -> np.ndarray:
     """Weights and biases, (labels, features + 1)."""
     spec = fitsense.Plugins.discover().head(f"heads/linear_{task}")
-    assert isinstance(spec, fitsense.HeadSpec)
+    assert isinstance(spec, fitsense.plugins.HeadSpec)
     labels = EXERCISES if task == "exercise" else MUSCLES
     head = fit(spec, spec.config(), items, features, labels, l2, class_power)
     assert not head.training

@@ -395,16 +395,16 @@ def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], 
 
     class Boldest:
         @fitsense.hookimpl
-        def fitsense_plugin(self) -> fitsense.PluginInfo:
-            return fitsense.PluginInfo(name="boldest", version="1.0")
+        def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
+            return fitsense.plugins.PluginInfo(name="boldest", version="1.0")
 
         @fitsense.hookimpl
-        def fitsense_fusions(self) -> Iterator[fitsense.FusionSpec]:
+        def fitsense_fusions(self) -> Iterator[fitsense.plugins.FusionSpec]:
             def fuse(config: Any, branches: Mapping[str, fitsense.Scores]) -> fitsense.Scores:
                 first = next(iter(branches.values()))
                 return attrs.evolve(first, logits=np.max([each.logits for each in branches.values()], axis=0))
 
-            yield fitsense.FusionSpec(name="max", fuse=fuse, config=Config)
+            yield fitsense.plugins.FusionSpec(name="max", fuse=fuse, config=Config)
 
     plugins = fitsense.Plugins.discover()
     plugins.register(Boldest())

@@ -12,7 +12,7 @@ from fitsense.testing.runner import run, subclass
 def plugin_of(*, backbones: Any = (), heads: Any = (), fusions: Any = (), detectors: Any = ()) -> types.ModuleType:
     """A plugin with these specs."""
     plugin = types.ModuleType("mutants")
-    info = fitsense.PluginInfo(name="mutants", version="1.0")
+    info = fitsense.plugins.PluginInfo(name="mutants", version="1.0")
     offers = {
         "fitsense_plugin": lambda: info,
         "fitsense_backbones": lambda: backbones,

@@ -20,7 +20,7 @@ from fitsense.testing.runner import run, subclass
 from tests.helpers.tiny_models import TinyConfig, build, build_streaming, layers, load_observer, streaming
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
-GOOD = fitsense.BackboneSpec(
+GOOD = fitsense.plugins.BackboneSpec(
     name="tiny",
     config=TinyConfig,
     clip=TinyConfig.clip,
@@ -47,7 +47,7 @@ class Wrapped(nn.Module):
         return self.after(self, clips)
 
 
-def wrapped(after: Callable[[Any, Any], Any]) -> fitsense.BackboneSpec:
+def wrapped(after: Callable[[Any, Any], Any]) -> fitsense.plugins.BackboneSpec:
     return attrs.evolve(GOOD, build=lambda config: Wrapped(config, after), layers=None)
 
 
@@ -134,8 +134,8 @@ def network(config: TinyConfig) -> nn.Module:
     return Colours().eval()
 
 
-def observing(observe: Callable[[Any], Any]) -> fitsense.BackboneSpec:
-    seen = fitsense.ObservationSpec(shape=TinyConfig.observation, load=lambda config, files, threads: observe)
+def observing(observe: Callable[[Any], Any]) -> fitsense.plugins.BackboneSpec:
+    seen = fitsense.plugins.ObservationSpec(shape=TinyConfig.observation, load=lambda config, files, threads: observe)
     return attrs.evolve(GOOD, build=network, layers=None, observation=seen)
 
 
@@ -170,9 +170,9 @@ OBSERVERS = {
 }
 
 
-def computed(observe: Callable[[Any], Any] = colours, **changes: Any) -> fitsense.BackboneSpec:
+def computed(observe: Callable[[Any], Any] = colours, **changes: Any) -> fitsense.plugins.BackboneSpec:
     """Without a network: its features are mean colours."""
-    seen = fitsense.ObservationSpec(
+    seen = fitsense.plugins.ObservationSpec(
         shape=lambda config: (config.frames * 3,),
         load=lambda config, files, threads: lambda clips: observe(clips).reshape(len(clips), -1),
     )
@@ -184,7 +184,7 @@ def stepping(
     step: Callable[..., Any],
     build: Callable[[TinyConfig], nn.Module] = build_streaming,
     **state: tuple[int, ...],
-) -> fitsense.BackboneSpec:
+) -> fitsense.plugins.BackboneSpec:
     """The backbone that streams, with another step, which may remember more."""
     good = streaming().streaming
     assert good is not None
@@ -261,7 +261,7 @@ STREAMS = {
 }
 
 
-def broken(spec: fitsense.BackboneSpec, **fixtures: Any) -> set[str]:
+def broken(spec: fitsense.plugins.BackboneSpec, **fixtures: Any) -> set[str]:
     values = {"config": CONFIG, "exports": False, "published": build(CONFIG).state_dict(), **fixtures}
     if spec.build not in (build, in_training_mode, taking_anything) or spec.streaming:
         values["published"] = None
@@ -308,7 +308,7 @@ def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
     def load(config: Any, files: Any, threads: Any) -> Any:
         raise fitsense.MissingExtraError("looking", "glasses", ImportError(name="lens"))
 
-    seen = fitsense.ObservationSpec(shape=lambda config: (config.frames * 3,), load=load)
+    seen = fitsense.plugins.ObservationSpec(shape=lambda config: (config.frames * 3,), load=load)
     plugin = plugin_of(backbones=[computed(observation=seen)])
     outcomes = run({"mine": subclass(BackboneContract, plugin=plugin, name="tiny", config=CONFIG)})
     untried = [outcome for outcome in outcomes if "observ" in outcome.law]

@@ -68,7 +68,7 @@ def broken(find: Any) -> set[str]:
     def load(config: Any, files: Any, threads: Any) -> Any:
         return type(find)() if isinstance(find, Remembering | Sharing) else find
 
-    spec = fitsense.DetectorSpec("all", Config, load)
+    spec = fitsense.plugins.DetectorSpec("all", Config, load)
     random = np.random.default_rng(0)
     pictures = [random.integers(0, brightest, (40, 50, 3), dtype=np.uint8) for brightest in (60, 160, 255)]
     return broken_laws(DetectorContract, plugin=plugin_of(detectors=[spec]), name="all", pictures=pictures)

@@ -15,7 +15,7 @@ from fitsense_ensemble.weighted import WeightedConfig, fit, fuse
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
 Members = Mapping[str, fitsense.Scores]
-GOOD = fitsense.FusionSpec(name="mean", fuse=fuse, fit=fit, config=WeightedConfig)
+GOOD = fitsense.plugins.FusionSpec(name="mean", fuse=fuse, fit=fit, config=WeightedConfig)
 
 
 @attrs.frozen
@@ -23,7 +23,7 @@ class NotedConfig(WeightedConfig):
     note: Any = None
 
 
-def after(change: Callable[[Any, Members], Any]) -> fitsense.FusionSpec:
+def after(change: Callable[[Any, Members], Any]) -> fitsense.plugins.FusionSpec:
     """A good fusion, and then a change of its logits."""
 
     def changed(config: WeightedConfig, members: Members) -> fitsense.Scores:
@@ -33,7 +33,7 @@ def after(change: Callable[[Any, Members], Any]) -> fitsense.FusionSpec:
     return attrs.evolve(GOOD, fuse=changed)
 
 
-def unweighted(choose: Callable[[Any], Any]) -> fitsense.FusionSpec:
+def unweighted(choose: Callable[[Any], Any]) -> fitsense.plugins.FusionSpec:
     """A good fusion where there are weights, or one member alone, and a choice among the logits where there are not."""
 
     def chosen(config: WeightedConfig, members: Members) -> fitsense.Scores:
@@ -46,7 +46,7 @@ def unweighted(choose: Callable[[Any], Any]) -> fitsense.FusionSpec:
     return attrs.evolve(GOOD, fuse=chosen)
 
 
-def before(change: Callable[[WeightedConfig, Members], tuple[WeightedConfig, Members]]) -> fitsense.FusionSpec:
+def before(change: Callable[[WeightedConfig, Members], tuple[WeightedConfig, Members]]) -> fitsense.plugins.FusionSpec:
     return attrs.evolve(GOOD, fuse=lambda config, members: fuse(*change(config, members)))
 
 

@@ -18,10 +18,10 @@ from fitsense_heads import fitsense_heads
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
 _linear, _, _lookup = fitsense_heads()
-assert isinstance(_linear, fitsense.HeadSpec)
-assert isinstance(_lookup, fitsense.DerivedHeadSpec)
-LINEAR: fitsense.HeadSpec = _linear
-LOOKUP: fitsense.DerivedHeadSpec = _lookup
+assert isinstance(_linear, fitsense.plugins.HeadSpec)
+assert isinstance(_lookup, fitsense.plugins.DerivedHeadSpec)
+LINEAR: fitsense.plugins.HeadSpec = _linear
+LOOKUP: fitsense.plugins.DerivedHeadSpec = _lookup
 
 
 class Changed(nn.Module):
@@ -41,7 +41,7 @@ def refusing_none(features: Any) -> Any:
     return features
 
 
-def changed(change: Callable[[Any], Any], fewest: int = 0) -> fitsense.HeadSpec:
+def changed(change: Callable[[Any], Any], fewest: int = 0) -> fitsense.plugins.HeadSpec:
     return attrs.evolve(
         LINEAR, build=lambda config, width, labels: Changed(width, max(fewest, len(labels)), change).eval()
     )
@@ -54,7 +54,7 @@ HEADS = {
 }
 
 
-def after(change: Callable[[fitsense.Scores, Any], Any]) -> fitsense.DerivedHeadSpec:
+def after(change: Callable[[fitsense.Scores, Any], Any]) -> fitsense.plugins.DerivedHeadSpec:
     def derive(config: Any, source: fitsense.Scores, labels: tuple[str, ...]) -> fitsense.Scores:
         scores = LOOKUP.derive(config, source, labels)
         return attrs.evolve(scores, logits=np.asarray(change(source, scores.logits), np.float32))

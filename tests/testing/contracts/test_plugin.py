@@ -23,11 +23,11 @@ def derive(config, scores, labels): ...
 
 @fitsense.hookimpl
 def fitsense_plugin():
-    return fitsense.PluginInfo(name="mutant", version="1.0")
+    return fitsense.plugins.PluginInfo(name="mutant", version="1.0")
 
 @fitsense.hookimpl
 def fitsense_heads():
-    yield fitsense.DerivedHeadSpec("derived", "muscles", "exercise", derive, Config)
+    yield fitsense.plugins.DerivedHeadSpec("derived", "muscles", "exercise", derive, Config)
 """
 
 MUTANTS = {

@@ -6,7 +6,7 @@ These hooks are all that fitsense asks. They only say what there is: torch is im
 from collections.abc import Iterable
 from importlib import metadata
 
-from fitsense import BackboneSpec, FusionSpec, HeadSpec, PluginInfo, hookimpl
+from fitsense.plugins import BackboneSpec, FusionSpec, HeadSpec, PluginInfo, hookimpl
 
 from fitsense_template import backbone, fusion, head
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-from fitsense import ClipSpec, clip_normaliser
+from fitsense import ClipSpec
+from fitsense.nn import clip_normaliser
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
