@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import Manifest as Manifest
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
-    from fitsense.camera.monitor import Notice as Notice
-    from fitsense.camera.monitor import SceneConfig as SceneConfig
+    from fitsense.camera.monitor import CameraConfig as CameraConfig
+    from fitsense.camera.monitor import CameraWarning as CameraWarning
     from fitsense.catalogue import Catalogue as Catalogue
     from fitsense.catalogue import Exercise as Exercise
     from fitsense.catalogue import MuscleGroup as MuscleGroup
@@ -58,46 +58,46 @@ if TYPE_CHECKING:
     from fitsense.inference.model import Model as Model
     from fitsense.inference.model import load_model as load_model
     from fitsense.inference.streaming import StepRunner as StepRunner
-    from fitsense.inference.streaming import Stream as Stream
+    from fitsense.inference.streaming import StreamingBranch as StreamingBranch
     from fitsense.pipeline.analysis import Analysis as Analysis
     from fitsense.pipeline.analysis import analyze as analyze
-    from fitsense.pipeline.asynchronous import Watch as Watch
-    from fitsense.pipeline.asynchronous import watch as watch
-    from fitsense.pipeline.source_group import StreamOptions as StreamOptions
-    from fitsense.pipeline.source_group import Streams as Streams
-    from fitsense.plugins._manager import Plugins as Plugins
+    from fitsense.pipeline.asynchronous import AsyncAnalysis as AsyncAnalysis
+    from fitsense.pipeline.asynchronous import analyze_async as analyze_async
+    from fitsense.pipeline.source_group import AnalysisOptions as AnalysisOptions
+    from fitsense.pipeline.source_group import SourceGroup as SourceGroup
+    from fitsense.plugins._manager import PluginManager as PluginManager
     from fitsense.plugins._report import PluginReport as PluginReport
     from fitsense.plugins.hookspecs import hookimpl as hookimpl
     from fitsense.plugins.specs import Cascade as Cascade
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
-    from fitsense.session.multi import MultiSeen as MultiSeen
     from fitsense.session.multi import MultiSession as MultiSession
-    from fitsense.session.session import Seen as Seen
+    from fitsense.session.multi import PendingFrames as PendingFrames
+    from fitsense.session.session import PendingFrame as PendingFrame
     from fitsense.session.session import Session as Session
-    from fitsense.session.tracked import PeopleSession as PeopleSession
+    from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
     from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
-    from fitsense.tracking import FollowingConfig as FollowingConfig
+    from fitsense.tracking import TrackerConfig as TrackerConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
     from fitsense.types import Frame as Frame
     from fitsense.types import Prediction as Prediction
     from fitsense.types import Scores as Scores
-    from fitsense.types import activate as activate
-    from fitsense.types import deactivate as deactivate
+    from fitsense.types import to_logits as to_logits
+    from fitsense.types import to_probabilities as to_probabilities
     from fitsense.video.live import LiveConfig as LiveConfig
     from fitsense.windowing.sampler import ClockReset as ClockReset
     from fitsense.windowing.sampler import Gap as Gap
     from fitsense.windowing.sampler import LateFrame as LateFrame
     from fitsense.windowing.sampler import RunEnd as RunEnd
     from fitsense.windowing.sampler import Window as Window
-    from fitsense.windowing.stream_state import StreamRun as StreamRun
+    from fitsense.windowing.stream_state import NewFrames as NewFrames
+    from fitsense.windowing.stream_state import StreamProgress as StreamProgress
     from fitsense.windowing.stream_state import StreamState as StreamState
-    from fitsense.windowing.stream_state import Stretch as Stretch
 
 __version__ = "0.1.0"
 
@@ -119,7 +119,7 @@ _HOMES = {
         "ObservationEntry",
         "StreamEntry",
     ),
-    "camera.monitor": ("Notice", "SceneConfig"),
+    "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
     "decisions": ("DecisionConfig",),
     "errors": (
@@ -152,27 +152,27 @@ _HOMES = {
     "geometry": ("Detection", "Region"),
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
-    "inference.streaming": ("StepRunner", "Stream"),
+    "inference.streaming": ("StepRunner", "StreamingBranch"),
     "pipeline.analysis": ("Analysis", "analyze"),
-    "pipeline.asynchronous": ("Watch", "watch"),
-    "pipeline.source_group": ("StreamOptions", "Streams"),
-    "plugins._manager": ("Plugins",),
+    "pipeline.asynchronous": ("AsyncAnalysis", "analyze_async"),
+    "pipeline.source_group": ("AnalysisOptions", "SourceGroup"),
+    "plugins._manager": ("PluginManager",),
     "plugins._report": ("PluginReport",),
     "plugins.hookspecs": ("hookimpl",),
     "plugins.specs": ("Cascade",),
     "repetitions.counter": ("RepetitionConfig",),
     "session.config": ("SessionConfig",),
     "session.emitter": ("Emitter",),
-    "session.multi": ("MultiSeen", "MultiSession"),
-    "session.session": ("Seen", "Session"),
-    "session.tracked": ("PeopleSession",),
+    "session.multi": ("MultiSession", "PendingFrames"),
+    "session.session": ("PendingFrame", "Session"),
+    "session.tracked": ("TrackedSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
     "sinks.settings": ("open_sink",),
-    "tracking": ("FollowingConfig",),
-    "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "activate", "deactivate"),
+    "tracking": ("TrackerConfig",),
+    "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "to_logits", "to_probabilities"),
     "video.live": ("LiveConfig",),
     "windowing.sampler": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),
-    "windowing.stream_state": ("StreamRun", "StreamState", "Stretch"),
+    "windowing.stream_state": ("NewFrames", "StreamProgress", "StreamState"),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

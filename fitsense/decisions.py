@@ -40,8 +40,8 @@ class DecisionConfig:
     :param idle_exit: probability below which idle is left; at most ``idle_enter``.
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
     :param min_duration_s: how long an answer must hold before it takes over.
-    :param update_s: least media time between two updates of a segment.
-    :param muscles_s: least media time between two reports of muscle activation.
+    :param update_interval_s: least media time between two updates of a segment.
+    :param muscles_interval_s: least media time between two reports of muscle activation.
     """
 
     enter: float | None = attrs.field(default=None, validator=number(0.0, 1.0, optional=True))
@@ -50,8 +50,8 @@ class DecisionConfig:
     idle_exit: float = attrs.field(default=0.45, validator=number(0.0, 1.0))
     smoothing_s: float = attrs.field(default=1.0, validator=number(0.0))
     min_duration_s: float = attrs.field(default=1.5, validator=number(0.0))
-    update_s: float = attrs.field(default=1.0, validator=number(0.0))
-    muscles_s: float = attrs.field(default=1.0, validator=number(0.0))
+    update_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
+    muscles_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
 
     def __attrs_post_init__(self) -> None:
         for low, high in (("exit", "enter"), ("idle_exit", "idle_enter")):
@@ -270,7 +270,7 @@ class Decisions:
                 decisions += self._settle(self.state.doubt)
         # While another answer is on trial, what this stretch belongs to is not known yet.
         if self.state.current is not None and self.state.current.answer != IDLE and self.state.candidate is None:
-            decisions += self._tell(self.state.current, from_s, until_s)
+            decisions += self._report(self.state.current, from_s, until_s)
         return decisions
 
     def _resume(self) -> None:
@@ -303,11 +303,11 @@ class Decisions:
             self.state.unreported.join(candidate)
         return decisions
 
-    def _tell(self, current: _Span, from_s: float, until_s: float) -> list[Decision]:
+    def _report(self, current: _Span, from_s: float, until_s: float) -> list[Decision]:
         """The regular reports on the current segment."""
         assert self.state.smoothed is not None
         decisions: list[Decision] = []
-        if until_s - self.state.updated_s >= self._config.update_s - _TOLERANCE_S:
+        if until_s - self.state.updated_s >= self._config.update_interval_s - _TOLERANCE_S:
             self.state.updated_s = until_s
             confidence = self._confidence(current.answer, self.state.smoothed)
             decisions.append(
@@ -316,7 +316,7 @@ class Decisions:
         unreported = self.state.unreported or self._span(current.answer, from_s)
         unreported.extend(until_s, self.state.smoothed, self.state.muscles)
         self.state.unreported = unreported
-        if unreported.end_s - unreported.start_s >= self._config.muscles_s - _TOLERANCE_S:
+        if unreported.end_s - unreported.start_s >= self._config.muscles_interval_s - _TOLERANCE_S:
             decisions += self._report_muscles()
         return decisions
 

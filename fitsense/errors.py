@@ -54,14 +54,14 @@ class DeliveryError(FitsenseError):
     """A sink could not deliver events.
 
     :param message: why; it is logged, so that no secret and no address with one belongs in it.
-    :param again: whether it may work later; where it may not, the events count as refused.
-    :param after_s: the receiver asked to be left alone for so many seconds.
+    :param retryable: whether it may work later; where it may not, the events count as refused.
+    :param retry_after_s: the receiver asked to be left alone for so many seconds.
     """
 
-    def __init__(self, message: str, *, again: bool = True, after_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, retryable: bool = True, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
-        self.again = again
-        self.after_s = after_s
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
 
 
 class PluginError(FitsenseError):

@@ -44,7 +44,7 @@ class Region:
         if not (width > 0 and height > 0):
             raise InvalidInputError(f"region: expected a box that shows some of the picture, got {self}")
 
-    def cut(self, rgb: UInt8Array) -> UInt8Array:
+    def crop(self, rgb: UInt8Array) -> UInt8Array:
         """The part of a picture, uint8 (height, width, 3), that shows the region.
 
         A narrow or flat box is widened towards a square about its middle, as far as the picture goes: backbones see

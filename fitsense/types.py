@@ -184,7 +184,7 @@ class Scores:
     @property
     def probabilities(self) -> FloatArray:
         """float32 of shape (clips, labels): softmax or sigmoid of the logits."""
-        return activate(self.logits, self.activation)
+        return to_probabilities(self.logits, self.activation)
 
 
 @attrs.frozen(eq=False)
@@ -203,7 +203,7 @@ class Prediction:
     muscles: FloatArray = attrs.field(converter=_float32, validator=[_shape("groups"), _finite])
 
 
-def activate(logits: FloatArray, activation: Activation) -> FloatArray:
+def to_probabilities(logits: FloatArray, activation: Activation) -> FloatArray:
     """Probabilities of logits, float32 of the same shape (..., labels).
 
     Softmax goes over the last axis; both are computed without overflow.
@@ -215,7 +215,7 @@ def activate(logits: FloatArray, activation: Activation) -> FloatArray:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
 
 
-def deactivate(probabilities: FloatArray, activation: Activation) -> FloatArray:
+def to_logits(probabilities: FloatArray, activation: Activation) -> FloatArray:
     """Logits whose probabilities are these, float32 of the same shape; clipped away from 0 and 1."""
     clipped = np.clip(probabilities, 1e-7, 1.0 - 1e-7)
     if activation == "softmax":

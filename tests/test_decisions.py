@@ -151,7 +151,7 @@ def test_a_movement_shorter_than_the_minimum_is_no_segment() -> None:
 
 
 def test_reports_come_no_oftener_than_asked() -> None:
-    decisions = decide([{"squat": 0.95}] * 12, DecisionConfig(update_s=3.0, muscles_s=4.0))
+    decisions = decide([{"squat": 0.95}] * 12, DecisionConfig(update_interval_s=3.0, muscles_interval_s=4.0))
     updates = [d.end_s for d in decisions if isinstance(d, SegmentUpdated)]
     assert all(b - a >= 3.0 for a, b in itertools.pairwise(updates))
     muscles = [(d.start_s, d.end_s) for d in decisions if isinstance(d, MusclesActivated)]

@@ -23,18 +23,18 @@ def picture(width: int, height: int) -> UInt8Array:
 
 def test_all_of_the_picture() -> None:
     rgb = picture(30, 20)
-    assert np.array_equal(Region(0, 0, 1, 1).cut(rgb), rgb)
-    assert np.array_equal(Region(-0.5, -0.1, 1.5, 1.1).cut(rgb), rgb), "detectors' boxes reach beyond the picture"
+    assert np.array_equal(Region(0, 0, 1, 1).crop(rgb), rgb)
+    assert np.array_equal(Region(-0.5, -0.1, 1.5, 1.1).crop(rgb), rgb), "detectors' boxes reach beyond the picture"
 
 
 def test_a_narrow_box_is_widened_to_a_square_as_far_as_the_picture_goes() -> None:
     rgb = picture(60, 40)
-    seen = Region(0.4, 0.0, 0.6, 0.5).cut(rgb)
+    seen = Region(0.4, 0.0, 0.6, 0.5).crop(rgb)
     assert seen.shape == (20, 20, 3)
     assert (seen[0, 0, 0], seen[0, 0, 1]) == (0, 20)
-    at_the_edge = Region(0.9, 0.0, 1.0, 0.5).cut(rgb)
+    at_the_edge = Region(0.9, 0.0, 1.0, 0.5).crop(rgb)
     assert (at_the_edge.shape, at_the_edge[0, 0, 1]) == ((20, 20, 3), 40)
-    flat = Region(0.0, 0.5, 1.0, 0.6).cut(rgb)
+    flat = Region(0.0, 0.5, 1.0, 0.6).crop(rgb)
     assert flat.shape == (40, 60, 3), "there is no more picture than that"
 
 
@@ -46,7 +46,7 @@ def test_what_is_cut_lies_in_the_picture_and_shows_the_region(
     top, bottom = sorted((top, bottom))
     if not (left < right and top < bottom):
         return
-    seen = Region(left, top, right, bottom).cut(picture(width, height))
+    seen = Region(left, top, right, bottom).crop(picture(width, height))
     rows, columns = seen[:, 0, 0], seen[0, :, 1]
     assert len(rows) >= 1 <= len(columns)
     # Half a pixel may be missing at an edge.

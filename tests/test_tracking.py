@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Detection, Region
 from fitsense.session.snapshot import pack, unpack
-from fitsense.tracking import Following, FollowingConfig, FollowingState
+from fitsense.tracking import Tracker, TrackerConfig, TrackerState
 
 STEP_S = 0.2
 
@@ -31,9 +31,9 @@ def middle(region: Region) -> float:
 
 
 def follow(
-    pictures: Iterable[Sequence[Detection]], config: FollowingConfig | None = None, step_s: float = STEP_S
+    pictures: Iterable[Sequence[Detection]], config: TrackerConfig | None = None, step_s: float = STEP_S
 ) -> list[dict[str, Region]]:
-    following = Following(config)
+    following = Tracker(config)
     return [following.update(picture, number * step_s) for number, picture in enumerate(pictures)]
 
 
@@ -55,7 +55,7 @@ def test_somebody_is_followed_from_the_third_picture_on() -> None:
 
 
 def test_names_are_given_from_left_to_right_and_never_twice() -> None:
-    config = FollowingConfig(lost_s=1.0)
+    config = TrackerConfig(max_lost_s=1.0)
     told = follow([[at(0.8), at(0.2)]] * 4 + [[at(0.8)]] * 10 + [[at(0.2), at(0.8)]] * 4, config)
     assert {name: round(middle(region), 6) for name, region in told[3].items()} == {"1": 0.2, "2": 0.8}
     assert {name: round(middle(region), 6) for name, region in told[-1].items()} == {"2": 0.8, "3": 0.2}
@@ -69,7 +69,7 @@ def test_who_is_missing_for_a_while_keeps_their_name() -> None:
 
 
 def test_what_was_there_for_a_moment_is_nobody() -> None:
-    assert not any(follow([[at(0.3)], [], [at(0.7)], []] * 5, FollowingConfig(confirm=6)))
+    assert not any(follow([[at(0.3)], [], [at(0.7)], []] * 5, TrackerConfig(min_hits=6)))
     assert not any(follow([at(0.5)] if number % 7 == 0 else [] for number in range(50)))
 
 
@@ -80,7 +80,7 @@ def test_who_is_new_must_be_surer_than_who_is_known() -> None:
 
 
 def test_no_more_are_followed_than_wanted() -> None:
-    config = FollowingConfig(most=2, lost_s=1.0)
+    config = TrackerConfig(max_people=2, max_lost_s=1.0)
     three = [at(0.2), at(0.5), at(0.8)]
     told = follow([three] * 6 + [three[1:]] * 12, config)
     assert list(told[5]) == ["1", "2"]
@@ -130,7 +130,7 @@ def test_names_stay_when_people_cross(speed: float, above: float, seed: int, see
         apart = abs(0.6 - 2 * way)
         pictures.append([one, other] if seen == "both" or apart > 0.08 else [one] if seen == "first" else [])
     # Boxes of what was reached a while ago would say little about where people are.
-    told = follow(pictures, FollowingConfig(memory_s=0.1))
+    told = follow(pictures, TrackerConfig(box_memory_s=0.1))
     assert set(itertools.chain(*told)) == {"1", "2"}
     assert middle(told[-1]["1"]) > 0.6
     assert middle(told[-1]["2"]) < 0.4
@@ -174,13 +174,13 @@ def test_whatever_a_detector_says_and_whatever_the_clock_does(
     pictures: list[tuple[list[Detection], float]], most: int, confirm: int
 ) -> None:
     """Boxes are in the picture, names are numbers that only grow, and state goes through a snapshot."""
-    config = FollowingConfig(most=most, confirm=confirm)
-    following, again = Following(config), Following(config)
+    config = TrackerConfig(max_people=most, min_hits=confirm)
+    following, again = Tracker(config), Tracker(config)
     time_s, so_far = 0.0, 0
     for found, step_s in pictures:
         time_s += step_s
         people = following.update(found, time_s)
-        again.state = unpack(pack({"following": again.state})).states({"following": FollowingState})["following"]
+        again.state = unpack(pack({"following": again.state})).states({"following": TrackerState})["following"]
         assert again.update(found, time_s) == people
         assert len(people) <= min(most, len(found))
         for name, region in people.items():
@@ -194,7 +194,7 @@ def test_whatever_a_detector_says_and_whatever_the_clock_does(
 
 
 def test_people_are_looked_for_so_often() -> None:
-    following = Following(FollowingConfig(rate_hz=4.0))
+    following = Tracker(TrackerConfig(rate_hz=4.0))
     looks = 0
     for number in range(300):
         if following.due(number / 30):
@@ -206,7 +206,7 @@ def test_people_are_looked_for_so_often() -> None:
 
 
 def test_a_clock_that_is_set_back_loses_nobody() -> None:
-    following = Following()
+    following = Tracker()
     for number in range(5):
         following.update([at(0.5)], 1000 + number * STEP_S)
     assert following.update([], 3.0) == {}, "nobody was found just now"
@@ -217,11 +217,12 @@ def test_a_clock_that_is_set_back_loses_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"rate_hz": 0}, {"confirm": 0}, {"lost_s": math.nan}, {"memory_s": -1}, {"most": 0}, {"margin": 2}]
+    "changes",
+    [{"rate_hz": 0}, {"min_hits": 0}, {"max_lost_s": math.nan}, {"box_memory_s": -1}, {"max_people": 0}, {"margin": 2}],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match=next(iter(changes))):
-        FollowingConfig(**changes)  # type: ignore[arg-type]
+        TrackerConfig(**changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, math.nan])

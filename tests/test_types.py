@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fitsense.errors import InvalidInputError
-from fitsense.types import Clip, ClipSpec, Frame, Scores, activate, deactivate
+from fitsense.types import Clip, ClipSpec, Frame, Scores, to_logits, to_probabilities
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 logits = hnp.arrays(np.float32, (3, 4), elements=st.floats(-80, 80, width=32))
@@ -74,9 +74,9 @@ def test_scores_need_a_column_a_label_and_finite_numbers() -> None:
 
 @given(logits)
 def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) -> None:
-    soft = activate(values, "softmax")
+    soft = to_probabilities(values, "softmax")
     np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-5)
-    sigmoid = activate(values, "sigmoid")
+    sigmoid = to_probabilities(values, "sigmoid")
     assert ((sigmoid >= 0) & (sigmoid <= 1)).all()
     # Order survives.
     assert (np.diff(np.take_along_axis(soft, values.argsort(axis=1), axis=1), axis=1) >= -1e-7).all()
@@ -84,6 +84,6 @@ def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) ->
 
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-8, 8, width=32)))
 def test_deactivate_undoes_activate(values: np.ndarray) -> None:
-    np.testing.assert_allclose(deactivate(activate(values, "sigmoid"), "sigmoid"), values, atol=1e-2)
-    soft = activate(values, "softmax")
-    np.testing.assert_allclose(activate(deactivate(soft, "softmax"), "softmax"), soft, atol=1e-5)
+    np.testing.assert_allclose(to_logits(to_probabilities(values, "sigmoid"), "sigmoid"), values, atol=1e-2)
+    soft = to_probabilities(values, "softmax")
+    np.testing.assert_allclose(to_probabilities(to_logits(soft, "softmax"), "softmax"), soft, atol=1e-5)

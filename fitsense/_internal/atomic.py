@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which becomes it once all is written.
 
     Whoever is interrupted leaves `path` as it was; whoever writes the same at the same time does no harm.

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 
-class Retries:
+class Backoff:
     """Tells how long to wait before the next attempt; whoever asks says what time it is, in seconds.
 
     :param first_s: the longest pause before the first attempt.

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-turn = threading.Lock()
+numpy_lock = threading.Lock()
 """Held by whoever takes many small steps; for a few milliseconds at most, and nothing else is waited for meanwhile."""
 
 
 @contextlib.contextmanager
-def turn_at_algebra() -> Iterator[None]:
+def single_threaded_blas() -> Iterator[None]:
     """A turn, in which the process's linear algebra is done in one thread: for small matrices, waking the others costs
     far more than they save, and they go on spinning beside whatever else the cores have to do."""
-    with turn, _controller().limit(limits=1, user_api="blas"):
+    with numpy_lock, _controller().limit(limits=1, user_api="blas"):
         yield
 
 

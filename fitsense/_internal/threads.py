@@ -14,7 +14,7 @@ from types import SimpleNamespace
 _SOON_S = 1.0
 
 
-class Reader(threading.Thread):
+class WorkerThread(threading.Thread):
     """A thread that opens or reads sources, and may be left while it waits for a packet: it ends with Python.
 
     :param read: what it does.
@@ -61,7 +61,7 @@ def _wake() -> None:
     asks when Python has ended, and the process is still freeing its libraries, is a segmentation fault. PyAV has no way
     to end the waiting, so those who wait are told that it is late.
     """
-    reading = [thread for thread in threading.enumerate() if isinstance(thread, Reader)]
+    reading = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
     if not reading:
         return
     import av.container.core as core

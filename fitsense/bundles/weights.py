@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, WeightsRef
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Progress = Callable[[int, int | None], None]
 
 def resolve(
     ref: WeightsRef,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
     *,
@@ -68,7 +68,7 @@ def resolve(
     return path
 
 
-def keep(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:
+def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:
     """Put what `ref` means into the cache, from `origin` instead of from its address; None if it is not there.
 
     :param origin: the file, by its name or its sha256; or a wheel, another zip or a folder that holds it.
@@ -145,7 +145,7 @@ def load_backbone(
     spec: BackboneSpec,
     module: nn.Module,
     weights: str | Path,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Fill a backbone's module from published weights, strictly.

@@ -14,8 +14,8 @@ from typing import Literal
 import attrs
 
 from fitsense._internal.validators import number
-from fitsense.camera.view_features import Sight, look, moved, repeated
-from fitsense.camera.viewpoint import Cuts, Viewpoint
+from fitsense.camera.view_features import ViewFeatures, extract_features, moved, repeated
+from fitsense.camera.viewpoint import CutDetector, ViewpointMonitor
 from fitsense.types import UInt8Array
 
 Code = Literal[
@@ -38,14 +38,14 @@ _MEANINGS: dict[Code, str] = {
 
 
 @attrs.frozen
-class SceneConfig:
+class CameraConfig:
     """For how long something must hold before it is told, in seconds of media time.
 
     :param picture_black_s: a black picture.
     :param camera_blocked_s: a picture without detail.
     :param picture_frozen_s: the same picture again and again. Strong compression may repeat a still scene for some
         seconds, too.
-    :param no_person_s: nobody is there, as :meth:`Scene.predicted` says.
+    :param no_person_s: nobody is there, as :meth:`CameraMonitor.predicted` says.
     :param no_motion_s: nothing moves in a live picture.
     :param camera_moved_s: another view than before; a bump that is over sooner is not told.
     :param clear_s: how long a state must be away before it is over.
@@ -63,7 +63,7 @@ class SceneConfig:
 
 
 @attrs.frozen
-class Notice:
+class CameraWarning:
     """Something is wrong with the picture, or no longer.
 
     :param code: what.
@@ -89,29 +89,29 @@ class _State:
     _clear_s: float
     _start_s: float | None = None
     _end_s: float = 0.0
-    told: bool = False
+    reported: bool = False
 
-    def update(self, since_s: float | None, time_s: float) -> list[Notice]:
+    def update(self, since_s: float | None, time_s: float) -> list[CameraWarning]:
         """Take since when it holds; None while it does not."""
         if since_s is None:
-            return self.end() if not self.told or time_s - self._end_s >= self._clear_s - _TOLERANCE_S else []
+            return self.end() if not self.reported or time_s - self._end_s >= self._clear_s - _TOLERANCE_S else []
         if self._start_s is None:
             self._start_s = since_s
         self._end_s = time_s
-        if self.told or time_s - self._start_s < self._hold_s - _TOLERANCE_S:
+        if self.reported or time_s - self._start_s < self._hold_s - _TOLERANCE_S:
             return []
-        self.told = True
+        self.reported = True
         message = f"{_MEANINGS[self._code]}, for {time_s - self._start_s:.1f} s now"
-        return [Notice(self._code, message, self._start_s, time_s, over=False)]
+        return [CameraWarning(self._code, message, self._start_s, time_s, over=False)]
 
-    def end(self) -> list[Notice]:
+    def end(self) -> list[CameraWarning]:
         """It is away."""
-        start_s, told = self._start_s, self.told
-        self._start_s, self.told = None, False
+        start_s, told = self._start_s, self.reported
+        self._start_s, self.reported = None, False
         if start_s is None or not told:
             return []
         message = f"over after {self._end_s - start_s:.1f} s: {_MEANINGS[self._code]}"
-        return [Notice(self._code, message, start_s, self._end_s, over=True)]
+        return [CameraWarning(self._code, message, start_s, self._end_s, over=True)]
 
 
 @attrs.define
@@ -126,8 +126,8 @@ class _Since:
 
 
 @attrs.define(eq=False)
-class SceneState:
-    """All that :class:`Scene` remembers.
+class CameraMonitorState:
+    """All that :class:`CameraMonitor` remembers.
 
     :param states: what holds or may come to hold, by code.
     :param last_s: when the last picture was looked at.
@@ -137,28 +137,28 @@ class SceneState:
     """
 
     states: dict[Code, _State]
-    viewpoint: Viewpoint
-    cuts: Cuts = attrs.field(factory=Cuts)
+    viewpoint: ViewpointMonitor
+    cuts: CutDetector = attrs.field(factory=CutDetector)
     last_s: float = -math.inf
-    repeated: tuple[float, Sight] | None = None
-    still: tuple[float, Sight] | None = None
+    repeated: tuple[float, ViewFeatures] | None = None
+    still: tuple[float, ViewFeatures] | None = None
     black: _Since = attrs.field(factory=_Since)
     blank: _Since = attrs.field(factory=_Since)
     idle: _Since = attrs.field(factory=_Since)
     absent: _Since = attrs.field(factory=_Since)
 
 
-class Scene:
+class CameraMonitor:
     """Watches thumbnails of one stream, in the order of time.
 
     Give it the whole picture: a region that follows somebody looks like a moving camera.
     """
 
-    def __init__(self, config: SceneConfig | None = None) -> None:
-        self._config = config or SceneConfig()
+    def __init__(self, config: CameraConfig | None = None) -> None:
+        self._config = config or CameraConfig()
         self.state = self._begun()
 
-    def _begun(self) -> SceneState:
+    def _begun(self) -> CameraMonitorState:
         config = self._config
         holds: dict[Code, float] = {
             "picture_black": config.picture_black_s,
@@ -168,13 +168,13 @@ class Scene:
             "no_motion": config.no_motion_s,
         }
         states = {code: _State(code, hold_s, config.clear_s) for code, hold_s in holds.items()}
-        return SceneState(states, Viewpoint(config.camera_moved_s))
+        return CameraMonitorState(states, ViewpointMonitor(config.camera_moved_s))
 
     def due(self, time_s: float) -> bool:
         """Whether a picture of that time is looked at: ten a second are."""
         return time_s - self.state.last_s >= _STEP_S
 
-    def push(self, thumbnail: UInt8Array, time_s: float) -> list[Notice]:
+    def push(self, thumbnail: UInt8Array, time_s: float) -> list[CameraWarning]:
         """Take a picture; give what is to be told. One that is not :meth:`due` is passed over.
 
         :param thumbnail: uint8 (64, 64, 3), of the whole picture.
@@ -184,7 +184,7 @@ class Scene:
         if not self.due(time_s):
             return []
         self.state.last_s = time_s
-        sight = look(thumbnail)
+        sight = extract_features(thumbnail)
         dark = sight.black or sight.blank
         frozen_s = self._frozen_since(sight, time_s, dark)
         still_s = self._still_since(sight, time_s, dark)
@@ -197,7 +197,7 @@ class Scene:
             "no_motion": still_s if nobody_s is None else None,
         }
         found = [notice for code, state in self.state.states.items() for notice in state.update(since_s[code], time_s)]
-        return found + self._look_around(sight, time_s, dark)
+        return found + self._update_viewpoint(sight, time_s, dark)
 
     def predicted(self, from_s: float, *, idle: float, present: float | None = None) -> None:
         """Take what is known of people in a window. Without it, nobody is ever missed.
@@ -212,13 +212,13 @@ class Scene:
         self.state.idle.update(idle >= self._config.idle, from_s)
         self.state.absent.update(present == 0.0, from_s)
 
-    def end_run(self) -> list[Notice]:
+    def end_run(self) -> list[CameraWarning]:
         """Nothing is known about what follows: end every state that was told, and start anew."""
         found = [notice for state in self.state.states.values() for notice in state.end()]
         self.state = self._begun()
         return found
 
-    def _frozen_since(self, sight: Sight, time_s: float, dark: bool) -> float | None:
+    def _frozen_since(self, sight: ViewFeatures, time_s: float, dark: bool) -> float | None:
         if dark:
             self.state.repeated = None
         elif self.state.repeated is not None and repeated(self.state.repeated[1], sight):
@@ -227,9 +227,9 @@ class Scene:
             self.state.repeated = (time_s, sight)
         return None
 
-    def _still_since(self, sight: Sight, time_s: float, dark: bool) -> float | None:
+    def _still_since(self, sight: ViewFeatures, time_s: float, dark: bool) -> float | None:
         """A frozen picture is still, too, but says nothing of the room."""
-        if dark or self.state.states["picture_frozen"].told:
+        if dark or self.state.states["picture_frozen"].reported:
             self.state.still = None
         elif self.state.still is not None and not moved(self.state.still[1], sight):
             return self.state.still[0]
@@ -244,7 +244,7 @@ class Scene:
             return None
         return max(still_s, self.state.idle.start_s)
 
-    def _look_around(self, sight: Sight, time_s: float, dark: bool) -> list[Notice]:
+    def _update_viewpoint(self, sight: ViewFeatures, time_s: float, dark: bool) -> list[CameraWarning]:
         """Cuts and moves. A dark picture says nothing of the view: it is compared as soon as there is light again."""
         if dark:
             self.state.viewpoint.pause(time_s)
@@ -252,5 +252,5 @@ class Scene:
         cut, lost = self.state.cuts.push(sight, time_s), self.state.viewpoint.push(sight, time_s)
         if cut is not None:
             self.state.viewpoint.restart(sight, time_s)
-            return [Notice("camera_cut", _MEANINGS["camera_cut"], *cut, over=True)]
-        return [] if lost is None else [Notice("camera_moved", _MEANINGS["camera_moved"], *lost, over=True)]
+            return [CameraWarning("camera_cut", _MEANINGS["camera_cut"], *cut, over=True)]
+        return [] if lost is None else [CameraWarning("camera_moved", _MEANINGS["camera_moved"], *lost, over=True)]

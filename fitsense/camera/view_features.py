@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.downsample import sampled
+from fitsense.imaging.downsample import downsample
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 64
@@ -58,17 +58,17 @@ def _without_slope() -> FloatArray:
 _WITHOUT_SLOPE = _without_slope()
 
 
-def thumbnail(rgb: UInt8Array) -> UInt8Array:
+def camera_thumbnail(rgb: UInt8Array) -> UInt8Array:
     """The whole picture, uint8 (height, width, 3), squeezed into uint8 (64, 64, 3).
 
     Each pixel is the mean of a few, evenly spread over its area: that keeps enough of the noise that tells a live
     picture from a frozen one.
     """
-    return np.asarray(sampled(rgb, SIDE, _SAMPLES) // _SAMPLES**2, dtype=np.uint8)
+    return np.asarray(downsample(rgb, SIDE, _SAMPLES) // _SAMPLES**2, dtype=np.uint8)
 
 
 @attrs.frozen(eq=False)
-class Sight:
+class ViewFeatures:
     """A thumbnail, and what is seen in it.
 
     :param thumbnail: uint8 (64, 64, 3).
@@ -92,7 +92,7 @@ class Sight:
         return textured(self.patterns)
 
 
-def look(picture: UInt8Array) -> Sight:
+def extract_features(picture: UInt8Array) -> ViewFeatures:
     """What a thumbnail, uint8 (64, 64, 3), shows.
 
     :raises InvalidInputError: another shape or dtype.
@@ -112,7 +112,7 @@ def look(picture: UInt8Array) -> Sight:
     edges = middle - (luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]) * np.float32(0.25)
     black = np.count_nonzero(luma > _DARK) <= _LIT * luma.size
     blank = np.count_nonzero(np.abs(edges) > _EDGE) <= _DETAIL * edges.size
-    return Sight(picture.copy(), luma, edges, patterns, bool(black), bool(blank))
+    return ViewFeatures(picture.copy(), luma, edges, patterns, bool(black), bool(blank))
 
 
 def textured(patterns: FloatArray) -> BoolArray:
@@ -126,7 +126,7 @@ def differ(one: FloatArray, other: FloatArray) -> BoolArray:
     return np.asarray(np.einsum("tp,tp->t", difference, difference) >= _DIFFERS)
 
 
-def changed_share(one: Sight, other: Sight) -> float:
+def changed_share(one: ViewFeatures, other: ViewFeatures) -> float:
     """The share of tiles that differ among those that show something, in 0..1."""
     shown = one.textured | other.textured
     changed = int(np.count_nonzero(differ(one.patterns, other.patterns) & shown))
@@ -134,7 +134,7 @@ def changed_share(one: Sight, other: Sight) -> float:
     return changed / max(int(np.count_nonzero(shown)), TILES)
 
 
-def overlap(one: Sight, other: Sight) -> float:
+def overlap(one: ViewFeatures, other: ViewFeatures) -> float:
     """How far one picture is the other one shifted: the highest correlation of their edges over all shifts, up to 1.
 
     Shifts are circular: what leaves the picture on one side counts as noise on the other.
@@ -145,14 +145,14 @@ def overlap(one: Sight, other: Sight) -> float:
     return float(products.max()) / max(math.sqrt(power), 1.0)
 
 
-def moved(before: Sight, now: Sight) -> bool:
+def moved(before: ViewFeatures, now: ViewFeatures) -> bool:
     """Whether anything moved: beyond noise, and beyond what a change of light, all over the picture, explains."""
     old, new = before.luma - before.luma.mean(), now.luma - now.luma.mean()
     gain = float(np.vdot(old, new)) / max(float(np.vdot(old, old)), 1.0)
     return bool(np.count_nonzero(np.abs(new - gain * old) > _MOVED_LEVELS) >= _MOVED_PIXELS)
 
 
-def repeated(before: Sight, now: Sight) -> bool:
+def repeated(before: ViewFeatures, now: ViewFeatures) -> bool:
     """Whether the very same picture came again."""
     other = before.thumbnail != now.thumbnail
     count = np.count_nonzero(other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from fitsense.camera.view_features import TILES, BoolArray, Sight, changed_share, differ, overlap, textured
+from fitsense.camera.view_features import TILES, BoolArray, ViewFeatures, changed_share, differ, overlap, textured
 from fitsense.types import FloatArray, TimeArray
 
 # A cut changes at least this share of a picture's tiles; just before it, at most the smaller one changes.
@@ -31,7 +31,7 @@ _Span = tuple[float, float]
 
 
 @attrs.define(eq=False)
-class Cuts:
+class CutDetector:
     """Finds where one scene ends and another begins, from one picture to the next.
 
     A flash is none, since the scene from before comes back; nor is a jolt of the camera, which shows the same scene
@@ -39,13 +39,13 @@ class Cuts:
     step, nobody knows which of them it is.
     """
 
-    _last: tuple[float, Sight] | None = None
+    _last: tuple[float, ViewFeatures] | None = None
     # The share that changed when the last picture came.
     _share: float = 1.0
     # Where a cut may be, the pictures before and after it, and how many more have come.
-    _suspect: tuple[_Span, Sight, Sight, int] | None = None
+    _suspect: tuple[_Span, ViewFeatures, ViewFeatures, int] | None = None
 
-    def push(self, sight: Sight, time_s: float) -> _Span | None:
+    def push(self, sight: ViewFeatures, time_s: float) -> _Span | None:
         """Take a picture that shows something; give the times of the last one before a cut and the first after it."""
         found = None
         if self._suspect is not None:
@@ -65,7 +65,7 @@ class Cuts:
         return found
 
 
-def _is_other(one: Sight, other: Sight) -> bool:
+def _is_other(one: ViewFeatures, other: ViewFeatures) -> bool:
     """Whether two pictures are of different scenes: most tiles changed, and no shift explains it."""
     return changed_share(one, other) >= _CUT_SHARE and overlap(one, other) < _CUT_OVERLAP
 
@@ -79,7 +79,7 @@ def _none() -> BoolArray:
 
 
 @attrs.define(eq=False)
-class Viewpoint:
+class ViewpointMonitor:
     """Remembers what stays where it is, and tells when most of it is gone for good.
 
     What stays is the room: of the tiles that show something, those that did not change for a while. People who pass
@@ -95,7 +95,7 @@ class Viewpoint:
     _settled: BoolArray = attrs.field(factory=_none)
     _last_s: float = 0.0
 
-    def push(self, sight: Sight, time_s: float) -> _Span | None:
+    def push(self, sight: ViewFeatures, time_s: float) -> _Span | None:
         """Take a picture that shows something; give from when to when the view was lost, if it was."""
         if self._anchor is None:
             self.restart(sight, time_s)
@@ -122,7 +122,7 @@ class Viewpoint:
         self._agreed_s += time_s - self._last_s
         self._last_s = time_s
 
-    def restart(self, sight: Sight, time_s: float) -> None:
+    def restart(self, sight: ViewFeatures, time_s: float) -> None:
         """Remember this view, and nothing of what was before."""
         self._anchor = sight.patterns.copy()
         self._since_s[:] = self._agreed_s[:] = self._last_s = time_s
@@ -134,7 +134,7 @@ class Viewpoint:
         gone = np.count_nonzero(lost) >= _LOST_SHARE * np.count_nonzero(room)
         return bool(enough and gone and np.count_nonzero(_rim(lost)) >= _LOST_SHARE * np.count_nonzero(rim))
 
-    def _forget(self, stale: BoolArray, sight: Sight, time_s: float) -> None:
+    def _forget(self, stale: BoolArray, sight: ViewFeatures, time_s: float) -> None:
         if self._anchor is not None and stale.any():
             self._anchor[stale] = sight.patterns[stale]
             self._since_s[stale] = self._agreed_s[stale] = time_s

@@ -173,12 +173,12 @@ def command(
         from fitsense.video.live import LiveConfig
 
         assert source is not None
-        video, config, live = source, None, LiveConfig(policy=policy, give_up_s=reconnect)
+        video, config, live = source, None, LiveConfig(policy=policy, reconnect_timeout_s=reconnect)
     kept: list[Event] = []
     with contextlib.ExitStack() as stack:
         # First to be opened, so that what is refused is refused before the work; last to end, and Ctrl-C ends that.
         deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
-        model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
+        model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
         who = detector if people else None
         analysis = analyze(
             video,

@@ -56,11 +56,11 @@ def command(
     from fitsense.errors import InvalidInputError
     from fitsense.evaluate import metrics
     from fitsense.evaluate.cascade import curve
-    from fitsense.inference.fusion import Fusing, with_cascade
-    from fitsense.plugins._manager import Plugins
+    from fitsense.inference.fusion import FusionPipeline, set_cascade
+    from fitsense.plugins._manager import PluginManager
     from fitsense.plugins.specs import Cascade
 
-    loaded, plugins = Bundle.load(bundle), Plugins.discover()
+    loaded, plugins = Bundle.load(bundle), PluginManager.discover()
     if data is not None:
         metrics.require()
         points, skipped = curve(loaded, data, split, first, plugins=plugins, views=views, track=track)
@@ -71,8 +71,8 @@ def command(
         else:
             _show(points)
     if out is not None and sure is not None:
-        manifest = with_cascade(loaded.manifest, plugins, Cascade(first, sure))
-        Fusing(manifest, plugins)
+        manifest = set_cascade(loaded.manifest, plugins, Cascade(first, sure))
+        FusionPipeline(manifest, plugins)
         if out.exists() and any(out.iterdir()):
             raise InvalidInputError(f"{out}: expected an empty folder, or none")
         shutil.copytree(loaded.folder, out, dirs_exist_ok=True)
@@ -87,5 +87,5 @@ def _show(points: Sequence[Point]) -> None:
     table = Table("sure", "all asked", "cost", "top-1", "macro recall", box=None, pad_edge=False)
     for point in points:
         figures = (point.asked, point.cost, point.top1, point.macro_recall)
-        table.add_row(f"{point.sure:.2f}", *("-" if figure is None else f"{figure:.3f}" for figure in figures))
+        table.add_row(f"{point.threshold:.2f}", *("-" if figure is None else f"{figure:.3f}" for figure in figures))
     Console(file=results(), highlight=False, soft_wrap=True).print(table)

@@ -14,7 +14,7 @@ import click
 import fitsense
 from fitsense.bundles.bundle import DEFAULT, shipped
 from fitsense.errors import FitsenseError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 
 _BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow", "jinja2")
 # Import names, by extra, of what proves that it is there.
@@ -48,7 +48,7 @@ def command() -> None:
         missing = [module for module in modules if util.find_spec(module) is None]
         state = "installed" if not missing else f"missing {', '.join(missing)}: pip install 'fitsense[{extra}]'"
         click.echo(f"extra     {extra}: {state}")
-    for report in Plugins.discover().reports:
+    for report in PluginManager.discover().reports:
         healthy &= report.status in ("loaded", "disabled")
         click.echo(f"plugin    {report.name}: {report.status}{f', {report.reason}' if report.reason else ''}")
     healthy &= _bundle()
@@ -140,7 +140,7 @@ def _bundle() -> bool:
 
         model = fitsense.load_model()
         clips = {name: np.zeros((1, *spec.shape), np.uint8) for name, spec in model.clips.items()}
-        model.scores(clips)
+        model.predict_clips(clips)
     except FitsenseError as error:
         click.echo(f"bundle    {DEFAULT} does not work: {error}")
         return False

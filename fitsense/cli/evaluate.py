@@ -59,7 +59,7 @@ def command(
 
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
-    model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
+    model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
     report = evaluate(model, data, split, views=views, mirror=mirror, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2), file=results())

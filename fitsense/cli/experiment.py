@@ -88,7 +88,7 @@ def command(
     from fitsense.experiments.base import Setting, require
     from fitsense.experiments.output import document, markdown, write
     from fitsense.experiments.presets import SCALES
-    from fitsense.plugins._manager import Plugins
+    from fitsense.plugins._manager import PluginManager
 
     require()
     (scale,) = (scale for scale in SCALES if scale.name == scale_name)
@@ -104,7 +104,7 @@ def command(
         data,
         scale,
         cache or Path(platformdirs.user_cache_dir("fitsense")) / "training",
-        Plugins.discover(),
+        PluginManager.discover(),
         weights,
         ("kinetics400" if scale_name == "paper" else "") if slowfast_weights is None else slowfast_weights,
         track,

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
-from fitsense.bundles.weights import Progress, download, file_name, keep, resolve
+from fitsense.bundles.weights import Progress, download, file_name, import_file, resolve
 from fitsense.bundles.wheels import Wheels
 from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, DetectorSpec, WeightsRef
 
 
@@ -86,20 +86,20 @@ def pull(name: str, origin: str | None) -> None:
     They are verified and kept in the user's cache folder; sessions never download anything. Needs a network, unless
     --from names what was brought along.
     """
-    plugins = Plugins.discover()
+    plugins = PluginManager.discover()
     refs = _assets(plugins, name)
     paths = _pulled_from(origin, refs, plugins) if origin else _pulled(refs, plugins)
     for ref, path in paths.items():
         state = "sha256 ok" if ref.sha256 else "its publisher gives no sha256"
         click.echo(
-            f"{path.name}  {path.stat().st_size / 1e6:.1f} MB  {ref.licence or 'licence unknown'}  {state}",
+            f"{path.name}  {path.stat().st_size / 1e6:.1f} MB  {ref.license or 'licence unknown'}  {state}",
             file=results(),
         )
         click.echo(f"  is   {ref.uri}", file=results())
         click.echo(f"  in   {path}", file=results())
 
 
-def _assets(plugins: Plugins, name: str) -> list[WeightsRef]:
+def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
     """The files that go by `name`, of whichever backbones and detectors, each once."""
     by_name: dict[str, dict[str, WeightsRef]] = {}
     specs: list[BackboneSpec | DetectorSpec] = [*plugins.backbones().values(), *plugins.detectors().values()]
@@ -111,7 +111,7 @@ def _assets(plugins: Plugins, name: str) -> list[WeightsRef]:
     return list(by_name[name].values())
 
 
-def _pulled(refs: list[WeightsRef], plugins: Plugins) -> Mapping[WeightsRef, Path]:
+def _pulled(refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
     with Wheels() as wheels:
         paths = {}
         for ref in refs:
@@ -120,7 +120,7 @@ def _pulled(refs: list[WeightsRef], plugins: Plugins) -> Mapping[WeightsRef, Pat
         return paths
 
 
-def _pulled_from(origin: str, refs: list[WeightsRef], plugins: Plugins) -> Mapping[WeightsRef, Path]:
+def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
     """From `origin`, at least one of them; the others may have been fetched before."""
     with tempfile.TemporaryDirectory(prefix="fitsense-") as folder:
         place = Path(origin).expanduser()
@@ -129,7 +129,7 @@ def _pulled_from(origin: str, refs: list[WeightsRef], plugins: Plugins) -> Mappi
                 place = download(origin, Path(folder), progress)
         if not place.exists():
             raise WeightsError(f"{origin}: no such file or folder, and no https:// address")
-        paths = {ref: path for ref in refs if (path := keep(ref, place))}
+        paths = {ref: path for ref in refs if (path := import_file(ref, place))}
     missing = [ref for ref in refs if ref not in paths]
     if paths:
         with suppress(WeightsError):

@@ -12,7 +12,7 @@ import click
 from fitsense.cli import plugins_new
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.output import results, results_only
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 
 if TYPE_CHECKING:
     from fitsense.testing.runner import Outcome
@@ -31,7 +31,7 @@ def command(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    reports = Plugins.discover().reports
+    reports = PluginManager.discover().reports
     if as_json:
         click.echo(json.dumps([attrs.asdict(report) for report in reports], indent=2), file=results())
         return
@@ -40,13 +40,13 @@ def command(context: click.Context, as_json: bool) -> None:
 
     table = Table("plugin", "version", "status", "offers", "from", box=None, pad_edge=False)
     for report in reports:
-        offers = ", ".join(name for names in report.offers.values() for name in names)
+        offers = ", ".join(name for names in report.provides.values() for name in names)
         colour = {"loaded": "green", "disabled": "yellow"}.get(report.status, "red")
         status = f"[{colour}]{report.status}[/]"
         table.add_row(report.name, report.version, status, offers or report.reason, report.origin)
     Console(file=results()).print(table)
     for report in reports:
-        for note in report.notes:
+        for note in report.deprecations:
             click.echo(f"{report.name}: {note}", file=results())
 
 

@@ -46,10 +46,10 @@ def command(events: Path, html: Path | None) -> None:
     if str(html) == "-":
         click.echo(text)
         return
-    from fitsense._internal.atomic import whole
+    from fitsense._internal.atomic import atomic_path
 
     try:
-        with whole(html) as temporary:
+        with atomic_path(html) as temporary:
             temporary.write_text(text, "utf-8")
     except OSError as error:
         raise FitsenseError(f"{html}: cannot be written: {error.strerror or error}") from error

@@ -19,7 +19,7 @@ _OPTIONS = (
 
 
 def runtime_options(command: CommandT) -> CommandT:
-    """Give a command ``runtime``, ``device`` and ``compiled``, as :func:`fitsense.load_model` takes them."""
+    """Give a command ``runtime``, ``device`` and ``compile``, as :func:`fitsense.load_model` takes them."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

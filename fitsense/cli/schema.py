@@ -8,7 +8,7 @@ import click
 
 from fitsense.cli.output import results, results_only
 from fitsense.events.schema import schema, schemas
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 
 
 @click.command("schema", short_help="Print the JSON Schemas.")
@@ -16,7 +16,7 @@ from fitsense.plugins._manager import Plugins
 @results_only()
 def command(name: str | None) -> None:
     """Print the schema NAME, such as exercise.ended; without NAME, list fitsense's schemas and the plugins'."""
-    of_plugins = {type_: offer.schema for type_, offer in Plugins.discover().event_schemas().items()}
+    of_plugins = {type_: offer.schema for type_, offer in PluginManager.discover().event_schemas().items()}
     if name is not None:
         click.echo(json.dumps(of_plugins.get(name) or schema(name), indent=2, ensure_ascii=False), file=results())
         return

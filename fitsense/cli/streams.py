@@ -55,10 +55,10 @@ def command(
     if data is None and rendered is None:
         raise click.UsageError("give --data FOLDER, --rendered N, or both")
     from fitsense.data.manifest import read_manifest
-    from fitsense.evaluate.untrimmed import joined_streams, rendered_streams, stream_quality
+    from fitsense.evaluate.untrimmed import joined_videos, rendered_videos, session_quality
 
     dataset = read_manifest(data, [split]) if data is not None else None
-    model = load_model(bundle, runtime=runtime, device=device, compiled=compiled)
+    model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
     config = SessionConfig(hop_s=hop)
     report: dict[str, Any] = {
         "bundle": {"name": model.manifest.name, "version": model.manifest.version},
@@ -67,17 +67,17 @@ def command(
     }
     if dataset is not None:
         known = model.labels.exercise
-        joined, left_out = joined_streams(dataset.items, known, model.short_side, seed=seed, foreign=foreign)
+        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=foreign)
         skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
             "split": split,
             "skipped": len(skipped),
             "skipped_files": [attrs.asdict(skip) for skip in skipped],
-            **stream_quality(model, joined, config, track),
+            **session_quality(model, joined, config, track),
         }
     if rendered is not None:
-        streams = rendered_streams(rendered, model.labels.exercise, seed=seed)
-        report["rendered"] = stream_quality(model, streams, config, track)
+        streams = rendered_videos(rendered, model.labels.exercise, seed=seed)
+        report["rendered"] = session_quality(model, streams, config, track)
     if as_json:
         click.echo(json.dumps(report, indent=2), file=results())
     else:

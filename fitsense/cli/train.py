@@ -101,9 +101,9 @@ def command(
     import platformdirs
 
     from fitsense.data.manifest import splits_of
-    from fitsense.train.finetuning import Machines, rank
+    from fitsense.train.finetuning import DistributedConfig, rank
     from fitsense.train.recipe import BranchRecipe, Recipe, Sources, read_recipe
-    from fitsense.train.run import assist, train
+    from fitsense.train.run import train, train_worker
 
     recipe = (
         read_recipe(recipe_file) if recipe_file else Recipe((BranchRecipe(backbone=backbone, weights="kinetics400"),))
@@ -117,9 +117,9 @@ def command(
     test = test if test is not None else "test" if "test" in there else None
     sources = Sources(data, splits, foreign or None, test or None, aids)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
-    machines = Machines(nodes, devices, strategy)
+    machines = DistributedConfig(nodes, devices, strategy)
     if machines.processes > 1 and rank():
-        assist(recipe, sources, cache=cache, machines=machines)
+        train_worker(recipe, sources, cache=cache, machines=machines)
         return
     with _log_on_stderr():
         bundle, report = train(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense.cli.moments import moment
 from fitsense.errors import FitsenseError
 from fitsense.events.log import EventLog, load_log
@@ -104,7 +104,7 @@ def _write(content: bytes, output: Path | None) -> None:
         click.echo(content, nl=False)
         return
     try:
-        with whole(output) as temporary:
+        with atomic_path(output) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         raise FitsenseError(f"{output}: cannot be written: {error.strerror or error}") from error

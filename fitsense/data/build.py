@@ -18,7 +18,7 @@ from fitsense.catalogue import load_catalogue
 from fitsense.data.labels import Grouping, is_known
 from fitsense.data.listing import COLUMNS, Entry, absolute, list_folder, list_table
 from fitsense.data.manifest import FOLDS, MANIFEST, Skipped
-from fitsense.data.probe import Look, look
+from fitsense.data.probe import Probe, probe
 from fitsense.data.scene_groups import ALIKE, find_scenes
 from fitsense.data.splits import PartT, spread
 from fitsense.data.tables import write_table
@@ -138,15 +138,15 @@ def import_clips(
     return report
 
 
-def _usable(entries: Sequence[Entry], cache: Path, track: Track) -> tuple[list[Entry], list[Look], list[Skipped]]:
+def _usable(entries: Sequence[Entry], cache: Path, track: Track) -> tuple[list[Entry], list[Probe], list[Skipped]]:
     """The clips that can be used, in the order of their paths, what they look like, and those that cannot."""
     cache.mkdir(parents=True, exist_ok=True)
     entries = sorted(entries, key=lambda entry: entry.path)
-    kept: dict[str, tuple[Entry, Look]] = {}
+    kept: dict[str, tuple[Entry, Probe]] = {}
     skipped = []
     contradicted = set()
     for entry in track(entries, "Looking at clips"):
-        seen = look(entry.path, cache)
+        seen = probe(entry.path, cache)
         if seen.problem:
             skipped.append(Skipped(str(entry.path), seen.problem))
         elif seen.digest in kept:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.resize import views as crops
+from fitsense.imaging.resize import branch_images as crops
 from fitsense.types import ClipSpec, Frame, UInt8Array
 from fitsense.windowing.sampler import nearest
 

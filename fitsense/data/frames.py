@@ -15,12 +15,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense._internal.progress import Track, silent
 from fitsense.data.manifest import Skipped
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import FitsenseError
-from fitsense.imaging.resize import scale, scaled_size, views
+from fitsense.imaging.resize import branch_images, scale, scaled_size
 from fitsense.types import ClipSpec, FloatArray, Frame, TimeArray, UInt8Array
 
 # Pictures a second that are kept: enough for windows at any speed.
@@ -45,7 +45,7 @@ class Recording:
         (frames, ...).
     """
 
-    footage: Footage
+    footage: Sample
     times: TimeArray
     values: Values
 
@@ -75,7 +75,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def record(
-        self, footage: Sequence[Footage], description: str, track: Track = silent
+        self, footage: Sequence[Sample], description: str, track: Track = silent
     ) -> tuple[list[Recording], list[Skipped]]:
         """Everything of `footage` that can be read, and what cannot, with the reason. What was kept before, also by
         a run that was interrupted, is not computed again."""
@@ -87,17 +87,17 @@ class Recorder:
                 skipped.append(Skipped(item.name, str(error)))
         return found, skipped
 
-    def _recording(self, footage: Footage) -> Recording:
+    def _recording(self, footage: Sample) -> Recording:
         key = json.dumps([self._what, self._short_side, self._rate_hz, footage.key])
         stem = self._folder / hashlib.sha256(key.encode()).hexdigest()
         times, values = stem.with_suffix(".times.npy"), stem.with_suffix(".npy")
         if not values.is_file():
             with footage.open(self._short_side) as frames:
-                kept = _thinned(frames, self._rate_hz)
-            with whole(times) as temporary:
+                kept = _at_rate(frames, self._rate_hz)
+            with atomic_path(times) as temporary:
                 np.save(temporary, np.array([frame.time_s for frame in kept]))
             # The values last: where they are, all is.
-            with whole(values) as temporary:
+            with atomic_path(values) as temporary:
                 np.save(temporary, self._compute(kept))
         return Recording(footage, np.load(times), _Mapped(values))
 
@@ -132,7 +132,7 @@ def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UIn
     """
 
     def compute(frames: Sequence[Frame]) -> FloatArray:
-        fitted = [views(frame.rgb, {"": spec})[""] for frame in frames]
+        fitted = [branch_images(frame.rgb, {"": spec})[""] for frame in frames]
         parts = [observe(np.stack(fitted[at : at + _CHUNK])[None])[0] for at in range(0, len(fitted), _CHUNK)]
         return np.concatenate(parts)
 
@@ -141,7 +141,7 @@ def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UIn
     return Recorder(folder, f"{what} {spec.size} {spec.fit}", spec.short_side, rate_hz, compute)
 
 
-def _thinned(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
+def _at_rate(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
     """At most `rate_hz` frames a second, and at least one."""
     kept: list[Frame] = []
     slot = None

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense._internal.hashing import sha256
 from fitsense.errors import SourceError
 from fitsense.types import FloatArray, UInt8Array
@@ -29,7 +29,7 @@ _VERSION = "1"
 
 
 @attrs.frozen(eq=False)
-class Look:
+class Probe:
     """What a clip looks like.
 
     :param problem: why it cannot be used; empty where it can.
@@ -42,7 +42,7 @@ class Look:
     colours: FloatArray
 
 
-def look(path: Path, cache: Path) -> Look:
+def probe(path: Path, cache: Path) -> Probe:
     """Look at a clip, or remember what was seen of the same file before.
 
     :param cache: an existing folder for what was seen.
@@ -53,14 +53,14 @@ def look(path: Path, cache: Path) -> Look:
         file = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
         if file.is_file():
             with np.load(file, allow_pickle=False) as kept:
-                return Look(str(kept["problem"]), str(kept["digest"]), kept["colours"])
+                return Probe(str(kept["problem"]), str(kept["digest"]), kept["colours"])
         digest = sha256(path)
     except OSError as error:
         # Not remembered: it may be readable next time.
-        return Look(f"cannot be read: {error.strerror}", "", np.zeros(COLOURS, np.float32))
+        return Probe(f"cannot be read: {error.strerror}", "", np.zeros(COLOURS, np.float32))
     problem, pictures = _watch(path)
-    seen = Look(problem, digest, np.zeros(COLOURS, np.float32) if problem else colours(pictures))
-    with whole(file) as temporary:
+    seen = Probe(problem, digest, np.zeros(COLOURS, np.float32) if problem else colours(pictures))
+    with atomic_path(file) as temporary:
         np.savez(temporary, problem=np.array(seen.problem), digest=np.array(seen.digest), colours=seen.colours)
     return seen
 
@@ -92,7 +92,7 @@ def _watch(path: Path) -> tuple[str, list[UInt8Array]]:
                     due_s = frame.time_s + 1.0
                 if frame.time_s > _SPAN_S:
                     break
-            trouble = source.trouble
+            trouble = source.warning
     except SourceError as error:
         return f"no video: {str(error).removeprefix(f'{path}: ')}", []
     # A clip that merely ends too early shows what it shows.

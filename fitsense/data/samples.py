@@ -22,7 +22,7 @@ Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
 
 @attrs.frozen
-class Footage:
+class Sample:
     """One labelled stretch of video.
 
     :param key: stands for its pictures: another key means that what was computed from them is out of date.
@@ -48,12 +48,12 @@ class Footage:
     licence: str = ""
 
 
-def clips(items: Sequence[ClipItem]) -> list[Footage]:
+def clips(items: Sequence[ClipItem]) -> list[Sample]:
     """Clips of a manifest as footage."""
     return [_clip(item) for item in items]
 
 
-def figures(videos: int) -> list[Footage]:
+def synthetic_samples(videos: int) -> list[Sample]:
     """`videos` rendered figures of each kind, each a scene of its own."""
     made = []
     for seed in range(videos):
@@ -61,7 +61,7 @@ def figures(videos: int) -> list[Footage]:
             video = random_video(exercise, seed)
             name = f"figure-{exercise}-{seed}"
             made.append(
-                Footage(
+                Sample(
                     key=f"{metadata.version('fitsense')} {video!r}",
                     name=name,
                     group=exercise,
@@ -82,13 +82,13 @@ def worked_by(group: str) -> frozenset[str]:
     return frozenset(known.muscles) if known else frozenset()
 
 
-def _clip(item: ClipItem) -> Footage:
+def _clip(item: ClipItem) -> Sample:
     file = item.path.resolve()
 
     def open_clip(short_side: int) -> AbstractContextManager[Iterable[Frame]]:
         return VideoSource(item.path, short_side)
 
-    return Footage(
+    return Sample(
         key=f"{file.name} {fingerprint(file)}",
         name=str(item.path),
         group=item.group,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense.errors import InvalidInputError
 
 # Spreadsheets in many countries separate by semicolons.
@@ -57,7 +57,7 @@ def read_table(file: Path, required: Collection[str]) -> list[Row]:
 
 def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file, whole or not at all."""
-    with whole(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_path(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @attrs.frozen(eq=False)
-class Draws:
+class BootstrapSamples:
     """Draws of scenes, the same ones for the same scenes.
 
     :param weights: how often each clip counts in each draw, (draws, clips).
@@ -30,7 +30,7 @@ class Draws:
     scenes: int
 
     @classmethod
-    def of(cls, scenes: Sequence[str], draws: int = 1000, seed: int = 0) -> Draws:
+    def of(cls, scenes: Sequence[str], draws: int = 1000, seed: int = 0) -> BootstrapSamples:
         """`draws` draws for clips of these scenes, (clips,)."""
         names, index = np.unique(np.array(scenes, dtype=str), return_inverse=True)
         if len(names) == 0:

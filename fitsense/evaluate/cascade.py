@@ -17,14 +17,14 @@ from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.evaluate import metrics
-from fitsense.inference.fusion import Fusing, Outputs, with_cascade
+from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.model import Model
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
 from fitsense.types import Clip, FloatArray
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window
-from fitsense.windowing.stream_state import StreamRun, Stretch
+from fitsense.windowing.stream_state import NewFrames, StreamProgress
 
 STEPS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 """Thresholds that a curve has."""
@@ -36,14 +36,14 @@ _ROUNDS = 15
 class Point:
     """A threshold, and what comes of it.
 
-    :param sure: the threshold of the exercise's cascade.
+    :param threshold: the threshold of the exercise's cascade.
     :param asked: share of the windows about which all branches are asked.
     :param cost: CPU time of a window, over that without a cascade.
     :param top1: share of the clips whose likeliest exercise is right; None for no clips.
     :param macro_recall: its mean over exercises.
     """
 
-    sure: float
+    threshold: float
     asked: float
     cost: float
     top1: float | None
@@ -56,7 +56,7 @@ def curve(
     split: str,
     first: Sequence[str],
     *,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     views: int = 4,
     track: Track = silent,
 ) -> tuple[list[Point], list[Skipped]]:
@@ -65,12 +65,14 @@ def curve(
     Branches are asked about each clip once, in `views` windows; who would have been asked at a threshold follows from
     what they said. Costs are measured, and differ from CPU to CPU.
     """
-    plugins = plugins or Plugins.discover()
+    plugins = plugins or PluginManager.discover()
     names = [branch.name for branch in bundle.manifest.branches]
     if not first or not set(first) < set(names):
         raise InvalidInputError(f"first: expected some, but not all, of {', '.join(names)}, got {', '.join(first)}")
     # Whatever is wrong with the cascade is found before the work.
-    fusings = {sure: Fusing(with_cascade(bundle.manifest, plugins, Cascade(first, sure)), plugins) for sure in STEPS}
+    fusings = {
+        sure: FusionPipeline(set_cascade(bundle.manifest, plugins, Cascade(first, sure)), plugins) for sure in STEPS
+    }
     model = Model(bundle, plugins=plugins)
     said, skipped = _said(model, data, split, views, track)
     labels = bundle.manifest.labels.exercise
@@ -112,7 +114,7 @@ def _said(
     return said, skipped
 
 
-def _answer(fusing: Fusing, outputs: Outputs) -> tuple[FloatArray, float]:
+def _answer(fusing: FusionPipeline, outputs: Outputs) -> tuple[FloatArray, float]:
     """Mean calibrated probabilities over a clip's windows, (labels,), and of how many of these all were asked."""
     asked: list[int] = []
 
@@ -125,12 +127,12 @@ def _answer(fusing: Fusing, outputs: Outputs) -> tuple[FloatArray, float]:
     return np.asarray(probabilities.mean(axis=0), dtype=np.float32), len(asked) / len(probabilities)
 
 
-def _costs(model: Model, bundle: Bundle, plugins: Plugins, first: Sequence[str]) -> tuple[float, float]:
+def _costs(model: Model, bundle: Bundle, plugins: PluginManager, first: Sequence[str]) -> tuple[float, float]:
     """CPU time of a window about which the first branches are asked, and of one about which all are, each over that
     of the model without a cascade."""
     models = [model]
     for sure in (0.0, 1.0):
-        changed = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, Cascade(first, sure)))
+        changed = attrs.evolve(bundle, manifest=set_cascade(bundle.manifest, plugins, Cascade(first, sure)))
         models.append(Model(changed, plugins=plugins))
     times: list[list[float]] = [[] for _ in models]
     for _ in range(_ROUNDS):
@@ -149,8 +151,8 @@ def _window(model: Model) -> Window:
     clips, stretches = {}, {}
     for name, spec in model.clips.items():
         pictures = np.zeros(spec.shape, np.uint8)
-        if name in model.streams:
-            stretches[name] = Stretch(StreamRun(), 0, tuple(pictures[: max(1, round(spec.rate_hz))]))
+        if name in model.streaming_branches:
+            stretches[name] = NewFrames(StreamProgress(), 0, tuple(pictures[: max(1, round(spec.rate_hz))]))
         else:
             clips[name] = Clip(pictures, 0.0, spec.span_s)
     return Window(clips, 0.0, 1.0, 0.0, 1.0, stretches)

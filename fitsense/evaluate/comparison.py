@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.evaluate import bootstrap, metrics
-from fitsense.evaluate.bootstrap import Draws, Floats
+from fitsense.evaluate.bootstrap import BootstrapSamples, Floats
 from fitsense.evaluate.scores import ClipScores
 from fitsense.types import FloatArray, Task
 
@@ -17,7 +17,7 @@ _Figure = Callable[[Floats, FloatArray], Floats]
 
 
 def compare(
-    clips: Sequence[ClipScores], truth: NDArray[np.int64], worked: NDArray[np.bool_], draws: Draws
+    clips: Sequence[ClipScores], truth: NDArray[np.int64], worked: NDArray[np.bool_], draws: BootstrapSamples
 ) -> dict[str, Any]:
     """Figures of each member of the fusions alone, and how much better they are joined.
 

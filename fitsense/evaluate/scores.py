@@ -9,7 +9,7 @@ import numpy as np
 
 from fitsense.data.manifest import ClipItem
 from fitsense.inference.model import Model
-from fitsense.types import FloatArray, Task, UInt8Array, activate
+from fitsense.types import FloatArray, Task, UInt8Array, to_probabilities
 
 
 @attrs.frozen(eq=False)
@@ -31,7 +31,7 @@ class ClipScores:
 
     def probabilities(self, temperature: float) -> FloatArray:
         """Each view's probabilities of exercises at a temperature, (views, labels)."""
-        return activate(self.logits / np.float32(temperature), "softmax")
+        return to_probabilities(self.logits / np.float32(temperature), "softmax")
 
 
 def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -> ClipScores:

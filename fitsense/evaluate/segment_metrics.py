@@ -49,15 +49,15 @@ class Segment:
 
 
 @attrs.frozen
-class ToldSegment(Segment):
+class PredictedSegment(Segment):
     """A segment that was answered, and when whoever listens heard of it.
 
-    :param start_told_s: media time of the frame that brought ``exercise.started``.
-    :param end_told_s: media time of the frame that brought ``exercise.ended``.
+    :param start_reported_s: media time of the frame that brought ``exercise.started``.
+    :param end_reported_s: media time of the frame that brought ``exercise.ended``.
     """
 
-    start_told_s: float
-    end_told_s: float
+    start_reported_s: float
+    end_reported_s: float
 
 
 def _in_order(segments: Iterable[Any]) -> tuple[Any, ...]:
@@ -67,15 +67,15 @@ def _in_order(segments: Iterable[Any]) -> tuple[Any, ...]:
 def _apart(instance: Any, attribute: attrs.Attribute[Any], value: Sequence[Segment]) -> None:
     for one, other in itertools.pairwise(value):
         if one.end_s > other.start_s + _TOLERANCE_S:
-            raise InvalidInputError(f"StreamResult.{attribute.name}: expected no overlap, got {one} and {other}")
+            raise InvalidInputError(f"VideoResult.{attribute.name}: expected no overlap, got {one} and {other}")
 
 
 @attrs.frozen
-class StreamResult:
+class VideoResult:
     """A stream from 0 to `duration_s` seconds: what was done, and what was told of it. Segments are kept in order."""
 
     truth: Sequence[Segment] = attrs.field(converter=_in_order, validator=_apart)
-    told: Sequence[ToldSegment] = attrs.field(converter=_in_order, validator=_apart)
+    predicted: Sequence[PredictedSegment] = attrs.field(converter=_in_order, validator=_apart)
     duration_s: float
 
     @property
@@ -84,9 +84,9 @@ class StreamResult:
         return self.duration_s - sum(segment.end_s - segment.start_s for segment in self.truth)
 
 
-def summarise(results: Sequence[StreamResult]) -> dict[str, Any]:
+def summarise(results: Sequence[VideoResult]) -> dict[str, Any]:
     """Every figure of some streams, as a JSON object; None where there is nothing to take a figure of."""
-    told = [segment for result in results for segment in result.told]
+    told = [segment for result in results for segment in result.predicted]
     truth = [segment for result in results for segment in result.truth]
     return {
         "streams": len(results),
@@ -112,8 +112,8 @@ def overlap_s(one: Segment, other: Segment) -> float:
 
 
 def match(
-    truth: Sequence[Segment], told: Sequence[ToldSegment], iou: float = 0.0, *, latest: bool = False
-) -> list[tuple[Segment, ToldSegment]]:
+    truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float = 0.0, *, latest: bool = False
+) -> list[tuple[Segment, PredictedSegment]]:
     """Pairs of a true and a told segment of one name, each in one pair at most; as many pairs as can be.
 
     Both lists are in the order of time. Segments fit whose intersection is not empty and at least `iou` of their
@@ -138,7 +138,7 @@ def _fits(one: Segment, other: Segment, iou: float) -> bool:
     return 0.0 < shared_s >= iou * (one.end_s - one.start_s + other.end_s - other.start_s - shared_s)
 
 
-def segment_f1(results: Sequence[StreamResult], iou: float) -> float | None:
+def segment_f1(results: Sequence[VideoResult], iou: float) -> float | None:
     """F1 of the named segments, over all exercises and streams at once; hits are the pairs of :func:`match` at `iou`.
 
     The segmental F1 of Lea et al., "Temporal Convolutional Networks for Action Segmentation and Detection",
@@ -149,7 +149,7 @@ def segment_f1(results: Sequence[StreamResult], iou: float) -> float | None:
     return _f1(hits.total(), truths.total(), answers.total())
 
 
-def by_exercise(results: Sequence[StreamResult]) -> dict[str, dict[str, float | int | None]]:
+def by_exercise(results: Sequence[VideoResult]) -> dict[str, dict[str, float | int | None]]:
     """For each exercise that is done or told: how often it is done, told and found, and its F1, all at IoU .5."""
     hits, truths, answers = _counts(results, _IOU)
     return {
@@ -163,13 +163,13 @@ def by_exercise(results: Sequence[StreamResult]) -> dict[str, dict[str, float | 
     }
 
 
-def _counts(results: Sequence[StreamResult], iou: float) -> tuple[Counter[str], Counter[str], Counter[str]]:
+def _counts(results: Sequence[VideoResult], iou: float) -> tuple[Counter[str], Counter[str], Counter[str]]:
     """Hits, true segments and told ones, by exercise."""
     hits: Counter[str] = Counter()
     truths: Counter[str] = Counter()
     answers: Counter[str] = Counter()
     for result in results:
-        truth, told = _named(result.truth), _named(result.told)
+        truth, told = _named(result.truth), _named(result.predicted)
         hits.update(segment.exercise for segment, _ in match(truth, told, iou))
         truths.update(segment.exercise for segment in truth)
         answers.update(segment.exercise for segment in told)
@@ -184,17 +184,17 @@ def _named(segments: Sequence[Any]) -> list[Any]:
     return [segment for segment in segments if segment.exercise != UNKNOWN]
 
 
-def set_kinds(results: Sequence[StreamResult]) -> dict[str, int]:
+def set_kinds(results: Sequence[VideoResult]) -> dict[str, int]:
     """How many true segments of named exercises end in each :data:`SetKind`."""
     counts: Counter[str] = Counter()
     for result in results:
         truth = _named(result.truth)
-        found = {segment for segment, _ in match(truth, result.told, _IOU)}
-        counts.update("found" if segment in found else _most(segment, result.told) for segment in truth)
+        found = {segment for segment, _ in match(truth, result.predicted, _IOU)}
+        counts.update("found" if segment in found else _most(segment, result.predicted) for segment in truth)
     return {kind: counts[kind] for kind in get_args(SetKind)}
 
 
-def _most(segment: Segment, told: Sequence[ToldSegment]) -> SetKind:
+def _most(segment: Segment, told: Sequence[PredictedSegment]) -> SetKind:
     """What is said of most of a true segment."""
     seconds: dict[SetKind, float] = {"partial": 0.0, "wrong_name": 0.0, "unknown": 0.0}
     for answer in told:
@@ -205,17 +205,17 @@ def _most(segment: Segment, told: Sequence[ToldSegment]) -> SetKind:
     return max(seconds, key=lambda kind: seconds[kind])
 
 
-def fragments(results: Sequence[StreamResult]) -> float | None:
+def fragments(results: Sequence[VideoResult]) -> float | None:
     """Mean number of told segments of its own name that overlap a true one, over those that have any; 1 is best."""
     pieces = [
-        sum(answer.exercise == segment.exercise and overlap_s(segment, answer) > 0 for answer in result.told)
+        sum(answer.exercise == segment.exercise and overlap_s(segment, answer) > 0 for answer in result.predicted)
         for result in results
         for segment in _named(result.truth)
     ]
     return float(np.mean([count for count in pieces if count])) if any(pieces) else None
 
 
-def latencies(results: Sequence[StreamResult]) -> dict[str, dict[str, float | int | None]]:
+def latencies(results: Sequence[VideoResult]) -> dict[str, dict[str, float | int | None]]:
     """How long after a set begins and ends whoever listens hears of it, in seconds of media time.
 
     `onset`: from a true segment's start to ``exercise.started`` of the first told segment of its name that overlaps
@@ -225,8 +225,10 @@ def latencies(results: Sequence[StreamResult]) -> dict[str, dict[str, float | in
     onset, offset = [], []
     for result in results:
         truth = _named(result.truth)
-        onset += [answer.start_told_s - segment.start_s for segment, answer in match(truth, result.told)]
-        offset += [answer.end_told_s - segment.end_s for segment, answer in match(truth, result.told, latest=True)]
+        onset += [answer.start_reported_s - segment.start_s for segment, answer in match(truth, result.predicted)]
+        offset += [
+            answer.end_reported_s - segment.end_s for segment, answer in match(truth, result.predicted, latest=True)
+        ]
     return {"onset": _spread(onset), "offset": _spread(offset)}
 
 
@@ -235,7 +237,7 @@ def _spread(seconds: Sequence[float]) -> dict[str, float | int | None]:
     return {"segments": len(seconds), "median_s": median, "p90_s": p90}
 
 
-def false_alarms(results: Sequence[StreamResult]) -> dict[str, float | int | None]:
+def false_alarms(results: Sequence[VideoResult]) -> dict[str, float | int | None]:
     """Segments told in idle time, in all and for each minute of it; those of ``unknown`` are counted apart.
 
     A false alarm is a told segment with no true one, of whatever name, between its start and the moment when it is
@@ -244,8 +246,8 @@ def false_alarms(results: Sequence[StreamResult]) -> dict[str, float | int | Non
     alarms = [
         answer
         for result in results
-        for answer in result.told
-        if not any(true.start_s <= answer.start_told_s and answer.start_s < true.end_s for true in result.truth)
+        for answer in result.predicted
+        if not any(true.start_s <= answer.start_reported_s and answer.start_s < true.end_s for true in result.truth)
     ]
     minutes = sum(result.idle_s for result in results) / 60
     named = sum(alarm.exercise != UNKNOWN for alarm in alarms)
@@ -258,7 +260,7 @@ def false_alarms(results: Sequence[StreamResult]) -> dict[str, float | int | Non
     }
 
 
-def time_shares(results: Sequence[StreamResult]) -> dict[str, float | None]:
+def time_shares(results: Sequence[VideoResult]) -> dict[str, float | None]:
     """The share of media time of each :data:`TimeKind`; together they make 1. `right` is the time accuracy."""
     seconds = dict.fromkeys(get_args(TimeKind), 0.0)
     for result in results:
@@ -278,13 +280,13 @@ def _time_kind(truth: str, told: str) -> TimeKind:
     return "unknown" if told == UNKNOWN else "wrong_name"
 
 
-def _stretches(result: StreamResult) -> Iterator[tuple[str, str, float]]:
+def _stretches(result: VideoResult) -> Iterator[tuple[str, str, float]]:
     """The stream cut where truth or answer changes: both, and the seconds."""
-    ends = {time for segment in (*result.truth, *result.told) for time in (segment.start_s, segment.end_s)}
+    ends = {time for segment in (*result.truth, *result.predicted) for time in (segment.start_s, segment.end_s)}
     cuts = sorted({0.0, result.duration_s, *(time for time in ends if 0.0 < time < result.duration_s)})
     for start_s, end_s in itertools.pairwise(cuts):
         middle_s = (start_s + end_s) / 2
-        yield _at(result.truth, middle_s), _at(result.told, middle_s), end_s - start_s
+        yield _at(result.truth, middle_s), _at(result.predicted, middle_s), end_s - start_s
 
 
 def _at(segments: Sequence[Segment], time_s: float) -> str:

@@ -15,12 +15,12 @@ from fitsense.catalogue import IDLE
 from fitsense.data.samples import worked_by
 from fitsense.errors import InvalidInputError
 from fitsense.evaluate import bootstrap, metrics
-from fitsense.evaluate.bootstrap import Draws
+from fitsense.evaluate.bootstrap import BootstrapSamples
 from fitsense.evaluate.comparison import compare
 from fitsense.evaluate.scores import ClipScores
 from fitsense.inference.model import Model
 from fitsense.plugins.specs import DerivedHeadSpec
-from fitsense.types import FloatArray, Scores, deactivate
+from fitsense.types import FloatArray, Scores, to_logits
 
 _BASELINE = "heads/lookup_muscles"
 _WORST = 24
@@ -84,7 +84,7 @@ def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: i
     known = _Known.of(model, [clip for clip in scored if clip.item.group in labels and clip.item.group != IDLE])
     idle = [clip for clip in scored if clip.item.group == IDLE]
     foreign = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
-    draws = Draws.of([clip.item.scene for clip in known.clips])
+    draws = BootstrapSamples.of([clip.item.scene for clip in known.clips])
     return {
         "exercise": _exercise(model, known, views),
         "muscles": _muscles(model, known),
@@ -188,7 +188,7 @@ def _look_up(model: Model, probabilities: FloatArray) -> FloatArray:
     head = model.plugins.head(_BASELINE)
     if not isinstance(head, DerivedHeadSpec):
         raise InvalidInputError(f"{_BASELINE}: expected a derived head")
-    exercise = Scores("exercise", model.labels.exercise, deactivate(probabilities, "softmax"), "softmax")
+    exercise = Scores("exercise", model.labels.exercise, to_logits(probabilities, "softmax"), "softmax")
     return head.derive(head.config(), exercise, model.labels.muscles).probabilities
 
 
@@ -230,7 +230,7 @@ def _unknown(
     }
 
 
-def _intervals(known: _Known, draws: Draws) -> dict[str, list[float] | None]:
+def _intervals(known: _Known, draws: BootstrapSamples) -> dict[str, list[float] | None]:
     weights, truth = draws.weights, known.truth
     first, top5 = (metrics.among_top(known.exercise, truth, k) for k in (1, 5))
     map_ = bootstrap.mean_average_precision(weights, known.muscles, known.worked)
@@ -251,7 +251,7 @@ def _intervals_of_rejection(
     """These are of more clips, and of the scenes of all of them."""
 
     def interval(scores: FloatArray, others: Sequence[ClipScores]) -> list[float] | None:
-        draws = Draws.of([clip.item.scene for clip in [*known, *others]])
+        draws = BootstrapSamples.of([clip.item.scene for clip in [*known, *others]])
         return draws.interval(bootstrap.auroc(draws.weights, scores, _kinds(known, others)))
 
     strangers = [*idle, *foreign]

@@ -18,7 +18,7 @@ from fitsense._internal.progress import Track, silent
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.evaluate.segment_metrics import Segment, StreamResult, ToldSegment, summarise
+from fitsense.evaluate.segment_metrics import PredictedSegment, Segment, VideoResult, summarise
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted
 from fitsense.imaging.resize import centre_crop
 from fitsense.inference.model import Model
@@ -44,7 +44,7 @@ _FIRST_SEED = 1_000_000
 _RENDERED_SETS = 4
 
 
-class Stream(Protocol):
+class UntrimmedVideo(Protocol):
     """An untrimmed video whose truth is known; iterating gives its frames, the same ones each time."""
 
     @property
@@ -58,8 +58,8 @@ class Stream(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
-def stream_quality(
-    model: Model, streams: Sequence[Stream], config: SessionConfig | None = None, track: Track = silent
+def session_quality(
+    model: Model, streams: Sequence[UntrimmedVideo], config: SessionConfig | None = None, track: Track = silent
 ) -> dict[str, Any]:
     """Figures of sessions on streams, as a JSON object.
 
@@ -67,11 +67,11 @@ def stream_quality(
     done and what was told of it.
     """
     config = config or SessionConfig()
-    results = [watch(model, stream, config) for stream in track(streams, "Streams")]
+    results = [run_session(model, stream, config) for stream in track(streams, "Streams")]
     return {**summarise(results), "runs": [attrs.asdict(result) for result in results]}
 
 
-def watch(model: Model, stream: Stream, config: SessionConfig) -> StreamResult:
+def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> VideoResult:
     """Run a session on a stream, and note at which frame each segment was told."""
     session = Session(model, config)
     heard: list[tuple[Event, float]] = []
@@ -80,10 +80,10 @@ def watch(model: Model, stream: Stream, config: SessionConfig) -> StreamResult:
         now_s = frame.time_s
         heard += [(event, now_s) for event in session.push(frame)]
     heard += [(event, now_s) for event in session.finish()]
-    return StreamResult(stream.truth, _told(heard), stream.duration_s)
+    return VideoResult(stream.truth, _told(heard), stream.duration_s)
 
 
-def _told(heard: Sequence[tuple[Event, float]]) -> list[ToldSegment]:
+def _told(heard: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
     """The segments of a session's events; each ends before the next starts."""
     segments, started_s = [], 0.0
     for event, now_s in heard:
@@ -91,12 +91,12 @@ def _told(heard: Sequence[tuple[Event, float]]) -> list[ToldSegment]:
             case ExerciseStarted():
                 started_s = now_s
             case ExerciseEnded(exercise=exercise, start_s=start_s, end_s=end_s):
-                segments.append(ToldSegment(exercise, start_s, end_s, started_s, now_s))
+                segments.append(PredictedSegment(exercise, start_s, end_s, started_s, now_s))
     return segments
 
 
 @attrs.frozen
-class RenderedStream:
+class RenderedVideo:
     """A figure that exercises, with pauses."""
 
     video: FigureVideo
@@ -115,7 +115,7 @@ class RenderedStream:
         return iter(self.video)
 
 
-def rendered_streams(count: int, known: Collection[str], *, seed: int = 0) -> list[RenderedStream]:
+def rendered_videos(count: int, known: Collection[str], *, seed: int = 0) -> list[RenderedVideo]:
     """Streams of 1-2 minutes, each of another figure in another room, from another side; none was trained on.
 
     :param known: the labels of the model; only exercises among them are done.
@@ -124,7 +124,7 @@ def rendered_streams(count: int, known: Collection[str], *, seed: int = 0) -> li
     exercises = [exercise for exercise in EXERCISES if exercise in known]
     if not exercises:
         raise InvalidInputError(f"known: expected one of {', '.join(EXERCISES)} at least, got {', '.join(known)}")
-    return [RenderedStream(_rendered(exercises, [seed, index])) for index in range(count)]
+    return [RenderedVideo(_rendered(exercises, [seed, index])) for index in range(count)]
 
 
 def _rendered(exercises: Sequence[str], seed: Sequence[int]) -> FigureVideo:
@@ -165,7 +165,7 @@ class Piece:
 
 
 @attrs.frozen
-class JoinedStream:
+class JoinedVideo:
     """Real clips, one after the other. Iterating decodes them, one frame at a time.
 
     :param pieces: the first of them has a video.
@@ -179,7 +179,7 @@ class JoinedStream:
     @pieces.validator
     def _begins_with_a_picture(self, attribute: attrs.Attribute[Any], value: Sequence[Piece]) -> None:
         if not value or value[0].path is None:
-            raise InvalidInputError(f"JoinedStream.{attribute.name}: expected a video first, got {list(value[:1])}")
+            raise InvalidInputError(f"JoinedVideo.{attribute.name}: expected a video first, got {list(value[:1])}")
 
     @property
     def truth(self) -> list[Segment]:
@@ -233,9 +233,9 @@ def _held(picture: UInt8Array, duration_s: float) -> Iterator[Frame]:
         yield Frame(picture, index / _HELD_RATE_HZ)
 
 
-def joined_streams(
+def joined_videos(
     items: Sequence[ClipItem], known: Collection[str], side: int, *, seed: int = 0, foreign: bool = False
-) -> tuple[list[JoinedStream], list[Skipped]]:
+) -> tuple[list[JoinedVideo], list[Skipped]]:
     """Clips joined to streams of 1-2 minutes, with pauses before, between and after the sets.
 
     Each clip of a known exercise makes one set, in an order that follows from `seed`: it is played up to 3 times, until
@@ -244,7 +244,7 @@ def joined_streams(
 
     :param items: clips of one split.
     :param known: the labels of the model; clips of other groups are left out.
-    :param side: as of :class:`JoinedStream`.
+    :param side: as of :class:`JoinedVideo`.
     :param foreign: take them in nevertheless, as sets for which ``unknown`` is the right answer.
     :returns: the streams, and the clips that cannot be read or are left out, with the reason.
     """
@@ -263,7 +263,7 @@ def joined_streams(
         else:
             reason = f"the bundle does not know {item.group}" if item.group else "no group"
             skipped.append(Skipped(str(item.path), reason))
-    return [JoinedStream(pieces, side) for pieces in _joined(sets, pauses, random)], skipped
+    return [JoinedVideo(pieces, side) for pieces in _joined(sets, pauses, random)], skipped
 
 
 def _set(exercise: str, path: Path, clip_s: float) -> Piece:

@@ -13,7 +13,7 @@ from fitsense.data.manifest import Skipped
 from fitsense.errors import MissingExtraError
 from fitsense.evaluate import metrics
 from fitsense.experiments.presets import Scale
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 
 
 @attrs.frozen
@@ -29,7 +29,7 @@ class Setting:
     data: Path
     scale: Scale
     cache: Path
-    plugins: Plugins
+    plugins: PluginManager
     weights: str = "kinetics400"
     slowfast_weights: str = ""
     track: Track = silent

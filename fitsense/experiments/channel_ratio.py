@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 
 from fitsense.experiments.base import Figure, Plot, Result, Row, Setting, Table
-from fitsense.experiments.dataset import Material
-from fitsense.experiments.finetune_runs import Bench
-from fitsense.experiments.formatting import told, verdict
-from fitsense.experiments.predictions import EXERCISE, MUSCLES, Answers, differences, figures
+from fitsense.experiments.dataset import ExperimentData
+from fitsense.experiments.finetune_runs import FinetuneRuns
+from fitsense.experiments.formatting import format_metric, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, Predictions, differences, figures
 
 name = "channel-ratio"
 question = "How many times fewer channels should SlowFast's fast pathway have than its slow one?"
@@ -19,7 +19,7 @@ _MEASURES = EXERCISE | MUSCLES
 def run(setting: Setting) -> Result:
     """Train SlowFast from random weights, since public ones are of one ratio, for each ratio."""
     network = setting.scale.slowfast
-    bench = Bench.of(setting, Material.of(setting), network)
+    bench = FinetuneRuns.of(setting, ExperimentData.of(setting), network)
     tuned = {
         ratio: bench.train(attrs.evolve(network, config={**network.config, "channel_reduction_ratio": ratio}))
         for ratio in setting.track(sorted(setting.scale.ratios), "Trainings")
@@ -40,10 +40,13 @@ def run(setting: Setting) -> Result:
                 [*rows.values(), Row(f"{best} − {last}", ahead, difference=True)],
             )
         ],
-        answer=f"By top-1 the best ratio is {best}, with {told(rows[best].figures['top-1'])}, and the worst {last}, "
-        f"with {told(rows[last].figures['top-1'])}. They differ by {told(ahead['top-1'], difference=True)}: "
+        answer=f"By top-1 the best ratio is {best}, with {format_metric(rows[best].figures['top-1'])}, and the worst "
+        f"{last}, "
+        f"with {format_metric(rows[last].figures['top-1'])}. They differ by "
+        f"{format_metric(ahead['top-1'], difference=True)}: "
         f"{verdict(ahead['top-1'])}. Picking the best and the worst of {len(rows)} makes a difference look larger than "
-        f"it is. Always giving the same answer has a macro recall of {told(Figure(_constant(tuned[best].answers)))}.",
+        f"it is. Always giving the same answer has a macro recall of "
+        f"{format_metric(Figure(_constant(tuned[best].answers)))}.",
         skipped=bench.skipped,
         plots=[
             Plot(
@@ -58,6 +61,6 @@ def run(setting: Setting) -> Result:
     )
 
 
-def _constant(answers: Answers) -> float:
+def _constant(answers: Predictions) -> float:
     """The macro recall of whoever names the same exercise for every clip."""
     return 1 / len(set(answers.truth.tolist()))

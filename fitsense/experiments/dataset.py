@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from fitsense.data.manifest import splits_of
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.experiments.base import Setting
 from fitsense.train.finetuning import draw_weights
 from fitsense.train.recipe import Recipe, Sources
@@ -16,28 +16,28 @@ from fitsense.train.training_set import Pool, partitions, read_pool
 
 
 @attrs.frozen(eq=False)
-class Material:
+class ExperimentData:
     """Clips to learn from, and others to measure on, of which no scene is among the former.
 
     :param held: what was held out, in words.
     """
 
     pool: Pool
-    learned: Sequence[Footage]
-    asked: Sequence[Footage]
+    learned: Sequence[Sample]
+    asked: Sequence[Sample]
     held: str
 
     @classmethod
-    def of(cls, setting: Setting) -> Material:
+    def of(cls, setting: Setting) -> ExperimentData:
         """The split ``val`` is held out where there is one, else a fold."""
         pool = pool_of(setting)
-        by_val = any(item.split == "val" for item in pool.known)
+        by_val = any(item.split == "val" for item in pool.labelled)
         held = partitions(Recipe(hold_out="val" if by_val else "folds"), pool)[0]
-        learned = [item for item in pool.known if not held.held(item)]
+        learned = [item for item in pool.labelled if not held.held(item)]
         return cls(
             pool,
             chosen(learned, setting.scale.clips),
-            [item for item in pool.known if held.held(item)],
+            [item for item in pool.labelled if held.held(item)],
             "the split val" if by_val else "one fold of scenes",
         )
 
@@ -54,7 +54,7 @@ def pool_of(setting: Setting) -> Pool:
     return read_pool(Recipe(figures=0, min_scenes=setting.scale.min_scenes), sources)
 
 
-def chosen(footage: Sequence[Footage], most: int | None) -> list[Footage]:
+def chosen(footage: Sequence[Sample], most: int | None) -> list[Sample]:
     """At most so many of them, drawn as training draws them: rare exercises and scenes of few clips come first."""
     if most is None or len(footage) <= most:
         return list(footage)

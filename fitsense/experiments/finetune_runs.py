@@ -18,15 +18,15 @@ from fitsense.data.frames import Recording, pictures
 from fitsense.data.manifest import Skipped
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.experiments.base import Setting
-from fitsense.experiments.dataset import Material
-from fitsense.experiments.predictions import Answers
+from fitsense.experiments.dataset import ExperimentData
+from fitsense.experiments.predictions import Predictions
 from fitsense.experiments.presets import Network
 from fitsense.inference.torch import run_module
 from fitsense.nn.branch import build_backbone, join
 from fitsense.plugins.specs import HeadSpec
-from fitsense.train.finetuning import Lesson, predict, tune
+from fitsense.train.finetuning import TrainingData, predict, tune
 from fitsense.train.recipe import BranchRecipe
-from fitsense.types import FloatArray, Task, activate
+from fitsense.types import FloatArray, Task, to_probabilities
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,7 @@ _TASKS: Mapping[Task, str] = {"exercise": BranchRecipe().exercise_head, "muscles
 
 
 @attrs.frozen(eq=False)
-class Tuned:
+class FinetunedNetwork:
     """A network that was trained.
 
     :param digest: stands for all that it depends on.
@@ -47,12 +47,12 @@ class Tuned:
     backbone: nn.Module
     digest: str
     logits: Mapping[Task, FloatArray]
-    answers: Answers
+    answers: Predictions
     parameters: int
 
 
 @attrs.frozen(eq=False)
-class Bench:
+class FinetuneRuns:
     """Where networks that take clips of one size are trained.
 
     :param learned: recordings to learn from.
@@ -61,13 +61,13 @@ class Bench:
     """
 
     setting: Setting
-    material: Material
+    material: ExperimentData
     learned: Sequence[Recording]
     asked: Sequence[Recording]
     skipped: Sequence[Skipped]
 
     @classmethod
-    def of(cls, setting: Setting, material: Material, network: Network) -> Bench:
+    def of(cls, setting: Setting, material: ExperimentData, network: Network) -> FinetuneRuns:
         """A bench for clips as `network` takes them."""
         spec = setting.plugins.backbone(network.backbone)
         clip = spec.clip(config_from_json(spec.config, network.config, network.backbone))
@@ -81,7 +81,7 @@ class Bench:
             )
         return cls(setting, material, learned, asked, [*material.pool.skipped, *lost, *lost_too])
 
-    def train(self, network: Network, weights: str = "", start: Tuned | None = None) -> Tuned:
+    def train(self, network: Network, weights: str = "", start: FinetunedNetwork | None = None) -> FinetunedNetwork:
         """Train a network on both tasks, as far as its tuning gives them weight.
 
         :param weights: published weights or a file that it starts from; empty for random ones.
@@ -107,18 +107,18 @@ class Bench:
         module = join(backbone, {str(task): head for task, head in modules.items()})
         layers = [backbone] if spec.layers is None else list(spec.layers(backbone))
         digest = self._digest(network, weights, start)
-        lesson = Lesson(self.learned, clip, labels)
+        lesson = TrainingData(self.learned, clip, labels)
         tune(module, layers, lesson, [], network.tuning, self.setting.cache / "runs" / digest)
         said = predict(run_module(module), self.asked, clip, self.setting.scale.views)
         logits: dict[Task, FloatArray] = {task: np.stack([one[task] for one in said]) for task in _TASKS}
         footage = [recording.footage for recording in self.asked]
-        answers = Answers.of(
+        answers = Predictions.of(
             footage,
             labels,
-            activate(logits["exercise"], "softmax").mean(axis=1),
-            activate(logits["muscles"], "sigmoid").mean(axis=1),
+            to_probabilities(logits["exercise"], "softmax").mean(axis=1),
+            to_probabilities(logits["muscles"], "sigmoid").mean(axis=1),
         )
-        return Tuned(backbone, digest, logits, answers, sum(p.numel() for p in backbone.parameters()))
+        return FinetunedNetwork(backbone, digest, logits, answers, sum(p.numel() for p in backbone.parameters()))
 
     def describe(self) -> str:
         """What is learned from, and what measured on, in words."""
@@ -130,7 +130,7 @@ class Bench:
             "intervals over scenes. Each was trained once: another seed gives other figures, which no interval shows"
         )
 
-    def _digest(self, network: Network, weights: str, start: Tuned | None) -> str:
+    def _digest(self, network: Network, weights: str, start: FinetunedNetwork | None) -> str:
         stated = [
             attrs.asdict(network),
             sha256(Path(weights)) if Path(weights).is_file() else weights,

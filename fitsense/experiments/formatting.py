@@ -5,7 +5,7 @@ from __future__ import annotations
 from fitsense.experiments.base import Figure
 
 
-def told(figure: Figure, *, difference: bool = False) -> str:
+def format_metric(figure: Figure, *, difference: bool = False) -> str:
     """A figure with its interval; with a sign where it is a difference, a dash where there is none."""
     if figure.value is None:
         return "–"

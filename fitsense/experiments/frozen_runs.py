@@ -9,27 +9,27 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import Labels
 from fitsense.data.manifest import Skipped
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import PluginError
 from fitsense.experiments.base import Setting
-from fitsense.experiments.predictions import Answers
-from fitsense.plugins._manager import Plugins
+from fitsense.experiments.predictions import Predictions
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.train import heads
-from fitsense.train.branch_trainer import Workshop
+from fitsense.train.branch_trainer import BranchTrainer
 from fitsense.train.recipe import BranchRecipe, Recipe
 from fitsense.train.training_set import Pool
-from fitsense.types import FloatArray, Scores, Task, activate, deactivate
+from fitsense.types import FloatArray, Scores, Task, to_logits, to_probabilities
 
 _LOOKUP = "heads/lookup_muscles"
 
 
 @attrs.frozen(eq=False)
-class Still:
+class FrozenRuns:
     """Clips, and what a frozen backbone sees in them.
 
     :param footage: those that could be read.
@@ -39,25 +39,25 @@ class Still:
 
     setting: Setting
     branch: BranchRecipe
-    footage: Sequence[Footage]
+    footage: Sequence[Sample]
     features: Mapping[str, FloatArray]
     skipped: Sequence[Skipped]
 
     @classmethod
-    def of(cls, setting: Setting, pool: Pool) -> Still:
+    def of(cls, setting: Setting, pool: Pool) -> FrozenRuns:
         """Features of a pool's clips."""
         branch = BranchRecipe(backbone=setting.scale.still, weights=setting.weights, exercise_head="", muscles_head="")
         recipe = Recipe((branch,), views=setting.scale.views, figures=0)
-        workshop = Workshop(recipe, pool, (), setting.plugins, setting.cache, setting.track)
+        workshop = BranchTrainer(recipe, pool, (), setting.plugins, setting.cache, setting.track)
         fitted = workshop.fit(branch, ())
         features = {
-            key: outputs["features"].mean(axis=0, keepdims=True) for key, outputs in fitted.whole.outputs.items()
+            key: outputs["features"].mean(axis=0, keepdims=True) for key, outputs in fitted.final.outputs.items()
         }
-        footage = [item for item in pool.known if item.key in features]
+        footage = [item for item in pool.labelled if item.key in features]
         return cls(setting, branch, footage, features, [*pool.skipped, *fitted.skipped])
 
     def head(
-        self, task: Task, learned: Sequence[Footage], asked: Sequence[Footage], labels: tuple[str, ...]
+        self, task: Task, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
     ) -> FloatArray:
         """Probabilities (clips, labels) of `asked`, by a linear head that was fitted on `learned`; from the cache where
         the same was asked before."""
@@ -75,11 +75,11 @@ class Still:
             return np.asarray(np.load(file), dtype=np.float32)
         said = self._fitted(spec, name, l2, learned, asked, labels)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with whole(file) as temporary:
+        with atomic_path(file) as temporary:
             np.save(temporary, said)
         return said
 
-    def cross_validated(self, folds: Sequence[int], labels: Labels, description: str) -> Answers:
+    def cross_validated(self, folds: Sequence[int], labels: Labels, description: str) -> Predictions:
         """What heads say of each fold that were fitted on the others.
 
         :param folds: of each footage.
@@ -92,7 +92,7 @@ class Still:
             asked = [item for item, other in zip(self.footage, folds, strict=True) if other == held]
             exercise[fold == held] = self.head("exercise", learned, asked, labels.exercise)
             muscles[fold == held] = self.head("muscles", learned, asked, labels.muscles)
-        return Answers.of(self.footage, labels, exercise, muscles)
+        return Predictions.of(self.footage, labels, exercise, muscles)
 
     def describe(self) -> str:
         """What was done, in words."""
@@ -106,8 +106,8 @@ class Still:
         spec: HeadSpec,
         name: str,
         l2: float,
-        learned: Sequence[Footage],
-        asked: Sequence[Footage],
+        learned: Sequence[Sample],
+        asked: Sequence[Sample],
         labels: tuple[str, ...],
     ) -> FloatArray:
         import torch
@@ -116,10 +116,10 @@ class Still:
         module = heads.fit(spec, config, learned, self.features, labels, l2, Recipe().class_power)
         with torch.inference_mode():
             logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in asked]))).numpy()
-        return activate(logits, spec.activation)
+        return to_probabilities(logits, spec.activation)
 
     def _digest(
-        self, name: str, l2: float, learned: Sequence[Footage], asked: Sequence[Footage], labels: tuple[str, ...]
+        self, name: str, l2: float, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
     ) -> str:
         """Stands for all that a head's answers depend on."""
         facts = [(item.group, item.scene, sorted(item.muscles)) for item in learned]
@@ -129,7 +129,9 @@ class Still:
         return digest.hexdigest()
 
 
-def look_up(plugins: Plugins, exercise: FloatArray, exercises: tuple[str, ...], groups: tuple[str, ...]) -> FloatArray:
+def look_up(
+    plugins: PluginManager, exercise: FloatArray, exercises: tuple[str, ...], groups: tuple[str, ...]
+) -> FloatArray:
     """Activations (clips, groups): how likely an exercise is that works a group, by the catalogue.
 
     :param exercise: probabilities (clips, exercises).
@@ -137,5 +139,5 @@ def look_up(plugins: Plugins, exercise: FloatArray, exercises: tuple[str, ...], 
     head = plugins.head(_LOOKUP)
     if not isinstance(head, DerivedHeadSpec):
         raise PluginError(f"head {_LOOKUP}: expected one that derives muscles")
-    scores = Scores("exercise", exercises, deactivate(exercise, "softmax"), "softmax")
+    scores = Scores("exercise", exercises, to_logits(exercise, "softmax"), "softmax")
     return head.derive(head.config(), scores, groups).probabilities

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fitsense.data.splits import folds_by
 from fitsense.errors import PluginError
 from fitsense.experiments.base import Figure, Plot, Result, Row, Setting, Table
-from fitsense.experiments.dataset import Material
-from fitsense.experiments.finetune_runs import Bench
-from fitsense.experiments.formatting import told, verdict
-from fitsense.experiments.predictions import EXERCISE, MUSCLES, Answers, differences, figures, log_loss
+from fitsense.experiments.dataset import ExperimentData
+from fitsense.experiments.finetune_runs import FinetuneRuns
+from fitsense.experiments.formatting import format_metric, verdict
+from fitsense.experiments.predictions import EXERCISE, MUSCLES, Predictions, differences, figures, log_loss
 from fitsense.plugins.specs import FusionSpec
 from fitsense.train.heads import targets
 from fitsense.train.recipe import Recipe
@@ -38,9 +38,9 @@ def run(setting: Setting) -> Result:
     The weights that are quoted are fitted on the held-out clips, as a bundle's are. Figures of the ensemble are of
     clips that its weights were not fitted on: those of each fold by weights that were fitted on the other folds.
     """
-    scale, material = setting.scale, Material.of(setting)
+    scale, material = setting.scale, ExperimentData.of(setting)
     ways = {_X3D: (scale.x3d, setting.weights), _SLOWFAST: (scale.slowfast, setting.slowfast_weights)}
-    benches = {name: Bench.of(setting, material, network) for name, (network, _) in ways.items()}
+    benches = {name: FinetuneRuns.of(setting, material, network) for name, (network, _) in ways.items()}
     tuned = {
         branch: benches[branch].train(network, weights)
         for branch, (network, weights) in setting.track(list(ways.items()), "Trainings")
@@ -62,8 +62,8 @@ def run(setting: Setting) -> Result:
         fitted[task] = _fit(spec, task, windows, names, truth).weights[_SLOWFAST]
         ensemble[task] = _cross_fitted(spec, task, windows, names, truth, folds)
 
-    def answers(said: Mapping[Task, FloatArray]) -> Answers:
-        return Answers.of(footage, labels, said["exercise"], said["muscles"])
+    def answers(said: Mapping[Task, FloatArray]) -> Predictions:
+        return Predictions.of(footage, labels, said["exercise"], said["muscles"])
 
     points = {weight: answers(said) for weight, said in curve.items()}
     joined, alone = answers(ensemble), {_X3D: points[0.0], _SLOWFAST: points[1.0]}
@@ -74,7 +74,7 @@ def run(setting: Setting) -> Result:
         f"For {task} the fitted weight of SlowFast is {fitted[task]:.2f}; with weights fitted on other clips, the "
         f"ensemble's {headline} is "
         + " and ".join(
-            f"{told(over[headline], difference=True)} from {branch} alone ({verdict(over[headline])})"
+            f"{format_metric(over[headline], difference=True)} from {branch} alone ({verdict(over[headline])})"
             for branch, over in ahead.items()
         )
         + "."

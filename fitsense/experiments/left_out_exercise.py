@@ -11,10 +11,10 @@ from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.experiments.base import Result, Row, Setting, Table
 from fitsense.experiments.dataset import pool_of
-from fitsense.experiments.formatting import told, verdict
-from fitsense.experiments.frozen_runs import Still, look_up
+from fitsense.experiments.formatting import format_metric, verdict
+from fitsense.experiments.frozen_runs import FrozenRuns, look_up
 from fitsense.experiments.muscles_baseline import looked_up_from
-from fitsense.experiments.predictions import MUSCLES, Answers, differences, figures, ranking_precision
+from fitsense.experiments.predictions import MUSCLES, Predictions, differences, figures, ranking_precision
 from fitsense.train.heads import targets
 
 name = "left-out-exercise"
@@ -35,7 +35,7 @@ def run(setting: Setting) -> Result:
     exercises = [label for label in pool.labels.exercise if label != IDLE]
     if len(exercises) < 2:
         raise InvalidInputError(f"{setting.data}: expected at least two exercises, to leave one out, got {exercises}")
-    still = Still.of(setting, pool)
+    still = FrozenRuns.of(setting, pool)
     learned, looked_up, frequent = _left_out(setting, still, exercises, pool.labels)
     known = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds, with every exercise")
     # What is independent here are exercises.
@@ -60,20 +60,23 @@ def run(setting: Setting) -> Result:
             Table("All exercises together", together),
             Table(f"Each exercise by itself: {_RANKING}, intervals over scenes", single),
         ],
-        answer=f"Of exercises that were left out, learning changes mAP by {told(ahead['mAP'], difference=True)} over "
-        f"looking up: {verdict(ahead['mAP'])}; {_RANKING} by {told(ahead[_RANKING], difference=True)}: "
+        answer=f"Of exercises that were left out, learning changes mAP by "
+        f"{format_metric(ahead['mAP'], difference=True)} over "
+        f"looking up: {verdict(ahead['mAP'])}; {_RANKING} by {format_metric(ahead[_RANKING], difference=True)}: "
         f"{verdict(ahead[_RANKING])}. It ranks muscles better for {better} of {len(exercises)} exercises. "
-        f"Left out, its mAP is {told(together[0].figures['mAP'])}, where saying of every clip how often a "
-        f"group is worked by the others gives {told(together[2].figures['mAP'])}; of exercises that it knows, it is "
-        f"{told(together[4].figures['mAP'])}. {len(unseen)} exercises work a group that no other one does, which "
+        f"Left out, its mAP is {format_metric(together[0].figures['mAP'])}, where saying of every clip how often a "
+        f"group is worked by the others gives {format_metric(together[2].figures['mAP'])}; of exercises that it knows, "
+        f"it is "
+        f"{format_metric(together[4].figures['mAP'])}. {len(unseen)} exercises work a group that no other one does, "
+        f"which "
         "nothing can know that has not seen them.",
         skipped=still.skipped,
     )
 
 
 def _left_out(
-    setting: Setting, still: Still, exercises: Sequence[str], labels: Labels
-) -> tuple[Answers, Answers, Answers]:
+    setting: Setting, still: FrozenRuns, exercises: Sequence[str], labels: Labels
+) -> tuple[Predictions, Predictions, Predictions]:
     """What is said of each clip's muscles by what knows neither its exercise nor its fold: heads, the look-up, and how
     often groups are worked."""
     footage = [item for item in still.footage if item.group in exercises]
@@ -89,17 +92,17 @@ def _left_out(
         looked_up[here] = look_up(setting.plugins, named, remaining, labels.muscles)
         frequent[here] = targets(others, "muscles", labels.muscles).mean(axis=0)
     by_learning, by_look_up, by_frequency = (
-        Answers.of(footage, labels, muscles=muscles) for muscles in (learned, looked_up, frequent)
+        Predictions.of(footage, labels, muscles=muscles) for muscles in (learned, looked_up, frequent)
     )
     return by_learning, by_look_up, by_frequency
 
 
-def _single(exercise: str, learned: Answers, looked_up: Answers, frequent: Answers) -> Row:
+def _single(exercise: str, learned: Predictions, looked_up: Predictions, frequent: Predictions) -> Row:
     own = np.array([item.group == exercise for item in learned.footage])
     footage = [item for item in learned.footage if item.group == exercise]
     elsewhere = {muscle for item in learned.footage if item.group != exercise for muscle in item.muscles}
     said = {"learned": learned, "looked up": looked_up, "by frequency": frequent}
-    answers = {way: Answers.of(footage, one.labels, muscles=one.muscles[own]) for way, one in said.items()}
+    answers = {way: Predictions.of(footage, one.labels, muscles=one.muscles[own]) for way, one in said.items()}
     draws = answers["learned"].draws()
     unseen = {muscle for item in footage for muscle in item.muscles} - elsewhere
     return Row(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fitsense.data.splits import folds_by
 from fitsense.experiments.base import Result, Row, Setting, Table
 from fitsense.experiments.dataset import pool_of
-from fitsense.experiments.formatting import told, verdict
-from fitsense.experiments.frozen_runs import Still
+from fitsense.experiments.formatting import format_metric, verdict
+from fitsense.experiments.frozen_runs import FrozenRuns
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 
 name = "left-out-sources"
@@ -20,7 +20,7 @@ _MEASURES = EXERCISE | MUSCLES
 def run(setting: Setting) -> Result:
     """Fit heads cross-validated by scenes, and by whole sources."""
     pool = pool_of(setting)
-    still = Still.of(setting, pool)
+    still = FrozenRuns.of(setting, pool)
     scenes = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds of scenes")
     folds = folds_by(still.footage, "source")
     sources = still.cross_validated(folds, pool.labels, "Folds of sources")
@@ -41,7 +41,7 @@ def run(setting: Setting) -> Result:
             )
         ],
         answer=f"With whole sources held out rather than scenes, top-1 changes by "
-        f"{told(change['top-1'], difference=True)}: {verdict(change['top-1'])}; macro recall by "
-        f"{told(change['macro recall'], difference=True)}: {verdict(change['macro recall'])}.",
+        f"{format_metric(change['top-1'], difference=True)}: {verdict(change['top-1'])}; macro recall by "
+        f"{format_metric(change['macro recall'], difference=True)}: {verdict(change['macro recall'])}.",
         skipped=still.skipped,
     )

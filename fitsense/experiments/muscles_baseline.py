@@ -7,9 +7,9 @@ import numpy as np
 
 from fitsense.experiments.base import Result, Row, Setting, Table
 from fitsense.experiments.dataset import pool_of
-from fitsense.experiments.formatting import told, verdict
-from fitsense.experiments.frozen_runs import Still, look_up
-from fitsense.experiments.predictions import MUSCLES, Answers, differences, figures
+from fitsense.experiments.formatting import format_metric, verdict
+from fitsense.experiments.frozen_runs import FrozenRuns, look_up
+from fitsense.experiments.predictions import MUSCLES, Predictions, differences, figures
 
 name = "muscles-baseline"
 question = "Does learning muscles beat looking them up from the predicted exercise?"
@@ -18,7 +18,7 @@ question = "Does learning muscles beat looking them up from the predicted exerci
 def run(setting: Setting) -> Result:
     """Fit heads for exercises and for muscles, cross-validated over folds of scenes."""
     pool = pool_of(setting)
-    still = Still.of(setting, pool)
+    still = FrozenRuns.of(setting, pool)
     learned = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds")
     looked_up = looked_up_from(setting, learned)
     negative = attrs.evolve(learned, muscles=np.zeros_like(learned.muscles))
@@ -38,15 +38,15 @@ def run(setting: Setting) -> Result:
                 ],
             )
         ],
-        answer=f"Learning muscles changes mAP by {told(ahead['mAP'], difference=True)} over looking them up: "
-        f"{verdict(ahead['mAP'])}. It changes micro F1 by {told(ahead['micro F1'], difference=True)}: "
+        answer=f"Learning muscles changes mAP by {format_metric(ahead['mAP'], difference=True)} over looking them up: "
+        f"{verdict(ahead['mAP'])}. It changes micro F1 by {format_metric(ahead['micro F1'], difference=True)}: "
         f"{verdict(ahead['micro F1'])}. Muscles are a function of the exercise here: of exercises that it knows, the "
         "look-up gets wrong only what the head for exercises does.",
         skipped=still.skipped,
     )
 
 
-def looked_up_from(setting: Setting, learned: Answers) -> Answers:
+def looked_up_from(setting: Setting, learned: Predictions) -> Predictions:
     """The same answers, their muscles looked up from their exercises."""
     labels = learned.labels
     return attrs.evolve(learned, muscles=look_up(setting.plugins, learned.exercise, labels.exercise, labels.muscles))

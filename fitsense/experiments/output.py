@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from fitsense.experiments.base import Experiment, Figure, Result, Table
-from fitsense.experiments.formatting import told
+from fitsense.experiments.formatting import format_metric
 from fitsense.experiments.plots import svg
 from fitsense.experiments.presets import Scale
 
@@ -100,7 +100,7 @@ def _table(table: Table) -> str:
                 row.name,
                 *(f"{row.facts[name]:g}" if name in row.facts else "" for name in facts),
                 *(
-                    told(row.figures[name], difference=row.difference) if name in row.figures else ""
+                    format_metric(row.figures[name], difference=row.difference) if name in row.figures else ""
                     for name in figures
                 ),
             ]

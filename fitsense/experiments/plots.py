@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 from fitsense.experiments.base import Plot
-from fitsense.experiments.formatting import told
+from fitsense.experiments.formatting import format_metric
 
 # Of Okabe and Ito: they stay apart for the colour-blind.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -71,7 +71,7 @@ def svg(plot: Plot) -> str:
         _add(root, "polyline", {"points": path, "fill": "none", "stroke": colour, "stroke-width": "2"})
         for place, figure, value in there:
             group = _add(root, "g", {"stroke": colour, "fill": colour})
-            _add(group, "title", {}, f"{name} at {place:g}: {told(figure)}")
+            _add(group, "title", {}, f"{name} at {place:g}: {format_metric(figure)}")
             if figure.interval:
                 ends = {"y1": up(figure.interval[0]), "y2": up(figure.interval[1]), "stroke-opacity": ".35"}
                 _add(group, "line", {"x1": across(place), "x2": across(place), **ends})

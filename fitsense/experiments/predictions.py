@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.evaluate import bootstrap, metrics
-from fitsense.evaluate.bootstrap import Draws, Floats
+from fitsense.evaluate.bootstrap import BootstrapSamples, Floats
 from fitsense.experiments.base import Figure
 from fitsense.train.heads import targets
 from fitsense.types import FloatArray
 
 
 @attrs.frozen(eq=False)
-class Answers:
+class Predictions:
     """What was said of clips.
 
     :param footage: the clips; each shows an exercise.
@@ -28,7 +28,7 @@ class Answers:
     :param muscles: activations (clips, groups); likewise.
     """
 
-    footage: Sequence[Footage]
+    footage: Sequence[Sample]
     labels: Labels
     exercise: FloatArray
     muscles: FloatArray
@@ -36,11 +36,11 @@ class Answers:
     @classmethod
     def of(
         cls,
-        footage: Sequence[Footage],
+        footage: Sequence[Sample],
         labels: Labels,
         exercise: FloatArray | None = None,
         muscles: FloatArray | None = None,
-    ) -> Answers:
+    ) -> Predictions:
         """Of those of `footage` that show an exercise; arrays have a row for each of `footage`."""
         active = np.array([item.group != IDLE for item in footage], dtype=bool)
         nothing = np.zeros((len(footage), 0), np.float32)
@@ -61,37 +61,37 @@ class Answers:
         """The muscle groups that the clips work, (clips, groups)."""
         return np.asarray(targets(self.footage, "muscles", self.labels.muscles), dtype=bool)
 
-    def draws(self, unit: Literal["scene", "source", "group"] = "scene") -> Draws:
+    def draws(self, unit: Literal["scene", "source", "group"] = "scene") -> BootstrapSamples:
         """Draws of what is independent of each other."""
-        return Draws.of([getattr(item, unit) for item in self.footage])
+        return BootstrapSamples.of([getattr(item, unit) for item in self.footage])
 
 
-Measure = Callable[[Floats, Answers], Floats]
+Measure = Callable[[Floats, Predictions], Floats]
 """A figure for each row of weights, (draws, clips), as :mod:`fitsense.evaluate.bootstrap` takes them: (draws,)."""
 
 
-def top1(weights: Floats, answers: Answers) -> Floats:
+def top1(weights: Floats, answers: Predictions) -> Floats:
     """Share of the clips whose exercise is the likeliest."""
     return bootstrap.share(weights, metrics.among_top(answers.exercise, answers.truth, 1))
 
 
-def macro_recall(weights: Floats, answers: Answers) -> Floats:
+def macro_recall(weights: Floats, answers: Predictions) -> Floats:
     """The same, averaged over exercises."""
     return bootstrap.macro_share(weights, metrics.among_top(answers.exercise, answers.truth, 1), answers.truth)
 
 
-def log_loss(weights: Floats, answers: Answers) -> Floats:
+def log_loss(weights: Floats, answers: Predictions) -> Floats:
     """Mean negative logarithm of the probability of the right exercise."""
     right = answers.exercise[np.arange(len(answers.footage)), answers.truth]
     return _mean(weights, -np.log(right.astype(np.float64) + 1e-9))
 
 
-def mean_average_precision(weights: Floats, answers: Answers) -> Floats:
+def mean_average_precision(weights: Floats, answers: Predictions) -> Floats:
     """Mean over muscle groups of the average precision of ranking clips."""
     return bootstrap.mean_average_precision(weights, answers.muscles, answers.worked)
 
 
-def micro_f1(weights: Floats, answers: Answers) -> Floats:
+def micro_f1(weights: Floats, answers: Predictions) -> Floats:
     """F1 of all labels of all clips together, active from .5; 0 where nothing is active and nothing said to be."""
     said, worked = answers.muscles >= 0.5, answers.worked
     hits, both = (said & worked).sum(axis=1), said.sum(axis=1) + worked.sum(axis=1)
@@ -99,12 +99,12 @@ def micro_f1(weights: Floats, answers: Answers) -> Floats:
     return np.asarray(np.divide(2 * (weights @ hits), total, out=np.zeros(len(weights)), where=total != 0))
 
 
-def label_accuracy(weights: Floats, answers: Answers) -> Floats:
+def label_accuracy(weights: Floats, answers: Predictions) -> Floats:
     """Share of all labels of all clips that are right, active from .5; high wherever labels are rare."""
     return _mean(weights, ((answers.muscles >= 0.5) == answers.worked).mean(axis=1))
 
 
-def ranking_precision(weights: Floats, answers: Answers) -> Floats:
+def ranking_precision(weights: Floats, answers: Predictions) -> Floats:
     """Mean over clips of the average precision of ranking muscle groups: it says something of clips of one exercise
     too, where every group is active in all of them or in none."""
     return _mean(weights, precision_of_ranking(answers.muscles, answers.worked))
@@ -127,7 +127,7 @@ EXERCISE: dict[str, Measure] = {"top-1": top1, "macro recall": macro_recall}
 MUSCLES: dict[str, Measure] = {"mAP": mean_average_precision, "micro F1": micro_f1, "label accuracy": label_accuracy}
 
 
-def figures(answers: Answers, measures: Mapping[str, Measure], draws: Draws) -> dict[str, Figure]:
+def figures(answers: Predictions, measures: Mapping[str, Measure], draws: BootstrapSamples) -> dict[str, Figure]:
     """Each figure, with its interval."""
     whole = np.ones((1, len(answers.footage)))
     return {
@@ -136,7 +136,9 @@ def figures(answers: Answers, measures: Mapping[str, Measure], draws: Draws) -> 
     }
 
 
-def differences(one: Answers, other: Answers, measures: Mapping[str, Measure], draws: Draws) -> dict[str, Figure]:
+def differences(
+    one: Predictions, other: Predictions, measures: Mapping[str, Measure], draws: BootstrapSamples
+) -> dict[str, Figure]:
     """How far `one` is ahead of `other`, which speaks of the same clips, with intervals of the difference."""
     whole = np.ones((1, len(one.footage)))
     return {
@@ -149,7 +151,7 @@ def differences(one: Answers, other: Answers, measures: Mapping[str, Measure], d
     }
 
 
-def _figure(value: Floats, drawn: Floats, draws: Draws) -> Figure:
+def _figure(value: Floats, drawn: Floats, draws: BootstrapSamples) -> Figure:
     interval = draws.interval(drawn)
     return Figure(
         float(value[0]) if np.isfinite(value[0]) else None, None if interval is None else (interval[0], interval[1])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fitsense.experiments.base import Result, Row, Setting, Table
-from fitsense.experiments.dataset import Material
-from fitsense.experiments.finetune_runs import Bench
-from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.dataset import ExperimentData
+from fitsense.experiments.finetune_runs import FinetuneRuns
+from fitsense.experiments.formatting import format_metric, verdict
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 
 name = "pretraining"
@@ -17,7 +17,7 @@ _MEASURES = EXERCISE | MUSCLES
 def run(setting: Setting) -> Result:
     """Train X3D from pretrained weights and from random ones, alike."""
     network = setting.scale.x3d
-    bench = Bench.of(setting, Material.of(setting), network)
+    bench = FinetuneRuns.of(setting, ExperimentData.of(setting), network)
     starts = {"pretrained": setting.weights, "from scratch": ""}
     tuned = {
         start: bench.train(network, weights) for start, weights in setting.track(list(starts.items()), "Trainings")
@@ -29,7 +29,8 @@ def run(setting: Setting) -> Result:
     return Result(
         measured=f"{setting.scale.describe(network)}; {bench.describe()}.",
         tables=[Table("X3D", [*rows, Row("pretrained − from scratch", ahead, difference=True)])],
-        answer=f"Pretraining changes top-1 by {told(ahead['top-1'], difference=True)}: {verdict(ahead['top-1'])}. "
-        f"It changes the muscles' mAP by {told(ahead['mAP'], difference=True)}: {verdict(ahead['mAP'])}.",
+        answer=f"Pretraining changes top-1 by {format_metric(ahead['top-1'], difference=True)}: "
+        f"{verdict(ahead['top-1'])}. "
+        f"It changes the muscles' mAP by {format_metric(ahead['mAP'], difference=True)}: {verdict(ahead['mAP'])}.",
         skipped=bench.skipped,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 
 from fitsense.experiments.base import Result, Row, Setting, Table
-from fitsense.experiments.dataset import Material
-from fitsense.experiments.finetune_runs import Bench, Tuned
-from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.dataset import ExperimentData
+from fitsense.experiments.finetune_runs import FinetunedNetwork, FinetuneRuns
+from fitsense.experiments.formatting import format_metric, verdict
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 from fitsense.experiments.presets import Network
 
@@ -23,7 +23,7 @@ def run(setting: Setting) -> Result:
     Whatever is compared was trained as long, and started its second stage with new heads.
     """
     joint = setting.scale.x3d
-    bench = Bench.of(setting, Material.of(setting), joint)
+    bench = FinetuneRuns.of(setting, ExperimentData.of(setting), joint)
     exercise, muscles = _weighted(joint, 1.0, 0.0), _weighted(joint, 0.0, 1.0)
     stages = {
         "exercise → exercise": (exercise, exercise),
@@ -32,7 +32,7 @@ def run(setting: Setting) -> Result:
         "exercise → muscles": (exercise, muscles),
         "both → both": (joint, joint),
     }
-    tuned: dict[str, Tuned] = {}
+    tuned: dict[str, FinetunedNetwork] = {}
     for way, (first, second) in setting.track(list(stages.items()), "Trainings, of two stages each"):
         # The first stages that were trained before are taken from the cache.
         tuned[way] = bench.train(second, start=bench.train(first, setting.weights))
@@ -51,7 +51,8 @@ def run(setting: Setting) -> Result:
                 Row(f"{way}, against {task} alone", ahead, difference=True),
             ]
             told_of.append(
-                f"{title} changes {headline} by {told(ahead[headline], difference=True)}: {verdict(ahead[headline])}."
+                f"{title} changes {headline} by {format_metric(ahead[headline], difference=True)}: "
+                f"{verdict(ahead[headline])}."
             )
         tables.append(Table(f"Measured on {task}", rows))
         answers.append(f"Of {task}: {' '.join(told_of)}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense.errors import FitsenseError
 from fitsense.fleet.library import Video
 from fitsense.fleet.outcome import Analysis, Outcome
@@ -67,7 +67,7 @@ class Results:
         """Keep what became of a video, and its events, instead of what was known of it."""
         file = self.events_of(outcome.id)
         if events:
-            with whole(file) as temporary:
+            with atomic_path(file) as temporary:
                 temporary.write_text(events, "utf-8", newline="")
         else:
             file.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ class Results:
         return sorted(self._outcomes.values(), key=lambda outcome: (outcome.url, outcome.id))
 
     def _write_outcomes(self) -> None:
-        with whole(self._folder / OUTCOMES) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        with atomic_path(self._folder / OUTCOMES) as temporary, temporary.open("w", encoding="utf-8") as stream:
             stream.writelines(outcome.to_json() + "\n" for outcome in self._in_order())
 
 

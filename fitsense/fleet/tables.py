@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense.errors import FitsenseError, MissingExtraError
 from fitsense.events.log import EventLog, load_log
 from fitsense.fleet.outcome import Outcome
@@ -99,7 +99,7 @@ def write_tables(folder: Path, videos: Iterable[tuple[Outcome, Path]]) -> None:
     with ExitStack() as stack:
         writers = {}
         for table, schema in schemas.items():
-            temporary = stack.enter_context(whole(folder / f"{table}.parquet"))
+            temporary = stack.enter_context(atomic_path(folder / f"{table}.parquet"))
             writers[table] = stack.enter_context(pq.ParquetWriter(temporary, schema))
         rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         for outcome, file in videos:

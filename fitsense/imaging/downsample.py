@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fitsense.types import UInt8Array
 
 
-def sampled(rgb: UInt8Array, side: int, samples: int) -> NDArray[np.uint16]:
+def downsample(rgb: UInt8Array, side: int, samples: int) -> NDArray[np.uint16]:
     """The whole picture, squeezed to a square: each pixel is the sum of a few, evenly spread over its area.
 
     :param rgb: uint8 (height, width, 3).

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fitsense.types import ClipSpec
 
-MOST_HZ = 15.0
+MAX_RATE_HZ = 15.0
 """So many thumbnails a second show any exercise; more are waste."""
 
 
@@ -19,31 +19,31 @@ _SLACK = 0.75
 _TOLERANCE_S = 1e-6
 
 
-def least_step_s(specs: Iterable[ClipSpec]) -> float:
+def min_interval_s(specs: Iterable[ClipSpec]) -> float:
     """So soon after a frame, in seconds, another one shows nothing new: neither to clips of the `specs` nor to who
     counts repetitions."""
-    return _SLACK / max([MOST_HZ, *(_FRAMES_A_SLOT * spec.rate_hz for spec in specs)])
+    return _SLACK / max([MAX_RATE_HZ, *(_FRAMES_A_SLOT * spec.rate_hz for spec in specs)])
 
 
-class Thinning:
+class RateLimiter:
     """Passes over frames that come too soon after one that was kept. What was kept is all kept again.
 
-    :param least_step_s: in seconds of media time; 0 to keep all.
+    :param min_interval_s: in seconds of media time; 0 to keep all.
     """
 
-    def __init__(self, least_step_s: float) -> None:
-        self._least_step_s = least_step_s
+    def __init__(self, min_interval_s: float) -> None:
+        self._min_interval_s = min_interval_s
         self._last_s: float | None = None
 
-    def keeps(self, time_s: float) -> bool:
+    def accept(self, time_s: float) -> bool:
         """Whether a frame of that time is kept, which it is then. One that comes late is: others say what is to
         become of it."""
-        if self._last_s is not None and is_too_soon(time_s, self._last_s, self._least_step_s):
+        if self._last_s is not None and within_interval(time_s, self._last_s, self._min_interval_s):
             return False
         self._last_s = time_s if self._last_s is None else max(self._last_s, time_s)
         return True
 
 
-def is_too_soon(time_s: float, last_s: float, least_step_s: float) -> bool:
+def within_interval(time_s: float, last_s: float, min_interval_s: float) -> bool:
     """Whether a frame is passed over, `last_s` being the time of the newest one that was kept."""
-    return last_s < time_s < last_s + least_step_s - _TOLERANCE_S
+    return last_s < time_s < last_s + min_interval_s - _TOLERANCE_S

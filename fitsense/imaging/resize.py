@@ -15,7 +15,7 @@ _MOST_ASPECT = 16
 _MOST_KEPT = 3
 
 # How a picture is scaled: to a short side and a size, and how it is made to fit.
-_Look = tuple[int, int, Fit]
+_ResizeKey = tuple[int, int, Fit]
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -58,20 +58,24 @@ def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
     return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
 
-def views(rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str] = ()) -> Mapping[str, UInt8Array]:
+def branch_images(
+    rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str] = ()
+) -> Mapping[str, UInt8Array]:
     """The picture as each branch sees it, uint8 (size, size, 3) by branch name; equal ones are shared.
 
     :param later: branches whose views are made when they are asked for, if the picture is small enough to be kept.
     """
-    return _Views(rgb, specs, later)
+    return _BranchImages(rgb, specs, later)
 
 
-class _Views(Mapping[str, UInt8Array]):
-    """As :func:`views` says."""
+class _BranchImages(Mapping[str, UInt8Array]):
+    """As :func:`branch_images` says."""
 
     def __init__(self, rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str]) -> None:
-        self._keys: dict[str, _Look] = {name: (spec.short_side, spec.size, spec.fit) for name, spec in specs.items()}
-        self._made: dict[_Look, UInt8Array] = {}
+        self._keys: dict[str, _ResizeKey] = {
+            name: (spec.short_side, spec.size, spec.fit) for name, spec in specs.items()
+        }
+        self._made: dict[_ResizeKey, UInt8Array] = {}
         waiting = {key: specs[name] for name, key in self._keys.items()}
         if rgb.nbytes > _MOST_KEPT * sum(3 * spec.size**2 for spec in waiting.values()):
             later = ()

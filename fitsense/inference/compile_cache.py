@@ -16,7 +16,7 @@ from typing import Any
 
 import openvino as ov
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1
@@ -78,7 +78,7 @@ def _read(file: Path) -> bytes | None:
 def _write(file: Path, blob: bytes) -> None:
     """Keep it in one step, since other processes may do the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole(file) as temporary, temporary.open("wb") as stream:
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
         stream.write(hashlib.sha256(blob).digest())
         stream.write(blob)
 

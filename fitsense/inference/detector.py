@@ -8,7 +8,7 @@ from typing import Any
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import PluginError
 from fitsense.geometry import Detection
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.types import UInt8Array
 
 Detector = Callable[[UInt8Array], Sequence[Detection]]
@@ -16,7 +16,7 @@ Detector = Callable[[UInt8Array], Sequence[Detection]]
 
 def load_detector(
     name: str,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     *,
     config: Mapping[str, Any] | None = None,
     threads: int | None = None,
@@ -32,7 +32,7 @@ def load_detector(
     """
     from fitsense.bundles.weights import resolve
 
-    plugins = plugins or Plugins.discover()
+    plugins = plugins or PluginManager.discover()
     name = plugins.full_name("detector", name)
     spec = plugins.detector(name)
     settings = config_from_json(spec.config, config or {}, name)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
 
@@ -20,7 +20,7 @@ Outputs = Mapping[str, Mapping[str, FloatArray]]
 """Branches' outputs of the same clips, by branch name: features, and each head's logits by its task."""
 
 
-def with_cascade(manifest: Manifest, plugins: Plugins, cascade: Cascade) -> Manifest:
+def set_cascade(manifest: Manifest, plugins: PluginManager, cascade: Cascade) -> Manifest:
     """A manifest whose branches are asked one after the other, as `cascade` says of the exercise.
 
     What is derived from the exercise counts as asked first. Muscles follow: they have no doubt of their own.
@@ -40,12 +40,12 @@ def with_cascade(manifest: Manifest, plugins: Plugins, cascade: Cascade) -> Mani
         answering = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
         first = [name for name in cascade.first if name in answering]
         first += [derived.name for derived in manifest.derived if derived.task == task]
-        own = {"first": first, "sure": cascade.sure if task == "exercise" else 0.0}
+        own = {"first": first, "threshold": cascade.threshold if task == "exercise" else 0.0}
         fusion[task] = FusionEntry(entry.fusion, {**entry.config, "cascade": own})
     return attrs.evolve(manifest, fusion=fusion)
 
 
-class Fusing:
+class FusionPipeline:
     """What makes one answer of a bundle's branches.
 
     Where a fusion has a cascade, the answer to a clip is that of the branches that are asked first, if these are sure
@@ -55,7 +55,7 @@ class Fusing:
     :raises BundleError: a task has no fusion, or other members than its fusion wants.
     """
 
-    def __init__(self, manifest: Manifest, plugins: Plugins) -> None:
+    def __init__(self, manifest: Manifest, plugins: PluginManager) -> None:
         self._manifest = manifest
         self._fusions: dict[str, tuple[Callable[[Any, Mapping[str, Scores]], Scores], Any]] = {}
         self._cascades: dict[str, Cascade] = {}
@@ -104,12 +104,12 @@ class Fusing:
         if not self._rest:
             return self._fuse_all(self.members(outputs))
         scores = self._fuse_all(self._first_members(outputs))
-        doubtful = np.flatnonzero(self._doubt(scores))
+        doubtful = np.flatnonzero(self._uncertain(scores))
         if not len(doubtful):
             return scores
         all_outputs = {**_rows(outputs, doubtful), **ask(doubtful)}
         surer = self._fuse_all(self.members(all_outputs))
-        return {task: _placed(one, doubtful, surer[task]) for task, one in scores.items()}
+        return {task: _scatter(one, doubtful, surer[task]) for task, one in scores.items()}
 
     def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
         """The same, of the outputs of all branches: they say nothing of clips that they would not be asked about."""
@@ -152,11 +152,11 @@ class Fusing:
         cascade = self._cascades.get(task)
         return cascade is None or name in cascade.first
 
-    def _doubt(self, scores: Mapping[Task, Scores]) -> NDArray[np.bool_]:
+    def _uncertain(self, scores: Mapping[Task, Scores]) -> NDArray[np.bool_]:
         """Whether a clip's first answer is not sure enough, (clips,)."""
         # At 0 no rounding makes doubt: some label of a softmax is above 0, and of two probabilities one is at least .5.
         doubts = [
-            _confidence(self._calibrated(scores[task])) <= self._cascades[task].sure
+            _confidence(self._calibrated(scores[task])) <= self._cascades[task].threshold
             for task in scores
             if task in self._cascades
         ]
@@ -174,7 +174,7 @@ class Fusing:
             return scores
         return attrs.evolve(scores, logits=scores.logits / self._manifest.calibration.temperature)
 
-    def _check_members(self, plugins: Plugins) -> None:
+    def _check_members(self, plugins: PluginManager) -> None:
         """Each task needs a fusion, and as many members as that wants, also at first."""
         manifest = self._manifest
         for task in ("exercise", "muscles"):
@@ -213,7 +213,7 @@ def _rows(outputs: Outputs, clips: NDArray[np.intp]) -> dict[str, dict[str, Floa
     return {name: {output: values[clips] for output, values in each.items()} for name, each in outputs.items()}
 
 
-def _placed(scores: Scores, clips: NDArray[np.intp], others: Scores) -> Scores:
+def _scatter(scores: Scores, clips: NDArray[np.intp], others: Scores) -> Scores:
     """The scores, but with `others` in the place of those of some of the clips."""
     logits = scores.logits.copy()
     logits[clips] = others.logits

@@ -14,14 +14,14 @@ from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.manifest import BranchEntry, Labels, Manifest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, RuntimeName, check_batch
-from fitsense.inference.fusion import Fusing, Outputs, with_cascade
+from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.loading import load_joint, load_stream
-from fitsense.inference.streaming import Stream
-from fitsense.plugins._manager import Plugins
+from fitsense.inference.streaming import StreamingBranch
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
 from fitsense.windowing.sampler import Window
-from fitsense.windowing.stream_state import Stretch
+from fitsense.windowing.stream_state import NewFrames
 
 
 class Model:
@@ -34,7 +34,7 @@ class Model:
     :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it. torch does so only
         if True.
     :param device: what torch computes on, such as ``cuda:1``; None for CUDA's, if there is one, and the CPU otherwise.
-    :param compiled: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
+    :param compile: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
         takes up to minutes; batches after that are faster.
     """
 
@@ -42,26 +42,26 @@ class Model:
         self,
         bundle: Bundle,
         *,
-        plugins: Plugins | None = None,
+        plugins: PluginManager | None = None,
         runtime: RuntimeName = "openvino",
         threads: int | None = None,
         bf16: bool | None = None,
         device: str | None = None,
-        compiled: bool = False,
+        compile: bool = False,
     ) -> None:
         self.bundle = bundle
-        self.plugins = plugins or Plugins.discover()
+        self.plugins = plugins or PluginManager.discover()
         self.threads = threads
-        self._fusing = Fusing(bundle.manifest, self.plugins)
+        self._fusing = FusionPipeline(bundle.manifest, self.plugins)
         how: Mapping[str, Any] = {
             "runtime": runtime,
             "threads": threads,
             "bf16": bf16,
             "plugins": self.plugins,
             "device": device,
-            "compiled": compiled,
+            "compile": compile,
         }
-        self._streams: dict[str, Stream] = {
+        self._streams: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, **how) for branch in bundle.manifest.branches if branch.stream
         }
         load = functools.partial(load_joint, bundle, **how)
@@ -90,12 +90,12 @@ class Model:
         return {branch.name: branch.clip for branch in self.bundle.manifest.branches}
 
     @property
-    def streams(self) -> Mapping[str, Stream]:
+    def streaming_branches(self) -> Mapping[str, StreamingBranch]:
         """The branches that go on frame by frame, by name."""
         return dict(self._streams)
 
     @property
-    def rest(self) -> tuple[str, ...]:
+    def deferred_branches(self) -> tuple[str, ...]:
         """The branches that a cascade asks only where the others leave doubt, by name."""
         return self._fusing.rest
 
@@ -113,7 +113,7 @@ class Model:
             raise InvalidInputError(f"clips: expected those of the branches {sorted(self.clips)}, got {sorted(clips)}")
         return self._run(clips)
 
-    def scores(self, clips: Mapping[str, UInt8Array]) -> Mapping[Task, Scores]:
+    def predict_clips(self, clips: Mapping[str, UInt8Array]) -> Mapping[Task, Scores]:
         """The fused, not yet calibrated scores of each task, for a batch of clips as in :meth:`run`."""
         return self.fuse(self.run(clips))
 
@@ -151,7 +151,7 @@ class Model:
         on_clips = [name for name in names if name not in self._streams]
         outputs = self._run({name: np.stack([window.clips[name].frames for window in windows]) for name in on_clips})
         for name in self._streams.keys() & names:
-            each = [self._gone_on(self._streams[name], window.stretches[name]) for window in windows]
+            each = [self._advance_stream(self._streams[name], window.new_frames[name]) for window in windows]
             outputs[name] = {output: np.stack([ones[output] for ones in each]) for output in each[0]}
         return outputs
 
@@ -172,7 +172,7 @@ class Model:
         return {name: outputs[name] for name in clips}
 
     @staticmethod
-    def _gone_on(stream: Stream, stretch: Stretch) -> Mapping[str, FloatArray]:
+    def _advance_stream(stream: StreamingBranch, stretch: NewFrames) -> Mapping[str, FloatArray]:
         """The newest outputs of a stream after a window."""
         run = stretch.run
         for picture in stretch.unseen:
@@ -197,12 +197,12 @@ def _groups(branches: Iterable[BranchEntry], first: Collection[str]) -> Iterable
 def load_model(
     path: str | Path = DEFAULT,
     *,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     runtime: RuntimeName = "openvino",
     threads: int | None = None,
     bf16: bool | None = None,
     device: str | None = None,
-    compiled: bool = False,
+    compile: bool = False,
     cascade: Cascade | None = None,
 ) -> Model:
     """Load a model bundle: a folder, a zip, or the name of one that comes with fitsense.
@@ -214,7 +214,7 @@ def load_model(
     :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it. torch does so only
         if True.
     :param device: what torch computes on, such as ``cuda:1``; None for CUDA's, if there is one, and the CPU otherwise.
-    :param compiled: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
+    :param compile: whether torch compiles the networks: with ``torch.compile``, and CUDA graphs on a GPU. Loading then
         takes up to minutes; batches after that are faster.
     :param cascade: the branches that are asked first, and how sure of the exercise they must be that the others are not
         asked; None for what the bundle says.
@@ -222,9 +222,9 @@ def load_model(
     :raises InvalidInputError: there is no such runtime or device, or the runtime has no use for what is asked for.
     :raises FitsenseError: a network cannot be compiled here, say for want of a C++ compiler.
     """
-    bundle, plugins = Bundle.load(path), plugins or Plugins.discover()
+    bundle, plugins = Bundle.load(path), plugins or PluginManager.discover()
     if cascade is not None:
-        bundle = attrs.evolve(bundle, manifest=with_cascade(bundle.manifest, plugins, cascade))
+        bundle = attrs.evolve(bundle, manifest=set_cascade(bundle.manifest, plugins, cascade))
     return Model(
         bundle,
         plugins=plugins,
@@ -232,5 +232,5 @@ def load_model(
         threads=threads,
         bf16=bf16,
         device=device,
-        compiled=compiled,
+        compile=compile,
     )

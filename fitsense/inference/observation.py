@@ -11,7 +11,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError, PluginError
 from fitsense.inference.base import BranchRunner, check_batch
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.types import FloatArray, UInt8Array
 
 Observer = Callable[[UInt8Array], FloatArray]
@@ -30,7 +30,7 @@ class ObservedBranch:
         return self._run(self._observe(clips))
 
 
-def load_observer(branch: BranchEntry, plugins: Plugins, threads: int | None = None) -> Observer:
+def load_observer(branch: BranchEntry, plugins: PluginManager, threads: int | None = None) -> Observer:
     """What computes a branch's observations: from uint8 (clips, frames, size, size, 3) to float32 (clips, *shape).
 
     :raises WeightsError: it needs files of others, which have not been fetched.

@@ -28,7 +28,7 @@ class StepRunner(Protocol):
         ...
 
 
-class Stream:
+class StreamingBranch:
     """A streaming branch. It keeps nothing between calls, so that streams share it: each has a state of its own."""
 
     def __init__(self, branch: BranchEntry, run: StepRunner) -> None:

@@ -17,7 +17,7 @@ from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner, check_input, input_of
 from fitsense.inference.streaming import inputs_of_step, stream_of
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.types import FloatArray, UInt8Array
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TorchBranch:
     :param threads: CPU threads of this process's torch; None to leave them as they are.
     :param bf16: whether to compute in bfloat16, by torch's autocast; None for float32.
     :param device: one of :func:`devices`; None for CUDA's, if there is one, and the CPU otherwise.
-    :param compiled: as of :func:`fitsense.inference.loading.load_branch`.
+    :param compile: as of :func:`fitsense.inference.loading.load_branch`.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class TorchBranch:
         *,
         threads: int | None = None,
         bf16: bool | None = None,
-        plugins: Plugins | None = None,
+        plugins: PluginManager | None = None,
         device: str | None = None,
-        compiled: bool = False,
+        compile: bool = False,
     ) -> None:
         self._branch = branch
         module, on = _load(bundle, branch, threads, plugins, device)
-        self._run = _Function(module, on, bf16=bool(bf16), compiled=compiled)
-        if compiled:
+        self._run = _Function(module, on, bf16=bool(bf16), compile=compile)
+        if compile:
             _, shape, dtype = input_of(branch)
             _make_ready(self._run, branch, np.zeros((1, *shape), dtype))
 
@@ -87,14 +87,14 @@ class TorchStep:
         *,
         threads: int | None = None,
         bf16: bool | None = None,
-        plugins: Plugins | None = None,
+        plugins: PluginManager | None = None,
         device: str | None = None,
-        compiled: bool = False,
+        compile: bool = False,
     ) -> None:
         state = stream_of(branch).state
         module, on = _load(bundle, branch, threads, plugins, device)
-        self._run = _Function(module.step, on, bf16=bool(bf16), compiled=compiled)
-        if compiled:
+        self._run = _Function(module.step, on, bf16=bool(bf16), compile=compile)
+        if compile:
             shape, dtype = inputs_of_step(branch)["frame"]
             start = {name: np.zeros((1, *size), np.float32) for name, size in state.items()}
             _make_ready(self._run, branch, np.zeros((1, *shape), dtype), start)
@@ -113,12 +113,12 @@ class _Function:
     """
 
     def __init__(
-        self, function: Callable[..., Any], device: torch.device, *, bf16: bool = False, compiled: bool = False
+        self, function: Callable[..., Any], device: torch.device, *, bf16: bool = False, compile: bool = False
     ) -> None:
         self.device = device
         self._function = function
         self._bf16 = bf16
-        self._compiled = _compile(function) if compiled else None
+        self._compiled = _compile(function) if compile else None
         # In which torch keeps the settings of whoever loads it.
         self._context = contextvars.copy_context()
 
@@ -162,7 +162,7 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled
     except TypeError as error:
         raise FitsenseError(
-            f"compiled: expected torch 2.13 or later, got {torch.__version__}: upgrade it, or leave out `compiled`"
+            f"compile: expected torch 2.13 or later, got {torch.__version__}: upgrade it, or leave out `compile`"
         ) from error
 
 
@@ -175,12 +175,12 @@ def _make_ready(run: _Function, branch: BranchEntry, *inputs: Any) -> None:
         reason = " ".join(str(error).strip().partition("\n\n")[0].split()) or type(error).__name__
         raise FitsenseError(
             f"{branch.name} cannot be compiled for {run.device}: {reason}. Are a C++ compiler and, for a GPU, triton "
-            "there? Install what is missing, or leave out `compiled`"
+            "there? Install what is missing, or leave out `compile`"
         ) from error
 
 
 def _load(
-    bundle: Bundle, branch: BranchEntry, threads: int | None, plugins: Plugins | None, device: str | None
+    bundle: Bundle, branch: BranchEntry, threads: int | None, plugins: PluginManager | None, device: str | None
 ) -> tuple[Any, torch.device]:
     """The network with its weights, and the device that it is on."""
     try:
@@ -193,7 +193,7 @@ def _load(
     on = _device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    module = build_branch(plugins or Plugins.discover(), branch, bundle.manifest.labels)
+    module = build_branch(plugins or PluginManager.discover(), branch, bundle.manifest.labels)
     state = {name: value.float() for name, value in read_state(bundle.path(branch.weights)).items()}
     load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
     _count_in_python(module)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import BranchEntry, Labels, StreamEntry
 from fitsense.errors import InvalidInputError, PluginError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, HeadSpec, StreamingSpec
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def join(backbone: nn.Module, heads: Mapping[str, nn.Module], streaming: Streami
     return Branch().eval()
 
 
-def build_branch(plugins: Plugins, branch: BranchEntry, labels: Labels) -> nn.Module:
+def build_branch(plugins: PluginManager, branch: BranchEntry, labels: Labels) -> nn.Module:
     """The module of a bundle's branch, its weights still to be loaded."""
     spec = plugins.backbone(branch.backbone)
     backbone = build_backbone(spec, config_from_json(spec.config, branch.config, branch.backbone))

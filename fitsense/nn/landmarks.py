@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BODY_LANDMARKS", "BODY_STATISTICS", "body_statistics", "mirrored_bodies", "varied_bodies"]
+__all__ = ["LANDMARKS", "NUM_FEATURES", "augment", "landmark_features", "mirror"]
 
-BODY_LANDMARKS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 19, 20)
+LANDMARKS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 19, 20)
 """BlazePose's numbers of the landmarks that describe a body: nose, then pairs of left and right: shoulders, elbows,
 wrists, hips, knees, ankles, heels, feet, index fingers."""
 
-_AT = {landmark: position for position, landmark in enumerate(BODY_LANDMARKS)}
-_MIRRORED = (0, *(position + 1 if position % 2 else position - 1 for position in range(1, len(BODY_LANDMARKS))))
+_AT = {landmark: position for position, landmark in enumerate(LANDMARKS)}
+_MIRRORED = (0, *(position + 1 if position % 2 else position - 1 for position in range(1, len(LANDMARKS))))
 # The middle one's angle: elbows, shoulders, hips, knees, ankles; each side.
 _ANGLES = (
     (11, 13, 15),
@@ -51,21 +51,21 @@ _SHOULDERS, _HIPS, _ENDS = (11, 12), (23, 24), (15, 16, 27, 28)
 _PERCENTILES = (0.1, 0.9)
 # Mean, spread and mean speed besides.
 _STATISTICS = 3 + len(_PERCENTILES)
-_DESCRIBED = 3 * len(BODY_LANDMARKS) + len(_ANGLES) + 3 * len(_LIMBS) + 4 + 2 * len(_ENDS) + len(BODY_LANDMARKS) + 1
+_DESCRIBED = 3 * len(LANDMARKS) + len(_ANGLES) + 3 * len(_LIMBS) + 4 + 2 * len(_ENDS) + len(LANDMARKS) + 1
 _SHORTEST_TORSO_M = 0.2
 _SMALLEST_BODY = 0.05
 
-BODY_STATISTICS = _STATISTICS * _DESCRIBED
-"""How many statistics :func:`body_statistics` gives."""
+NUM_FEATURES = _STATISTICS * _DESCRIBED
+"""How many statistics :func:`landmark_features` gives."""
 
 
-def body_statistics(landmarks: Tensor) -> Tensor:
-    """What describes the movement of bodies over windows, float32 (clips, BODY_STATISTICS).
+def landmark_features(landmarks: Tensor) -> Tensor:
+    """What describes the movement of bodies over windows, float32 (clips, NUM_FEATURES).
 
     For each window mean, spread, two percentiles and mean speed of: places relative to the hips in units of the torso,
     cosines of angles, directions of limbs, movements in the picture in units of the body, and visibility.
 
-    :param landmarks: float32 (clips, frames, 19, 6): those of BODY_LANDMARKS, each x and y in the picture (both in
+    :param landmarks: float32 (clips, frames, 19, 6): those of LANDMARKS, each x and y in the picture (both in
         units of the same length), x, y and z in metres, and visibility. All zeros where nobody was found.
     """
     import torch
@@ -86,7 +86,7 @@ def body_statistics(landmarks: Tensor) -> Tensor:
     return torch.cat([mean, spread, *percentiles, speed], dim=1)
 
 
-def mirrored_bodies(landmarks: Tensor) -> Tensor:
+def mirror(landmarks: Tensor) -> Tensor:
     """Mirror images of landmarks (clips, frames, 19, 6), whose x in the picture is relative to its middle."""
     import torch
 
@@ -94,10 +94,10 @@ def mirrored_bodies(landmarks: Tensor) -> Tensor:
     return landmarks[:, :, list(_MIRRORED)] * flip
 
 
-def varied_bodies(landmarks: Tensor, *, yaw: float, tilt: float, noise: float, bias: float) -> Tensor:
+def augment(landmarks: Tensor, *, yaw: float, tilt: float, noise: float, bias: float) -> Tensor:
     """The same bodies as somebody else may show them from elsewhere: for training.
 
-    :param landmarks: as for :func:`body_statistics`.
+    :param landmarks: as for :func:`landmark_features`.
     :param yaw: bodies are turned about the vertical by up to this angle, in radians.
     :param tilt: standard deviation of how far they lean otherwise, in radians.
     :param noise: standard deviation of what is added to every landmark, in metres.
@@ -113,7 +113,7 @@ def varied_bodies(landmarks: Tensor, *, yaw: float, tilt: float, noise: float, b
     world = torch.einsum("cij,ctkj->ctki", turn.to(device), world)
     world = world + torch.randn_like(world) * noise + torch.randn_like(world[:, :1]) * bias
     varied = torch.cat([image, world, visible], dim=-1)
-    return torch.where((torch.rand(clips, 1, 1, 1) < 0.5).to(device), mirrored_bodies(varied), varied)
+    return torch.where((torch.rand(clips, 1, 1, 1) < 0.5).to(device), mirror(varied), varied)
 
 
 def _describe(landmarks: Tensor) -> Tensor:

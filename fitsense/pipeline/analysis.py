@@ -13,7 +13,7 @@ import attrs
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
 from fitsense.geometry import Region
-from fitsense.imaging.frame_rate import least_step_s
+from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
 from fitsense.session.config import SessionConfig
@@ -24,10 +24,10 @@ from fitsense.video.stopping import StopFlag
 
 if TYPE_CHECKING:
     from fitsense.inference.detector import Detector
-    from fitsense.session.tracked import PeopleSession
+    from fitsense.session.tracked import TrackedSession
     from fitsense.video.live import LiveConfig, LiveSource
-    from fitsense.video.prefetch import Ahead
-    from fitsense.video.source import Trouble, VideoSource
+    from fitsense.video.prefetch import Prefetcher
+    from fitsense.video.source import SourceWarning, VideoSource
 
 # Somebody who is so many times smaller than the picture is still seen as large as the model wants it.
 _PEOPLE_ZOOM = 2.5
@@ -89,10 +89,10 @@ class Analysis(Iterator[Event]):
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
-        self._ahead: Ahead[Frame | Trouble] | None = None
-        self._items: Iterable[Frame | Trouble] | None = None
+        self._ahead: Prefetcher[Frame | SourceWarning] | None = None
+        self._items: Iterable[Frame | SourceWarning] | None = None
         self._media_s = 0.0
-        self._session: Session | PeopleSession | None = None
+        self._session: Session | TrackedSession | None = None
         self._events = self._run()
 
     def __next__(self) -> Event:
@@ -121,7 +121,7 @@ class Analysis(Iterator[Event]):
         """
         if self._items is not None:
             return
-        items: Iterable[Frame | Trouble]
+        items: Iterable[Frame | SourceWarning]
         if isinstance(self._source, (str, Path)) and _is_live(str(self._source)):
             items = self._open_live(str(self._source))
         elif isinstance(self._source, (str, Path)) or is_file(self._source):
@@ -170,7 +170,7 @@ class Analysis(Iterator[Event]):
             if not self._stop.requested:
                 raise
 
-    def _begin(self) -> Session | PeopleSession:
+    def _begin(self) -> Session | TrackedSession:
         """The session, made when it is known whether the source could be opened, and what it says of itself."""
         if self._session is None:
             config = self._config
@@ -181,9 +181,9 @@ class Analysis(Iterator[Event]):
             if self._detect is None:
                 self._session = Session(self._model, config)
             else:
-                from fitsense.session.tracked import PeopleSession
+                from fitsense.session.tracked import TrackedSession
 
-                self._session = PeopleSession(self._model, self._detect, config)
+                self._session = TrackedSession(self._model, self._detect, config)
         return self._session
 
     def _source_start(self) -> datetime | None:
@@ -205,7 +205,7 @@ class Analysis(Iterator[Event]):
             model.short_side,
             self._live_config,
             zoom=self._zoom,
-            least_step_s=least_step_s(model.clips.values()),
+            min_interval_s=min_interval_s(model.clips.values()),
             hwaccel=self._hwaccel,
             threads=model.threads,
             track=self._track,
@@ -213,28 +213,28 @@ class Analysis(Iterator[Event]):
         )
         return self._live
 
-    def _open_file(self, source: str | Path | BinaryIO) -> Ahead[Frame | Trouble]:
-        from fitsense.video.prefetch import Ahead
+    def _open_file(self, source: str | Path | BinaryIO) -> Prefetcher[Frame | SourceWarning]:
+        from fitsense.video.prefetch import Prefetcher
         from fitsense.video.source import VideoSource
 
         self._video = VideoSource(
             source,
             self._model.short_side,
             zoom=self._zoom,
-            least_step_s=least_step_s(self._model.clips.values()),
+            min_interval_s=min_interval_s(self._model.clips.values()),
             hwaccel=self._hwaccel,
             threads=self._model.threads,
             track=self._track,
             stop=self._stop,
         )
-        self._ahead = Ahead(self._video.told(), self._video.close, stop=self._stop)
+        self._ahead = Prefetcher(self._video.items(), self._video.close, stop=self._stop)
         return self._ahead
 
     @property
     def _zoom(self) -> float:
         return zoom_for(self._config.region, people=self._detect is not None)
 
-    def _paced(self, items: Iterable[Frame | Trouble]) -> Iterator[Frame | Trouble]:
+    def _paced(self, items: Iterable[Frame | SourceWarning]) -> Iterator[Frame | SourceWarning]:
         """The same, each frame not before its time has come."""
         origin_s: float | None = None
         for item in items:

@@ -25,15 +25,15 @@ _POLL_S = 0.1
 _PATIENCE_S = 2.0
 
 
-class Watch(AsyncIterable[Event]):
-    """The events of a source, as they happen; from :func:`watch`.
+class AsyncAnalysis(AsyncIterable[Event]):
+    """The events of a source, as they happen; from :func:`analyze_async`.
 
     Loading, decoding and prediction run in threads of its own, and only as events are asked for: whoever takes them
     slowly slows a file down, and makes a live source drop frames or fall behind, as its policy says. To leave early,
     break out of the loop, cancel the task, or leave ``async with``: the source is closed, and the threads end.
     """
 
-    def __init__(self, begin: Callable[[Watch, asyncio.AbstractEventLoop], Analysis]) -> None:
+    def __init__(self, begin: Callable[[AsyncAnalysis, asyncio.AbstractEventLoop], Analysis]) -> None:
         self._begin = begin
         self._analysis: Analysis | None = None
         self._stopped = self._closed = False
@@ -77,7 +77,7 @@ class Watch(AsyncIterable[Event]):
         finally:
             await self.aclose()
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> AsyncAnalysis:
         return self
 
     async def __aexit__(
@@ -101,7 +101,7 @@ class Watch(AsyncIterable[Event]):
             self._analysis.close()
 
 
-def watch(
+def analyze_async(
     source: Source | AsyncIterable[Frame],
     *,
     model: Model | None = None,
@@ -113,7 +113,7 @@ def watch(
     people: str | None = None,
     hwaccel: str | None = None,
     track: int | None = None,
-) -> Watch:
+) -> AsyncAnalysis:
     """Analyse a source without holding up the event loop: ``async for`` over what this gives takes its events.
 
     :param source: as of :func:`fitsense.analyze`; frames may also come from an asynchronous iterator.
@@ -130,7 +130,7 @@ def watch(
     :raises SourceError: by the first step of the loop, if the source cannot be read at all.
     """
 
-    def begin(watch: Watch, loop: asyncio.AbstractEventLoop) -> Analysis:
+    def begin(watch: AsyncAnalysis, loop: asyncio.AbstractEventLoop) -> Analysis:
         frames = _pulled(source, loop, watch) if isinstance(source, AsyncIterable) else source
         return analyze(
             frames,
@@ -147,10 +147,10 @@ def watch(
 
     if not isinstance(source, AsyncIterable):
         source = checked_source(source)
-    return Watch(begin)
+    return AsyncAnalysis(begin)
 
 
-def _pulled(frames: AsyncIterable[Frame], loop: asyncio.AbstractEventLoop, watch: Watch) -> Iterator[Frame]:
+def _pulled(frames: AsyncIterable[Frame], loop: asyncio.AbstractEventLoop, watch: AsyncAnalysis) -> Iterator[Frame]:
     """An asynchronous iterator's frames, for a thread that is not the loop's."""
     iterator = aiter(frames)
     while True:

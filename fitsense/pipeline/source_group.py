@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
 
-from fitsense._internal.threads import Reader, handed_over
+from fitsense._internal.threads import WorkerThread, handed_over
 from fitsense._internal.validators import is_uri_reference
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event
@@ -40,7 +40,7 @@ _PATIENCE_S = 2.0
 _GOLDEN = 0.6180339887
 
 
-class StreamOptions(TypedDict, total=False):
+class AnalysisOptions(TypedDict, total=False):
     """How a source is analysed, as :func:`fitsense.analyze` says."""
 
     config: SessionConfig | None
@@ -53,7 +53,7 @@ class StreamOptions(TypedDict, total=False):
     track: int | None
 
 
-class Streams(Iterator[Event]):
+class SourceGroup(Iterator[Event]):
     """The events of several sources, as they happen. Use it as a context manager.
 
     Each source has a session of its own, whose events have the source's name as their ``source``, and a thread that
@@ -64,8 +64,8 @@ class Streams(Iterator[Event]):
     :param sources: what to follow, by name, each as :func:`fitsense.analyze` takes it.
     :param model: None for the bundle that comes with fitsense, on one thread: several sources keep the cores busy, and
         this costs the least.
-    :param lasting: whether to go on where no source is left, since others may be added. If not, the iteration ends with
-        the last of them.
+    :param keep_open: whether to go on where no source is left, since others may be added. If not, the iteration ends
+        with the last of them.
     :param options: of all sources: what :func:`fitsense.analyze` takes by name, but for the model.
     :raises InvalidInputError: as of :meth:`add`.
     """
@@ -75,12 +75,12 @@ class Streams(Iterator[Event]):
         sources: Mapping[str, Source] | None = None,
         *,
         model: Model | None = None,
-        lasting: bool = False,
-        **options: Unpack[StreamOptions],
+        keep_open: bool = False,
+        **options: Unpack[AnalysisOptions],
     ) -> None:
         self._model = model or load_model(threads=1)
         self._options = options
-        self._desk = _Desk(lasting)
+        self._desk = _EventChannel(keep_open)
         self._count = itertools.count()
         # Threads know the desk and not this, so that it can be forgotten while they run; then they end.
         self._forgotten = weakref.finalize(self, self._desk.close)
@@ -102,7 +102,7 @@ class Streams(Iterator[Event]):
         added."""
         return dict(self._desk.failures)
 
-    def add(self, name: str, source: Source, **options: Unpack[StreamOptions]) -> None:
+    def add(self, name: str, source: Source, **options: Unpack[AnalysisOptions]) -> None:
         """Follow another source. May be called from any thread.
 
         It is opened in its thread. What comes at its own pace, as live sources do and files in real time, is opened up
@@ -119,14 +119,14 @@ class Streams(Iterator[Event]):
         """
         if not is_uri_reference(name):
             raise InvalidInputError(f"name: expected a URI reference, such as door or urn:gym:door, got {name!r}")
-        merged: StreamOptions = {**self._options, **options}
+        merged: AnalysisOptions = {**self._options, **options}
         config = attrs.evolve(merged.get("config") or SessionConfig(), source=name)
         merged["config"] = config
         analysis = Analysis(source, self._model, **merged)
         rest_s = 0.0
         if merged.get("realtime") or (isinstance(source, (str, Path)) and is_live(str(source))):
             rest_s = next(self._count) * _GOLDEN % 1.0 * (merged.get("hop_s") or config.hop_s)
-        self._desk.begin(_Stream(name, analysis, rest_s))
+        self._desk.begin(_Source(name, analysis, rest_s))
 
     def remove(self, name: str) -> None:
         """End a source soon: the events that are left still come, the last one a ``session.ended`` that says
@@ -134,7 +134,7 @@ class Streams(Iterator[Event]):
 
         :raises InvalidInputError: no source of that name is followed, or no longer.
         """
-        self._desk.stream(name).stop()
+        self._desk.source(name).stop()
 
     def stop(self) -> None:
         """End all sources soon, as :meth:`remove` does, and the iteration with them. May be called from any thread, and
@@ -153,7 +153,7 @@ class Streams(Iterator[Event]):
             raise StopIteration
         return event
 
-    def __enter__(self) -> Streams:
+    def __enter__(self) -> SourceGroup:
         return self
 
     def __exit__(
@@ -166,15 +166,15 @@ class Streams(Iterator[Event]):
 
 
 @attrs.define(eq=False)
-class _Stream:
+class _Source:
     """A source that is followed.
 
-    :param rest_s: how long to wait before it is opened.
+    :param pause_s: how long to wait before it is opened.
     """
 
     name: str
     analysis: Analysis
-    rest_s: float
+    pause_s: float
     stopped: bool = False
 
     def stop(self) -> None:
@@ -182,26 +182,26 @@ class _Stream:
         self.stopped = True
         self.analysis.stop()
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Wait before it is opened, unless it is to end."""
-        until_s = time.monotonic() + self.rest_s
+        until_s = time.monotonic() + self.pause_s
         while not self.stopped and (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(left_s, _POLL_S))
 
 
-class _Desk:
+class _EventChannel:
     """Where the sources' threads leave their events, and whoever wants them takes them.
 
-    :param lasting: whether to wait for others where no source is left.
+    :param keep_open: whether to wait for others where no source is left.
     """
 
-    def __init__(self, lasting: bool) -> None:
-        self._lasting = lasting
+    def __init__(self, keep_open: bool) -> None:
+        self._lasting = keep_open
         self._changed = threading.Condition()
         self._events: deque[Event] = deque()
         # How many of them are there, by source.
         self._waiting: Counter[str] = Counter()
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _Source] = {}
         self._threads: set[threading.Thread] = set()
         self._stopped = self._closed = False
         self.failures: dict[str, BaseException] = {}
@@ -210,16 +210,16 @@ class _Desk:
     def names(self) -> list[str]:
         return list(self._streams)
 
-    def stream(self, name: str) -> _Stream:
+    def source(self, name: str) -> _Source:
         with self._changed:
             if name not in self._streams:
                 raise InvalidInputError(f"name: expected one of {', '.join(self.names) or 'none'}, got {name!r}")
             return self._streams[name]
 
-    def begin(self, stream: _Stream) -> None:
+    def begin(self, stream: _Source) -> None:
         """Begin to follow a source."""
         # It may be opening its source when Python ends, and then nobody takes its events any more.
-        thread = Reader(partial(self._follow, stream), self.close, f"fitsense {stream.name}")
+        thread = WorkerThread(partial(self._follow, stream), self.close, f"fitsense {stream.name}")
         with self._changed:
             if self._stopped:
                 raise FitsenseError("the streams have ended; open new ones for more sources")
@@ -266,12 +266,12 @@ class _Desk:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _follow(self, stream: _Stream) -> None:
+    def _follow(self, stream: _Source) -> None:
         """What a source's thread does."""
         last: list[Event] = []
         failure: BaseException | None = None
         try:
-            stream.rest()
+            stream.pause()
             with contextlib.closing(stream.analysis) as analysis:
                 for event in analysis:
                     if analysis.reason is not None:

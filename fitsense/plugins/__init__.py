@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fitsense._internal.openvino_core import openvino_core
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import (
@@ -34,8 +34,8 @@ __all__ = [
     "HeadSpec",
     "ObservationSpec",
     "PluginInfo",
+    "PluginManager",
     "PluginReport",
-    "Plugins",
     "Sink",
     "SinkSpec",
     "StreamingSpec",

@@ -24,7 +24,7 @@ from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
 from fitsense.plugins._report import PluginReport
-from fitsense.plugins._validation import Offers, RejectedError, _check_callable, collect, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, _check_callable, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from fitsense.events.model import Event
 
 BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
-"""The environment variable that lists, with commas, what :meth:`Plugins.discover` is not to load."""
+"""The environment variable that lists, with commas, what :meth:`PluginManager.discover` is not to load."""
 
 _LOGGER = logging.getLogger("fitsense.plugins")
 _NOT_ALLOWED = "not among those that the program allows"
 
 
-class Plugins:
+class PluginManager:
     """A set of plugins. Use :meth:`discover` for the installed ones; an empty one takes :meth:`register`.
 
     A name below is that of a plugin. :meth:`discover` also takes the name of an entry point, of its distribution, or of
@@ -68,12 +68,12 @@ class Plugins:
         self._block = dict.fromkeys(block, "blocked by the program")
         self._allow = None if allow is None else frozenset(allow)
         self._reserved: frozenset[str] = frozenset()
-        self._offers = Offers()
+        self._contributions = Contributions()
         self._reports: list[PluginReport] = []
         self._observer_failures: dict[str, int] = {}
 
     @classmethod
-    def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> Plugins:
+    def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> PluginManager:
         """Load the installed plugins of the entry-point group ``fitsense``: its own first, then others by name.
 
         Names of plugins that come with fitsense are reserved for these, also where they are not loaded.
@@ -117,62 +117,62 @@ class Plugins:
         fallback = name or type(plugin).__name__
         try:
             fallback = name or getattr(plugin, "__name__", None) or fallback
-            report = self._admit(plugin, origin, candidate)
-        except RejectedError as rejection:
+            report = self._load_plugin(plugin, origin, candidate)
+        except PluginRejectedError as rejection:
             report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             # A plugin's code may raise anything, SystemExit included; the host stays up.
             report = PluginReport(fallback, "broken", described(error), origin=origin)
-        for note in report.notes:
+        for note in report.deprecations:
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
         return report
 
     def backbones(self) -> Mapping[str, BackboneSpec]:
         """Every backbone, by ``plugin/name``."""
-        return dict(self._offers.backbones)
+        return dict(self._contributions.backbones)
 
     def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
         """Every head, by ``plugin/name``."""
-        return dict(self._offers.heads)
+        return dict(self._contributions.heads)
 
     def fusions(self) -> Mapping[str, FusionSpec]:
         """Every fusion, by ``plugin/name``."""
-        return dict(self._offers.fusions)
+        return dict(self._contributions.fusions)
 
     def detectors(self) -> Mapping[str, DetectorSpec]:
         """Every detector, by ``plugin/name``."""
-        return dict(self._offers.detectors)
+        return dict(self._contributions.detectors)
 
     def sinks(self) -> Mapping[str, SinkSpec]:
         """Every sink, by ``plugin/name``."""
-        return dict(self._offers.sinks)
+        return dict(self._contributions.sinks)
 
     def event_schemas(self) -> Mapping[str, EventSchema]:
         """Every plugin's event schemas, by event type."""
-        return dict(self._offers.event_schemas)
+        return dict(self._contributions.event_schemas)
 
     def backbone(self, name: str) -> BackboneSpec:
         """The backbone called `name`, in full (``x3d/s``) or, where only one has it, in short (``s``)."""
-        return self._offers.backbones[self.full_name("backbone", name)]
+        return self._contributions.backbones[self.full_name("backbone", name)]
 
     def head(self, name: str) -> HeadSpec | DerivedHeadSpec:
         """The head called `name`, in full or, where only one has it, in short."""
-        return self._offers.heads[self.full_name("head", name)]
+        return self._contributions.heads[self.full_name("head", name)]
 
     def fusion(self, name: str) -> FusionSpec:
         """The fusion called `name`, in full or, where only one has it, in short."""
-        return self._offers.fusions[self.full_name("fusion", name)]
+        return self._contributions.fusions[self.full_name("fusion", name)]
 
     def detector(self, name: str) -> DetectorSpec:
         """The detector called `name`, in full or, where only one has it, in short."""
-        return self._offers.detectors[self.full_name("detector", name)]
+        return self._contributions.detectors[self.full_name("detector", name)]
 
     def sink(self, name: str) -> SinkSpec:
         """The sink called `name`, in full or, where only one has it, in short."""
-        return self._offers.sinks[self.full_name("sink", name)]
+        return self._contributions.sinks[self.full_name("sink", name)]
 
     def full_name(self, kind: Literal["backbone", "head", "fusion", "detector", "sink"], name: str) -> str:
         """``plugin/name`` of a `kind`'s full or short name.
@@ -181,11 +181,11 @@ class Plugins:
         :raises AmbiguousNameError: several plugins offer that short name; the message lists them.
         """
         by_kind: Mapping[str, Mapping[str, object]] = {
-            "backbone": self._offers.backbones,
-            "head": self._offers.heads,
-            "fusion": self._offers.fusions,
-            "detector": self._offers.detectors,
-            "sink": self._offers.sinks,
+            "backbone": self._contributions.backbones,
+            "head": self._contributions.heads,
+            "fusion": self._contributions.fusions,
+            "detector": self._contributions.detectors,
+            "sink": self._contributions.sinks,
         }
         offers = by_kind[kind]
         if name in offers:
@@ -222,13 +222,13 @@ class Plugins:
                 _LOGGER.exception("plugin %s failed to resolve %s", implementation.plugin_name, ref.uri)
         return None
 
-    def event_emitted(self, session: str, event: Event) -> None:
+    def notify(self, source: str, event: Event) -> None:
         """Notify every observer of an event, in pluggy's order; what one raises is logged and counted, and stops no
         other.
         """
         for implementation in self._called(self._manager.hook.fitsense_event_emitted):
             # Each observer gets a copy, so that none can change the event for the others.
-            arguments = {"session": session, "event": copy.deepcopy(event)}
+            arguments = {"source": source, "event": copy.deepcopy(event)}
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except KeyboardInterrupt:
@@ -262,20 +262,20 @@ class Plugins:
     def _refuse_unwanted(self, name: str, candidate: Candidate | None) -> None:
         """Raise for a plugin whose name is blocked, not allowed, or reserved; entry points were selected before."""
         if name in self._block:
-            raise RejectedError("disabled", self._block[name], name)
+            raise PluginRejectedError("disabled", self._block[name], name)
         if candidate is None and self._allow is not None and name not in self._allow:
-            raise RejectedError("disabled", _NOT_ALLOWED, name)
+            raise PluginRejectedError("disabled", _NOT_ALLOWED, name)
         if candidate is not None and not candidate.built_in and name in self._reserved:
-            raise RejectedError(
+            raise PluginRejectedError(
                 "duplicate", f"the name {name} is that of a plugin that comes with fitsense; give it another", name
             )
 
-    def _admit(self, plugin: object, origin: str, candidate: Candidate | None) -> PluginReport:
+    def _load_plugin(self, plugin: object, origin: str, candidate: Candidate | None) -> PluginReport:
         implementations = self._implementations(plugin)
         info = info_of(implementations)
         self._refuse_unwanted(info.name, candidate)
         if info.api_version != API_VERSION:
-            raise RejectedError(
+            raise PluginRejectedError(
                 "incompatible",
                 f"written for plugin API {info.api_version}, and this fitsense offers {API_VERSION}: "
                 + ("update fitsense" if info.api_version > API_VERSION else "update the plugin"),
@@ -283,7 +283,7 @@ class Plugins:
             )
         if self._manager.has_plugin(info.name):
             earlier = next(r for r in self._reports if r.name == info.name and r.status == "loaded")
-            raise RejectedError(
+            raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
         offers = collect(implementations, info)
@@ -293,24 +293,24 @@ class Plugins:
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             self._manager.unregister(plugin)
-            raise RejectedError("broken", str(error)) from error
-        for kind in attrs.fields(Offers):
-            getattr(self._offers, kind.name).update(getattr(offers, kind.name))
+            raise PluginRejectedError("broken", str(error)) from error
+        for kind in attrs.fields(Contributions):
+            getattr(self._contributions, kind.name).update(getattr(offers, kind.name))
         return PluginReport(
             name=info.name,
             status="loaded",
             version=info.version,
             summary=info.summary,
             origin=origin,
-            offers={
+            provides={
                 kind.name: tuple(getattr(offers, kind.name))
-                for kind in attrs.fields(Offers)
+                for kind in attrs.fields(Contributions)
                 if getattr(offers, kind.name)
             },
-            notes=notes,
+            deprecations=notes,
         )
 
-    def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: Offers) -> tuple[str, ...]:
+    def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: Contributions) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
         for kind in (offers.backbones, offers.heads, offers.fusions, offers.detectors, offers.sinks):
@@ -327,7 +327,7 @@ class Plugins:
             options = self._manager.parse_hookimpl_opts(plugin, name)
             if options is None:
                 if name in known and inspect.isroutine(implementation):
-                    raise RejectedError("broken", f"{name} is not marked with fitsense.hookimpl")
+                    raise PluginRejectedError("broken", f"{name} is not marked with fitsense.hookimpl")
                 continue
             hook = options.get("specname") or name
             if hook not in known:
@@ -335,15 +335,15 @@ class Plugins:
                     continue
                 nearest = difflib.get_close_matches(hook, known, n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
-                raise RejectedError("broken", f"there is no hook {hook}{hint}")
+                raise PluginRejectedError("broken", f"there is no hook {hook}{hint}")
             if options.get("wrapper") or options.get("hookwrapper"):
-                raise RejectedError(
+                raise PluginRejectedError(
                     "broken",
                     f"hook {hook}: expected a plain implementation, got a wrapper, which fitsense does not run: it "
                     "calls each plugin alone, so that one that fails stops no other; leave out wrapper=True",
                 )
             if hook in implementations:
-                raise RejectedError("broken", f"hook {hook}: expected one implementation, got several")
+                raise PluginRejectedError("broken", f"hook {hook}: expected one implementation, got several")
             _check_callable(hook, getattr(self._hookspecs, hook), implementation)
             implementations[hook] = implementation
         return implementations

@@ -22,8 +22,8 @@ class PluginReport:
     :param status: ``loaded``, or why not.
     :param reason: what was wrong and what to do; empty when loaded.
     :param origin: the distribution and version that it came from, or ``registered``.
-    :param offers: full names of what it offers, by kind.
-    :param notes: what it uses that is deprecated, since when, until when, and what to use instead.
+    :param provides: full names of what it offers, by kind.
+    :param deprecations: what it uses that is deprecated, since when, until when, and what to use instead.
     """
 
     name: str
@@ -32,5 +32,5 @@ class PluginReport:
     version: str = ""
     summary: str = ""
     origin: str = ""
-    offers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    notes: tuple[str, ...] = ()
+    provides: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    deprecations: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights", "fitsense_event_emitted")
 
 
-class RejectedError(Exception):
+class PluginRejectedError(Exception):
     """A plugin cannot be taken; carries the status that its report gets."""
 
     def __init__(self, status: Status, reason: str, name: str = "") -> None:
@@ -45,7 +45,7 @@ class RejectedError(Exception):
 
 
 @attrs.define
-class Offers:
+class Contributions:
     backbones: dict[str, BackboneSpec] = attrs.field(factory=dict)
     heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
     fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
@@ -61,27 +61,33 @@ def _check_callable(hook: str, specification: Callable[..., Any], implementation
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not set(actual) <= set(expected) or any(p.kind not in positional for p in actual.values()):
         asked = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
-        raise RejectedError(
+        raise PluginRejectedError(
             "broken", f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({asked})"
         )
     if inspect.iscoroutinefunction(implementation) or inspect.isasyncgenfunction(implementation):
-        raise RejectedError("broken", f"hook {hook}: expected a plain function, got an async one, which never runs")
+        raise PluginRejectedError(
+            "broken", f"hook {hook}: expected a plain function, got an async one, which never runs"
+        )
     if hook in _NOT_ITERATED and inspect.isgeneratorfunction(implementation):
-        raise RejectedError("broken", f"hook {hook}: expected a plain function, got a generator, which never runs")
+        raise PluginRejectedError(
+            "broken", f"hook {hook}: expected a plain function, got a generator, which never runs"
+        )
 
 
 def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
     if "fitsense_plugin" not in implementations:
-        raise RejectedError("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
+        raise PluginRejectedError("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
     info = implementations["fitsense_plugin"]()
     if not isinstance(info, PluginInfo):
-        raise RejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
+        raise PluginRejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
     if not _PLUGIN_NAME.fullmatch(info.name):
-        raise RejectedError("broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens")
+        raise PluginRejectedError(
+            "broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens"
+        )
     return info
 
 
-def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> Offers:
+def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> Contributions:
     """Ask a plugin for its specs, and check each."""
 
     def offered(hook: str) -> Iterable[Any]:
@@ -111,7 +117,7 @@ def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo)
             raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
         _check_event_schema(schema, info)
         event_schemas[schema.type] = schema
-    return Offers(
+    return Contributions(
         backbones=named("fitsense_backbones", (BackboneSpec,), _check_backbone),
         heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
         fusions=named("fitsense_fusions", (FusionSpec,), _check_config),

@@ -72,9 +72,9 @@ def fitsense_resolve_weights(ref: WeightsRef) -> Path | None:
 
 
 @hookspec
-def fitsense_event_emitted(session: str, event: Event) -> None:
+def fitsense_event_emitted(source: str, event: Event) -> None:
     """Observe an event.
 
-    :param session: the session's source, as in the event.
+    :param source: the session's source, as in the event.
     :param event: the event. What the observer raises is logged and counted, never passed on.
     """

@@ -51,12 +51,12 @@ class WeightsRef:
 
     :param uri: an ``https://`` address, or whatever a plugin's ``fitsense_resolve_weights`` understands.
     :param sha256: hexadecimal digest of the file; None where its publisher gives none.
-    :param licence: SPDX id, or the publisher's words.
+    :param license: SPDX id, or the publisher's words.
     """
 
     uri: str
     sha256: str | None = None
-    licence: str = ""
+    license: str = ""
 
 
 @attrs.frozen
@@ -205,23 +205,23 @@ class Cascade:
     """Some members of a fusion are asked first, and the others only where these leave doubt.
 
     :param first: their names.
-    :param sure: above which confidence of what these say together the others are not asked, in 0..1: at 0 they never
-        are, at 1 always. Confidence is the calibrated probability of the likeliest label, or, where any number of
+    :param threshold: above which confidence of what these say together the others are not asked, in 0..1: at 0 they
+        never are, at 1 always. Confidence is the calibrated probability of the likeliest label, or, where any number of
         labels hold, how probably the least sure one is told rightly.
     """
 
     first: tuple[str, ...] = attrs.field(converter=_names)
-    sure: float = attrs.field(converter=float)
+    threshold: float = attrs.field(converter=float)
 
     @first.validator
     def _some(self, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
         if not value:
             raise InvalidInputError("Cascade.first: expected at least one name, got none")
 
-    @sure.validator
+    @threshold.validator
     def _in_range(self, attribute: attrs.Attribute[Any], value: float) -> None:
         if not 0 <= value <= 1:
-            raise InvalidInputError(f"Cascade.sure: expected a number in 0..1, got {value!r}")
+            raise InvalidInputError(f"Cascade.threshold: expected a number in 0..1, got {value!r}")
 
 
 @attrs.frozen

@@ -23,10 +23,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense._internal.locks import turn_at_algebra
+from fitsense._internal.locks import single_threaded_blas
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.frame_rate import MOST_HZ
+from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.repetitions.cycles import Cycle, Proposal, alike, propose
 from fitsense.repetitions.trajectory import Path, path
 from fitsense.types import FloatArray
@@ -67,33 +67,35 @@ _CONTINUITY = 1.2
 class RepetitionConfig:
     """What is counted, and how closely the movement is looked at.
 
-    :param rate_hz: most thumbnails a second that are kept; those that come faster are passed over.
-    :param span_s: seconds that a look takes in; a little over two of the slowest repetitions.
-    :param look_s: most media time between two looks; quick repetitions are looked at more often.
-    :param least_s: the shortest repetition.
-    :param confidence: of cycles, on average, from which they count.
-    :param share: part of the motion in view that cycles must make up to count.
-    :param lone: the same for a single movement, which is told at the end of a run in which nothing was told before. A
-        host that cannot tell by other means whether somebody exercises should ask for more, such as 0.6.
-    :param extent: how much a repetition changes the picture, at least: root of the mean square over its pixels, in
-        standard deviations of its brightness. Somebody who sways while standing stays below.
-    :param full: part of the other repetitions' extent below which a movement is an attempt.
+    :param max_rate_hz: most thumbnails a second that are kept; those that come faster are passed over.
+    :param window_s: seconds that a look takes in; a little over two of the slowest repetitions.
+    :param interval_s: most media time between two looks; quick repetitions are looked at more often.
+    :param min_duration_s: the shortest repetition.
+    :param min_confidence: of cycles, on average, from which they count.
+    :param min_motion_share: part of the motion in view that cycles must make up to count.
+    :param min_motion_share_single: the same for a single movement, which is told at the end of a run in which nothing
+        was told before. A host that cannot tell by other means whether somebody exercises should ask for more, such as
+        0.6.
+    :param min_amplitude: how much a repetition changes the picture, at least: root of the mean square over its pixels,
+        in standard deviations of its brightness. Somebody who sways while standing stays below.
+    :param full_range_ratio: part of the other repetitions' extent below which a movement is an attempt.
     """
 
-    rate_hz: float = attrs.field(default=MOST_HZ, validator=number(0.0, above=True))
-    span_s: float = attrs.field(default=14.0, validator=number(0.0, 120.0, above=True))
-    look_s: float = attrs.field(default=0.5, validator=number(0.0, above=True))
-    least_s: float = attrs.field(default=0.4, validator=number(0.0, above=True))
-    confidence: float = attrs.field(default=0.4, validator=number(0.0, 1.0))
-    share: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
-    lone: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
-    extent: float = attrs.field(default=0.08, validator=number(0.0, above=True))
-    full: float = attrs.field(default=0.7, validator=number(0.0, 1.0))
+    max_rate_hz: float = attrs.field(default=MAX_RATE_HZ, validator=number(0.0, above=True))
+    window_s: float = attrs.field(default=14.0, validator=number(0.0, 120.0, above=True))
+    interval_s: float = attrs.field(default=0.5, validator=number(0.0, above=True))
+    min_duration_s: float = attrs.field(default=0.4, validator=number(0.0, above=True))
+    min_confidence: float = attrs.field(default=0.4, validator=number(0.0, 1.0))
+    min_motion_share: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
+    min_motion_share_single: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
+    min_amplitude: float = attrs.field(default=0.08, validator=number(0.0, above=True))
+    full_range_ratio: float = attrs.field(default=0.7, validator=number(0.0, 1.0))
 
     def __attrs_post_init__(self) -> None:
-        if self.span_s < 2 * self.least_s:
+        if self.window_s < 2 * self.min_duration_s:
             raise InvalidInputError(
-                f"RepetitionConfig.span_s: expected at least two of least_s ({self.least_s}), got {self.span_s}"
+                f"RepetitionConfig.window_s: expected at least two of min_duration_s ({self.min_duration_s}), got "
+                f"{self.window_s}"
             )
 
 
@@ -107,25 +109,25 @@ class Repetition:
 
 
 @attrs.frozen
-class Attempt:
+class PartialRepetition:
     """A movement that came back early, among repetitions that went farther; in seconds of media time."""
 
     start_s: float
     end_s: float
 
 
-Movement = Repetition | Attempt
+Movement = Repetition | PartialRepetition
 
 
 @attrs.define(eq=False)
-class RepetitionsState:
-    """All that :class:`Repetitions` remembers.
+class RepetitionCounterState:
+    """All that :class:`RepetitionCounter` remembers.
 
-    :param thumbnails: of the last ``span_s``, float32 (height, width).
+    :param thumbnails: of the last ``window_s``, float32 (height, width).
     :param times: theirs, in seconds of media time.
     :param next_s: when the next look is due.
-    :param told: start and end of the repetitions still in view that were told, or were seen too late for it.
-    :param told_s: where the newest movement that was told, or left out as told already, ends.
+    :param reported: start and end of the repetitions still in view that were told, or were seen too late for it.
+    :param reported_s: where the newest movement that was told, or left out as told already, ends.
     :param tempo_s: how long the newest told repetition took.
     :param seen: start and end of what the last look saw and nobody was told.
     """
@@ -133,8 +135,8 @@ class RepetitionsState:
     thumbnails: list[FloatArray] = attrs.field(factory=list)
     times: list[float] = attrs.field(factory=list)
     next_s: float = -math.inf
-    told: list[tuple[float, float]] = attrs.field(factory=list)
-    told_s: float = -math.inf
+    reported: list[tuple[float, float]] = attrs.field(factory=list)
+    reported_s: float = -math.inf
     tempo_s: float = 0.0
     seen: list[tuple[float, float]] = attrs.field(factory=list)
 
@@ -153,18 +155,18 @@ class _View:
     best: Proposal | None
 
 
-class Repetitions:
-    """The state machine from thumbnails to repetitions; it keeps ``span_s`` of them."""
+class RepetitionCounter:
+    """The state machine from thumbnails to repetitions; it keeps ``window_s`` of them."""
 
     def __init__(self, config: RepetitionConfig | None = None) -> None:
         self._config = config or RepetitionConfig()
-        self.state = RepetitionsState()
+        self.state = RepetitionCounterState()
 
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
         """Take the thumbnail of one frame; give what is sure now, in order of time.
 
         :param thumbnail: grey levels (height, width), the same size throughout a run;
-            :func:`fitsense.repetitions.trajectory.thumbnail` makes them.
+            :func:`fitsense.repetitions.trajectory.motion_thumbnail` makes them.
         :param time_s: seconds of media time, later than the thumbnail's before it.
         """
         config = self._config
@@ -172,15 +174,15 @@ class Repetitions:
             raise InvalidInputError(
                 f"time_s: expected finite seconds after {self.state.times[-1:] or 'none'}, got {time_s!r}"
             )
-        if self.state.times and time_s - self.state.times[-1] < (1.0 - _JITTER) / config.rate_hz:
+        if self.state.times and time_s - self.state.times[-1] < (1.0 - _JITTER) / config.max_rate_hz:
             return []
         self.state.thumbnails.append(np.array(thumbnail, dtype=np.float32))
         self.state.times.append(time_s)
-        while time_s - self.state.times[0] > config.span_s:
+        while time_s - self.state.times[0] > config.window_s:
             del self.state.times[0], self.state.thumbnails[0]
         if time_s < self.state.next_s:
             return []
-        return self._look(final=False)
+        return self._update(final=False)
 
     def end_run(self, end_s: float) -> list[Movement]:
         """Give what is complete at `end_s`; what is pushed next begins anew.
@@ -190,8 +192,8 @@ class Repetitions:
         """
         shown = bisect.bisect_right(self.state.times, end_s)
         del self.state.times[shown:], self.state.thumbnails[shown:]
-        told = self._look(final=True)
-        self.state = RepetitionsState()
+        told = self._update(final=True)
+        self.state = RepetitionCounterState()
         return told
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
@@ -202,10 +204,10 @@ class Repetitions:
         :param start_s: where the set began, in seconds of media time. What was told since then leaves nothing to do.
         :param end_s: where it ended.
         """
-        if self.state.told_s > start_s:
+        if self.state.reported_s > start_s:
             return []
         # Whoever recognises an exercise may see it a little early or late.
-        since_s, until_s = max(start_s - _AROUND_S, self.state.told_s), end_s + _AROUND_S
+        since_s, until_s = max(start_s - _AROUND_S, self.state.reported_s), end_s + _AROUND_S
         first = bisect.bisect_left(self.state.times, since_s)
         last = bisect.bisect_right(self.state.times, until_s)
         if last - first < _FEWEST:
@@ -217,8 +219,8 @@ class Repetitions:
         told = Repetition(float(view.moments[cycle.start]), float(view.moments[cycle.end]), cycle.quality)
         if not start_s <= (told.start_s + told.end_s) / 2 < end_s:
             return []
-        self.state.told_s = told.end_s
-        self.state.told.append((told.start_s, told.end_s))
+        self.state.reported_s = told.end_s
+        self.state.reported.append((told.start_s, told.end_s))
         return [told]
 
     def _view(self, shown: slice, *, single: bool) -> _View:
@@ -226,35 +228,35 @@ class Repetitions:
         times = np.array(self.state.times[shown])
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
-        with turn_at_algebra():
+        with single_threaded_blas():
             along = path(_at(moments, times, np.stack(self.state.thumbnails[shown])), rate_hz)
-            proposals = propose(along, self._config.least_s, rate_hz, single)
+            proposals = propose(along, self._config.min_duration_s, rate_hz, single)
         return _View(along, moments, self._choose(proposals, moments))
 
-    def _look(self, *, final: bool) -> list[Movement]:
+    def _update(self, *, final: bool) -> list[Movement]:
         times = self.state.times
         if not times:
             return []
-        self.state.next_s = times[-1] + self._config.look_s
+        self.state.next_s = times[-1] + self._config.interval_s
         if len(times) < _FEWEST:
             return []
-        alone = final and math.isinf(self.state.told_s)
+        alone = final and math.isinf(self.state.reported_s)
         view = self._view(slice(None), single=alone)
         view = self._other_exercise(view) or view
         if view.best is None:
             return []
         quickest_s = min(float(view.moments[cycle.end] - view.moments[cycle.start]) for cycle in view.best.cycles)
-        self.state.next_s = times[-1] + min(self._config.look_s, _OFTEN * quickest_s)
-        return self._tell(view.best, view.path, view.moments, final)
+        self.state.next_s = times[-1] + min(self._config.interval_s, _OFTEN * quickest_s)
+        return self._report(view.best, view.path, view.moments, final)
 
     def _other_exercise(self, whole: _View) -> _View | None:
         """The view of what came since the last repetition that was told, if it shows another movement again and again.
 
         What came before is then forgotten: beside a larger movement, a smaller one looks like attempts, or nothing.
         """
-        since_s = self.state.told_s
+        since_s = self.state.reported_s
         first = bisect.bisect_left(self.state.times, since_s)
-        if first == 0 or len(self.state.times) - first < _FEWEST or not self.state.told:
+        if first == 0 or len(self.state.times) - first < _FEWEST or not self.state.reported:
             return None
         view = self._view(slice(first, None), single=False)
         if view.best is None or len(view.best.cycles) < 2:
@@ -266,11 +268,11 @@ class Repetitions:
             return None
         since = int(np.searchsorted(whole.moments, since_s))
         if whole.best is not None:
-            usual = self._config.full * median(cycle.extent for cycle in whole.best.cycles)
+            usual = self._config.full_range_ratio * median(cycle.extent for cycle in whole.best.cycles)
             goes_on = whole.best.score_since(whole.path, since, usual)
             if view.best.score <= goes_on:
                 return None
-        begun_s, ended_s = self.state.told[-1]
+        begun_s, ended_s = self.state.reported[-1]
         before = int(np.searchsorted(whole.moments, begun_s)), int(np.searchsorted(whole.moments, ended_s))
         if before[0] >= before[1]:
             return None
@@ -286,7 +288,7 @@ class Repetitions:
         def goes_on(cycle: Cycle) -> bool:
             start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
             tempo_s = self.state.tempo_s
-            follows = -_SLACK * tempo_s <= start_s - self.state.told_s <= _PAUSE * tempo_s
+            follows = -_SLACK * tempo_s <= start_s - self.state.reported_s <= _PAUSE * tempo_s
             steady = tempo_s / _STEADY <= end_s - start_s <= tempo_s * _STEADY
             return (follows and steady) or any(_same((start_s, end_s), one) for one in self.state.seen)
 
@@ -294,34 +296,34 @@ class Repetitions:
             return proposal.score * (_CONTINUITY if any(map(goes_on, proposal.cycles)) else 1.0)
 
         def counts(proposal: Proposal) -> bool:
-            share = config.share if len(proposal.cycles) > 1 else config.lone
-            if proposal.share < share or proposal.score < config.confidence * proposal.share:
+            share = config.min_motion_share if len(proposal.cycles) > 1 else config.min_motion_share_single
+            if proposal.share < share or proposal.score < config.min_confidence * proposal.share:
                 return False
-            return median(cycle.extent for cycle in proposal.cycles) >= config.extent
+            return median(cycle.extent for cycle in proposal.cycles) >= config.min_amplitude
 
         # Cycles that resemble each other say more than one that has none to resemble.
         fit = [proposal for proposal in proposals if counts(proposal)]
         several = [proposal for proposal in fit if len(proposal.cycles) > 1]
         return max(several or fit, key=worth, default=None)
 
-    def _tell(self, best: Proposal, along: Path, moments: NDArray[np.float64], final: bool) -> list[Movement]:
+    def _report(self, best: Proposal, along: Path, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         told: list[Movement] = []
         now_s = float(moments[-1])
         before, self.state.seen = self.state.seen, []
         usual = median(cycle.extent for cycle in best.cycles)
         usual_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
-        brief = best.short(along, self._config.full) if len(best.cycles) > 1 else []
+        brief = best.short(along, self._config.full_range_ratio) if len(best.cycles) > 1 else []
         first_s = float(moments[best.cycles[0].start])
-        self.state.told = [one for one in self.state.told if one[1] > moments[0]]
-        had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.told)
-        whole = [cycle for cycle in best.cycles if cycle.extent >= self._config.full * usual]
+        self.state.reported = [one for one in self.state.reported if one[1] > moments[0]]
+        had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.reported)
+        whole = [cycle for cycle in best.cycles if cycle.extent >= self._config.full_range_ratio * usual]
         shown = 0
         for cycle in sorted([*best.cycles, *brief], key=lambda cycle: cycle.start):
             start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
             seconds = end_s - start_s
             full = cycle in whole
             shown += full
-            if self.state.told_s - start_s > _OVERLAP * seconds:
+            if self.state.reported_s - start_s > _OVERLAP * seconds:
                 continue
             self.state.seen.append((start_s, end_s))
             later = [other for other in whole if other.start >= cycle.end]
@@ -330,13 +332,13 @@ class Repetitions:
             pressing = later and self.state.next_s >= float(moments[later[-1].end]) + _SOON * seconds
             if not (final or (sure and settled) or pressing):
                 break
-            start_s = max(start_s, self.state.told_s)
-            self.state.told_s = end_s
+            start_s = max(start_s, self.state.reported_s)
+            self.state.reported_s = end_s
             if not full:
-                told.append(Attempt(start_s, end_s))
+                told.append(PartialRepetition(start_s, end_s))
             elif had < shown:
                 had += 1
-                self.state.told.append((start_s, end_s))
+                self.state.reported.append((start_s, end_s))
                 # What two have followed is seen too late to be told.
                 if len(later) <= 1:
                     told.append(Repetition(start_s, end_s, cycle.quality))

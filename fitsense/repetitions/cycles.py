@@ -77,14 +77,14 @@ class Proposal:
 
     :param score: 0..1, the part of all motion that the cycles are, weighted by their quality.
     :param share: the same without weights.
-    :param view: what shows them, float64 (moments,).
+    :param projection: what shows them, float64 (moments,).
     :param dimensions: so many of the path's judged them.
     """
 
     score: float
     share: float
     cycles: tuple[Cycle, ...]
-    view: Floats
+    projection: Floats
     dimensions: int
 
     def score_since(self, path: Path, since: int, extent: float) -> float:
@@ -102,7 +102,7 @@ class Proposal:
 
     def short(self, path: Path, full: float) -> list[Cycle]:
         """Ways out and back beside the cycles that go less than `full` of their usual way, in order; quality 0."""
-        view, cycles = self.view, self.cycles
+        view, cycles = self.projection, self.cycles
         judge = _DIMENSIONS.index(self.dimensions)
         ways = np.array([view[cycle.far] - view[cycle.start] for cycle in cycles])
         usual = float(np.median(ways))
@@ -111,7 +111,7 @@ class Proposal:
         edges = [(cycles[0].end, cycles[0].end)] + [(cycle.start, cycle.end) for cycle in cycles[1:]]
         for (_, since), (until, _) in zip(edges, [*edges[1:], (len(view) - 1, 0)], strict=True):
             between = view[since : until + 1] * np.sign(usual)
-            shown = _View(between, 2)
+            shown = _Projection(between, 2)
             turns = shown.turning_points(0.5 * _LEAST_WAY * abs(usual))
             # A way out goes up here, so it begins in a minimum.
             rising = len(turns) > 1 and between[turns[1]] > between[turns[0]]
@@ -125,10 +125,10 @@ class Proposal:
 
 def turning_points(view: Floats, least: float) -> list[int]:
     """Indices of alternating maxima and minima between which `view` changes by at least `least`."""
-    return _View(view, 0).turning_points(least)
+    return _Projection(view, 0).turning_points(least)
 
 
-class _View:
+class _Projection:
     """One number for each moment: cut again and again, so that what was found once is kept.
 
     :param view: float64 (moments,).
@@ -206,11 +206,11 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
     least = round(least_s * rate_hz)
     # By their spans, so that each is judged once.
     cuts: dict[tuple[_Span, ...], Floats] = {}
-    views = _views(path)
+    views = _projections(path)
     for view, low, high in zip(views, *np.percentile(views, (3, 97), axis=1).tolist(), strict=True):
         if low == high:
             continue
-        shown = _View(view, least)
+        shown = _Projection(view, least)
         for part in _HYSTERESIS:
             turns = shown.turning_points(part * (high - low))
             for first in (0, 1):
@@ -229,7 +229,7 @@ def _travelled(path: Path) -> Floats:
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def _views(path: Path) -> list[Floats]:
+def _projections(path: Path) -> list[Floats]:
     squares = (path * path).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * path @ path.T, 0.0))
     near = np.percentile(distances, 15)

@@ -19,14 +19,14 @@ import attrs
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Attempt, Movement, Repetition
+from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
 
 # A stretch is announced some seconds after it began; movements are kept for so long, in seconds.
 _KEPT_S = 30.0
 
 
 @attrs.frozen
-class Effort:
+class SetStats:
     """What was done in some stretch.
 
     :param time_under_tension_s: seconds within repetitions; without any, all of the time.
@@ -42,7 +42,7 @@ class Effort:
 
 
 @attrs.frozen
-class Set:
+class ExerciseSet:
     """A set.
 
     :param index: from 1, among the exercise's sets.
@@ -53,12 +53,12 @@ class Set:
     index: int
     start_s: float
     end_s: float
-    effort: Effort
+    stats: SetStats
     rest_before_s: float | None
 
 
 @attrs.frozen
-class Counted:
+class CountedRepetition:
     """A repetition of an exercise, number `index` of its set."""
 
     exercise: str
@@ -67,8 +67,8 @@ class Counted:
 
 
 @attrs.define
-class _Tally:
-    """Sums that an :class:`Effort` is made of.
+class _SetAccumulator:
+    """Sums that an :class:`SetStats` is made of.
 
     :param seconds: lengths of the repetitions, and `squares` of these.
     :param tension_s: seconds within repetitions, or of a hold, as far as they lie in what is summed up.
@@ -81,7 +81,7 @@ class _Tally:
     tension_s: float = 0.0
 
     def add(self, movement: Movement) -> None:
-        if isinstance(movement, Attempt):
+        if isinstance(movement, PartialRepetition):
             self.attempts += 1
             return
         seconds = movement.end_s - movement.start_s
@@ -89,19 +89,19 @@ class _Tally:
         self.seconds += seconds
         self.squares += seconds * seconds
 
-    def merge(self, other: _Tally) -> None:
+    def merge(self, other: _SetAccumulator) -> None:
         self.repetitions += other.repetitions
         self.attempts += other.attempts
         self.seconds += other.seconds
         self.squares += other.squares
         self.tension_s += other.tension_s
 
-    def effort(self) -> Effort:
+    def stats(self) -> SetStats:
         mean = self.seconds / self.repetitions if self.repetitions else None
         spread = None
         if mean is not None and self.repetitions > 1:
             spread = math.sqrt(max(0.0, self.squares / self.repetitions - mean * mean))
-        return Effort(self.repetitions, self.attempts, self.tension_s, mean, spread)
+        return SetStats(self.repetitions, self.attempts, self.tension_s, mean, spread)
 
 
 @attrs.define
@@ -115,7 +115,7 @@ class _Part:
     stretch: int
     start_s: float
     end_s: float
-    tally: _Tally = attrs.field(factory=_Tally)
+    tally: _SetAccumulator = attrs.field(factory=_SetAccumulator)
     spans: list[tuple[float, float]] = attrs.field(factory=list)
 
     def add(self, movement: Movement) -> None:
@@ -136,7 +136,7 @@ class _Part:
 
 
 @attrs.define
-class _Set:
+class _OpenSet:
     exercise: str
     index: int
     parts: list[_Part]
@@ -149,16 +149,16 @@ class _Set:
     def end_s(self) -> float:
         return self.parts[-1].end_s
 
-    def tally(self) -> _Tally:
+    def tally(self) -> _SetAccumulator:
         """The sums of all parts."""
-        total = _Tally()
+        total = _SetAccumulator()
         for part in self.parts:
             total.merge(part.tally)
         return total
 
 
 @attrs.define
-class _Stretch:
+class _OpenSegment:
     """An exercise that goes on.
 
     :param number: from 0, among the stretches.
@@ -170,8 +170,8 @@ class _Stretch:
     start_s: float
     number: int
     first: int
-    tally: _Tally = attrs.field(factory=_Tally)
-    attempts: list[Attempt] = attrs.field(factory=list)
+    tally: _SetAccumulator = attrs.field(factory=_SetAccumulator)
+    attempts: list[PartialRepetition] = attrs.field(factory=list)
 
 
 @attrs.define
@@ -181,8 +181,8 @@ class SetsState:
     :param stretches: how many have begun.
     """
 
-    sets: list[_Set] = attrs.field(factory=list)
-    stretch: _Stretch | None = None
+    sets: list[_OpenSet] = attrs.field(factory=list)
+    segment: _OpenSegment | None = None
     stretches: int = 0
     pending: list[Movement] = attrs.field(factory=list)
 
@@ -207,7 +207,7 @@ class Sets:
         if not movements:
             return
         pending = [*self.state.pending, *movements]
-        if self.state.stretch is None:
+        if self.state.segment is None:
             pending = [movement for movement in pending if movement.end_s > pending[-1].end_s - _KEPT_S]
         self.state.pending = pending
 
@@ -218,14 +218,14 @@ class Sets:
         self._take_in_unknown(exercise, start_s)
         goes_on = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
         first = len(state.sets) - 1 if goes_on else len(state.sets)
-        state.stretch = _Stretch(exercise, start_s, state.stretches, first)
+        state.segment = _OpenSegment(exercise, start_s, state.stretches, first)
         state.stretches += 1
 
-    def count(self) -> list[Counted]:
+    def count(self) -> list[CountedRepetition]:
         """Count what came into the stretch that goes on; nothing, if none does."""
         return self._count(math.inf)
 
-    def end(self, end_s: float) -> tuple[list[Counted], Effort, list[Set]]:
+    def end(self, end_s: float) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
         """The stretch is over: repetitions that still belong to it, its effort, and its sets.
 
         A set that an earlier stretch began, and that went on after a short pause, is given as far as it lies in this
@@ -233,7 +233,7 @@ class Sets:
         """
         counted = self._count(end_s)
         state = self.state
-        stretch, state.stretch = state.stretch, None
+        stretch, state.segment = state.segment, None
         assert stretch is not None
         moved = stretch.tally.repetitions or stretch.tally.attempts
         if not moved and self._is_held(stretch.exercise):
@@ -248,28 +248,28 @@ class Sets:
         )
         if not tally.repetitions:
             tally.tension_s = end_s - stretch.start_s
-        return counted, tally.effort(), self._listed(stretch.number)
+        return counted, tally.stats(), self._listed(stretch.number)
 
     def forget(self) -> None:
         """Nothing that was not counted yet belongs to what follows."""
         self.state.pending = []
 
     @property
-    def sets(self) -> list[Set]:
+    def sets(self) -> list[ExerciseSet]:
         """Every set so far, in the order of time."""
         return self._listed()
 
-    def total(self, exercise: str) -> Effort:
+    def total(self, exercise: str) -> SetStats:
         """The effort of all sets of an exercise."""
-        tally = _Tally()
+        tally = _SetAccumulator()
         for one in self.state.sets:
             if one.exercise == exercise:
                 tally.merge(one.tally())
-        return tally.effort()
+        return tally.stats()
 
-    def _listed(self, stretch: int | None = None) -> list[Set]:
+    def _listed(self, stretch: int | None = None) -> list[ExerciseSet]:
         """Every set, or its parts in the stretch of a number; the sets without any are left out."""
-        listed: list[Set] = []
+        listed: list[ExerciseSet] = []
         before_s: float | None = None
         for one in self.state.sets:
             if stretch is None:
@@ -280,34 +280,34 @@ class Sets:
                 rest_from_s = earlier[-1] if earlier else before_s
             before_s = one.end_s
             if parts:
-                shown = _Set(one.exercise, one.index, parts)
+                shown = _OpenSet(one.exercise, one.index, parts)
                 rest_s = None if rest_from_s is None else max(0.0, shown.start_s - rest_from_s)
-                effort = shown.tally().effort()
-                listed.append(Set(one.exercise, one.index, shown.start_s, shown.end_s, effort, rest_s))
+                effort = shown.tally().stats()
+                listed.append(ExerciseSet(one.exercise, one.index, shown.start_s, shown.end_s, effort, rest_s))
         return listed
 
-    def _count(self, until_s: float) -> list[Counted]:
+    def _count(self, until_s: float) -> list[CountedRepetition]:
         state = self.state
-        if state.stretch is None:
+        if state.segment is None:
             return []
         counted = []
         # What lies before the stretch was told too late, and belongs to none.
-        mine = [movement for movement in state.pending if state.stretch.start_s <= _middle(movement) < until_s]
+        mine = [movement for movement in state.pending if state.segment.start_s <= _middle(movement) < until_s]
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
         for movement in mine:
-            state.stretch.tally.add(movement)
-            if isinstance(movement, Attempt):
-                self._attempt(state.stretch, movement)
+            state.segment.tally.add(movement)
+            if isinstance(movement, PartialRepetition):
+                self._attempt(state.segment, movement)
                 continue
-            for attempt in self._before(state.stretch, movement):
-                self._part(state.stretch, attempt.start_s).add(attempt)
-            one = self._part(state.stretch, movement.start_s)
+            for attempt in self._before(state.segment, movement):
+                self._part(state.segment, attempt.start_s).add(attempt)
+            one = self._part(state.segment, movement.start_s)
             one.add(movement)
             last = state.sets[-1]
-            counted.append(Counted(last.exercise, last.tally().repetitions, movement))
+            counted.append(CountedRepetition(last.exercise, last.tally().repetitions, movement))
         return counted
 
-    def _attempt(self, stretch: _Stretch, attempt: Attempt) -> None:
+    def _attempt(self, stretch: _OpenSegment, attempt: PartialRepetition) -> None:
         """Count an attempt into the set that goes on, or keep it until a repetition opens one."""
         sets = self.state.sets
         if (
@@ -319,9 +319,9 @@ class Sets:
         elif stretch.exercise != UNKNOWN:
             stretch.attempts.append(attempt)
 
-    def _before(self, stretch: _Stretch, repetition: Repetition) -> list[Attempt]:
+    def _before(self, stretch: _OpenSegment, repetition: Repetition) -> list[PartialRepetition]:
         """The attempts that no rest parts from a repetition, which opens their set."""
-        until_s, found = repetition.start_s, list[Attempt]()
+        until_s, found = repetition.start_s, list[PartialRepetition]()
         for attempt in reversed(stretch.attempts):
             if until_s - attempt.end_s >= self._rest_s:
                 break
@@ -330,7 +330,7 @@ class Sets:
         stretch.attempts = []
         return found
 
-    def _hold(self, stretch: _Stretch, end_s: float) -> None:
+    def _hold(self, stretch: _OpenSegment, end_s: float) -> None:
         """Add a stretch in which nothing moved, unless it goes on from repetitions: that was a pause."""
         sets = self.state.sets
         goes_on = len(sets) > stretch.first
@@ -349,14 +349,14 @@ class Sets:
             before.parts += last.parts
             del self.state.sets[-1]
 
-    def _part(self, stretch: _Stretch, start_s: float) -> _Part:
+    def _part(self, stretch: _OpenSegment, start_s: float) -> _Part:
         """The stretch's part of the set that goes on at `start_s`; either may be new."""
         sets = self.state.sets
         # A movement may have begun while the stretch before it was still going on.
         begin_s = max(start_s, stretch.start_s, sets[-1].end_s if sets else -math.inf)
         if len(sets) == stretch.first or not self._is_short(start_s):
             index = 1 + sum(one.exercise == stretch.exercise for one in sets)
-            sets.append(_Set(stretch.exercise, index, [_Part(stretch.number, begin_s, begin_s)]))
+            sets.append(_OpenSet(stretch.exercise, index, [_Part(stretch.number, begin_s, begin_s)]))
         elif sets[-1].parts[-1].stretch != stretch.number:
             sets[-1].parts.append(_Part(stretch.number, begin_s, begin_s))
         return sets[-1].parts[-1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.imaging.downsample import sampled
+from fitsense.imaging.downsample import downsample
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 24
@@ -32,13 +32,13 @@ _EPSILON = 1e-9
 Path = NDArray[np.float64]
 
 
-def thumbnail(rgb: UInt8Array) -> FloatArray:
+def motion_thumbnail(rgb: UInt8Array) -> FloatArray:
     """The little that a counter of repetitions keeps of a frame.
 
     :param rgb: uint8 (height, width, 3).
     :returns: grey levels, float32 (SIDE, SIDE).
     """
-    return np.asarray(sampled(rgb, SIDE, _SAMPLES) @ (_LUMA / _SAMPLES**2), dtype=np.float32)
+    return np.asarray(downsample(rgb, SIDE, _SAMPLES) @ (_LUMA / _SAMPLES**2), dtype=np.float32)
 
 
 def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:

@@ -11,7 +11,7 @@ from fitsense.report.body_map import body_map
 from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
 from fitsense.report.html import render
 from fitsense.report.scale import colour
-from fitsense.report.totals import Repetition, Report, Stretch
+from fitsense.report.totals import ExerciseSpan, Repetition, Report
 from fitsense.workouts.workout import WorkoutSet
 
 # Steps between the times that the timeline shows, in seconds, and how many of them it has at most.
@@ -60,7 +60,7 @@ def _map(report: Report) -> str:
 
 def _rows(report: Report) -> list[str]:
     """The timeline's exercises, in the order in which they come."""
-    parts: list[Stretch | WorkoutSet | Repetition]
-    parts = [*report.stretches, *report.workout.sets, *report.repetitions]
+    parts: list[ExerciseSpan | WorkoutSet | Repetition]
+    parts = [*report.spans, *report.workout.sets, *report.repetitions]
     begun = sorted((part.start_s, part.exercise) for part in parts)
     return list(dict.fromkeys(exercise for _, exercise in begun))

@@ -16,7 +16,7 @@ from fitsense.workouts.workout import Workout, WorkoutSet, has_workout, workout_
 
 
 @attrs.frozen
-class Stretch:
+class ExerciseSpan:
     """An exercise, or unknown movement, from when to when. A set may consist of several."""
 
     exercise: str
@@ -35,7 +35,7 @@ class Repetition:
 
 
 @attrs.frozen
-class Warned:
+class WarningEntry:
     """A warning."""
 
     message: str
@@ -78,9 +78,9 @@ class Report:
     end_s: float
     model: str | None
     reason: str | None
-    stretches: tuple[Stretch, ...]
+    spans: tuple[ExerciseSpan, ...]
     repetitions: tuple[Repetition, ...]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[WarningEntry, ...]
     totals: tuple[Total, ...]
     load_s: Mapping[str, float]
     load_repetitions: Mapping[str, float] | None
@@ -125,18 +125,18 @@ def _report(log: EventLog) -> Report:
     summary = log.last("session.ended")
     ended = log.data("exercise.ended")
     still = None if summary is not None else _open_stretch(log)
-    stretches = sorted([*_picked(Stretch, ended), *([still] if still else [])], key=lambda one: one.start_s)
+    stretches = sorted([*_picked(ExerciseSpan, ended), *([still] if still else [])], key=lambda one: one.start_s)
     started = next(iter(_valid(log, "session.started")), None)
-    warnings = _picked(Warned, _told_once(_valid(log, "session.warning")))
+    warnings = _picked(WarningEntry, _deduplicated(_valid(log, "session.warning")))
     # What a log that breaks off tells last may be a warning.
-    told: list[Stretch | Warned] = [] if summary is not None else [*stretches, *warnings]
+    told: list[ExerciseSpan | WarningEntry] = [] if summary is not None else [*stretches, *warnings]
     return Report(
         workout=workout,
         start_s=min([workout.start_s, *(one.start_s for one in told)]),
         end_s=max([workout.end_s, *(one.end_s for one in told)]),
         model=f"{started['model']['name']} {started['model']['version']}" if started else None,
         reason=summary["reason"] if summary else None,
-        stretches=tuple(stretches),
+        spans=tuple(stretches),
         repetitions=tuple(_picked(Repetition, _valid(log, "repetition.completed"))),
         warnings=tuple(warnings),
         totals=tuple(_picked(Total, summary["exercises"]) if summary else _totals(stretches, workout.sets)),
@@ -153,7 +153,7 @@ def _valid(log: EventLog, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-_Kind = TypeVar("_Kind", Stretch, Repetition, Warned, Total)
+_Kind = TypeVar("_Kind", ExerciseSpan, Repetition, WarningEntry, Total)
 
 
 def _picked(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind]:
@@ -162,14 +162,14 @@ def _picked(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind
     return [kind(**{name: data[name] for name in names if name in data}) for data in found]
 
 
-def _told_once(warnings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _deduplicated(warnings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Without those that are told again when they are over."""
     found = list(warnings)
     over = {(data["code"], data["start_s"]) for data in found if data.get("over", True)}
     return [data for data in found if data.get("over", True) or (data["code"], data["start_s"]) not in over]
 
 
-def _open_stretch(log: EventLog) -> Stretch | None:
+def _open_stretch(log: EventLog) -> ExerciseSpan | None:
     """What had begun and not ended when the log breaks off; it lasts until the last thing that was told of it."""
     if len(log.data("exercise.started")) <= len(log.data("exercise.ended")):
         return None
@@ -180,7 +180,7 @@ def _open_stretch(log: EventLog) -> Stretch | None:
         for data in _valid(log, name)
         if data["end_s"] > begun["start_s"]
     ]
-    return Stretch(begun["exercise"], begun["start_s"], max(told, default=begun["start_s"]))
+    return ExerciseSpan(begun["exercise"], begun["start_s"], max(told, default=begun["start_s"]))
 
 
 def _with_rests(sets: Sequence[WorkoutSet]) -> list[tuple[WorkoutSet, float | None]]:
@@ -188,7 +188,7 @@ def _with_rests(sets: Sequence[WorkoutSet]) -> list[tuple[WorkoutSet, float | No
     return list(zip(sets, [None, *rests], strict=False))
 
 
-def _totals(stretches: Iterable[Stretch], sets: Sequence[WorkoutSet]) -> list[Total]:
+def _totals(stretches: Iterable[ExerciseSpan], sets: Sequence[WorkoutSet]) -> list[Total]:
     """By exercise, longest first, as a summary has them."""
     seconds: dict[str, float] = {}
     for stretch in stretches:
@@ -210,7 +210,7 @@ def _totals(stretches: Iterable[Stretch], sets: Sequence[WorkoutSet]) -> list[To
     return totals
 
 
-def _load(log: EventLog, ended: Iterable[Mapping[str, Any]], still: Stretch | None) -> Mapping[str, float]:
+def _load(log: EventLog, ended: Iterable[Mapping[str, Any]], still: ExerciseSpan | None) -> Mapping[str, float]:
     """Activation integrated over what was told."""
     parts = list(ended)
     if still is not None:

@@ -17,23 +17,23 @@ from starlette.types import ASGIApp
 from fitsense.server.api.problems import ProblemError, on_failure, on_http_error, on_problem
 from fitsense.server.api.routes import Routes, nothing
 from fitsense.server.config import ServeConfig
-from fitsense.server.engine.session_manager import Sessions
+from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.engine.uploads import Uploads
 from fitsense.server.headers import SecurityHeaders
 from fitsense.server.log import AccessLog
 from fitsense.server.metrics import Metrics
 from fitsense.server.models import Bundles
 from fitsense.server.security import Guard, Tokens
-from fitsense.server.source_policy import Sources
+from fitsense.server.source_policy import SourcePolicy
 from fitsense.sinks.delivery import Delivery
 
 
 @attrs.frozen
-class Served:
+class Application:
     """An application, and its sessions, which whoever runs it has to drain before it stops."""
 
     app: Starlette
-    sessions: Sessions
+    sessions: SessionManager
 
 
 class _App(Starlette):
@@ -44,8 +44,8 @@ class _App(Starlette):
 
 
 def create_app(
-    config: ServeConfig, bundles: Bundles, sources: Sources, tokens: Tokens, deliveries: Sequence[Delivery] = ()
-) -> Served:
+    config: ServeConfig, bundles: Bundles, sources: SourcePolicy, tokens: Tokens, deliveries: Sequence[Delivery] = ()
+) -> Application:
     """Put a server together.
 
     :param bundles: what sessions run on.
@@ -55,7 +55,7 @@ def create_app(
     """
     metrics = Metrics()
     metrics.watch(deliveries)
-    sessions = Sessions(config, bundles, sources, metrics, deliveries)
+    sessions = SessionManager(config, bundles, sources, metrics, deliveries)
     uploads = Uploads()
     # One for each session, which decodes one picture at a time: a picture that takes long delays no other session.
     decoding = ThreadPoolExecutor(config.limits.sessions, thread_name_prefix="fitsense decoding")
@@ -91,4 +91,4 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.default = nothing
-    return Served(app, sessions)
+    return Application(app, sessions)

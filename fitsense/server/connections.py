@@ -19,7 +19,7 @@ from websockets.datastructures import Headers
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
 
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import Limits
 from fitsense.server.headers import SECURITY_HEADERS
 from fitsense.server.rate_limit import Bucket
@@ -197,7 +197,7 @@ class HttpConnection(H11Protocol):
         self._upgraded = cast("WebSocketConnection", self.transport.get_protocol())
 
     def send_400_response(self, msg: str) -> None:
-        reply = ProblemError(Kind.MALFORMED, f"expected a valid HTTP request: {msg}").reply()
+        reply = ProblemError(ProblemType.MALFORMED, f"expected a valid HTTP request: {msg}").reply()
         headers = [*reply.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
         for event in (
             h11.Response(status_code=reply.status_code, headers=headers),
@@ -359,7 +359,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def _deny(self, detail: str) -> None:
         """Answer a handshake that is not one."""
-        reply = ProblemError(Kind.MALFORMED, f"expected a WebSocket's handshake: {detail}").reply()
+        reply = ProblemError(ProblemType.MALFORMED, f"expected a WebSocket's handshake: {detail}").reply()
         headers = Headers(SECURITY_HEADERS | dict(reply.headers) | {"connection": "close"})
         response = Response(reply.status_code, "Bad Request", headers, bytes(reply.body))
         self.handshake_initiated = self.handshake_complete = self.close_sent = True

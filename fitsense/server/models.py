@@ -9,8 +9,8 @@ import numpy as np
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.inference.detector import Detector, load_detector
 from fitsense.inference.model import Model, load_model
-from fitsense.plugins._manager import Plugins
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.plugins._manager import PluginManager
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
 from fitsense.server.engine.batch_worker import batches
 
@@ -39,11 +39,13 @@ class Bundles:
 
         :raises BundleError: one is missing, altered or malformed.
         """
-        plugins = Plugins.discover()
+        plugins = PluginManager.discover()
         models = [load_model(bundle, plugins=plugins, threads=config.threads) for bundle in config.bundles]
         for model in models:
             for size in batches(config.batch):
-                model.scores({name: np.zeros((size, *spec.shape), np.uint8) for name, spec in model.clips.items()})
+                model.predict_clips(
+                    {name: np.zeros((size, *spec.shape), np.uint8) for name, spec in model.clips.items()}
+                )
         return cls(models, config.detector)
 
     @property
@@ -59,7 +61,7 @@ class Bundles:
         if name is None:
             return next(iter(self._models.values()))
         if name not in self._models:
-            raise ProblemError(Kind.INVALID, f"bundle: expected one of {', '.join(self._models)}, got {name!r}")
+            raise ProblemError(ProblemType.INVALID, f"bundle: expected one of {', '.join(self._models)}, got {name!r}")
         return self._models[name]
 
     def detector(self) -> Detector:
@@ -72,6 +74,6 @@ class Bundles:
                 self._detect = load_detector(self._detector, next(iter(self._models.values())).plugins)
             except FitsenseError as error:
                 raise ProblemError(
-                    Kind.UNAVAILABLE, f"people: the server's detector cannot be used: {error}"
+                    ProblemType.UNAVAILABLE, f"people: the server's detector cannot be used: {error}"
                 ) from error
         return self._detect

@@ -9,12 +9,12 @@ from typing import Any, cast
 import uvicorn
 
 from fitsense.server.api.wire import HEADER_BYTES
-from fitsense.server.app import Served, create_app
+from fitsense.server.app import Application, create_app
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.connections import HttpConnection, WebSocketConnection
 from fitsense.server.models import Bundles
 from fitsense.server.security import Tokens, check_exposure
-from fitsense.server.source_policy import Sources
+from fitsense.server.source_policy import SourcePolicy
 
 # A client that is quiet for long is asked whether it is there.
 _PING_S, _PONG_S = 30.0, 60.0
@@ -23,7 +23,7 @@ _PING_S, _PONG_S = 30.0, 60.0
 class Server(uvicorn.Server):
     """Uvicorn, which before it closes its connections lets every session end, and its clients hear of it."""
 
-    def __init__(self, config: uvicorn.Config, served: Served) -> None:
+    def __init__(self, config: uvicorn.Config, served: Application) -> None:
         super().__init__(config)
         self.sessions = served.sessions
 
@@ -42,7 +42,7 @@ def create_server(config: ServeConfig, tokens: Tokens, bundles: Bundles | None =
     """
     check_exposure(config, tokens)
     # What is refused is refused before the work.
-    sources = Sources(config)
+    sources = SourcePolicy(config)
     deliveries = [settings.open() for settings in config.sinks]
     served = create_app(config, bundles or Bundles.load(config), sources, tokens, deliveries)
     limits = config.limits

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fitsense.errors import InvalidInputError
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
 from fitsense.server.rate_limit import Buckets
 
@@ -146,13 +146,13 @@ class Guard:
         public = scope["path"] == _PAGE or scope["path"].startswith(_PUBLIC)
         if self._tokens and token is None and not public:
             raise ProblemError(
-                Kind.UNAUTHORIZED,
+                ProblemType.UNAUTHORIZED,
                 "expected the header  Authorization: Bearer TOKEN  with one of the server's tokens",
                 {"www-authenticate": "Bearer"},
             )
         if self._requests >= self._most_requests:
             raise ProblemError(
-                Kind.UNAVAILABLE,
+                ProblemType.UNAVAILABLE,
                 f"expected at most {self._most_requests} requests and WebSockets at once; end one, or try later",
                 {"retry-after": "5"},
             )
@@ -167,7 +167,7 @@ class Guard:
         wait_s = (self._clients if known else self._strangers).take(f"{token} {address}", time.monotonic())
         if wait_s:
             raise ProblemError(
-                Kind.TOO_MANY_REQUESTS,
+                ProblemType.TOO_MANY_REQUESTS,
                 f"expected fewer requests; ask again in {wait_s:.1f} s",
                 {"retry-after": str(int(wait_s) + 1)},
             )
@@ -178,7 +178,7 @@ class Guard:
             return
         if not is_loopback(name):
             raise ProblemError(
-                Kind.FORBIDDEN_HOST, f"host {host!r}: expected one that the server's configuration names"
+                ProblemType.FORBIDDEN_HOST, f"host {host!r}: expected one that the server's configuration names"
             )
 
     def _check_origin(self, headers: Headers) -> None:
@@ -191,7 +191,7 @@ class Guard:
             same = False
         if not same or origin == "null":
             raise ProblemError(
-                Kind.FORBIDDEN_ORIGIN, f"origin {origin!r}: expected one that the server's configuration names"
+                ProblemType.FORBIDDEN_ORIGIN, f"origin {origin!r}: expected one that the server's configuration names"
             )
 
 

@@ -11,7 +11,7 @@ import attrs
 
 from fitsense._internal.redaction import redact
 from fitsense.errors import InvalidInputError
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
 from fitsense.video.opening import is_live
 
@@ -40,7 +40,7 @@ class Opened:
     options: dict[str, str]
 
 
-class Sources:
+class SourcePolicy:
     """The sources of a configuration, by name.
 
     :param environment: where sources of the form ``env:VARIABLE`` are.
@@ -79,7 +79,9 @@ class Sources:
             known = ", ".join(
                 [*self._live, *(f"{name}/…" if path.is_dir() else name for name, path in self._paths.items())]
             )
-            raise ProblemError(Kind.SOURCE, f"source: expected one of {known or 'none, as configured'}, got {wanted!r}")
+            raise ProblemError(
+                ProblemType.SOURCE, f"source: expected one of {known or 'none, as configured'}, got {wanted!r}"
+            )
         return Opened(str(path), live=False, options=FILE_OPTIONS)
 
     def _within(self, root: Path, rest: str) -> Path | None:

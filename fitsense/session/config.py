@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from fitsense._internal.validators import instance, number, uri_reference
-from fitsense.camera.monitor import SceneConfig
+from fitsense.camera.monitor import CameraConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
@@ -49,7 +49,7 @@ class SessionConfig:
     :param set_rest_s: so long a pause ends a set, in seconds.
     :param decisions: when an answer is taken; None for the defaults.
     :param repetitions: what counts as a repetition.
-    :param scene: when the picture itself is worth a warning; None for never.
+    :param camera: when the picture itself is worth a warning; None for never.
     :raises InvalidInputError: a value of another type or outside its range.
     """
 
@@ -61,4 +61,4 @@ class SessionConfig:
     set_rest_s: float = attrs.field(default=10.0, validator=number(0.0, above=True))
     decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
     repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig, validator=instance(RepetitionConfig))
-    scene: SceneConfig | None = attrs.field(factory=SceneConfig, validator=instance(SceneConfig, optional=True))
+    camera: CameraConfig | None = attrs.field(factory=CameraConfig, validator=instance(CameraConfig, optional=True))

@@ -7,7 +7,7 @@ from datetime import datetime
 import attrs
 
 from fitsense.events.model import Event, EventData, event_time
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 
 
 @attrs.define
@@ -26,7 +26,7 @@ class Emitter:
     :param plugins: whose observers are told.
     """
 
-    def __init__(self, source: str, started_at: datetime, plugins: Plugins) -> None:
+    def __init__(self, source: str, started_at: datetime, plugins: PluginManager) -> None:
         self._source = source
         self._started_at = started_at
         self._plugins = plugins
@@ -44,5 +44,5 @@ class Emitter:
         time = event_time(self._started_at, self.state.media_s)
         event = Event(self._source, self.state.sequence, time, data, subject)
         self.state.sequence += 1
-        self._plugins.event_emitted(self._source, event)
+        self._plugins.notify(self._source, event)
         return event

@@ -9,16 +9,16 @@ from typing import Any
 import attrs
 
 from fitsense._internal.exclusive import exclusive, one_thread
-from fitsense._internal.locks import turn
-from fitsense.camera.monitor import Notice, Scene, SceneState
-from fitsense.camera.view_features import thumbnail
+from fitsense._internal.locks import numpy_lock
+from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWarning
+from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event, SessionWarning
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.session import Reason, Seen, Session, as_frame, bundle_digest, warning_of
+from fitsense.session.session import PendingFrame, Reason, Session, as_frame, bundle_digest, warning_of
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_scene
 from fitsense.types import Frame, Prediction, UInt8Array
@@ -35,20 +35,20 @@ class _About:
 
 
 @attrs.frozen(eq=False)
-class MultiSeen:
+class PendingFrames:
     """What a frame brings about before the model is asked, for all subjects.
 
     :param emitted: events of subjects who left, and about the picture.
-    :param seen: by each subject's session.
+    :param pending: by each subject's session.
     """
 
     emitted: Sequence[Event]
-    seen: Sequence[tuple[Session, Seen]]
+    pending: Sequence[tuple[Session, PendingFrame]]
 
     @property
     def windows(self) -> list[Window]:
         """What the model is to be asked about."""
-        return [window for _, seen in self.seen for window in seen.windows]
+        return [window for _, seen in self.pending for window in seen.windows]
 
 
 @attrs.define
@@ -84,7 +84,7 @@ class MultiSession:
         self._config = config or SessionConfig()
         self._absent_s = absent_s
         self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
-        self._scene = Scene(self._config.scene) if self._config.scene else None
+        self._scene = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
         self.state = MultiSessionState()
 
@@ -105,25 +105,25 @@ class MultiSession:
             presumed where it was until ``absent_s`` have passed. None where nobody has looked: all stay where they are.
         :raises InvalidInputError: a picture or a time that cannot be; the sessions go on as if it had not come.
         """
-        seen = self.see(as_frame(rgb, time_s), regions)
-        return self.tell(seen, self._model.predict(seen.windows))
+        seen = self.prepare(as_frame(rgb, time_s), regions)
+        return self.complete(seen, self._model.predict(seen.windows))
 
     @exclusive
-    def see(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> MultiSeen:
-        """The first half of :meth:`push`, as of :meth:`Session.see`."""
+    def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
+        """The first half of :meth:`push`, as of :meth:`Session.prepare`."""
         self._refuse_if_finished()
         emitted = self._update(regions, frame.time_s)
         emitted += self._watch(frame, regions)
-        return MultiSeen(emitted, [(session, session.see(frame)) for session in self._sessions.values()])
+        return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
 
     @exclusive
-    def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
+    def complete(self, seen: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
 
         :param predictions: the model's, of ``seen.windows``, in their order.
         """
         answers = iter(predictions)
-        told = [session.tell(one, [next(answers) for _ in one.windows]) for session, one in seen.seen]
+        told = [session.complete(one, [next(answers) for _ in one.windows]) for session, one in seen.pending]
         return [*seen.emitted, *(event for events in told for event in events)]
 
     @exclusive
@@ -151,23 +151,23 @@ class MultiSession:
         self._refuse_if_finished()
         emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
         for notice in self._scene.end_run() if self._scene else []:
-            emitted.append(self._tell_of(notice))
+            emitted.append(self._warn_of(notice))
         self.state.finished = True
         return emitted
 
     @exclusive
     def snapshot(self) -> bytes:
         """All that the sessions know, for :meth:`resume`; they go on as if nothing had been."""
-        return pack(self.states())
+        return pack(self._states())
 
-    def states(self) -> dict[str, Any]:
+    def _states(self) -> dict[str, Any]:
         """The states of all parts, by name, for who takes a snapshot of these sessions and of more."""
         about = _About(self._config, self._absent_s, bundle_digest(self._model))
         states: dict[str, Any] = {"about": about, "shared": self.state, "emitter": self._emitter.state}
         if self._scene is not None:
             states["scene"] = self._scene.state
         for at, session in enumerate(self._sessions.values()):
-            states.update({f"{at}/{name}": state for name, state in session.states().items()})
+            states.update({f"{at}/{name}": state for name, state in session._states().items()})
         return states
 
     @classmethod
@@ -187,18 +187,18 @@ class MultiSession:
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
         if sessions._scene is not None:
-            sessions._scene.state = unpacked.states({"scene": SceneState})["scene"]
+            sessions._scene.state = unpacked.states({"scene": CameraMonitorState})["scene"]
             check_scene(sessions._scene.state)
         for at, subject in enumerate(sessions.state.seen_s):
             session = sessions._sessions[subject] = sessions._session(subject)
-            kinds = {f"{at}/{name}": kind for name, kind in session.kinds.items()}
+            kinds = {f"{at}/{name}": kind for name, kind in session._state_types.items()}
             states = unpacked.states(kinds)
-            session.restore({name: states[f"{at}/{name}"] for name in session.kinds})
+            session._restore({name: states[f"{at}/{name}"] for name in session._state_types})
         return sessions
 
     def _session(self, subject: str) -> Session:
         # One camera is watched once.
-        config = attrs.evolve(self._config, scene=None)
+        config = attrs.evolve(self._config, camera=None)
         return Session(self._model, config, subject=subject, emitter=self._emitter)
 
     def _watch(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
@@ -211,16 +211,16 @@ class MultiSession:
         if regions is not None:
             self._scene.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
         if self._scene.due(time_s):
-            with turn:
-                notices += self._scene.push(thumbnail(frame.rgb), time_s)
+            with numpy_lock:
+                notices += self._scene.push(camera_thumbnail(frame.rgb), time_s)
         emitted: list[Event] = []
         for notice in notices:
             if notice.code == "camera_cut":
-                emitted += [event for session in self._sessions.values() for event in session.cut()]
-            emitted.append(self._tell_of(notice))
+                emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
+            emitted.append(self._warn_of(notice))
         return emitted
 
-    def _tell_of(self, notice: Notice) -> Event:
+    def _warn_of(self, notice: CameraWarning) -> Event:
         self._emitter.advance(notice.end_s)
         return self._emitter.emit(warning_of(notice))
 

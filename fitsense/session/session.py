@@ -11,28 +11,37 @@ import attrs
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.hashing import sha256
-from fitsense._internal.locks import turn
+from fitsense._internal.locks import numpy_lock
 from fitsense.bundles.manifest import MANIFEST
-from fitsense.camera.monitor import Notice, Scene, SceneState
-from fitsense.camera.view_features import thumbnail as sight
+from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWarning
+from fitsense.camera.view_features import camera_thumbnail
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
 from fitsense.geometry import Region
-from fitsense.imaging.frame_rate import is_too_soon, least_step_s
-from fitsense.imaging.resize import views
+from fitsense.imaging.frame_rate import min_interval_s, within_interval
+from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
-from fitsense.repetitions.counter import Repetitions, RepetitionsState
-from fitsense.repetitions.sets import Counted, Effort, Set, Sets, SetsState
-from fitsense.repetitions.trajectory import thumbnail
+from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetsState, SetStats
+from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
 from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
-from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, WindowsState
+from fitsense.windowing.sampler import (
+    ClockReset,
+    Gap,
+    LateFrame,
+    Output,
+    RunEnd,
+    Window,
+    WindowSampler,
+    WindowSamplerState,
+)
 
 Reason = Literal["finished", "interrupted", "failed"]
 # With fewer frames a second than this, measured on so many, repetitions cannot be counted.
@@ -41,23 +50,23 @@ _RATE_FRAMES = 5
 # Frames that come alone, so many seconds apart or more, have times in another unit.
 _SUSPICIOUS_S = 5.0
 # Clips may want more frames than the counting of repetitions does.
-_LEAST_STEP_S = least_step_s([])
+_LEAST_STEP_S = min_interval_s([])
 
 
 @attrs.frozen(eq=False)
-class Seen:
+class PendingFrame:
     """What a frame, or the end, brings about before the model is asked.
 
     :param outputs: windows, gaps and the like.
     :param time_s: the frame's media time; None for a frame that was dropped or passed over, and for the end.
     :param thumbnail: of the region, for the counting of repetitions; None for a frame that comes too soon for it.
-    :param notices: of the scene.
+    :param camera_warnings: of the scene.
     """
 
     outputs: Sequence[Output]
     time_s: float | None = None
     thumbnail: FloatArray | None = None
-    notices: Sequence[Notice] = ()
+    camera_warnings: Sequence[CameraWarning] = ()
 
     @property
     def windows(self) -> list[Window]:
@@ -127,15 +136,15 @@ class Session:
         self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips
         streaming = [branch.name for branch in model.manifest.branches if branch.stream]
-        self._windows = Windows(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
+        self._windows = WindowSampler(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
         labels = model.labels
         calibration = model.manifest.calibration
         decisions = config.decisions or DecisionConfig()
         enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
         self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
-        self._repetitions = Repetitions(config.repetitions)
+        self._repetitions = RepetitionCounter(config.repetitions)
         self._sets = Sets(config.set_rest_s, _is_held)
-        self._scene = Scene(config.scene) if config.scene else None
+        self._scene = CameraMonitor(config.camera) if config.camera else None
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         self.state = SessionState(
             config.region,
@@ -161,18 +170,18 @@ class Session:
             it is dropped, with a warning.
         :raises InvalidInputError: a picture or a time that cannot be; the session goes on as if it had not come.
         """
-        seen = self.see(as_frame(rgb, time_s))
-        return self.tell(seen, self._model.predict(seen.windows))
+        seen = self.prepare(as_frame(rgb, time_s))
+        return self.complete(seen, self._model.predict(seen.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
         """Take several frames: the same events as pushing one after the other."""
         return [event for frame in frames for event in self.push(frame)]
 
     @exclusive
-    def see(self, frame: Frame) -> Seen:
+    def prepare(self, frame: Frame) -> PendingFrame:
         """The first half of :meth:`push`, for hosts that ask the model for several sessions at once: take a frame.
 
-        :returns: what :meth:`tell` needs, next, with the model's answer for each of its windows.
+        :returns: what :meth:`complete` needs, next, with the model's answer for each of its windows.
         """
         self._refuse_if_finished()
         if not abs(frame.time_s + self._windows.state.offset_s) <= MOST_SECONDS:
@@ -180,32 +189,32 @@ class Session:
                 f"time_s: expected media time within {MOST_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
                 f"{self._windows.state.offset_s:.1f} s"
             )
-        if self._windows.passes_over(frame.time_s):
-            return Seen(())
+        if self._windows.skips(frame.time_s):
+            return PendingFrame(())
         state = self.state
-        rgb = frame.rgb if state.region is None else state.region.cut(frame.rgb)
-        pictures = views(rgb, self._specs, self._model.rest)
+        rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
+        pictures = branch_images(rgb, self._specs, self._model.deferred_branches)
         outputs = self._windows.push(pictures, frame.time_s)
         if any(isinstance(output, LateFrame) for output in outputs):
-            return Seen(outputs)
+            return PendingFrame(outputs)
         time_s = self._windows.last_s
         assert time_s is not None
         notices = self._scene_ended(outputs)
-        if is_too_soon(time_s, state.looked_s, _LEAST_STEP_S):
-            return Seen(outputs, time_s, notices=notices)
+        if within_interval(time_s, state.looked_s, _LEAST_STEP_S):
+            return PendingFrame(outputs, time_s, camera_warnings=notices)
         state.looked_s = time_s
-        with turn:
-            small = sight(rgb)
+        with numpy_lock:
+            small = camera_thumbnail(rgb)
             if self._scene is not None:
                 # The camera is watched by all that it sees.
-                notices += self._scene.push(small if state.region is None else sight(frame.rgb), time_s)
-            moving = thumbnail(small)
+                notices += self._scene.push(small if state.region is None else camera_thumbnail(frame.rgb), time_s)
+            moving = motion_thumbnail(small)
         if any(notice.code == "camera_cut" for notice in notices):
-            outputs += self._windows.cut()
-        return Seen(outputs, time_s, moving, notices)
+            outputs += self._windows.mark_cut()
+        return PendingFrame(outputs, time_s, moving, notices)
 
     @exclusive
-    def tell(self, seen: Seen, predictions: Sequence[Prediction]) -> list[Event]:
+    def complete(self, seen: PendingFrame, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`: the events that a frame brings about.
 
         :param predictions: the model's, of ``seen.windows``, in their order.
@@ -225,8 +234,8 @@ class Session:
             emitted += self._watch_rate(seen.time_s)
         if seen.thumbnail is not None and seen.time_s is not None:
             self._sets.add(self._repetitions.push(seen.thumbnail, seen.time_s))
-        for notice in seen.notices:
-            emitted += self._tell_of(notice)
+        for notice in seen.camera_warnings:
+            emitted += self._warn_of(notice)
         # What is on trial may turn out to be another exercise's.
         if not self._decisions.in_doubt:
             emitted += self._count(self._sets.count())
@@ -246,8 +255,8 @@ class Session:
         """End the session: whatever goes on is ended, and the summary given. Nothing can be pushed afterwards."""
         self._refuse_if_finished()
         outputs = self._windows.finish()
-        seen = Seen(outputs, notices=self._scene_ended(outputs))
-        emitted = self.tell(seen, self._model.predict(seen.windows))
+        seen = PendingFrame(outputs, camera_warnings=self._scene_ended(outputs))
+        emitted = self.complete(seen, self._model.predict(seen.windows))
         if reason == "finished":
             emitted += self._warn_if_short()
         self.state.finished = True
@@ -257,11 +266,11 @@ class Session:
     def snapshot(self) -> bytes:
         """All that the session knows, for :meth:`resume`; it goes on as if nothing had been.
 
-        Between two pushes, not between :meth:`see` and :meth:`tell`. Its size is that of the pictures that windows to
-        come may show, some megabytes.
+        Between two pushes, not between :meth:`prepare` and :meth:`complete`. Its size is that of the pictures that
+        windows to come may show, some megabytes.
         """
         about = _About(self._config, bundle_digest(self._model), self._subject)
-        return pack({"about": about, "emitter": self._emitter.state, **self.states()})
+        return pack({"about": about, "emitter": self._emitter.state, **self._states()})
 
     @classmethod
     def resume(cls, model: Model, snapshot: bytes) -> Session:
@@ -276,19 +285,19 @@ class Session:
             raise InvalidInputError("snapshot: expected one of a session of the same bundle, got one of another")
         session = cls(model, about.config, subject=about.subject)
         session._emitter.state = unpacked.states({"emitter": EmitterState})["emitter"]
-        session.restore(unpacked.states(session.kinds))
+        session._restore(unpacked.states(session._state_types))
         return session
 
     @property
-    def kinds(self) -> dict[str, type[Any]]:
-        """The classes of :meth:`states`, by name."""
+    def _state_types(self) -> dict[str, type[Any]]:
+        """The classes of :meth:`_states`, by name."""
         return {name: _STATES[name] for name in self._parts}
 
-    def states(self) -> dict[str, Any]:
+    def _states(self) -> dict[str, Any]:
         """The states of its parts, by name, for who takes snapshots of several sessions; not the emitter's."""
         return {name: part.state for name, part in self._parts.items()}
 
-    def restore(self, states: Mapping[str, Any]) -> None:
+    def _restore(self, states: Mapping[str, Any]) -> None:
         """Go on from such states.
 
         :raises InvalidInputError: they do not belong together, or to the model's bundle.
@@ -299,11 +308,11 @@ class Session:
             part.state = states[name]
 
     @exclusive
-    def cut(self) -> list[Event]:
+    def mark_cut(self) -> list[Event]:
         """What comes now shows something else, though time goes on: what goes on is ended, as after a gap."""
         self._refuse_if_finished()
-        seen = Seen(self._windows.cut())
-        return self.tell(seen, self._model.predict(seen.windows))
+        seen = PendingFrame(self._windows.mark_cut())
+        return self.complete(seen, self._model.predict(seen.windows))
 
     @property
     def _parts(self) -> dict[str, Any]:
@@ -344,8 +353,8 @@ class Session:
                 self._emitter.advance(output.end_s)
                 answer = next(answers)
                 if self._scene is not None and self._idle is not None:
-                    self._scene.predicted(output.speaks_from_s, idle=float(answer.exercise[self._idle]))
-                decisions = self._decisions.update(answer, output.speaks_from_s, output.speaks_until_s)
+                    self._scene.predicted(output.decides_from_s, idle=float(answer.exercise[self._idle]))
+                decisions = self._decisions.update(answer, output.decides_from_s, output.decides_until_s)
                 return self._translated(decisions)
             case RunEnd(start_s=start_s, end_s=end_s):
                 self.state.was_alone = self.state.run_frames == 1
@@ -411,12 +420,12 @@ class Session:
         self.state.warned.append(code)
         return [self._emit(events.SessionWarning(code, message, start_s, end_s))]
 
-    def _scene_ended(self, outputs: Sequence[Output]) -> list[Notice]:
+    def _scene_ended(self, outputs: Sequence[Output]) -> list[CameraWarning]:
         """What was wrong with the picture before a gap or the end is over."""
         ended = self._scene is not None and any(isinstance(output, RunEnd) for output in outputs)
         return self._scene.end_run() if ended and self._scene is not None else []
 
-    def _tell_of(self, notice: Notice) -> list[Event]:
+    def _warn_of(self, notice: CameraWarning) -> list[Event]:
         self._emitter.advance(notice.end_s)
         if notice.code == "camera_moved":
             # What moved was the picture, not who is in it.
@@ -464,14 +473,14 @@ class Session:
             case decided.MusclesActivated(start_s, end_s, muscles):
                 return [self._emit(events.MusclesActivated(start_s, end_s, muscles))]
 
-    def _add_load(self, segment: decided.SegmentEnded, effort: Effort) -> None:
+    def _add_load(self, segment: decided.SegmentEnded, effort: SetStats) -> None:
         state, seconds = self.state, segment.end_s - segment.start_s
         state.seconds[segment.exercise] = state.seconds.get(segment.exercise, 0.0) + seconds
         for group, activation in segment.muscles.items():
             state.load_s[group] += activation * seconds
             state.load_repetitions[group] += activation * effort.repetitions
 
-    def _count(self, counted: Iterable[Counted]) -> list[Event]:
+    def _count(self, counted: Iterable[CountedRepetition]) -> list[Event]:
         emitted = []
         for one in counted:
             repetition = one.repetition
@@ -525,11 +534,11 @@ class Session:
 
 _STATES: Mapping[str, type[Any]] = {
     "session": SessionState,
-    "windows": WindowsState,
+    "windows": WindowSamplerState,
     "decisions": DecisionsState,
-    "repetitions": RepetitionsState,
+    "repetitions": RepetitionCounterState,
     "sets": SetsState,
-    "scene": SceneState,
+    "scene": CameraMonitorState,
 }
 
 
@@ -554,7 +563,7 @@ def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
     return Frame(rgb, time_s)
 
 
-def warning_of(notice: Notice) -> events.SessionWarning:
+def warning_of(notice: CameraWarning) -> events.SessionWarning:
     """What the events say of a notice."""
     return events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
 
@@ -575,7 +584,7 @@ def bundle_digest(model: Model) -> str:
     return sha256(model.bundle.folder / MANIFEST)
 
 
-def _summary_of(one: Set) -> events.SetSummary:
+def _summary_of(one: ExerciseSet) -> events.SetSummary:
     return events.SetSummary(
         exercise=one.exercise,
         index=one.index,
@@ -583,5 +592,5 @@ def _summary_of(one: Set) -> events.SetSummary:
         end_s=one.end_s,
         duration_s=one.end_s - one.start_s,
         rest_before_s=one.rest_before_s,
-        **attrs.asdict(one.effort),
+        **attrs.asdict(one.stats),
     )

@@ -16,15 +16,15 @@ import numpy as np
 
 from fitsense.bundles.manifest import Manifest
 from fitsense.camera import view_features as sight
-from fitsense.camera.monitor import SceneState
+from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions import trajectory as motion
-from fitsense.repetitions.counter import RepetitionConfig, RepetitionsState
+from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
 from fitsense.types import MOST_SECONDS, ClipSpec
-from fitsense.windowing.sampler import WindowsState
+from fitsense.windowing.sampler import WindowSamplerState
 
 _TOLERANCE_S = 1e-3
 # Counts beyond this are not exact in JSON of other languages.
@@ -64,13 +64,13 @@ def check_session(
 ) -> None:
     """Refuse states of a session's parts that do not belong together, or to its bundle.
 
-    :param states: by name, as of :meth:`Session.states`; their numbers were checked.
+    :param states: by name, as of :meth:`Session._states`; their numbers were checked.
     :param specs: the clip of each branch.
     :param config: the session's.
     :param span_s: of the longest clip.
     :raises InvalidInputError: the message says what was expected, and where.
     """
-    windows: WindowsState = states["windows"]
+    windows: WindowSamplerState = states["windows"]
     session = states["session"]
     groups = manifest.labels.muscles
     answers = {*manifest.labels.exercise, UNKNOWN}
@@ -99,14 +99,14 @@ def check_session(
         check_scene(states["scene"])
 
 
-def check_scene(state: SceneState) -> None:
+def check_scene(state: CameraMonitorState) -> None:
     """Refuse the state of a scene whose pictures have other shapes.
 
     :raises InvalidInputError: the message says where.
     """
-    from fitsense.camera.monitor import Scene
+    from fitsense.camera.monitor import CameraMonitor
 
-    _require(set(state.states) == set(Scene().state.states), "scene.states", "the states that a scene has")
+    _require(set(state.states) == set(CameraMonitor().state.states), "scene.states", "the states that a scene has")
     _require(all(one._code == code for code, one in state.states.items()), "scene.states", "each state by its code")
     viewpoint = state.viewpoint
     if viewpoint._anchor is not None:
@@ -122,7 +122,7 @@ def check_scene(state: SceneState) -> None:
 
 
 def _check_windows(
-    state: WindowsState, manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
+    state: WindowSamplerState, manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
 ) -> None:
     streams = {branch.name: branch for branch in manifest.branches if branch.stream}
     _require(state.offset_s >= 0, "windows.offset_s", "a number from 0 on", state.offset_s)
@@ -135,7 +135,10 @@ def _check_windows(
     _require(_ascend(times) and times[-1] == last_s, "windows.frames", "times that ascend to the last frame's")
     _require(0 <= state.step_s <= config.gap_s, "windows.step_s", "a step within gap_s", state.step_s)
     _require(
-        state.run_start_s <= state.spoken_s <= last_s + span_s, "windows.spoken_s", "a time of the run", state.spoken_s
+        state.run_start_s <= state.decided_s <= last_s + span_s,
+        "windows.spoken_s",
+        "a time of the run",
+        state.decided_s,
     )
     # All windows that ended by the last frame were given; else the next push would give all that are missing.
     next_end_s = state.run_start_s + span_s + state.emitted * config.hop_s
@@ -146,9 +149,9 @@ def _check_windows(
         state.emitted,
     )
     for at, kept in enumerate(state.frames):
-        _require(set(kept.pictures) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
+        _require(set(kept.images) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
         for name, spec in specs.items():
-            _require_array(kept.pictures[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
+            _require_array(kept.images[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
     _require(set(state.streams) == set(streams), "windows.streams", "the branches that stream")
     for name, run in state.streams.items():
         path, spec, stream = f"windows.streams.{name}", specs[name], streams[name].stream
@@ -202,20 +205,22 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
     _require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt just where there is a candidate")
 
 
-def _check_repetitions(state: RepetitionsState, config: RepetitionConfig, now_s: float) -> None:
+def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, now_s: float) -> None:
     times = state.times
     _require(len(times) == len(state.thumbnails), "repetitions.times", "a time for each thumbnail")
     if times:
         steps = np.diff(times)
-        close = bool(np.all(steps > 0.5 / config.rate_hz)) and times[-1] - times[0] <= config.span_s + _TOLERANCE_S
+        close = (
+            bool(np.all(steps > 0.5 / config.max_rate_hz)) and times[-1] - times[0] <= config.window_s + _TOLERANCE_S
+        )
         _require(close and times[-1] <= now_s, "repetitions.times", "times as far apart as rate_hz and span_s say")
     for thumbnail in state.thumbnails:
         _require_array(thumbnail, "repetitions.thumbnails", "float32", (motion.SIDE, motion.SIDE))
     for name in ("told", "seen"):
         for start_s, end_s in getattr(state, name):
             _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and these before now")
-    _require(state.told_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.told_s)
-    _require(state.next_s <= now_s + config.look_s, "repetitions.next_s", "a look within look_s", state.next_s)
+    _require(state.reported_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.reported_s)
+    _require(state.next_s <= now_s + config.interval_s, "repetitions.next_s", "a look within look_s", state.next_s)
     _require(state.tempo_s >= 0, "repetitions.tempo_s", "a number from 0 on", state.tempo_s)
 
 
@@ -238,7 +243,7 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
         _require(0 <= getattr(movement, "confidence", 0) <= 1, "sets.pending", "a confidence in 0..1")
     current = decisions.current
     going_on = None if current is None or current.answer == IDLE else current.answer
-    stretch = state.stretch
+    stretch = state.segment
     _require((stretch.exercise if stretch else None) == going_on, "sets.stretch", "the exercise that goes on")
     if stretch is not None:
         _require(stretch.first <= len(state.sets), "sets.stretch.first", "one of the sets", stretch.first)

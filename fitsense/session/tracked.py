@@ -10,20 +10,20 @@ from fitsense.geometry import Region
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
-from fitsense.session.multi import MultiSeen, MultiSession
+from fitsense.session.multi import MultiSession, PendingFrames
 from fitsense.session.session import Reason
 from fitsense.session.snapshot import pack, unpack
-from fitsense.tracking import Following, FollowingConfig, FollowingState
+from fitsense.tracking import Tracker, TrackerConfig, TrackerState
 from fitsense.types import Frame, Prediction
 
 
-class PeopleSession:
+class TrackedSession:
     """One stream of frames that shows people who come and go.
 
     :param model: what predicts, once for all people.
     :param detect: what finds people in a picture; from :func:`fitsense.inference.detector.load_detector`.
     :param config: how to look and decide, for everybody.
-    :param following: how people are followed.
+    :param tracker: how people are followed.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class PeopleSession:
         model: Model,
         detect: Detector,
         config: SessionConfig | None = None,
-        following: FollowingConfig | None = None,
+        tracker: TrackerConfig | None = None,
     ) -> None:
         self._use = one_thread()
-        self._config = following = following or FollowingConfig()
+        self._config = tracker = tracker or TrackerConfig()
         self._detect = detect
-        self._following = Following(following)
+        self._following = Tracker(tracker)
         # Whoever is no longer followed is no longer watched.
-        self._sessions = MultiSession(model, config, absent_s=following.lost_s)
+        self._sessions = MultiSession(model, config, absent_s=tracker.max_lost_s)
 
     @exclusive
     def push(self, frame: Frame) -> list[Event]:
@@ -46,14 +46,14 @@ class PeopleSession:
         return self._sessions.push(frame, regions=self._regions(frame))
 
     @exclusive
-    def see(self, frame: Frame) -> MultiSeen:
-        """The first half of :meth:`push`, as of :meth:`fitsense.Session.see`; people are looked for in it."""
-        return self._sessions.see(frame, self._regions(frame))
+    def prepare(self, frame: Frame) -> PendingFrames:
+        """The first half of :meth:`push`, as of :meth:`fitsense.Session.prepare`; people are looked for in it."""
+        return self._sessions.prepare(frame, self._regions(frame))
 
     @exclusive
-    def tell(self, seen: MultiSeen, predictions: Sequence[Prediction]) -> list[Event]:
+    def complete(self, seen: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
         """The second half of :meth:`push`."""
-        return self._sessions.tell(seen, predictions)
+        return self._sessions.complete(seen, predictions)
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
@@ -68,19 +68,19 @@ class PeopleSession:
     @exclusive
     def snapshot(self) -> bytes:
         """All that is known, for :meth:`resume`; it goes on as if nothing had been."""
-        return pack({**self._sessions.states(), "config": self._config, "following": self._following.state})
+        return pack({**self._sessions._states(), "config": self._config, "following": self._following.state})
 
     @classmethod
-    def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> PeopleSession:
+    def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> TrackedSession:
         """The session whose snapshot this is, which goes on with the events that it would have given.
 
         :param model: of the same bundle as before.
         :param detect: the same detector as before.
         :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
         """
-        kinds = {"config": FollowingConfig, "following": FollowingState}
+        kinds = {"config": TrackerConfig, "following": TrackerState}
         states = unpack(snapshot).states(kinds)
-        session = cls(model, detect, following=states["config"])
+        session = cls(model, detect, tracker=states["config"])
         session._following.state = states["following"]
         session._sessions = MultiSession.resume(model, snapshot)
         return session

@@ -16,7 +16,7 @@ from typing import get_args
 
 import attrs
 
-from fitsense._internal.backoff import Retries
+from fitsense._internal.backoff import Backoff
 from fitsense.errors import DeliveryError, InvalidInputError
 from fitsense.events.model import Event, EventData
 from fitsense.plugins.specs import Sink
@@ -30,35 +30,35 @@ class DeliveryConfig:
     """How events are kept and tried again.
 
     :param types: of the events that are delivered, such as ``exercise.ended``; empty for all.
-    :param queue: events that wait, at most; then each new one takes the place of the oldest.
+    :param queue_size: events that wait, at most; then each new one takes the place of the oldest.
     :param first_delay_s: longest pause before the first new attempt.
-    :param most_delay_s: longest pause between two attempts, unless the receiver asks for more.
-    :param give_up_s: for how long the same events are tried; then the next ones have their turn.
-    :param close_s: for how long the end waits for what is still on its way.
+    :param max_delay_s: longest pause between two attempts, unless the receiver asks for more.
+    :param retry_timeout_s: for how long the same events are tried; then the next ones have their turn.
+    :param flush_timeout_s: for how long the end waits for what is still on its way.
     """
 
     types: tuple[str, ...] = ()
-    queue: int = 10_000
+    queue_size: int = 10_000
     first_delay_s: float = 0.5
-    most_delay_s: float = 60.0
-    give_up_s: float = 3600.0
-    close_s: float = 10.0
+    max_delay_s: float = 60.0
+    retry_timeout_s: float = 3600.0
+    flush_timeout_s: float = 10.0
 
     def __attrs_post_init__(self) -> None:
         for name in self.types:
             if name not in _TYPES:
                 raise InvalidInputError(f"types: expected some of {', '.join(_TYPES)}, got {name!r}")
-        for name in ("queue", "first_delay_s", "most_delay_s"):
+        for name in ("queue_size", "first_delay_s", "max_delay_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidInputError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
-        for name in ("give_up_s", "close_s"):
+        for name in ("retry_timeout_s", "flush_timeout_s"):
             if not 0 <= getattr(self, name) < threading.TIMEOUT_MAX:
                 raise InvalidInputError(f"{name}: expected a number from 0 on, got {getattr(self, name)!r}")
 
 
 @attrs.frozen
 class DeliveryCounts:
-    """What became of the events that were put on their way; `told` is the sum of the others.
+    """What became of the events that were put on their way; `total` is the sum of the others.
 
     What was not delivered may have arrived all the same, where only the receiver's answer was lost.
 
@@ -68,7 +68,7 @@ class DeliveryCounts:
     :param waiting: still on their way; after the end, what it did not wait for.
     """
 
-    told: int = 0
+    total: int = 0
     delivered: int = 0
     refused: int = 0
     dropped: int = 0
@@ -102,8 +102,8 @@ class Delivery:
         self._trouble = ""
         self._dropping = False
         # By chance of its own: the program may have seeded Python's.
-        self._retries = Retries(
-            self._config.first_delay_s, self._config.most_delay_s, self._config.give_up_s, random.Random().random
+        self._retries = Backoff(
+            self._config.first_delay_s, self._config.max_delay_s, self._config.retry_timeout_s, random.Random().random
         )
         self._thread = threading.Thread(target=self._run, name=f"fitsense sink {name}", daemon=True)
         self._thread.start()
@@ -113,11 +113,11 @@ class Delivery:
         if self._config.types and event.data.TYPE not in self._config.types:
             return
         with self._changed:
-            self._count(told=1)
+            self._count(total=1)
             if self._until_s is not None:
                 self._count(dropped=1)
                 return
-            full = len(self._queue) >= self._config.queue
+            full = len(self._queue) >= self._config.queue_size
             if full:
                 self._queue.popleft()
                 self._count(dropped=1)
@@ -127,7 +127,7 @@ class Delivery:
             self._dropping |= full
         if news:
             _LOGGER.warning(
-                "sink %s: %d events wait; from now on the oldest are dropped", self.name, self._config.queue
+                "sink %s: %d events wait; from now on the oldest are dropped", self.name, self._config.queue_size
             )
 
     def tee(self, events: Iterable[Event]) -> Iterator[Event]:
@@ -147,7 +147,7 @@ class Delivery:
         with self._changed:
             first = self._until_s is None
             if self._until_s is None:
-                self._until_s = time.monotonic() + self._config.close_s
+                self._until_s = time.monotonic() + self._config.flush_timeout_s
             self._changed.notify_all()
             left_s = max(0.0, self._until_s - time.monotonic())
         try:
@@ -198,10 +198,10 @@ class Delivery:
                 self._retries.back(now_s)
                 self._settle(delivered=len(batch))
                 return True
-            if not failure.again and len(batch) > 1:
+            if not failure.retryable and len(batch) > 1:
                 # One of them may be to blame, and the others are not to suffer for it.
                 return all(self._deliver([event]) for event in batch)
-            if not failure.again:
+            if not failure.retryable:
                 self._settle(refused=len(batch))
                 return True
             if not lost:
@@ -212,7 +212,7 @@ class Delivery:
                 _LOGGER.warning("sink %s: gave up %d events: %s", self.name, len(batch), failure)
                 self._settle(refused=len(batch))
                 return True
-            if not self._pause(pause_s, min(failure.after_s, self._config.give_up_s)):
+            if not self._pause(pause_s, min(failure.retry_after_s, self._config.retry_timeout_s)):
                 return False
 
     def _failure(self, batch: Sequence[Event]) -> DeliveryError | None:
@@ -226,12 +226,15 @@ class Delivery:
         except OSError as error:
             failure = DeliveryError(f"{type(error).__name__}: {error}")
         except (Exception, SystemExit) as error:
-            failure, fault = DeliveryError(f"a fault of its own: {type(error).__name__}: {error}", again=False), error
+            failure, fault = (
+                DeliveryError(f"a fault of its own: {type(error).__name__}: {error}", retryable=False),
+                error,
+            )
         trouble, self._trouble = self._trouble, str(failure or "")
         if failure is None and trouble:
             _LOGGER.warning("sink %s: it delivers again", self.name)
         elif failure is not None and self._trouble != trouble:
-            then = "it will be tried again" if failure.again else "these events are refused"
+            then = "it will be tried again" if failure.retryable else "these events are refused"
             _LOGGER.warning("sink %s: %s; %s", self.name, failure, then, exc_info=fault)
         return failure
 
@@ -268,10 +271,10 @@ class Delivery:
         )
 
     def _sum_up(self, counts: DeliveryCounts) -> None:
-        lost = counts.told - counts.delivered
+        lost = counts.total - counts.delivered
         if not lost:
-            _LOGGER.info("sink %s: all %d events were delivered", self.name, counts.told)
+            _LOGGER.info("sink %s: all %d events were delivered", self.name, counts.total)
             return
         why = ", ".join(f"{getattr(counts, name)} {name}" for name in ("refused", "dropped", "waiting"))
         last = f"; the last trouble: {self._trouble}" if self._trouble else ""
-        _LOGGER.warning("sink %s: %d of %d events not delivered: %s%s", self.name, lost, counts.told, why, last)
+        _LOGGER.warning("sink %s: %d of %d events not delivered: %s%s", self.name, lost, counts.total, why, last)

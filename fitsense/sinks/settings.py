@@ -11,7 +11,7 @@ import attrs
 
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import InvalidInputError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.sinks.delivery import Delivery, DeliveryConfig
 
 
@@ -49,7 +49,7 @@ def open_sink(
     config: Mapping[str, Any] | None = None,
     *,
     delivery: DeliveryConfig | None = None,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
 ) -> Delivery:
     """Begin to deliver events to a plugin's sink.
 
@@ -61,7 +61,7 @@ def open_sink(
     :raises InvalidInputError: its configuration cannot be, or a secret is missing.
     :raises MissingExtraError: a package that it needs is not installed.
     """
-    plugins = plugins or Plugins.discover()
+    plugins = plugins or PluginManager.discover()
     full = plugins.full_name("sink", name)
     spec = plugins.sink(full)
     settings = config_from_json(spec.config, config or {}, full)

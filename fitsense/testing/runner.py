@@ -16,7 +16,7 @@ import attrs
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
 from fitsense.plugins._discovery import installed as installed_entry_points
-from fitsense.plugins._manager import Plugins, described
+from fitsense.plugins._manager import PluginManager, described
 from fitsense.plugins.specs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
@@ -63,7 +63,7 @@ def contracts_of(
     """The contracts of a plugin and of all that it offers, as an author would write them, by their subject."""
     from fitsense.testing import contracts
 
-    host = Plugins()
+    host = PluginManager()
     report = host.register(plugin)
     classes: dict[str, type] = {f"plugin {report.name}": subclass(contracts.PluginContract, plugin=plugin)}
     offers: list[tuple[str, str, type, Any]] = [
@@ -149,7 +149,7 @@ def installed(name: str) -> Any:
                 reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
                 raise PluginError(reason) from error
             continue
-        if candidate.is_called(name) or name == Plugins().register(plugin).name:
+        if candidate.is_called(name) or name == PluginManager().register(plugin).name:
             return plugin
     there = ", ".join(sorted(candidate.name for candidate in candidates))
     raise UnknownNameError(f"no plugin {name!r} is installed; there are: {there or 'none'}")

@@ -31,21 +31,21 @@ from fitsense.bundles.manifest import (
 from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.frames import Recording, observations, pictures
 from fitsense.data.manifest import Skipped
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.export.onnx import export_branch
 from fitsense.inference.loading import load_branch, load_graph
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import build_backbone, join, stream_entry
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.train import heads as fitting
 from fitsense.train.features import Extractor, ViewPolicy
-from fitsense.train.finetuning import Lesson, Machines, Tuning, predict, tune
-from fitsense.train.landmark_targets import Guide
+from fitsense.train.finetuning import DistributedConfig, TrainingData, Tuning, predict, tune
+from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
 from fitsense.train.training_set import Partition, Pool
-from fitsense.types import FloatArray, Task, activate
+from fitsense.types import FloatArray, Task, to_probabilities
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +57,7 @@ Outputs = Mapping[str, FloatArray]
 
 
 @attrs.frozen(eq=False)
-class Trained:
+class TrainedBranch:
     """A branch that was trained with something held out, or with nothing.
 
     :param module: from what the branch takes to its outputs.
@@ -72,25 +72,25 @@ class Trained:
 class FittedBranch:
     """A branch of a bundle, and what is known of it.
 
-    :param whole: what the bundle has: trained on everything, unless its recipe says otherwise.
-    :param held_out: what branches say of footage that they were not trained on, by key.
-    :param partial: the branches that said it, by partition's name.
+    :param final: what the bundle has: trained on everything, unless its recipe says otherwise.
+    :param out_of_fold: what branches say of footage that they were not trained on, by key.
+    :param folds: the branches that said it, by partition's name.
     :param recordings: pictures or observations of all footage that it can read, by key; none for a frozen branch.
     :param skipped: footage that it cannot read.
     :param traced: its graphs so far, as :func:`export_branch` keeps them.
     """
 
     entry: BranchEntry
-    whole: Trained
-    held_out: Mapping[str, Outputs]
-    partial: Mapping[str, Trained]
+    final: TrainedBranch
+    out_of_fold: Mapping[str, Outputs]
+    folds: Mapping[str, TrainedBranch]
     recordings: Mapping[str, Recording]
     skipped: Sequence[Skipped]
     traced: dict[str, Any]
 
 
 @attrs.frozen(eq=False)
-class Workshop:
+class BranchTrainer:
     """What fitting any branch of a recipe takes.
 
     :param cache: folder for features, frames and checkpoints, by which an interrupted run goes on.
@@ -100,10 +100,10 @@ class Workshop:
     recipe: Recipe
     pool: Pool
     partitions: Sequence[Partition]
-    plugins: Plugins
+    plugins: PluginManager
     cache: Path
     track: Track = silent
-    machines: Machines = attrs.field(factory=Machines)
+    machines: DistributedConfig = attrs.field(factory=DistributedConfig)
 
     def fit(
         self, branch: BranchRecipe, teachers: Sequence[FittedBranch], guide: FittedBranch | None = None
@@ -122,21 +122,23 @@ class Workshop:
                 raise InvalidInputError(
                     f"branch {entry.name}: {entry.backbone} has no weights of its own yet; it needs tuning"
                 )
-            kind: _Frozen | _Tuned = _Frozen(self, branch, spec, config, entry)
+            kind: _FrozenBranchTrainer | _FinetunedBranchTrainer = _FrozenBranchTrainer(
+                self, branch, spec, config, entry
+            )
         else:
-            kind = _Tuned(self, branch, branch.tuning, spec, config, entry, teachers, guide)
+            kind = _FinetunedBranchTrainer(self, branch, branch.tuning, spec, config, entry, teachers, guide)
         partial, held_out = {}, {}
         for partition in self.partitions:
             trained = kind.train([item for item in kind.footage if not partition.held(item)], partition)
             partial[partition.name] = trained
-            held = [item for item in self.pool.known if partition.held(item) and item.key in trained.outputs]
+            held = [item for item in self.pool.labelled if partition.held(item) and item.key in trained.outputs]
             held_out.update({item.key: trained.outputs[item.key] for item in held})
         whole = kind.train(kind.footage, None) if branch.refit else partial["val"]
         return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped, kind.traced)
 
-    def learned(self, branch: BranchRecipe) -> list[Footage]:
+    def learned(self, branch: BranchRecipe) -> list[Sample]:
         """What a branch learns from."""
-        return [*self.pool.known, *self.pool.figures, *(self.pool.aids if branch.aids else ())]
+        return [*self.pool.labelled, *self.pool.synthetic, *(self.pool.auxiliary if branch.aids else ())]
 
     def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
         name = branch_name(branch)
@@ -234,13 +236,13 @@ def _shipped(
         )
 
 
-class _Frozen:
+class _FrozenBranchTrainer:
     """A branch whose heads alone are fitted."""
 
     recordings: Mapping[str, Recording] = {}
 
     def __init__(
-        self, workshop: Workshop, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
+        self, workshop: BranchTrainer, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
     ) -> None:
         self._workshop = workshop
         self._branch = branch
@@ -249,7 +251,7 @@ class _Frozen:
         self._entry = entry
         self.traced: dict[str, Any] = {}
         learned = workshop.learned(branch)
-        everything = [*learned, *workshop.pool.foreign]
+        everything = [*learned, *workshop.pool.unknown]
         with self._looking() as extractor:
             self._features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", workshop.track)
         self.footage = [item for item in learned if item.key in self._features]
@@ -277,7 +279,7 @@ class _Frozen:
             run = load_branch(bundle, headless, bf16=False)
             yield Extractor(run, entry, policy, f"{entry.backbone} {fingerprint}", cache)
 
-    def train(self, footage: Sequence[Footage], partition: Partition | None) -> Trained:
+    def train(self, footage: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
         import torch
 
         penalties = {"exercise": self._branch.l2_exercise, "muscles": self._branch.l2_muscles}
@@ -301,15 +303,15 @@ class _Frozen:
                 seen = features[: recipe.views]
                 logits = {task: head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
                 outputs[key] = {"features": seen, **logits}
-        return Trained(join(self._backbone, modules, self._spec.streaming), outputs)
+        return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
 
 
-class _Tuned:
+class _FinetunedBranchTrainer:
     """A branch that is trained as a whole."""
 
     def __init__(
         self,
-        workshop: Workshop,
+        workshop: BranchTrainer,
         branch: BranchRecipe,
         tuning: Tuning,
         spec: BackboneSpec,
@@ -326,7 +328,7 @@ class _Tuned:
         self._entry = entry
         self.traced: dict[str, Any] = {}
         self._teachers = teachers
-        self._guide = Guide(guide.entry.clip, guide.recordings) if guide else None
+        self._guide = LandmarkTargets(guide.entry.clip, guide.recordings) if guide else None
         pool, clip = workshop.pool, entry.clip
         if guide and (entry.observation or clip.fit == "pad"):
             raise InvalidInputError(f"branch {entry.name}: only one that looks at cropped pictures can have a guide")
@@ -337,17 +339,17 @@ class _Tuned:
             what = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
             recorder = observations(frames, what, clip, load_observer(entry, workshop.plugins))
         learned = workshop.learned(branch)
-        everything = [*learned, *pool.foreign]
+        everything = [*learned, *pool.unknown]
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", workshop.track)
         self.recordings = {recording.footage.key: recording for recording in recordings}
-        taught = [teacher.whole.outputs.keys() for teacher in teachers]
+        taught = [teacher.final.outputs.keys() for teacher in teachers]
         if guide:
             taught.append(guide.recordings.keys())
         self.footage = [
             item for item in learned if item.key in self.recordings and all(item.key in said for said in taught)
         ]
 
-    def train(self, footage: Sequence[Footage], partition: Partition | None) -> Trained:
+    def train(self, footage: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
         labels = self._workshop.pool.labels
         backbone = self._workshop.backbone(self._branch, self._spec, self._config)
         modules = {}
@@ -356,7 +358,7 @@ class _Tuned:
             modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, getattr(labels, entry.task))
         module = join(backbone, modules, self._spec.streaming)
         held = [item for item in self.footage if partition is not None and partition.held(item)]
-        lesson = Lesson(
+        lesson = TrainingData(
             recordings=[self.recordings[item.key] for item in footage],
             spec=self._entry.clip,
             labels=labels,
@@ -375,22 +377,25 @@ class _Tuned:
         with _shipped(module, self._entry, labels, recipe.fusion, self.traced) as bundle:
             run = load_graph(bundle, self._entry, bf16=False)
             said = predict(run, recordings, self._entry.clip, recipe.views)
-        return Trained(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
+        return TrainedBranch(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
 
     def _taught(
-        self, footage: Sequence[Footage], partition: Partition | None
+        self, footage: Sequence[Sample], partition: Partition | None
     ) -> dict[str, tuple[FloatArray, FloatArray]]:
         """What the teachers, who have not seen what is held out either, say of each footage."""
         if not self._teachers:
             return {}
-        said = [teacher.partial[partition.name] if partition else teacher.whole for teacher in self._teachers]
+        said = [teacher.folds[partition.name] if partition else teacher.final for teacher in self._teachers]
         features = np.stack(
             [np.concatenate([one.outputs[item.key]["features"].mean(axis=0) for one in said]) for item in footage]
         )
         features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-3)
         answers = np.stack(
             [
-                np.mean([activate(one.outputs[item.key]["exercise"], "softmax").mean(axis=0) for one in said], axis=0)
+                np.mean(
+                    [to_probabilities(one.outputs[item.key]["exercise"], "softmax").mean(axis=0) for one in said],
+                    axis=0,
+                )
                 for item in footage
             ]
         )
@@ -399,7 +404,7 @@ class _Tuned:
             for item, seen, answer in zip(footage, features, answers, strict=True)
         }
 
-    def _digest(self, footage: Sequence[Footage], held: Sequence[Footage], partition: Partition | None) -> str:
+    def _digest(self, footage: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
         """Stands for all that the result depends on."""
         recipe = self._workshop.recipe
         learned_from = _learned_from(recipe, self._entry.name)

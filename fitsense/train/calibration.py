@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import Calibration
 from fitsense.catalogue import IDLE
-from fitsense.types import FloatArray, activate
+from fitsense.types import FloatArray, to_probabilities
 
 # How far below the entering threshold an exercise may fall before it is given up.
 _HYSTERESIS = 0.7
@@ -29,7 +29,7 @@ def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> flo
 def log_loss(logits: Sequence[FloatArray], targets: NDArray[np.int64], temperature: float) -> float:
     """Mean log loss of single windows at a temperature; arguments as for :func:`temperature`."""
     views = [len(clip) for clip in logits]
-    probabilities = activate(np.concatenate(logits) / np.float32(temperature), "softmax")
+    probabilities = to_probabilities(np.concatenate(logits) / np.float32(temperature), "softmax")
     of_truth = probabilities[np.arange(len(probabilities)), np.repeat(targets, views)]
     # Clips count alike, however many windows they have.
     return -float(np.average(np.log(of_truth + 1e-9), weights=np.repeat(1 / np.array(views), views)))

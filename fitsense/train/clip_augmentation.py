@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.frames import Recording
-from fitsense.imaging.resize import views as crops
+from fitsense.imaging.resize import branch_images as crops
 from fitsense.types import ClipSpec, UInt8Array
 from fitsense.windowing.sampler import nearest
 
@@ -35,7 +35,7 @@ class Augmentation:
 
 
 @attrs.frozen
-class Cut:
+class Crop:
     """What was cut out of pictures.
 
     :param width: of the pictures, in pixels.
@@ -80,7 +80,7 @@ def centred(pictures: UInt8Array, spec: ClipSpec) -> UInt8Array:
 
 def varied(
     pictures: UInt8Array, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
-) -> tuple[UInt8Array, Cut]:
+) -> tuple[UInt8Array, Crop]:
     """uint8 (frames, height, width, 3) cut out, coloured and mirrored at random, all frames alike: uint8 (frames,
     size, size, 3), and what was cut out. Where the whole picture is to be seen, it is cut out of the padded square."""
     if spec.fit == "pad":
@@ -99,7 +99,7 @@ def varied(
     middle = float(grey.mean())
     values = middle + (values - middle) * rng.uniform(1 - augmentation.light, 1 + augmentation.light)
     values *= rng.uniform(1 - augmentation.light, 1 + augmentation.light)
-    return np.clip(values, 0, 255).astype(np.uint8), Cut(width, height, left, top, crop, mirrored)
+    return np.clip(values, 0, 255).astype(np.uint8), Crop(width, height, left, top, crop, mirrored)
 
 
 def _room(recording: Recording, spec: ClipSpec) -> tuple[float, float]:

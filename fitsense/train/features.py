@@ -10,12 +10,12 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense._internal.progress import Track, silent
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import FitsenseError
 from fitsense.inference.base import BranchRunner
 from fitsense.types import FloatArray
@@ -51,7 +51,7 @@ class Extractor:
         cache.mkdir(parents=True, exist_ok=True)
 
     def extract(
-        self, footage: Sequence[Footage], description: str, track: Track = silent
+        self, footage: Sequence[Sample], description: str, track: Track = silent
     ) -> tuple[dict[str, FloatArray], list[Skipped]]:
         """Features, float32 (views, feature_dim), by footage's key; and what cannot be read, with the reason."""
         found, skipped = {}, []
@@ -62,18 +62,18 @@ class Extractor:
                 skipped.append(Skipped(item.name, str(error)))
         return found, skipped
 
-    def _look(self, footage: Footage) -> FloatArray:
+    def _look(self, footage: Sample) -> FloatArray:
         policy, name = self._policy, self._branch.name
         with footage.open(self._branch.clip.short_side) as frames:
             clips = clip_views(frames, {name: self._branch.clip}, policy.views, policy.mirror)[name]
         return self._run(clips)["features"]
 
-    def _remembered(self, footage: Footage) -> FloatArray:
+    def _remembered(self, footage: Sample) -> FloatArray:
         name = hashlib.sha256(f"{self._key} {footage.key}".encode()).hexdigest()
         file = self._cache / f"{name}.npy"
         if file.is_file():
             return np.asarray(np.load(file, allow_pickle=False), dtype=np.float32)
         features = self._look(footage).astype(np.float16)
-        with whole(file) as temporary:
+        with atomic_path(file) as temporary:
             np.save(temporary, features)
         return features.astype(np.float32)

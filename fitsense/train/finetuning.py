@@ -18,15 +18,15 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 from fitsense.bundles.manifest import Labels
 from fitsense.data.frames import Recording
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner
 from fitsense.nn.compat import beside_torchvision
 from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
-from fitsense.train.landmark_targets import Guide
+from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.types import ClipSpec, FloatArray
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Tuning:
 
 
 @attrs.frozen
-class Machines:
+class DistributedConfig:
     """What a branch is trained on: a process for each device, all of which torchrun or SLURM has started.
 
     They need to see the same files. Each takes its share of every batch, so that they take the steps that one would.
@@ -119,7 +119,7 @@ class Machines:
 
 
 @attrs.frozen(eq=False)
-class Lesson:
+class TrainingData:
     """What there is to learn from.
 
     :param recordings: pictures or observations of labelled footage.
@@ -134,17 +134,17 @@ class Lesson:
     spec: ClipSpec
     labels: Labels
     teachers: Mapping[str, tuple[FloatArray, FloatArray]] = attrs.field(factory=dict)
-    guide: Guide | None = None
+    guide: LandmarkTargets | None = None
 
 
 def tune(
     module: nn.Module,
     layers: Sequence[nn.Module],
-    lesson: Lesson,
+    lesson: TrainingData,
     held_out: Sequence[Recording],
     tuning: Tuning,
     folder: Path,
-    machines: Machines | None = None,
+    machines: DistributedConfig | None = None,
 ) -> None:
     """Train `module`, a branch that starts as it is, in place.
 
@@ -178,7 +178,7 @@ def tune(
         _lay_out(module, torch.channels_last_3d)
     learner = _learner(lightning, module, layers, lesson, tuning)
     trainer = lightning.Trainer(
-        **_placed(machines or Machines(), tuning),
+        **_placed(machines or DistributedConfig(), tuning),
         max_epochs=tuning.epochs,
         precision=tuning.precision,
         callbacks=_callbacks(lightning, tuning, folder, bool(held_out)),
@@ -219,7 +219,7 @@ def tune(
     trainer.strategy.barrier()
     if not trainer.is_global_zero:
         return
-    with whole(finished) as temporary:
+    with atomic_path(finished) as temporary:
         save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
     last.unlink(missing_ok=True)
 
@@ -234,7 +234,7 @@ def predict(
     ]
 
 
-def draw_weights(footage: Sequence[Footage], class_power: float) -> NDArray[np.float64]:
+def draw_weights(footage: Sequence[Sample], class_power: float) -> NDArray[np.float64]:
     """How likely each footage is to be drawn, of sum 1: scenes of a class alike, classes alike for `class_power` 0
     and by their number of scenes for 1."""
     in_scene = Counter((item.group, item.scene) for item in footage)
@@ -258,7 +258,7 @@ def rank() -> int:
     return int(_lightning().utilities.rank_zero_only.rank)
 
 
-def _placed(machines: Machines, tuning: Tuning) -> dict[str, Any]:
+def _placed(machines: DistributedConfig, tuning: Tuning) -> dict[str, Any]:
     """What Lightning's Trainer is told of machines."""
     strategy = machines.strategy
     if machines.processes > 1:
@@ -331,7 +331,9 @@ def _thawing(lightning: Any, frozen_epochs: int) -> Any:
     return Thawing()
 
 
-def _learner(lightning: Any, module: nn.Module, layers: Sequence[nn.Module], lesson: Lesson, tuning: Tuning) -> Any:
+def _learner(
+    lightning: Any, module: nn.Module, layers: Sequence[nn.Module], lesson: TrainingData, tuning: Tuning
+) -> Any:
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -502,7 +504,7 @@ def _look(recording: Recording, chosen: NDArray[np.intp], spec: ClipSpec) -> NDA
     return centred(values, spec) if values.dtype == np.uint8 else np.asarray(values)
 
 
-def _batches(lesson: Lesson, tuning: Tuning, trainer: Any, *, training: bool) -> Any:
+def _batches(lesson: TrainingData, tuning: Tuning, trainer: Any, *, training: bool) -> Any:
     from torch.utils.data import DataLoader, Dataset, Sampler
 
     labels = lesson.labels

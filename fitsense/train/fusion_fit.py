@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_to_json
 from fitsense.bundles.manifest import Calibration, DerivedEntry, FusionEntry, Labels
 from fitsense.catalogue import IDLE
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
 from fitsense.train.branch_trainer import FittedBranch, Outputs
 from fitsense.train.heads import targets
 from fitsense.train.recipe import LOOKUP, Recipe
-from fitsense.types import FloatArray, Scores, Task, deactivate
+from fitsense.types import FloatArray, Scores, Task, to_logits
 
 
 @attrs.frozen(eq=False)
-class Joined:
+class FittedFusion:
     """How branches are joined.
 
     :param figures: of the held-out clips: what branches reach, and all of them together.
@@ -38,25 +38,25 @@ class Joined:
 
 
 @attrs.frozen(eq=False)
-class _Windows:
+class _HeldOutScores:
     """Held-out windows, and what members of a fusion say of them.
 
     :param footage: of each clip.
     :param members: logits (clips, views, labels) by member's name.
     """
 
-    footage: Sequence[Footage]
+    footage: Sequence[Sample]
     members: Mapping[str, FloatArray]
 
 
-def join_branches(
+def fit_fusion(
     recipe: Recipe,
     branches: Sequence[FittedBranch],
-    known: Sequence[Footage],
-    foreign: Sequence[Footage],
+    known: Sequence[Sample],
+    foreign: Sequence[Sample],
     labels: Labels,
-    plugins: Plugins,
-) -> Joined:
+    plugins: PluginManager,
+) -> FittedFusion:
     """Fit fusions, temperature and thresholds.
 
     :param known: footage of trained labels; what some branch has no held-out answer for is left out.
@@ -64,14 +64,14 @@ def join_branches(
     """
     full = plugins.full_name("fusion", recipe.fusion)
     spec = plugins.fusion(full)
-    held = [item for item in known if all(item.key in branch.held_out for branch in branches)]
+    held = [item for item in known if all(item.key in branch.out_of_fold for branch in branches)]
     if not held:
         raise InvalidInputError("no clip was held out from all branches, so that they cannot be joined")
     exercise = _windows(branches, held, "exercise")
     truth = targets(held, "exercise", labels.exercise)
     fused, config, temperature = _best_space(spec, exercise, truth, labels)
     probabilities = _probabilities(fused / temperature, labels.exercise)
-    strangers = [item for item in foreign if all(item.key in branch.whole.outputs for branch in branches)]
+    strangers = [item for item in foreign if all(item.key in branch.final.outputs for branch in branches)]
     said = (
         _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels) if strangers else None
     )
@@ -91,7 +91,7 @@ def join_branches(
         name: exercise_figures(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
-    return Joined(
+    return FittedFusion(
         fusion={"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry},
         derived=derived,
         calibration=calibration.calibration(temperature, enter),
@@ -109,7 +109,7 @@ def join_branches(
     )
 
 
-def exercise_figures(probabilities: FloatArray, footage: Sequence[Footage], labels: Labels) -> dict[str, Any]:
+def exercise_figures(probabilities: FloatArray, footage: Sequence[Sample], labels: Labels) -> dict[str, Any]:
     """Top-1 and mean recall over exercises, for clips that show any.
 
     :param probabilities: (clips, labels).
@@ -124,21 +124,21 @@ def exercise_figures(probabilities: FloatArray, footage: Sequence[Footage], labe
 
 
 def _windows(
-    branches: Sequence[FittedBranch], footage: Sequence[Footage], task: Task, *, held_out: bool = True
-) -> _Windows:
+    branches: Sequence[FittedBranch], footage: Sequence[Sample], task: Task, *, held_out: bool = True
+) -> _HeldOutScores:
     def said(branch: FittedBranch) -> Mapping[str, Outputs]:
-        return branch.held_out if held_out else branch.whole.outputs
+        return branch.out_of_fold if held_out else branch.final.outputs
 
     members = {
         branch.entry.name: np.stack([said(branch)[item.key][task] for item in footage])
         for branch in branches
         if any(head.task == task for head in branch.entry.heads)
     }
-    return _Windows(footage, members)
+    return _HeldOutScores(footage, members)
 
 
 def _best_space(
-    spec: FusionSpec, windows: _Windows, truth: NDArray[np.int64], labels: Labels
+    spec: FusionSpec, windows: _HeldOutScores, truth: NDArray[np.int64], labels: Labels
 ) -> tuple[FloatArray, Any, float]:
     """Fused logits (clips, views, labels), the fusion's configuration and the temperature, for that of the fusion's
     spaces which, calibrated, loses least."""
@@ -168,7 +168,7 @@ def _spaces(spec: FusionSpec) -> list[Any]:
     return [spec.config(space="logits"), spec.config(space="probabilities")]
 
 
-def _fused(spec: FusionSpec, config: Any, windows: _Windows, labels: Labels) -> FloatArray:
+def _fused(spec: FusionSpec, config: Any, windows: _HeldOutScores, labels: Labels) -> FloatArray:
     shape = next(iter(windows.members.values())).shape
     flat = {
         name: _scores("exercise", logits.reshape(-1, shape[-1]), labels) for name, logits in windows.members.items()
@@ -191,10 +191,10 @@ def _join_muscles(
     spec: FusionSpec,
     full: str,
     branches: Sequence[FittedBranch],
-    held: Sequence[Footage],
+    held: Sequence[Sample],
     exercise: FloatArray,
     labels: Labels,
-    plugins: Plugins,
+    plugins: PluginManager,
 ) -> tuple[FusionEntry, tuple[DerivedEntry, ...], dict[str, Any]]:
     """How the branches' heads for muscles and the look-up are weighted, and figures of each.
 
@@ -205,7 +205,7 @@ def _join_muscles(
     for name, logits in _windows(branches, held, "muscles").members.items():
         flat = _scores("muscles", logits.reshape(-1, logits.shape[-1]), labels).probabilities
         mean = flat.reshape(logits.shape).mean(axis=1)
-        members[name] = _scores("muscles", deactivate(mean, "sigmoid"), labels)
+        members[name] = _scores("muscles", to_logits(mean, "sigmoid"), labels)
     derived: tuple[DerivedEntry, ...] = ()
     if recipe.lookup_head:
         head_name = plugins.full_name("head", recipe.lookup_head)
@@ -213,7 +213,7 @@ def _join_muscles(
         if not isinstance(head, DerivedHeadSpec) or head.task != "muscles":
             raise PluginError(f"head {head_name}: expected one that derives muscles")
         config = head.config()
-        named = _scores("exercise", deactivate(exercise.mean(axis=1), "softmax"), labels)
+        named = _scores("exercise", to_logits(exercise.mean(axis=1), "softmax"), labels)
         members[LOOKUP] = head.derive(config, named, labels.muscles)
         derived = (DerivedEntry(LOOKUP, "muscles", head_name, config_to_json(config)),)
     active = np.array([item.group != IDLE for item in held])

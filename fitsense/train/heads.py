@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.plugins.specs import HeadSpec
 from fitsense.train.finetuning import draw_weights
 from fitsense.types import FloatArray, Task
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def targets(footage: Sequence[Footage], task: Task, labels: Sequence[str]) -> NDArray[Any]:
+def targets(footage: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDArray[Any]:
     """What a head should say of each footage: int64 (clips,) label indices for exercises, float32 (clips, labels)
     of 0 and 1 for muscles."""
     if task == "exercise":
@@ -29,7 +29,7 @@ def targets(footage: Sequence[Footage], task: Task, labels: Sequence[str]) -> ND
 def fit(
     spec: HeadSpec,
     config: Any,
-    footage: Sequence[Footage],
+    footage: Sequence[Sample],
     features: Mapping[str, FloatArray],
     labels: tuple[str, ...],
     l2: float,

@@ -9,14 +9,14 @@ import numpy as np
 
 from fitsense.data.frames import Recording
 from fitsense.imaging.resize import fitted_size
-from fitsense.nn.landmarks import BODY_LANDMARKS, mirrored_bodies
-from fitsense.train.clip_augmentation import Cut
+from fitsense.nn.landmarks import LANDMARKS, mirror
+from fitsense.train.clip_augmentation import Crop
 from fitsense.types import ClipSpec, FloatArray, TimeArray
 from fitsense.windowing.sampler import nearest_to
 
 
 @attrs.frozen(eq=False)
-class Guide:
+class LandmarkTargets:
     """A branch's observations, from which others learn where the joints are.
 
     :param spec: how that branch sees pictures; it pads them.
@@ -26,17 +26,17 @@ class Guide:
     spec: ClipSpec
     recordings: Mapping[str, Recording]
 
-    def landmarks(self, key: str, times: TimeArray, cut: Cut) -> FloatArray:
+    def landmarks(self, key: str, times: TimeArray, cut: Crop) -> FloatArray:
         """Landmarks at `times` in what was cut out, float32 (frames, 19, 6): x and y in units of the cut's side from
         its middle, x, y and z in metres, and visibility."""
         import torch
 
         recording = self.recordings[key]
-        found = np.array(recording.values[nearest_to(recording.times, times)][:, list(BODY_LANDMARKS)])
+        found = np.array(recording.values[nearest_to(recording.times, times)][:, list(LANDMARKS)])
         # Pixels of the padded square to those of the picture that was cut.
         scale = self.spec.size * cut.width / fitted_size(cut.width, cut.height, self.spec)[0]
         middle = np.array([cut.width / 2 - cut.left, cut.height / 2 - cut.top])
         found[..., :2] = ((found[..., :2] - 0.5) * scale + middle) / cut.side - 0.5
         if cut.mirrored:
-            found = mirrored_bodies(torch.from_numpy(found)[None])[0].numpy()
+            found = mirror(torch.from_numpy(found)[None])[0].numpy()
         return np.asarray(found, dtype=np.float32)

@@ -32,7 +32,7 @@ class BranchRecipe:
     :param tuning: how it is trained as a whole; None to leave the backbone as it is, and fit the heads alone.
     :param teachers: branches before this one in the recipe, from which it learns beside the labels.
     :param guide: a branch before this one that observes landmarks, which this one learns to imagine; empty for none.
-    :param only_teaches: whether it is left out of the bundle.
+    :param teacher_only: whether it is left out of the bundle.
     :param refit: whether it is trained once more, on everything, for the bundle. Otherwise the bundle has what was
         trained without the split ``val``, which takes half the time.
     :param aids: whether it learns from aids too, footage that is never measured on, such as drawn people.
@@ -71,11 +71,11 @@ class Recipe:
     :param figures: rendered figures of each kind to mix in; none by default.
     :param min_scenes: an exercise that fewer scenes show is not trained.
     :param class_power: for heads that are fitted alone, 0 makes classes count alike, 1 by their number of scenes.
-    :param hold_out: what fusion, temperature and thresholds are fitted on: each fold in turn, by branches that were
+    :param validation: what fusion, temperature and thresholds are fitted on: each fold in turn, by branches that were
         trained without it; or the split ``val``, once.
     :param fusion: what joins the branches, for each task.
     :param lookup_head: a derived head that joins the muscles' heads; empty for none.
-    :param wrong_costs: what a wrong name costs, where a right one gains 1; it sets the naming threshold.
+    :param error_cost: what a wrong name costs, where a right one gains 1; it sets the naming threshold.
     """
 
     branches: tuple[BranchRecipe, ...] = (BranchRecipe(weights="kinetics400"),)
@@ -123,7 +123,7 @@ class Sources:
     :param data: a folder with a ``manifest.csv``.
     :param aids: more such folders, of clips that branches may learn from, but that are never held out or measured on.
     :param splits: the splits to train on.
-    :param foreign_split: clips of exercises that are not trained, for the threshold of unknown; None for none.
+    :param unknown_split: clips of exercises that are not trained, for the threshold of unknown; None for none.
     :param test_split: the split whose figures go into the model card; None for none.
     """
 

@@ -19,16 +19,16 @@ from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import Manifest
 from fitsense.catalogue import IDLE
 from fitsense.data.manifest import read_manifest
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.evaluate.run import evaluate, score
 from fitsense.export.onnx import export_branch
 from fitsense.inference.model import Model
 from fitsense.inference.openvino import cpu_computes_bf16
-from fitsense.plugins._manager import Plugins
-from fitsense.train.branch_trainer import FittedBranch, Workshop
-from fitsense.train.finetuning import Machines
-from fitsense.train.fusion_fit import Joined, join_branches
+from fitsense.plugins._manager import PluginManager
+from fitsense.train.branch_trainer import BranchTrainer, FittedBranch
+from fitsense.train.finetuning import DistributedConfig
+from fitsense.train.fusion_fit import FittedFusion, fit_fusion
 from fitsense.train.model_card import model_card
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
 from fitsense.train.training_set import Pool, partitions, read_pool
@@ -50,9 +50,9 @@ def train(
     name: str,
     version: str = "0.1.0",
     cache: Path,
-    plugins: Plugins | None = None,
+    plugins: PluginManager | None = None,
     track: Track = silent,
-    machines: Machines | None = None,
+    machines: DistributedConfig | None = None,
 ) -> tuple[Bundle, dict[str, Any]]:
     """Make a bundle in the folder `out`, which must not hold anything yet; give it and a report.
 
@@ -60,7 +60,7 @@ def train(
     reached. Figures of clips that were held out, and of the test split, are in the report and in the model card.
 
     On several `machines`, one process calls this, that of :func:`fitsense.train.finetuning.rank` 0; the others call
-    :func:`assist`.
+    :func:`train_worker`.
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
@@ -74,15 +74,15 @@ def train(
         raise InvalidInputError(f"name: expected lower-case letters, digits, ., - and _, got {name!r}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InvalidInputError(f"{out}: expected a folder that is new or empty")
-    plugins = plugins or Plugins.discover()
+    plugins = plugins or PluginManager.discover()
     pool = read_pool(recipe, sources)
     logger.info(
         "training on %d clips of %d scenes, %d rendered figures and %d clips of aids",
-        len(pool.known), len({item.scene for item in pool.known}), len(pool.figures), len(pool.aids),
+        len(pool.labelled), len({item.scene for item in pool.labelled}), len(pool.synthetic), len(pool.auxiliary),
     )  # fmt: skip
     fitted = fit_branches(recipe, pool, plugins, cache, track, machines)
     branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.only_teaches]
-    joined = join_branches(recipe, branches, pool.known, pool.foreign, pool.labels, plugins)
+    joined = fit_fusion(recipe, branches, pool.labelled, pool.unknown, pool.labels, plugins)
     manifest = Manifest(
         name=name,
         version=version,
@@ -102,7 +102,7 @@ def train(
         folder = Path(unfinished) / "bundle"
         folder.mkdir()
         for branch in branches:
-            export_branch(branch.whole.module, branch.entry, folder, traced=branch.traced)
+            export_branch(branch.final.module, branch.entry, folder, traced=branch.traced)
         report["bf16"] = _compare_bf16(save(folder, manifest), sources, plugins, track)
         manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
         if sources.test_split:
@@ -120,26 +120,28 @@ def train(
     return Bundle.load(out), report
 
 
-def assist(
-    recipe: Recipe, sources: Sources, *, cache: Path, machines: Machines, plugins: Plugins | None = None
+def train_worker(
+    recipe: Recipe, sources: Sources, *, cache: Path, machines: DistributedConfig, plugins: PluginManager | None = None
 ) -> None:
     """Train the branches of a recipe together with the process that calls :func:`train`, which makes the bundle.
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
-    fit_branches(recipe, read_pool(recipe, sources), plugins or Plugins.discover(), cache, machines=machines)
+    fit_branches(recipe, read_pool(recipe, sources), plugins or PluginManager.discover(), cache, machines=machines)
 
 
 def fit_branches(
     recipe: Recipe,
     pool: Pool,
-    plugins: Plugins,
+    plugins: PluginManager,
     cache: Path,
     track: Track = silent,
-    machines: Machines | None = None,
+    machines: DistributedConfig | None = None,
 ) -> list[FittedBranch]:
     """Train a recipe's branches, in its order."""
-    workshop = Workshop(recipe, pool, partitions(recipe, pool), plugins, cache, track, machines or Machines())
+    workshop = BranchTrainer(
+        recipe, pool, partitions(recipe, pool), plugins, cache, track, machines or DistributedConfig()
+    )
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
         fitted[branch_name(branch)] = workshop.fit(
@@ -154,19 +156,19 @@ def _summary(pool: Pool, branches: Sequence[FittedBranch]) -> str:
     return f"{backbones} with heads for {exercises} exercises and {len(pool.labels.muscles)} muscle groups"
 
 
-def _report(pool: Pool, branches: Sequence[FittedBranch], joined: Joined) -> dict[str, Any]:
+def _report(pool: Pool, branches: Sequence[FittedBranch], joined: FittedFusion) -> dict[str, Any]:
     skipped = {(skip.path, skip.reason): skip for skip in pool.skipped}
     for branch in branches:
         skipped |= {(skip.path, skip.reason): skip for skip in branch.skipped}
     return {
         "trained": {
-            "clips": len(pool.known),
-            "scenes": len({item.scene for item in pool.known}),
-            "figures": len(pool.figures),
-            "aids": len(pool.aids),
-            "licences": _licences(pool.known),
-            "licences_of_aids": _licences(pool.aids),
-            "by_group": dict(sorted(Counter(item.group for item in pool.known).items())),
+            "clips": len(pool.labelled),
+            "scenes": len({item.scene for item in pool.labelled}),
+            "figures": len(pool.synthetic),
+            "aids": len(pool.auxiliary),
+            "licences": _licences(pool.labelled),
+            "licences_of_aids": _licences(pool.auxiliary),
+            "by_group": dict(sorted(Counter(item.group for item in pool.labelled).items())),
             "too_few_scenes": dict(pool.too_few),
             "skipped": [attrs.asdict(skip) for skip in skipped.values()],
         },
@@ -174,12 +176,12 @@ def _report(pool: Pool, branches: Sequence[FittedBranch], joined: Joined) -> dic
     }
 
 
-def _licences(footage: Sequence[Footage]) -> dict[str, int]:
+def _licences(footage: Sequence[Sample]) -> dict[str, int]:
     """Clips by the licence that their manifest states, the most frequent first; empty for none."""
     return dict(Counter(item.licence for item in footage).most_common())
 
 
-def _compare_bf16(bundle: Bundle, sources: Sources, plugins: Plugins, track: Track) -> dict[str, Any]:
+def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: Track) -> dict[str, Any]:
     """How far bfloat16 moves the answers on clips of the training splits, where this CPU computes in it."""
     if not cpu_computes_bf16():
         return {"clips": 0, "good_enough": False}

@@ -9,7 +9,7 @@ import attrs
 from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
-from fitsense.data.samples import NO_FOLD, Footage, clips, figures
+from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
 from fitsense.errors import InvalidInputError
 from fitsense.train.recipe import Recipe, Sources
 
@@ -18,19 +18,19 @@ from fitsense.train.recipe import Recipe, Sources
 class Pool:
     """Labelled footage.
 
-    :param known: real clips of trained labels.
-    :param figures: rendered ones.
-    :param aids: clips of trained labels that are never held out or measured on.
-    :param foreign: real clips of other exercises.
+    :param labelled: real clips of trained labels.
+    :param synthetic: rendered ones.
+    :param auxiliary: clips of trained labels that are never held out or measured on.
+    :param unknown: real clips of other exercises.
     :param labels: what heads score.
     :param too_few: groups that are not trained, with their number of scenes.
     :param skipped: what cannot be used, with the reason.
     """
 
-    known: Sequence[Footage]
-    figures: Sequence[Footage]
-    aids: Sequence[Footage]
-    foreign: Sequence[Footage]
+    labelled: Sequence[Sample]
+    synthetic: Sequence[Sample]
+    auxiliary: Sequence[Sample]
+    unknown: Sequence[Sample]
     labels: Labels
     too_few: Mapping[str, int]
     skipped: Sequence[Skipped]
@@ -45,7 +45,7 @@ class Partition:
     """
 
     name: str
-    held: Callable[[Footage], bool]
+    held: Callable[[Sample], bool]
 
 
 def read_pool(recipe: Recipe, sources: Sources) -> Pool:
@@ -71,10 +71,10 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
         aids += [attrs.evolve(item, split="", fold=NO_FOLD) for item in clips(more.items) if item.group in exercises]
         skipped += more.skipped
     return Pool(
-        known=known,
-        figures=[item for item in figures(recipe.figures) if item.group in exercises],
-        aids=aids,
-        foreign=foreign,
+        labelled=known,
+        synthetic=[item for item in synthetic_samples(recipe.figures) if item.group in exercises],
+        auxiliary=aids,
+        unknown=foreign,
         labels=Labels(exercises, _muscle_labels(known)),
         too_few=too_few,
         skipped=skipped,
@@ -87,23 +87,23 @@ def partitions(recipe: Recipe, pool: Pool) -> list[Partition]:
     :raises InvalidInputError: there is nothing to hold out, or a scene would be held out in part.
     """
     if recipe.hold_out == "val":
-        scenes = {item.scene for item in pool.known if item.split == "val"}
+        scenes = {item.scene for item in pool.labelled if item.split == "val"}
         if not scenes:
             raise InvalidInputError("hold_out: expected clips of the split val among those to train on; hold out folds")
-        for item in pool.known:
+        for item in pool.labelled:
             if item.split != "val" and item.scene in scenes:
                 raise InvalidInputError(
                     f"scene {item.scene!r} is in val and in {item.split}; put all of its clips into one, or hold out "
                     "folds"
                 )
         return [Partition("val", lambda item: item.split == "val")]
-    folds = sorted({item.fold for item in pool.known})
+    folds = sorted({item.fold for item in pool.labelled})
     if len(folds) < 2:
         raise InvalidInputError("expected clips of at least two folds (or scenes), to hold one out at a time")
     return [Partition(f"fold{fold}", lambda item, fold=fold: item.fold == fold) for fold in folds]  # type: ignore[misc]
 
 
-def label_set(footage: Sequence[Footage], min_scenes: int) -> tuple[tuple[str, ...], Mapping[str, int]]:
+def label_set(footage: Sequence[Sample], min_scenes: int) -> tuple[tuple[str, ...], Mapping[str, int]]:
     """The groups that enough scenes show, sorted; and the others, with their number of scenes."""
     scenes: dict[str, set[str]] = {}
     for item in footage:
@@ -112,7 +112,7 @@ def label_set(footage: Sequence[Footage], min_scenes: int) -> tuple[tuple[str, .
     return kept, {group: len(where) for group, where in scenes.items() if group not in kept}
 
 
-def _muscle_labels(known: Sequence[Footage]) -> tuple[str, ...]:
+def _muscle_labels(known: Sequence[Sample]) -> tuple[str, ...]:
     """The muscle groups that any of the clips works, in the catalogue's order."""
     nothing = sorted({item.group for item in known if not item.muscles and item.group != IDLE})
     if nothing:

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Literal
 
 from fitsense.types import Frame
-from fitsense.video.source import Trouble
+from fitsense.video.source import SourceWarning
 
 Policy = Literal["latest", "all"]
 
@@ -18,7 +18,7 @@ _LEAST_LAG_S = 2.0
 _TIGHTENING = 0.1
 
 
-class Backlog:
+class FrameQueue:
     """A bounded queue between who reads a live source and who analyses it, with notes among the frames.
 
     :param policy: what happens to a frame for which there is no room: under ``latest`` it takes the place of the
@@ -26,17 +26,17 @@ class Backlog:
     :param size: frames that may wait.
     :param origin_s: when media time 0 was. A frame is due at this plus its time; one that comes in a burst, ahead of
         that, waits under both policies: segmented streams come so, and lose nothing.
-    :param tell_s: least time between two notes of one kind.
+    :param warning_interval_s: least time between two notes of one kind.
 
     Callers say what time it is, in seconds by one clock.
     """
 
-    def __init__(self, policy: Policy, size: int, origin_s: float, tell_s: float) -> None:
+    def __init__(self, policy: Policy, size: int, origin_s: float, warning_interval_s: float) -> None:
         self._policy = policy
         self._size = size
         self._origin_s = origin_s
-        self._tell_s = tell_s
-        self._items: deque[Frame | Trouble] = deque()
+        self._tell_s = warning_interval_s
+        self._items: deque[Frame | SourceWarning] = deque()
         self._frames = 0
         self._dropped = self._offered = 0
         self._told_dropped = 0
@@ -75,18 +75,18 @@ class Backlog:
         self._offered += 1
         return 0.0
 
-    def note(self, trouble: Trouble) -> None:
+    def note(self, warning: SourceWarning) -> None:
         """Put a note behind the frames that wait."""
-        self._items.append(trouble)
+        self._items.append(warning)
 
     def restart(self, origin_s: float) -> None:
         """The frames that follow come from a new connection; see `origin_s` above."""
         self._origin_s = origin_s
 
-    def take(self, now_s: float) -> Frame | Trouble | None:
+    def take(self, now_s: float) -> Frame | SourceWarning | None:
         """The next frame or note; None if there is none yet."""
         if self._dropped and now_s - self._dropping_since_s >= self._tell_s:
-            return self.untold(now_s)
+            return self.pending_warning(now_s)
         if not self._items:
             return None
         item = self._items[0]
@@ -101,13 +101,13 @@ class Backlog:
         self._items.clear()
         self._frames = 0
 
-    def untold(self, now_s: float) -> Trouble | None:
+    def pending_warning(self, now_s: float) -> SourceWarning | None:
         """A note on the frames that were dropped since the last one, if any were."""
         if not self._dropped:
             return None
         dropped, self._dropped = self._dropped, 0
         self._told_dropped += dropped
-        return Trouble(
+        return SourceWarning(
             "dropped_frames",
             f"{dropped} of {self._offered} frames were dropped within {now_s - self._dropping_since_s:.1f} s, since "
             "analysis is slower than the source",
@@ -123,7 +123,7 @@ class Backlog:
             self._offered = self._frames + 1
         self._dropped += 1
 
-    def _lag(self, frame: Frame, now_s: float) -> Trouble | None:
+    def _lag(self, frame: Frame, now_s: float) -> SourceWarning | None:
         """A note that analysis falls behind, if it does: if frames wait for it and not it for them."""
         lag_s = now_s - self._origin_s - frame.time_s
         if self._policy == "latest" or self._frames < self._size or lag_s < _LEAST_LAG_S:
@@ -131,4 +131,4 @@ class Backlog:
         if now_s - self._lag_told_s < self._tell_s:
             return None
         self._lag_told_s = now_s
-        return Trouble("behind", f"analysis is {lag_s:.1f} s behind the source, since it is slower")
+        return SourceWarning("behind", f"analysis is {lag_s:.1f} s behind the source, since it is slower")

@@ -12,12 +12,12 @@ from typing import get_args
 
 import attrs
 
-from fitsense._internal.backoff import Retries
-from fitsense._internal.threads import Reader, handed_over
+from fitsense._internal.backoff import Backoff
+from fitsense._internal.threads import WorkerThread, handed_over
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.types import Frame
-from fitsense.video.frame_queue import Backlog, Policy
-from fitsense.video.source import MAX_PIXELS, Trouble, VideoInfo, VideoSource
+from fitsense.video.frame_queue import FrameQueue, Policy
+from fitsense.video.source import MAX_PIXELS, SourceWarning, VideoInfo, VideoSource
 from fitsense.video.stopping import StopFlag
 
 # How soon whoever waits for something else notices that it is to stop.
@@ -36,29 +36,30 @@ class LiveConfig:
 
     :param policy: what to do when analysis is slower than the source: ``latest`` drops the oldest of the frames that
         wait and says how many; ``all`` drops none, falls behind, and says how far.
-    :param buffer: frames that may wait for analysis.
+    :param queue_size: frames that may wait for analysis.
     :param timeout_s: a source that sends nothing for so many seconds is taken for lost. It is also how long a
         source may take to open, and, while nothing comes, how long the thread that reads it may outlive it.
     :param first_delay_s: longest pause before the first attempt to reach a lost source again.
-    :param most_delay_s: longest pause between two attempts.
-    :param give_up_s: for how long to try; 0 to take the end of a stream for the end, ``math.inf`` to try for ever.
-    :param tell_s: least time between two warnings of dropped frames, or of falling behind.
+    :param max_delay_s: longest pause between two attempts.
+    :param reconnect_timeout_s: for how long to try; 0 to take the end of a stream for the end, ``math.inf`` to try for
+        ever.
+    :param warning_interval_s: least time between two warnings of dropped frames, or of falling behind.
     """
 
     policy: Policy = attrs.field(default="latest", validator=attrs.validators.in_(get_args(Policy)))
-    buffer: int = 32
+    queue_size: int = 32
     timeout_s: float = 10.0
     first_delay_s: float = 0.5
-    most_delay_s: float = 10.0
-    give_up_s: float = 300.0
-    tell_s: float = 10.0
+    max_delay_s: float = 10.0
+    reconnect_timeout_s: float = 300.0
+    warning_interval_s: float = 10.0
 
     def __attrs_post_init__(self) -> None:
-        for field in ("buffer", "timeout_s", "first_delay_s", "most_delay_s"):
+        for field in ("queue_size", "timeout_s", "first_delay_s", "max_delay_s"):
             value = getattr(self, field)
             if not 0 < value < math.inf:
                 raise InvalidInputError(f"LiveConfig.{field}: expected a number above 0, got {value!r}")
-        for field in ("give_up_s", "tell_s"):
+        for field in ("reconnect_timeout_s", "warning_interval_s"):
             value = getattr(self, field)
             if not value >= 0:
                 raise InvalidInputError(f"LiveConfig.{field}: expected a number of seconds, at least 0, got {value!r}")
@@ -80,7 +81,7 @@ class LiveSource:
     :param short_side: as of :class:`VideoSource`.
     :param config: None for the defaults.
     :param zoom: as of :class:`VideoSource`.
-    :param least_step_s: as of :class:`VideoSource`.
+    :param min_interval_s: as of :class:`VideoSource`.
     :param options: as of :class:`VideoSource`.
     :param hwaccel: as of :class:`VideoSource`.
     :param threads: as of :class:`VideoSource`.
@@ -103,7 +104,7 @@ class LiveSource:
         config: LiveConfig | None = None,
         *,
         zoom: float = 1.0,
-        least_step_s: float = 0.0,
+        min_interval_s: float = 0.0,
         options: Mapping[str, str] | None = None,
         hwaccel: str | None = None,
         threads: int | None = None,
@@ -114,7 +115,7 @@ class LiveSource:
         self._source = source
         self._short_side = short_side
         self._zoom = zoom
-        self._least_step_s = least_step_s
+        self._least_step_s = min_interval_s
         self._options = options
         self._hwaccel = hwaccel
         self._threads = threads
@@ -124,14 +125,14 @@ class LiveSource:
         self._config = config = config or LiveConfig()
         self._origin_s, self._wall = time.monotonic(), datetime.now(UTC)
         self._video = self._open()
-        self._backlog = Backlog(config.policy, config.buffer, self._origin_s, config.tell_s)
-        self._retries = Retries(config.first_delay_s, config.most_delay_s, config.give_up_s)
+        self._backlog = FrameQueue(config.policy, config.queue_size, self._origin_s, config.warning_interval_s)
+        self._retries = Backoff(config.first_delay_s, config.max_delay_s, config.reconnect_timeout_s)
         self._last_s = -math.inf
         self._changed = threading.Condition()
         self._ended = self._closed = False
         self._error: BaseException | None = None
         # Made when it is to run: until it has, it refers to this object.
-        self._reader: Reader | None = None
+        self._reader: WorkerThread | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -163,17 +164,17 @@ class LiveSource:
         else:
             self._reader.join(_PATIENCE_S)
 
-    def __iter__(self) -> Iterator[Frame | Trouble]:
+    def __iter__(self) -> Iterator[Frame | SourceWarning]:
         if self.info.duration_s is not None:
-            yield from itertools.takewhile(lambda _: not self._stop.requested, self._video.told())
+            yield from itertools.takewhile(lambda _: not self._stop.requested, self._video.items())
             return
         if self._closed:
             return
-        self._reader = Reader(self._read, self._stop.set, f"fitsense {type(self).__name__}")
+        self._reader = WorkerThread(self._read, self._stop.set, f"fitsense {type(self).__name__}")
         self._reader.start()
         while (item := self._take()) is not None:
             yield item
-        if (untold := self._backlog.untold(time.monotonic())) is not None:
+        if (untold := self._backlog.pending_warning(time.monotonic())) is not None:
             yield untold
         error, self._error = self._error, None
         if error is not None:
@@ -183,7 +184,7 @@ class LiveSource:
                 # Its traceback refers to this frame.
                 del error
 
-    def _take(self) -> Frame | Trouble | None:
+    def _take(self) -> Frame | SourceWarning | None:
         with self._changed:
             while not self._stop.requested:
                 item = self._backlog.take(time.monotonic())
@@ -227,7 +228,7 @@ class LiveSource:
                         connection = attrs.evolve(connection, news=None)
             if self._stop.requested:
                 return
-            again = self._reconnect(video.broke)
+            again = self._reconnect(video.read_error)
             if again is None:
                 return
             connection = again
@@ -236,14 +237,16 @@ class LiveSource:
         """Try to reach the source again; None if it was given up, or is over."""
         config, lost_s = self._config, time.monotonic()
         reason = f"the source was lost: {why or 'it ended'}"
-        patience = f"{config.give_up_s:g} s" if config.give_up_s < math.inf else "as long as it takes"
-        if config.give_up_s > 0:
+        patience = (
+            f"{config.reconnect_timeout_s:g} s" if config.reconnect_timeout_s < math.inf else "as long as it takes"
+        )
+        if config.reconnect_timeout_s > 0:
             self._note("reconnecting", f"{reason}; trying for {patience} to reach it again")
         elif why is not None:
             self._note("source_lost", reason)
         self._retries.lost(lost_s)
         attempts = 0
-        while (pause_s := self._retries.pause_s(time.monotonic())) is not None and self._rest(pause_s):
+        while (pause_s := self._retries.pause_s(time.monotonic())) is not None and self._wait(pause_s):
             attempts += 1
             opened_s = time.monotonic()
             try:
@@ -269,7 +272,7 @@ class LiveSource:
             self._short_side,
             self._config.timeout_s,
             zoom=self._zoom,
-            least_step_s=self._least_step_s,
+            min_interval_s=self._least_step_s,
             options=self._options,
             hwaccel=self._hwaccel,
             threads=self._threads,
@@ -278,7 +281,7 @@ class LiveSource:
             stop=self._stop,
         )
 
-    def _rest(self, seconds: float) -> bool:
+    def _wait(self, seconds: float) -> bool:
         """Wait; whether to go on."""
         until_s = time.monotonic() + seconds
         while not self._stop.requested and (left_s := until_s - time.monotonic()) > 0:
@@ -298,5 +301,5 @@ class LiveSource:
 
     def _note(self, code: str, message: str) -> None:
         with self._changed:
-            self._backlog.note(Trouble(code, message))
+            self._backlog.note(SourceWarning(code, message))
             self._changed.notify_all()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from fitsense._internal.threads import Reader, handed_over
+from fitsense._internal.threads import WorkerThread, handed_over
 from fitsense.video.stopping import StopFlag
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _POLL_S = 0.1
 _PATIENCE_S = 2.0
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """The items of an iterable, fetched by a thread some before they are asked for. Iterate once, then close.
 
     :param items: only the thread asks for them, and closes what they come from.
@@ -48,12 +48,12 @@ class Ahead(Generic[T]):
         self._ended = False
         self._error: BaseException | None = None
         # Made when it is to run: until it has, it refers to this object.
-        self._thread: Reader | None = None
+        self._thread: WorkerThread | None = None
 
     def __iter__(self) -> Iterator[T]:
         if self._stop.requested:
             return
-        self._thread = Reader(self._fetch, self._stop.set, "fitsense reading ahead")
+        self._thread = WorkerThread(self._fetch, self._stop.set, "fitsense reading ahead")
         self._thread.start()
         while True:
             with self._changed:

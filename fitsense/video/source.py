@@ -17,7 +17,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from fitsense.errors import InvalidInputError, SourceError
-from fitsense.imaging.frame_rate import Thinning
+from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scaled_size
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.hwaccel import fault_of, hwaccel_of, why_on_cpu
@@ -69,7 +69,7 @@ class VideoInfo:
 
 
 @attrs.frozen
-class Trouble:
+class SourceWarning:
     """What a host should know of a source, such as why it gave fewer frames than it should have.
 
     :param code: that of the ``session.warning`` which tells it, such as ``source_damaged`` or ``source_truncated``.
@@ -88,7 +88,7 @@ class VideoSource:
     :param short_side: scale frames so that their short side has this many pixels; None to leave them.
     :param zoom: only a part of each frame will be looked at: scale them to so many times the `short_side`, as far as
         the source's own go.
-    :param least_step_s: frames that come sooner than this after one that was given are passed over, see
+    :param min_interval_s: frames that come sooner than this after one that was given are passed over, see
         :mod:`fitsense.imaging.frame_rate`; 0 to give all.
     :param timeout_s: a stream that cannot be opened within this many seconds, or then sends nothing for so long, is
         given up.
@@ -108,7 +108,7 @@ class VideoSource:
 
     Frames come with their presentation time, counted from the container's start; where the container gives none, or
     gives them in the order of decoding, by the order of display and the frame rate. What cannot be decoded is left
-    out; after iteration, :attr:`trouble` says whether anything was.
+    out; after iteration, :attr:`warning` says whether anything was.
 
     Hardware that is not there, or does not decode this source, is no error: which it decodes depends on codec, profile
     and size, and the CPU gives the same pictures, only slower. :attr:`unaccelerated` says so.
@@ -121,7 +121,7 @@ class VideoSource:
         timeout_s: float = 15.0,
         *,
         zoom: float = 1.0,
-        least_step_s: float = 0.0,
+        min_interval_s: float = 0.0,
         options: Mapping[str, str] | None = None,
         hwaccel: str | None = None,
         threads: int | None = None,
@@ -136,10 +136,10 @@ class VideoSource:
         self._short_side = short_side
         self._zoom = zoom
         self._shrinking, self._colouring = VideoReformatter(), VideoReformatter()
-        self._thinning = Thinning(least_step_s)
-        self._most_step_s = _MOST_STEPS * least_step_s
+        self._thinning = RateLimiter(min_interval_s)
+        self._most_step_s = _MOST_STEPS * min_interval_s
         self._timeout_s = timeout_s
-        self._unaccelerated: Trouble | None = None
+        self._unaccelerated: SourceWarning | None = None
         self._input = self._open(source, options or {}, hwaccel)
         self._container = self._input.container
         try:
@@ -155,7 +155,7 @@ class VideoSource:
             self._is_counted = False
             self._packets = self._probed(self._container.demux())
             self._damaged = 0
-            self._trouble: Trouble | None = None
+            self._trouble: SourceWarning | None = None
             self._broke: str | None = None
             self._end_s = 0.0
             # Until when the latest picture, and whatever other streams hold, is shown.
@@ -182,17 +182,17 @@ class VideoSource:
         self.info = VideoInfo(width, height, self._rate, self._duration_s(), created_at)
 
     @property
-    def trouble(self) -> Trouble | None:
+    def warning(self) -> SourceWarning | None:
         """What went wrong while decoding; None as long as nothing has."""
         return self._trouble
 
     @property
-    def unaccelerated(self) -> Trouble | None:
+    def unaccelerated(self) -> SourceWarning | None:
         """Why the CPU decodes, though hardware was asked for; None where that does, or was not asked for."""
         return self._unaccelerated
 
     @property
-    def broke(self) -> str | None:
+    def read_error(self) -> str | None:
         """Why reading ended before the source did; None as long as it has not."""
         return self._broke
 
@@ -242,7 +242,7 @@ class VideoSource:
                 frame = next(self._decoded, None)
                 continue
             before_s = time_s
-            if self._thinning.keeps(time_s):
+            if self._thinning.accept(time_s):
                 try:
                     converted = Frame(self._convert(frame), time_s)
                 except (av.error.FFmpegError, InvalidInputError, ValueError, MemoryError) as error:
@@ -255,7 +255,7 @@ class VideoSource:
         if not self._is_over:
             self._note_shortfall()
 
-    def told(self) -> Iterator[Frame | Trouble]:
+    def items(self) -> Iterator[Frame | SourceWarning]:
         """Why hardware does not decode, if it should; the frames; and then the trouble, if there was any."""
         if self._unaccelerated is not None:
             yield self._unaccelerated
@@ -308,12 +308,12 @@ class VideoSource:
     def _note_hardware(self, hwaccel: str, why: str | None) -> None:
         if why is not None:
             message = f"the source is decoded by the CPU and not by {hwaccel}: {why}"
-            self._unaccelerated = Trouble("software_decoding", message)
+            self._unaccelerated = SourceWarning("software_decoding", message)
 
     def _note(self, message: str) -> None:
         """Remember the first trouble."""
         if self._trouble is None:
-            self._trouble = Trouble("source_damaged", message)
+            self._trouble = SourceWarning("source_damaged", message)
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         # Packets of other streams come too, so that a source which has hardly any of ours can be stopped.
@@ -494,7 +494,7 @@ class VideoSource:
         # What is stated may be the length of another stream, or of a last picture that lasts.
         if self._others_until_s >= enough_s if whole is None else whole:
             return
-        self._trouble = Trouble(
+        self._trouble = SourceWarning(
             "source_truncated",
             f"the source ends after {self._end_s:.1f} s, and its header says {stated_s:.1f} s",
         )

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.frame_rate import is_too_soon, least_step_s
+from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
-from fitsense.windowing.stream_state import StreamRun, Stretch
+from fitsense.windowing.stream_state import NewFrames, StreamProgress
 
 # So many late frames in a row, by more than a gap, mean that the clock was set back.
 _RESET_FRAMES = 10
@@ -41,18 +41,19 @@ class Window:
     :param clips: the clip of each branch that does not stream, by branch name.
     :param start_s: where the longest clip begins, in seconds of media time.
     :param end_s: where every clip ends, but not after the run.
-    :param speaks_from_s: start of the stretch that this window decides about.
-    :param speaks_until_s: end of that stretch. A run's stretches join without overlap; what is left of the run
+    :param decides_from_s: start of the stretch that this window decides about.
+    :param decides_until_s: end of that stretch. A run's stretches join without overlap; what is left of the run
         after the last one belongs to it too, which only :class:`RunEnd` can tell.
-    :param stretches: what is new to each branch that streams, by branch name. A run's windows are asked about in order.
+    :param new_frames: what is new to each branch that streams, by branch name. A run's windows are asked about in
+        order.
     """
 
     clips: Mapping[str, Clip]
     start_s: float
     end_s: float
-    speaks_from_s: float
-    speaks_until_s: float
-    stretches: Mapping[str, Stretch] = attrs.field(factory=dict)
+    decides_from_s: float
+    decides_until_s: float
+    new_frames: Mapping[str, NewFrames] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -125,11 +126,11 @@ def nearest_to(times: TimeArray, wanted: NDArray[np.floating[Any]]) -> NDArray[n
 
 
 @attrs.define(eq=False)
-class _Kept:
+class _BufferedFrame:
     """A frame that windows to come may show, as each branch sees it."""
 
     time_s: float
-    pictures: Mapping[str, UInt8Array]
+    images: Mapping[str, UInt8Array]
 
 
 class _Clips(Mapping[str, Clip]):
@@ -139,7 +140,7 @@ class _Clips(Mapping[str, Clip]):
     :param end_s: when all end.
     """
 
-    def __init__(self, picked: Mapping[str, tuple[Sequence[_Kept], float]], end_s: float) -> None:
+    def __init__(self, picked: Mapping[str, tuple[Sequence[_BufferedFrame], float]], end_s: float) -> None:
         self._picked = picked
         self._end_s = end_s
         self._made: dict[str, Clip] = {}
@@ -147,7 +148,7 @@ class _Clips(Mapping[str, Clip]):
     def __getitem__(self, name: str) -> Clip:
         if name not in self._made:
             kept, start_s = self._picked[name]
-            self._made[name] = Clip(np.stack([one.pictures[name] for one in kept]), start_s, self._end_s)
+            self._made[name] = Clip(np.stack([one.images[name] for one in kept]), start_s, self._end_s)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -158,30 +159,30 @@ class _Clips(Mapping[str, Clip]):
 
 
 @attrs.define(eq=False)
-class WindowsState:
-    """All that :class:`Windows` remembers.
+class WindowSamplerState:
+    """All that :class:`WindowSampler` remembers.
 
     :param offset_s: what is added to the times that come in.
     :param step_s: between the last two frames.
     :param emitted: windows of this run.
-    :param spoken_s: until when they have spoken.
+    :param decided_s: until when they have spoken.
     :param cut_s: time of the last frame before a cut that no frame has followed yet.
     :param streams: the branches that stream, in this run, by name.
     """
 
-    frames: deque[_Kept] = attrs.field(factory=deque)
+    frames: deque[_BufferedFrame] = attrs.field(factory=deque)
     run_start_s: float = 0.0
     last_s: float | None = None
     offset_s: float = 0.0
     late_in_a_row: int = 0
     step_s: float = 0.0
     emitted: int = 0
-    spoken_s: float = 0.0
+    decided_s: float = 0.0
     cut_s: float | None = None
-    streams: dict[str, StreamRun] = attrs.field(factory=dict)
+    streams: dict[str, StreamProgress] = attrs.field(factory=dict)
 
 
-class Windows:
+class WindowSampler:
     """Turns one stream of frames into windows.
 
     :param specs: the clips wanted, by branch name; at least one.
@@ -210,18 +211,18 @@ class Windows:
         self._hop_s = hop_s
         self._gap_s = gap_s
         self._streaming = frozenset(streaming)
-        self._least_step_s = least_step_s(specs.values())
-        self.state = WindowsState()
+        self._least_step_s = min_interval_s(specs.values())
+        self.state = WindowSamplerState()
 
     @property
     def last_s(self) -> float | None:
         """Time of the newest frame kept, in seconds of media time; None before the first."""
         return self.state.last_s
 
-    def passes_over(self, time_s: float) -> bool:
+    def skips(self, time_s: float) -> bool:
         """Whether a frame of that time comes too soon after the newest one, so that there is no need to push it."""
         last_s = self.state.last_s
-        return last_s is not None and is_too_soon(time_s + self.state.offset_s, last_s, self._least_step_s)
+        return last_s is not None and within_interval(time_s + self.state.offset_s, last_s, self._least_step_s)
 
     def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
         """Take one frame; give what it completes.
@@ -233,7 +234,7 @@ class Windows:
         """
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
-        if self.passes_over(time_s):
+        if self.skips(time_s):
             return []
         outputs: list[Output] = []
         time_s += self.state.offset_s
@@ -254,14 +255,14 @@ class Windows:
         self.state.late_in_a_row = 0
         if self.state.last_s is None:
             self.state.cut_s = None
-            self.state.run_start_s = self.state.spoken_s = time_s
+            self.state.run_start_s = self.state.decided_s = time_s
             self.state.emitted = 0
             self.state.step_s = 0.0
-            self.state.streams = {name: StreamRun() for name in sorted(self._streaming)}
+            self.state.streams = {name: StreamProgress() for name in sorted(self._streaming)}
         else:
             self.state.step_s = time_s - self.state.last_s
         self.state.last_s = time_s
-        kept = _Kept(time_s, pictures)
+        kept = _BufferedFrame(time_s, pictures)
         self._sample(kept)
         self.state.frames.append(kept)
         while self._next_end_s <= time_s + _TOLERANCE_S:
@@ -269,7 +270,7 @@ class Windows:
         self._forget()
         return outputs
 
-    def cut(self) -> list[Output]:
+    def mark_cut(self) -> list[Output]:
         """End the run, since the frames to come show something else, though time goes on: as :meth:`finish` does."""
         cut_s = self.state.last_s
         outputs = self.finish()
@@ -304,7 +305,7 @@ class Windows:
         picked, stretches = {}, {}
         for name, spec in self._specs.items():
             if name in self._streaming:
-                stretches[name] = self._stretch(name, end_s)
+                stretches[name] = self._new_frames(name, end_s)
             else:
                 shown = [self.state.frames[index] for index in nearest(times, spec, end_s).tolist()]
                 picked[name] = (shown, end_s - spec.span_s)
@@ -313,32 +314,32 @@ class Windows:
             clips=_Clips(picked, min(end_s, run_end_s)),
             start_s=end_s - self._span_s,
             end_s=min(end_s, run_end_s),
-            speaks_from_s=self.state.spoken_s,
-            speaks_until_s=max(self.state.spoken_s, speaks_until_s),
-            stretches=stretches,
+            decides_from_s=self.state.decided_s,
+            decides_until_s=max(self.state.decided_s, speaks_until_s),
+            new_frames=stretches,
         )
-        self.state.spoken_s = window.speaks_until_s
+        self.state.decided_s = window.decides_until_s
         self.state.emitted += 1
         return window
 
-    def _sample(self, kept: _Kept) -> None:
+    def _sample(self, kept: _BufferedFrame) -> None:
         """Take the pictures of slots whose nearest frame is known, now that this one has come."""
         for name, run in self.state.streams.items():
             while (slot_s := self._slot_s(name, run)) <= kept.time_s:
                 before = self.state.frames[-1]
                 nearest_one = before if slot_s - before.time_s <= kept.time_s - slot_s else kept
-                run.waiting.append(nearest_one.pictures[name])
+                run.waiting.append(nearest_one.images[name])
 
-    def _slot_s(self, name: str, run: StreamRun) -> float:
+    def _slot_s(self, name: str, run: StreamProgress) -> float:
         """The middle of the slot that a streaming branch sees next."""
         return self.state.run_start_s + (run.shown + len(run.waiting) + 0.5) / self._specs[name].rate_hz
 
-    def _stretch(self, name: str, end_s: float) -> Stretch:
+    def _new_frames(self, name: str, end_s: float) -> NewFrames:
         """The slots that ended by `end_s` and that no window has shown; those after the run show the last picture."""
         run = self.state.streams[name]
         until = math.floor((end_s - self.state.run_start_s + _TOLERANCE_S) * self._specs[name].rate_hz)
         missing = until - run.shown - len(run.waiting)
-        run.waiting += [self.state.frames[-1].pictures[name]] * missing
+        run.waiting += [self.state.frames[-1].images[name]] * missing
         return run.show(until)
 
     def _forget(self) -> None:

@@ -23,7 +23,7 @@ class StreamState:
 
 
 @attrs.define(eq=False)
-class StreamRun:
+class StreamProgress:
     """A streaming branch in one run of frames.
 
     :param shown: pictures that windows have shown it.
@@ -37,17 +37,17 @@ class StreamRun:
     state: StreamState | None = None
     outputs: dict[str, FloatArray] = attrs.field(factory=dict)
 
-    def show(self, until: int) -> Stretch:
+    def show(self, until: int) -> NewFrames:
         """The pictures that come next, as a window of them, until so many have been shown in all."""
         taken = max(0, until - self.shown)
-        stretch = Stretch(self, self.shown, tuple(self.waiting[:taken]))
+        stretch = NewFrames(self, self.shown, tuple(self.waiting[:taken]))
         del self.waiting[:taken]
         self.shown += taken
         return stretch
 
 
 @attrs.frozen(eq=False)
-class Stretch:
+class NewFrames:
     """What a window adds to a stream.
 
     :param run: which goes on with it.
@@ -55,7 +55,7 @@ class Stretch:
     :param pictures: the new ones, uint8 (size, size, 3).
     """
 
-    run: StreamRun
+    run: StreamProgress
     first: int
     pictures: tuple[UInt8Array, ...]
 

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense import Cascade, InvalidInputError, Scores, activate, deactivate
+from fitsense import Cascade, InvalidInputError, Scores, to_logits, to_probabilities
 
 Space = Literal["logits", "probabilities"]
 _SPACES = ("logits", "probabilities")
@@ -64,7 +64,7 @@ def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
     mean = np.tensordot([weights[name] for name in names], values, axes=1).astype(np.float32)
     # Rounding must not leave the members' range.
     mean = np.clip(mean, values.min(axis=0), values.max(axis=0))
-    logits = mean if config.space == "logits" else deactivate(mean, first.activation)
+    logits = mean if config.space == "logits" else to_logits(mean, first.activation)
     return attrs.evolve(first, logits=logits)
 
 
@@ -115,7 +115,7 @@ def _log_loss(
 ) -> tuple[float, NDArray[Any]]:
     """Mean log loss of the weighted average, and its gradient with respect to the weights."""
     mean = np.tensordot(weights, values, axes=1)
-    probabilities = activate(mean, activation) if space == "logits" else mean
+    probabilities = to_probabilities(mean, activation) if space == "logits" else mean
     probabilities = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
     loss = -(truth * np.log(probabilities)).sum()
     if activation == "sigmoid":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from fitsense import Scores, deactivate, load_catalogue
+from fitsense import Scores, load_catalogue, to_logits
 
 
 @attrs.frozen
@@ -28,7 +28,7 @@ def derive(config: LookupConfig, exercise: Scores, labels: tuple[str, ...]) -> S
     if config.hard:
         probabilities = np.eye(len(exercise.labels), dtype=np.float32)[probabilities.argmax(axis=1)]
     activations = (probabilities @ works).astype(np.float32)
-    return Scores("muscles", labels, deactivate(activations, "sigmoid"), "sigmoid")
+    return Scores("muscles", labels, to_logits(activations, "sigmoid"), "sigmoid")
 
 
 def _muscles(exercise: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitsense import InvalidInputError
-from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, varied_bodies
+from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def build(config: PoseConfig) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.layers = nn.Sequential(
-                nn.BatchNorm1d(BODY_STATISTICS),
+                nn.BatchNorm1d(NUM_FEATURES),
                 nn.Dropout(config.dropout),
-                nn.Linear(BODY_STATISTICS, config.width),
+                nn.Linear(NUM_FEATURES, config.width),
                 nn.GELU(),
             )
 
@@ -36,10 +36,10 @@ def build(config: PoseConfig) -> nn.Module:
                     f"landmarks: expected float32 of shape (clips, {', '.join(map(str, config.observation()))}), "
                     f"got {str(landmarks.dtype).removeprefix('torch.')} of shape {tuple(landmarks.shape)}"
                 )
-            bodies = landmarks[:, :, list(BODY_LANDMARKS)]
+            bodies = landmarks[:, :, list(LANDMARKS)]
             if self.training:
-                bodies = varied_bodies(bodies, yaw=config.yaw, tilt=config.tilt, noise=config.noise, bias=config.bias)
-            features: Tensor = self.layers(body_statistics(bodies))
+                bodies = augment(bodies, yaw=config.yaw, tilt=config.tilt, noise=config.noise, bias=config.bias)
+            features: Tensor = self.layers(landmark_features(bodies))
             return features
 
     return PoseStatistics().eval()

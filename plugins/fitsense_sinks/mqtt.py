@@ -136,7 +136,7 @@ class _Connection:
             number, reason = self._next(until_s)
             owed.discard(number)
             if reason.value >= _FAILURE:
-                raise DeliveryError(f"the broker refused an event: {reason}", again=reason.value in _AGAIN)
+                raise DeliveryError(f"the broker refused an event: {reason}", retryable=reason.value in _AGAIN)
 
     def close(self) -> None:
         """End it, and its thread."""

@@ -62,7 +62,7 @@ class Webhook:
     def send(self, events: Sequence[Event]) -> None:
         """One request; for what fails, see :class:`fitsense.plugins.Sink`."""
         if self._gone:
-            raise DeliveryError("the receiver said that it is gone for good", again=False)
+            raise DeliveryError("the receiver said that it is gone for good", retryable=False)
         headers, body = _message(events, self._config.mode)
         headers = {**headers, **_signature(events, body, self._keys), "user-agent": "fitsense"}
         with self._deadline.running():
@@ -72,7 +72,9 @@ class Webhook:
         self._gone = status == _GONE
         again = status in _AGAIN or status >= _SERVER_ERRORS
         hint = ", and redirects are not followed" if 300 <= status < 400 else ""
-        raise DeliveryError(f"the receiver answered with {status}{hint}", again=again, after_s=_seconds(retry_after))
+        raise DeliveryError(
+            f"the receiver answered with {status}{hint}", retryable=again, retry_after_s=_seconds(retry_after)
+        )
 
     def _exchange(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
         """Status and ``Retry-After`` of the answer to one request."""

@@ -29,7 +29,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             build=build,
             layers=layers,
             adapt_weights=adapt_weights,
-            weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", licence="Apache-2.0")} if file else {},
+            weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", license="Apache-2.0")} if file else {},
             paper="arXiv 1812.03982",
             summary=f"SlowFast {name}",
         )

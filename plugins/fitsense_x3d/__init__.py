@@ -27,7 +27,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             build=build,
             layers=layers,
             adapt_weights=adapt_weights,
-            weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", licence="Apache-2.0")},
+            weights={"kinetics400": WeightsRef(f"{_ZOO}{file}.pyth", license="Apache-2.0")},
             paper="arXiv 2004.04730",
             summary=f"X3D-{size.upper()}",
         )
@@ -40,7 +40,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         layers=bodies.layers,
         pretrained=bodies.pretrained,
         adapt_weights=bodies.adapt_weights,
-        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", licence="Apache-2.0")},
+        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", license="Apache-2.0")},
         paper="arXiv 2004.04730",
         summary="X3D-S that imagines the body's landmarks",
     )
@@ -52,7 +52,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         build=streaming.build,
         layers=streaming.layers,
         adapt_weights=streaming.adapt_weights,
-        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", licence="Apache-2.0")},
+        weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", license="Apache-2.0")},
         streaming=StreamingSpec(
             state=streaming.state, step=streaming.step, receptive_field=StreamingConfig.receptive_field
         ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from fitsense.nn import clip_normaliser, pytorchvideo_models
-from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, varied_bodies
+from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features
 from fitsense_x3d.config import X3DConfig
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def build(config: BodiesConfig) -> nn.Module:
     from torch import nn
     from torch.nn import functional as F
 
-    points, channels = len(BODY_LANDMARKS), config.channels
+    points, channels = len(LANDMARKS), config.channels
 
     def layer(inputs: int, groups: int = 1) -> list[nn.Module]:
         size = 3 if groups > 1 else 1
@@ -113,9 +113,9 @@ def build(config: BodiesConfig) -> nn.Module:
                 {
                     "decoder": Decoder(),
                     "features": nn.Sequential(
-                        nn.BatchNorm1d(BODY_STATISTICS),
+                        nn.BatchNorm1d(NUM_FEATURES),
                         nn.Dropout(config.dropout),
-                        nn.Linear(BODY_STATISTICS, config.width),
+                        nn.Linear(NUM_FEATURES, config.width),
                         nn.GELU(),
                     ),
                 }
@@ -133,8 +133,8 @@ def build(config: BodiesConfig) -> nn.Module:
             # What tells exercises apart must not change where the joints are.
             bodies = landmarks.detach()
             if self.training:
-                bodies = varied_bodies(bodies, yaw=config.yaw, tilt=0.1, noise=config.noise, bias=config.noise)
-            features: Tensor = self.body["features"](body_statistics(bodies))
+                bodies = augment(bodies, yaw=config.yaw, tilt=0.1, noise=config.noise, bias=config.noise)
+            features: Tensor = self.body["features"](landmark_features(bodies))
             return features, landmarks
 
     return Bodies().eval()

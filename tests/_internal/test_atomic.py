@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fitsense._internal.atomic import whole
+from fitsense._internal.atomic import atomic_path
 
 
 def test_what_was_written_to_the_end_is_there_alone(tmp_path: Path) -> None:
-    with whole(tmp_path / "a.txt") as temporary:
+    with atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
         assert not (tmp_path / "a.txt").exists()
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
@@ -21,7 +21,7 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path: Path) 
     (tmp_path / "a.txt").write_text("old")
 
     def interrupted() -> None:
-        with whole(tmp_path / "a.txt") as temporary:
+        with atomic_path(tmp_path / "a.txt") as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
@@ -32,7 +32,7 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path: Path) 
 
 
 def test_two_who_write_the_same_do_no_harm(tmp_path: Path) -> None:
-    with whole(tmp_path / "a.txt") as one, whole(tmp_path / "a.txt") as other:
+    with atomic_path(tmp_path / "a.txt") as one, atomic_path(tmp_path / "a.txt") as other:
         one.write_text("one")
         other.write_text("other")
     assert (tmp_path / "a.txt").read_text() == "one"

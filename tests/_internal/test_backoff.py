@@ -8,12 +8,12 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense._internal.backoff import Retries
+from fitsense._internal.backoff import Backoff
 
 SECONDS = st.floats(0.01, 60.0)
 
 
-def pauses(retries: Retries, now_s: float) -> list[float]:
+def pauses(retries: Backoff, now_s: float) -> list[float]:
     """Those of an outage that begins now, if every attempt takes no time and fails."""
     retries.lost(now_s)
     found: list[float] = []
@@ -24,7 +24,7 @@ def pauses(retries: Retries, now_s: float) -> list[float]:
 
 
 def test_pauses_double_up_to_the_longest_and_end_when_time_is_up() -> None:
-    calm = Retries(1.0, 5.0, 20.0, jitter=lambda: 1.0)
+    calm = Backoff(1.0, 5.0, 20.0, jitter=lambda: 1.0)
     assert pauses(calm, 100.0) == [1.0, 2.0, 4.0, 5.0, 5.0, 3.0]
 
 
@@ -32,7 +32,7 @@ def test_pauses_double_up_to_the_longest_and_end_when_time_is_up() -> None:
 def test_jitter_keeps_pauses_within_their_upper_half_and_the_time_allowed(
     first_s: float, factor: float, give_up_s: float, seed: int
 ) -> None:
-    found = pauses(Retries(first_s, first_s * factor, give_up_s, jitter=random.Random(seed).random), 0.0)
+    found = pauses(Backoff(first_s, first_s * factor, give_up_s, jitter=random.Random(seed).random), 0.0)
     assert sum(found) <= give_up_s + 1e-6
     for number, pause_s in enumerate(found[:-1]):
         longest_s = min(first_s * 2**number, first_s * factor)
@@ -41,12 +41,12 @@ def test_jitter_keeps_pauses_within_their_upper_half_and_the_time_allowed(
 
 
 def test_no_time_means_no_attempt_and_endless_time_endless_attempts() -> None:
-    assert pauses(Retries(1.0, 5.0, 0.0), 7.0) == []
-    assert len(pauses(Retries(1.0, 5.0, math.inf), 7.0)) == 50
+    assert pauses(Backoff(1.0, 5.0, 0.0), 7.0) == []
+    assert len(pauses(Backoff(1.0, 5.0, math.inf), 7.0)) == 50
 
 
 def test_a_connection_that_held_starts_afresh_and_one_that_did_not_goes_on() -> None:
-    retries = Retries(1.0, 8.0, 60.0, jitter=lambda: 1.0)
+    retries = Backoff(1.0, 8.0, 60.0, jitter=lambda: 1.0)
     retries.lost(0.0)
     assert [retries.pause_s(0.0) for _ in range(3)] == [1.0, 2.0, 4.0]
     retries.back(10.0)

@@ -12,7 +12,7 @@ import pytest
 
 import fitsense
 from fitsense.events.model import Event
-from fitsense.session.tracked import PeopleSession
+from fitsense.session.tracked import TrackedSession
 from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
 
@@ -36,8 +36,8 @@ class Waiting:
         return self._model.predict(windows)
 
 
-def people(model: Any) -> PeopleSession:
-    return PeopleSession(model, lambda rgb: [])
+def people(model: Any) -> TrackedSession:
+    return TrackedSession(model, lambda rgb: [])
 
 
 @pytest.mark.parametrize("kind", [fitsense.Session, fitsense.MultiSession, people])
@@ -53,7 +53,7 @@ def test_session_with_a_second_thread_refuses_it_and_loses_nothing(kind: Callabl
     session = kind(waiting)
     calls: list[Callable[[], Any]] = [
         lambda: session.push(Frame(PICTURE, 9.0)),
-        lambda: session.see(Frame(PICTURE, 9.0)),
+        lambda: session.prepare(Frame(PICTURE, 9.0)),
         lambda: session.warn("mine", "x"),
         session.snapshot,
         session.finish,

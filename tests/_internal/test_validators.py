@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.camera.monitor import SceneConfig
+from fitsense.camera.monitor import CameraConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import SessionWarning
@@ -36,15 +36,15 @@ NAN, INF = float("nan"), float("inf")
         (SessionConfig, "decisions", {}),
         (SessionConfig, "decisions", RepetitionConfig()),
         (SessionConfig, "repetitions", None),
-        (SessionConfig, "repetitions", SceneConfig()),
+        (SessionConfig, "repetitions", CameraConfig()),
         (SessionConfig, "scene", False),
         (SessionConfig, "scene", DecisionConfig()),
         *((DecisionConfig, "enter", value) for value in ("0.5", 1.5, NAN, True)),
         *((DecisionConfig, "smoothing_s", value) for value in ("1", None, INF, -1)),
         *((RepetitionConfig, "span_s", value) for value in ("14", None, INF, 1e6)),
         *((RepetitionConfig, "share", value) for value in ("0.2", None, 2, NAN)),
-        *((SceneConfig, "idle", value) for value in ("0.6", None, 2)),
-        *((SceneConfig, "clear_s", value) for value in ("1", None, INF, -1)),
+        *((CameraConfig, "idle", value) for value in ("0.6", None, 2)),
+        *((CameraConfig, "clear_s", value) for value in ("1", None, INF, -1)),
     ],
 )  # fmt: skip
 def test_configuration_with_a_value_that_cannot_be_is_refused(kind: type[Any], field: str, value: Any) -> None:

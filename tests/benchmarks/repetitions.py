@@ -20,13 +20,13 @@ import attrs
 import click
 
 from fitsense.bundles.bundle import DEFAULT
-from fitsense.camera.view_features import thumbnail as sight
+from fitsense.camera.view_features import camera_thumbnail
 from fitsense.catalogue import IDLE
 from fitsense.events.model import Event, RepetitionCompleted
-from fitsense.imaging.frame_rate import least_step_s
+from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import load_model
-from fitsense.repetitions.counter import Movement, Repetition, RepetitionConfig, Repetitions
-from fitsense.repetitions.trajectory import thumbnail
+from fitsense.repetitions.counter import Movement, Repetition, RepetitionConfig, RepetitionCounter
+from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
@@ -86,15 +86,15 @@ def count_repetitions(frames: Iterable[Frame], session: Session, config: Repetit
 
     The session's own small picture, which it needs anyway, is not in the cost.
     """
-    counter = Repetitions(config)
+    counter = RepetitionCounter(config)
     told = in_session = 0
     seconds = 0.0
     frames_seen = 0
     end_s = 0.0
     for frame in frames:
-        small = sight(frame.rgb)
+        small = camera_thumbnail(frame.rgb)
         started = time.process_time()
-        told += _repetitions(counter.push(thumbnail(small), frame.time_s))
+        told += _repetitions(counter.push(motion_thumbnail(small), frame.time_s))
         seconds += time.process_time() - started
         in_session += _completed(session.push(frame))
         frames_seen += 1
@@ -164,19 +164,21 @@ def _range(values: Sequence[float]) -> str:
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--lone", default=RepetitionConfig().lone, show_default=True, help="As in RepetitionConfig.")
+@click.option(
+    "--lone", default=RepetitionConfig().min_motion_share_single, show_default=True, help="As in RepetitionConfig."
+)
 @click.option("--bundle", default=DEFAULT, show_default=True, help="What the session asks.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts here.")
 def main(data: Path, lone: float, bundle: str, json_file: Path | None) -> None:
     """Measure how well repetitions are counted in the clips of DATA."""
-    config = RepetitionConfig(lone=lone)
+    config = RepetitionConfig(min_motion_share_single=lone)
     model = load_model(bundle)
-    step_s = least_step_s(model.clips.values())
+    step_s = min_interval_s(model.clips.values())
     counts: list[Count] = []
     costs: list[float] = []
     for path, row, truth in wanted(data):
         session = Session(model, SessionConfig(repetitions=config))
-        with VideoSource(path, model.short_side, least_step_s=step_s) as source:
+        with VideoSource(path, model.short_side, min_interval_s=step_s) as source:
             told, in_session, cost_ms = count_repetitions(source, session, config)
         sure, alternating = truth["sure"] == "yes", truth["alternating"] == "yes"
         group = row["group"] or row["exercise"]

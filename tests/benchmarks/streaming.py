@@ -20,10 +20,10 @@ from fitsense._internal.configs import config_to_json
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
 from fitsense.data.manifest import read_manifest
-from fitsense.imaging.resize import views
+from fitsense.imaging.resize import branch_images
 from fitsense.inference.loading import load_branch, load_stream
-from fitsense.inference.streaming import Stream
-from fitsense.plugins._manager import Plugins
+from fitsense.inference.streaming import StreamingBranch
+from fitsense.plugins._manager import PluginManager
 from fitsense.types import FloatArray, UInt8Array
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import nearest_to
@@ -34,7 +34,7 @@ _SECOND = 5
 """Frames of a second, at X3D-S's rate."""
 
 
-def module_of(plugins: Plugins, name: str, weights: str) -> Any:
+def module_of(plugins: PluginManager, name: str, weights: str) -> Any:
     """A backbone, from a file of weights, or random."""
     from fitsense.bundles.weights import load_backbone
 
@@ -46,7 +46,7 @@ def module_of(plugins: Plugins, name: str, weights: str) -> Any:
     return module
 
 
-def bundle_of(plugins: Plugins, name: str, module: Any, folder: Path) -> Bundle:
+def bundle_of(plugins: PluginManager, name: str, module: Any, folder: Path) -> Bundle:
     """A bundle of a backbone alone."""
     from fitsense.export.onnx import export_branch
     from fitsense.nn.branch import join, stream_entry
@@ -70,7 +70,7 @@ def bundle_of(plugins: Plugins, name: str, module: Any, folder: Path) -> Bundle:
     return save(folder, Manifest("bench", "1", "", labels, (entry,), {}, calibration))
 
 
-def operations(plugins: Plugins, module: Any, streaming: Any) -> tuple[float, float]:
+def operations(plugins: PluginManager, module: Any, streaming: Any) -> tuple[float, float]:
     """Billions of multiplications with an addition: of a clip by `module`, and of a step by `streaming`."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -88,7 +88,9 @@ def operations(plugins: Plugins, module: Any, streaming: Any) -> tuple[float, fl
     return counted[0], counted[1]
 
 
-def over(stream: Stream, pictures: UInt8Array, state: Any = None) -> tuple[Mapping[str, FloatArray] | None, Any]:
+def over(
+    stream: StreamingBranch, pictures: UInt8Array, state: Any = None
+) -> tuple[Mapping[str, FloatArray] | None, Any]:
     """Outputs and state after pictures."""
     state, outputs = state or stream.start(), None
     for picture in pictures:
@@ -96,13 +98,15 @@ def over(stream: Stream, pictures: UInt8Array, state: Any = None) -> tuple[Mappi
     return outputs, state
 
 
-def agreement(run: Any, stream: Stream, streaming: Any, data: Path, clips: int) -> list[tuple[float, float, float]]:
+def agreement(
+    run: Any, stream: StreamingBranch, streaming: Any, data: Path, clips: int
+) -> list[tuple[float, float, float]]:
     """Cosines of a clip's features to those of a stream that begins with the clip, or with the video, and of the latter
     two to each other; at the end of videos of 10 s or more."""
-    spec, found = Plugins.discover().backbone(CLIP).config().clip(), []
+    spec, found = PluginManager.discover().backbone(CLIP).config().clip(), []
     for item in read_manifest(data, ["test", "val"]).items:
         with VideoSource(item.path, spec.short_side) as source:
-            frames = [(frame.time_s, views(frame.rgb, {"": spec})[""]) for frame in source]
+            frames = [(frame.time_s, branch_images(frame.rgb, {"": spec})[""]) for frame in source]
         times = np.array([time_s for time_s, _ in frames])
         count = int((times[-1] - times[0]) * spec.rate_hz)
         if count < 2 * _SECOND * _SECOND:
@@ -131,7 +135,7 @@ def _cosine(one: FloatArray, other: FloatArray) -> float:
 @click.option("--clips", default=20, show_default=True, help="How many of them.")
 def main(rounds: int, threads: int, weights: str, data: Path | None, clips: int) -> None:
     """Measure what a prediction by the streaming X3D-S costs against X3D-S on clips."""
-    plugins = Plugins.discover()
+    plugins = PluginManager.discover()
     module, streaming = (module_of(plugins, name, weights) for name in (CLIP, STREAM))
     whole, step = operations(plugins, module, streaming)
     click.echo(f"{whole:.3f} billion operations a clip, {step:.3f} a step")

@@ -1,4 +1,4 @@
-"""How many live streams one process follows with :class:`fitsense.Streams`: files that are paced as cameras are."""
+"""How many live streams one process follows with :class:`fitsense.SourceGroup`: files that are paced as cameras are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import av
 
 import fitsense
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted, ExerciseUpdated, MusclesActivated
-from fitsense.imaging.frame_rate import least_step_s
+from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Frame
 from fitsense.video.source import VideoSource
 from tests.benchmarks.footage import HD, RATE, about
@@ -90,7 +90,7 @@ T = TypeVar("T")
 Follow = Callable[[Path, Sequence[float], Lateness], None]
 """Follows a file as several streams at a time, whose media time 0 is at these times of the monotonic clock."""
 
-CASCADE = fitsense.Cascade(("x3d_s", "x3d_bodies"), sure=0.5)
+CASCADE = fitsense.Cascade(("x3d_s", "x3d_bodies"), threshold=0.5)
 """The branches that share a trunk come first. With it, the default ensemble is as good as without, see
 ``docs/explanation/cascade.md``."""
 
@@ -126,7 +126,7 @@ def _decode(path: Path, origin_s: float, lateness: Lateness) -> None:
 
 def analyze(model: fitsense.Model, path: Path, origins_s: Sequence[float], lateness: Lateness) -> None:
     """All that it takes to have the streams' events."""
-    with fitsense.Streams(model=model, hop_s=_HOP_S) as streams:
+    with fitsense.SourceGroup(model=model, hop_s=_HOP_S) as streams:
         began: dict[str, datetime] = {}
         for at, origin_s in enumerate(origins_s):
             name = f"urn:fitsense:stream:{at}"
@@ -143,8 +143,8 @@ def analyze(model: fitsense.Model, path: Path, origins_s: Sequence[float], laten
 
 def _frames(path: Path, model: fitsense.Model, origin_s: float, lateness: Lateness) -> Iterator[Frame]:
     """What a source of that file gives, in time; it is decoded by whoever asks."""
-    step_s = least_step_s(model.clips.values())
-    with VideoSource(path, model.short_side, least_step_s=step_s, threads=model.threads) as source:
+    step_s = min_interval_s(model.clips.values())
+    with VideoSource(path, model.short_side, min_interval_s=step_s, threads=model.threads) as source:
         yield from _paced(source, lambda frame: frame.time_s, origin_s, lateness)
 
 
@@ -233,7 +233,7 @@ def _of_a_few(what: Callable[..., float], rounds: int) -> Measured:
 
 def _note() -> str:
     first = " and ".join(CASCADE.first)
-    bundle = f"the default bundle, {first} asked first and the rest where these are not above {CASCADE.sure:g}"
+    bundle = f"the default bundle, {first} asked first and the rest where these are not above {CASCADE.threshold:g}"
     return f"{about(HD.path)}; {bundle}; a window each {_HOP_S:g} s, {cores()} cores"
 
 

@@ -144,9 +144,9 @@ def test_by_libraries_alone_the_same_windows_have_the_same_answers(
     session, predictions = fitsense.Session(model), []
     with VideoSource(path, model.short_side) as source:
         for frame in source:
-            seen = session.see(frame)
+            seen = session.prepare(frame)
             predictions += model.predict(seen.windows)
-            session.tell(seen, predictions[len(predictions) - len(seen.windows) :])
+            session.complete(seen, predictions[len(predictions) - len(seen.windows) :])
     ours = np.stack([prediction.exercise for prediction in predictions])
     assert len(answers) - len(ours) in (0, 1), "the last window ends with the file"
     same = answers[: len(ours)].argmax(axis=1) == ours.argmax(axis=1)

@@ -40,8 +40,8 @@ def test_the_default_bundle_is_shipped_and_obeys_its_schema() -> None:
 def test_a_zip_is_as_good_as_a_folder(copy: Path, tmp_path: Path, model: fitsense.Model) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", copy))
     clips = {name: np.full((1, *spec.shape), 90, np.uint8) for name, spec in model.clips.items()}
-    zipped = fitsense.load_model(archive, bf16=False).scores(clips)
-    np.testing.assert_array_equal(zipped["exercise"].logits, model.scores(clips)["exercise"].logits)
+    zipped = fitsense.load_model(archive, bf16=False).predict_clips(clips)
+    np.testing.assert_array_equal(zipped["exercise"].logits, model.predict_clips(clips)["exercise"].logits)
 
 
 def test_saving_what_was_loaded_changes_nothing(copy: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 import fitsense
 from fitsense.bundles import bundle, weights, wheels
 from fitsense.bundles.bundle import DEFAULT, Bundle
-from fitsense.bundles.weights import keep, resolve
+from fitsense.bundles.weights import import_file, resolve
 from fitsense.plugins.specs import WeightsRef
 
 
@@ -169,7 +169,7 @@ def test_weights_in_a_damaged_zip_raise_the_typed_error(tmp_path: Path, method: 
     for contents in damaged(method):
         file.write_bytes(contents)
         with contextlib.suppress(fitsense.WeightsError):
-            assert keep(ref, file, tmp_path / "cache") is None
+            assert import_file(ref, file, tmp_path / "cache") is None
 
 
 def test_weights_larger_than_any_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_weights_larger_than_any_are_refused(tmp_path: Path, monkeypatch: pytest
         archive.writestr("pack/w.bin", bytes(1 << 20))
     monkeypatch.setattr(wheels, "MOST_BYTES", 1 << 16)
     with pytest.raises(fitsense.WeightsError, match="expected at most 65536 bytes, got 1048576"):
-        keep(WeightsRef("pypi:pack==1#pack/w.bin"), file, tmp_path / "cache")
+        import_file(WeightsRef("pypi:pack==1#pack/w.bin"), file, tmp_path / "cache")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

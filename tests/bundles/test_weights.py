@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 import fitsense
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.weights import keep, load_backbone, load_state, read_state, resolve
+from fitsense.bundles.weights import import_file, load_backbone, load_state, read_state, resolve
 from fitsense.nn.branch import build_backbone
 from fitsense.plugins.specs import WeightsRef
 from tests.bundles.test_wheels import index, make_wheel
@@ -74,7 +74,7 @@ def test_names_and_shapes_must_fit_exactly() -> None:
 @pytest.mark.parametrize("name", ["x3d/xs", "slowfast/small", "slowfast/r50"])
 def test_a_file_in_the_zoos_format_loads(tmp_path: Path, name: str) -> None:
     """The public checkpoints hold the network's own names, and a projection to 400 classes."""
-    spec = fitsense.Plugins.discover().backbone(name)
+    spec = fitsense.PluginManager.discover().backbone(name)
     module = build_backbone(spec, spec.config())
     prefix = next(iter(spec.adapt_weights({"blocks.0.x": torch.zeros(1)}))).removesuffix("blocks.0.x")
     projection = "blocks.5.proj" if name.startswith("x3d") else "blocks.6.proj"
@@ -186,9 +186,9 @@ def test_what_was_brought_along_is_kept_like_what_was_downloaded(tmp_path: Path)
     places = (brought, wheel, tmp_path / "unpacked", tmp_path / "unpacked" / "toy" / "w.bin", tmp_path / "renamed")
     for number, place in enumerate(places):
         cache = tmp_path / f"cache{number}"
-        assert keep(ref, place, cache) == resolve(ref, cache=cache, fetch=False)
-    assert keep(ref, make_wheel(tmp_path, {"a": b"a"}), tmp_path / "none") is None
+        assert import_file(ref, place, cache) == resolve(ref, cache=cache, fetch=False)
+    assert import_file(ref, make_wheel(tmp_path, {"a": b"a"}), tmp_path / "none") is None
     (tmp_path / "w.bin").write_bytes(b"wrong")
     with pytest.raises(fitsense.WeightsError, match=f"expected sha256 {DIGEST}"):
-        keep(ref, tmp_path / "w.bin", tmp_path / "none")
+        import_file(ref, tmp_path / "w.bin", tmp_path / "none")
     assert not [file for file in (tmp_path / "none").rglob("*") if file.is_file()]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitsense.camera.monitor import Notice, Scene, SceneConfig
-from fitsense.camera.view_features import look, thumbnail
+from fitsense.camera.monitor import CameraConfig, CameraMonitor, CameraWarning
+from fitsense.camera.view_features import camera_thumbnail, extract_features
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.synthetic.figures import Bout, FigureVideo
@@ -23,7 +23,7 @@ from fitsense.types import UInt8Array
 
 RATE_HZ = 10.0
 # Seconds of each, so that streams are short.
-QUICK = SceneConfig(
+QUICK = CameraConfig(
     picture_black_s=1.0, camera_blocked_s=1.0, picture_frozen_s=1.5, no_person_s=2.0, no_motion_s=3.0, clear_s=0.5
 )
 Kind = str
@@ -78,10 +78,10 @@ class Stage:
 
 
 def watch(
-    pictures: Sequence[UInt8Array], config: SceneConfig = QUICK, start_s: float = 0.0, idle: float | None = None
-) -> list[Notice]:
+    pictures: Sequence[UInt8Array], config: CameraConfig = QUICK, start_s: float = 0.0, idle: float | None = None
+) -> list[CameraWarning]:
     """What is told of pictures, ten a second, with a prediction every second, and at the end of the run."""
-    scene = Scene(config)
+    scene = CameraMonitor(config)
     found = []
     for index, picture in enumerate(pictures):
         if idle is not None and index % 10 == 0:
@@ -90,7 +90,7 @@ def watch(
     return found + scene.end_run()
 
 
-def codes(notices: Iterable[Notice]) -> list[str]:
+def codes(notices: Iterable[CameraWarning]) -> list[str]:
     return [notice.code for notice in notices if notice.over]
 
 
@@ -116,7 +116,7 @@ def test_each_state_is_told_once_and_once_more_when_it_is_over(
 ) -> None:
     pictures = staged(plan)
     notices = watch(pictures, idle=idle)
-    going_on: dict[str, Notice] = {}
+    going_on: dict[str, CameraWarning] = {}
     ended: dict[str, float] = {}
     for notice in notices:
         assert 0.0 <= notice.start_s <= notice.end_s <= len(pictures) / RATE_HZ
@@ -154,7 +154,7 @@ def test_a_copy_made_on_the_way_goes_on_the_same(
 ) -> None:
     pictures = staged(plan)
     at = data.draw(st.integers(0, len(pictures)))
-    scene, found = Scene(QUICK), []
+    scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(pictures):
         if index == at:
             scene = copy.deepcopy(scene)
@@ -258,7 +258,7 @@ def test_a_person_who_walks_away_in_a_bare_room_is_no_move() -> None:
         random = np.random.default_rng(index)
         return np.asarray(picture + random.normal(0, 1, picture.shape), dtype=np.uint8)
 
-    assert watch([studio(index) for index in range(100)], SceneConfig()) == []
+    assert watch([studio(index) for index in range(100)], CameraConfig()) == []
 
 
 def test_nobody_is_missed_where_nothing_moves_and_nobody_exercises() -> None:
@@ -274,7 +274,7 @@ def test_nobody_is_missed_where_somebody_stands_about() -> None:
 
 
 def test_nobody_is_found_by_who_looks_for_people_even_where_curtains_move() -> None:
-    scene, found = Scene(QUICK), []
+    scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(Stage().show(8.0).pictures):
         if index % 10 == 0:
             scene.predicted(index / RATE_HZ, idle=0.2, present=1.0 if index < 30 else 0.0)
@@ -285,7 +285,7 @@ def test_nobody_is_found_by_who_looks_for_people_even_where_curtains_move() -> N
 
 def test_the_end_of_a_run_forgets() -> None:
     pictures = Stage().show(3.0).show(0.9, "black").pictures
-    scene = Scene(QUICK)
+    scene = CameraMonitor(QUICK)
     for index, picture in enumerate(pictures):
         assert scene.push(picture, index / RATE_HZ) == []
     assert scene.end_run() == []
@@ -296,7 +296,7 @@ def test_the_end_of_a_run_forgets() -> None:
 def test_pictures_beyond_ten_a_second_are_passed_over() -> None:
     """A burst of other pictures between two that are looked at changes nothing."""
     pictures = Stage().show(4.0).pictures
-    scene, found = Scene(QUICK), []
+    scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(pictures):
         found += scene.push(picture, index / RATE_HZ)
         found += scene.push(np.zeros_like(picture), index / RATE_HZ + 0.03)
@@ -307,7 +307,7 @@ def test_pictures_beyond_ten_a_second_are_passed_over() -> None:
 def test_a_thumbnail_shows_the_whole_picture_at_any_size(shape: tuple[int, int]) -> None:
     rows = np.linspace(0, 200, shape[0])[:, None, None]
     columns = np.linspace(0, 55, shape[1])[None, :, None]
-    small = thumbnail(np.asarray(np.broadcast_to(rows + columns, (*shape, 3)), dtype=np.uint8))
+    small = camera_thumbnail(np.asarray(np.broadcast_to(rows + columns, (*shape, 3)), dtype=np.uint8))
     assert small.shape == (64, 64, 3)
     assert small.dtype == np.uint8
     if min(shape) > 1:
@@ -317,16 +317,16 @@ def test_a_thumbnail_shows_the_whole_picture_at_any_size(shape: tuple[int, int])
 
 def test_a_wrong_thumbnail_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"thumbnail: expected uint8 of shape \(64, 64, 3\), got uint8"):
-        look(np.zeros((64, 36, 3), dtype=np.uint8))
+        extract_features(np.zeros((64, 36, 3), dtype=np.uint8))
     with pytest.raises(InvalidInputError, match="got float32"):
-        Scene().push(np.zeros((64, 64, 3), dtype=np.float32), 0.0)
+        CameraMonitor().push(np.zeros((64, 64, 3), dtype=np.float32), 0.0)
 
 
-@pytest.mark.parametrize("field", [field.name for field in attrs.fields(SceneConfig)])
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(CameraConfig)])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_a_config_that_cannot_be_is_refused(field: str, value: float) -> None:
-    with pytest.raises(InvalidInputError, match=rf"SceneConfig.{field}: expected .* got {value}"):
-        SceneConfig(**{field: value})
+    with pytest.raises(InvalidInputError, match=rf"CameraConfig.{field}: expected .* got {value}"):
+        CameraConfig(**{field: value})
 
 
 def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
@@ -340,7 +340,7 @@ def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
     before, after = videos
     frames = [*islice(before, 60), *islice(after, 60, None)]
     return [
-        thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
+        camera_thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
         for frame in frames
     ]
 
@@ -355,23 +355,23 @@ def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
     ids=["the same", "turned", "elsewhere"],
 )
 def test_rendered_people_and_cameras(change: Callable[[Camera], Camera], expected: list[str]) -> None:
-    assert codes(watch(figures(change), SceneConfig())) == expected
+    assert codes(watch(figures(change), CameraConfig())) == expected
 
 
 def test_a_rendered_figure_that_stands_about_is_not_missed() -> None:
     video = FigureVideo((Bout(IDLE, 0, 7.0),), size=(96, 54), rate_hz=RATE_HZ, seed=5)
     random = np.random.default_rng(2)
     pictures = [
-        thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
+        camera_thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
         for frame in video
     ]
-    assert "picture_frozen" not in codes(watch(pictures, SceneConfig(), idle=0.9))
+    assert "picture_frozen" not in codes(watch(pictures, CameraConfig(), idle=0.9))
 
 
 def test_steps_between_looks_are_what_the_camera_gives() -> None:
     """A camera of two pictures a second is judged by the same seconds."""
     pictures = Stage().show(2.0).show(5.0, "black").pictures[::5]
-    scene = Scene(QUICK)
+    scene = CameraMonitor(QUICK)
     told = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
     assert [(notice.code, notice.start_s) for notice in told] == [("picture_black", 2.0)]
 
@@ -395,6 +395,6 @@ def _fading(kind: str) -> list[tuple[UInt8Array, float]]:
 
 @pytest.mark.parametrize("kind", ["caption", "inset"])
 def test_push_overlay_that_changes_on_a_tripod_is_not_a_moved_camera(kind: str) -> None:
-    scene = Scene(SceneConfig())
+    scene = CameraMonitor(CameraConfig())
     notices = [notice for picture, time_s in _fading(kind) for notice in scene.push(picture, time_s)]
     assert "camera_moved" not in {notice.code for notice in notices}

@@ -30,7 +30,7 @@ class Toy:
 
     @fitsense.hookimpl
     def fitsense_backbones(self) -> Iterable[fitsense.plugins.BackboneSpec]:
-        like = fitsense.Plugins.discover().backbone("x3d/xs")
+        like = fitsense.PluginManager.discover().backbone("x3d/xs")
         refs = {
             name: fitsense.plugins.WeightsRef(f"pypi:toy==1.0#{name}", hashlib.sha256(content).hexdigest(), "MIT")
             for name, content in FILES.items()
@@ -40,7 +40,7 @@ class Toy:
 
     @fitsense.hookimpl
     def fitsense_detectors(self) -> Iterable[fitsense.plugins.DetectorSpec]:
-        like = fitsense.Plugins.discover().detector("pose/people")
+        like = fitsense.PluginManager.discover().detector("pose/people")
         ref = fitsense.plugins.WeightsRef("pypi:toy==1.0#toy/nets/eyes.bin", hashlib.sha256(b"eyes").hexdigest(), "MIT")
         yield attrs.evolve(like, name="eyes", assets={"eyes": ref}, assets_name="eyes")
 
@@ -48,9 +48,9 @@ class Toy:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder, with a host that has the toy plugin."""
-    host = fitsense.Plugins.discover()
+    host = fitsense.PluginManager.discover()
     assert host.register(Toy()).status == "loaded"
-    monkeypatch.setattr("fitsense.plugins._manager.Plugins.discover", lambda: host)
+    monkeypatch.setattr("fitsense.plugins._manager.PluginManager.discover", lambda: host)
     monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 

@@ -56,6 +56,6 @@ def test_classes_in_public_signatures_are_public() -> None:
 
 def test_classes_in_public_signatures_are_found_by_the_test() -> None:
     assert named(fitsense.Session, "required 1. Model") == {fitsense.Model}
-    assert named(fitsense.Seen, "required 1. Sequence[Output]") >= {fitsense.Window, fitsense.Gap}
-    assert named(fitsense.Streams, "Unpack[StreamOptions]") == {fitsense.StreamOptions}
+    assert named(fitsense.PendingFrame, "required 1. Sequence[Output]") >= {fitsense.Window, fitsense.Gap}
+    assert named(fitsense.SourceGroup, "Unpack[AnalysisOptions]") == {fitsense.AnalysisOptions}
     assert attrs.has(fitsense.RepetitionConfig)

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from fitsense.data.frames import RATE_HZ, Recorder, observations, pictures
 from fitsense.data.manifest import ClipItem
-from fitsense.data.samples import Footage, clips
-from fitsense.imaging.resize import views
+from fitsense.data.samples import Sample, clips
+from fitsense.imaging.resize import branch_images
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import ClipSpec, FloatArray, Frame, UInt8Array
 from tests.conftest import encode
 from tests.helpers.tiny_models import footage
 
 
-def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Footage:
+def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Sample:
     """Footage of grey pictures at these times, each as bright as its number."""
     frames = [Frame(np.full((*size, 3), at % 256, np.uint8), time) for at, time in enumerate(times)]
 
@@ -170,12 +170,12 @@ def test_thinning_is_by_time(tmp_path_factory: pytest.TempPathFactory, rate: flo
 
 @given(st.integers(1, 200), st.integers(0, 500))
 def test_clips_of_just_the_rate_keep_every_frame_whatever_timestamps_are_rounded_to(count: int, late_ms: int) -> None:
-    from fitsense.data.frames import _thinned
+    from fitsense.data.frames import _at_rate
 
     # As in a container that counts milliseconds.
     times = [round(1000 * at / RATE_HZ) / 1000 + round(late_ms / 1000 * RATE_HZ) / RATE_HZ for at in range(count)]
     frames = [Frame(np.zeros((1, 1, 3), np.uint8), time) for time in times]
-    assert len(_thinned(frames, RATE_HZ)) == count
+    assert len(_at_rate(frames, RATE_HZ)) == count
 
 
 @pytest.mark.parametrize("spec", [ClipSpec(4, 4.0, 8, 8), ClipSpec(4, 10.0, 16, 6, fit="pad")])
@@ -194,7 +194,7 @@ def test_observations_are_of_frames_as_their_branch_sees_them(spec: ClipSpec, tm
     with item.open(0) as opened:
         frames = {frame.time_s: frame for frame in opened}
     for time, value in zip(recording.times, recording.values[:], strict=True):
-        np.testing.assert_allclose(value, views(frames[time].rgb, {"": spec})[""].mean(axis=(0, 1)), rtol=1e-6)
+        np.testing.assert_allclose(value, branch_images(frames[time].rgb, {"": spec})[""].mean(axis=(0, 1)), rtol=1e-6)
 
     def never(clip: UInt8Array) -> FloatArray:
         raise AssertionError("it was observed again")

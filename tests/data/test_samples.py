@@ -12,7 +12,7 @@ import pytest
 
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
-from fitsense.data.samples import NO_FOLD, clips, figures, worked_by
+from fitsense.data.samples import NO_FOLD, clips, synthetic_samples, worked_by
 from fitsense.errors import SourceError
 from fitsense.synthetic.figures import EXERCISES
 
@@ -63,12 +63,12 @@ def test_another_file_or_another_version_of_it_has_another_key(item: ClipItem, t
 
 
 def test_figures_are_the_same_each_time_and_are_never_held_out() -> None:
-    made = figures(2)
-    assert made == figures(2)
+    made = synthetic_samples(2)
+    assert made == synthetic_samples(2)
     assert {figure.group for figure in made} == {*EXERCISES, IDLE}
     assert len({figure.key for figure in made}) == len({figure.scene for figure in made}) == len(made) == 8
     assert all(figure.fold == NO_FOLD and not figure.split for figure in made)
-    with made[0].open(32) as one, figures(1)[0].open(32) as other:
+    with made[0].open(32) as one, synthetic_samples(1)[0].open(32) as other:
         np.testing.assert_array_equal(next(iter(one)).rgb, next(iter(other)).rgb)
 
 

@@ -26,7 +26,7 @@ def test_its_program_analyses_a_file(
         pytest.skip("this build of FFmpeg does not know cuda")
     (program,) = blocks(PAGE, "python")
     if not torch.cuda.is_available():
-        on_gpu = 'device="cuda", compiled=True'
+        on_gpu = 'device="cuda", compile=True'
         assert on_gpu in program
         # Compiling takes minutes on a CPU.
         program = program.replace(on_gpu, 'device="cpu"')
@@ -43,7 +43,7 @@ def test_its_program_analyses_a_file(
 
 def test_what_it_names_is_there() -> None:
     text = PAGES[PAGE]
-    assert set(re.findall(r"`([a-z0-9]+)=", text)) == {"runtime", "compiled", "bf16"}
+    assert set(re.findall(r"`([a-z0-9]+)=", text)) == {"runtime", "compile", "bf16"}
     parameters = fitsense.load_model.__annotations__
-    assert {"runtime", "device", "compiled", "bf16"} <= set(parameters)
+    assert {"runtime", "device", "compile", "bf16"} <= set(parameters)
     assert "hwaccel" in fitsense.analyze.__annotations__

@@ -101,9 +101,9 @@ def test_people_are_followed_by_the_pages_detector(
     named = "@fitsense.hookimpl\ndef fitsense_plugin():\n    return fitsense.plugins.PluginInfo('mine', '1.0')"
     plugin = types.ModuleType("mine")
     exec(compile("\n".join(("import attrs, fitsense", detector, named)), page, "exec"), plugin.__dict__)
-    host = fitsense.Plugins.discover()
-    assert host.register(plugin).offers == {"detectors": ("mine/mine",)}
-    monkeypatch.setattr(fitsense.Plugins, "discover", lambda: host)
+    host = fitsense.PluginManager.discover()
+    assert host.register(plugin).provides == {"detectors": ("mine/mine",)}
+    monkeypatch.setattr(fitsense.PluginManager, "discover", lambda: host)
     monkeypatch.chdir(tmp_path)
     Path("gym.mp4").write_bytes(squats_file.read_bytes())
     exec(compile(everybody.replace("pose/people", "mine/mine"), page, "exec"), {})

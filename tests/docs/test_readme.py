@@ -77,7 +77,7 @@ def test_the_plugin_is_fifteen_lines_and_loads() -> None:
     assert len([line for line in source.splitlines() if line.strip()]) == 15
     module = types.ModuleType("my_module")
     exec(compile(source, "README.md", "exec"), module.__dict__)
-    host = fitsense.Plugins()
+    host = fitsense.PluginManager()
     report = host.register(module)
     assert report.status == "loaded", report.reason
     assert host.fusion("max") is host.fusions()["boldest/max"]

@@ -37,11 +37,11 @@ def test_the_program_sends_what_its_receiver_verifies(
     told = [page["receive"](SECRET, request.body, dict(request.headers)) for request in receiver.requests]
     assert [one["type"] for one in told] == types
     assert types[-1] == "fitsense.session.ended"
-    assert counts == str(fitsense.DeliveryCounts(told=len(types), delivered=len(types)))
+    assert counts == str(fitsense.DeliveryCounts(total=len(types), delivered=len(types)))
 
 
 def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
-    host = fitsense.Plugins.discover()
+    host = fitsense.PluginManager.discover()
     for text in blocks(PAGE, "toml")[:2]:
         shown = tomllib.loads(text)
         spec = host.sink(shown["sink"])
@@ -61,7 +61,7 @@ def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
 def test_the_account_reads_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
     with Receiver(*[Answer(503)] * 50) as receiver:
         settings = {"url": receiver.url, "signed": False}
-        with fitsense.open_sink("webhook", settings, delivery=fitsense.DeliveryConfig(close_s=0.2)) as delivery:
+        with fitsense.open_sink("webhook", settings, delivery=fitsense.DeliveryConfig(flush_timeout_s=0.2)) as delivery:
             for number in range(3):
                 delivery.put(event(number))
     (shown,) = blocks(PAGE, "text")
@@ -77,5 +77,5 @@ def test_the_statuses_that_it_names_are_those_that_are_tried_again() -> None:
         for status in statuses:
             with pytest.raises(fitsense.DeliveryError, match=str(status)) as refusal:
                 sink.send([event(0)])
-            assert refusal.value.again == (status in named or status >= above)
+            assert refusal.value.retryable == (status in named or status >= above)
         sink.close()

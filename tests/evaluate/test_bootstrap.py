@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.evaluate import bootstrap, metrics
-from fitsense.evaluate.bootstrap import Draws, Floats
+from fitsense.evaluate.bootstrap import BootstrapSamples, Floats
 from tests.evaluate.strategies import Answers, Ranked, answers, ranked, scenes
 
 
@@ -53,7 +53,7 @@ def test_figures_of_rankings_are_those_of_the_clips_drawn(case: Ranked, data: st
 
 @given(scenes(12))
 def test_a_draw_takes_as_many_scenes_as_there_are_and_each_with_all_its_clips(named: list[str]) -> None:
-    draws = Draws.of(named, draws=20)
+    draws = BootstrapSamples.of(named, draws=20)
     assert draws.scenes == len(set(named))
     first = [named.index(scene) for scene in sorted(set(named))]
     assert (draws.weights[:, first].sum(axis=1) == draws.scenes).all()
@@ -63,13 +63,13 @@ def test_a_draw_takes_as_many_scenes_as_there_are_and_each_with_all_its_clips(na
 
 @given(scenes(12), st.permutations(range(12)))
 def test_draws_do_not_depend_on_the_order_of_the_clips(named: list[str], order: list[int]) -> None:
-    shuffled = Draws.of([named[index] for index in order], draws=20)
-    np.testing.assert_array_equal(shuffled.weights, Draws.of(named, draws=20).weights[:, order])
+    shuffled = BootstrapSamples.of([named[index] for index in order], draws=20)
+    np.testing.assert_array_equal(shuffled.weights, BootstrapSamples.of(named, draws=20).weights[:, order])
 
 
 @given(st.lists(st.booleans(), min_size=5, max_size=60))
 def test_an_interval_holds_the_figure_of_all_clips(right: list[bool]) -> None:
-    draws = Draws.of([str(index) for index in range(len(right))])
+    draws = BootstrapSamples.of([str(index) for index in range(len(right))])
     interval = draws.interval(bootstrap.share(draws.weights, np.array(right)))
     assert interval is not None
     assert interval[0] <= np.mean(right) <= interval[1]
@@ -77,7 +77,7 @@ def test_an_interval_holds_the_figure_of_all_clips(right: list[bool]) -> None:
 
 
 def width(right: np.ndarray[tuple[int], np.dtype[np.bool_]], named: list[str]) -> float:
-    draws = Draws.of(named)
+    draws = BootstrapSamples.of(named)
     interval = draws.interval(bootstrap.share(draws.weights, right))
     assert interval is not None
     return interval[1] - interval[0]
@@ -96,7 +96,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(200):
         right = random.random(60) < 0.7
-        draws = Draws.of([str(index) for index in range(60)], draws=300)
+        draws = BootstrapSamples.of([str(index) for index in range(60)], draws=300)
         interval = draws.interval(bootstrap.share(draws.weights, right))
         assert interval is not None
         covered += interval[0] <= 0.7 <= interval[1]
@@ -105,7 +105,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
 
 @pytest.mark.parametrize("named", [[], ["one"], ["one"] * 5])
 def test_fewer_than_two_scenes_have_no_interval(named: list[str]) -> None:
-    draws = Draws.of(named)
+    draws = BootstrapSamples.of(named)
     assert draws.interval(bootstrap.share(draws.weights, np.ones(len(named), bool))) is None
     assert draws.interval(bootstrap.auroc(draws.weights, np.ones(len(named)), np.ones(len(named), bool))) is None
     nothing = np.zeros((len(named), 2))

@@ -13,7 +13,7 @@ from fitsense.bundles.bundle import Bundle
 from fitsense.cli import main
 from fitsense.evaluate.cascade import STEPS, curve
 from fitsense.evaluate.run import evaluate
-from fitsense.inference.fusion import with_cascade
+from fitsense.inference.fusion import set_cascade
 from fitsense.synthetic.figures import Bout, FigureVideo
 from tests.conftest import encode
 
@@ -54,14 +54,14 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
     done = CliRunner().invoke(main, ["cascade", "gym", *first, "--sure", "0.9", "--out", str(out)])
     assert done.exit_code == 0, done.output
     manifest = Bundle.load(out).manifest
-    assert manifest.fusion["exercise"].config["cascade"] == {"first": list(FIRST), "sure": 0.9}
-    assert manifest.fusion["muscles"].config["cascade"] == {"first": [*FIRST, "lookup"], "sure": 0.0}
+    assert manifest.fusion["exercise"].config["cascade"] == {"first": list(FIRST), "threshold": 0.9}
+    assert manifest.fusion["muscles"].config["cascade"] == {"first": [*FIRST, "lookup"], "threshold": 0.0}
     report = evaluate(fitsense.load_model(out), data, "val", views=1, mirror=False)
     assert report["clips"] == 3
     # Without the command, for one program.
     asked = fitsense.load_model(cascade=fitsense.Cascade(FIRST, 0.9))
     assert asked.manifest.fusion == manifest.fusion
-    assert asked.rest == ("slowfast",)
+    assert asked.deferred_branches == ("slowfast",)
     with pytest.raises(fitsense.InvalidInputError, match=r"expected to ask some of x3d_s, .* first, got x3d"):
         fitsense.load_model(cascade=fitsense.Cascade(("x3d",), 0.9))
     again = CliRunner().invoke(main, ["cascade", "gym", *first, "--sure", "0.9", "--out", str(out)])
@@ -92,9 +92,9 @@ def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
         lambda: [fitsense.plugins.FusionSpec("first", lambda config, members: next(iter(members.values())), Config)],
         specname="fitsense_fusions",
     )
-    plugins = fitsense.Plugins.discover()
+    plugins = fitsense.PluginManager.discover()
     assert plugins.register(module).status == "loaded"
     manifest = Bundle.load("gym").manifest
     fusion = {task: attrs.evolve(entry, fusion="plain/first", config={}) for task, entry in manifest.fusion.items()}
     with pytest.raises(fitsense.InvalidInputError, match="plain/first, which answers exercise, has no cascade"):
-        with_cascade(attrs.evolve(manifest, fusion=fusion), plugins, fitsense.Cascade(FIRST, 0.5))
+        set_cascade(attrs.evolve(manifest, fusion=fusion), plugins, fitsense.Cascade(FIRST, 0.5))

@@ -15,7 +15,7 @@ from fitsense.cli import main
 from fitsense.data.manifest import read_manifest
 from fitsense.evaluate.run import evaluate, score
 from fitsense.evaluate.scores import ClipScores
-from fitsense.types import Scores, deactivate
+from fitsense.types import Scores, to_logits
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_members_are_what_the_fusion_joins(model: fitsense.Model, scored: list[C
     fusion = model.plugins.fusion(entry.fusion)
     for clip in scored:
         members = {
-            name: Scores("muscles", model.labels.muscles, deactivate(mean[None], "sigmoid"), "sigmoid")
+            name: Scores("muscles", model.labels.muscles, to_logits(mean[None], "sigmoid"), "sigmoid")
             for name, mean in clip.members["muscles"].items()
         }
         # The bundle averages probabilities, so that means over views come out the same.

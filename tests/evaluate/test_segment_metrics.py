@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.evaluate import segment_metrics as figures
-from fitsense.evaluate.segment_metrics import IOUS, Segment, StreamResult, ToldSegment
+from fitsense.evaluate.segment_metrics import IOUS, PredictedSegment, Segment, VideoResult
 
 NAMES = ("squat", "push_up", "plank", UNKNOWN)
 
@@ -30,16 +30,16 @@ def timelines(draw: st.DrawFn, names: Sequence[str] = NAMES) -> list[Segment]:
     return made
 
 
-def tell(segment: Segment, after_s: float = 2.0) -> ToldSegment:
+def tell(segment: Segment, after_s: float = 2.0) -> PredictedSegment:
     """A perfect answer, `after_s` late."""
-    return ToldSegment(
+    return PredictedSegment(
         segment.exercise, segment.start_s, segment.end_s, segment.start_s + after_s, segment.end_s + after_s
     )
 
 
-def result(truth: Sequence[Segment], told: Sequence[Segment], after_s: float = 2.0) -> StreamResult:
+def result(truth: Sequence[Segment], told: Sequence[Segment], after_s: float = 2.0) -> VideoResult:
     ends = [segment.end_s for segment in (*truth, *told)]
-    return StreamResult(truth, [tell(segment, after_s) for segment in told], max(ends, default=0.0) + 5.0)
+    return VideoResult(truth, [tell(segment, after_s) for segment in told], max(ends, default=0.0) + 5.0)
 
 
 results = st.builds(result, timelines(), timelines())
@@ -78,7 +78,7 @@ def test_without_truth_every_answer_is_a_false_alarm(told: list[Segment], after_
 
 
 @given(st.lists(results, max_size=4))
-def test_figures_are_fractions_and_parts_make_a_whole(streams: list[StreamResult]) -> None:
+def test_figures_are_fractions_and_parts_make_a_whole(streams: list[VideoResult]) -> None:
     found = figures.summarise(streams)
     shares = [share for share in found["time"].values() if share is not None]
     assert sum(shares) == pytest.approx(1.0) if streams else not shares
@@ -90,12 +90,12 @@ def test_figures_are_fractions_and_parts_make_a_whole(streams: list[StreamResult
 
 
 @given(st.lists(results, min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_order_does_not_matter(streams: list[StreamResult], chance: random.Random) -> None:
+def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random) -> None:
     shuffled = [
         attrs.evolve(
             stream,
             truth=chance.sample(stream.truth, len(stream.truth)),
-            told=chance.sample(stream.told, len(stream.told)),
+            predicted=chance.sample(stream.predicted, len(stream.predicted)),
         )
         for stream in chance.sample(streams, len(streams))
     ]
@@ -131,7 +131,7 @@ def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], told: li
         assert len(figures.match(truth, answers, iou, latest=latest)) == most_pairs(truth, answers, iou)
 
 
-def most_pairs(truth: Sequence[Segment], told: Sequence[ToldSegment], iou: float) -> int:
+def most_pairs(truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float) -> int:
     """The size of the largest matching, by trying all of them."""
     if not truth:
         return 0
@@ -152,16 +152,16 @@ TRUTH = [
     Segment("squat", 90, 95),
 ]
 TOLD = [
-    ToldSegment("plank", 2, 5, 4, 7),  # told in idle time
-    ToldSegment("squat", 9, 13, 11, 15),  # a little early, and torn in two
-    ToldSegment("squat", 14, 21, 16, 23),
-    ToldSegment(UNKNOWN, 31, 40, 33, 42),
-    ToldSegment("squat", 52, 60, 54, 62),
-    ToldSegment(UNKNOWN, 62, 64, 65, 66),
-    ToldSegment("plank", 70, 75, 72, 77),
-    ToldSegment(UNKNOWN, 75, 80, 77, 82),
+    PredictedSegment("plank", 2, 5, 4, 7),  # told in idle time
+    PredictedSegment("squat", 9, 13, 11, 15),  # a little early, and torn in two
+    PredictedSegment("squat", 14, 21, 16, 23),
+    PredictedSegment(UNKNOWN, 31, 40, 33, 42),
+    PredictedSegment("squat", 52, 60, 54, 62),
+    PredictedSegment(UNKNOWN, 62, 64, 65, 66),
+    PredictedSegment("plank", 70, 75, 72, 77),
+    PredictedSegment(UNKNOWN, 75, 80, 77, 82),
 ]
-KNOWN = StreamResult(TRUTH, TOLD, 100.0)
+KNOWN = VideoResult(TRUTH, TOLD, 100.0)
 
 
 def test_a_stream_with_every_mistake() -> None:
@@ -201,4 +201,4 @@ def test_impossible_segments_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="end_s: expected at least start_s"):
         Segment("squat", 2.0, 1.0)
     with pytest.raises(InvalidInputError, match="truth: expected no overlap"):
-        StreamResult([Segment("squat", 0, 5), Segment("plank", 4, 6)], [], 10.0)
+        VideoResult([Segment("squat", 0, 5), Segment("plank", 4, 6)], [], 10.0)

@@ -16,7 +16,7 @@ from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
 from fitsense.evaluate.scores import ClipScores
 from fitsense.evaluate.summary import NO_GROUP, summarise
-from fitsense.types import FloatArray, deactivate
+from fitsense.types import FloatArray, to_logits
 
 FOLDER = Path("data")
 VIEWS = 2
@@ -55,7 +55,7 @@ class Maker:
         worked = load_catalogue().exercises[answer].muscles if answer != IDLE else ()
         muscles = np.array([0.9 if group_ in worked else 0.1 for group_ in self.model.labels.muscles], np.float32)
         # So that the bundle's temperature gives these probabilities back.
-        logits = deactivate(probabilities, "softmax") * np.float32(self.model.manifest.calibration.temperature)
+        logits = to_logits(probabilities, "softmax") * np.float32(self.model.manifest.calibration.temperature)
         return ClipScores(
             item=ClipItem(FOLDER / f"{name}.mp4", group, "test", scene or name, 0, source, works),
             exercise=probabilities,

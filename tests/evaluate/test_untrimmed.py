@@ -16,12 +16,12 @@ from fitsense.data.manifest import read_manifest
 from fitsense.errors import InvalidInputError
 from fitsense.evaluate.segment_metrics import Segment
 from fitsense.evaluate.untrimmed import (
-    JoinedStream,
+    JoinedVideo,
     Piece,
-    RenderedStream,
-    joined_streams,
-    rendered_streams,
-    stream_quality,
+    RenderedVideo,
+    joined_videos,
+    rendered_videos,
+    session_quality,
 )
 from fitsense.session.config import SessionConfig
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video, sample
@@ -58,14 +58,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def joined(folder: Path) -> JoinedStream:
-    streams, _ = joined_streams(read_manifest(folder, ["test"]).items, KNOWN, 182)
+def joined(folder: Path) -> JoinedVideo:
+    streams, _ = joined_videos(read_manifest(folder, ["test"]).items, KNOWN, 182)
     assert len(streams) == 1
     return streams[0]
 
 
-def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedStream) -> None:
-    streams, skipped = joined_streams(read_manifest(folder, ["test"]).items, KNOWN, 182)
+def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedVideo) -> None:
+    streams, skipped = joined_videos(read_manifest(folder, ["test"]).items, KNOWN, 182)
     assert [(Path(skip.path).name, "cannot be opened" in skip.reason) for skip in skipped] == [("broken.mp4", True)]
     assert streams == [joined]
     assert [piece.exercise == IDLE for piece in joined.pieces] == [True, False, True, False, True]
@@ -81,12 +81,12 @@ def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedStr
 
 def test_seeds_change_the_order_and_nothing_else(folder: Path) -> None:
     items = read_manifest(folder, ["test"]).items
-    several = [joined_streams(items, KNOWN, 182, seed=seed)[0][0] for seed in range(6)]
+    several = [joined_videos(items, KNOWN, 182, seed=seed)[0][0] for seed in range(6)]
     assert len({tuple(segment.exercise for segment in stream.truth) for stream in several}) == 2
     assert len({stream.duration_s for stream in several}) == 6
 
 
-def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedStream) -> None:
+def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedVideo) -> None:
     frames = list(joined)
     assert {frame.rgb.shape for frame in frames} == {(182, 182, 3)}
     steps = np.diff([frame.time_s for frame in frames])
@@ -96,7 +96,7 @@ def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedStream) -> 
     assert joined.duration_s - 0.2 < frames[-1].time_s < joined.duration_s
 
 
-def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: JoinedStream) -> None:
+def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: JoinedVideo) -> None:
     frames = list(joined)
     for segment in joined.truth:
         played = [frame for frame in frames if segment.start_s <= frame.time_s < segment.end_s]
@@ -111,7 +111,7 @@ def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: J
 
 def test_without_idle_clips_the_picture_before_is_held(folder: Path) -> None:
     items = [item for item in read_manifest(folder, ["test"]).items if item.group != IDLE]
-    stream = joined_streams(items, KNOWN, 182)[0][0]
+    stream = joined_videos(items, KNOWN, 182)[0][0]
     assert [piece.exercise == IDLE for piece in stream.pieces] == [False, True, False, True]
     frames = list(stream)
     for segment in stream.truth:
@@ -120,41 +120,41 @@ def test_without_idle_clips_the_picture_before_is_held(folder: Path) -> None:
         assert len(held) == 60
         assert all(np.array_equal(frame.rgb, before.rgb) for frame in held)
     with pytest.raises(InvalidInputError, match="expected a video first"):
-        JoinedStream([Piece(IDLE, None, 3.0)], 182)
+        JoinedVideo([Piece(IDLE, None, 3.0)], 182)
 
 
 def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(folder: Path) -> None:
     items = read_manifest(folder, ["foreign"]).items
-    streams, skipped = joined_streams(items, KNOWN, 182)
+    streams, skipped = joined_videos(items, KNOWN, 182)
     assert streams == []
     assert sorted(skip.reason for skip in skipped) == ["no group", "the bundle does not know burpee"]
-    streams, skipped = joined_streams(items, KNOWN, 182, foreign=True)
+    streams, skipped = joined_videos(items, KNOWN, 182, foreign=True)
     assert skipped == []
     assert [segment.exercise for segment in streams[0].truth] == [UNKNOWN, UNKNOWN]
 
 
 def test_many_clips_fill_several_streams(folder: Path) -> None:
     items = [item for item in read_manifest(folder, ["test"]).items if item.path.name != "broken.mp4"] * 7
-    streams, _ = joined_streams(items, KNOWN, 182)
+    streams, _ = joined_videos(items, KNOWN, 182)
     assert sum(len(stream.truth) for stream in streams) == 14
     assert len(streams) > 1
     assert all(75.0 <= stream.duration_s < 120.0 for stream in streams[:-1])
 
 
 def test_rendered_streams_follow_from_their_seed_and_differ() -> None:
-    streams = rendered_streams(5, KNOWN, seed=3)
-    assert streams == rendered_streams(5, KNOWN, seed=3)
-    assert streams[:2] == rendered_streams(2, KNOWN, seed=3)
-    assert not any(stream in streams for stream in rendered_streams(5, KNOWN, seed=4))
+    streams = rendered_videos(5, KNOWN, seed=3)
+    assert streams == rendered_videos(5, KNOWN, seed=3)
+    assert streams[:2] == rendered_videos(2, KNOWN, seed=3)
+    assert not any(stream in streams for stream in rendered_videos(5, KNOWN, seed=4))
     assert len({stream.video.camera.azimuth_deg for stream in streams}) == 5
     for stream in streams:
         assert {segment.exercise for segment in stream.truth} == set(EXERCISES)
         assert 60.0 <= stream.duration_s <= 120.0
         assert stream.truth[0].start_s > 4.0
         assert stream.duration_s - stream.truth[-1].end_s > 4.0
-    assert {s.exercise for s in rendered_streams(1, ["squat", "lunge"])[0].truth} == {"squat"}
+    assert {s.exercise for s in rendered_videos(1, ["squat", "lunge"])[0].truth} == {"squat"}
     with pytest.raises(InvalidInputError, match="expected one of squat"):
-        rendered_streams(1, ["lunge"])
+        rendered_videos(1, ["lunge"])
 
 
 def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None:
@@ -164,9 +164,9 @@ def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None
         rate_hz=10.0,
         seed=5,
     )
-    stream = RenderedStream(video)
+    stream = RenderedVideo(video)
     assert stream.truth == [Segment("squat", 5.0, 5.0 + 4 * 2.2)]
-    found = stream_quality(model, [stream], SessionConfig(hop_s=0.5))
+    found = session_quality(model, [stream], SessionConfig(hop_s=0.5))
     assert (found["streams"], found["segments"], found["told"]) == (1, 1, 1)
     assert found["minutes"] == pytest.approx(stream.duration_s / 60)
     assert found["idle_minutes"] == pytest.approx((stream.duration_s - 8.8) / 60)
@@ -183,7 +183,7 @@ def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None
     assert told["start_told_s"] == pytest.approx(round(told["start_told_s"] * 10) / 10)
 
 
-def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedStream) -> None:
+def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedVideo) -> None:
     seen: list[tuple[int, str]] = []
 
     class Noting:
@@ -192,16 +192,16 @@ def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: J
             return items
 
     config = SessionConfig(hop_s=2.0)
-    found = stream_quality(model, [joined], config, Noting())
+    found = session_quality(model, [joined], config, Noting())
     assert seen == [(1, "Streams")]
     assert sum(found["sets"].values()) == found["segments"] == 2
     assert sum(found["time"].values()) == pytest.approx(1.0)
     assert [segment["exercise"] for segment in found["runs"][0]["truth"]] == [s.exercise for s in joined.truth]
-    assert stream_quality(model, [joined], config) == found
+    assert session_quality(model, [joined], config) == found
 
 
 def test_a_still_picture_is_a_clip_too(tmp_path: Path) -> None:
     """A file of one frame, as photographs turned video are, neither ends a stretch early nor stops the stream."""
     encode(tmp_path / "one.mp4", [next(iter(random_video("squat", 1)))], rate=10)
-    frames = list(JoinedStream([Piece("squat", tmp_path / "one.mp4", 0.95)], 160))
+    frames = list(JoinedVideo([Piece("squat", tmp_path / "one.mp4", 0.95)], 160))
     assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in range(10)])

@@ -9,7 +9,7 @@ import pytest
 
 from fitsense.experiments.base import Setting
 from fitsense.experiments.presets import Network, Scale
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.synthetic.figures import random_video
 from fitsense.train.finetuning import Tuning
 from tests.conftest import encode
@@ -47,4 +47,4 @@ def setting(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting:
         views=1,
         min_scenes=1,
     )
-    return Setting(data, scale, tmp_path_factory.mktemp("cache"), Plugins.discover(), weights="")
+    return Setting(data, scale, tmp_path_factory.mktemp("cache"), PluginManager.discover(), weights="")

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError
 from fitsense.experiments.base import Setting
-from fitsense.experiments.dataset import Material, chosen
+from fitsense.experiments.dataset import ExperimentData, chosen
 from tests.experiments.test_predictions import footage
 
 clips = st.lists(st.builds(footage, st.sampled_from(["squat", "push_up"]), st.sampled_from("abcdef")), max_size=12)
 
 
 @given(clips, st.one_of(st.none(), st.integers(1, 12)))
-def test_so_many_are_chosen_at_most_each_once_and_in_order(pool: list[Footage], most: int | None) -> None:
+def test_so_many_are_chosen_at_most_each_once_and_in_order(pool: list[Sample], most: int | None) -> None:
     kept = chosen(pool, most)
     assert len(kept) == (len(pool) if most is None else min(len(pool), most))
     positions = [next(i for i, other in enumerate(pool) if other is item) for item in kept]
@@ -33,7 +33,7 @@ def test_rare_exercises_come_first() -> None:
 
 
 def test_the_test_split_is_left_alone(setting: Setting) -> None:
-    material = Material.of(setting)
+    material = ExperimentData.of(setting)
     assert {item.split for item in material.learned} == {"train"}
     assert {item.split for item in material.asked} == {"val"}
     assert material.held == "the split val"
@@ -46,7 +46,7 @@ def test_without_val_a_fold_is_held_out(setting: Setting, tmp_path: Path) -> Non
         for index in range(3)
     ]
     (tmp_path / "manifest.csv").write_text("\n".join(["path,group,split,fold,scene", *rows]))
-    material = Material.of(attrs.evolve(setting, data=tmp_path))
+    material = ExperimentData.of(attrs.evolve(setting, data=tmp_path))
     assert {item.fold for item in material.asked} == {0}
     assert {item.fold for item in material.learned} == {1, 2}
     assert material.held == "one fold of scenes"
@@ -57,4 +57,4 @@ def test_a_scene_in_train_and_test_is_refused(setting: Setting, tmp_path: Path) 
     rows = "\n".join(["path,group,split,scene", f"{file},squat,train,a", f"{file},squat,test,a"])
     (tmp_path / "manifest.csv").write_text(rows)
     with pytest.raises(InvalidInputError, match="scene 'a' is in a split to train on and in test"):
-        Material.of(attrs.evolve(setting, data=tmp_path))
+        ExperimentData.of(attrs.evolve(setting, data=tmp_path))

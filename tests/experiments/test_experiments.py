@@ -11,7 +11,7 @@ import pytest
 
 from fitsense._internal.progress import ItemT
 from fitsense.bundles.weights import load_backbone
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError
 from fitsense.experiments import (
     EXPERIMENTS,
@@ -24,7 +24,7 @@ from fitsense.experiments import (
     transfer,
 )
 from fitsense.experiments.base import Experiment, Result, Row, Setting
-from fitsense.experiments.frozen_runs import Still
+from fitsense.experiments.frozen_runs import FrozenRuns
 from fitsense.experiments.output import write
 from fitsense.experiments.presets import PAPER
 from fitsense.nn.branch import build_backbone
@@ -50,16 +50,16 @@ def weights(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def once() -> Iterator[None]:
     """A backbone's graph is exported once, since that takes longer than all that is done with it."""
-    remembered: dict[Path, Still] = {}
-    of = Still.of
+    remembered: dict[Path, FrozenRuns] = {}
+    of = FrozenRuns.of
 
-    def remember(setting: Setting, pool: Pool) -> Still:
+    def remember(setting: Setting, pool: Pool) -> FrozenRuns:
         if setting.data not in remembered:
             remembered[setting.data] = of(setting, pool)
         return remembered[setting.data]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Still, "of", remember)
+        patch.setattr(FrozenRuns, "of", remember)
         yield
 
 
@@ -182,16 +182,16 @@ def test_a_left_out_exercise_is_never_learned(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[tuple[Task, set[str], set[str], set[str]]] = []
-    head = Still.head
+    head = FrozenRuns.head
 
     def watched(
-        self: Still, task: Task, learned: Sequence[Footage], asked: Sequence[Footage], labels: tuple[str, ...]
+        self: FrozenRuns, task: Task, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
     ) -> FloatArray:
         fitted.append((task, {item.group for item in learned}, {item.group for item in asked}, set(labels)))
         assert not {item.scene for item in learned} & {item.scene for item in asked}
         return head(self, task, learned, asked, labels)
 
-    monkeypatch.setattr(Still, "head", watched)
+    monkeypatch.setattr(FrozenRuns, "head", watched)
     result = left_out_exercise.run(setting)
     check(left_out_exercise, setting, result, tmp_path)
     # Three exercises in four folds; then four folds with every exercise; each time both heads.

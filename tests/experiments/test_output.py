@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fitsense.data.manifest import Skipped
 from fitsense.experiments import channel_ratio
 from fitsense.experiments.base import Figure, Plot, Result, Row, Table
-from fitsense.experiments.formatting import told, verdict
+from fitsense.experiments.formatting import format_metric, verdict
 from fitsense.experiments.output import document, markdown
 from fitsense.experiments.plots import svg
 from fitsense.experiments.presets import SMALL
@@ -41,7 +41,7 @@ lines = st.dictionaries(
     ],
 )
 def test_figures_are_told_with_their_intervals(figure: Figure, difference: bool, expected: str) -> None:
-    assert told(figure, difference=difference) == expected
+    assert format_metric(figure, difference=difference) == expected
 
 
 @given(figures)

@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, label_ranking_average_precision_score
 
 from fitsense.bundles.manifest import Labels
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.experiments.predictions import (
     EXERCISE,
     MUSCLES,
-    Answers,
+    Predictions,
     differences,
     figures,
     log_loss,
@@ -24,14 +24,14 @@ from fitsense.experiments.predictions import (
     precision_of_ranking,
     ranking_precision,
 )
-from fitsense.types import activate
+from fitsense.types import to_probabilities
 
 LABELS = Labels(("no_exercise", "squat", "push_up", "plank"), ("abs", "quads", "chest"))
 WORKED = {"squat": {"quads"}, "push_up": {"chest", "abs"}, "plank": {"abs"}, "no_exercise": set()}
 
 
-def footage(group: str, scene: str) -> Footage:
-    return Footage(
+def footage(group: str, scene: str) -> Sample:
+    return Sample(
         key=f"{group} {scene}",
         name=group,
         group=group,
@@ -45,7 +45,7 @@ def footage(group: str, scene: str) -> Footage:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Answers:
+def answers(draw: st.DrawFn) -> Predictions:
     """Of up to eight clips, at least one of which shows an exercise."""
     groups = ["squat", *draw(st.lists(st.sampled_from(LABELS.exercise), max_size=7))]
     scenes = draw(st.lists(st.sampled_from("abc"), min_size=len(groups), max_size=len(groups)))
@@ -53,22 +53,22 @@ def answers(draw: st.DrawFn) -> Answers:
     exercise = draw(arrays(np.float32, (len(groups), 4), elements=floats))
     muscles = draw(arrays(np.float32, (len(groups), 3), elements=floats))
     clips = [footage(group, scene) for group, scene in zip(groups, scenes, strict=True)]
-    return Answers.of(clips, LABELS, activate(exercise, "softmax"), activate(muscles, "sigmoid"))
+    return Predictions.of(clips, LABELS, to_probabilities(exercise, "softmax"), to_probabilities(muscles, "sigmoid"))
 
 
-def perfect(said: Answers) -> Answers:
+def perfect(said: Predictions) -> Predictions:
     exercise = np.eye(len(said.labels.exercise), dtype=np.float32)[said.truth]
     return attrs.evolve(said, exercise=exercise, muscles=said.worked.astype(np.float32))
 
 
 @given(answers())
-def test_clips_of_no_exercise_are_not_measured(said: Answers) -> None:
+def test_clips_of_no_exercise_are_not_measured(said: Predictions) -> None:
     assert all(item.group != "no_exercise" for item in said.footage)
     assert len(said.exercise) == len(said.muscles) == len(said.footage) == len(said.truth)
 
 
 @given(answers())
-def test_who_knows_everything_gets_full_marks(said: Answers) -> None:
+def test_who_knows_everything_gets_full_marks(said: Predictions) -> None:
     for figure in figures(perfect(said), EXERCISE | MUSCLES | {"ranking": ranking_precision}, said.draws()).values():
         assert figure.value == 1
         assert figure.interval in (None, (1, 1))
@@ -76,7 +76,7 @@ def test_who_knows_everything_gets_full_marks(said: Answers) -> None:
 
 
 @given(answers())
-def test_nobody_is_ahead_of_himself_and_none_is_ahead_of_the_perfect(said: Answers) -> None:
+def test_nobody_is_ahead_of_himself_and_none_is_ahead_of_the_perfect(said: Predictions) -> None:
     measures = EXERCISE | MUSCLES | {"ranking": ranking_precision}
     draws = said.draws()
     for figure in differences(said, said, measures, draws).values():
@@ -89,13 +89,13 @@ def test_nobody_is_ahead_of_himself_and_none_is_ahead_of_the_perfect(said: Answe
 
 
 @given(answers())
-def test_an_interval_needs_two_scenes(said: Answers) -> None:
+def test_an_interval_needs_two_scenes(said: Predictions) -> None:
     many = len({item.scene for item in said.footage}) > 1
     assert (figures(said, EXERCISE, said.draws())["top-1"].interval is not None) == many
 
 
 @given(answers())
-def test_f1_and_ranking_agree_with_scikit_learn(said: Answers) -> None:
+def test_f1_and_ranking_agree_with_scikit_learn(said: Predictions) -> None:
     whole = np.ones((1, len(said.footage)))
     expected = f1_score(said.worked, said.muscles >= 0.5, average="micro", zero_division=0)
     assert micro_f1(whole, said)[0] == np.float64(expected) or abs(micro_f1(whole, said)[0] - expected) < 1e-12
@@ -104,7 +104,7 @@ def test_f1_and_ranking_agree_with_scikit_learn(said: Answers) -> None:
 
 
 @given(answers())
-def test_a_clip_that_counts_twice_is_as_good_as_two(said: Answers) -> None:
+def test_a_clip_that_counts_twice_is_as_good_as_two(said: Predictions) -> None:
     twice = attrs.evolve(
         said,
         footage=[*said.footage, said.footage[0]],

@@ -45,8 +45,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def plugins() -> fitsense.Plugins:
-    host = fitsense.Plugins.discover()
+def plugins() -> fitsense.PluginManager:
+    host = fitsense.PluginManager.discover()
     assert host.register(tiny_models).status == "loaded"
     return host
 
@@ -82,7 +82,7 @@ def test_only_the_graph_changes(bundle: Bundle, quantised: Bundle) -> None:
 
 
 def test_quantise_any_clip_gives_about_the_same_outputs(
-    bundle: Bundle, quantised: Bundle, plugins: fitsense.Plugins
+    bundle: Bundle, quantised: Bundle, plugins: fitsense.PluginManager
 ) -> None:
     asked = {"pictures": clips(100)}
     exact, rough = (
@@ -102,7 +102,9 @@ def test_quantise_compiled_graph_computes_with_integers(quantised: Bundle) -> No
     assert types & {"i8", "u8"}
 
 
-def test_torch_runs_the_networks_as_they_were(bundle: Bundle, quantised: Bundle, plugins: fitsense.Plugins) -> None:
+def test_torch_runs_the_networks_as_they_were(
+    bundle: Bundle, quantised: Bundle, plugins: fitsense.PluginManager
+) -> None:
     asked = {"pictures": clips(100)}
     exact, same = (
         fitsense.Model(one, plugins=plugins, runtime="torch").run(asked)["pictures"] for one in (bundle, quantised)

@@ -21,7 +21,7 @@ from fitsense.bundles.manifest import (
     ObservationEntry,
 )
 from fitsense.data.frames import Recording
-from fitsense.data.samples import Footage, worked_by
+from fitsense.data.samples import Sample, worked_by
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -190,7 +190,11 @@ def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Lab
 
 
 def bundle_of_branches(
-    folder: Path, host: fitsense.Plugins, backbones: Mapping[str, str], labels: Labels, twins: tuple[str, ...] = ()
+    folder: Path,
+    host: fitsense.PluginManager,
+    backbones: Mapping[str, str],
+    labels: Labels,
+    twins: tuple[str, ...] = (),
 ) -> Bundle:
     """A bundle of untrained branches, whose heads are about as sure of themselves as trained ones.
 
@@ -275,7 +279,7 @@ def fitsense_backbones() -> Iterable[fitsense.plugins.BackboneSpec]:
     )
 
 
-def footage(group: str, scene: str, **changes: Any) -> Footage:
+def footage(group: str, scene: str, **changes: Any) -> Sample:
     """Footage that is nowhere."""
     values: dict[str, Any] = {
         "key": f"{group} {scene}",
@@ -288,7 +292,7 @@ def footage(group: str, scene: str, **changes: Any) -> Footage:
         "muscles": worked_by(group),
         "open": _nowhere,
     }
-    return Footage(**{**values, **changes})
+    return Sample(**{**values, **changes})
 
 
 def recording(group: str, seed: int, *, frames: int = 20, size: tuple[int, int] = (16, 22)) -> Recording:

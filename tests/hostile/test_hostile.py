@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.imaging.frame_rate import least_step_s
+from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Prediction
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window
@@ -58,7 +58,7 @@ def test_an_undamaged_file_is_whole(video: str, tmp_path: Path) -> None:
     path.write_bytes(whole(video))
     with VideoSource(path) as source:
         assert len(list(source)) == 45
-        assert source.trouble is None
+        assert source.warning is None
     content = bytearray(whole(video))
     found = fields(bytes(content), path.suffix, SIZE)
     assert {"size", "clock", "picture"} & {field.subject for field in found}
@@ -96,7 +96,7 @@ def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_pat
     assert 15 < seen < 45
     path.write_bytes(whole(video))
     session = fitsense.Session(model, config)
-    with VideoSource(path, model.short_side, least_step_s=least_step_s(model.clips.values())) as source:
+    with VideoSource(path, model.short_side, min_interval_s=min_interval_s(model.clips.values())) as source:
         # The last pictures before the fault may be damaged themselves.
         frames = list(source)[: seen - 6]
     expected = [event.to_json() for frame in frames for event in session.push(frame)]

@@ -24,7 +24,7 @@ import numpy as np
 import fitsense
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.events.schema import validate_event
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.types import Prediction
 from fitsense.windowing.sampler import Window
 from tests.hostile.generator import Case
@@ -69,7 +69,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.bundle = Bundle.load(DEFAULT)
-        self.manifest, self.plugins = self.bundle.manifest, Plugins.discover()
+        self.manifest, self.plugins = self.bundle.manifest, PluginManager.discover()
         self.labels = self.manifest.labels
         self.clips = {branch.name: branch.clip for branch in self.manifest.branches}
         self.short_side = max(spec.short_side for spec in self.clips.values())

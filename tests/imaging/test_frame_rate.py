@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.imaging.frame_rate import Thinning, least_step_s
+from fitsense.imaging.frame_rate import RateLimiter, min_interval_s
 from fitsense.types import ClipSpec
 from tests.windowing.test_sampler import SPEC, run
 
-STEP_S = least_step_s([SPEC])
+STEP_S = min_interval_s([SPEC])
 
 
 def kept(times: list[float], step_s: float = STEP_S) -> list[float]:
-    thinning = Thinning(step_s)
-    return [time_s for time_s in times if thinning.keeps(time_s)]
+    thinning = RateLimiter(step_s)
+    return [time_s for time_s in times if thinning.accept(time_s)]
 
 
 @st.composite
@@ -69,7 +69,7 @@ def test_cameras_of_any_rate_come_to_12_to_20(rate_hz: float, per_second: float)
 
 
 def test_clips_of_a_higher_rate_are_given_two_frames_a_slot() -> None:
-    assert least_step_s([ClipSpec(frames=32, rate_hz=15.0, size=8, short_side=8), SPEC]) == pytest.approx(0.025)
+    assert min_interval_s([ClipSpec(frames=32, rate_hz=15.0, size=8, short_side=8), SPEC]) == pytest.approx(0.025)
 
 
 def test_without_a_step_all_are_kept() -> None:

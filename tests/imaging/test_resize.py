@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.resize import centre_crop, fitted_size, pad, scale, scaled_size, views
+from fitsense.imaging.resize import branch_images, centre_crop, fitted_size, pad, scale, scaled_size
 from fitsense.types import ClipSpec
 
 
@@ -40,7 +40,7 @@ def test_scaling_down_averages() -> None:
 
 def test_equal_specs_share_a_picture() -> None:
     spec, other = ClipSpec(4, 2.0, 8, 8), ClipSpec(9, 5.0, 8, 8)
-    seen = views(np.zeros((20, 30, 3), np.uint8), {"a": spec, "b": other, "c": ClipSpec(4, 2.0, 8, 10)})
+    seen = branch_images(np.zeros((20, 30, 3), np.uint8), {"a": spec, "b": other, "c": ClipSpec(4, 2.0, 8, 10)})
     assert seen["a"] is seen["b"]
     assert seen["c"].shape == (8, 8, 3)
 
@@ -54,7 +54,7 @@ def test_views_that_are_made_later_are_the_same(height: int, width: int, later: 
         "d": ClipSpec(4, 2.0, 24, 16, fit="pad"),
     }
     picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    now, waiting = views(picture.copy(), specs), views(picture, specs, later)
+    now, waiting = branch_images(picture.copy(), specs), branch_images(picture, specs, later)
     # Whoever gave the picture may use its memory again.
     picture[:] = 0
     assert list(waiting) == list(specs)
@@ -92,7 +92,7 @@ def test_a_padded_view_shows_the_whole_picture_in_its_shape(
     # As large as may be: either side is at its limit.
     assert max(wide, high) == spec.size or min(wide, high) == short_side
     assert wide / high == pytest.approx(width / height, rel=1.5 / min(wide, high))
-    seen = views(np.full((height, width, 3), 200, np.uint8), {"": spec})[""]
+    seen = branch_images(np.full((height, width, 3), 200, np.uint8), {"": spec})[""]
     assert seen.shape == (spec.size, spec.size, 3)
     assert (seen > 0).any(axis=-1).sum() == wide * high
     assert abs(int(seen.max()) - 200) <= 2
@@ -100,7 +100,7 @@ def test_a_padded_view_shows_the_whole_picture_in_its_shape(
 
 def test_a_cropped_and_a_padded_view_of_the_same_size_are_two() -> None:
     cropped, padded = ClipSpec(1, 1.0, 8, 8), ClipSpec(1, 1.0, 8, 8, fit="pad")
-    seen = views(np.full((20, 40, 3), 200, np.uint8), {"a": cropped, "b": padded, "c": padded})
+    seen = branch_images(np.full((20, 40, 3), 200, np.uint8), {"a": cropped, "b": padded, "c": padded})
     assert seen["b"] is seen["c"]
     assert (seen["a"] > 0).all()
     assert (seen["b"] > 0).any(axis=-1).sum() == 8 * 4

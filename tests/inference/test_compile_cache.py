@@ -158,7 +158,7 @@ def test_a_bundle_that_was_loaded_before_says_the_same(cache: Path) -> None:
             name: np.random.default_rng(0).integers(0, 256, (1, *spec.shape), dtype=np.uint8)
             for name, spec in model.clips.items()
         }
-        return model.scores(clips)["exercise"].logits
+        return model.predict_clips(clips)["exercise"].logits
 
     first = scores()
     count = len(kept(cache))

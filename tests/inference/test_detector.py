@@ -49,10 +49,10 @@ class Boxes:
         yield fitsense.plugins.DetectorSpec("all", Config, self.load, assets, assets_name="boxes")
 
 
-def host(plugin: Boxes) -> fitsense.Plugins:
-    plugins = fitsense.Plugins()
+def host(plugin: Boxes) -> fitsense.PluginManager:
+    plugins = fitsense.PluginManager()
     report = plugins.register(plugin)
-    assert report.offers == {"detectors": ("boxes/all",)}
+    assert report.provides == {"detectors": ("boxes/all",)}
     return plugins
 
 

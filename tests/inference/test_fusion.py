@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 import fitsense
 from fitsense.bundles.manifest import BranchEntry, Calibration, DerivedEntry, FusionEntry, Labels, Manifest, StreamEntry
-from fitsense.inference.fusion import Fusing, Outputs
-from fitsense.types import ClipSpec, FloatArray, Scores, activate
+from fitsense.inference.fusion import FusionPipeline, Outputs
+from fitsense.types import ClipSpec, FloatArray, Scores, to_probabilities
 from tests.helpers import tiny_models
 
-PLUGINS = fitsense.Plugins.discover()
+PLUGINS = fitsense.PluginManager.discover()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 NAMES = ("cheap", "dear", "dearest")
 WEIGHTS = {"cheap": 0.5, "dear": 0.3, "dearest": 0.2}
@@ -38,7 +38,7 @@ def manifest(names: Sequence[str] = NAMES, /, **cascades: tuple[Sequence[str], f
         document: dict[str, Any] = {"weights": {name: WEIGHTS[name] for name in names}, "space": "logits"}
         if task in cascades:
             first, sure = cascades[task]
-            document["cascade"] = {"first": [*first], "sure": sure}
+            document["cascade"] = {"first": [*first], "threshold": sure}
         return document
 
     fusion = {task: FusionEntry("ensemble/weighted", config(task)) for task in ("exercise", "muscles")}
@@ -79,23 +79,26 @@ def same(ours: Any, theirs: Any) -> None:
 
 @given(logits, firsts)
 def test_at_0_it_is_the_first_branches_alone(outputs: Outputs, first: tuple[str, ...]) -> None:
-    cascade, alone = Fusing(manifest(**both(first, 0.0)), PLUGINS), Fusing(manifest(first), PLUGINS)
+    cascade, alone = FusionPipeline(manifest(**both(first, 0.0)), PLUGINS), FusionPipeline(manifest(first), PLUGINS)
     same(cascade.fuse(outputs), alone.fuse(taken(outputs, first)))
 
 
 @given(logits, firsts)
 def test_at_1_it_is_all_branches(outputs: Outputs, first: tuple[str, ...]) -> None:
-    same(Fusing(manifest(**both(first, 1.0)), PLUGINS).fuse(outputs), Fusing(manifest(), PLUGINS).fuse(outputs))
+    same(
+        FusionPipeline(manifest(**both(first, 1.0)), PLUGINS).fuse(outputs),
+        FusionPipeline(manifest(), PLUGINS).fuse(outputs),
+    )
 
 
 @given(logits, firsts, thresholds, thresholds)
 def test_each_clip_gets_the_first_answer_or_that_of_all(
     outputs: Outputs, first: tuple[str, ...], sure: float, sure_of_muscles: float
 ) -> None:
-    cascade = Fusing(manifest(exercise=(first, sure), muscles=(first, sure_of_muscles)), PLUGINS)
-    cheap = Fusing(manifest(first), PLUGINS).fuse(taken(outputs, first))
-    whole = Fusing(manifest(), PLUGINS).fuse(outputs)
-    likeliest = activate(cheap["exercise"].logits / np.float32(0.7), "softmax").max(axis=1)
+    cascade = FusionPipeline(manifest(exercise=(first, sure), muscles=(first, sure_of_muscles)), PLUGINS)
+    cheap = FusionPipeline(manifest(first), PLUGINS).fuse(taken(outputs, first))
+    whole = FusionPipeline(manifest(), PLUGINS).fuse(outputs)
+    likeliest = to_probabilities(cheap["exercise"].logits / np.float32(0.7), "softmax").max(axis=1)
     muscles = cheap["muscles"].probabilities
     asked = (likeliest <= sure) | (np.maximum(muscles, 1 - muscles).min(axis=1) <= sure_of_muscles)
     for task, scores in cascade.fuse(outputs).items():
@@ -105,7 +108,7 @@ def test_each_clip_gets_the_first_answer_or_that_of_all(
 
 @given(logits, firsts, thresholds)
 def test_the_rest_is_asked_once_about_the_doubtful_alone(outputs: Outputs, first: tuple[str, ...], sure: float) -> None:
-    cascade, calls = Fusing(manifest(**both(first, sure)), PLUGINS), []
+    cascade, calls = FusionPipeline(manifest(**both(first, sure)), PLUGINS), []
 
     def ask(clips: NDArray[np.intp]) -> Outputs:
         calls.append(clips)
@@ -124,7 +127,7 @@ def test_the_rest_is_asked_once_about_the_doubtful_alone(outputs: Outputs, first
 def test_clips_that_are_asked_about_together_do_not_matter(
     outputs: Outputs, first: tuple[str, ...], sure: float
 ) -> None:
-    cascade = Fusing(manifest(**both(first, sure)), PLUGINS)
+    cascade = FusionPipeline(manifest(**both(first, sure)), PLUGINS)
     together = cascade.fuse(outputs)
     for at in range(len(together["exercise"].logits)):
         alone = cascade.fuse(taken(outputs, NAMES, slice(at, at + 1)))
@@ -136,12 +139,12 @@ def test_no_clips_have_no_answers() -> None:
     outputs = {
         name: {"exercise": np.zeros((0, 3), np.float32), "muscles": np.zeros((0, 2), np.float32)} for name in NAMES
     }
-    fused = Fusing(manifest(**both(("cheap",), 0.5)), PLUGINS).fuse(outputs)
+    fused = FusionPipeline(manifest(**both(("cheap",), 0.5)), PLUGINS).fuse(outputs)
     assert fused["exercise"].logits.shape == (0, 3)
 
 
 def test_a_task_without_a_cascade_wants_all_its_branches_at_once() -> None:
-    one = Fusing(manifest(exercise=(("cheap",), 0.5)), PLUGINS)
+    one = FusionPipeline(manifest(exercise=(("cheap",), 0.5)), PLUGINS)
     assert (one.first, one.rest) == (NAMES, ())
 
 
@@ -149,18 +152,18 @@ def test_a_branch_that_streams_is_always_asked_but_heard_when_it_is_its_turn() -
     streaming = attrs.evolve(entry("dear"), stream=StreamEntry("dear.step.onnx", {}, 1, 0, 1))
     made = manifest(**both(("cheap",), 0.0))
     made = attrs.evolve(made, branches=(made.branches[0], streaming, made.branches[2]))
-    cascade = Fusing(made, PLUGINS)
+    cascade = FusionPipeline(made, PLUGINS)
     assert (cascade.first, cascade.rest) == (("cheap", "dear"), ("dearest",))
     outputs = {
         name: {"exercise": np.full((1, 3), at, np.float32), "muscles": np.full((1, 2), at, np.float32)}
         for at, name in enumerate(NAMES)
     }
-    same(cascade.fuse(outputs), Fusing(manifest(("cheap",)), PLUGINS).fuse(taken(outputs, ["cheap"])))
+    same(cascade.fuse(outputs), FusionPipeline(manifest(("cheap",)), PLUGINS).fuse(taken(outputs, ["cheap"])))
 
 
 @given(logits, thresholds)
 def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sure: float) -> None:
-    looked_up = FusionEntry("ensemble/weighted", {"cascade": {"first": ["lookup"], "sure": 0.0}})
+    looked_up = FusionEntry("ensemble/weighted", {"cascade": {"first": ["lookup"], "threshold": 0.0}})
     made = manifest(exercise=(("cheap",), sure))
     made = attrs.evolve(
         made,
@@ -170,7 +173,7 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
     )
     head = PLUGINS.head("heads/lookup_muscles")
     assert isinstance(head, fitsense.plugins.DerivedHeadSpec)
-    fused = Fusing(made, PLUGINS).fuse(outputs)
+    fused = FusionPipeline(made, PLUGINS).fuse(outputs)
     calibrated = Scores("exercise", LABELS.exercise, fused["exercise"].logits / np.float32(0.7), "softmax")
     expected = head.derive(head.config(), calibrated, LABELS.muscles)
     np.testing.assert_allclose(fused["muscles"].logits, expected.logits, rtol=1e-4, atol=1e-4)
@@ -179,14 +182,18 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
 @pytest.mark.parametrize(
     ("cascade", "error", "message"),
     [
-        ({"first": ["nobody"], "sure": 0.5}, fitsense.InvalidInputError, "expected a weight above 0 for one of nobody"),
         (
-            {"first": ["cheap", "nobody"], "sure": 0.5},
+            {"first": ["nobody"], "threshold": 0.5},
+            fitsense.InvalidInputError,
+            "expected a weight above 0 for one of nobody",
+        ),
+        (
+            {"first": ["cheap", "nobody"], "threshold": 0.5},
             fitsense.BundleError,
             "the cascade for exercise: expected to ask",
         ),
-        ({"first": [], "sure": 0.5}, fitsense.InvalidInputError, "expected at least one name"),
-        ({"first": ["cheap"], "sure": 1.5}, fitsense.InvalidInputError, r"expected a number in 0\.\.1, got 1\.5"),
+        ({"first": [], "threshold": 0.5}, fitsense.InvalidInputError, "expected at least one name"),
+        ({"first": ["cheap"], "threshold": 1.5}, fitsense.InvalidInputError, r"expected a number in 0\.\.1, got 1\.5"),
     ],
 )
 def test_a_cascade_that_cannot_be_is_refused(cascade: Any, error: type[Exception], message: str) -> None:
@@ -194,4 +201,4 @@ def test_a_cascade_that_cannot_be_is_refused(cascade: Any, error: type[Exception
     config = {**made.fusion["exercise"].config, "cascade": cascade}
     fusion = {**made.fusion, "exercise": FusionEntry("ensemble/weighted", config)}
     with pytest.raises(error, match=message):
-        Fusing(attrs.evolve(made, fusion=fusion), PLUGINS)
+        FusionPipeline(attrs.evolve(made, fusion=fusion), PLUGINS)

@@ -20,7 +20,7 @@ from fitsense.inference.base import RUNTIMES, RuntimeName
 from fitsense.inference.loading import load_branch, load_joint
 from fitsense.types import Clip, UInt8Array
 from fitsense.windowing.sampler import Window
-from fitsense.windowing.stream_state import StreamRun, Stretch
+from fitsense.windowing.stream_state import NewFrames, StreamProgress
 from tests.helpers import tiny_models
 
 CONFIG = tiny_models.TinyConfig()
@@ -34,14 +34,14 @@ def clips(batch: int, seed: int = 0) -> UInt8Array:
 
 
 @pytest.fixture(scope="module")
-def plugins() -> fitsense.Plugins:
-    host = fitsense.Plugins.discover()
+def plugins() -> fitsense.PluginManager:
+    host = fitsense.PluginManager.discover()
     assert host.register(tiny_models).status == "loaded"
     return host
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, plugins: fitsense.Plugins) -> Bundle:
+def bundle(tmp_path_factory: pytest.TempPathFactory, plugins: fitsense.PluginManager) -> Bundle:
     """Two branches on the same pictures with the same trunk, one with a trunk of its own, one on observations, and
     one that streams."""
     return tiny_models.bundle_of_branches(
@@ -52,7 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, plugins: fitsense.Plugins) 
 _MODELS: dict[Any, fitsense.Model] = {}
 
 
-def loaded(bundle: Bundle, plugins: fitsense.Plugins) -> fitsense.Model:
+def loaded(bundle: Bundle, plugins: fitsense.PluginManager) -> fitsense.Model:
     """The same model for all examples."""
     key = repr(bundle.manifest.fusion)
     if key not in _MODELS:
@@ -63,19 +63,19 @@ def loaded(bundle: Bundle, plugins: fitsense.Plugins) -> fitsense.Model:
 def cascading(bundle: Bundle, first: Sequence[str], sure: float) -> Bundle:
     """The bundle, but with a cascade for both tasks."""
     fusion = {
-        "exercise": FusionEntry("ensemble/weighted", {"cascade": {"first": [*first], "sure": sure}}),
-        "muscles": FusionEntry("ensemble/weighted", {"cascade": {"first": [*first], "sure": 0.0}}),
+        "exercise": FusionEntry("ensemble/weighted", {"cascade": {"first": [*first], "threshold": sure}}),
+        "muscles": FusionEntry("ensemble/weighted", {"cascade": {"first": [*first], "threshold": 0.0}}),
     }
     return attrs.evolve(bundle, manifest=attrs.evolve(bundle.manifest, fusion=fusion))
 
 
 def windows(seeds: Sequence[int]) -> list[Window]:
     """Windows of a run, each with clips of its own."""
-    run, found = StreamRun(), []
+    run, found = StreamProgress(), []
     for at, seed in enumerate(seeds):
         (pictures,) = clips(1, seed)
         clip = Clip(pictures, float(at), at + 1.0)
-        stretch = Stretch(run, at * CONFIG.frames, tuple(pictures))
+        stretch = NewFrames(run, at * CONFIG.frames, tuple(pictures))
         on_clips = dict.fromkeys([name for name in NAMES if name != "stream"], clip)
         found.append(Window(on_clips, float(at), at + 1.0, float(at), at + 1.0, {"stream": stretch}))
     return found
@@ -83,7 +83,7 @@ def windows(seeds: Sequence[int]) -> list[Window]:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_branches_together_give_what_each_gives_alone(
-    bundle: Bundle, plugins: fitsense.Plugins, runtime: RuntimeName
+    bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     branches = bundle.manifest.branches[:3]
     joint = load_joint(bundle, branches, runtime, threads=1, bf16=False, plugins=plugins)
@@ -106,7 +106,7 @@ def test_branches_together_give_what_each_gives_alone(
 @settings(max_examples=15)
 @given(seeds=st.lists(st.integers(0, 1), min_size=len(NAMES), max_size=len(NAMES)), batch=st.integers(1, 3))
 def test_each_branch_answers_for_the_clips_that_it_is_given(
-    bundle: Bundle, plugins: fitsense.Plugins, seeds: list[int], batch: int
+    bundle: Bundle, plugins: fitsense.PluginManager, seeds: list[int], batch: int
 ) -> None:
     model = loaded(bundle, plugins)
     each = {seed: model.run(dict.fromkeys(NAMES, clips(batch, seed))) for seed in set(seeds)}
@@ -117,14 +117,14 @@ def test_each_branch_answers_for_the_clips_that_it_is_given(
             np.testing.assert_allclose(values, each[seed][name][output], atol=1e-4, err_msg=f"{name}/{output}")
 
 
-def test_a_graph_that_takes_something_else_is_refused(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+def test_a_graph_that_takes_something_else_is_refused(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     branches = {branch.name: branch for branch in bundle.manifest.branches}
     with pytest.raises(fitsense.BundleError, match=r"branch one: colours\.onnx is not a graph that runs"):
         load_branch(bundle, attrs.evolve(branches["one"], graph="colours.onnx"), plugins=plugins)
 
 
 def test_clips_of_a_branch_that_streams_are_looked_at_only_when_asked_for(
-    bundle: Bundle, plugins: fitsense.Plugins, tmp_path: Path
+    bundle: Bundle, plugins: fitsense.PluginManager, tmp_path: Path
 ) -> None:
     for file in bundle.manifest.files:
         shutil.copy(bundle.path(file.path), tmp_path / file.path)
@@ -142,7 +142,7 @@ def test_clips_of_a_branch_that_streams_are_looked_at_only_when_asked_for(
     sure=st.sampled_from([0.0, 0.6, 0.9, 1.0]),
 )
 def test_windows_get_the_same_answer_whoever_was_asked_with_them(
-    bundle: Bundle, plugins: fitsense.Plugins, seeds: list[int], first: tuple[str, ...], sure: float
+    bundle: Bundle, plugins: fitsense.PluginManager, seeds: list[int], first: tuple[str, ...], sure: float
 ) -> None:
     model = loaded(cascading(bundle, first, sure), plugins)
     together = model.predict(windows(seeds))
@@ -153,7 +153,7 @@ def test_windows_get_the_same_answer_whoever_was_asked_with_them(
         np.testing.assert_allclose(ours.muscles, theirs.muscles, atol=1e-4)
 
 
-def test_at_the_ends_a_cascade_is_its_first_branches_or_all(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+def test_at_the_ends_a_cascade_is_its_first_branches_or_all(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     batch = dict.fromkeys(NAMES, clips(4))
     whole = loaded(bundle, plugins)
     always, never = (loaded(cascading(bundle, ("one",), sure), plugins) for sure in (1.0, 0.0))
@@ -161,17 +161,17 @@ def test_at_the_ends_a_cascade_is_its_first_branches_or_all(bundle: Bundle, plug
     alone = attrs.evolve(
         bundle, manifest=attrs.evolve(bundle.manifest, branches=bundle.manifest.branches[:1], version="alone")
     )
-    cheap = fitsense.Model(alone, plugins=plugins, threads=1, bf16=False).scores({"one": batch["one"]})
+    cheap = fitsense.Model(alone, plugins=plugins, threads=1, bf16=False).predict_clips({"one": batch["one"]})
     for task, scores in whole.fuse(outputs).items():
-        np.testing.assert_allclose(always.scores(batch)[task].logits, scores.logits, atol=1e-4)
-        np.testing.assert_allclose(never.scores(batch)[task].logits, cheap[task].logits, atol=1e-4)
+        np.testing.assert_allclose(always.predict_clips(batch)[task].logits, scores.logits, atol=1e-4)
+        np.testing.assert_allclose(never.predict_clips(batch)[task].logits, cheap[task].logits, atol=1e-4)
         assert np.abs(scores.logits - cheap[task].logits).max() > 0.1
 
 
-def test_branches_that_nobody_asks_are_not_run(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+def test_branches_that_nobody_asks_are_not_run(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     model = fitsense.Model(cascading(bundle, ("one",), 0.0), plugins=plugins, threads=1, bf16=False)
     without_clips = [
-        attrs.evolve(window, clips={"one": window.clips["one"]}, stretches=window.stretches)
+        attrs.evolve(window, clips={"one": window.clips["one"]}, new_frames=window.new_frames)
         for window in windows([0, 1])
     ]
     expected = model.predict(windows([0, 1]))

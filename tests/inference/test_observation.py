@@ -40,8 +40,8 @@ class Observing:
         yield tiny_models.observing(self._assets)
 
 
-def host(uri: str | Path, digest: str) -> fitsense.Plugins:
-    plugins = fitsense.Plugins.discover()
+def host(uri: str | Path, digest: str) -> fitsense.PluginManager:
+    plugins = fitsense.PluginManager.discover()
     assert plugins.register(Observing(str(uri), digest)).status == "loaded"
     return plugins
 
@@ -54,12 +54,12 @@ def gain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plugins(gain: Path) -> fitsense.Plugins:
+def plugins(gain: Path) -> fitsense.PluginManager:
     return host(gain, sha256(gain))
 
 
 @pytest.fixture(scope="module")
-def bundle(gain: Path, plugins: fitsense.Plugins, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle(gain: Path, plugins: fitsense.PluginManager, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     import torch
 
     branch = BranchEntry(
@@ -86,7 +86,7 @@ def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> N
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_it_takes_pictures_and_its_graph_takes_observations(
-    bundle: Bundle, plugins: fitsense.Plugins, runtime: RuntimeName
+    bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     (branch,) = bundle.manifest.branches
     run = load_branch(bundle, branch, runtime, bf16=False, plugins=plugins)
@@ -106,21 +106,21 @@ def test_it_takes_pictures_and_its_graph_takes_observations(
         graph(CLIPS)
 
 
-def test_both_runtimes_agree(bundle: Bundle, plugins: fitsense.Plugins) -> None:
-    ours = fitsense.Model(bundle, plugins=plugins, bf16=False).scores({"colours": CLIPS})
-    theirs = fitsense.Model(bundle, plugins=plugins, runtime="torch").scores({"colours": CLIPS})
+def test_both_runtimes_agree(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
+    ours = fitsense.Model(bundle, plugins=plugins, bf16=False).predict_clips({"colours": CLIPS})
+    theirs = fitsense.Model(bundle, plugins=plugins, runtime="torch").predict_clips({"colours": CLIPS})
     for task, scores in ours.items():
         np.testing.assert_allclose(scores.logits, theirs[task].logits, atol=1e-3)
 
 
-def test_a_session_runs_it(bundle: Bundle, plugins: fitsense.Plugins, squats: FigureVideo) -> None:
+def test_a_session_runs_it(bundle: Bundle, plugins: fitsense.PluginManager, squats: FigureVideo) -> None:
     events = list(fitsense.analyze(squats, model=fitsense.Model(bundle, plugins=plugins)))
     assert events[-1].type == "fitsense.session.ended"
     assert len(events) > 2
 
 
 def test_other_files_than_it_was_trained_with_are_refused(
-    bundle: Bundle, gain: Path, plugins: fitsense.Plugins, tmp_path: Path
+    bundle: Bundle, gain: Path, plugins: fitsense.PluginManager, tmp_path: Path
 ) -> None:
     (branch,) = bundle.manifest.branches
     newer = tmp_path / "newer.txt"
@@ -145,7 +145,9 @@ def test_a_file_that_was_not_fetched_names_the_command_that_fetches_it(
         fitsense.Model(bundle, plugins=missing)
 
 
-def test_a_backbone_that_looks_at_pictures_has_nothing_to_observe(bundle: Bundle, plugins: fitsense.Plugins) -> None:
+def test_a_backbone_that_looks_at_pictures_has_nothing_to_observe(
+    bundle: Bundle, plugins: fitsense.PluginManager
+) -> None:
     from fitsense.inference.observation import load_observer
 
     plugins.register(tiny_models)

@@ -37,16 +37,18 @@ def test_bfloat16_is_close(model: fitsense.Model, clips: dict[str, UInt8Array]) 
     if not cpu_computes_bf16():
         pytest.skip("this CPU does not compute in bfloat16")
     half = fitsense.load_model(bf16=True)
-    exact, rough = model.scores(clips), half.scores(clips)
+    exact, rough = model.predict_clips(clips), half.predict_clips(clips)
     for task in exact:
         difference = np.abs(exact[task].probabilities - rough[task].probabilities).max()
         assert difference < BF16_PROBABILITY_TOLERANCE, task
 
 
 def test_a_batch_gives_what_its_clips_give_alone(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
-    together = model.scores(clips)["exercise"].logits
+    together = model.predict_clips(clips)["exercise"].logits
     for index in range(len(together)):
-        alone = model.scores({name: batch[index : index + 1] for name, batch in clips.items()})["exercise"].logits
+        alone = model.predict_clips({name: batch[index : index + 1] for name, batch in clips.items()})[
+            "exercise"
+        ].logits
         np.testing.assert_allclose(alone[0], together[index], atol=F32_TOLERANCE)
 
 
@@ -74,13 +76,13 @@ def test_clips_that_do_not_fit_are_refused(runtime: RuntimeName) -> None:
 
 
 def test_an_empty_batch_gives_empty_scores(model: fitsense.Model) -> None:
-    scores = model.scores({name: np.zeros((0, *spec.shape), np.uint8) for name, spec in model.clips.items()})
+    scores = model.predict_clips({name: np.zeros((0, *spec.shape), np.uint8) for name, spec in model.clips.items()})
     assert scores["exercise"].logits.shape == (0, len(model.labels.exercise))
 
 
 def test_threads_can_be_set(clips: dict[str, UInt8Array], model: fitsense.Model) -> None:
-    one = fitsense.load_model(threads=1, bf16=False).scores(clips)["exercise"].logits
-    np.testing.assert_allclose(one, model.scores(clips)["exercise"].logits, atol=F32_TOLERANCE)
+    one = fitsense.load_model(threads=1, bf16=False).predict_clips(clips)["exercise"].logits
+    np.testing.assert_allclose(one, model.predict_clips(clips)["exercise"].logits, atol=F32_TOLERANCE)
 
 
 def test_a_runtime_that_there_is_not_is_refused() -> None:

@@ -56,7 +56,7 @@ def compiler() -> None:
 
 @pytest.fixture(scope="module")
 def compiled(compiler: None, pictures: Bundle) -> fitsense.Model:
-    return fitsense.Model(pictures, plugins=plugins(), runtime="torch", device="cpu", threads=1, compiled=True)
+    return fitsense.Model(pictures, plugins=plugins(), runtime="torch", device="cpu", threads=1, compile=True)
 
 
 def assert_same(ours: fitsense.Model, theirs: fitsense.Model, batch: UInt8Array, tolerance: float) -> None:
@@ -90,7 +90,7 @@ def test_threads_may_ask_at_once(compiled: fitsense.Model, plain: fitsense.Model
 
 
 def test_a_stream_goes_on_the_same_compiled(compiler: None, bundle: Bundle) -> None:
-    assert_streams_agree(bundle, F32_TOLERANCE, device="cpu", compiled=True)
+    assert_streams_agree(bundle, F32_TOLERANCE, device="cpu", compile=True)
 
 
 def assert_streams_agree(bundle: Bundle, tolerance: float, **how: Any) -> None:
@@ -116,7 +116,7 @@ def test_without_a_compiler_it_says_what_to_do(bundle: Bundle) -> None:
     match = "pictures cannot be compiled for cpu: .*no-such-compiler.*Install"
     nothing = {"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}
     with settings.patch(nothing), pytest.raises(fitsense.FitsenseError, match=match):
-        load_branch(bundle, entry, "torch", plugins=plugins(), device="cpu", compiled=True)
+        load_branch(bundle, entry, "torch", plugins=plugins(), device="cpu", compile=True)
 
 
 def test_bfloat16_is_close_and_not_the_same(pictures: Bundle, plain: fitsense.Model) -> None:
@@ -131,7 +131,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(pictures: Bun
         fitsense.Model(pictures, plugins=plugins(), runtime="torch", device="cuda:99")
 
 
-@pytest.mark.parametrize(("how", "said"), [({"compiled": True}, "compiled"), ({"device": "cpu"}, "device 'cpu'")])
+@pytest.mark.parametrize(("how", "said"), [({"compile": True}, "compile"), ({"device": "cpu"}, "device 'cpu'")])
 def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: str, bundle: Bundle) -> None:
     match = f"^{said}: expected the runtime 'torch', got 'openvino'.*: leave it out, or ask for 'torch'$"
     with pytest.raises(fitsense.InvalidInputError, match=match):
@@ -145,7 +145,7 @@ def test_the_commands_hand_on_what_is_asked_for() -> None:
     done = CliRunner().invoke(main, ["analyze", "--sample", "--runtime", "torch", "--device", "cuda:99"])
     assert "device: expected one that torch finds here, cpu" in done.output
     done = CliRunner().invoke(main, ["streams", "--rendered", "1", "--compiled"])
-    assert "compiled: expected the runtime 'torch', got 'openvino'" in done.output
+    assert "compile: expected the runtime 'torch', got 'openvino'" in done.output
 
 
 @pytest.fixture
@@ -163,9 +163,9 @@ def gpu() -> str:
 def test_a_gpu_gives_what_the_cpu_gives(
     compile_it: bool, gpu: str, bundle: Bundle, pictures: Bundle, plain: fitsense.Model
 ) -> None:
-    model = fitsense.Model(pictures, plugins=plugins(), runtime="torch", device=gpu, compiled=compile_it)
+    model = fitsense.Model(pictures, plugins=plugins(), runtime="torch", device=gpu, compile=compile_it)
     # More often than it takes until graphs are played, and from other threads than the one that loaded it.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda at: assert_same(model, plain, clips((1, 3)[at % 2], at), TF32_TOLERANCE), range(12)))
     assert_same(model, plain, clips(0), TF32_TOLERANCE)
-    assert_streams_agree(bundle, TF32_TOLERANCE, device=gpu, compiled=compile_it)
+    assert_streams_agree(bundle, TF32_TOLERANCE, device=gpu, compile=compile_it)

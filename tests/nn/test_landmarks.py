@@ -8,13 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.nn.landmarks import BODY_LANDMARKS, BODY_STATISTICS, body_statistics, mirrored_bodies, varied_bodies
+from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features, mirror
 
 
 def bodies(seed: int, clips: int = 2, frames: int = 7) -> torch.Tensor:
     """Bodies at random that hang together: a person's landmarks about places that move a little."""
     random = np.random.default_rng(seed)
-    points = len(BODY_LANDMARKS)
+    points = len(LANDMARKS)
     places = random.normal(0, 0.4, (clips, 1, points, 3)) + random.normal(0, 0.05, (clips, frames, points, 3))
     image = 0.3 * places[..., :2] + random.normal(0, 0.1, (clips, 1, 1, 2))
     visible = random.uniform(0.2, 1.0, (clips, frames, points, 1))
@@ -23,8 +23,8 @@ def bodies(seed: int, clips: int = 2, frames: int = 7) -> torch.Tensor:
 
 @given(st.integers(0, 10**6), st.integers(2, 20))
 def test_there_are_as_many_as_stated_and_all_are_finite(seed: int, frames: int) -> None:
-    found = body_statistics(bodies(seed, frames=frames))
-    assert found.shape == (2, BODY_STATISTICS)
+    found = landmark_features(bodies(seed, frames=frames))
+    assert found.shape == (2, NUM_FEATURES)
     assert found.isfinite().all()
 
 
@@ -36,11 +36,11 @@ def test_where_a_body_is_in_the_picture_and_how_large_makes_no_difference(
     other = one.clone()
     other[..., :2] = size * other[..., :2] + torch.tensor([right, down])
     other[..., 2:5] = other[..., 2:5] + torch.tensor([right, 0.0, down])
-    torch.testing.assert_close(body_statistics(one), body_statistics(other), atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(landmark_features(one), landmark_features(other), atol=2e-3, rtol=2e-3)
 
 
 def test_nobody_is_all_zeros_but_for_the_least_spread() -> None:
-    nobody = body_statistics(torch.zeros(1, 5, len(BODY_LANDMARKS), 6))
+    nobody = landmark_features(torch.zeros(1, 5, len(LANDMARKS), 6))
     assert nobody.abs().max() <= 1e-3 + 1e-6
 
 
@@ -48,17 +48,17 @@ def test_nobody_is_all_zeros_but_for_the_least_spread() -> None:
 def test_who_was_found_in_half_of_the_frames_counts_half(seed: int) -> None:
     half = bodies(seed, frames=8)
     half[:, 4:, :, 5] = 0.0
-    described = BODY_STATISTICS // 5
+    described = NUM_FEATURES // 5
     # The last number that describes a frame says whether somebody was found; the first statistic is the mean.
-    assert body_statistics(half)[:, described - 1].tolist() == pytest.approx([0.25, 0.25])
+    assert landmark_features(half)[:, described - 1].tolist() == pytest.approx([0.25, 0.25])
 
 
 @given(st.integers(0, 10**6))
 def test_mirroring_twice_changes_nothing_and_once_swaps_left_and_right(seed: int) -> None:
     one = bodies(seed)
-    mirrored = mirrored_bodies(one)
-    torch.testing.assert_close(mirrored_bodies(mirrored), one)
-    left, right = BODY_LANDMARKS.index(15), BODY_LANDMARKS.index(16)
+    mirrored = mirror(one)
+    torch.testing.assert_close(mirror(mirrored), one)
+    left, right = LANDMARKS.index(15), LANDMARKS.index(16)
     torch.testing.assert_close(mirrored[:, :, left, 3:5], one[:, :, right, 3:5])
     torch.testing.assert_close(mirrored[:, :, left, 2], -one[:, :, right, 2])
 
@@ -67,11 +67,9 @@ def test_mirroring_twice_changes_nothing_and_once_swaps_left_and_right(seed: int
 def test_variation_turns_bodies_without_bending_them(seed: int) -> None:
     one = bodies(seed)
     torch.manual_seed(seed)
-    turned = varied_bodies(one, yaw=1.0, tilt=0.2, noise=0.0, bias=0.0)
+    turned = augment(one, yaw=1.0, tilt=0.2, noise=0.0, bias=0.0)
     for clip, (before, after) in enumerate(zip(one, turned, strict=True)):
         lengths = torch.cdist(before[..., 2:5], before[..., 2:5])
-        same, swapped = (
-            torch.cdist(bent[..., 2:5], bent[..., 2:5]) for bent in (after, mirrored_bodies(after[None])[0])
-        )
+        same, swapped = (torch.cdist(bent[..., 2:5], bent[..., 2:5]) for bent in (after, mirror(after[None])[0]))
         closest = min((lengths - same).abs().max().item(), (lengths - swapped).abs().max().item())
         assert closest < 1e-3, clip

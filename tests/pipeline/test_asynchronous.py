@@ -17,7 +17,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.pipeline.asynchronous import Watch
+from fitsense.pipeline.asynchronous import AsyncAnalysis
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
@@ -59,7 +59,7 @@ def still(seconds: float = 60.0) -> Iterator[Frame]:
     return (Frame(picture, number / 10) for number in range(int(seconds * 10)))
 
 
-async def all_of(watch: Watch) -> list[Event]:
+async def all_of(watch: AsyncAnalysis) -> list[Event]:
     return [event async for event in watch]
 
 
@@ -90,7 +90,7 @@ def test_a_file_gives_the_events_of_analyze_while_the_loop_goes_on(
 
     async def program() -> None:
         ticking = asyncio.create_task(tick())
-        events = await all_of(fitsense.watch(squats_file, model=model, hop_s=0.3))
+        events = await all_of(fitsense.analyze_async(squats_file, model=model, hop_s=0.3))
         ticking.cancel()
         assert [event.to_json() for event in events] == alone
 
@@ -105,7 +105,7 @@ def test_frames_may_come_from_an_asynchronous_iterator(model: fitsense.Model) ->
             yield frame
 
     async def program() -> None:
-        events = await all_of(fitsense.watch(frames(), model=model))
+        events = await all_of(fitsense.analyze_async(frames(), model=model))
         assert [e.to_json() for e in events] == [e.to_json() for e in fitsense.analyze(still(5.0), model=model)]
         assert ended(events).frames == 50
 
@@ -114,7 +114,7 @@ def test_frames_may_come_from_an_asynchronous_iterator(model: fitsense.Model) ->
 
 def test_stop_ends_with_a_valid_session(model: fitsense.Model) -> None:
     async def program() -> None:
-        watch = fitsense.watch(still(), model=model)
+        watch = fitsense.analyze_async(still(), model=model)
         events = []
         async for event in watch:
             events.append(event)
@@ -132,7 +132,7 @@ def test_stop_wakes_who_waits_for_a_frame(model: fitsense.Model) -> None:
         await asyncio.sleep(3600)
 
     async def program() -> None:
-        watch = fitsense.watch(silence(), model=model)
+        watch = fitsense.analyze_async(silence(), model=model)
         asyncio.get_running_loop().call_later(1.0, watch.stop)
         assert ended(await asyncio.wait_for(all_of(watch), 30)).reason == "interrupted"
 
@@ -142,7 +142,7 @@ def test_stop_wakes_who_waits_for_a_frame(model: fitsense.Model) -> None:
 @pytest.mark.parametrize("way", ["break", "cancel", "cancel between", "aclose", "leave"])
 def test_however_it_is_left_the_source_is_closed_and_threads_end(way: str, url: str, model: fitsense.Model) -> None:
     async def program() -> None:
-        watch = fitsense.watch(url, model=model)
+        watch = fitsense.analyze_async(url, model=model)
         seen = asyncio.Event()
 
         async def follow() -> None:
@@ -187,14 +187,14 @@ def test_errors_surface_after_the_events_that_came_before(model: fitsense.Model)
         events: list[Event] = []
 
         async def collect() -> None:
-            async for event in fitsense.watch(frames(), model=model):
+            async for event in fitsense.analyze_async(frames(), model=model):
                 events.append(event)
 
         with pytest.raises(OSError, match="the cable broke"):
             await collect()
         assert ended(events).reason == "failed"
         with pytest.raises(fitsense.SourceError, match="no such file"):
-            await all_of(fitsense.watch("missing.mp4", model=model))
+            await all_of(fitsense.analyze_async("missing.mp4", model=model))
 
     run(program)
 
@@ -202,7 +202,7 @@ def test_errors_surface_after_the_events_that_came_before(model: fitsense.Model)
 def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
     async def program() -> None:
         began_s = time.monotonic()
-        events = await all_of(fitsense.watch(still(1.5), model=model, realtime=True))
+        events = await all_of(fitsense.analyze_async(still(1.5), model=model, realtime=True))
         assert time.monotonic() - began_s > 1.3
         assert ended(events).frames == 15
 
@@ -211,12 +211,12 @@ def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
 
 def test_a_camera_that_dies_and_comes_back(model: fitsense.Model, film: Path) -> None:
     """From socket to events: the gap, the news, and the right time of day."""
-    live = fitsense.LiveConfig(first_delay_s=0.1, most_delay_s=0.2)
+    live = fitsense.LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
 
     async def program() -> None:
         before = datetime.now(UTC)
         with Camera(film) as camera:
-            watch = fitsense.watch(camera.url(), model=model, hop_s=2.0, live=live)
+            watch = fitsense.analyze_async(camera.url(), model=model, hop_s=2.0, live=live)
             events: list[Event] = []
             warnings: list[SessionWarning] = []
             async for event in watch:

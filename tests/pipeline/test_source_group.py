@@ -19,7 +19,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.pipeline.source_group import StreamOptions, _Stream
+from fitsense.pipeline.source_group import AnalysisOptions, _Source
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from fitsense.video.inputs import Source
@@ -85,7 +85,7 @@ def test_each_source_gives_the_events_that_it_gives_alone(
     model: fitsense.Model, squats_file: Path, jacks: Path
 ) -> None:
     sources = {"squats": squats_file, "urn:gym:jacks": jacks, "again": squats_file}
-    with fitsense.Streams(sources, model=model, hop_s=2.0) as streams:
+    with fitsense.SourceGroup(sources, model=model, hop_s=2.0) as streams:
         assert streams.names == list(sources)
         found = by_source(streams)
         assert streams.names == []
@@ -95,7 +95,7 @@ def test_each_source_gives_the_events_that_it_gives_alone(
 
 def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squats_file: Path) -> None:
     common = fitsense.SessionConfig(hop_s=2.0, source="not-this")
-    with fitsense.Streams(model=model, config=common) as streams:
+    with fitsense.SourceGroup(model=model, config=common) as streams:
         streams.add("common", squats_file)
         streams.add("hop", squats_file, hop_s=1.5)
         streams.add("config", squats_file, config=fitsense.SessionConfig(hop_s=3.0))
@@ -106,7 +106,7 @@ def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squ
 
 def test_options_are_those_of_analyze() -> None:
     analyze = inspect.signature(fitsense.analyze).parameters
-    assert StreamOptions.__annotations__.keys() == analyze.keys() - {"source", "model"}
+    assert AnalysisOptions.__annotations__.keys() == analyze.keys() - {"source", "model"}
 
 
 def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_file: Path) -> None:
@@ -118,7 +118,7 @@ def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_
         "broken": breaking(30),
     }
     events: list[Event] = []
-    with fitsense.Streams({**sources, "squats": squats_file}, model=model, hop_s=2.0, live=live) as streams:
+    with fitsense.SourceGroup({**sources, "squats": squats_file}, model=model, hop_s=2.0, live=live) as streams:
         for event in streams:
             events.append(event)
             if isinstance(event.data, SessionEnded):
@@ -153,7 +153,7 @@ def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
         held.append(weakref.ref(mine))
         yield from breaking(3)
 
-    with fitsense.Streams({"broken": frames()}, model=model) as streams:
+    with fitsense.SourceGroup({"broken": frames()}, model=model) as streams:
         by_source(streams)
         failure = streams.failures["broken"]
         gc.collect()
@@ -166,12 +166,12 @@ def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_fi
     told: list[Event] = []
     seen = threading.Event()
 
-    def host(streams: fitsense.Streams) -> None:
+    def host(streams: fitsense.SourceGroup) -> None:
         assert seen.wait(30)
         streams.add("squats", squats_file)
         streams.remove("still")
 
-    with fitsense.Streams({"still": still()}, model=model, hop_s=2.0) as streams:
+    with fitsense.SourceGroup({"still": still()}, model=model, hop_s=2.0) as streams:
         other = threading.Thread(target=host, args=(streams,))
         other.start()
         for event in streams:
@@ -185,7 +185,7 @@ def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_fi
 
 def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, squats_file: Path) -> None:
     sessions = 0
-    with fitsense.Streams({"door": breaking(5)}, model=model, hop_s=2.0) as streams:
+    with fitsense.SourceGroup({"door": breaking(5)}, model=model, hop_s=2.0) as streams:
         for event in streams:
             if isinstance(event.data, SessionEnded):
                 sessions += 1
@@ -196,7 +196,7 @@ def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, 
 
 
 def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
-    with fitsense.Streams({"one": still()}, model=model) as streams:
+    with fitsense.SourceGroup({"one": still()}, model=model) as streams:
         for name in ("front door", "", "Tür"):
             with pytest.raises(fitsense.InvalidInputError, match="name: expected a URI reference"):
                 streams.add(name, still())
@@ -212,7 +212,7 @@ def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
         streams.add("two", still())
     with pytest.raises(fitsense.InvalidInputError, match="expected a URI reference"):
-        fitsense.Streams({"one": still(), "not one": still()}, model=model)
+        fitsense.SourceGroup({"one": still(), "not one": still()}, model=model)
 
 
 def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squats: FigureVideo) -> None:
@@ -224,7 +224,7 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
             taken[name] += 1
             yield Frame(once[number % len(once)].rgb, number / 10)
 
-    with fitsense.Streams({name: counted(name) for name in taken}, model=model, hop_s=1.0) as streams:
+    with fitsense.SourceGroup({name: counted(name) for name in taken}, model=model, hop_s=1.0) as streams:
         next(streams)
         before: dict[str, int] = {}
         # Each second brings an event or two, and some may wait.
@@ -243,8 +243,11 @@ def test_who_takes_events_slowly_makes_live_sources_drop_frames(
 ) -> None:
     monkeypatch.setattr("fitsense.pipeline.source_group._MOST_WAITING", 1)
     film = encode(tmp_path / "squats.ts", squats, rate=10)
-    live = fitsense.LiveConfig(buffer=4, give_up_s=0, tell_s=0)
-    with Camera(film) as camera, fitsense.Streams({"door": camera.url()}, model=model, hop_s=1.0, live=live) as streams:
+    live = fitsense.LiveConfig(queue_size=4, reconnect_timeout_s=0, warning_interval_s=0)
+    with (
+        Camera(film) as camera,
+        fitsense.SourceGroup({"door": camera.url()}, model=model, hop_s=1.0, live=live) as streams,
+    ):
         for event in streams:
             if isinstance(event.data, SessionStarted):
                 time.sleep(4.5)
@@ -265,7 +268,7 @@ def test_however_it_is_left_sources_are_freed(
         finally:
             ended.append("frames")
 
-    def broken(streams: fitsense.Streams) -> None:
+    def broken(streams: fitsense.SourceGroup) -> None:
         for event in streams:
             if isinstance(event.data, SessionEnded):
                 raise LookupError(event.source)
@@ -275,24 +278,24 @@ def test_however_it_is_left_sources_are_freed(
         sources: dict[str, Source] = {"live": camera.url(), "frames": frames(), "file": squats_file}
         match way:
             case "with":
-                with pytest.raises(LookupError), fitsense.Streams(sources, model=model) as streams:
+                with pytest.raises(LookupError), fitsense.SourceGroup(sources, model=model) as streams:
                     broken(streams)
             case "forgotten":
                 with contextlib.suppress(LookupError):
-                    broken(fitsense.Streams(sources, model=model))
+                    broken(fitsense.SourceGroup(sources, model=model))
             case "close":
-                streams = fitsense.Streams(sources, model=model)
+                streams = fitsense.SourceGroup(sources, model=model)
                 assert next(streams)
                 streams.close()
                 streams.close()
                 assert list(streams) == []
             case "close elsewhere":
-                streams = fitsense.Streams({"mute": camera.url("mute")}, model=model, lasting=True)
+                streams = fitsense.SourceGroup({"mute": camera.url("mute")}, model=model, keep_open=True)
                 threading.Timer(0.5, streams.close).start()
                 assert list(streams) == []
                 camera.kill()
             case "break":
-                with fitsense.Streams(sources, model=model) as streams:
+                with fitsense.SourceGroup(sources, model=model) as streams:
                     for _ in streams:
                         break
         del sources
@@ -308,7 +311,7 @@ def test_however_it_is_left_sources_are_freed(
 def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -> None:
     sources = {"one": still(), "other": still()}
     events: list[Event] = []
-    with fitsense.Streams(sources, model=model, lasting=True) as streams:
+    with fitsense.SourceGroup(sources, model=model, keep_open=True) as streams:
         for event in streams:
             events.append(event)
             streams.stop()
@@ -319,9 +322,9 @@ def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -
 
 def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Path) -> None:
     events: list[Event] = []
-    with fitsense.Streams(model=model, hop_s=2.0) as streams:
+    with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         assert list(streams) == []
-    with fitsense.Streams(model=model, hop_s=2.0, lasting=True) as streams:
+    with fitsense.SourceGroup(model=model, hop_s=2.0, keep_open=True) as streams:
         adding = threading.Timer(0.3, streams.add, ("first", squats_file))
         adding.start()
         for event in streams:
@@ -337,7 +340,7 @@ def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Pat
 
 def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
     """While it waits for its turn."""
-    with fitsense.Streams({"one": still()}, model=model, realtime=True) as streams:
+    with fitsense.SourceGroup({"one": still()}, model=model, realtime=True) as streams:
         streams.add("other", tmp_path / "missing.mp4", hop_s=60.0)
         streams.remove("other")
         streams.remove("one")
@@ -350,15 +353,15 @@ def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tm
 
 @pytest.mark.parametrize("count", [2, 5, 15, 40])
 def test_paced_sources_share_the_hop(count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    rests: list[float] = []
-    monkeypatch.setattr(_Stream, "rest", lambda stream: rests.append(stream.rest_s))
-    with fitsense.Streams(model=model, hop_s=2.0) as streams:
+    pauses: list[float] = []
+    monkeypatch.setattr(_Source, "pause", lambda stream: pauses.append(stream.rest_s))
+    with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         for at in range(count):
             streams.add(f"paced-{at}", still(0.2), realtime=True)
             streams.add(f"file-{at}", still(0.2))
         by_source(streams)
-    paced = sorted(rests)[count:]
-    assert rests.count(0.0) == count + 1
+    paced = sorted(pauses)[count:]
+    assert pauses.count(0.0) == count + 1
     steps = np.diff([*paced, 2.0])
     assert steps.min() > 0.3 * 2.0 / count
     assert steps.max() < 2.5 * 2.0 / count

@@ -16,7 +16,7 @@ from fitsense.nn.branch import build_backbone
 
 @pytest.fixture(scope="module")
 def spec() -> fitsense.plugins.BackboneSpec:
-    return fitsense.Plugins.discover().backbone("x3d/bodies")
+    return fitsense.PluginManager.discover().backbone("x3d/bodies")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.n
         features, landmarks = module.imagine(clips())  # type: ignore[operator]
         torch.testing.assert_close(features, module(clips()))
     assert features.shape == (1, 256)
-    assert landmarks.shape == (1, 13, len(fitsense.nn.landmarks.BODY_LANDMARKS), 6)
+    assert landmarks.shape == (1, 13, len(fitsense.nn.landmarks.LANDMARKS), 6)
     assert landmarks[..., :2].abs().max() <= 0.5
     assert (landmarks[..., 5] == 1).all()
 
@@ -49,7 +49,7 @@ def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Mo
 
 
 def test_published_weights_fill_stem_and_stages(spec: fitsense.plugins.BackboneSpec, tmp_path: Path) -> None:
-    plain = fitsense.Plugins.discover().backbone("x3d/s")
+    plain = fitsense.PluginManager.discover().backbone("x3d/s")
     torch.manual_seed(1)
     state = {
         name.removeprefix("1."): value for name, value in build_backbone(plain, plain.config()).state_dict().items()

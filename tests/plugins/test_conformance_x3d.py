@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 import fitsense_x3d
-from fitsense import Plugins
+from fitsense import PluginManager
 from fitsense.plugins import BackboneSpec
 from fitsense.testing.contracts import BackboneContract, PluginContract
 
@@ -44,7 +44,7 @@ class TestBackbones(BackboneContract):
         return ("stem.", "stages.", "body.decoder")
 
     @pytest.fixture
-    def published(self, plugins: Plugins, config: Any, torch: Any) -> Mapping[str, Any]:
+    def published(self, plugins: PluginManager, config: Any, torch: Any) -> Mapping[str, Any]:
         plain = plugins.backbone("x3d/s")
         assert plain.build is not None
         state = plain.build(attrs.evolve(plain.config(), depth_factor=config.depth_factor)).state_dict()

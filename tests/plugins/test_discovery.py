@@ -13,7 +13,7 @@ import pytest
 
 import fitsense
 from fitsense.events.model import Event, SessionWarning
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import WeightsRef
 from tests.plugins.test_manager import broken, plugin, run
@@ -28,19 +28,19 @@ def fitsense_plugin():
 """
 
 
-def prioritised(hook: str, called: list[str]) -> Plugins:
+def prioritised(hook: str, called: list[str]) -> PluginManager:
     """A host with a plugin for each of PRIORITIES, which notes its name when its `hook` is called."""
 
     def noting(name: str) -> Callable[..., Any]:
         def fitsense_resolve_weights(ref: WeightsRef) -> None:
             called.append(name)
 
-        def fitsense_event_emitted(session: str) -> None:
+        def fitsense_event_emitted(source: str) -> None:
             called.append(name)
 
         return fitsense_resolve_weights if hook == "fitsense_resolve_weights" else fitsense_event_emitted
 
-    host = Plugins()
+    host = PluginManager()
     for name, options in PRIORITIES.items():
         module = plugin(name)
         setattr(module, hook, hookimpl(**options)(noting(name)))
@@ -60,7 +60,7 @@ def test_resolve_weights_with_priorities_asks_in_pluggys_order() -> None:
 
 def test_event_emitted_with_priorities_calls_in_pluggys_order() -> None:
     called: list[str] = []
-    prioritised("fitsense_event_emitted", called).event_emitted("urn:x", EVENT)
+    prioritised("fitsense_event_emitted", called).notify("urn:x", EVENT)
     assert called == ["early", "two", "one", "late"]
 
 
@@ -80,7 +80,7 @@ async def async_generator() -> AsyncIterator[None]:
 def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str, Any]) -> None:
     module = plugin("mine")
     setattr(module, hook, hookimpl(**options)(types.FunctionType(wrapping.__code__, {}, hook)))
-    report = Plugins().register(module)
+    report = PluginManager().register(module)
     assert report.status == "broken"
     assert f"hook {hook}: expected a plain implementation, got a wrapper" in report.reason
 
@@ -106,7 +106,7 @@ def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(
 def test_register_with_two_implementations_of_one_hook_refuses_the_plugin() -> None:
     module = plugin("mine", fitsense_heads=lambda: ())
     module.more_heads = hookimpl(specname="fitsense_heads")(lambda: ())  # type: ignore[attr-defined]
-    assert "fitsense_heads: expected one implementation, got several" in Plugins().register(module).reason
+    assert "fitsense_heads: expected one implementation, got several" in PluginManager().register(module).reason
 
 
 class Unshowable(BaseException):
@@ -119,14 +119,14 @@ def test_hooks_that_raise_any_error_cost_only_their_plugin(error: BaseException)
     def failing(*arguments: Any) -> Any:
         raise error
 
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin("a", fitsense_backbones=lambda: failing()))
     hooks = {"fitsense_resolve_weights": lambda ref: failing(), "fitsense_event_emitted": lambda event: failing()}
     host.register(plugin("b", **hooks))
     assert [report.status for report in host.reports] == ["broken", "loaded"]
     assert type(error).__name__ in host.reports[0].reason
     assert host.resolve_weights(WeightsRef("w.pth")) is None
-    host.event_emitted("urn:x", EVENT)
+    host.notify("urn:x", EVENT)
     assert host.observer_failures == {"b": 1}
 
 
@@ -134,12 +134,12 @@ def test_hooks_that_are_interrupted_pass_the_interrupt_on() -> None:
     def interrupted(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    host = Plugins()
+    host = PluginManager()
     with pytest.raises(KeyboardInterrupt):
         host.register(plugin("mine", fitsense_backbones=lambda: interrupted()))
     host.register(plugin("other", fitsense_event_emitted=lambda event: interrupted()))
     with pytest.raises(KeyboardInterrupt):
-        host.event_emitted("urn:x", EVENT)
+        host.notify("urn:x", EVENT)
 
 
 def install(folder: Path, distribution: str, source: str, *entry_points: str) -> None:

@@ -8,7 +8,7 @@ import torch
 
 import fitsense
 from fitsense.plugins.specs import HeadSpec
-from fitsense.types import Scores, activate
+from fitsense.types import Scores, to_probabilities
 from fitsense_heads.lookup import LookupConfig, derive
 
 
@@ -40,10 +40,10 @@ def test_an_empty_batch_is_allowed() -> None:
 
 @pytest.mark.parametrize("name", ["linear_exercise", "linear_muscles"])
 def test_linear_heads_start_undecided_and_give_probabilities(name: str) -> None:
-    spec = fitsense.Plugins.discover().head(name)
+    spec = fitsense.PluginManager.discover().head(name)
     assert isinstance(spec, HeadSpec)
     head = spec.build(spec.config(), 5, ("a", "b"))
     with torch.inference_mode():
         logits = head(torch.randn(3, 5)).numpy()
     assert logits.shape == (3, 2)
-    np.testing.assert_allclose(activate(logits, spec.activation), 0.5)
+    np.testing.assert_allclose(to_probabilities(logits, spec.activation), 0.5)

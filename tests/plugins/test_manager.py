@@ -16,7 +16,7 @@ import pytest
 import fitsense
 from fitsense.plugins import hookspecs
 from fitsense.plugins._deprecation import Deprecation, deprecated_field, deprecated_hook
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl, hookspec
 from fitsense.plugins.specs import (
     API_VERSION,
@@ -71,13 +71,13 @@ def plugin(name: str = "mine", api_version: int = API_VERSION, /, **hooks: Calla
 
 def broken(**hooks: Callable[..., Any]) -> str:
     """Why a plugin with these hooks is refused as broken."""
-    report = Plugins().register(plugin("mine", **hooks))
+    report = PluginManager().register(plugin("mine", **hooks))
     assert report.status == "broken", report
     return report.reason
 
 
 def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
-    host = Plugins.discover()
+    host = PluginManager.discover()
     loaded = {report.name for report in host.reports if report.status == "loaded"}
     assert {"x3d", "slowfast", "ensemble", "heads"} <= loaded
     assert {"x3d/xs", "x3d/s", "x3d/m", "x3d/l", "slowfast/r50", "slowfast/r101", "slowfast/small"} <= set(
@@ -90,7 +90,7 @@ def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
 
 
 def test_a_short_name_is_enough_where_only_one_has_it() -> None:
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin("one", fitsense_backbones=lambda: [spec("net"), spec("other")]))
     assert host.backbone("net") is host.backbone("one/net")
     host.register(plugin("two", fitsense_backbones=lambda: [spec("net")]))
@@ -102,7 +102,7 @@ def test_a_short_name_is_enough_where_only_one_has_it() -> None:
 
 
 def test_an_unknown_name_mentions_plugins_that_failed() -> None:
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin("mine", fitsense_backbones=lambda: [1]))
     with pytest.raises(
         fitsense.UnknownNameError, match=r"not loaded: module_mine \(broken: .*expected BackboneSpec, got int"
@@ -111,7 +111,7 @@ def test_an_unknown_name_mentions_plugins_that_failed() -> None:
 
 
 def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
-    host = Plugins()
+    host = PluginManager()
     assert host.register(plugin("mine"), origin="first 1.0").status == "loaded"
     report = host.register(plugin("mine"))
     assert (report.status, report.reason) == ("duplicate", "a plugin of this name was already loaded from first 1.0")
@@ -121,52 +121,52 @@ def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
     ("version", "advice"), [(API_VERSION + 1, "update fitsense"), (API_VERSION - 1, "update the plugin")]
 )
 def test_another_api_version_is_incompatible(version: int, advice: str) -> None:
-    report = Plugins().register(plugin("mine", version))
+    report = PluginManager().register(plugin("mine", version))
     assert report.status == "incompatible"
     assert report.reason.endswith(advice)
 
 
 def test_a_blocked_plugin_is_disabled() -> None:
-    host = Plugins(block=["mine"])
+    host = PluginManager(block=["mine"])
     assert host.register(plugin("mine", fitsense_backbones=lambda: [spec()])).status == "disabled"
     assert host.backbones() == {}
-    assert Plugins.discover(block=["x3d"]).reports[-1].status == "disabled"
+    assert PluginManager.discover(block=["x3d"]).reports[-1].status == "disabled"
 
 
 def test_only_allowed_plugins_are_loaded() -> None:
-    host = Plugins(allow=["mine"])
+    host = PluginManager(allow=["mine"])
     assert host.register(plugin("mine")).status == "loaded"
     report = host.register(plugin("other", fitsense_backbones=lambda: [spec()]))
     assert (report.status, report.reason) == ("disabled", "not among those that the program allows")
     assert host.backbones() == {}
-    assert Plugins(block=["mine"], allow=["mine"]).register(plugin("mine")).reason == "blocked by the program"
-    assert Plugins(allow=[]).register(plugin("mine")).status == "disabled"
+    assert PluginManager(block=["mine"], allow=["mine"]).register(plugin("mine")).reason == "blocked by the program"
+    assert PluginManager(allow=[]).register(plugin("mine")).status == "disabled"
 
 
 def test_discovery_loads_only_what_is_allowed() -> None:
-    host = Plugins.discover(allow=["heads", "ensemble"])
+    host = PluginManager.discover(allow=["heads", "ensemble"])
     assert {report.name for report in host.reports if report.status == "loaded"} == {"heads", "ensemble"}
     assert {report.status for report in host.reports} == {"loaded", "disabled"}
     assert host.backbones() == {}
     with pytest.raises(fitsense.UnknownNameError, match=r"x3d \(disabled: not among those that the program allows\)"):
         host.backbone("x3d/s")
     with pytest.raises(fitsense.UnknownNameError, match=r"called 'heds' or 'x4d'; there are: .*heads, .*x3d"):
-        Plugins.discover(allow=["x4d", "heds", "ensemble"])
+        PluginManager.discover(allow=["x4d", "heds", "ensemble"])
     with pytest.raises(fitsense.InvalidInputError, match="expected a list of names, got the single text 'x3d'"):
-        Plugins.discover(allow="x3d")
+        PluginManager.discover(allow="x3d")
 
 
 def test_the_environment_blocks_what_is_discovered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FITSENSE_PLUGINS_BLOCK", " slowfast,, nobody ")
-    host = Plugins.discover(allow=["slowfast", "heads"])
+    host = PluginManager.discover(allow=["slowfast", "heads"])
     (report,) = [report for report in host.reports if report.name == "slowfast"]
     assert report.status == "disabled"
     assert report.reason == "blocked by the environment variable FITSENSE_PLUGINS_BLOCK"
     assert [report.name for report in host.reports if report.status == "loaded"] == ["heads"]
     # A program that hands over a plugin knows what it does.
-    assert Plugins().register(plugin("slowfast")).status == "loaded"
+    assert PluginManager().register(plugin("slowfast")).status == "loaded"
     monkeypatch.setenv("FITSENSE_PLUGINS_BLOCK", "")
-    assert Plugins.discover().backbone("slowfast/small")
+    assert PluginManager.discover().backbone("slowfast/small")
 
 
 def test_what_a_plugin_uses_that_is_deprecated_is_noted(
@@ -182,7 +182,7 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     hooks = types.ModuleType("hooks")
     vars(hooks).update(vars(hookspecs), fitsense_mixers=fitsense_mixers)
 
-    class Host(Plugins):
+    class Host(PluginManager):
         _hookspecs = hooks
 
     @attrs.frozen
@@ -199,13 +199,13 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     fusions = [OldFusionSpec("old", nothing, Config, bold=True), OldFusionSpec("new", nothing, Config)]
     report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))
     assert report.status == "loaded"
-    assert report.notes == (
+    assert report.deprecations == (
         "hook fitsense_mixers is deprecated since fitsense 0.3 and goes with plugin API 2: use fitsense_fusions",
         "OldFusionSpec.bold (of old) is deprecated since fitsense 0.4 and goes with plugin API 3: "
         "use a fusion of that name",
     )
-    assert [record.args for record in caplog.records] == [("mine", note) for note in report.notes]
-    assert host.register(plugin("other", fitsense_fusions=lambda: fusions[1:])).notes == ()
+    assert [record.args for record in caplog.records] == [("mine", note) for note in report.deprecations]
+    assert host.register(plugin("other", fitsense_fusions=lambda: fusions[1:])).deprecations == ()
     # Where there is no such hook any more, it is refused.
     assert "no hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
 
@@ -213,9 +213,9 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
 def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("old")
     module.fitsense_plugin = hookimpl(lambda: PluginInfo("old", "1.0"))  # type: ignore[attr-defined]
-    assert Plugins().register(module).status == "loaded"
+    assert PluginManager().register(module).status == "loaded"
     monkeypatch.setattr("fitsense.plugins._manager.API_VERSION", 2)
-    report = Plugins().register(module)
+    report = PluginManager().register(module)
     assert (report.status, report.reason) == (
         "incompatible",
         "written for plugin API 1, and this fitsense offers 2: update the plugin",
@@ -236,7 +236,7 @@ def test_an_implementation_that_asks_for_other_arguments_is_refused() -> None:
 def test_a_hook_that_was_not_marked_is_refused() -> None:
     module = plugin()
     module.fitsense_heads = lambda: []  # type: ignore[attr-defined]
-    report = Plugins().register(module)
+    report = PluginManager().register(module)
     assert (report.status, report.reason) == ("broken", "fitsense_heads is not marked with fitsense.hookimpl")
 
 
@@ -332,11 +332,11 @@ def test_what_a_plugin_offers_is_checked(hooks: dict[str, Callable[..., Any]], r
 
 
 def test_a_plugin_without_an_introduction_is_broken() -> None:
-    assert "no hook fitsense_plugin" in Plugins().register(types.ModuleType("nobody")).reason
+    assert "no hook fitsense_plugin" in PluginManager().register(types.ModuleType("nobody")).reason
 
 
 def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin("good", fitsense_backbones=lambda: [spec()]))
     host.register(plugin("bad", fitsense_backbones=lambda: [spec("a"), spec("B")]))
     host.register(plugin("late", fitsense_backbones=lambda: [spec("z")]))
@@ -349,7 +349,7 @@ def test_weights_come_from_the_first_plugin_that_knows_them(tmp_path: Path) -> N
         raise KeyError(ref.uri)
 
     (tmp_path / "w.pth").touch()
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin("knowing", fitsense_resolve_weights=lambda ref: tmp_path / ref.uri))
     host.register(plugin("ignorant", fitsense_resolve_weights=lambda ref: None))
     host.register(plugin("failing", fitsense_resolve_weights=failing))

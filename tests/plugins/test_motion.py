@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fitsense
 from fitsense.bundles.manifest import BranchEntry, Labels, ObservationEntry
-from fitsense.imaging.resize import views
+from fitsense.imaging.resize import branch_images
 from fitsense.nn.branch import build_backbone
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense_motion.config import FlowConfig
@@ -122,7 +122,7 @@ def test_a_figure_that_squats_moves_down_and_up_in_time() -> None:
 def seen(video: FigureVideo) -> FloatArray:
     """Features of how a video begins."""
     spec = CONFIG.clip()
-    frames = [views(frame.rgb, {"": spec})[""] for frame, _ in zip(video, range(spec.frames), strict=False)]
+    frames = [branch_images(frame.rgb, {"": spec})[""] for frame, _ in zip(video, range(spec.frames), strict=False)]
     return np.asarray(load(CONFIG, {}, 1)(np.stack(frames)[None])[0])
 
 
@@ -143,7 +143,7 @@ def test_flow_is_in_sides_of_the_picture_a_second(seed: int, right: int, down: i
 
 def test_it_loads_without_opencv_and_says_which_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    spec = fitsense.Plugins.discover().backbone("motion/flow")
+    spec = fitsense.PluginManager.discover().backbone("motion/flow")
     assert spec.observation is not None
     with pytest.raises(fitsense.MissingExtraError, match=r"needs the package cv2.* pip install 'fitsense\[motion\]'"):
         spec.observation.load(spec.config(), {}, None)
@@ -162,7 +162,7 @@ def test_a_session_runs_without_torch(tmp_path: Path) -> None:
         heads=(),
         observation=ObservationEntry((count(),), {}),
     )
-    spec = fitsense.Plugins.discover().backbone("motion/flow")
+    spec = fitsense.PluginManager.discover().backbone("motion/flow")
     tiny_models.bundle_of(tmp_path, build_backbone(spec, CONFIG), branch, labels)
     script = (
         "import sys; sys.modules['torch'] = None\n"

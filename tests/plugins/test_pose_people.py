@@ -15,7 +15,7 @@ from openvino import opset13 as op
 import fitsense
 from fitsense.inference.detector import load_detector
 from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.tracking import Following
+from fitsense.tracking import Tracker
 from fitsense_pose.detector import anchors
 from fitsense_pose.people import PeopleConfig, box, likely, load, one_each, speaks_for, squares
 from fitsense_pose.region import FloatArray, Region
@@ -154,7 +154,7 @@ def real() -> Detect:
 def test_rendered_figures_side_by_side_are_found_and_keep_their_names(real: Detect) -> None:
     squat = FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=5.0, seed=7)
     jack = FigureVideo(bouts=(Bout("jumping_jack", 2, 1.0),), rate_hz=5.0, seed=8)
-    following = Following()
+    following = Tracker()
     told = []
     for one, other in zip(squat, jack, strict=True):
         # The middle of each picture.

@@ -27,7 +27,7 @@ from fitsense_sinks.mqtt import Mqtt, topic
 from tests.helpers.http_receiver import PATIENCE_S, event, until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
-FAST = DeliveryConfig(first_delay_s=0.02, most_delay_s=0.1, close_s=30.0)
+FAST = DeliveryConfig(first_delay_s=0.02, max_delay_s=0.1, flush_timeout_s=30.0)
 
 
 class Broker:
@@ -110,7 +110,7 @@ def test_events_reach_who_subscribes_in_order(broker: Broker) -> None:
         with delivering(broker.url) as delivery:
             for number in range(50):
                 delivery.put(event(number, source="file:a/b.mp4"))
-        assert delivery.counts == DeliveryCounts(told=50, delivered=50)
+        assert delivery.counts == DeliveryCounts(total=50, delivered=50)
         until(lambda: len(subscriber.messages) == 50)
     assert subscriber.numbers == list(range(50))
     for number, message in enumerate(subscriber.messages):
@@ -144,7 +144,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_that_it_missed(
             for number in range(40, 50):
                 delivery.put(event(number))
             until(lambda: len(after.messages) == 10)
-    assert delivery.counts == DeliveryCounts(told=50, delivered=50)
+    assert delivery.counts == DeliveryCounts(total=50, delivered=50)
     assert (before.numbers, after.numbers) == (list(range(10)), list(range(40, 50)))
     assert "it delivers again" in caplog.text
 
@@ -160,7 +160,7 @@ def test_a_broker_that_is_killed_while_it_is_busy_loses_no_event_that_it_acknowl
         numbers += subscriber.numbers
     feeding.join()
     broker.start()
-    assert delivery.close() == DeliveryCounts(told=1000, delivered=1000)
+    assert delivery.close() == DeliveryCounts(total=1000, delivered=1000)
     assert list(dict.fromkeys(numbers)) == list(range(max(numbers) + 1))
 
 
@@ -202,13 +202,13 @@ def test_an_event_that_the_broker_forbids_is_refused_and_the_next_is_not(tmp_pat
         sink = Mqtt(MqttConfig(url=broker.url, topic="{source}/x"))
         with pytest.raises(DeliveryError, match="Not authorized") as refusal:
             sink.send([event(0, source="forbidden")])
-        assert not refusal.value.again
+        assert not refusal.value.retryable
         sink.send([event(1, source="allowed")])
         sink.close()
         with delivering(broker.url, topic="{source}/x") as delivery:
             for number in range(100):
                 delivery.put(event(number, source="forbidden" if number % 10 == 5 else "allowed"))
-        assert delivery.counts == DeliveryCounts(told=100, delivered=90, refused=10)
+        assert delivery.counts == DeliveryCounts(total=100, delivered=90, refused=10)
     finally:
         broker.kill()
 
@@ -239,9 +239,9 @@ def test_a_broker_must_show_who_it_is(tmp_path: Path) -> None:
 def test_a_broker_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
-        delivery = delivering(url, attrs.evolve(FAST, close_s=0.3), timeout_s=0.1)
+        delivery = delivering(url, attrs.evolve(FAST, flush_timeout_s=0.3), timeout_s=0.1)
         delivery.put(event(0))
-        assert delivery.close() == DeliveryCounts(told=1, waiting=1)
+        assert delivery.close() == DeliveryCounts(total=1, waiting=1)
         until(lambda: not delivery._thread.is_alive())
 
 

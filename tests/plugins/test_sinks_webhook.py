@@ -30,7 +30,7 @@ from tests.helpers.http_receiver import Answer, Receiver, event, until
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
-FAST = DeliveryConfig(first_delay_s=0.01, most_delay_s=0.05, close_s=30.0)
+FAST = DeliveryConfig(first_delay_s=0.01, max_delay_s=0.05, flush_timeout_s=30.0)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_structured_events_are_signed_as_others_verify() -> None:
         with delivering(receiver.url) as delivery:
             for number in range(3):
                 delivery.put(event(number, subject="person 1"))
-        assert delivery.counts == DeliveryCounts(told=3, delivered=3)
+        assert delivery.counts == DeliveryCounts(total=3, delivered=3)
     assert numbers(receiver) == [0, 1, 2]
     for number, request in enumerate(receiver.requests):
         assert (request.method, request.path) == ("POST", "/events")
@@ -128,7 +128,7 @@ def test_what_fails_is_sent_again_in_order_under_the_same_id() -> None:
             for number in range(3):
                 delivery.put(event(number))
             until(lambda: len(receiver.requests) == 7)
-        assert delivery.counts == DeliveryCounts(told=3, delivered=3)
+        assert delivery.counts == DeliveryCounts(total=3, delivered=3)
     assert numbers(receiver) == [0, 0, 0, 0, 0, 1, 2]
     assert len({request.headers["webhook-id"] for request in receiver.requests[:5]}) == 1
     # As long as it was asked to wait, and not a hundred years for a date that is long past, or one that is none.
@@ -153,9 +153,9 @@ def test_send_with_an_unreadable_retry_after_goes_by_the_status(status: int, ret
         else:
             with pytest.raises(DeliveryError, match="answered with 503") as caught:
                 sink.send([event(0)])
-            assert caught.value.again
+            assert caught.value.retryable
             # Those of many digits ask for a day at most.
-            assert caught.value.after_s <= 86400.0
+            assert caught.value.retry_after_s <= 86400.0
         sink.close()
 
 
@@ -198,7 +198,7 @@ def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: byt
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
         with pytest.raises(DeliveryError, match=r"gave no answer within 0\.3 s|cannot be reached") as caught:
             sink.send([event(0)])
-        assert caught.value.again
+        assert caught.value.retryable
         assert receiver.broken_off.wait(30.0)
         sink.close()
 
@@ -227,7 +227,7 @@ def test_what_the_receiver_will_never_take_is_refused(status: int) -> None:
         with delivering(receiver.url) as delivery:
             delivery.put(event(0))
             delivery.put(event(1))
-        assert delivery.counts == DeliveryCounts(told=2, delivered=1, refused=1)
+        assert delivery.counts == DeliveryCounts(total=2, delivered=1, refused=1)
     assert numbers(receiver) == [0, 1]
 
 
@@ -245,7 +245,7 @@ def test_a_receiver_that_is_gone_is_left_alone() -> None:
         with delivering(receiver.url) as delivery:
             for number in range(3):
                 delivery.put(event(number))
-        assert delivery.counts == DeliveryCounts(told=3, refused=3)
+        assert delivery.counts == DeliveryCounts(total=3, refused=3)
     assert len(receiver.requests) == 1
 
 
@@ -269,12 +269,12 @@ def test_a_receiver_that_dies_and_comes_back_misses_nothing(caplog: pytest.LogCa
 def test_a_receiver_that_stays_away_harms_nobody_and_is_accounted_for(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    delivery = delivering(f"http://127.0.0.1:{port}/", attrs.evolve(FAST, queue=5, close_s=0.2))
+    delivery = delivering(f"http://127.0.0.1:{port}/", attrs.evolve(FAST, queue_size=5, flush_timeout_s=0.2))
     for number in range(20):
         delivery.put(event(number))
     counts = delivery.close()
     assert counts.delivered == counts.refused == 0
-    assert counts.dropped + counts.waiting == counts.told == 20
+    assert counts.dropped + counts.waiting == counts.total == 20
     assert counts.waiting <= 6
     assert "20 of 20 events not delivered" in caplog.text
 

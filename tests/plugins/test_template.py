@@ -90,10 +90,10 @@ def test_by_its_own_name_it_is_the_template_itself(tmp_path: Path) -> None:
 
 
 def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleType) -> None:
-    host = fitsense.Plugins()
+    host = fitsense.PluginManager()
     report = host.register(plugin)
     assert (report.name, report.status, report.version) == ("my-gym", "loaded", "0.1.0"), report.reason
-    assert dict(report.offers) == {
+    assert dict(report.provides) == {
         "backbones": ("my-gym/shift",),
         "heads": ("my-gym/mlp",),
         "fusions": ("my-gym/pool",),
@@ -164,7 +164,7 @@ def test_every_name_that_is_taken_is_one_for_plugins_packages_and_modules(name: 
         def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:
             return fitsense.plugins.PluginInfo(name=name, version="1.0")
 
-    report = fitsense.Plugins().register(Plugin())
+    report = fitsense.PluginManager().register(Plugin())
     assert report.status == "loaded", report.reason
     # PEP 508's names.
     assert re.fullmatch(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", f"fitsense-{name}", re.IGNORECASE)

@@ -14,7 +14,7 @@ SMALL = {"size": 32, "short_side": 32, "depth_factor": 0.4}
 
 
 def network(name: str, **config: Any) -> tuple[fitsense.plugins.BackboneSpec, Any, Any]:
-    spec = fitsense.Plugins.discover().backbone(f"x3d/{name}")
+    spec = fitsense.PluginManager.discover().backbone(f"x3d/{name}")
     made = spec.config(**config)
     torch.manual_seed(0)
     return spec, made, build_backbone(spec, made)
@@ -66,6 +66,6 @@ def test_features_tell_the_order_of_frames() -> None:
 
 @pytest.mark.parametrize(("depth_factor", "frames", "expected"), [(2.2, 13, 221), (0.4, 4, 24)])
 def test_how_far_it_looks_back_follows_from_its_depth(depth_factor: float, frames: int, expected: int) -> None:
-    spec = fitsense.Plugins.discover().backbone("x3d/streaming")
+    spec = fitsense.PluginManager.discover().backbone("x3d/streaming")
     assert spec.streaming is not None
     assert spec.streaming.receptive_field(spec.config(depth_factor=depth_factor, frames=frames)) == expected

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fitsense.camera.view_features import thumbnail as sight
+from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Attempt, Movement, Repetition, RepetitionConfig, Repetitions
+from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition, RepetitionConfig, RepetitionCounter
 from fitsense.repetitions.cycles import turning_points
-from fitsense.repetitions.trajectory import SIDE, path, thumbnail
+from fitsense.repetitions.trajectory import SIDE, motion_thumbnail, path
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.synthetic.repetitions import RepetitionVideo, Stroke
 from fitsense.types import Frame
@@ -53,7 +53,7 @@ def swings(tempo_s: float, count: int, before_s: float = 1.0) -> Callable[[float
 def count(
     thumbnails: Iterable[tuple[np.ndarray, float]], end_s: float, config: RepetitionConfig | None = None
 ) -> list[Movement]:
-    repetitions = Repetitions(config)
+    repetitions = RepetitionCounter(config)
     told = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
     return told + repetitions.end_run(end_s)
 
@@ -75,7 +75,7 @@ def late(told: Iterable[tuple[Movement, float]], truth: Sequence[tuple[float, fl
 
 def counted(video: Iterable[Frame], end_s: float, config: RepetitionConfig | None = None) -> list[Movement]:
     """What is told of a video; its thumbnails are made as a session makes them."""
-    return count(((thumbnail(sight(frame.rgb)), frame.time_s) for frame in video), end_s, config)
+    return count(((motion_thumbnail(camera_thumbnail(frame.rgb)), frame.time_s) for frame in video), end_s, config)
 
 
 def numbers(told: Iterable[Movement]) -> tuple[int, int]:
@@ -114,7 +114,7 @@ def test_a_repetition_is_told_at_most_one_late(tempo_s: float, pause_s: float, h
     def height(time_s: float) -> float:
         return next((stroke.amount(time_s - start_s) for start_s, end_s in truth if start_s <= time_s < end_s), 0.0)
 
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     told = []
     for picture, time_s in drawn(height, truth[-1][1] + 0.5, seed=seed):
         told += [(one, time_s) for one in repetitions.push(picture, time_s)]
@@ -133,7 +133,7 @@ def test_what_is_seen_too_late_is_not_told(tempi_s: list[float], hidden_s: float
         return next((Stroke(e - s).amount(time_s - s) for s, e in truth if s <= time_s < e), 0.0)
 
     # Nobody looks for some time, though thumbnails are kept.
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     repetitions.state.next_s = hidden_s
     told = []
     for picture, time_s in drawn(height, ends_s[-1] + 0.5, seed=seed):
@@ -165,7 +165,7 @@ def test_one_way_there_is_no_repetition() -> None:
 
 
 def test_one_alone_is_told_at_the_end_of_the_run_only() -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     for picture, time_s in drawn(swings(3.0, 1), 5.0):
         assert repetitions.push(picture, time_s) == []
     (one,) = repetitions.end_run(5.0)
@@ -175,7 +175,7 @@ def test_one_alone_is_told_at_the_end_of_the_run_only() -> None:
 
 def test_a_run_leaves_nothing_behind() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     first = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
     first += repetitions.end_run(8.0)
     assert repetitions.end_run(8.0) == []
@@ -187,7 +187,7 @@ def test_a_run_leaves_nothing_behind() -> None:
 @settings(max_examples=15)
 def test_nothing_after_the_runs_end_counts(cut_s: float, tempo_s: float) -> None:
     """Somebody moved the camera, which is noticed late."""
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     thumbnails = drawn(swings(tempo_s, 9), 10.0)
     before = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
     ended = repetitions.end_run(cut_s)
@@ -204,7 +204,7 @@ def test_frames_that_come_faster_than_needed_are_passed_over() -> None:
 
 
 def test_what_is_kept_is_small_however_long_the_run() -> None:
-    repetitions = Repetitions(RepetitionConfig(look_s=60.0))
+    repetitions = RepetitionCounter(RepetitionConfig(interval_s=60.0))
     picture = np.zeros((SIDE, SIDE))
     for index in range(1000):
         repetitions.push(picture, index / 10)
@@ -214,12 +214,12 @@ def test_what_is_kept_is_small_however_long_the_run() -> None:
 
 def test_a_counter_whose_state_is_kept_goes_on_as_if_nothing_had_been() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     told = []
     for index, (picture, time_s) in enumerate(thumbnails):
         if index % 20 == 19:
             state = copy.deepcopy(repetitions.state)
-            repetitions = Repetitions()
+            repetitions = RepetitionCounter()
             repetitions.state = state
         told += repetitions.push(picture, time_s)
     assert told + repetitions.end_run(8.0) == count(thumbnails, 8.0)
@@ -232,12 +232,12 @@ def test_what_was_told_amiss_is_made_up_for(tempo_s: float, seed: int) -> None:
     # As if the halves of the first had been taken for two.
     middle_s, first_end_s = 1.0 + 0.5 * tempo_s, 1.0 + tempo_s
     halves = [(1.0, middle_s), (middle_s, first_end_s)]
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     told: list[Movement] = []
     for picture, time_s in drawn(swings(tempo_s, 4), end_s, seed=seed):
         if not told and time_s > first_end_s:
             told += [Repetition(*half, 1.0) for half in halves]
-            repetitions.state.told, repetitions.state.told_s = halves, first_end_s
+            repetitions.state.reported, repetitions.state.reported_s = halves, first_end_s
         told += repetitions.push(picture, time_s)
     assert numbers(told + repetitions.end_run(end_s)) == (4, 0)
 
@@ -270,10 +270,12 @@ FIGURES = {
 
 @pytest.mark.parametrize("video", [attrs.evolve(v, size=(96, 72)) for v in FIGURES.values()], ids=list(FIGURES))
 def test_figures_are_counted_right(video: RepetitionVideo) -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     timed = []
     for frame in video:
-        timed += [(one, frame.time_s) for one in repetitions.push(thumbnail(sight(frame.rgb)), frame.time_s)]
+        timed += [
+            (one, frame.time_s) for one in repetitions.push(motion_thumbnail(camera_thumbnail(frame.rgb)), frame.time_s)
+        ]
     timed += [(one, video.duration_s) for one in repetitions.end_run(video.duration_s)]
     assert max(late(timed, [(one.start_s, one.end_s) for one in video.repetitions])) <= 1
     told = [one for one, _ in timed]
@@ -289,23 +291,25 @@ def test_an_aborted_movement_is_an_attempt() -> None:
     video = RepetitionVideo("squat", movements, size=(96, 72))
     told = counted(video, video.duration_s)
     assert numbers(told) == (6, 1)
-    (attempt,) = [one for one in told if isinstance(one, Attempt)]
+    (attempt,) = [one for one in told if isinstance(one, PartialRepetition)]
     (truth,) = video.attempts
     assert attempt.start_s == pytest.approx(truth.start_s, abs=0.5)
 
 
 def test_somebody_who_stands_about_repeats_nothing() -> None:
     video = FigureVideo((Bout("no_exercise", 0, 14.0),), size=(96, 72), seed=3)
-    assert counted(video, video.duration_s, RepetitionConfig(lone=0.6)) == []
+    assert counted(video, video.duration_s, RepetitionConfig(min_motion_share_single=0.6)) == []
 
 
 def test_thumbnails_show_what_the_picture_shows_at_any_size() -> None:
     small = np.kron(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 251, np.ones((8, 8)))
     picture = np.repeat(small.astype(np.uint8)[..., None], 3, axis=2)
-    assert thumbnail(picture).dtype == np.float32
-    np.testing.assert_allclose(thumbnail(picture), small[::8, ::8], atol=1e-3)
-    np.testing.assert_allclose(thumbnail(np.kron(picture, np.ones((2, 3, 1), np.uint8))), small[::8, ::8], atol=1e-3)
-    assert thumbnail(picture[:5, :3]).shape == (SIDE, SIDE)
+    assert motion_thumbnail(picture).dtype == np.float32
+    np.testing.assert_allclose(motion_thumbnail(picture), small[::8, ::8], atol=1e-3)
+    np.testing.assert_allclose(
+        motion_thumbnail(np.kron(picture, np.ones((2, 3, 1), np.uint8))), small[::8, ::8], atol=1e-3
+    )
+    assert motion_thumbnail(picture[:5, :3]).shape == (SIDE, SIDE)
 
 
 def test_a_small_motion_of_the_camera_moves_the_path_little() -> None:
@@ -333,10 +337,10 @@ def test_turning_points_alternate_and_are_far_apart(values: list[float], least: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rate_hz": 0.0}, "rate_hz: expected a number above 0"),
-        ({"share": 1.5}, "share: expected a number in 0..1"),
-        ({"span_s": 0.5}, "at least two of least_s"),
-        ({"look_s": math.nan}, "look_s: expected a number above 0"),
+        ({"max_rate_hz": 0.0}, "max_rate_hz: expected a number above 0"),
+        ({"min_motion_share": 1.5}, "min_motion_share: expected a number in 0..1"),
+        ({"window_s": 0.5}, "at least two of min_duration_s"),
+        ({"interval_s": math.nan}, "interval_s: expected a number above 0"),
     ],
 )
 def test_configs_that_cannot_be_are_refused(arguments: dict[str, float], message: str) -> None:
@@ -345,7 +349,7 @@ def test_configs_that_cannot_be_are_refused(arguments: dict[str, float], message
 
 
 def test_time_must_advance() -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     repetitions.push(np.zeros((SIDE, SIDE)), 1.0)
     for time_s in (1.0, 0.5, math.nan):
         with pytest.raises(InvalidInputError, match="time_s: expected"):
@@ -359,7 +363,7 @@ def test_movements_that_cannot_be_are_refused() -> None:
 
 @pytest.mark.parametrize("rest_s", [3.0, 8.0])
 def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     told = []
     for picture, time_s in drawn(swings(2.0, 1, before_s=4.0), 6.0 + rest_s):
         told += repetitions.push(picture, time_s)
@@ -374,7 +378,7 @@ def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> No
 
 
 def test_end_set_after_repetitions_were_given_gives_none() -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     told = []
     for picture, time_s in drawn(swings(1.5, 3), 10.0):
         told += repetitions.push(picture, time_s)
@@ -383,11 +387,11 @@ def test_end_set_after_repetitions_were_given_gives_none() -> None:
 
 
 def test_end_set_without_movement_gives_none() -> None:
-    repetitions = Repetitions()
+    repetitions = RepetitionCounter()
     for picture, time_s in drawn(lambda _: 0.0, 6.0):
         repetitions.push(picture, time_s)
     assert repetitions.end_set(1.0, 5.0) == []
-    assert Repetitions().end_set(1.0, 5.0) == []
+    assert RepetitionCounter().end_set(1.0, 5.0) == []
 
 
 @pytest.mark.parametrize(

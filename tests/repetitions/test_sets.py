@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Attempt, Movement, Repetition
-from fitsense.repetitions.sets import Effort, Set, Sets
+from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.sets import ExerciseSet, Sets, SetStats
 
 
 def repetitions(start_s: float, count: int, tempo_s: float = 2.0) -> list[Repetition]:
     return [Repetition(start_s + at * tempo_s, start_s + (at + 1) * tempo_s, 0.9) for at in range(count)]
 
 
-def stretch(sets: Sets, exercise: str, start_s: float, end_s: float, movements: Sequence[Movement]) -> Effort:
+def stretch(sets: Sets, exercise: str, start_s: float, end_s: float, movements: Sequence[Movement]) -> SetStats:
     sets.begin(exercise, start_s)
     sets.add(movements)
     sets.count()
@@ -33,19 +33,19 @@ def test_repetitions_are_numbered_and_measured() -> None:
     sets.begin("squat", 1.0)
     sets.add(repetitions(1.0, 2))
     first = sets.count()
-    sets.add([Attempt(5.0, 5.5), *repetitions(5.5, 1, tempo_s=3.0)])
+    sets.add([PartialRepetition(5.0, 5.5), *repetitions(5.5, 1, tempo_s=3.0)])
     counted, effort, made = sets.end(9.0)
     assert [(one.exercise, one.index) for one in [*first, *counted]] == [("squat", 1), ("squat", 2), ("squat", 3)]
-    assert effort == Effort(3, 1, 7.0, 7 / 3, pytest.approx(statistics.pstdev([2, 2, 3])))  # type: ignore[arg-type]
+    assert effort == SetStats(3, 1, 7.0, 7 / 3, pytest.approx(statistics.pstdev([2, 2, 3])))  # type: ignore[arg-type]
     (only,) = made
-    assert (only.index, only.start_s, only.end_s, only.effort, only.rest_before_s) == (1, 1.0, 8.5, effort, None)
+    assert (only.index, only.start_s, only.end_s, only.stats, only.rest_before_s) == (1, 1.0, 8.5, effort, None)
 
 
 def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 0.0, 60.0, [*repetitions(0, 3), *repetitions(15.9, 2), *repetitions(40, 4)])
     assert effort.repetitions == 9
-    assert [(one.index, one.effort.repetitions, one.rest_before_s) for one in sets.sets] == [
+    assert [(one.index, one.stats.repetitions, one.rest_before_s) for one in sets.sets] == [
         (1, 5, None),
         (2, 4, pytest.approx(40 - 19.9)),
     ]
@@ -53,7 +53,7 @@ def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
     stretch(sets, "squat", 55.0, 60.0, repetitions(55, 1))
     stretch(sets, "lunge", 61.0, 65.0, repetitions(61, 2))
     stretch(sets, "squat", 66.0, 70.0, repetitions(66, 2))
-    assert [(one.exercise, one.index, one.effort.repetitions) for one in sets.sets] == [
+    assert [(one.exercise, one.index, one.stats.repetitions) for one in sets.sets] == [
         ("squat", 1, 5),
         ("squat", 2, 5),
         ("lunge", 1, 2),
@@ -65,19 +65,19 @@ def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
 def test_what_is_held_is_a_set_without_repetitions() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "plank", 3.0, 33.0, [])
-    assert effort == Effort(0, 0, 30.0, None, None)
+    assert effort == SetStats(0, 0, 30.0, None, None)
     (only,) = sets.sets
-    assert (only.start_s, only.end_s, only.effort) == (3.0, 33.0, effort)
+    assert (only.start_s, only.end_s, only.stats) == (3.0, 33.0, effort)
     # One repetition has a tempo, but no spread.
-    assert stretch(Sets(10), "squat", 0, 2, repetitions(0, 1)) == Effort(1, 0, 2.0, 2.0, None)
+    assert stretch(Sets(10), "squat", 0, 2, repetitions(0, 1)) == SetStats(1, 0, 2.0, 2.0, None)
 
 
 def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does() -> None:
     sets = Sets(rest_s=10)
-    assert stretch(sets, UNKNOWN, 0.0, 8.0, [Attempt(1, 2)]) == Effort(0, 1, 8.0, None, None)
+    assert stretch(sets, UNKNOWN, 0.0, 8.0, [PartialRepetition(1, 2)]) == SetStats(0, 1, 8.0, None, None)
     assert sets.sets == []
     stretch(sets, UNKNOWN, 20.0, 30.0, repetitions(20, 3))
-    assert [(one.exercise, one.effort.repetitions) for one in sets.sets] == [(UNKNOWN, 3)]
+    assert [(one.exercise, one.stats.repetitions) for one in sets.sets] == [(UNKNOWN, 3)]
 
 
 def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
@@ -136,12 +136,12 @@ def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: boo
     if taken_in:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 7)]
         # The stretch adds one repetition to a set that began before it.
-        assert [(one.index, one.effort.repetitions, one.start_s) for one in made] == [(1, 1, 12.0)]
-        assert [(one.exercise, one.effort.repetitions, one.start_s) for one in sets.sets] == [("squat", 7, 0.0)]
+        assert [(one.index, one.stats.repetitions, one.start_s) for one in made] == [(1, 1, 12.0)]
+        assert [(one.exercise, one.stats.repetitions, one.start_s) for one in sets.sets] == [("squat", 7, 0.0)]
         assert sets.total(UNKNOWN).repetitions == 0
     else:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 1)]
-        assert [(one.exercise, one.effort.repetitions) for one in sets.sets] == [
+        assert [(one.exercise, one.stats.repetitions) for one in sets.sets] == [
             ("squat", 3),
             (UNKNOWN, 3),
             ("squat", 1),
@@ -158,22 +158,22 @@ def test_another_exercise_takes_nothing_in() -> None:
 def test_end_attempt_before_a_named_stretch_ends_without_repetition_makes_no_set() -> None:
     sets = Sets(rest_s=10)
     # An attempt at the end of a stretch once made a set of 2 s with 12 s under tension.
-    effort = stretch(sets, "squat", 0.0, 12.0, [Attempt(10.0, 12.0)])
+    effort = stretch(sets, "squat", 0.0, 12.0, [PartialRepetition(10.0, 12.0)])
     assert (effort.repetitions, effort.attempts) == (0, 1)
     assert sets.sets == []
 
 
 def test_end_attempt_after_a_rest_makes_no_set() -> None:
     sets = Sets(rest_s=10)
-    stretch(sets, "squat", 0.0, 40.0, [*repetitions(0, 3), Attempt(30.0, 31.0)])
-    assert [(one.effort.repetitions, one.effort.attempts) for one in sets.sets] == [(3, 0)]
+    stretch(sets, "squat", 0.0, 40.0, [*repetitions(0, 3), PartialRepetition(30.0, 31.0)])
+    assert [(one.stats.repetitions, one.stats.attempts) for one in sets.sets] == [(3, 0)]
 
 
 def test_end_attempt_before_the_first_repetition_belongs_to_its_set() -> None:
     sets = Sets(rest_s=10)
-    stretch(sets, "squat", 0.0, 60.0, [Attempt(0.0, 1.0), Attempt(20.0, 21.0), *repetitions(22, 3)])
+    stretch(sets, "squat", 0.0, 60.0, [PartialRepetition(0.0, 1.0), PartialRepetition(20.0, 21.0), *repetitions(22, 3)])
     (only,) = sets.sets
-    assert (only.start_s, only.effort.repetitions, only.effort.attempts) == (20.0, 3, 1)
+    assert (only.start_s, only.stats.repetitions, only.stats.attempts) == (20.0, 3, 1)
 
 
 def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
@@ -182,22 +182,22 @@ def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
     sets.begin("squat", 9.0)
     _, effort, made = sets.end(14.0)
     assert (effort.repetitions, made) == (0, [])
-    assert [(one.end_s, one.effort.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
+    assert [(one.end_s, one.stats.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
 
 
 def test_end_stretch_without_repetitions_of_an_exercise_that_is_not_held_makes_no_set() -> None:
     sets = Sets(10, lambda exercise: exercise == "plank")
     stretch(sets, "squat", 0.0, 20.0, [])
     stretch(sets, "plank", 30.0, 50.0, [])
-    assert [(one.exercise, one.effort.time_under_tension_s) for one in sets.sets] == [("plank", 20.0)]
+    assert [(one.exercise, one.stats.time_under_tension_s) for one in sets.sets] == [("plank", 20.0)]
 
 
 def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 5.0, 10.0, [Repetition(4.0, 7.0, 0.9), Repetition(8.0, 11.5, 0.9)])
     (only,) = sets.sets
-    assert (only.start_s, only.end_s, only.effort.time_under_tension_s) == (5.0, 10.0, 4.0)
-    assert effort == only.effort
+    assert (only.start_s, only.end_s, only.stats.time_under_tension_s) == (5.0, 10.0, 4.0)
+    assert effort == only.stats
     assert effort.tempo_mean_s == pytest.approx(3.25)
 
 
@@ -211,7 +211,7 @@ def test_a_rest_is_some_time(rest_s: float) -> None:
 def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
     """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
     sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
-    parts: list[Set] = []
+    parts: list[ExerciseSet] = []
     for _ in range(data.draw(st.integers(1, 5))):
         exercise = data.draw(st.sampled_from(["squat", "plank", UNKNOWN]))
         start_s = at_s = at_s + data.draw(st.floats(0, 30))
@@ -222,7 +222,7 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
             at_s += data.draw(st.floats(0, 15))
             kind = data.draw(st.booleans())
             end_s = at_s + movement_s
-            sets.add([Repetition(at_s, end_s, 0.5) if kind else Attempt(at_s, end_s)])
+            sets.add([Repetition(at_s, end_s, 0.5) if kind else PartialRepetition(at_s, end_s)])
             at_s = end_s
             if data.draw(st.booleans()):
                 stretch_counted += sets.count()
@@ -233,7 +233,7 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
         assert effort.repetitions == len(stretch_counted)
         assert all(one.exercise == exercise and start_s <= one.start_s <= one.end_s <= at_s for one in made)
         assert effort.time_under_tension_s <= at_s - start_s + 1e-9
-        assert sum(one.effort.repetitions for one in made) == effort.repetitions
+        assert sum(one.stats.repetitions for one in made) == effort.repetitions
         sets.forget()
         parts += made
         counted += stretch_counted
@@ -241,16 +241,16 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
     made = sets.sets
     # Each set is in the stretches' parts once, and each part is a set by itself.
     for one in [*parts, *made]:
-        assert one.effort.time_under_tension_s <= one.end_s - one.start_s + 1e-9
-        assert one.effort.repetitions or (not one.effort.attempts and one.effort.time_under_tension_s > 0)
+        assert one.stats.time_under_tension_s <= one.end_s - one.start_s + 1e-9
+        assert one.stats.repetitions or (not one.stats.attempts and one.stats.time_under_tension_s > 0)
     for one in parts:
-        held_s = one.effort.time_under_tension_s
-        assert one.effort.repetitions or held_s == pytest.approx(one.end_s - one.start_s)
+        held_s = one.stats.time_under_tension_s
+        assert one.stats.repetitions or held_s == pytest.approx(one.end_s - one.start_s)
     assert all(one.end_s <= following.start_s for one, following in pairwise(parts))
     for field in ("repetitions", "attempts", "time_under_tension_s"):
-        whole = sum(getattr(one.effort, field) for one in made)
-        assert sum(getattr(one.effort, field) for one in parts) == pytest.approx(whole)
-    assert sum(one.effort.repetitions for one in made) == len(counted)
+        whole = sum(getattr(one.stats, field) for one in made)
+        assert sum(getattr(one.stats, field) for one in parts) == pytest.approx(whole)
+    assert sum(one.stats.repetitions for one in made) == len(counted)
     for one, following in pairwise(made):
         assert one.start_s <= one.end_s <= following.start_s
         assert following.rest_before_s == pytest.approx(following.start_s - one.end_s)
@@ -264,5 +264,5 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
         )
     for exercise in ("squat", "plank"):
         # Numbers start anew with each set, and skip those that were told as unknown.
-        numbers = iter([at for one in made if one.exercise == exercise for at in range(1, one.effort.repetitions + 1)])
+        numbers = iter([at for one in made if one.exercise == exercise for at in range(1, one.stats.repetitions + 1)])
         assert all(one.index in numbers for one in counted if one.exercise == exercise)

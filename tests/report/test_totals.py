@@ -87,7 +87,7 @@ def test_what_was_still_going_on_counts_as_far_as_it_came() -> None:
     assert (squats.exercise, squats.repetitions) == ("squat", len(tempi))
     assert squats.time_under_tension_s == pytest.approx(sum(tempi))
     assert squats.tempo_mean_s == pytest.approx(statistics.fmean(tempi))
-    assert one.stretches[0].end_s == pytest.approx(4.0 + sum(tempi))
+    assert one.spans[0].end_s == pytest.approx(4.0 + sum(tempi))
     assert one.load_s["quads"] == pytest.approx(SQUAT["quads"] * sum(tempi))
 
 

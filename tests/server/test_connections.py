@@ -24,7 +24,7 @@ from fitsense.events.schema import validate
 from fitsense.server import run as running_module
 from fitsense.server.api.wire import Format, pack
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.engine.batch_worker import Worker
+from fitsense.server.engine.batch_worker import BatchWorker
 from fitsense.server.security import Tokens
 from tests.helpers.live_server import PATIENCE_S, Running, ended, process, serving, until
 from tests.server.api.test_websocket import FINISH, opened, rest, split
@@ -188,14 +188,14 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.held = threading.Event()
         self._open = threading.Event()
-        work = Worker._work
+        work = BatchWorker._work
 
-        def waiting(worker: Worker) -> None:
+        def waiting(worker: BatchWorker) -> None:
             self.held.set()
             self._open.wait(PATIENCE_S)
             work(worker)
 
-        monkeypatch.setattr(Worker, "_work", waiting)
+        monkeypatch.setattr(BatchWorker, "_work", waiting)
 
     def open(self) -> None:
         self._open.set()

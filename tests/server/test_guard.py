@@ -22,7 +22,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.log import JsonLines
 from fitsense.server.security import Tokens, check_exposure, is_loopback, read_tokens
-from fitsense.server.source_policy import Sources
+from fitsense.server.source_policy import SourcePolicy
 from tests.helpers.live_server import Running, serving
 from tests.server.api.test_routes import problem
 
@@ -174,7 +174,7 @@ def test_sources_come_from_files_and_the_environment_and_are_not_repeated(tmp_pa
     config = ServeConfig(sources={"front": "env:FRONT", "back": f"@{tmp_path / 'camera'}", "film": "env:FILM"})
     film = tmp_path / "film.mp4"
     film.touch()
-    sources = Sources(config, {"FRONT": f" {address} ", "FILM": str(film)})
+    sources = SourcePolicy(config, {"FRONT": f" {address} ", "FILM": str(film)})
     assert [sources.find(name).address for name in ("front", "back", "film")] == [address, address, str(film.resolve())]
     for what, words in (
         ("env:NONE", "sources.front: expected an address in the environment variable NONE, got none"),
@@ -184,7 +184,7 @@ def test_sources_come_from_files_and_the_environment_and_are_not_repeated(tmp_pa
         ("env:WRONG", "expected a file, folder, camera or URL, got env:WRONG"),
     ):
         with pytest.raises(InvalidInputError) as error:
-            Sources(ServeConfig(sources={"front": what}), {"WRONG": "rtsp:/admin:S3cret@127.0.0.1:9/cam"})
+            SourcePolicy(ServeConfig(sources={"front": what}), {"WRONG": "rtsp:/admin:S3cret@127.0.0.1:9/cam"})
         assert words in str(error.value)
         assert "S3cret" not in str(error.value)
 

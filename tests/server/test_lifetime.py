@@ -103,7 +103,7 @@ def test_a_session_that_is_forgotten_leaves_nothing(one_place: Running, squats_f
             answer = client.post("/v1/analyses", content=squats_file.read_bytes())
             until(lambda: feeders() == 0)
             (kept,) = (weakref.ref(served) for served in sessions)
-            lane = weakref.ref(kept().lane)  # type: ignore[union-attr]
+            lane = weakref.ref(kept().queue)  # type: ignore[union-attr]
             assert client.delete(answer.headers["location"]).status_code == 204
             until(lambda: kept() is None and lane() is None)
     finally:

@@ -11,7 +11,7 @@ import pytest
 import fitsense
 from fitsense.server.api import websocket
 from fitsense.server.api.openapi import openapi
-from fitsense.server.api.problems import Kind
+from fitsense.server.api.problems import ProblemType
 from fitsense.server.config import Limits, ServeConfig, config_of
 from fitsense.server.connections import TOO_MANY_FRAMES
 from fitsense.synthetic.figures import FigureVideo
@@ -52,7 +52,7 @@ def test_the_reference_has_every_request_problem_and_code() -> None:
         f"urn:fitsense:problem:{name}": int(status)
         for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d+) \|$", page, re.MULTILINE)
     }
-    assert problems == {kind.type: kind.status for kind in Kind}
+    assert problems == {kind.type: kind.status for kind in ProblemType}
     codes = {int(code) for code in re.findall(r"^\| (\d{4}) \|", page, re.MULTILINE)}
     ours = {websocket.ENDED, websocket.TAKEN_OVER, websocket.EVENTS_GONE, websocket.TOO_SLOW, TOO_MANY_FRAMES}
     assert codes == ours | {1009, 1012}

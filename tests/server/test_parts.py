@@ -14,7 +14,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, SessionWarning, event_time
 from fitsense.server.api.wire import HEADER_BYTES, Format, Message, pack, parse
 from fitsense.server.engine.batch_worker import batches
-from fitsense.server.engine.event_buffer import Feed, MissedError
+from fitsense.server.engine.event_buffer import EventBuffer, EventsExpiredError
 from fitsense.server.rate_limit import Bucket, Buckets
 from fitsense.session.config import EPOCH
 
@@ -80,7 +80,7 @@ def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
     size: int, counts: list[int], number: int
 ) -> None:
     async def program() -> None:
-        feed = Feed(size)
+        feed = EventBuffer(size)
         told: list[int] = []
 
         async def read() -> None:
@@ -101,7 +101,7 @@ def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
         assert feed.readers == 0
         assert (feed.first, feed.next) == (max(0, total - size), total)
         if number < feed.first:
-            with pytest.raises(MissedError, match=f"event {number:010d} is not kept any more"):
+            with pytest.raises(EventsExpiredError, match=f"event {number:010d} is not kept any more"):
                 feed.since(number)
         else:
             assert [one.number for one in feed.since(number)] == list(range(number, total))
@@ -111,12 +111,12 @@ def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
 
 def test_who_reads_too_slowly_is_told_so() -> None:
     async def program() -> None:
-        feed = Feed(3)
+        feed = EventBuffer(3)
         feed.append(warnings(0, 3))
         followed = feed.follow(0)
         assert (await anext(followed)).number == 0
         feed.append(warnings(3, 3))
-        with pytest.raises(MissedError) as missed:
+        with pytest.raises(EventsExpiredError) as missed:
             await anext(followed)
         assert missed.value.first == 3
 

@@ -28,7 +28,7 @@ from fitsense.events.model import (
 )
 from fitsense.events.schema import closed, schema, schemas, validate_event, validator
 from fitsense.geometry import Region
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import PluginInfo
 from fitsense.repetitions.counter import RepetitionConfig
@@ -82,7 +82,7 @@ class Scripted:
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.rest = model.bundle, model.rest
+        self.bundle, self.rest = model.bundle, model.deferred_branches
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]
@@ -181,8 +181,8 @@ def test_a_snapshot_holds_whatever_goes_on(model: fitsense.Model, steps: list[fl
 
 def test_a_cascade_that_always_asks_changes_nothing(model: fitsense.Model, frames: list[Frame]) -> None:
     """Though what the branches see that come later is made as they are asked."""
-    asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), sure=1.0), bf16=False)
-    assert set(asking.rest) == {"x3d_bodies", "slowfast"}
+    asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), threshold=1.0), bf16=False)
+    assert set(asking.deferred_branches) == {"x3d_bodies", "slowfast"}
     session = Session(asking)
     events = session.push_many(frames[:33])
     events += Session.resume(asking, session.snapshot()).push_many(frames[33:])
@@ -246,7 +246,7 @@ def test_what_is_wrong_with_the_picture_is_told(model: fitsense.Model, frames: l
     ]
     assert 5.0 <= warnings[0].end_s < 5.3
     assert warnings[1].end_s == pytest.approx(6.9, abs=0.15)
-    assert not [e for e in run(model, stream, SessionConfig(scene=None)) if isinstance(e.data, SessionWarning)]
+    assert not [e for e in run(model, stream, SessionConfig(camera=None)) if isinstance(e.data, SessionWarning)]
 
 
 def test_a_cut_ends_what_goes_on(model: fitsense.Model, frames: list[Frame]) -> None:
@@ -284,7 +284,7 @@ def test_memory_is_flat_over_an_hour(model: fitsense.Model) -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     pictures = [frame.rgb for frame in FigureVideo([Bout("squat", 5, 4.0)], size=(32, 24), rate_hz=0.4)]
-    config = SessionConfig(hop_s=5.0, gap_s=4.0, repetitions=RepetitionConfig(look_s=3.0))
+    config = SessionConfig(hop_s=5.0, gap_s=4.0, repetitions=RepetitionConfig(interval_s=3.0))
     session, after_a_minute = Session(Scripted(model), config), 0  # type: ignore[arg-type]
     for index in range(3600 * 2 // 5):
         session.push(pictures[index % len(pictures)], index / 0.4)
@@ -390,14 +390,14 @@ def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> N
             return PluginInfo("watcher", "1")
 
         @hookimpl
-        def fitsense_event_emitted(self, session: str, event: Event) -> None:
-            seen.append((session, event.type))
+        def fitsense_event_emitted(self, source: str, event: Event) -> None:
+            seen.append((source, event.type))
             if isinstance(event.data, SessionEnded):
                 event.data.muscle_load_s["evil"] = -1.0  # type: ignore[index]
             if len(seen) == 2:
                 raise SystemExit("mine")
 
-    plugins = Plugins.discover()
+    plugins = PluginManager.discover()
     assert plugins.register(Watcher()).status == "loaded"
     events = run(fitsense.load_model(plugins=plugins), frames)
     assert seen == [("urn:fitsense:session", event.type) for event in events]
@@ -420,7 +420,7 @@ def test_session_source_that_cannot_work_is_warned_of_once(
     model: fitsense.Model, frames: list[Frame], times: list[float], code: str | None
 ) -> None:
     events = run(
-        model, [Frame(frames[at % 60].rgb, time_s) for at, time_s in enumerate(times)], SessionConfig(scene=None)
+        model, [Frame(frames[at % 60].rgb, time_s) for at, time_s in enumerate(times)], SessionConfig(camera=None)
     )
     check(events)
     warnings = [e.data.code for e in events if isinstance(e.data, SessionWarning)]

@@ -16,7 +16,7 @@ from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import Labels
 from fitsense.inference.base import RUNTIMES, RuntimeName
 from fitsense.inference.loading import load_stream
-from fitsense.inference.streaming import Stream
+from fitsense.inference.streaming import StreamingBranch
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame, UInt8Array
@@ -27,8 +27,8 @@ CONFIG = tiny_models.TinyConfig()
 LABELS = Labels(exercise=("squat", "row", "no_exercise"), muscles=("quads", "lats"))
 
 
-def plugins() -> fitsense.Plugins:
-    host = fitsense.Plugins.discover()
+def plugins() -> fitsense.PluginManager:
+    host = fitsense.PluginManager.discover()
     assert host.register(tiny_models).status == "loaded"
     return host
 
@@ -59,8 +59,8 @@ def model(bundle: Bundle) -> fitsense.Model:
 
 
 @pytest.fixture(scope="module")
-def stream(model: fitsense.Model) -> Stream:
-    return model.streams["stream"]
+def stream(model: fitsense.Model) -> StreamingBranch:
+    return model.streaming_branches["stream"]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_stepping_over_a_clip_gives_what_the_clip_gives(bundle: Bundle, runtime:
     assert state.steps == len(pictures)
 
 
-def test_a_stream_is_in_its_state_alone(stream: Stream) -> None:
+def test_a_stream_is_in_its_state_alone(stream: StreamingBranch) -> None:
     start = stream.start()
     first, after = stream.step(clip()[0], start)
     stream.step(clip(1)[0], after)
@@ -127,10 +127,10 @@ def test_a_stream_is_in_its_state_alone(stream: Stream) -> None:
     np.testing.assert_array_equal(first["features"], again["features"])
 
 
-def test_outputs_come_after_the_delay_and_every_stride(bundle: Bundle, stream: Stream) -> None:
+def test_outputs_come_after_the_delay_and_every_stride(bundle: Bundle, stream: StreamingBranch) -> None:
     entry = bundle.manifest.branches[0]
     assert entry.stream is not None
-    slow = Stream(attrs.evolve(entry, stream=attrs.evolve(entry.stream, delay=1, stride=2)), stream._run)
+    slow = StreamingBranch(attrs.evolve(entry, stream=attrs.evolve(entry.stream, delay=1, stride=2)), stream._run)
     state, given = slow.start(), []
     for picture in clip(frames=7):
         outputs, state = slow.step(picture, state)
@@ -138,7 +138,7 @@ def test_outputs_come_after_the_delay_and_every_stride(bundle: Bundle, stream: S
     assert given == [False, True, False, True, False, True, False]
 
 
-def test_a_frame_that_does_not_fit_is_refused(stream: Stream) -> None:
+def test_a_frame_that_does_not_fit_is_refused(stream: StreamingBranch) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"expected uint8 of shape \(16, 16, 3\), got uint8 of shape"):
         stream.step(np.zeros((16, 15, 3), np.uint8), stream.start())
     with pytest.raises(fitsense.InvalidInputError, match="got float32"):
@@ -173,7 +173,7 @@ class Recording:
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.rest = model.bundle, model.rest
+        self.bundle, self.rest = model.bundle, model.deferred_branches
         self.asked: list[tuple[Window, Any]] = []
 
     def predict(self, windows: Sequence[Window]) -> list[fitsense.Prediction]:
@@ -184,11 +184,11 @@ class Recording:
 
 @pytest.mark.parametrize("hop_s", [1.0, 0.25, 0.1, 0.37, 3.1])
 def test_a_window_is_told_what_stepping_over_its_run_gives(
-    model: fitsense.Model, stream: Stream, frames: list[Frame], hop_s: float
+    model: fitsense.Model, stream: StreamingBranch, frames: list[Frame], hop_s: float
 ) -> None:
     """Each slot of a run once, from the run's start to the window's end, whatever the hop."""
     recording: Any = Recording(model)
-    whole(recording, frames, SessionConfig(hop_s=hop_s, scene=None))
+    whole(recording, frames, SessionConfig(hop_s=hop_s, camera=None))
     runs = [frames[:40], frames[40:]]
     for window, answer in recording.asked:
         run = next(run for run in runs if run[0].time_s <= window.start_s + 1e-6 <= run[-1].time_s)
@@ -219,13 +219,13 @@ def slots(run: Sequence[Frame], end_s: float) -> Iterator[UInt8Array]:
 
 
 def test_asking_twice_moves_no_stream_twice(model: fitsense.Model, frames: list[Frame]) -> None:
-    session = Session(model, SessionConfig(scene=None))
+    session = Session(model, SessionConfig(camera=None))
     for frame in frames[:30]:
-        seen = session.see(frame)
+        seen = session.prepare(frame)
         first, again = model.predict(seen.windows), model.predict(seen.windows)
         for one, other in zip(first, again, strict=True):
             np.testing.assert_array_equal(one.exercise, other.exercise)
-        session.tell(seen, first)
+        session.complete(seen, first)
 
 
 @pytest.mark.parametrize("hop_s", [0.2, 0.7, 1.0])
@@ -254,12 +254,12 @@ def test_sessions_that_share_a_model_do_not_meet(model: fitsense.Model, frames: 
 def test_several_subjects_have_streams_of_their_own(model: fitsense.Model, frames: list[Frame]) -> None:
     left, right = fitsense.Region(0.0, 0.0, 0.5, 1.0), fitsense.Region(0.5, 0.0, 1.0, 1.0)
     wide = [Frame(np.concatenate([f.rgb, 255 - f.rgb], axis=1), f.time_s) for f in frames]
-    sessions = fitsense.MultiSession(model, SessionConfig(scene=None))
+    sessions = fitsense.MultiSession(model, SessionConfig(camera=None))
     events = [event for frame in wide for event in sessions.push(frame, regions={"left": left, "right": right})]
     sessions = fitsense.MultiSession.resume(model, sessions.snapshot())
     events += sessions.finish()
     for subject, region in (("left", left), ("right", right)):
-        alone = Session(model, SessionConfig(scene=None, region=region))
+        alone = Session(model, SessionConfig(camera=None, region=region))
         expected = [*alone.push_many(wide), *alone.finish()]
         assert [event.to_dict()["data"] for event in events if event.subject == subject] == [
             event.to_dict()["data"] for event in expected
@@ -271,5 +271,5 @@ def test_a_bundle_that_streams_alone_keeps_one_frame(bundle: Bundle, tmp_path: P
     session = Session(model)
     for frame in frames[:35]:
         session.push(frame)
-        assert len(session.states()["windows"].frames) == 1
+        assert len(session._states()["windows"].frames) == 1
     assert told(session.finish())

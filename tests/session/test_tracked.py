@@ -14,9 +14,9 @@ from fitsense.events.model import Event, ExerciseEnded, SessionEnded, SessionSta
 from fitsense.events.schema import validate_event
 from fitsense.geometry import Detection, Region
 from fitsense.pipeline.analysis import analyze
-from fitsense.session.tracked import PeopleSession
+from fitsense.session.tracked import TrackedSession
 from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.tracking import FollowingConfig
+from fitsense.tracking import TrackerConfig
 from fitsense.types import Frame, UInt8Array
 from tests.conftest import encode
 
@@ -84,7 +84,7 @@ def test_each_has_events_of_their_own_from_when_they_come(model: fitsense.Model,
         looks.append(picture)
         return halves(picture)
 
-    session = PeopleSession(model, detect, following=FollowingConfig(rate_hz=5.0, confirm=2))
+    session = TrackedSession(model, detect, tracker=TrackerConfig(rate_hz=5.0, min_hits=2))
     events = [event for frame in together for event in session.push(frame)]
     events += session.warn("source_truncated", "it ends here") + session.finish()
     check(events)
@@ -97,7 +97,7 @@ def test_each_has_events_of_their_own_from_when_they_come(model: fitsense.Model,
 
 
 def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: list[Frame]) -> None:
-    session = PeopleSession(model, halves, following=FollowingConfig(lost_s=1.0))
+    session = TrackedSession(model, halves, tracker=TrackerConfig(max_lost_s=1.0))
     events: list[Event] = []
     for at, frame in enumerate(together):
         shown = frame.rgb.copy()
@@ -115,27 +115,27 @@ def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: li
 
 def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]) -> None:
     def run(restart_at: int | None) -> list[str]:
-        session, events = PeopleSession(model, halves, following=FollowingConfig(confirm=2)), list[Event]()
+        session, events = TrackedSession(model, halves, tracker=TrackerConfig(min_hits=2)), list[Event]()
         for at, frame in enumerate(together):
             if at == restart_at:
-                session = PeopleSession.resume(model, halves, session.snapshot())
+                session = TrackedSession.resume(model, halves, session.snapshot())
             events += session.push(frame)
         return [event.to_json() for event in events + session.finish()]
 
     # Before anybody is confirmed, and in the middle of what they do.
     assert run(1) == run(37) == run(None)
     with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
-        PeopleSession.resume(model, halves, fitsense.MultiSession(model).snapshot())
+        TrackedSession.resume(model, halves, fitsense.MultiSession(model).snapshot())
 
 
 def test_without_anybody_there_are_no_events(model: fitsense.Model) -> None:
-    session = PeopleSession(model, halves)
+    session = TrackedSession(model, halves)
     dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]
     assert [event for frame in dark for event in session.push(frame)] == session.finish() == []
 
 
 def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
-    plugins = fitsense.Plugins.discover()
+    plugins = fitsense.PluginManager.discover()
     plugins.register(Halves())
     knowing = fitsense.load_model(bf16=False, plugins=plugins)
     dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]
@@ -152,8 +152,8 @@ def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
 def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Path) -> None:
     with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'toy/halves'"):
         analyze(file, model=model, people="toy/halves")
-    plugins = fitsense.Plugins.discover()
-    assert plugins.register(Halves()).offers == {"detectors": ("toy/halves",)}
+    plugins = fitsense.PluginManager.discover()
+    assert plugins.register(Halves()).provides == {"detectors": ("toy/halves",)}
     knowing = fitsense.load_model(bf16=False, plugins=plugins)
     events = list(analyze(file, model=knowing, people="toy/halves"))
     check(events)
@@ -176,13 +176,13 @@ def test_a_region_is_seen_as_large_as_the_model_wants_it(
 ) -> None:
     """As far as the file's own pictures go."""
     seen: list[tuple[int, ...]] = []
-    cut = Region.cut
+    cut = Region.crop
 
     def watched(region: Region, rgb: UInt8Array) -> UInt8Array:
         seen.append(rgb.shape)
         return cut(region, rgb)
 
-    monkeypatch.setattr(Region, "cut", watched)
+    monkeypatch.setattr(Region, "crop", watched)
     noise = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
     file = encode(tmp_path / "noise.mp4", [Frame(noise, at / 10) for at in range(3)])
     for region, height in (

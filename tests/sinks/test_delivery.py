@@ -22,7 +22,7 @@ from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
 from tests.plugins.test_manager import plugin
 
-FAST = DeliveryConfig(first_delay_s=0.0002, most_delay_s=0.001, close_s=30.0)
+FAST = DeliveryConfig(first_delay_s=0.0002, max_delay_s=0.001, flush_timeout_s=30.0)
 
 # What becomes of one call: whether the events arrive, and what is raised.
 OUTCOMES = {
@@ -30,7 +30,7 @@ OUTCOMES = {
     "lost": (False, DeliveryError("lost")),
     "answer lost": (True, DeliveryError("no answer")),
     "broken": (False, ConnectionResetError("reset")),
-    "refused": (False, DeliveryError("refused", again=False)),
+    "refused": (False, DeliveryError("refused", retryable=False)),
     "fault": (False, RuntimeError("a bug")),
 }
 
@@ -81,13 +81,13 @@ def total(counts: DeliveryCounts) -> int:
 def test_the_laws_of_a_delivery(script: list[str], events: int, batch: int, queue: int, held: bool) -> None:
     gate = threading.Event()
     sink = Scripted(*script, batch=batch, gate=gate)
-    delivery = Delivery(sink, "scripted", attrs.evolve(FAST, queue=queue), batch=batch)
+    delivery = Delivery(sink, "scripted", attrs.evolve(FAST, queue_size=queue), batch=batch)
     if not held:
         gate.set()
     for number in range(events):
         delivery.put(event(number))
         counts = delivery.counts
-        assert counts.told == number + 1 == total(counts)
+        assert counts.total == number + 1 == total(counts)
         assert counts.waiting <= queue + batch
     gate.set()
     counts = delivery.close()
@@ -106,7 +106,7 @@ def test_the_laws_of_a_delivery(script: list[str], events: int, batch: int, queu
     assert {number for number in sink.arrived if sink.arrived.count(number) > 1} <= uncertain
     # Every event is accounted for, each once.
     assert counts == delivery.counts
-    assert (counts.told, counts.waiting) == (events, 0)
+    assert (counts.total, counts.waiting) == (events, 0)
     delivered = [number for numbers, outcome, _ in sink.calls if outcome == "delivered" for number in numbers]
     refused = [
         numbers[0] for numbers, outcome, _ in sink.calls if outcome in ("refused", "fault") and len(numbers) == 1
@@ -120,7 +120,7 @@ def test_the_laws_of_a_delivery(script: list[str], events: int, batch: int, queu
 
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OUTCOMES, "later", (False, DeliveryError("busy", after_s=0.15)))
+    monkeypatch.setitem(OUTCOMES, "later", (False, DeliveryError("busy", retry_after_s=0.15)))
     sink = Scripted("later")
     with Delivery(sink, "busy", FAST) as delivery:
         delivery.put(event(0))
@@ -131,12 +131,12 @@ def test_a_receiver_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.Mon
 def test_the_end_does_not_wait_for_a_sink_that_is_stuck(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     sink = Scripted(gate=gate)
-    delivery = Delivery(sink, "stuck", DeliveryConfig(close_s=0.05))
+    delivery = Delivery(sink, "stuck", DeliveryConfig(flush_timeout_s=0.05))
     for number in range(3):
         delivery.put(event(number))
     until(lambda: sink.calls)
     counts = delivery.close()
-    assert counts == DeliveryCounts(told=3, waiting=3)
+    assert counts == DeliveryCounts(total=3, waiting=3)
     gate.set()
     until(lambda: sink.closed)
     assert delivery.close() == counts
@@ -146,9 +146,9 @@ def test_the_end_does_not_wait_for_a_sink_that_is_stuck(caplog: pytest.LogCaptur
 
 
 def test_the_end_does_not_wait_for_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OUTCOMES, "tomorrow", (False, DeliveryError("busy", after_s=86400.0)))
+    monkeypatch.setitem(OUTCOMES, "tomorrow", (False, DeliveryError("busy", retry_after_s=86400.0)))
     sink = Scripted("tomorrow")
-    delivery = Delivery(sink, "tomorrow", DeliveryConfig(close_s=20.0, give_up_s=1e6))
+    delivery = Delivery(sink, "tomorrow", DeliveryConfig(flush_timeout_s=20.0, retry_timeout_s=1e6))
     delivery.put(event(0))
     until(lambda: sink.calls)
     began_s = time.monotonic()
@@ -159,7 +159,7 @@ def test_the_end_does_not_wait_for_what_comes_after_it(monkeypatch: pytest.Monke
 
 def test_the_end_tries_at_once_what_would_wait_for_long() -> None:
     sink = Scripted("lost", "lost")
-    delivery = Delivery(sink, "patient", DeliveryConfig(first_delay_s=0.01, most_delay_s=500.0, close_s=20.0))
+    delivery = Delivery(sink, "patient", DeliveryConfig(first_delay_s=0.01, max_delay_s=500.0, flush_timeout_s=20.0))
     delivery._retries._longest_s = 500.0
     delivery.put(event(0))
     until(lambda: sink.calls)
@@ -168,11 +168,11 @@ def test_the_end_tries_at_once_what_would_wait_for_long() -> None:
 
 def test_what_is_given_up_makes_room_for_the_next() -> None:
     sink = Scripted("lost")
-    with Delivery(sink, "hasty", attrs.evolve(FAST, give_up_s=0.0)) as delivery:
+    with Delivery(sink, "hasty", attrs.evolve(FAST, retry_timeout_s=0.0)) as delivery:
         delivery.put(event(0))
         delivery.put(event(1))
         until(lambda: sink.arrived)
-    assert delivery.counts == DeliveryCounts(told=2, delivered=1, refused=1)
+    assert delivery.counts == DeliveryCounts(total=2, delivered=1, refused=1)
     assert sink.arrived == [1]
 
 
@@ -182,7 +182,7 @@ def test_only_the_types_that_are_asked_for_are_told() -> None:
     with Delivery(sink, "picky", attrs.evolve(FAST, types=("exercise.started",))) as delivery:
         delivery.put(event(0))
         delivery.put(event(1, data=started))
-    assert delivery.counts == DeliveryCounts(told=1, delivered=1)
+    assert delivery.counts == DeliveryCounts(total=1, delivered=1)
     assert sink.arrived == [1]
 
 
@@ -190,7 +190,7 @@ def test_what_comes_after_the_end_is_dropped() -> None:
     delivery = Delivery(Scripted(), "over", FAST)
     delivery.close()
     delivery.put(event(0))
-    assert delivery.counts == DeliveryCounts(told=1, dropped=1)
+    assert delivery.counts == DeliveryCounts(total=1, dropped=1)
 
 
 def test_a_fault_of_a_sink_ends_neither_the_delivery_nor_the_program(caplog: pytest.LogCaptureFixture) -> None:
@@ -201,7 +201,7 @@ def test_a_fault_of_a_sink_ends_neither_the_delivery_nor_the_program(caplog: pyt
     sink = Faulty("fault", "fault", "delivered", "broken")
     with Delivery(sink, "faulty", FAST) as delivery:
         assert [one.sequence for one in delivery.tee(map(event, range(4)))] == [0, 1, 2, 3]
-    assert delivery.counts == DeliveryCounts(told=4, delivered=2, refused=2)
+    assert delivery.counts == DeliveryCounts(total=4, delivered=2, refused=2)
     messages = [record.getMessage() for record in caplog.records]
     # The same trouble is told once.
     assert messages == [
@@ -218,14 +218,14 @@ def test_a_fault_of_a_sink_ends_neither_the_delivery_nor_the_program(caplog: pyt
 def test_a_queue_that_runs_over_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     sink = Scripted(gate=gate)
-    with Delivery(sink, "slow", attrs.evolve(FAST, queue=2)) as delivery:
+    with Delivery(sink, "slow", attrs.evolve(FAST, queue_size=2)) as delivery:
         delivery.put(event(0))
         until(lambda: sink.calls)
         for number in range(1, 6):
             delivery.put(event(number))
         gate.set()
     assert sink.arrived == [0, 4, 5]
-    assert delivery.counts == DeliveryCounts(told=6, delivered=3, dropped=3)
+    assert delivery.counts == DeliveryCounts(total=6, delivered=3, dropped=3)
     assert sum("the oldest are dropped" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -239,11 +239,11 @@ def test_all_that_was_delivered_is_no_warning(caplog: pytest.LogCaptureFixture) 
     ("settings", "says"),
     [
         ({"types": ("exercise.begun",)}, "exercise.started"),
-        ({"queue": 0}, "queue"),
+        ({"queue_size": 0}, "queue_size"),
         ({"first_delay_s": float("nan")}, "first_delay_s"),
-        ({"most_delay_s": -1.0}, "most_delay_s"),
-        ({"give_up_s": -1.0}, "give_up_s"),
-        ({"close_s": float("inf")}, "close_s"),
+        ({"max_delay_s": -1.0}, "max_delay_s"),
+        ({"retry_timeout_s": -1.0}, "retry_timeout_s"),
+        ({"flush_timeout_s": float("inf")}, "flush_timeout_s"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], says: str) -> None:
@@ -257,11 +257,11 @@ class Config:
     size: int = 3
 
 
-def host(opened: Callable[[Any], Any]) -> fitsense.Plugins:
-    plugins = fitsense.Plugins()
+def host(opened: Callable[[Any], Any]) -> fitsense.PluginManager:
+    plugins = fitsense.PluginManager()
     spec = SinkSpec("mine", Config, opened, lambda config: config.size)
     report = plugins.register(plugin("own", fitsense_sinks=lambda: [spec]))
-    assert report.offers == {"sinks": ("own/mine",)}
+    assert report.provides == {"sinks": ("own/mine",)}
     assert plugins.sink("mine") is plugins.sinks()["own/mine"] is spec
     return plugins
 
@@ -292,7 +292,7 @@ def test_a_file_says_which_sink(tmp_path: Path) -> None:
     file = tmp_path / "sink.toml"
     file.write_text('sink = "webhook"\nconfig.url = "https://x"\ndelivery = { types = ["session.ended"], queue = 5 }')
     assert SinkSettings.read(file) == SinkSettings(
-        "webhook", {"url": "https://x"}, DeliveryConfig(types=("session.ended",), queue=5)
+        "webhook", {"url": "https://x"}, DeliveryConfig(types=("session.ended",), queue_size=5)
     )
     for text, says in (("sink = ", "TOML"), ("[delivery]", "sink"), ('sink = "x"\nsecret = "y"', "secret")):
         file.write_text(text)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.train.calibration import calibration, log_loss, naming_threshold, temperature
-from fitsense.types import activate
+from fitsense.types import to_probabilities
 
 LABELS = ("no_exercise", "row", "squat")
 
@@ -19,7 +19,9 @@ def test_temperature_undoes_overconfidence() -> None:
     truth = np.array(
         [
             random.choice(
-                3, p=activate(clip[0], "softmax").astype(float) / activate(clip[0], "softmax").sum(dtype=float)
+                3,
+                p=to_probabilities(clip[0], "softmax").astype(float)
+                / to_probabilities(clip[0], "softmax").sum(dtype=float),
             )
             for clip in logits
         ]
@@ -71,7 +73,7 @@ def test_clips_count_alike_however_many_windows_they_have(clips: list[tuple[int,
     each = [log_loss([clip], truth[at : at + 1], divisor) for at, clip in enumerate(logits)]
     assert log_loss(logits, truth, divisor) == pytest.approx(np.mean(each), rel=1e-4, abs=1e-6)
     for clip, target, loss in zip(logits, truth, each, strict=True):
-        expected = -np.mean(np.log(activate(clip / np.float32(divisor), "softmax")[:, target] + 1e-9))
+        expected = -np.mean(np.log(to_probabilities(clip / np.float32(divisor), "softmax")[:, target] + 1e-9))
         assert loss == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 

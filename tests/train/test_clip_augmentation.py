@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from fitsense.data.clip_views import clip_views
 from fitsense.data.frames import Recording
-from fitsense.imaging.resize import views
+from fitsense.imaging.resize import branch_images
 from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
 from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
 from tests.helpers.tiny_models import footage
@@ -100,7 +100,7 @@ def test_centred_is_what_a_session_sees(seed: int, height: int, width: int, size
     seen = pictures(seed, (height, width))
     clip = centred(seen, spec)
     assert (clip.shape, clip.dtype.name) == (spec.shape, "uint8")
-    np.testing.assert_array_equal(clip, np.stack([views(picture, {"": spec})[""] for picture in seen]))
+    np.testing.assert_array_equal(clip, np.stack([branch_images(picture, {"": spec})[""] for picture in seen]))
 
 
 augmentations = st.builds(

@@ -15,7 +15,7 @@ import pytest
 import fitsense
 from fitsense.errors import InvalidInputError
 from fitsense.synthetic.figures import random_video
-from fitsense.train.finetuning import Lesson, Machines, tune
+from fitsense.train.finetuning import DistributedConfig, TrainingData, tune
 from tests.conftest import encode
 from tests.helpers import tiny_models
 from tests.train.test_finetuning import CONFIG, LABELS, QUICK, branch, log, taught
@@ -103,10 +103,12 @@ def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_shared_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, lesson = branch(), Lesson(taught(), CONFIG.clip(), LABELS)
+    module, lesson = branch(), TrainingData(taught(), CONFIG.clip(), LABELS)
     with pytest.raises(InvalidInputError, match=r"batch_size: expected a multiple of the 6 processes .*, got 8"):
-        tune(module, tiny_models.layers(module.backbone), lesson, [], QUICK, tmp_path, Machines(3, 2))
+        tune(module, tiny_models.layers(module.backbone), lesson, [], QUICK, tmp_path, DistributedConfig(3, 2))
     for name in ("WORLD_SIZE", "SLURM_NTASKS"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InvalidInputError, match="expected 2 x 1 processes, started by torchrun or SLURM, got 1"):
-        tune(module, tiny_models.layers(module.backbone), lesson, [], attrs.evolve(QUICK), tmp_path, Machines(2))
+        tune(
+            module, tiny_models.layers(module.backbone), lesson, [], attrs.evolve(QUICK), tmp_path, DistributedConfig(2)
+        )

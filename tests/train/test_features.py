@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import BranchEntry
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.errors import SourceError
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.types import ClipSpec, FloatArray, Frame
@@ -23,7 +23,7 @@ from tests.helpers.tiny_models import footage
 BRANCH = BranchEntry("tiny", "tiny/pictures", {}, ClipSpec(4, 4.0, 8, 8), 2, "g", "w", ())
 
 
-def shown(key: str = "shown") -> Footage:
+def shown(key: str = "shown") -> Sample:
     """Two seconds that grow brighter, brightest on their left."""
 
     @contextmanager
@@ -34,7 +34,7 @@ def shown(key: str = "shown") -> Footage:
     return footage("squat", key, key=key, open=open_frames)
 
 
-def unreadable() -> Footage:
+def unreadable() -> Sample:
     @contextmanager
     def open_frames(short_side: int) -> Iterator[Iterable[Frame]]:
         raise SourceError("no video")

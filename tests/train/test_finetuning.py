@@ -20,7 +20,7 @@ from fitsense.data.frames import Recording, Values
 from fitsense.inference.torch import run_module
 from fitsense.nn.branch import join
 from fitsense.train.clip_augmentation import Augmentation
-from fitsense.train.finetuning import Lesson, Tuning, draw_weights, predict, tune
+from fitsense.train.finetuning import TrainingData, Tuning, draw_weights, predict, tune
 from fitsense.types import FloatArray
 from tests.helpers import tiny_models
 
@@ -53,8 +53,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def lesson() -> Lesson:
-    return Lesson(taught(), CONFIG.clip(), LABELS)
+def lesson() -> TrainingData:
+    return TrainingData(taught(), CONFIG.clip(), LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def held_out() -> list[Recording]:
 
 
 @pytest.fixture(scope="module")
-def plain(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> State:
+def plain(lesson: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> State:
     return trained(lesson, tmp_path_factory.mktemp("plain"))
 
 
@@ -71,7 +71,7 @@ def branch(dropout: float = 0.0, seed: int = 0) -> nn.Module:
     import torch
 
     torch.manual_seed(seed)
-    head = fitsense.Plugins.discover().head("heads/linear_exercise")
+    head = fitsense.PluginManager.discover().head("heads/linear_exercise")
     assert isinstance(head, fitsense.plugins.HeadSpec)
     heads = {
         task: head.build(head.config(dropout=dropout), CONFIG.feature_dim(), getattr(LABELS, task))
@@ -85,7 +85,11 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def trained(
-    lesson: Lesson, folder: Path, tuning: Tuning = QUICK, held_out: Sequence[Recording] = (), **branch_options: Any
+    lesson: TrainingData,
+    folder: Path,
+    tuning: Tuning = QUICK,
+    held_out: Sequence[Recording] = (),
+    **branch_options: Any,
 ) -> State:
     module = branch(**branch_options)
     tune(module, tiny_models.layers(module.backbone), lesson, held_out, tuning, folder)
@@ -120,7 +124,7 @@ class Interrupting:
         return self._values[index]
 
 
-def interrupted(lesson: Lesson, windows: int) -> Lesson:
+def interrupted(lesson: TrainingData, windows: int) -> TrainingData:
     """The same, but only so many windows can be read."""
     left = iter(range(windows))
     recordings = [attrs.evolve(one, values=Interrupting(one.values, left)) for one in lesson.recordings]
@@ -133,7 +137,7 @@ def accuracy(module: nn.Module, recordings: Sequence[Recording]) -> float:
     return float(np.mean([one == two.footage.group for one, two in zip(answers, recordings, strict=True)]))
 
 
-def test_it_learns_what_it_was_not_shown(lesson: Lesson, held_out: list[Recording], tmp_path: Path) -> None:
+def test_it_learns_what_it_was_not_shown(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
     module = branch()
     assert accuracy(module, held_out) <= 0.5
     tune(module, tiny_models.layers(module.backbone), lesson, held_out, attrs.evolve(QUICK, epochs=10), tmp_path)
@@ -153,7 +157,7 @@ def test_it_learns_what_it_was_not_shown(lesson: Lesson, held_out: list[Recordin
     assert float(told[-1]) >= 0.9
 
 
-def test_the_same_seed_gives_the_same_network(lesson: Lesson, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_network(lesson: TrainingData, tmp_path: Path) -> None:
     first = trained(lesson, tmp_path / "one", dropout=0.3)
     assert same(first, trained(lesson, tmp_path / "other", dropout=0.3))
     other = trained(lesson, tmp_path / "third", attrs.evolve(QUICK, seed=1), dropout=0.3)
@@ -162,7 +166,7 @@ def test_the_same_seed_gives_the_same_network(lesson: Lesson, tmp_path: Path) ->
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_an_interrupted_run_goes_on_to_the_same_end(
-    lesson: Lesson, held_out: list[Recording], tmp_path: Path, average: float
+    lesson: TrainingData, held_out: list[Recording], tmp_path: Path, average: float
 ) -> None:
     # All that draws lots: windows, mixing, dropping out.
     tuning = attrs.evolve(QUICK, epochs=6, mixup=0.4, average=average, frozen_epochs=2, patience=6)
@@ -191,7 +195,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
 
 
 def test_an_interruption_of_the_last_moment_loses_nothing(
-    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lesson: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import safetensors.torch
 
@@ -209,19 +213,19 @@ def test_an_interruption_of_the_last_moment_loses_nothing(
     assert same(whole, trained(lesson, tmp_path / "parts", tuning))
 
 
-def test_a_run_that_diverges_is_stopped_and_keeps_what_was_sound(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_run_that_diverges_is_stopped_and_keeps_what_was_sound(lesson: TrainingData, tmp_path: Path) -> None:
     wild = attrs.evolve(QUICK, learning_rate=1e30, epochs=4)
     with pytest.raises(fitsense.FitsenseError, match=r"diverged in epoch \d of 4: .* got (nan|inf); lower learning_r"):
         trained(lesson, tmp_path, wild)
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_a_finished_run_is_taken_as_it_is(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_finished_run_is_taken_as_it_is(lesson: TrainingData, tmp_path: Path) -> None:
     first = trained(lesson, tmp_path)
     assert same(first, trained(interrupted(lesson, 0), tmp_path, seed=5))
 
 
-def test_training_ends_early_where_nothing_gets_better(lesson: Lesson, tmp_path: Path) -> None:
+def test_training_ends_early_where_nothing_gets_better(lesson: TrainingData, tmp_path: Path) -> None:
     wrong = [
         attrs.evolve(one, footage=attrs.evolve(one.footage, group=group))
         for one, group in zip(taught(3, first=50), ["row", "no_exercise", "squat"] * 3, strict=True)
@@ -235,7 +239,7 @@ def test_training_ends_early_where_nothing_gets_better(lesson: Lesson, tmp_path:
         trained(lesson, tmp_path / "never", tuning)
 
 
-def test_layers_that_do_not_learn_stay_as_they_are(lesson: Lesson, tmp_path: Path) -> None:
+def test_layers_that_do_not_learn_stay_as_they_are(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     last = changed(start, trained(lesson, tmp_path / "last", attrs.evolve(QUICK, layers=1, average=0.9)))
     assert last == {name for name in start if name.startswith(("backbone.layers.1.", "heads."))}
@@ -244,7 +248,7 @@ def test_layers_that_do_not_learn_stay_as_they_are(lesson: Lesson, tmp_path: Pat
     assert changed(start, trained(lesson, tmp_path / "all")) == set(start)
 
 
-def test_a_backbone_is_frozen_for_as_long_as_is_said(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_backbone_is_frozen_for_as_long_as_is_said(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     tuning = attrs.evolve(QUICK, frozen_epochs=QUICK.epochs)
     frozen = changed(start, trained(lesson, tmp_path / "frozen", tuning))
@@ -253,7 +257,7 @@ def test_a_backbone_is_frozen_for_as_long_as_is_said(lesson: Lesson, tmp_path: P
     assert thawed == set(start)
 
 
-def test_batch_normalisation_keeps_its_statistics_where_it_should(lesson: Lesson, tmp_path: Path) -> None:
+def test_batch_normalisation_keeps_its_statistics_where_it_should(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     kept = changed(start, trained(lesson, tmp_path, attrs.evolve(QUICK, batch_norm=False)))
     statistics = {name for name in start if "running_" in name or "num_batches" in name}
@@ -262,7 +266,7 @@ def test_batch_normalisation_keeps_its_statistics_where_it_should(lesson: Lesson
 
 
 def test_learning_rates_fall_from_layer_to_layer(
-    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lesson: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -287,7 +291,7 @@ def test_learning_rates_fall_from_layer_to_layer(
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 9, 10, 11])
-def test_any_number_of_steps_will_do(lesson: Lesson, tmp_path: Path, steps: int) -> None:
+def test_any_number_of_steps_will_do(lesson: TrainingData, tmp_path: Path, steps: int) -> None:
     few = attrs.evolve(lesson, recordings=lesson.recordings[:6])
     start = state_of(branch())
     end = trained(few, tmp_path, attrs.evolve(QUICK, epochs=steps))
@@ -323,7 +327,9 @@ def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, Flo
     ],
     ids=lambda changes: "-".join(changes),
 )
-def test_every_part_runs_and_counts(lesson: Lesson, plain: State, tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_every_part_runs_and_counts(
+    lesson: TrainingData, plain: State, tmp_path: Path, changes: dict[str, Any]
+) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
     other = trained(taught_by, tmp_path, attrs.evolve(QUICK, **changes))
     assert "backbone.layers.0.0.weight" in changed(plain, other)
@@ -331,7 +337,7 @@ def test_every_part_runs_and_counts(lesson: Lesson, plain: State, tmp_path: Path
     assert all(value.dtype == plain[name].dtype for name, value in other.items())
 
 
-def test_it_can_learn_muscles_alone(lesson: Lesson, held_out: list[Recording], tmp_path: Path) -> None:
+def test_it_can_learn_muscles_alone(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
     tuning = attrs.evolve(QUICK, epochs=6, exercise_weight=0.0, muscles_weight=1.0, patience=6)
     start = state_of(branch())
     end = trained(lesson, tmp_path, tuning, held_out)
@@ -342,14 +348,14 @@ def test_it_can_learn_muscles_alone(lesson: Lesson, held_out: list[Recording], t
 
 
 def test_teachers_are_not_asked_about_what_is_held_out(
-    lesson: Lesson, held_out: list[Recording], tmp_path: Path
+    lesson: TrainingData, held_out: list[Recording], tmp_path: Path
 ) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
     assert not {one.footage.key for one in held_out} & taught_by.teachers.keys()
     trained(taught_by, tmp_path, attrs.evolve(QUICK, soft=0.5, hints=0.5), held_out)
 
 
-def test_a_pupil_answers_as_its_teacher_does(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Path) -> None:
     squat = LABELS.exercise.index("squat")
     answer = np.eye(3, dtype=np.float32)[squat]
     says_squat = {one.footage.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
@@ -360,7 +366,7 @@ def test_a_pupil_answers_as_its_teacher_does(lesson: Lesson, tmp_path: Path) -> 
     assert all(each["exercise"][0].argmax() == squat for each in said)
 
 
-def test_weights_may_be_laid_out_channels_last(lesson: Lesson, tmp_path: Path) -> None:
+def test_weights_may_be_laid_out_channels_last(lesson: TrainingData, tmp_path: Path) -> None:
     from torch import nn
 
     class Flat(nn.Module):
@@ -387,7 +393,7 @@ def test_weights_may_be_laid_out_channels_last(lesson: Lesson, tmp_path: Path) -
         np.testing.assert_allclose(value, ends[1][name], atol=2e-3, err_msg=name)
 
 
-def test_landmarks_are_imagined_by_those_alone_that_can(lesson: Lesson, tmp_path: Path) -> None:
+def test_landmarks_are_imagined_by_those_alone_that_can(lesson: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="guided: expected 0 for a backbone that cannot"):
         trained(lesson, tmp_path, attrs.evolve(QUICK, guided=1.0))
 

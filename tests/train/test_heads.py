@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.data.samples import Footage
+from fitsense.data.samples import Sample
 from fitsense.train.heads import fit, targets
 from fitsense.types import FloatArray, Task
 from tests.helpers.tiny_models import footage
@@ -17,7 +17,7 @@ EXERCISES, MUSCLES = ("no_exercise", "row", "squat"), ("quads", "biceps")
 CENTRES = {"no_exercise": (0, 0), "row": (3, 0), "squat": (0, 3)}
 
 
-def seen(scenes: int, seed: int = 0, views: int = 2) -> tuple[list[Footage], dict[str, FloatArray]]:
+def seen(scenes: int, seed: int = 0, views: int = 2) -> tuple[list[Sample], dict[str, FloatArray]]:
     """Clips of each group, whose features lie around its centre."""
     random = np.random.default_rng(seed)
     items = [footage(group, f"{group}{scene}") for scene in range(scenes) for group in EXERCISES]
@@ -25,10 +25,10 @@ def seen(scenes: int, seed: int = 0, views: int = 2) -> tuple[list[Footage], dic
 
 
 def fitted(
-    task: Task, items: list[Footage], features: Mapping[str, FloatArray], l2: float = 0.01, class_power: float = 0.0
+    task: Task, items: list[Sample], features: Mapping[str, FloatArray], l2: float = 0.01, class_power: float = 0.0
 ) -> np.ndarray:
     """Weights and biases, (labels, features + 1)."""
-    spec = fitsense.Plugins.discover().head(f"heads/linear_{task}")
+    spec = fitsense.PluginManager.discover().head(f"heads/linear_{task}")
     assert isinstance(spec, fitsense.plugins.HeadSpec)
     labels = EXERCISES if task == "exercise" else MUSCLES
     head = fit(spec, spec.config(), items, features, labels, l2, class_power)

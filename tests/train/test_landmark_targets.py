@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from fitsense.data.frames import Recording
 from fitsense.imaging.resize import fitted_size
-from fitsense.nn.landmarks import BODY_LANDMARKS, mirrored_bodies
-from fitsense.train.clip_augmentation import Augmentation, Cut, varied
-from fitsense.train.landmark_targets import Guide
+from fitsense.nn.landmarks import LANDMARKS, mirror
+from fitsense.train.clip_augmentation import Augmentation, Crop, varied
+from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.types import ClipSpec
 from tests.helpers.tiny_models import footage
 
@@ -19,14 +19,14 @@ SEER = ClipSpec(4, 2.0, 96, 64, fit="pad")
 """How the guide sees pictures."""
 
 
-def guide(image: np.ndarray, times: np.ndarray) -> Guide:
+def guide(image: np.ndarray, times: np.ndarray) -> LandmarkTargets:
     """Knows for each time where all landmarks are, (frames, 2) in 0..1 of its padded square."""
     landmarks = np.zeros((len(times), 33, 6), np.float32)
     landmarks[..., :2] = image[:, None]
     landmarks[..., 2:5] = np.arange(33)[:, None] / 33
     landmarks[..., 5] = 1
     item = footage("squat", "s")
-    return Guide(SEER, {item.key: Recording(item, times, landmarks)})
+    return LandmarkTargets(SEER, {item.key: Recording(item, times, landmarks)})
 
 
 def in_its_square(x: float, y: float, width: int, height: int) -> np.ndarray:
@@ -48,9 +48,9 @@ def test_landmarks_are_where_they_are_seen(seed: int, width: int, height: int, a
     seen = np.array([(columns * bright).sum(), (rows * bright).sum()]) / bright.sum() / 40 - 0.5
     time = np.zeros(1)
     found = guide(in_its_square(x + 0.5, y + 0.5, width, height), time).landmarks("squat s", time, cut)
-    assert (found.shape, found.dtype.name) == ((1, len(BODY_LANDMARKS), 6), "float32")
+    assert (found.shape, found.dtype.name) == ((1, len(LANDMARKS), 6), "float32")
     # Half a pixel of the guide's, whose pictures are of whole pixels.
-    np.testing.assert_allclose(found[0, :, :2], np.broadcast_to(seen, (len(BODY_LANDMARKS), 2)), atol=0.03)
+    np.testing.assert_allclose(found[0, :, :2], np.broadcast_to(seen, (len(LANDMARKS), 2)), atol=0.03)
 
 
 def test_a_mirror_image_has_its_limbs_on_the_other_side() -> None:
@@ -58,11 +58,11 @@ def test_a_mirror_image_has_its_limbs_on_the_other_side() -> None:
 
     time = np.zeros(1)
     knows = guide(in_its_square(20, 30, 60, 50), time)
-    plain = knows.landmarks("squat s", time, Cut(60, 50, 5, 0, 50, mirrored=False))
-    mirrored = knows.landmarks("squat s", time, Cut(60, 50, 5, 0, 50, mirrored=True))
+    plain = knows.landmarks("squat s", time, Crop(60, 50, 5, 0, 50, mirrored=False))
+    mirrored = knows.landmarks("squat s", time, Crop(60, 50, 5, 0, 50, mirrored=True))
     assert plain[0, 0, 0] == pytest.approx((20 - 5) / 50 - 0.5, abs=0.01)
     assert mirrored[0, 0, 0] == pytest.approx(-plain[0, 0, 0])
-    np.testing.assert_array_equal(mirrored, mirrored_bodies(torch.from_numpy(plain)[None])[0].numpy())
+    np.testing.assert_array_equal(mirrored, mirror(torch.from_numpy(plain)[None])[0].numpy())
 
 
 @given(st.lists(st.floats(-1, 12), min_size=1, max_size=8))
@@ -70,7 +70,7 @@ def test_the_nearest_moment_counts(asked: list[float]) -> None:
     """The guide may have looked less often than the pupil does."""
     times = np.arange(0, 11, 2.0)
     knows = guide(np.stack([times / 10, times / 10], axis=1), times)
-    found = knows.landmarks("squat s", np.array(asked), Cut(96, 64, 0, 0, 96, mirrored=False))
+    found = knows.landmarks("squat s", np.array(asked), Crop(96, 64, 0, 0, 96, mirrored=False))
     when = (found[:, 0, 0] + 0.5) * 10
     for time, at in zip(asked, when, strict=True):
         assert abs(time - at) == pytest.approx(np.abs(times - time).min(), abs=1e-4)

@@ -100,7 +100,7 @@ def aids(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in the zoo's form for a small X3D. A network at random still tells standing from lying."""
     torch.manual_seed(3)
-    spec = fitsense.Plugins.discover().backbone("x3d/xs")
+    spec = fitsense.PluginManager.discover().backbone("x3d/xs")
     state = build_backbone(spec, spec.config(**SMALL_X3D)).state_dict()
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_file({name.removeprefix("1."): value for name, value in state.items()}, path)
@@ -153,7 +153,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
 
 def scores(bundle: Path, video: FigureVideo, **options: Any) -> dict[str, np.ndarray]:
     model = fitsense.load_model(bundle, **options)
-    fused = model.scores(clip_views(video, model.clips, views=2, mirror=False))
+    fused = model.predict_clips(clip_views(video, model.clips, views=2, mirror=False))
     return {str(task): each.probabilities for task, each in fused.items()}
 
 
@@ -238,7 +238,7 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
     trained: Path, data: Path, aids: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
-    monkeypatch.setattr("fitsense.data.frames._thinned", refuse)
+    monkeypatch.setattr("fitsense.data.frames._at_rate", refuse)
     monkeypatch.setattr("fitsense.train.finetuning._learner", refuse)
     # On another CPU.
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
@@ -306,7 +306,7 @@ def test_a_branch_without_a_network_is_fitted_heads_alone(
     for task, probabilities in scores(tmp_path / "bundle", video, bf16=False).items():
         np.testing.assert_allclose(probabilities, scores(tmp_path / "bundle", video, runtime="torch")[task], atol=1e-3)
     kept = sorted(file.name for file in (tmp_path / "cache" / "features").iterdir())
-    pool, plugins = read_pool(recipe, quick[1]), fitsense.Plugins.discover()
+    pool, plugins = read_pool(recipe, quick[1]), fitsense.PluginManager.discover()
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "torch", None)
         with pytest.raises(ImportError, match="torch"):
@@ -325,7 +325,7 @@ def test_what_a_run_depends_on_makes_another_run(
 ) -> None:
     """Labels are not in the clips' files, and weights of one name may be several."""
     recipe, sources = quick
-    plugins = fitsense.Plugins.discover()
+    plugins = fitsense.PluginManager.discover()
     spec = plugins.backbone("tiny/pictures")
     folders: list[str] = []
     monkeypatch.setattr("fitsense.train.branch_trainer.tune", lambda *given: folders.append(given[5].name))
@@ -347,8 +347,8 @@ def test_what_a_run_depends_on_makes_another_run(
     first = runs(1)
     assert runs(1) == first
     assert not set(runs(2)) & set(first)
-    relabelled = [attrs.evolve(item, group="push_up") if item.scene == "squat0" else item for item in pool.known]
-    assert not set(runs(1, attrs.evolve(pool, known=relabelled))) & set(first)
+    relabelled = [attrs.evolve(item, group="push_up") if item.scene == "squat0" else item for item in pool.labelled]
+    assert not set(runs(1, attrs.evolve(pool, labelled=relabelled))) & set(first)
     assert runs(1) == first
 
 
@@ -370,7 +370,7 @@ def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Pa
         partitions(recipe, pool)
     with pytest.raises(fitsense.InvalidInputError, match="expected clips of at least two folds"):
         partitions(attrs.evolve(recipe, hold_out="folds"), pool)
-    without = attrs.evolve(pool, known=[item for item in pool.known if item.split != "val"])
+    without = attrs.evolve(pool, labelled=[item for item in pool.labelled if item.split != "val"])
     with pytest.raises(fitsense.InvalidInputError, match="expected clips of the split val among those to train on"):
         partitions(recipe, without)
 
@@ -406,7 +406,7 @@ def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], 
 
             yield fitsense.plugins.FusionSpec(name="max", fuse=fuse, config=Config)
 
-    plugins = fitsense.Plugins.discover()
+    plugins = fitsense.PluginManager.discover()
     plugins.register(Boldest())
     recipe = attrs.evolve(quick[0], fusion="boldest/max")
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache", plugins=plugins)

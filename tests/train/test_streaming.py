@@ -42,7 +42,7 @@ def test_what_was_fitted_on_clips_names_what_a_stream_shows(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
-    plugins = fitsense.Plugins.discover()
+    plugins = fitsense.PluginManager.discover()
     assert plugins.register(tiny_models).status == "loaded"
     branch = BranchRecipe(name="stream", backbone="tiny/stream", l2_exercise=1e-4)
     recipe = Recipe((branch,), views=2, figures=0, min_scenes=2, hold_out="val")
@@ -53,11 +53,11 @@ def test_what_was_fitted_on_clips_names_what_a_stream_shows(
     assert {entry.graph, entry.stream.graph, entry.weights} <= {file.path for file in bundle.manifest.files}
     model = fitsense.Model(bundle, plugins=plugins, threads=1)
     for group in tiny_models.COLOURS:
-        session = fitsense.Session(model, SessionConfig(hop_s=0.5, scene=None))
+        session = fitsense.Session(model, SessionConfig(hop_s=0.5, camera=None))
         said = set()
         for frame in frames(group, 99, seconds=4):
-            seen = session.see(frame)
+            seen = session.prepare(frame)
             answers = model.predict(seen.windows)
-            session.tell(seen, answers)
+            session.complete(seen, answers)
             said |= {model.labels.exercise[int(answer.exercise.argmax())] for answer in answers}
         assert said == {group}

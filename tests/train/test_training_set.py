@@ -48,12 +48,12 @@ def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
     assert pool.labels.exercise == ("no_exercise", "push_up", "squat")
     assert {"quads", "chest"} <= set(pool.labels.muscles)
     assert "biceps" not in pool.labels.muscles
-    assert sorted(item.scene for item in pool.known) == list("abcdef")
+    assert sorted(item.scene for item in pool.labelled) == list("abcdef")
     assert pool.too_few == {"plank": 1}
     # Those that are not trained, and of the other split what has no trained label; a clip without a group nowhere.
-    assert [item.scene for item in pool.foreign] == ["g", "k"]
-    assert {item.group for item in pool.figures} == {"no_exercise", "push_up", "squat"}
-    (aid,) = pool.aids
+    assert [item.scene for item in pool.unknown] == ["g", "k"]
+    assert {item.group for item in pool.synthetic} == {"no_exercise", "push_up", "squat"}
+    (aid,) = pool.auxiliary
     assert (aid.group, aid.split, aid.fold) == ("squat", "", NO_FOLD)
 
 
@@ -64,11 +64,11 @@ def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
     for recipe, names in ((RECIPE, ["fold0", "fold1"]), (by_split, ["val"])):
         made = partitions(recipe, pool)
         assert [partition.name for partition in made] == names
-        held = [[item for item in pool.known if partition.held(item)] for partition in made]
+        held = [[item for item in pool.labelled if partition.held(item)] for partition in made]
         keys = [item.key for items in held for item in items]
         assert len(set(keys)) == len(keys)
         assert [len(items) for items in held] == ([3, 3] if recipe is RECIPE else [2])
-        assert not any(partition.held(item) for partition in made for item in (*pool.aids, *pool.figures))
+        assert not any(partition.held(item) for partition in made for item in (*pool.auxiliary, *pool.synthetic))
 
 
 def test_what_was_trained_on_is_not_tested_on(tmp_path: Path) -> None:

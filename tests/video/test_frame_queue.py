@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.types import Frame
-from fitsense.video.frame_queue import Backlog
-from fitsense.video.source import Trouble
+from fitsense.video.frame_queue import FrameQueue
+from fitsense.video.source import SourceWarning
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
 SIZE = 4
@@ -21,7 +21,7 @@ def frame(time_s: float) -> Frame:
     return Frame(PICTURE, time_s)
 
 
-def drain(backlog: Backlog, now_s: float) -> list[Frame | Trouble]:
+def drain(backlog: FrameQueue, now_s: float) -> list[Frame | SourceWarning]:
     return list(iter(lambda: backlog.take(now_s), None))
 
 
@@ -31,16 +31,16 @@ STEPS = st.lists(st.sampled_from(["frame", "frame", "note", "take"]), max_size=6
 
 @given(steps=STEPS)
 def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(steps: list[str]) -> None:
-    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=math.inf)
+    backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=math.inf)
     sent: list[float | str] = []
-    got: list[Frame | Trouble] = []
+    got: list[Frame | SourceWarning] = []
     for number, step in enumerate(steps):
         now_s = number / 10
         if step == "frame":
             assert backlog.offer(frame(now_s), now_s) == 0
             sent.append(now_s)
         elif step == "note":
-            backlog.note(Trouble("reconnected", str(number)))
+            backlog.note(SourceWarning("reconnected", str(number)))
             sent.append(str(number))
         elif (item := backlog.take(now_s)) is not None:
             got.append(item)
@@ -52,7 +52,7 @@ def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(st
     times = [item for item in sent if isinstance(item, float)]
     assert times[-1:] == [item for item in seen if isinstance(item, float)][-1:]
     dropped = len(sent) - len(seen)
-    untold = backlog.untold(100.0)
+    untold = backlog.pending_warning(100.0)
     assert (untold is None) == (dropped == 0)
     if untold is not None:
         assert untold.code == "dropped_frames"
@@ -61,9 +61,9 @@ def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(st
 
 @given(steps=STEPS)
 def test_all_keeps_everything_and_makes_the_reader_wait(steps: list[str]) -> None:
-    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=1.0)
+    backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=1.0)
     sent: list[float] = []
-    got: list[Frame | Trouble] = []
+    got: list[Frame | SourceWarning] = []
     for number, step in enumerate(steps):
         now_s = number / 10
         if step == "take":
@@ -75,11 +75,11 @@ def test_all_keeps_everything_and_makes_the_reader_wait(steps: list[str]) -> Non
             sent.append(now_s)
     got += drain(backlog, 100.0)
     assert [item.time_s for item in got if isinstance(item, Frame)] == sent
-    assert backlog.untold(100.0) is None
+    assert backlog.pending_warning(100.0) is None
 
 
 def test_a_burst_waits_for_its_time_rather_than_being_dropped() -> None:
-    backlog = Backlog("latest", SIZE, origin_s=10.0, tell_s=1.0)
+    backlog = FrameQueue("latest", SIZE, origin_s=10.0, warning_interval_s=1.0)
     for number in range(SIZE):
         assert backlog.offer(frame(number / 10), 10.0) == 0
     assert math.isclose(backlog.offer(frame(0.4), 10.0), 0.4)
@@ -92,7 +92,7 @@ def test_a_burst_waits_for_its_time_rather_than_being_dropped() -> None:
 
 def test_latest_catches_up_after_a_hiccup_of_the_network() -> None:
     """Whoever can do ten frames a second, and no more, is behind by five seconds of frames at first."""
-    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=math.inf)
+    backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=math.inf)
     arrivals = iter([(max(5.0, number / 10), number / 10) for number in range(1500)])
     arrived_s, time_s = next(arrivals)
     lags = []
@@ -108,7 +108,7 @@ def test_latest_catches_up_after_a_hiccup_of_the_network() -> None:
 
 
 def test_a_source_that_is_late_by_itself_is_not_analysis_falling_behind() -> None:
-    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=1.0)
+    backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=1.0)
     for number in range(50):
         now_s = 30.0 + number / 10
         assert backlog.offer(frame(number / 10), now_s) == 0
@@ -116,14 +116,14 @@ def test_a_source_that_is_late_by_itself_is_not_analysis_falling_behind() -> Non
 
 
 def test_falling_behind_is_told_with_its_length_and_not_at_every_frame() -> None:
-    backlog = Backlog("all", SIZE, origin_s=0.0, tell_s=5.0)
-    notes: list[tuple[float, Trouble]] = []
+    backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=5.0)
+    notes: list[tuple[float, SourceWarning]] = []
     offered = 0
     for now_s in np.arange(0.0, 20.0, 0.2):
         while not backlog.offer(frame(offered / 10), now_s):
             offered += 1
         item = backlog.take(now_s)
-        if isinstance(item, Trouble):
+        if isinstance(item, SourceWarning):
             notes.append((now_s, item))
     # Half as fast as the source: behind by half of the time that has passed.
     assert [note.code for _, note in notes] == ["behind"] * 4
@@ -134,13 +134,13 @@ def test_falling_behind_is_told_with_its_length_and_not_at_every_frame() -> None
 
 
 def test_dropped_frames_are_told_once_in_a_while_with_numbers() -> None:
-    backlog = Backlog("latest", SIZE, origin_s=0.0, tell_s=5.0)
+    backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=5.0)
     notes = []
     for number in range(200):
         backlog.offer(frame(number / 10), number / 10)
-        if number % 2 and isinstance(item := backlog.take(number / 10), Trouble):
+        if number % 2 and isinstance(item := backlog.take(number / 10), SourceWarning):
             notes.append(item)
-    last = backlog.untold(20.0)
+    last = backlog.pending_warning(20.0)
     assert last is not None
     assert 2 <= len(notes) <= 4
     figures = [tuple(map(float, re.findall(r"[\d.]+", note.message))) for note in notes]

@@ -20,7 +20,7 @@ from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from fitsense.video.hwaccel import device_types, fault_of
 from fitsense.video.live import LiveSource
-from fitsense.video.source import Trouble, VideoSource
+from fitsense.video.source import SourceWarning, VideoSource
 from tests.conftest import encode
 from tests.helpers.network_camera import Camera
 from tests.video.test_source import set_display_matrix
@@ -85,7 +85,7 @@ def test_a_codec_that_hardware_does_not_decode_is_named(absent: str, squats: Fig
     path = encode(tmp_path / "a.gif", itertools.islice(squats, 5), "gif", "rgb8", rate=10)
     with VideoSource(path, hwaccel=absent) as source:
         assert len(list(source)) == 5
-        assert source.trouble is None
+        assert source.warning is None
         assert source.unaccelerated is not None
     assert source.unaccelerated.message.endswith("FFmpeg's decoder of gif does not use it")
 
@@ -103,7 +103,7 @@ def test_a_source_that_cannot_be_read_is_the_same_error(absent: str, tmp_path: P
 def test_a_live_source_says_it_before_its_first_frame(absent: str, film: Path) -> None:
     with Camera(film) as camera, closing(LiveSource(camera.url(), hwaccel=absent)) as source:
         first, *others = itertools.islice(source, 10)
-    assert isinstance(first, Trouble)
+    assert isinstance(first, SourceWarning)
     assert first.code == "software_decoding"
     assert all(isinstance(item, Frame) for item in others)
 
@@ -116,10 +116,10 @@ def test_hardware_gives_the_pictures_of_the_cpu(step_s: float, present: list[str
     shutil.copy(path, tmp_path / "turned.mp4")
     set_display_matrix(tmp_path / "turned.mp4", (0, -1, 1, 0))
     for file in (path, tmp_path / "turned.mp4"):
-        with VideoSource(file, 96, least_step_s=step_s) as source:
+        with VideoSource(file, 96, min_interval_s=step_s) as source:
             expected = list(source)
         for kind in present:
-            with VideoSource(file, 96, least_step_s=step_s, hwaccel=kind) as source:
+            with VideoSource(file, 96, min_interval_s=step_s, hwaccel=kind) as source:
                 assert source.unaccelerated is None, kind
                 given = list(source)
             assert [frame.time_s for frame in given] == [frame.time_s for frame in expected]

@@ -52,15 +52,15 @@ def test_source_of_a_wrong_type_is_refused_at_once(source: Any, message: str, mo
     with pytest.raises(fitsense.InvalidInputError, match=message):
         fitsense.analyze(source, model=model)
     with pytest.raises(fitsense.InvalidInputError, match=message):
-        fitsense.watch(source, model=model)
-    with fitsense.Streams(model=model) as streams, pytest.raises(fitsense.InvalidInputError, match=message):
+        fitsense.analyze_async(source, model=model)
+    with fitsense.SourceGroup(model=model) as streams, pytest.raises(fitsense.InvalidInputError, match=message):
         streams.add("door", source)
 
 
 def test_asynchronous_frames_are_for_watch(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"fitsense\.watch takes frames"):
         fitsense.analyze(asynchronous_frames(), model=model)  # type: ignore[arg-type]
-    fitsense.watch(asynchronous_frames(), model=model)
+    fitsense.analyze_async(asynchronous_frames(), model=model)
 
 
 def test_item_that_is_no_frame_ends_the_session_with_an_error(model: fitsense.Model) -> None:

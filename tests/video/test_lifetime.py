@@ -19,7 +19,7 @@ import fitsense
 from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
-from fitsense.video.prefetch import Ahead
+from fitsense.video.prefetch import Prefetcher
 from fitsense.video.source import VideoSource
 from fitsense.video.stopping import StopFlag
 from tests.helpers.network_camera import Camera
@@ -49,7 +49,7 @@ def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, sq
     source.close()
     assert sys.getrefcount(context) == ONLY_OURS
     assert source.info.height == 182
-    assert source.trouble is None
+    assert source.warning is None
     assert list(reading) == []
     assert list(source) == []
     assert len(read) == (60 if frames is None else frames)
@@ -57,7 +57,7 @@ def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, sq
 
 def test_close_frees_the_decoder_of_a_source_that_went_back(squats_file: Path) -> None:
     """A source that thins frames and finds a hole seeks, and decodes by another generator."""
-    with VideoSource(squats_file, 64, least_step_s=0.15) as source:
+    with VideoSource(squats_file, 64, min_interval_s=0.15) as source:
         context = source._stream.codec_context
         reading = iter(source)
         next(reading)
@@ -140,7 +140,7 @@ def test_items_that_break_are_not_kept_with_their_error() -> None:
         yield 1
         raise ValueError("broken")
 
-    ahead = Ahead(items(), lambda: None)
+    ahead = Prefetcher(items(), lambda: None)
     with pytest.raises(ValueError, match="broken"):
         list(ahead)
     ahead.close()
@@ -153,7 +153,7 @@ def test_items_that_break_are_not_kept_with_their_error() -> None:
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_live_source_is_freed_when_it_is_closed(frames: int, film: Path) -> None:
     with Camera(film) as camera:
-        source = LiveSource(camera.url(), 16, LiveConfig(give_up_s=0))
+        source = LiveSource(camera.url(), 16, LiveConfig(reconnect_timeout_s=0))
         context = source._video._stream.codec_context
         assert len(list(itertools.islice(source, frames))) == frames
         source.close()
@@ -179,7 +179,7 @@ class StopsAfter(StopFlag):
 def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
     stop = StopFlag()
     # No frame but the first is far enough from the one before.
-    with VideoSource(squats_file, 64, least_step_s=1000.0, stop=stop) as source:
+    with VideoSource(squats_file, 64, min_interval_s=1000.0, stop=stop) as source:
         packets = source._packets
         demuxed = []
 
@@ -192,7 +192,7 @@ def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
         source._packets = counted()
         source._decoded = source._decode()
         assert len(list(source)) == 1
-        assert source.trouble is None
+        assert source.warning is None
     assert len(demuxed) == 3
 
 

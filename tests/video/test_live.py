@@ -23,7 +23,7 @@ from PIL import Image
 import fitsense
 from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
-from fitsense.video.source import Trouble, VideoSource
+from fitsense.video.source import SourceWarning, VideoSource
 from tests.conftest import encode
 from tests.helpers.network_camera import Camera
 from tests.video.conftest import RATE_HZ
@@ -37,12 +37,12 @@ def camera(film: Path) -> Iterator[Camera]:
         yield camera
 
 
-def frames_of(items: list[Frame | Trouble]) -> list[Frame]:
+def frames_of(items: list[Frame | SourceWarning]) -> list[Frame]:
     return [item for item in items if isinstance(item, Frame)]
 
 
-def codes_of(items: list[Frame | Trouble]) -> list[str]:
-    return [item.code for item in items if isinstance(item, Trouble)]
+def codes_of(items: list[Frame | SourceWarning]) -> list[str]:
+    return [item.code for item in items if isinstance(item, SourceWarning)]
 
 
 def readers() -> list[threading.Thread]:
@@ -67,8 +67,8 @@ def test_frames_come_at_their_times_and_the_wall_clock_is_known(protocol: str, c
 
 
 def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, most_delay_s=0.2)
-    before: list[Frame | Trouble] = []
+    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
+    before: list[Frame | SourceWarning] = []
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = iter(source)
         before += itertools.islice(items, 30)
@@ -82,7 +82,7 @@ def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film:
     assert codes_of(before) == []
     assert codes_of(after) == ["reconnected"]
     # The news come with the first new frame.
-    assert isinstance(after[1], Trouble)
+    assert isinstance(after[1], SourceWarning)
     times = [frame.time_s for frame in frames_of(before + after)]
     steps = np.diff(times)
     assert min(steps) > 0
@@ -91,17 +91,17 @@ def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film:
 
 
 def test_a_source_that_goes_silent_is_lost(camera: Camera) -> None:
-    config = LiveConfig(timeout_s=3.5, give_up_s=0)
+    config = LiveConfig(timeout_s=3.5, reconnect_timeout_s=0)
     with closing(LiveSource(camera.url("stall=1.2"), config=config)) as source:
         items = list(source)
     assert len(frames_of(items)) >= 20
     assert codes_of(items) == ["source_lost"]
-    assert items[-1] == Trouble("source_lost", "the source was lost: nothing came for 3.5 s")
+    assert items[-1] == SourceWarning("source_lost", "the source was lost: nothing came for 3.5 s")
     assert readers() == []
 
 
 def test_a_source_that_never_comes_back_is_given_up_when_time_is_up(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, most_delay_s=0.3, give_up_s=0.8)
+    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.3, reconnect_timeout_s=0.8)
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = []
         for item in source:
@@ -109,7 +109,7 @@ def test_a_source_that_never_comes_back_is_given_up_when_time_is_up(film: Path) 
             if len(items) == 5:
                 camera.kill()
         assert codes_of(items) == ["reconnecting", "source_lost"]
-        assert isinstance(items[-1], Trouble)
+        assert isinstance(items[-1], SourceWarning)
         assert "could not be reached again within 0.8 s" in items[-1].message
         # An address may hold a password.
         assert str(camera.port) not in items[-1].message
@@ -125,8 +125,8 @@ def test_a_source_that_never_comes_is_an_error_at_once(camera: Camera) -> None:
 
 
 def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) -> None:
-    config = LiveConfig(policy="latest", buffer=4, tell_s=0.5)
-    items: list[Frame | Trouble] = []
+    config = LiveConfig(policy="latest", queue_size=4, warning_interval_s=0.5)
+    items: list[Frame | SourceWarning] = []
     lags = []
     with closing(LiveSource(camera.url(), config=config)) as source:
         # It has been opened, however long that took.
@@ -145,14 +145,14 @@ def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) 
     assert max(steps) > 1.5 * STEP_S
     assert set(codes_of(items)) == {"dropped_frames"}
     for item in items:
-        if isinstance(item, Trouble):
+        if isinstance(item, SourceWarning):
             dropped, offered = map(int, re.findall(r"\d+", item.message)[:2])
             assert 0 < dropped < offered
 
 
 def test_all_drops_nothing_and_says_how_far_it_is_behind(camera: Camera) -> None:
-    config = LiveConfig(policy="all", buffer=4)
-    items: list[Frame | Trouble] = []
+    config = LiveConfig(policy="all", queue_size=4)
+    items: list[Frame | SourceWarning] = []
     with closing(LiveSource(camera.url(), config=config)) as source:
         for item in source:
             items.append(item)
@@ -165,7 +165,7 @@ def test_all_drops_nothing_and_says_how_far_it_is_behind(camera: Camera) -> None
 
 
 def test_a_stream_that_comes_in_bursts_loses_nothing(camera: Camera) -> None:
-    config = LiveConfig(policy="latest", buffer=4)
+    config = LiveConfig(policy="latest", queue_size=4)
     with closing(LiveSource(camera.url("burst=1.2"), config=config)) as source:
         items = list(itertools.islice(source, 60))
     assert codes_of(items) == []
@@ -228,7 +228,7 @@ def test_pictures_without_times_are_timed_by_the_clock() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Jpegs) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
-        with closing(LiveSource(url, config=LiveConfig(give_up_s=0))) as source:
+        with closing(LiveSource(url, config=LiveConfig(reconnect_timeout_s=0))) as source:
             times = [frame.time_s for frame in frames_of(list(source))]
         server.shutdown()
     assert len(times) == 10
@@ -239,9 +239,12 @@ def test_pictures_without_times_are_timed_by_the_clock() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"buffer": 0}, r"LiveConfig\.buffer: expected a number above 0, got 0"),
+        ({"queue_size": 0}, r"LiveConfig\.queue_size: expected a number above 0, got 0"),
         ({"timeout_s": math.inf}, r"LiveConfig\.timeout_s"),
-        ({"give_up_s": -1}, r"LiveConfig\.give_up_s: expected a number of seconds, at least 0, got -1"),
+        (
+            {"reconnect_timeout_s": -1},
+            r"LiveConfig\.reconnect_timeout_s: expected a number of seconds, at least 0, got -1",
+        ),
         ({"policy": "some"}, "policy"),
     ],
 )

@@ -64,7 +64,7 @@ def write_into(path: Path, content: bytes) -> threading.Thread:
 def times_of(source: str | Path | BinaryIO) -> list[float]:
     with VideoSource(source, 64) as video:
         times = [frame.time_s for frame in video]
-        assert video.trouble is None
+        assert video.warning is None
     return times
 
 
@@ -109,14 +109,14 @@ def test_pipe_that_ends_early_gives_what_there_is(films: Path) -> None:
     content = (films / "film.mkv").read_bytes()
     with VideoSource(Unseekable(content[: len(content) // 2])) as source:  # type: ignore[arg-type]
         assert list(source)
-        assert source.trouble is not None
+        assert source.warning is not None
 
 
 def test_file_object_that_was_cut_is_truncated(films: Path) -> None:
     content = (films / "film.mkv").read_bytes()
     with VideoSource(io.BytesIO(content[: len(content) // 2])) as source:
         assert list(source)
-        assert source.trouble is not None
+        assert source.warning is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"this is not a video" * 1000])
@@ -149,8 +149,8 @@ def test_file_object_that_breaks_ends_the_source_with_what_came_before(films: Pa
 
     with VideoSource(Breaking(content)) as source:  # type: ignore[arg-type]
         assert list(source)
-        assert source.broke is not None
-        assert "the connection is gone" in source.broke
+        assert source.read_error is not None
+        assert "the connection is gone" in source.read_error
 
 
 def test_file_object_that_is_interrupted_while_it_is_opened_raises_it(films: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.video.prefetch import Ahead
+from fitsense.video.prefetch import Prefetcher
 
 
 def threads() -> int:
@@ -20,7 +20,7 @@ def threads() -> int:
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 5))
 def test_all_comes_in_order(items: list[int], buffer: int) -> None:
     closed: list[bool] = []
-    ahead = Ahead(items, lambda: closed.append(True), buffer)
+    ahead = Prefetcher(items, lambda: closed.append(True), buffer)
     assert list(ahead) == items
     ahead.close()
     assert closed == [True]
@@ -34,7 +34,7 @@ def test_no_more_is_read_than_may_wait() -> None:
             read.append(number)
             yield number
 
-    ahead = Ahead(items(), lambda: None, buffer=4)
+    ahead = Prefetcher(items(), lambda: None, buffer=4)
     taken = iter(ahead)
     assert next(taken) == 0
     time.sleep(0.2)
@@ -48,7 +48,7 @@ def test_what_breaks_is_told_after_what_came_before() -> None:
         yield from range(3)
         raise ValueError("broken")
 
-    ahead = Ahead(items(), lambda: None)
+    ahead = Prefetcher(items(), lambda: None)
     got: list[int] = []
     with pytest.raises(ValueError, match="broken"):
         got.extend(ahead)
@@ -59,7 +59,7 @@ def test_what_breaks_is_told_after_what_came_before() -> None:
 def test_closing_ends_the_thread_and_frees_the_source_there() -> None:
     before = threads()
     closed_in: list[str] = []
-    ahead = Ahead(iter(range(1000)), lambda: closed_in.append(threading.current_thread().name), buffer=2)
+    ahead = Prefetcher(iter(range(1000)), lambda: closed_in.append(threading.current_thread().name), buffer=2)
     assert next(iter(ahead)) == 0
     ahead.close()
     assert closed_in == ["fitsense reading ahead"]
@@ -68,7 +68,7 @@ def test_closing_ends_the_thread_and_frees_the_source_there() -> None:
 
 def test_closed_before_it_began_it_frees_the_source() -> None:
     closed: list[bool] = []
-    Ahead([1], lambda: closed.append(True)).close()
+    Prefetcher([1], lambda: closed.append(True)).close()
     assert closed == [True]
 
 
@@ -79,7 +79,7 @@ def test_stopping_ends_an_iteration_that_waits() -> None:
         yield 1
         go.wait(10)
 
-    ahead = Ahead(items(), lambda: None)
+    ahead = Prefetcher(items(), lambda: None)
     threading.Timer(0.1, ahead.stop).start()
     assert list(ahead) == [1]
     go.set()

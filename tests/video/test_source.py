@@ -18,7 +18,7 @@ import pytest
 from av.video.reformatter import Interpolation
 
 import fitsense
-from fitsense.imaging.frame_rate import Thinning
+from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scale
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame, UInt8Array
@@ -49,7 +49,7 @@ def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: li
     with VideoSource(path) as source:
         assert (source.info.width, source.info.height) == (320, 182)
         read = list(source)
-        assert source.trouble is None
+        assert source.warning is None
     assert len(read) == 30
     np.testing.assert_allclose([f.time_s for f in read], [f.time_s for f in frames], atol=0.02)
     for ours, theirs in zip(read[::10], frames[::10], strict=True):
@@ -154,8 +154,8 @@ def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: F
     path.write_bytes(content[: len(content) // 2])
     with VideoSource(path) as source:
         read = list(source)
-        assert source.trouble is not None
-        assert source.trouble.code in ("source_truncated", "source_damaged")
+        assert source.warning is not None
+        assert source.warning.code in ("source_truncated", "source_damaged")
     assert 5 < len(read) < len(squats)
 
 
@@ -202,8 +202,8 @@ def test_a_picture_that_cannot_be_unpacked_costs_only_itself(frames: list[Frame]
     path.write_bytes(content)
     with VideoSource(path) as source:
         assert len(list(source)) == len(frames) - 1
-        assert source.trouble is not None
-    assert source.trouble.message.startswith("1 packets")
+        assert source.warning is not None
+    assert source.warning.message.startswith("1 packets")
 
 
 @pytest.mark.parametrize(("side", "fits"), [(4000, True), (8000, False), (65535, False)])
@@ -263,7 +263,7 @@ def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame]
     path.write_bytes(parts[0] + padding + b"".join(parts[1:]) + padding + parts[0])
     with VideoSource(path, 64) as source:
         read = list(source)
-        assert source.broke is None
+        assert source.read_error is None
     assert len(read) == 2 * len(frames)
 
 
@@ -302,8 +302,8 @@ def test_a_clock_that_leaps_is_counted_on_and_told(frames: list[Frame], tmp_path
     path.write_bytes(one + one)
     with VideoSource(path) as source:
         times = [frame.time_s for frame in source]
-        assert source.trouble is not None
-    assert "leaps" in source.trouble.message
+        assert source.warning is not None
+    assert "leaps" in source.warning.message
     assert len(times) >= 55
     assert times == sorted(times)
     assert times[-1] == pytest.approx(6.0, abs=0.5)
@@ -377,15 +377,15 @@ def test_thinned_it_gives_what_thinning_all_of_it_gives(tmp_path: Path, b_frames
     with VideoSource(path) as source:
         whole = {frame.time_s: frame.rgb for frame in source}
     step_s = 0.05
-    with VideoSource(path, least_step_s=step_s) as source:
+    with VideoSource(path, min_interval_s=step_s) as source:
         some = list(source)
     times = [frame.time_s for frame in some]
     assert all(np.array_equal(frame.rgb, whole[frame.time_s]) for frame in some)
     assert len(whole) / 3 <= len(some) <= len(whole) / 2 + 1
     assert max(np.diff(times)) < 2.6 * step_s
     if not b_frames:
-        thinning = Thinning(step_s)
-        assert times == [time_s for time_s in whole if thinning.keeps(time_s)]
+        thinning = RateLimiter(step_s)
+        assert times == [time_s for time_s in whole if thinning.accept(time_s)]
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
@@ -396,7 +396,7 @@ def test_frames_that_would_leave_holes_are_not_skipped(tmp_path: Path, name: str
     path = encode(tmp_path / name, video, codec_options=options)
     times = {}
     for threads in (1, 2, 4):
-        with VideoSource(path, least_step_s=0.05, threads=threads) as source:
+        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
             times[threads] = [frame.time_s for frame in source]
     assert times[1] == times[2] == times[4]
     assert max(np.diff(times[1])) < 0.09
@@ -410,7 +410,7 @@ def test_a_hole_in_the_middle_is_filled_however_many_threads_look_ahead(tmp_path
     path = encode(tmp_path / "film.mp4", frames, codec_options={"bf": "1", "x264-params": "b-adapt=0"})
     found = []
     for threads in (1, 4):
-        with VideoSource(path, least_step_s=0.05, threads=threads) as source:
+        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
             found.append([(frame.time_s, frame.rgb.tobytes()) for frame in source])
     assert found[0] == found[1]
     steps = np.diff([time_s for time_s, _ in found[0]])

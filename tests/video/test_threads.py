@@ -48,7 +48,7 @@ else:
     from fitsense.server.source_policy import Opened
     from fitsense.video.live import LiveConfig
     feeder = Feeder(
-        Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, least_step_s=0.0, max_pixels=1 << 20,
+        Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, min_interval_s=0.0, max_pixels=1 << 20,
         threads=1, live=LiveConfig(timeout_s=3600.0),
     )
     loop = asyncio.new_event_loop()

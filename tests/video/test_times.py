@@ -69,7 +69,7 @@ def test_source_of_any_packing_gives_its_pictures_in_order_and_at_the_frame_rate
     with VideoSource(path) as source:
         assert source.info.rate_hz == RATE_HZ
         read = list(source)
-        assert source.trouble is None
+        assert source.warning is None
     np.testing.assert_allclose(np.diff([frame.time_s for frame in read]), 1 / RATE_HZ, atol=0.01)
     assert 0 <= read[0].time_s < 2.5 / RATE_HZ
     assert len(read) == len(video)
@@ -81,7 +81,7 @@ def test_source_of_any_packing_gives_its_pictures_in_order_and_at_the_frame_rate
 def test_thinned_source_of_any_packing_lasts_as_long(name: str, video: FigureVideo, tmp_path: Path) -> None:
     container, codec, options = PACKINGS[name]
     path = pack(tmp_path / name, video, container, codec, options)
-    with VideoSource(path, least_step_s=STEP_S) as source:
+    with VideoSource(path, min_interval_s=STEP_S) as source:
         times = [frame.time_s for frame in source]
     assert times[-1] - times[0] == pytest.approx(len(video) / RATE_HZ, abs=0.15)
     assert STEP_S - 1e-3 <= min(np.diff(times)) <= max(np.diff(times)) < 2.6 * STEP_S

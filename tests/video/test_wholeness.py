@@ -50,7 +50,7 @@ def with_sound(path: Path, video: FigureVideo, sound_s: float, last_s: float | N
 def trouble_of(path: Path) -> str | None:
     with VideoSource(path, 64) as source:
         assert list(source)
-        return None if source.trouble is None else source.trouble.code
+        return None if source.warning is None else source.warning.code
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".ts", ".flv", ".avi"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, UInt8Array
-from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, Windows, nearest
+from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, WindowSampler, nearest
 
 SPEC = ClipSpec(frames=4, rate_hz=2.0, size=1, short_side=1)
 GAP_S = 1.5
@@ -34,7 +34,7 @@ def run(
     specs: dict[str, ClipSpec] | None = None,
     places: Sequence[int] | None = None,
 ) -> list[Output]:
-    windows = Windows(specs or {"a": SPEC}, hop_s=hop_s, gap_s=GAP_S)
+    windows = WindowSampler(specs or {"a": SPEC}, hop_s=hop_s, gap_s=GAP_S)
     numbers = range(len(times)) if places is None else places
     outputs = [output for at, time in zip(numbers, times, strict=True) for output in windows.push(picture(at), time)]
     return outputs + windows.finish()
@@ -77,10 +77,10 @@ def test_stretches_tile_each_run(times: list[float], hop_s: float) -> None:
         match output:
             case Window():
                 if begun is None:
-                    begun = spoken = output.speaks_from_s
-                assert output.speaks_from_s == pytest.approx(spoken)
-                assert output.speaks_until_s >= output.speaks_from_s
-                spoken = output.speaks_until_s
+                    begun = spoken = output.decides_from_s
+                assert output.decides_from_s == pytest.approx(spoken)
+                assert output.decides_until_s >= output.decides_from_s
+                spoken = output.decides_until_s
             case RunEnd():
                 assert begun == pytest.approx(output.start_s)
                 assert spoken <= output.end_s + 1e-6
@@ -144,7 +144,7 @@ def test_a_video_shorter_than_a_window_gives_one_with_its_last_picture_held() ->
     window, end = run([0.0, 0.5])
     assert isinstance(window, Window)
     assert [number(p) for p in window.clips["a"].frames] == [0, 1, 1, 1]
-    assert (window.speaks_from_s, window.speaks_until_s, window.end_s) == (0.0, 1.0, 1.0)
+    assert (window.decides_from_s, window.decides_until_s, window.end_s) == (0.0, 1.0, 1.0)
     assert end == RunEnd(0.0, 1.0)
 
 
@@ -155,7 +155,7 @@ def test_one_frame_is_a_run() -> None:
 
 
 def test_late_frames_are_dropped() -> None:
-    windows = Windows({"a": SPEC}, hop_s=1.0)
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0)
     assert windows.push(picture(0), 1.0) == []
     assert windows.push(picture(1), 1.0) == [LateFrame(1.0, 1.0)]
     assert windows.push(picture(2), 0.5) == [LateFrame(0.5, 1.0)]
@@ -163,7 +163,7 @@ def test_late_frames_are_dropped() -> None:
 
 
 def test_a_clock_that_is_set_back_goes_on_without_a_step() -> None:
-    windows = Windows({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
     for index in range(50):
         windows.push(picture(index), 100 + index / 10)
     outputs = [output for index in range(50) for output in windows.push(picture(index), index / 10)]
@@ -175,7 +175,7 @@ def test_a_clock_that_is_set_back_goes_on_without_a_step() -> None:
 
 
 def test_one_frame_from_the_future_does_not_silence_the_rest() -> None:
-    windows = Windows({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
     times = [*(i / 10 for i in range(20)), 1e8, *(i / 10 for i in range(20, 100))]
     outputs = [output for index, time in enumerate(times) for output in windows.push(picture(index), time)]
     assert sum(isinstance(output, LateFrame) for output in outputs) == 9
@@ -184,7 +184,7 @@ def test_one_frame_from_the_future_does_not_silence_the_rest() -> None:
 
 def test_branches_with_other_spans_end_together() -> None:
     short = ClipSpec(frames=2, rate_hz=4.0, size=1, short_side=1)
-    windows = Windows({"a": SPEC, "b": short}, hop_s=1.0)
+    windows = WindowSampler({"a": SPEC, "b": short}, hop_s=1.0)
     outputs = [o for i in range(40) for o in windows.push({"a": picture(i)["a"], "b": picture(i)["a"]}, i / 10)]
     for window in windows_of(outputs):
         assert window.clips["a"].end_s == window.clips["b"].end_s == window.end_s
@@ -193,7 +193,7 @@ def test_branches_with_other_spans_end_together() -> None:
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
 def test_a_time_that_cannot_be_is_refused_and_changes_nothing(time_s: float) -> None:
-    windows = Windows({"a": SPEC}, hop_s=1.0)
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0)
     windows.push(picture(0), 0.0)
     with pytest.raises(InvalidInputError, match="finite"):
         windows.push(picture(1), time_s)
@@ -201,14 +201,14 @@ def test_a_time_that_cannot_be_is_refused_and_changes_nothing(time_s: float) -> 
 
 
 def test_memory_is_bounded_by_the_span() -> None:
-    windows = Windows({"a": SPEC}, hop_s=0.5)
+    windows = WindowSampler({"a": SPEC}, hop_s=0.5)
     for index in range(5000):
         windows.push(picture(index), index / 100)
     assert len(windows.state.frames) <= SPEC.span_s * 100 + 2
 
 
 def test_memory_is_bounded_however_many_frames_come_in_no_time() -> None:
-    windows = Windows({"a": SPEC}, hop_s=0.5)
+    windows = WindowSampler({"a": SPEC}, hop_s=0.5)
     for index in range(20_000):
         windows.push(picture(0), index / 1e4)
     assert len(windows.state.frames) <= 50
@@ -218,7 +218,7 @@ def test_memory_is_bounded_however_many_frames_come_in_no_time() -> None:
 @pytest.mark.parametrize("arguments", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": 1.0, "gap_s": -1.0}])
 def test_settings_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="expected a number above 0"):
-        Windows({"a": SPEC}, **arguments)
+        WindowSampler({"a": SPEC}, **arguments)
 
 
 def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
@@ -228,7 +228,7 @@ def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
 
 def streamed(times: list[float], hop_s: float, *, spec: ClipSpec = SPEC) -> list[Output]:
     """Of a branch that streams, ``a``, beside one that looks at clips, ``b``."""
-    windows = Windows({"a": spec, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, streaming=["a"])
+    windows = WindowSampler({"a": spec, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, streaming=["a"])
     outputs = []
     for index, time in enumerate(times):
         pixel = picture(index)["a"]
@@ -244,7 +244,7 @@ def test_a_stream_sees_each_slot_of_its_run_once(times: list[float], hop_s: floa
         match output:
             case Window():
                 begun = begun or output
-                stretch = output.stretches["a"]
+                stretch = output.new_frames["a"]
                 assert "a" not in output.clips
                 assert stretch.first == len(seen)
                 seen += [number(pixel) for pixel in stretch.pictures]
@@ -267,7 +267,7 @@ def test_where_hops_are_slots_a_streams_newest_pictures_are_the_clips(times: lis
         match output:
             case Window():
                 begun_s = output.start_s if begun_s is None else begun_s
-                seen += output.stretches["a"].pictures
+                seen += output.new_frames["a"].pictures
                 hops = (output.start_s - begun_s) / hop_s
                 if abs(hops - round(hops)) > 1e-6:
                     # The one that ends with its run.
@@ -283,9 +283,9 @@ def test_where_hops_are_slots_a_streams_newest_pictures_are_the_clips(times: lis
 
 def test_a_stream_goes_on_through_hops_that_are_longer_than_clips() -> None:
     spec = ClipSpec(frames=2, rate_hz=2.0, size=1, short_side=1)
-    windows = Windows({"a": spec}, hop_s=30.0, streaming=["a"])
+    windows = WindowSampler({"a": spec}, hop_s=30.0, streaming=["a"])
     outputs = [output for index in range(700) for output in windows.push(picture(index), index / 10)]
     first, second, third = windows_of(outputs)
-    assert [len(window.stretches["a"].pictures) for window in (first, second, third)] == [2, 60, 60]
+    assert [len(window.new_frames["a"].pictures) for window in (first, second, third)] == [2, 60, 60]
     assert len(windows.state.frames) == 1
     assert len(windows.state.streams["a"].waiting) < 20

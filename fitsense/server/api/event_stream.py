@@ -12,9 +12,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.responses import compact
-from fitsense.server.engine.event_buffer import Feed, MissedError, Told
+from fitsense.server.engine.event_buffer import BufferedEvent, EventBuffer, EventsExpiredError
 
 T = TypeVar("T")
 
@@ -23,10 +23,10 @@ NDJSON = "application/x-ndjson"
 _RETRY_MS = 2000
 
 
-def gone(missed: MissedError) -> ProblemError:
+def gone(missed: EventsExpiredError) -> ProblemError:
     """That events are not kept any more, for clients."""
     return ProblemError(
-        Kind.EVENTS_GONE, f"{missed}; ask for those after it, or for all that are kept", first=missed.first
+        ProblemType.EVENTS_GONE, f"{missed}; ask for those after it, or for all that are kept", first=missed.first
     )
 
 
@@ -83,7 +83,7 @@ class Lines(Response):
             return
 
 
-def event_stream(feed: Feed, number: int | None, send_s: float) -> Response:
+def event_stream(feed: EventBuffer, number: int | None, send_s: float) -> Response:
     """A feed as Server-Sent Events, from an event's number on.
 
     Every event is a plain message, so that one listener hears all types; ``id`` is the event's.
@@ -97,17 +97,17 @@ def event_stream(feed: Feed, number: int | None, send_s: float) -> Response:
     )
 
 
-async def _messages(feed: Feed, number: int | None) -> AsyncIterator[ServerSentEvent]:
+async def _messages(feed: EventBuffer, number: int | None) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(retry=_RETRY_MS, comment="events follow")
     try:
         async with contextlib.aclosing(feed.follow(number)) as followed:
             async for told in followed:
                 yield _message(told)
-    except MissedError as missed:
+    except EventsExpiredError as missed:
         yield ServerSentEvent(event="problem", data=compact(gone(missed).to_dict()))
 
 
-def _message(told: Told) -> ServerSentEvent:
+def _message(told: BufferedEvent) -> ServerSentEvent:
     return ServerSentEvent(data=told.json, id=told.id)
 
 
@@ -122,7 +122,7 @@ async def unless_gone(receive: Receive, answering: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ProblemError(Kind.MALFORMED, "expected a client that waits for the answer, and it has gone")
+        raise ProblemError(ProblemType.MALFORMED, "expected a client that waits for the answer, and it has gone")
     finally:
         for one in (task, gone):
             one.cancel()

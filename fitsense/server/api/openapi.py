@@ -8,17 +8,17 @@ from typing import Any
 import fitsense
 from fitsense.server.api.components import components, reference
 from fitsense.server.api.problems import MEDIA_TYPE as PROBLEM
-from fitsense.server.api.problems import Kind
+from fitsense.server.api.problems import ProblemType
 
 _EVENTS = "application/x-ndjson"
 # What any request may be answered.
 _ALWAYS = (
-    Kind.UNAUTHORIZED,
-    Kind.FORBIDDEN_HOST,
-    Kind.FORBIDDEN_ORIGIN,
-    Kind.TOO_MANY_REQUESTS,
-    Kind.FAILED,
-    Kind.UNAVAILABLE,
+    ProblemType.UNAUTHORIZED,
+    ProblemType.FORBIDDEN_HOST,
+    ProblemType.FORBIDDEN_ORIGIN,
+    ProblemType.TOO_MANY_REQUESTS,
+    ProblemType.FAILED,
+    ProblemType.UNAVAILABLE,
 )
 _AFTER = "Id of the last event that is known; what follows it is sent. Left out: all events that are kept."
 _LINES = "One event a line, each as the schema event says."
@@ -49,7 +49,14 @@ def openapi() -> dict[str, Any]:
                     "createSession",
                     "Open a session",
                     {201: _created("server.session")},
-                    (Kind.MALFORMED, Kind.INVALID, Kind.SOURCE, Kind.MEDIA, Kind.TOO_LARGE, *_BUSY),
+                    (
+                        ProblemType.MALFORMED,
+                        ProblemType.INVALID,
+                        ProblemType.SOURCE,
+                        ProblemType.MEDIA,
+                        ProblemType.TOO_LARGE,
+                        *_BUSY,
+                    ),
                     body={"application/json": {"schema": reference("server.session.request"), "examples": _EXAMPLES}},
                 ),
             },
@@ -72,7 +79,7 @@ def openapi() -> dict[str, Any]:
                         200: {"description": _SSE, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
                         204: {"description": "The session has ended, and all was told: do not ask again."},
                     },
-                    (*_OF_ONE, Kind.INVALID, Kind.EVENTS_GONE),
+                    (*_OF_ONE, ProblemType.INVALID, ProblemType.EVENTS_GONE),
                     parameters=[_query("after", _AFTER, _EVENT_ID), _LAST_EVENT_ID],
                 ),
             },
@@ -82,7 +89,7 @@ def openapi() -> dict[str, Any]:
                     "downloadEvents",
                     "A session's events so far",
                     {200: {"description": _LINES, "content": {_EVENTS: {"schema": {"type": "string"}}}}},
-                    (*_OF_ONE, Kind.INVALID, Kind.EVENTS_GONE),
+                    (*_OF_ONE, ProblemType.INVALID, ProblemType.EVENTS_GONE),
                     parameters=[_query("after", _AFTER, _EVENT_ID)],
                 ),
             },
@@ -97,7 +104,14 @@ def openapi() -> dict[str, Any]:
                             "content": {_EVENTS: {"schema": {"type": "string"}}},
                         }
                     },
-                    (Kind.MALFORMED, Kind.INVALID, Kind.MEDIA, Kind.SOURCE, Kind.TOO_LARGE, *_BUSY),
+                    (
+                        ProblemType.MALFORMED,
+                        ProblemType.INVALID,
+                        ProblemType.MEDIA,
+                        ProblemType.SOURCE,
+                        ProblemType.TOO_LARGE,
+                        *_BUSY,
+                    ),
                     parameters=_WISHES,
                     body={"application/octet-stream": {}, "video/*": {}},
                 ),
@@ -138,7 +152,7 @@ def openapi() -> dict[str, Any]:
                             "content": {"application/schema+json": {"schema": {"type": "object"}}},
                         }
                     },
-                    (Kind.NOT_FOUND,),
+                    (ProblemType.NOT_FOUND,),
                     open_=True,
                 ),
             },
@@ -149,7 +163,7 @@ def openapi() -> dict[str, Any]:
                     "playgroundFile",
                     "What the page needs",
                     {200: _file("text/html", "text/css", "text/javascript", "image/svg+xml", "application/json")},
-                    (Kind.NOT_FOUND,),
+                    (ProblemType.NOT_FOUND,),
                     open_=True,
                 ),
             },
@@ -171,14 +185,14 @@ def _operation(
     name: str,
     summary: str,
     answers: Mapping[int, Mapping[str, Any]],
-    problems: Iterable[Kind] = (),
+    problems: Iterable[ProblemType] = (),
     *,
     parameters: Iterable[Mapping[str, Any]] = (),
     body: Mapping[str, Any] | None = None,
     open_: bool = False,
 ) -> dict[str, Any]:
     """An operation, with all the problems that it may be answered."""
-    kinds: dict[int, list[Kind]] = {}
+    kinds: dict[int, list[ProblemType]] = {}
     for kind in dict.fromkeys((*problems, *_ALWAYS)):
         kinds.setdefault(kind.status, []).append(kind)
     responses = {str(status): dict(answer) for status, answer in answers.items()}
@@ -193,7 +207,7 @@ def _operation(
     }
 
 
-def _problem(kinds: Iterable[Kind]) -> dict[str, Any]:
+def _problem(kinds: Iterable[ProblemType]) -> dict[str, Any]:
     return {
         "description": "; ".join(f"{kind.title} (`{kind.type}`)" for kind in kinds),
         "content": {PROBLEM: {"schema": reference("server.problem")}},
@@ -217,8 +231,8 @@ def _query(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, 
     return {"name": name, "in": "query", "description": description, "schema": dict(schema)}
 
 
-_BUSY = (Kind.TOO_MANY_SESSIONS,)
-_OF_ONE = (Kind.UNKNOWN_SESSION,)
+_BUSY = (ProblemType.TOO_MANY_SESSIONS,)
+_OF_ONE = (ProblemType.UNKNOWN_SESSION,)
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,10}$"}
 _LOCATION = {"description": "The session's address.", "schema": {"type": "string"}}
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "description": "The session's id."}

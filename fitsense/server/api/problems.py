@@ -20,7 +20,7 @@ _MOST_CHARACTERS = 400
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-class Kind(enum.Enum):
+class ProblemType(enum.Enum):
     """What can be wrong: the end of a problem's ``type``, the status, the title."""
 
     INVALID = "invalid-request", 422, "The request is not understood"
@@ -48,7 +48,7 @@ class Kind(enum.Enum):
         self.title = title
 
 
-_OF_STATUS = {404: Kind.NOT_FOUND, 405: Kind.METHOD, 413: Kind.TOO_LARGE}
+_OF_STATUS = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD, 413: ProblemType.TOO_LARGE}
 
 
 class ProblemError(Exception):
@@ -59,7 +59,7 @@ class ProblemError(Exception):
     :param more: further members of the problem's JSON.
     """
 
-    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(self, kind: ProblemType, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         # An object's own text says where it is in memory, which is nobody's business.
         detail = _ADDRESS.sub("", detail)
         super().__init__(detail)
@@ -87,15 +87,15 @@ def on_problem(request: Request, error: Exception) -> Response:
 def on_http_error(request: Request, error: Exception) -> Response:
     """Answer with what routing found."""
     assert isinstance(error, HTTPException)
-    kind = _OF_STATUS.get(error.status_code, Kind.MALFORMED)
+    kind = _OF_STATUS.get(error.status_code, ProblemType.MALFORMED)
     path = request.url.path
     words = {
-        Kind.NOT_FOUND: f"{path}: there is nothing here; /openapi.json lists what there is",
-        Kind.METHOD: f"{path}: does not allow {request.method}",
+        ProblemType.NOT_FOUND: f"{path}: there is nothing here; /openapi.json lists what there is",
+        ProblemType.METHOD: f"{path}: does not allow {request.method}",
     }
     return ProblemError(kind, words.get(kind, error.detail), error.headers).reply()
 
 
 def on_failure(request: Request, error: Exception) -> Response:
     """Answer with our own fault, of which clients learn no more."""
-    return ProblemError(Kind.FAILED, "the server failed, and has logged why; try again").reply()
+    return ProblemError(ProblemType.FAILED, "the server failed, and has logged why; try again").reply()

@@ -8,7 +8,7 @@ from typing import IO
 
 from starlette.requests import ClientDisconnect, Request
 
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 
 
 async def read_body(request: Request, most: int, patience_s: float) -> bytes:
@@ -33,7 +33,7 @@ async def write_body(request: Request, file: IO[bytes], most: int, patience_s: f
 
 
 async def _chunks(request: Request, most: int, patience_s: float) -> AsyncIterator[bytes]:
-    too_large = ProblemError(Kind.TOO_LARGE, f"expected a body of at most {most} bytes")
+    too_large = ProblemError(ProblemType.TOO_LARGE, f"expected a body of at most {most} bytes")
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > most:
         raise too_large
@@ -43,9 +43,9 @@ async def _chunks(request: Request, most: int, patience_s: float) -> AsyncIterat
         try:
             chunk = await asyncio.wait_for(anext(stream, None), patience_s)
         except TimeoutError:
-            raise ProblemError(Kind.MALFORMED, f"expected a body, got nothing for {patience_s:g} s") from None
+            raise ProblemError(ProblemType.MALFORMED, f"expected a body, got nothing for {patience_s:g} s") from None
         except ClientDisconnect:
-            raise ProblemError(Kind.MALFORMED, "expected a whole body, and the client has gone") from None
+            raise ProblemError(ProblemType.MALFORMED, "expected a whole body, and the client has gone") from None
         if chunk is None:
             return
         size += len(chunk)

@@ -13,7 +13,7 @@ import cattrs
 from fitsense.errors import FitsenseError, InvalidInputError, SchemaError
 from fitsense.events.schema import closed, schema, schemas, validator
 from fitsense.geometry import Region
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.video.frame_queue import Policy
 
 # Years whose times, with all media times, are within the calendar.
@@ -21,7 +21,7 @@ _YEARS = range(1970, 2200)
 
 
 @attrs.frozen
-class Wish:
+class SessionRequest:
     """A session as it is asked for; the schema ``server.session.request`` says what each means."""
 
     bundle: str | None = None
@@ -33,22 +33,24 @@ class Wish:
     started_at: datetime | None = None
 
 
-def wish_of(document: Any) -> Wish:
+def parse_session_request(document: Any) -> SessionRequest:
     """A wish, if it is a proper one.
 
     :raises ProblemError: it does not obey its schema, or contradicts itself.
     """
     try:
         _check(document)
-        wish = _converter.structure(document, Wish)
+        wish = _converter.structure(document, SessionRequest)
     except FitsenseError as error:
-        raise ProblemError(Kind.INVALID, str(error)) from error
+        raise ProblemError(ProblemType.INVALID, str(error)) from error
     if wish.people and wish.region is not None:
-        raise ProblemError(Kind.INVALID, "people: expected no region beside it, since everybody has one of their own")
+        raise ProblemError(
+            ProblemType.INVALID, "people: expected no region beside it, since everybody has one of their own"
+        )
     return wish
 
 
-def parsed(body: bytes) -> Any:
+def parse_body(body: bytes) -> Any:
     """A request's JSON.
 
     :raises ProblemError: it is none.
@@ -56,7 +58,7 @@ def parsed(body: bytes) -> Any:
     try:
         return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ProblemError(Kind.MALFORMED, f"expected JSON: {error}") from error
+        raise ProblemError(ProblemType.MALFORMED, f"expected JSON: {error}") from error
 
 
 def _check(document: Any) -> None:

@@ -24,14 +24,14 @@ from fitsense.server import playground
 from fitsense.server.api.asyncapi import asyncapi
 from fitsense.server.api.event_stream import NDJSON, Lines, event_stream, gone, unless_gone
 from fitsense.server.api.openapi import openapi
-from fitsense.server.api.problems import Kind, ProblemError
+from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.request_body import read_body, write_body
-from fitsense.server.api.requests import Wish, parsed, wish_of
+from fitsense.server.api.requests import SessionRequest, parse_body, parse_session_request
 from fitsense.server.api.responses import json_reply
 from fitsense.server.api.websocket import FrameSocket
 from fitsense.server.config import Limits
-from fitsense.server.engine.event_buffer import MissedError
-from fitsense.server.engine.session_manager import Served, Sessions
+from fitsense.server.engine.event_buffer import EventsExpiredError
+from fitsense.server.engine.session_manager import ServerSession, SessionManager
 from fitsense.server.engine.uploads import Uploads
 from fitsense.server.metrics import MEDIA_TYPE, Metrics
 
@@ -49,7 +49,7 @@ class Routes:
     :param uploads: where uploads are kept while they are read.
     """
 
-    sessions: Sessions
+    sessions: SessionManager
     limits: Limits
     metrics: Metrics
     decoding: Executor
@@ -81,7 +81,7 @@ class Routes:
         """``POST /v1/sessions``"""
         _expect_type(request, "application/json")
         body = await read_body(request, self.limits.body_bytes, self.limits.idle_s)
-        served = await self.sessions.open(wish_of(parsed(body)))
+        served = await self.sessions.open(parse_session_request(parse_body(body)))
         return json_reply(served.to_dict(), 201, headers={"location": f"/v1/sessions/{served.id}"})
 
     async def list(self, request: Request) -> Response:
@@ -107,16 +107,16 @@ class Routes:
         """``GET /v1/sessions/{id}/events``"""
         served = self._served(request)
         number = _next_number(served, request.headers.get("last-event-id") or request.query_params.get("after"))
-        if served.feed.closed and number == served.feed.next:
+        if served.events.closed and number == served.events.next:
             # Browsers ask again until they are told not to.
             return Response(status_code=204)
-        return event_stream(served.feed, number, self.limits.send_s)
+        return event_stream(served.events, number, self.limits.send_s)
 
     async def download(self, request: Request) -> Response:
         """``GET /v1/sessions/{id}/events.ndjson``"""
         served = self._served(request)
         number = _next_number(served, request.query_params.get("after"))
-        told = served.feed.since(served.feed.first if number is None else number)
+        told = served.events.since(served.events.first if number is None else number)
         return Response(
             "".join(one.json + "\n" for one in told), media_type=NDJSON, headers={"cache-control": "no-store"}
         )
@@ -138,7 +138,7 @@ class Routes:
 
     async def analyse(self, request: Request) -> Response:
         """``POST /v1/analyses``"""
-        wish = _wish_of_query(request.query_params)
+        wish = _request_of_query(request.query_params)
         _expect_no_form(request)
         limits = self.limits
         folder = self.uploads.new()
@@ -147,17 +147,17 @@ class Routes:
             # Uploads to come must not fill the disk either.
             with self.sessions.slot(), path.open("wb") as file:
                 if not await write_body(request, file, limits.upload_bytes, limits.idle_s):
-                    raise ProblemError(Kind.SOURCE, "expected a video as the body, got nothing")
+                    raise ProblemError(ProblemType.SOURCE, "expected a video as the body, got nothing")
         except BaseException:
             folder.cleanup()
             raise
         try:
             served = await unless_gone(request.receive, self.sessions.open_upload(str(path), wish, folder.cleanup))
         except ProblemError as problem:
-            if problem.kind is not Kind.SOURCE:
+            if problem.kind is not ProblemType.SOURCE:
                 raise
             hint = f"{problem.detail}; expected the video itself as the body, {_AS_WITH_CURL}"
-            raise ProblemError(Kind.SOURCE, hint) from problem
+            raise ProblemError(ProblemType.SOURCE, hint) from problem
         return Lines(
             _lines(served),
             headers={"location": f"/v1/sessions/{served.id}"},
@@ -168,13 +168,13 @@ class Routes:
     async def health(self, request: Request) -> Response:
         """``GET /healthz``"""
         if not self.sessions.alive:
-            raise ProblemError(Kind.UNAVAILABLE, "the worker thread has ended; another one is about to start")
+            raise ProblemError(ProblemType.UNAVAILABLE, "the worker thread has ended; another one is about to start")
         return json_reply({"status": "ok"})
 
     async def readiness(self, request: Request) -> Response:
         """``GET /readyz``"""
         if not self.sessions.ready:
-            raise ProblemError(Kind.UNAVAILABLE, "the server is about to stop, or its worker has")
+            raise ProblemError(ProblemType.UNAVAILABLE, "the server is about to stop, or its worker has")
         return json_reply({"status": "ok"})
 
     async def figures(self, request: Request) -> Response:
@@ -193,7 +193,9 @@ class Routes:
         """``GET /schemas/v1/{name}``"""
         name = request.path_params["name"]
         if name not in schemas():
-            raise ProblemError(Kind.NOT_FOUND, f"schema {name!r}: there is none; there are: {', '.join(schemas())}")
+            raise ProblemError(
+                ProblemType.NOT_FOUND, f"schema {name!r}: there is none; there are: {', '.join(schemas())}"
+            )
         return json_reply(schemas()[name], media_type="application/schema+json")
 
     async def page(self, request: Request) -> Response:
@@ -201,10 +203,10 @@ class Routes:
         name = request.path_params.get("name", playground.PAGE)
         asset = playground.assets().get(name)
         if asset is None:
-            raise ProblemError(Kind.NOT_FOUND, f"{playground.FOLDER}{name}: there is no such file")
+            raise ProblemError(ProblemType.NOT_FOUND, f"{playground.FOLDER}{name}: there is no such file")
         return playground.answer(request, asset)
 
-    def _served(self, request: Request) -> Served:
+    def _served(self, request: Request) -> ServerSession:
         return self.sessions.get(request.path_params["id"])
 
 
@@ -212,7 +214,9 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer where no route fits: by a problem, also to a client that wants to open a WebSocket."""
     if scope["type"] != "websocket":
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    problem = ProblemError(Kind.NOT_FOUND, f"{scope['path']}: there is no WebSocket here; /asyncapi.json has them")
+    problem = ProblemError(
+        ProblemType.NOT_FOUND, f"{scope['path']}: there is no WebSocket here; /asyncapi.json has them"
+    )
     await _deny(WebSocket(scope, receive, send), problem)
 
 
@@ -223,41 +227,43 @@ async def _deny(websocket: WebSocket, problem: ProblemError) -> None:
         await websocket.send_denial_response(problem.reply())
 
 
-async def _lines(served: Served) -> AsyncGenerator[str, None]:
+async def _lines(served: ServerSession) -> AsyncGenerator[str, None]:
     """An upload's events; the analysis waits for whoever reads them."""
     try:
-        async for told in served.feed.follow():
+        async for told in served.events.follow():
             served.read = told.number
             yield told.json + "\n"
-    except MissedError as missed:
+    except EventsExpiredError as missed:
         # It cannot be, as long as more are kept than may be unread.
         raise gone(missed) from missed
 
 
-def _next_number(served: Served, after: str | None) -> int | None:
+def _next_number(served: ServerSession, after: str | None) -> int | None:
     """The number of the event behind the one with that id; None where none is given.
 
     :raises ProblemError: the id is none, or one that is not there yet, or what follows it is not kept any more.
     """
     if after is None or after == "":
         return None
-    feed = served.feed
+    feed = served.events
     if not (after.isascii() and after.isdecimal() and len(after) <= _ID_DIGITS):
-        raise ProblemError(Kind.INVALID, f"event id: expected up to {_ID_DIGITS} digits, got {after!r}")
+        raise ProblemError(ProblemType.INVALID, f"event id: expected up to {_ID_DIGITS} digits, got {after!r}")
     number = int(after) + 1
     if number > feed.next:
-        raise ProblemError(Kind.INVALID, f"event id: expected one of those told, below {feed.next:010d}, got {after!r}")
+        raise ProblemError(
+            ProblemType.INVALID, f"event id: expected one of those told, below {feed.next:010d}, got {after!r}"
+        )
     if number < feed.first:
-        raise gone(MissedError(number, feed.first))
+        raise gone(EventsExpiredError(number, feed.first))
     return number
 
 
-def _wish_of_query(query: Mapping[str, str]) -> Wish:
+def _request_of_query(query: Mapping[str, str]) -> SessionRequest:
     """What is asked for beside an upload."""
     document: dict[str, Any] = dict(query)
     known = {"bundle", "region", "hop_s", "people", "started_at"}
     if strange := sorted(set(document) - known):
-        raise ProblemError(Kind.INVALID, f"query: expected {', '.join(sorted(known))}, got {strange[0]!r}")
+        raise ProblemError(ProblemType.INVALID, f"query: expected {', '.join(sorted(known))}, got {strange[0]!r}")
     if "hop_s" in document:
         document["hop_s"] = _number("hop_s", document["hop_s"])
     if "people" in document:
@@ -266,9 +272,11 @@ def _wish_of_query(query: Mapping[str, str]) -> Wish:
         sides = ("left", "top", "right", "bottom")
         numbers = [_number("region", text) for text in document["region"].split(",")]
         if len(numbers) != len(sides):
-            raise ProblemError(Kind.INVALID, f"region: expected left,top,right,bottom, got {document['region']!r}")
+            raise ProblemError(
+                ProblemType.INVALID, f"region: expected left,top,right,bottom, got {document['region']!r}"
+            )
         document["region"] = dict(zip(sides, numbers, strict=True))
-    return wish_of(document)
+    return parse_session_request(document)
 
 
 def _number(name: str, text: str) -> float:
@@ -277,7 +285,7 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ProblemError(Kind.INVALID, f"{name}: expected a number, got {text!r}")
+        raise ProblemError(ProblemType.INVALID, f"{name}: expected a number, got {text!r}")
     return number
 
 
@@ -285,7 +293,7 @@ def _flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
     if name not in query:
         return default
     if query[name] not in _FLAGS:
-        raise ProblemError(Kind.INVALID, f"{name}: expected true or false, got {query[name]!r}")
+        raise ProblemError(ProblemType.INVALID, f"{name}: expected true or false, got {query[name]!r}")
     return _FLAGS[query[name]]
 
 
@@ -294,11 +302,12 @@ def _expect_no_form(request: Request) -> None:
     # `curl --data-binary @FILE` says application/x-www-form-urlencoded of whatever it sends.
     if got.startswith("multipart/"):
         raise ProblemError(
-            Kind.MEDIA, f"content-type: expected the video itself as the body, {_AS_WITH_CURL}, got a form ({got})"
+            ProblemType.MEDIA,
+            f"content-type: expected the video itself as the body, {_AS_WITH_CURL}, got a form ({got})",
         )
 
 
 def _expect_type(request: Request, wanted: str) -> None:
     got = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if got != wanted:
-        raise ProblemError(Kind.MEDIA, f"content-type: expected {wanted}, got {got or 'none'}")
+        raise ProblemError(ProblemType.MEDIA, f"content-type: expected {wanted}, got {got or 'none'}")

@@ -12,14 +12,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from fitsense.errors import InvalidInputError
 from fitsense.server.api.event_stream import gone
-from fitsense.server.api.problems import Kind, ProblemError
-from fitsense.server.api.requests import parsed
+from fitsense.server.api.problems import ProblemError, ProblemType
+from fitsense.server.api.requests import parse_body
 from fitsense.server.api.responses import compact
 from fitsense.server.api.wire import parse
 from fitsense.server.config import Limits
-from fitsense.server.engine.event_buffer import MissedError
+from fitsense.server.engine.event_buffer import EventsExpiredError
 from fitsense.server.engine.frame_decoder import Decoder
-from fitsense.server.engine.session_manager import Served, Sessions
+from fitsense.server.engine.session_manager import ServerSession, SessionManager
 from fitsense.server.metrics import Metrics
 from fitsense.server.rate_limit import Bucket
 from fitsense.server.security import SUBPROTOCOL
@@ -43,8 +43,8 @@ class FrameSocket:
     def __init__(
         self,
         websocket: WebSocket,
-        served: Served,
-        sessions: Sessions,
+        served: ServerSession,
+        sessions: SessionManager,
         limits: Limits,
         metrics: Metrics,
         decoding: Executor,
@@ -95,10 +95,10 @@ class FrameSocket:
             await self._served.done.wait()
             return ENDED
         try:
-            async with contextlib.aclosing(self._served.feed.follow(self._number)) as followed:
+            async with contextlib.aclosing(self._served.events.follow(self._number)) as followed:
                 async for told in followed:
                     await self._send(told.json)
-        except MissedError as missed:
+        except EventsExpiredError as missed:
             await self._send(compact(gone(missed).to_dict()))
             return EVENTS_GONE
         except TimeoutError:
@@ -138,25 +138,29 @@ class FrameSocket:
             return
         if self._served.mode != "push":
             raise ProblemError(
-                Kind.CONFLICT, f"session {self._served.id}: it reads a source, and nothing can be pushed"
+                ProblemType.CONFLICT, f"session {self._served.id}: it reads a source, and nothing can be pushed"
             )
         if self._served.state != "open":
-            raise ProblemError(Kind.CONFLICT, f"session {self._served.id}: it has ended, and nothing can be pushed")
+            raise ProblemError(
+                ProblemType.CONFLICT, f"session {self._served.id}: it has ended, and nothing can be pushed"
+            )
         decoder = self._own()
         try:
             picture = parse(message)
             frames = await self._in_thread(lambda: decoder.decode(picture))
         except InvalidInputError as error:
-            raise ProblemError(Kind.PICTURE, str(error)) from error
+            raise ProblemError(ProblemType.PICTURE, str(error)) from error
         for frame in frames:
             await self._sessions.put(self._served, frame)
 
     async def _control(self, text: str) -> None:
-        document = parsed(text.encode("utf-8", "surrogatepass"))
+        document = parse_body(text.encode("utf-8", "surrogatepass"))
         if document != {"op": "finish"}:
-            raise ProblemError(Kind.INVALID, 'message: expected {"op": "finish"}, or a picture as a binary message')
+            raise ProblemError(
+                ProblemType.INVALID, 'message: expected {"op": "finish"}, or a picture as a binary message'
+            )
         if self._served.mode != "push":
-            raise ProblemError(Kind.CONFLICT, f"session {self._served.id}: it reads a source; DELETE ends it")
+            raise ProblemError(ProblemType.CONFLICT, f"session {self._served.id}: it reads a source; DELETE ends it")
         if self._decoder is not None:
             decoder, self._decoder = self._decoder, None
             for frame in await self._in_thread(decoder.flush):

@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from fitsense.inference.model import Model
-from fitsense.server.engine.session_queue import Lane, Question
+from fitsense.server.engine.session_queue import PendingPrediction, SessionQueue
 from fitsense.server.log import LOGGER
 from fitsense.server.metrics import Metrics
 from fitsense.session.session import Reason
 from fitsense.types import Frame, Prediction
-from fitsense.video.source import Trouble
+from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
 _POLL_S = 0.2
@@ -29,7 +29,7 @@ def batches(most: int) -> Iterator[int]:
         size >>= 1
 
 
-class Worker:
+class BatchWorker:
     """Runs lanes in rounds. In each, every lane that has something to do has one turn: it may look at a few pictures,
     until one asks for the model; then the model is asked, for all of them. A picture with many windows takes several
     turns, so that the others do not wait for all of them.
@@ -42,7 +42,7 @@ class Worker:
     def __init__(self, batch: int, metrics: Metrics) -> None:
         self._batch = batch
         self._metrics = metrics
-        self._lanes: list[Lane] = []
+        self._lanes: list[SessionQueue] = []
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = self._new_thread()
@@ -74,12 +74,12 @@ class Worker:
             self._changed.notify_all()
         self._thread.join(_PATIENCE_S)
 
-    def add(self, lane: Lane) -> None:
+    def add(self, lane: SessionQueue) -> None:
         """Give a lane its turns, until it ends."""
         with self._changed:
             self._lanes.append(lane)
 
-    def offer(self, lane: Lane, frame: Frame) -> float:
+    def offer(self, lane: SessionQueue, frame: Frame) -> float:
         """Put a frame behind those that wait; 0, or for how many seconds at most to wait before it is offered again.
 
         Whoever offers to a lane that ends is let go: the frame is dropped.
@@ -92,13 +92,13 @@ class Worker:
                 self._changed.notify_all()
             return wait_s
 
-    def note(self, lane: Lane, trouble: Trouble) -> None:
+    def note(self, lane: SessionQueue, trouble: SourceWarning) -> None:
         """Put a note behind the frames that wait."""
         with self._changed:
             lane.backlog.note(trouble)
             self._changed.notify_all()
 
-    def end(self, lane: Lane, reason: Reason) -> None:
+    def end(self, lane: SessionQueue, reason: Reason) -> None:
         """End a lane: what ``finished`` after what waits, anything else at once. The first reason stands, unless
         another one is in more of a hurry.
         """
@@ -107,7 +107,7 @@ class Worker:
                 lane.ending = reason
             self._changed.notify_all()
 
-    def dropped(self, lane: Lane) -> int:
+    def dropped(self, lane: SessionQueue) -> int:
         """How many of a lane's frames were dropped."""
         with self._changed:
             return lane.dropped
@@ -144,8 +144,8 @@ class Worker:
                     lane.backlog.clear()
             self._lanes = [lane for lane in self._lanes if not lane.over]
 
-    def _round(self, turns: Sequence[Lane]) -> None:
-        asked: dict[int, list[Question]] = defaultdict(list)
+    def _round(self, turns: Sequence[SessionQueue]) -> None:
+        asked: dict[int, list[PendingPrediction]] = defaultdict(list)
         for lane in turns:
             question = lane.advance(lambda lane=lane: self._take(lane))  # type: ignore[misc]
             if question is not None:
@@ -154,32 +154,32 @@ class Worker:
             # One window each, or as many as fill a batch.
             self._answer(questions, max(1, self._batch // len(questions)))
 
-    def _take(self, lane: Lane) -> Frame | Trouble | None:
+    def _take(self, lane: SessionQueue) -> Frame | SourceWarning | None:
         with self._changed:
             item = lane.backlog.take(time.monotonic())
             if item is None and lane.ending == "finished":
-                item = lane.backlog.untold(time.monotonic())
+                item = lane.backlog.pending_warning(time.monotonic())
             return item
 
-    def _answer(self, questions: Sequence[Question], share: int) -> None:
+    def _answer(self, questions: Sequence[PendingPrediction], share: int) -> None:
         """Ask the model about some windows of each lane; where it fails, for each of them alone, so that only those
         fail whose windows it cannot take.
 
         :param share: windows of a lane, at most.
         """
-        model = questions[0].lane.model
+        model = questions[0].queue.model
         shares = [question.left[:share] for question in questions]
         try:
             predictions = iter(self._predict(model, [window for windows in shares for window in windows]))
         except BaseException:
             if len(questions) == 1:
-                questions[0].lane.fail()
+                questions[0].queue.fail()
                 return
             for one in questions:
                 self._answer([one], share)
             return
         for one, windows in zip(questions, shares, strict=True):
-            one.lane.answer(one, [next(predictions) for _ in windows])
+            one.queue.answer(one, [next(predictions) for _ in windows])
 
     def _predict(self, model: Model, windows: Sequence[Window]) -> list[Prediction]:
         predictions: list[Prediction] = []

@@ -15,7 +15,7 @@ from fitsense.events.model import Event
 
 
 @attrs.frozen
-class Told:
+class BufferedEvent:
     """An event as it goes out.
 
     :param number: its place in the feed, from 0 on; ``id`` is its text, of ten digits.
@@ -27,7 +27,7 @@ class Told:
     json: str
 
 
-class MissedError(Exception):
+class EventsExpiredError(Exception):
     """The events that were asked for are not kept any more.
 
     :param first: number of the first that is.
@@ -38,14 +38,14 @@ class MissedError(Exception):
         self.first = first
 
 
-class Feed:
+class EventBuffer:
     """The newest events of a session.
 
     :param size: how many are kept.
     """
 
     def __init__(self, size: int) -> None:
-        self._events: deque[Told] = deque(maxlen=size)
+        self._events: deque[BufferedEvent] = deque(maxlen=size)
         self._next = 0
         self._closed = False
         self._readers = 0
@@ -74,7 +74,7 @@ class Feed:
     def append(self, events: Iterable[Event]) -> None:
         """Put events at the end."""
         for event in events:
-            self._events.append(Told(event.sequence, event.id, event.to_json()))
+            self._events.append(BufferedEvent(event.sequence, event.id, event.to_json()))
             self._next = event.sequence + 1
         self._wake()
 
@@ -83,20 +83,20 @@ class Feed:
         self._closed = True
         self._wake()
 
-    def since(self, number: int) -> Sequence[Told]:
+    def since(self, number: int) -> Sequence[BufferedEvent]:
         """The events from a number on, as far as there are.
 
-        :raises MissedError: they are not kept any more.
+        :raises EventsExpiredError: they are not kept any more.
         """
         if number < self.first:
-            raise MissedError(number, self.first)
+            raise EventsExpiredError(number, self.first)
         return [self._events[at - self.first] for at in range(number, self._next)]
 
-    async def follow(self, number: int | None = None) -> AsyncGenerator[Told, None]:
+    async def follow(self, number: int | None = None) -> AsyncGenerator[BufferedEvent, None]:
         """The events from a number on, as they come, until the last.
 
         :param number: None for the first that is kept.
-        :raises MissedError: they are not kept any more, as when whoever reads is too slow.
+        :raises EventsExpiredError: they are not kept any more, as when whoever reads is too slow.
         """
         at = self.first if number is None else number
         self._readers += 1
@@ -104,7 +104,7 @@ class Feed:
             while True:
                 while at < self._next:
                     if at < self.first:
-                        raise MissedError(at, self.first)
+                        raise EventsExpiredError(at, self.first)
                     yield self._events[at - self.first]
                     at += 1
                 if self._closed:

@@ -16,28 +16,28 @@ import attrs
 
 from fitsense.errors import SourceError
 from fitsense.events.model import Event
-from fitsense.imaging.frame_rate import least_step_s
+from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
 from fitsense.pipeline.analysis import zoom_for
-from fitsense.server.api.problems import Kind, ProblemError
-from fitsense.server.api.requests import Wish
+from fitsense.server.api.problems import ProblemError, ProblemType
+from fitsense.server.api.requests import SessionRequest
 from fitsense.server.config import ServeConfig
-from fitsense.server.engine.batch_worker import Worker
-from fitsense.server.engine.event_buffer import Feed
+from fitsense.server.engine.batch_worker import BatchWorker
+from fitsense.server.engine.event_buffer import EventBuffer
 from fitsense.server.engine.frame_decoder import Decoder
-from fitsense.server.engine.session_queue import Arrival, Lane, Watcher, plain_backlog
-from fitsense.server.engine.source_reader import Feeder
+from fitsense.server.engine.session_queue import QueuedFrame, SessionLike, SessionQueue, plain_frame_queue
+from fitsense.server.engine.source_reader import SourceReader
 from fitsense.server.log import LOGGER, fields
 from fitsense.server.metrics import Metrics
 from fitsense.server.models import Bundles
-from fitsense.server.source_policy import FILE_OPTIONS, Opened, Sources
+from fitsense.server.source_policy import FILE_OPTIONS, Opened, SourcePolicy
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Reason, Session
-from fitsense.session.tracked import PeopleSession
+from fitsense.session.tracked import TrackedSession
 from fitsense.sinks.delivery import Delivery
 from fitsense.types import Frame
-from fitsense.video.frame_queue import Backlog
+from fitsense.video.frame_queue import FrameQueue
 from fitsense.video.live import LiveConfig
 
 Mode = Literal["push", "source", "upload"]
@@ -52,7 +52,7 @@ _MOST_UNREAD = 500
 
 
 @attrs.define(eq=False)
-class Served:
+class ServerSession:
     """A session that clients see.
 
     :param touched_s: when a client last pushed something, by the monotonic clock.
@@ -64,15 +64,15 @@ class Served:
 
     id: str
     mode: Mode
-    wish: Wish
+    request: SessionRequest
     bundle: str
-    feed: Feed
+    events: EventBuffer
     created_at: datetime
     created_s: float
     touched_s: float
     short_side: int
     zoom: float
-    feeder: Feeder | None = None
+    source_reader: SourceReader | None = None
     state: State = "open"
     reason: Reason | None = None
     ended_s: float | None = None
@@ -81,7 +81,7 @@ class Served:
     pusher: asyncio.Event | None = None
     decoding: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
-    _lane: Lane | None = None
+    _queue: SessionQueue | None = None
 
     @property
     def source(self) -> str:
@@ -89,14 +89,14 @@ class Served:
         return f"urn:fitsense:session:{self.id}"
 
     @property
-    def lane(self) -> Lane:
+    def queue(self) -> SessionQueue:
         """Where its pictures go."""
-        assert self._lane is not None
-        return self._lane
+        assert self._queue is not None
+        return self._queue
 
     def to_dict(self) -> dict[str, Any]:
         """The session as clients see it; obeys the schema ``server.session``."""
-        wish = self.wish
+        wish = self.request
         return {
             "id": self.id,
             "state": self.state,
@@ -110,13 +110,13 @@ class Served:
             "policy": wish.policy,
             "created_at": self.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "event_source": self.source,
-            "events": self.feed.next,
-            "frames": self.lane.frames,
+            "events": self.events.next,
+            "frames": self.queue.frames,
             "dropped_frames": self.dropped,
         }
 
 
-class Sessions:
+class SessionManager:
     """All sessions of a server, open ones and those that ended lately. It lives in the event loop's thread.
 
     Whatever wants a session's events follows its feed; what wants those of all is a delivery.
@@ -126,7 +126,7 @@ class Sessions:
         self,
         config: ServeConfig,
         bundles: Bundles,
-        sources: Sources,
+        sources: SourcePolicy,
         metrics: Metrics,
         deliveries: Sequence[Delivery] = (),
     ) -> None:
@@ -136,11 +136,11 @@ class Sessions:
         self._sources = sources
         self._metrics = metrics
         self._deliveries = deliveries
-        self._worker = Worker(config.batch, metrics)
-        self._sessions: dict[str, Served] = {}
+        self._worker = BatchWorker(config.batch, metrics)
+        self._sessions: dict[str, ServerSession] = {}
         self._opening = 0
         # Those whose session has ended, or never began, and whose thread has not.
-        self._lingering: set[Feeder] = set()
+        self._lingering: set[SourceReader] = set()
         self._draining = False
         self._sweeper: asyncio.Task[None] | None = None
         self._logger = logging.getLogger(LOGGER)
@@ -176,24 +176,24 @@ class Sessions:
 
         def busy() -> bool:
             open_ = self._opening or any(served.state != "ended" for served in self._sessions.values())
-            return bool(open_ or any(served.feed.readers for served in self._sessions.values()))
+            return bool(open_ or any(served.events.readers for served in self._sessions.values()))
 
         while busy() and time.monotonic() < until_s:
             await asyncio.sleep(_POLL_S)
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServerSession]:
         return iter(list(self._sessions.values()))
 
-    def get(self, name: str) -> Served:
+    def get(self, name: str) -> ServerSession:
         """A session by its id.
 
         :raises ProblemError: there is none, or it ended long ago.
         """
         if name not in self._sessions:
-            raise ProblemError(Kind.UNKNOWN_SESSION, f"session {name!r}: there is none, or it ended long ago")
+            raise ProblemError(ProblemType.UNKNOWN_SESSION, f"session {name!r}: there is none, or it ended long ago")
         return self._sessions[name]
 
-    async def open(self, wish: Wish) -> Served:
+    async def open(self, wish: SessionRequest) -> ServerSession:
         """Open a session, pushed to or reading a source, as the wish says.
 
         :raises ProblemError: it cannot be had.
@@ -202,72 +202,72 @@ class Sessions:
             with self.slot():
                 served, model, detect = await self._prepared("push", wish)
             # The first frame says when media time 0 was.
-            backlog = Backlog(wish.policy, self._limits.queue, -math.inf, _TELL_S)
+            backlog = FrameQueue(wish.policy, self._limits.queue, -math.inf, _TELL_S)
             return self._begun(served, model, detect, backlog, wish.started_at)
         return await self._reading("source", wish, self._sources.find(wish.source))
 
-    async def open_upload(self, path: str, wish: Wish, closed: Callable[[], None]) -> Served:
+    async def open_upload(self, path: str, wish: SessionRequest, closed: Callable[[], None]) -> ServerSession:
         """Open a session that reads an upload, which `closed` removes when it was read, in whatever thread.
 
         :raises ProblemError: it cannot be had; `closed` was called.
         """
         return await self._reading("upload", wish, Opened(path, live=False, options=FILE_OPTIONS), closed)
 
-    def end(self, served: Served, reason: Reason) -> None:
+    def end(self, served: ServerSession, reason: Reason) -> None:
         """End a session: what ``finished`` after what waits, anything else at once."""
         if served.state == "ended":
             return
         served.state = "ending"
-        if served.feeder is not None:
-            served.feeder.stop()
-        self._worker.end(served.lane, reason)
+        if served.source_reader is not None:
+            served.source_reader.stop()
+        self._worker.end(served.queue, reason)
 
-    def forget(self, served: Served) -> None:
+    def forget(self, served: ServerSession) -> None:
         """Drop a session that ended."""
         self._sessions.pop(served.id, None)
 
-    def decoder(self, served: Served) -> Decoder:
+    def decoder(self, served: ServerSession) -> Decoder:
         """For what one client pushes into a session."""
         return Decoder(served.short_side, served.zoom, self._limits.pixels)
 
-    async def put(self, served: Served, frame: Frame) -> None:
+    async def put(self, served: ServerSession, frame: Frame) -> None:
         """Hand a pushed frame over, as soon as there is room."""
-        arrival = Arrival(frame.rgb, frame.time_s, time.monotonic())
-        while wait_s := self._worker.offer(served.lane, arrival):
+        arrival = QueuedFrame(frame.rgb, frame.time_s, time.monotonic())
+        while wait_s := self._worker.offer(served.queue, arrival):
             served.touched_s = time.monotonic()
             await asyncio.sleep(min(wait_s, _POLL_S))
         served.touched_s = time.monotonic()
 
     async def _reading(
-        self, mode: Mode, wish: Wish, opened: Opened, closed: Callable[[], None] = lambda: None
-    ) -> Served:
-        live = LiveConfig(policy=wish.policy, buffer=self._limits.queue, tell_s=_TELL_S)
-        feeder: Feeder | None = None
+        self, mode: Mode, wish: SessionRequest, opened: Opened, closed: Callable[[], None] = lambda: None
+    ) -> ServerSession:
+        live = LiveConfig(policy=wish.policy, queue_size=self._limits.queue, warning_interval_s=_TELL_S)
+        feeder: SourceReader | None = None
         try:
             with self.slot():
                 served, model, detect = await self._prepared(mode, wish)
-                feeder = served.feeder = Feeder(
+                feeder = served.source_reader = SourceReader(
                     opened,
                     self._worker,
                     short_side=served.short_side,
                     zoom=served.zoom,
-                    least_step_s=least_step_s(model.clips.values()),
+                    min_interval_s=min_interval_s(model.clips.values()),
                     max_pixels=self._limits.pixels,
                     threads=self._decoder_threads,
                     live=live,
-                    held=lambda: mode == "upload" and served.feed.next - served.read > _MOST_UNREAD,
+                    held=lambda: mode == "upload" and served.events.next - served.read > _MOST_UNREAD,
                     closed=closed,
                 )
                 source_started_at = await _opened(feeder, wish, self._limits.idle_s)
             started_at = wish.started_at or source_started_at or served.created_at
-            self._begun(served, model, detect, plain_backlog(self._limits.queue), started_at)
+            self._begun(served, model, detect, plain_frame_queue(self._limits.queue), started_at)
         except BaseException:
             if feeder is None or not feeder.begun:
                 closed()
             if feeder is not None:
                 self._stop_reading(feeder)
             raise
-        feeder.feed(served.lane)
+        feeder.feed(served.queue)
         return served
 
     @contextlib.contextmanager
@@ -278,14 +278,14 @@ class Sessions:
         :raises ProblemError: there is none.
         """
         if not self.ready:
-            raise ProblemError(Kind.UNAVAILABLE, "the server is about to stop", {"retry-after": "5"})
+            raise ProblemError(ProblemType.UNAVAILABLE, "the server is about to stop", {"retry-after": "5"})
         open_ = sum(served.state != "ended" for served in self._sessions.values()) + self._opening
         # Decoders take memory and cores until their threads have ended.
         self._lingering = {feeder for feeder in self._lingering if feeder.alive}
         open_ += len(self._lingering)
         if open_ >= self._limits.sessions:
             raise ProblemError(
-                Kind.TOO_MANY_SESSIONS,
+                ProblemType.TOO_MANY_SESSIONS,
                 f"expected at most {self._limits.sessions} sessions at once; end one, or try again later",
                 {"retry-after": "5"},
             )
@@ -295,16 +295,16 @@ class Sessions:
         finally:
             self._opening -= 1
 
-    async def _prepared(self, mode: Mode, wish: Wish) -> tuple[Served, Model, Detector | None]:
+    async def _prepared(self, mode: Mode, wish: SessionRequest) -> tuple[ServerSession, Model, Detector | None]:
         model = self._bundles.model(wish.bundle)
         detect = await asyncio.to_thread(self._bundles.detector) if wish.people else None
         now_s = time.monotonic()
-        served = Served(
+        served = ServerSession(
             id=secrets.token_urlsafe(12),
             mode=mode,
-            wish=wish,
+            request=wish,
             bundle=model.manifest.name,
-            feed=Feed(self._limits.events),
+            events=EventBuffer(self._limits.events),
             created_at=datetime.now(UTC),
             created_s=now_s,
             touched_s=now_s,
@@ -314,29 +314,34 @@ class Sessions:
         return served, model, detect
 
     def _begun(
-        self, served: Served, model: Model, detect: Detector | None, backlog: Backlog, started_at: datetime | None
-    ) -> Served:
-        def begin(frame: Frame | None) -> Watcher:
-            wish = served.wish
+        self,
+        served: ServerSession,
+        model: Model,
+        detect: Detector | None,
+        backlog: FrameQueue,
+        started_at: datetime | None,
+    ) -> ServerSession:
+        def begin(frame: Frame | None) -> SessionLike:
+            wish = served.request
             config = SessionConfig(
                 hop_s=wish.hop_s,
                 source=served.source,
                 started_at=_start(frame) if started_at is None else started_at,
                 region=wish.region,
             )
-            return Session(model, config) if detect is None else PeopleSession(model, detect, config)
+            return Session(model, config) if detect is None else TrackedSession(model, detect, config)
 
         def told(events: Sequence[Event]) -> None:
             for delivery in self._deliveries:
                 for event in events:
                     delivery.put(event)
-            self._call(served.feed.append, events)
+            self._call(served.events.append, events)
 
         def ended(reason: Reason) -> None:
             self._call(self._over, served, reason)
 
-        lane = Lane(model, begin, backlog, self._metrics, told=told, ended=ended)
-        served._lane = lane
+        lane = SessionQueue(model, begin, backlog, self._metrics, told=told, ended=ended)
+        served._queue = lane
         self._sessions[served.id] = served
         self._metrics.sessions.labels(served.mode).inc()
         self._worker.add(lane)
@@ -345,7 +350,7 @@ class Sessions:
             self.end(served, "interrupted")
         return served
 
-    def _stop_reading(self, feeder: Feeder) -> None:
+    def _stop_reading(self, feeder: SourceReader) -> None:
         """End a feeder's thread, which keeps its place until then."""
         feeder.stop()
         if feeder.alive:
@@ -356,17 +361,17 @@ class Sessions:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _over(self, served: Served, reason: Reason) -> None:
+    def _over(self, served: ServerSession, reason: Reason) -> None:
         served.state, served.reason, served.ended_s = "ended", reason, time.monotonic()
         self._count_dropped(served)
-        if served.feeder is not None:
-            self._stop_reading(served.feeder)
-        served.feed.close()
+        if served.source_reader is not None:
+            self._stop_reading(served.source_reader)
+        served.events.close()
         served.done.set()
         self._metrics.sessions.labels(served.mode).dec()
         self._logger.info(
             "session ended",
-            extra=fields(session=served.id, reason=reason, frames=served.lane.frames, dropped=served.dropped),
+            extra=fields(session=served.id, reason=reason, frames=served.queue.frames, dropped=served.dropped),
         )
         ended = [one for one in self._sessions.values() if one.ended_s is not None]
         for one in sorted(ended, key=lambda one: one.ended_s or 0.0)[: -self._limits.kept]:
@@ -383,7 +388,7 @@ class Sessions:
         now_s, limits = time.monotonic(), self._limits
         for served in self:
             if served.ended_s is not None:
-                if now_s - served.ended_s > limits.keep_s and not served.feed.readers:
+                if now_s - served.ended_s > limits.keep_s and not served.events.readers:
                     self.forget(served)
                 continue
             self._count_dropped(served)
@@ -392,22 +397,24 @@ class Sessions:
             if idle or now_s - served.created_s > limits.session_s:
                 self.end(served, "interrupted")
 
-    def _count_dropped(self, served: Served) -> None:
-        served.dropped = self._worker.dropped(served.lane) + (served.feeder.dropped if served.feeder else 0)
-        served.lane.count_dropped(served.dropped)
+    def _count_dropped(self, served: ServerSession) -> None:
+        served.dropped = self._worker.dropped(served.queue) + (
+            served.source_reader.dropped if served.source_reader else 0
+        )
+        served.queue.count_dropped(served.dropped)
 
 
-async def _opened(feeder: Feeder, wish: Wish, patience_s: float) -> datetime | None:
+async def _opened(feeder: SourceReader, wish: SessionRequest, patience_s: float) -> datetime | None:
     name = wish.source or "of the request"
     try:
         return await feeder.open(patience_s)
     except SourceError as error:
         # FFmpeg's reason, without the path or the address, which may hold a password.
         reason = str(error).rsplit(": ", 1)[-1]
-        raise ProblemError(Kind.SOURCE, f"source {name}: {reason}") from error
+        raise ProblemError(ProblemType.SOURCE, f"source {name}: {reason}") from error
     except TimeoutError as error:
         raise ProblemError(
-            Kind.SOURCE, f"source {name}: expected a first picture within {patience_s:g} s, got none"
+            ProblemType.SOURCE, f"source {name}: expected a first picture within {patience_s:g} s, got none"
         ) from error
 
 

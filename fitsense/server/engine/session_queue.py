@@ -16,27 +16,27 @@ from fitsense.server.log import LOGGER
 from fitsense.server.metrics import Metrics
 from fitsense.session.session import Reason
 from fitsense.types import Frame, Prediction
-from fitsense.video.frame_queue import Backlog
-from fitsense.video.source import Trouble
+from fitsense.video.frame_queue import FrameQueue
+from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
 # What a lane may do in one turn, before others have theirs.
 _MOST_ITEMS = 4
 
 
-class Seen(Protocol):
+class PendingWindows(Protocol):
     """What a picture brings about before the model is asked."""
 
     @property
     def windows(self) -> list[Window]: ...
 
 
-class Watcher(Protocol):
+class SessionLike(Protocol):
     """What a lane's pictures go to: a session, or one for everybody in the picture."""
 
-    def see(self, frame: Frame, /) -> Any: ...
+    def prepare(self, frame: Frame, /) -> Any: ...
 
-    def tell(self, seen: Any, predictions: Sequence[Prediction], /) -> list[Event]: ...
+    def complete(self, seen: Any, predictions: Sequence[Prediction], /) -> list[Event]: ...
 
     def warn(self, code: str, message: str) -> list[Event]: ...
 
@@ -44,32 +44,32 @@ class Watcher(Protocol):
 
 
 @attrs.frozen(eq=False)
-class Arrival(Frame):
+class QueuedFrame(Frame):
     """A frame, and when it came, by the monotonic clock."""
 
     arrived_s: float = 0.0
 
 
 @attrs.define(eq=False)
-class Question:
+class PendingPrediction:
     """A lane that waits for the model.
 
     :param arrived_s: when the picture came that asks.
     :param predictions: of its first windows, as far as the model has been asked.
     """
 
-    lane: Lane
-    seen: Seen
+    queue: SessionQueue
+    pending: PendingWindows
     arrived_s: float
     predictions: list[Prediction] = attrs.field(factory=list)
 
     @property
     def left(self) -> list[Window]:
         """The windows that the model is still to be asked about."""
-        return self.seen.windows[len(self.predictions) :]
+        return self.pending.windows[len(self.predictions) :]
 
 
-class Lane:
+class SessionQueue:
     """One session's pictures, in order.
 
     :param begin: makes the session, which is given the first frame, or None where there is none.
@@ -81,8 +81,8 @@ class Lane:
     def __init__(
         self,
         model: Model,
-        begin: Callable[[Frame | None], Watcher],
-        backlog: Backlog,
+        begin: Callable[[Frame | None], SessionLike],
+        backlog: FrameQueue,
         metrics: Metrics,
         *,
         told: Callable[[Sequence[Event]], None],
@@ -93,8 +93,8 @@ class Lane:
         self.ending: Reason | None = None
         self.frames = 0
         self._begin = begin
-        self._watcher: Watcher | None = None
-        self._question: Question | None = None
+        self._watcher: SessionLike | None = None
+        self._question: PendingPrediction | None = None
         self._metrics = metrics
         self._told = told
         self._ended = ended
@@ -117,7 +117,7 @@ class Lane:
         """Pictures that were dropped, in all; under the worker's lock."""
         return self.backlog.dropped
 
-    def advance(self, take: Callable[[], Frame | Trouble | None]) -> Question | None:
+    def advance(self, take: Callable[[], Frame | SourceWarning | None]) -> PendingPrediction | None:
         """Have a turn: look at some pictures, until one asks for the model, and end where it is time to. A picture of
         which the model has not seen all windows goes on asking first.
 
@@ -138,14 +138,14 @@ class Lane:
                     self._tell(self._watching(None).warn(item.code, item.message))
                     continue
                 watcher = self._watching(item)
-                seen = watcher.see(item)
+                seen = watcher.prepare(item)
                 self.frames += 1
                 self._metrics.frames.inc()
                 if seen.windows:
-                    arrived_s = item.arrived_s if isinstance(item, Arrival) else time.monotonic()
-                    self._question = Question(self, seen, arrived_s)
+                    arrived_s = item.arrived_s if isinstance(item, QueuedFrame) else time.monotonic()
+                    self._question = PendingPrediction(self, seen, arrived_s)
                     return self._question
-                self._tell(watcher.tell(seen, []))
+                self._tell(watcher.complete(seen, []))
             else:
                 return None
             if ending is not None:
@@ -155,14 +155,14 @@ class Lane:
             self.fail()
         return None
 
-    def answer(self, question: Question, predictions: Sequence[Prediction]) -> None:
+    def answer(self, question: PendingPrediction, predictions: Sequence[Prediction]) -> None:
         """Take what the model says of the next windows; go on when it has said it of all."""
         question.predictions += predictions
         if question.left:
             return
         self._question = None
         try:
-            self._tell(self._watching(None).tell(question.seen, question.predictions))
+            self._tell(self._watching(None).complete(question.pending, question.predictions))
             self._metrics.latency.observe(time.monotonic() - question.arrived_s)
         except BaseException:
             self.fail()
@@ -194,7 +194,7 @@ class Lane:
         self._metrics.dropped.inc(dropped - self._dropped)
         self._dropped = dropped
 
-    def _watching(self, frame: Frame | None) -> Watcher:
+    def _watching(self, frame: Frame | None) -> SessionLike:
         if self._watcher is None:
             self._watcher = self._begin(frame)
         return self._watcher
@@ -206,12 +206,12 @@ class Lane:
             self._told(events)
 
 
-def plain_backlog(size: int) -> Backlog:
+def plain_frame_queue(size: int) -> FrameQueue:
     """For what waits until it is read, such as a file: nothing is dropped, and nothing is late."""
-    return Backlog("all", size, math.inf, math.inf)
+    return FrameQueue("all", size, math.inf, math.inf)
 
 
-def _no_session(frame: Frame | None) -> Watcher:
+def _no_session(frame: Frame | None) -> SessionLike:
     """The session of a lane that has ended."""
     raise AssertionError("the lane has ended")
 

@@ -11,28 +11,28 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from fitsense._internal.threads import Reader, handed_over
+from fitsense._internal.threads import WorkerThread, handed_over
 from fitsense.errors import FitsenseError
-from fitsense.server.engine.batch_worker import Worker
-from fitsense.server.engine.session_queue import Arrival, Lane
+from fitsense.server.engine.batch_worker import BatchWorker
+from fitsense.server.engine.session_queue import QueuedFrame, SessionQueue
 from fitsense.server.log import LOGGER
 from fitsense.server.source_policy import Opened
 from fitsense.session.session import Reason
 from fitsense.types import Frame
 from fitsense.video.live import LiveConfig, LiveSource
-from fitsense.video.source import Trouble, VideoSource
+from fitsense.video.source import SourceWarning, VideoSource
 from fitsense.video.stopping import StopFlag
 
 # How soon a thread that waits for room notices that it is to stop.
 _POLL_S = 0.05
 
 
-class Feeder:
+class SourceReader:
     """Reads a source in a thread of its own, and keeps nothing of it when that has ended.
 
     :param short_side: as of :class:`VideoSource`.
     :param zoom: as of :class:`VideoSource`.
-    :param least_step_s: as of :class:`VideoSource`.
+    :param min_interval_s: as of :class:`VideoSource`.
     :param max_pixels: as of :class:`VideoSource`.
     :param threads: of the decoder.
     :param live: how it is read if it is live.
@@ -43,11 +43,11 @@ class Feeder:
     def __init__(
         self,
         opened: Opened,
-        worker: Worker,
+        worker: BatchWorker,
         *,
         short_side: int,
         zoom: float,
-        least_step_s: float,
+        min_interval_s: float,
         max_pixels: int,
         threads: int,
         live: LiveConfig,
@@ -58,7 +58,7 @@ class Feeder:
         self._worker = worker
         self._short_side = short_side
         self._zoom = zoom
-        self._least_step_s = least_step_s
+        self._least_step_s = min_interval_s
         self._max_pixels = max_pixels
         self._threads = threads
         self._config = live
@@ -67,9 +67,9 @@ class Feeder:
         self._stop = StopFlag()
         self._live: LiveSource | None = None
         self._dropped = 0
-        self._lane: Lane | None = None
+        self._lane: SessionQueue | None = None
         self._go = threading.Event()
-        self._thread: Reader | None = None
+        self._thread: WorkerThread | None = None
         self._logger = logging.getLogger(LOGGER)
 
     async def open(self, patience_s: float) -> datetime | None:
@@ -81,7 +81,7 @@ class Feeder:
         """
         loop = asyncio.get_running_loop()
         opening: asyncio.Future[datetime | None] = loop.create_future()
-        self._thread = Reader(functools.partial(self._run, loop, opening), self.stop, "fitsense feeder")
+        self._thread = WorkerThread(functools.partial(self._run, loop, opening), self.stop, "fitsense feeder")
         self._thread.start()
         try:
             return await asyncio.wait_for(opening, patience_s)
@@ -89,7 +89,7 @@ class Feeder:
             self.stop()
             raise
 
-    def feed(self, lane: Lane) -> None:
+    def feed(self, lane: SessionQueue) -> None:
         """Begin to read; the lane ends when the source does."""
         self._lane = lane
         self._go.set()
@@ -142,7 +142,7 @@ class Feeder:
                 side,
                 self._config,
                 zoom=self._zoom,
-                least_step_s=self._least_step_s,
+                min_interval_s=self._least_step_s,
                 options=options,
                 threads=self._threads,
                 max_pixels=self._max_pixels,
@@ -152,15 +152,15 @@ class Feeder:
             name,
             side,
             zoom=self._zoom,
-            least_step_s=self._least_step_s,
+            min_interval_s=self._least_step_s,
             options=options,
             threads=self._threads,
             max_pixels=self._max_pixels,
             stop=self._stop,
         )
 
-    def _read(self, source: VideoSource | LiveSource, lane: Lane) -> Reason:
-        items: Iterable[Frame | Trouble] = source if isinstance(source, LiveSource) else source.told()
+    def _read(self, source: VideoSource | LiveSource, lane: SessionQueue) -> Reason:
+        items: Iterable[Frame | SourceWarning] = source if isinstance(source, LiveSource) else source.items()
         try:
             for item in items:
                 if not isinstance(item, Frame):
@@ -168,14 +168,14 @@ class Feeder:
                 elif not self._put(lane, item):
                     break
         except FitsenseError as error:
-            self._worker.note(lane, Trouble("source_lost", f"the source cannot be read any further: {error}"))
+            self._worker.note(lane, SourceWarning("source_lost", f"the source cannot be read any further: {error}"))
         except Exception:
             self._logger.exception("a source failed")
             return "failed"
         return "interrupted" if self._stop.requested else "finished"
 
-    def _put(self, lane: Lane, frame: Frame) -> bool:
-        arrival = Arrival(frame.rgb, frame.time_s, time.monotonic())
+    def _put(self, lane: SessionQueue, frame: Frame) -> bool:
+        arrival = QueuedFrame(frame.rgb, frame.time_s, time.monotonic())
         while not self._stop.requested:
             wait_s = _POLL_S if self._held() else self._worker.offer(lane, arrival)
             if not wait_s:

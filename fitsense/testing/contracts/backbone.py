@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_to_json
 from fitsense.bundles.manifest import BranchEntry, ObservationEntry
 from fitsense.errors import InvalidInputError, MissingExtraError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, numbers
@@ -40,7 +40,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
         return ()
 
     @pytest.fixture
-    def files(self, spec: BackboneSpec, plugins: Plugins) -> Mapping[str, Path]:
+    def files(self, spec: BackboneSpec, plugins: PluginManager) -> Mapping[str, Path]:
         """Its assets; by default those that were fetched, and without them the laws of observing do not apply."""
         return fetched(spec, plugins)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fitsense.geometry import Detection
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DetectorSpec
 from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
 from fitsense.types import UInt8Array
@@ -24,7 +24,7 @@ class DetectorContract(OfferContract):
     kind = "detector"
 
     @pytest.fixture
-    def files(self, spec: DetectorSpec, plugins: Plugins) -> Mapping[str, Path]:
+    def files(self, spec: DetectorSpec, plugins: PluginManager) -> Mapping[str, Path]:
         """Its assets; by default those that were fetched, and without them no law applies."""
         return fetched(spec, plugins)
 

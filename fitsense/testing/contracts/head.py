@@ -14,7 +14,7 @@ from fitsense.bundles.manifest import BranchEntry, HeadEntry, ObservationEntry
 from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
-from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, activate
+from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, to_probabilities
 
 
 class HeadContract(NetworkContract):
@@ -72,7 +72,7 @@ class HeadContract(NetworkContract):
     ) -> None:
         logits = run(inputs * np.float32(1e4))
         assert np.isfinite(logits).all(), "expected finite logits"
-        _check_probabilities(activate(logits, spec.activation), spec.activation)
+        _check_probabilities(to_probabilities(logits, spec.activation), spec.activation)
 
     def test_an_empty_batch_gives_no_scores(self, run: Any, inputs: FloatArray, width: int) -> None:
         shape = run(inputs[:0]).shape

@@ -12,7 +12,7 @@ import pytest
 
 from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, DetectorSpec
 from fitsense.types import FloatArray
 
@@ -48,15 +48,15 @@ class OfferContract:
         missing(self, "name", f"the name of the {self.kind} to check, without the plugin's", "'small'")
 
     @pytest.fixture
-    def plugins(self, plugin: Any) -> Plugins:
+    def plugins(self, plugin: Any) -> PluginManager:
         """A host with this plugin alone."""
-        host = Plugins()
+        host = PluginManager()
         report = host.register(plugin)
         assert report.status == "loaded", f"the plugin is {report.status}: {report.reason}"
         return host
 
     @pytest.fixture
-    def spec(self, plugins: Plugins, name: str) -> Any:
+    def spec(self, plugins: PluginManager, name: str) -> Any:
         """What is checked."""
         return getattr(plugins, self.kind)(name)
 
@@ -71,7 +71,7 @@ class OfferContract:
         return 2e-3
 
 
-def fetched(spec: BackboneSpec | DetectorSpec, plugins: Plugins) -> Mapping[str, Path]:
+def fetched(spec: BackboneSpec | DetectorSpec, plugins: PluginManager) -> Mapping[str, Path]:
     """The files of others that a spec names, or a skip that says which command fetches them."""
     try:
         return {

@@ -13,7 +13,7 @@ import pytest
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
-from fitsense.plugins._manager import Plugins
+from fitsense.plugins._manager import PluginManager
 from fitsense.testing.contracts.offer import missing
 
 HEAVY = ("torch", "torchvision", "av")
@@ -68,7 +68,7 @@ class PluginContract:
         return _probe(plugin.__name__, json.dumps(sys.path))
 
     def test_the_host_takes_it(self, plugin: Any) -> None:
-        report = Plugins().register(plugin)
+        report = PluginManager().register(plugin)
         assert report.status == "loaded", f"it is {report.status}: {report.reason}"
 
     def test_it_offers_the_same_every_time(self, plugin: Any) -> None:
@@ -102,7 +102,7 @@ class PluginContract:
 
 
 def _specs(plugin: Any) -> dict[str, Any]:
-    host = Plugins()
+    host = PluginManager()
     host.register(plugin)
     return {**host.backbones(), **host.heads(), **host.fusions(), **host.detectors(), **host.sinks()}
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from fitsense.events.model import Event, SessionWarning, event_time
 from fitsense.server.api.event_stream import Lines, event_stream
-from fitsense.server.engine.event_buffer import Feed
+from fitsense.server.engine.event_buffer import EventBuffer
 from fitsense.session.config import EPOCH
 from tests.helpers.live_server import PATIENCE_S, until
 
@@ -42,11 +42,11 @@ def listening(app: Starlette) -> Iterator[int]:
 
 @pytest.mark.parametrize("kind", ["sse", "lines"])
 def test_who_takes_nothing_is_left(kind: str) -> None:
-    feeds: list[Feed] = []
+    feeds: list[EventBuffer] = []
     left = threading.Event()
 
     async def endpoint(request: Request) -> Response:
-        feed = Feed(len(LARGE))
+        feed = EventBuffer(len(LARGE))
         feed.append(LARGE)
         feeds.append(feed)
         if kind == "sse":

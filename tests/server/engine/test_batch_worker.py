@@ -13,8 +13,8 @@ import pytest
 
 import fitsense
 from fitsense.events.model import Event, SessionEnded
-from fitsense.server.engine.batch_worker import Worker
-from fitsense.server.engine.session_queue import Lane, Watcher, plain_backlog
+from fitsense.server.engine.batch_worker import BatchWorker
+from fitsense.server.engine.session_queue import SessionLike, SessionQueue, plain_frame_queue
 from fitsense.server.metrics import Metrics
 from fitsense.session.config import EPOCH
 from fitsense.session.session import Reason
@@ -35,9 +35,11 @@ class Client:
         self.over = threading.Event()
         self._model = model
         self._all = told
-        self.lane = Lane(model, self._begin, plain_backlog(1000), metrics, told=self._told, ended=self._ended)
+        self.lane = SessionQueue(
+            model, self._begin, plain_frame_queue(1000), metrics, told=self._told, ended=self._ended
+        )
 
-    def _begin(self, frame: Frame | None) -> Watcher:
+    def _begin(self, frame: Frame | None) -> SessionLike:
         return fitsense.Session(
             self._model, fitsense.SessionConfig(source=f"urn:{self.name}", started_at=self.started_at)
         )
@@ -53,7 +55,7 @@ class Client:
 
 def test_lanes_take_turns_and_share_questions(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
-    worker, told = Worker(2, metrics), list[tuple[str, Event]]()
+    worker, told = BatchWorker(2, metrics), list[tuple[str, Event]]()
     frames = list(squats)
     clients = [Client(name, model, told, metrics) for name in ("first", "second")]
     for client in clients:
@@ -91,7 +93,7 @@ def _name(event: Event) -> str:
 
 def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
-    worker, told = Worker(1, metrics), list[tuple[str, Event]]()
+    worker, told = BatchWorker(1, metrics), list[tuple[str, Event]]()
     good, bad = (Client(name, model, told, metrics) for name in ("good", "bad"))
     for client in (good, bad):
         worker.add(client.lane)
@@ -115,7 +117,7 @@ def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, s
 @pytest.mark.parametrize("reason", ["interrupted", "failed"])
 def test_an_end_in_a_hurry_leaves_what_waits(reason: Reason, model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
-    worker = Worker(1, metrics)
+    worker = BatchWorker(1, metrics)
     client = Client("one", model, [], metrics)
     worker.add(client.lane)
     for frame in list(squats)[:20]:
@@ -143,10 +145,10 @@ class ManyWindows:
         self.windows = [cast(Window, object())] * windows
         self.predicted: list[int] = []
 
-    def see(self, frame: Frame, /) -> ManyWindows:
+    def prepare(self, frame: Frame, /) -> ManyWindows:
         return self
 
-    def tell(self, seen: ManyWindows, predictions: Sequence[Prediction], /) -> list[Event]:
+    def complete(self, seen: ManyWindows, predictions: Sequence[Prediction], /) -> list[Event]:
         self.predicted.append(len(predictions))
         return []
 
@@ -170,11 +172,11 @@ class CountingModel:
         return [cast(Prediction, None) for _ in windows]
 
 
-def lane_of(model: CountingModel, watcher: Watcher, order: list[str], name: str, metrics: Metrics) -> Lane:
-    return Lane(
+def lane_of(model: CountingModel, watcher: SessionLike, order: list[str], name: str, metrics: Metrics) -> SessionQueue:
+    return SessionQueue(
         cast(fitsense.Model, model),
         lambda frame: watcher,
-        plain_backlog(1000),
+        plain_frame_queue(1000),
         metrics,
         told=lambda events: None,
         ended=lambda reason: order.append(f"{name} {reason}"),
@@ -183,7 +185,7 @@ def lane_of(model: CountingModel, watcher: Watcher, order: list[str], name: str,
 
 def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
-    worker = Worker(2, metrics)
+    worker = BatchWorker(2, metrics)
     greedy, modest = ManyWindows(14), ManyWindows(1)
     frame = Frame(np.zeros((9, 9, 3), np.uint8), 0.0)
     # The greedy one first: one picture of 14 windows against five pictures of one.
@@ -202,7 +204,7 @@ def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() 
     assert model.asked == [2] * 5 + [2] * 4 + [1]
 
 
-def worker_done(worker: Worker, order: list[str], lanes: int) -> None:
+def worker_done(worker: BatchWorker, order: list[str], lanes: int) -> None:
     until(lambda: len(order) == lanes)
     worker.stop()
 
@@ -213,7 +215,7 @@ def test_worker_session_that_exits_ends_alone() -> None:
             raise SystemExit(3)
 
     metrics, model, order = Metrics(), CountingModel(), list[str]()
-    worker = Worker(1, metrics)
+    worker = BatchWorker(1, metrics)
     for name, watcher in (("exiting", Exiting(1)), ("good", ManyWindows(1))):
         lane = lane_of(model, watcher, order, name, metrics)
         worker.add(lane)
@@ -228,10 +230,10 @@ def test_worker_whose_round_fails_logs_it_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
-    worker = Worker(1, metrics)
+    worker = BatchWorker(1, metrics)
     round_, failures = worker._round, iter([SystemExit(1), KeyboardInterrupt(), MemoryError()])
 
-    def failing(turns: Sequence[Lane]) -> None:
+    def failing(turns: Sequence[SessionQueue]) -> None:
         if (failure := next(failures, None)) is not None:
             raise failure
         round_(turns)
