@@ -20,6 +20,7 @@ _COMMANDS = (
     "dataset",
     "doctor",
     "evaluate",
+    "evaluate-sessions",
     "experiment",
     "fleet",
     "models",
@@ -28,7 +29,6 @@ _COMMANDS = (
     "report",
     "schema",
     "serve",
-    "streams",
     "train",
     "workout",
 )
@@ -45,7 +45,7 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"fitsense.cli.{name}").command
+        command: click.Command = importlib.import_module(f"fitsense.cli.{name.replace('-', '_')}").command
         return command
 
     def invoke(self, context: click.Context) -> Any:

@@ -137,7 +137,7 @@ def command(
     bundle: str,
     runtime: RuntimeName,
     device: str | None,
-    compiled: bool,
+    compile: bool,
     hop: float,
     region: Region | None,
     people: bool,
@@ -178,7 +178,7 @@ def command(
     with contextlib.ExitStack() as stack:
         # First to be opened, so that what is refused is refused before the work; last to end, and Ctrl-C ends that.
         deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
-        model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
+        model = load_model(bundle, runtime=runtime, device=device, compile=compile)
         who = detector if people else None
         analysis = analyze(
             video,

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.option("--split", default="val", show_default=True, help="Value of the manifest's split column.")
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--json", "as_json", is_flag=True, help="Print the curve as JSON.")
-@click.option("--sure", type=click.FloatRange(0, 1), help="Above which confidence the others are not asked; for --out.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Above which confidence the others are not asked; for --out."
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of a bundle with the cascade.")
 @results_only()
 def command(
@@ -40,18 +42,19 @@ def command(
     split: str,
     views: int,
     as_json: bool,
-    sure: float | None,
+    threshold: float | None,
     out: Path | None,
 ) -> None:
-    """Show what a cascade of BUNDLE costs and saves on clips (--data), or make a bundle that has it (--sure, --out).
+    """Show what a cascade of BUNDLE costs and saves on clips (--data), or make a bundle that has it (--threshold,
+    --out).
 
     Branches that are asked first decide alone where their confidence is above a threshold. Cost is CPU time of a window
     over that of the bundle as it is, measured here. With --data it needs fitsense[torch].
     """
-    if (out is None) != (sure is None):
-        raise click.UsageError("give --out and --sure together")
+    if (out is None) != (threshold is None):
+        raise click.UsageError("give --out and --threshold together")
     if data is None and out is None:
-        raise click.UsageError("give --data FOLDER, or --sure and --out")
+        raise click.UsageError("give --data FOLDER, or --threshold and --out")
     from fitsense.bundles.bundle import Bundle, save
     from fitsense.errors import InvalidInputError
     from fitsense.evaluate import metrics
@@ -70,8 +73,8 @@ def command(
             click.echo(json.dumps([attrs.asdict(point) for point in points], indent=2), file=results())
         else:
             _show(points)
-    if out is not None and sure is not None:
-        manifest = set_cascade(loaded.manifest, plugins, Cascade(first, sure))
+    if out is not None and threshold is not None:
+        manifest = set_cascade(loaded.manifest, plugins, Cascade(first, threshold))
         FusionPipeline(manifest, plugins)
         if out.exists() and any(out.iterdir()):
             raise InvalidInputError(f"{out}: expected an empty folder, or none")

@@ -45,7 +45,7 @@ def _muscles(context: click.Context, parameter: click.Parameter, given: tuple[st
     show_default=True,
     help="How different the colours of clips of one scene may be, where no scene is given.",
 )
-@click.option("--published", default="", help="Where clips were published whose source does not say.")
+@click.option("--publisher", default="", help="Where clips were published whose source does not say.")
 @click.option(
     "--muscles",
     multiple=True,
@@ -66,7 +66,7 @@ def command(
     seed: int,
     scene_pattern: str | None,
     alike: float,
-    published: str,
+    publisher: str,
     muscles: dict[str, tuple[str, ...]],
     resplit: bool,
     force: bool,
@@ -85,7 +85,7 @@ def command(
 
     from fitsense.data.build import Options, import_clips
 
-    options = Options(grouping, test, val, seed, scene_pattern, alike, published, muscles, resplit)
+    options = Options(grouping, test, val, seed, scene_pattern, alike, publisher, muscles, resplit)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "looks"
     report = import_clips(source, out, options, cache=cache, force=force, track=track)
     if as_json:

@@ -43,7 +43,7 @@ def command(
     bundle: str,
     runtime: RuntimeName,
     device: str | None,
-    compiled: bool,
+    compile: bool,
     views: int,
     mirror: bool,
     as_json: bool,
@@ -59,7 +59,7 @@ def command(
 
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
-    model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
+    model = load_model(bundle, runtime=runtime, device=device, compile=compile)
     report = evaluate(model, data, split, views=views, mirror=mirror, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2), file=results())

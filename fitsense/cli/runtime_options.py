@@ -14,7 +14,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., object])
 _OPTIONS = (
     click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True),
     click.option("--device", help="What torch computes on, such as cuda:1; by default CUDA's, if there is one."),
-    click.option("--compiled", is_flag=True, help="Compile torch's networks: slow to start, and faster from then on."),
+    click.option("--compile", is_flag=True, help="Compile torch's networks: slow to start, and faster from then on."),
 )
 
 

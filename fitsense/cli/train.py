@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Folder with a manifest.csv, as fitsense dataset makes it.",
 )
 @click.option(
-    "--aids",
+    "--auxiliary-data",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="More such folders, which branches whose recipe says so learn from, and nothing is measured on.",
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 )
 @click.option("--weights-origin", default="", help="Where a file of weights comes from; for the model card.")
 @click.option("--split", "splits", multiple=True, help="To train on; by default train, and val if there is one.")
-@click.option("--foreign", help="Split of exercises not trained; by default extra, if there is one; '' for none.")
+@click.option("--unknown-split", help="Split of exercises not trained; by default extra, if there is one; '' for none.")
 @click.option("--test", help="Split for the model card; by default test, if there is one; '' for none.")
 @click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's.")
 @click.option(
-    "--figures",
+    "--synthetic-clips",
     type=click.IntRange(0),
     help="Rendered figures of each kind to mix in; by default none, or the recipe's.",
 )
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 @click.option("--strategy", default="auto", show_default=True, help="Lightning's for several of them, such as ddp.")
 def command(
     data: Path,
-    aids: tuple[Path, ...],
+    auxiliary_data: tuple[Path, ...],
     out: Path,
     name: str | None,
     version: str,
@@ -83,10 +83,10 @@ def command(
     weights: tuple[str, ...],
     weights_origin: str,
     splits: tuple[str, ...],
-    foreign: str | None,
+    unknown_split: str | None,
     test: str | None,
     views: int | None,
-    figures: int | None,
+    synthetic_clips: int | None,
     min_scenes: int | None,
     cache: Path | None,
     nodes: int,
@@ -108,14 +108,14 @@ def command(
     recipe = (
         read_recipe(recipe_file) if recipe_file else Recipe((BranchRecipe(backbone=backbone, weights="kinetics400"),))
     )
-    given: dict[str, Any] = {"views": views, "figures": figures, "min_scenes": min_scenes}
+    given: dict[str, Any] = {"views": views, "synthetic_clips": synthetic_clips, "min_scenes": min_scenes}
     recipe = attrs.evolve(recipe, **{key: value for key, value in given.items() if value is not None})
     recipe = _with_weights(recipe, weights, weights_origin)
     there = splits_of(data)
     splits = splits or ("train", *(["val"] if "val" in there else []))
-    foreign = foreign if foreign is not None else "extra" if "extra" in there else None
+    unknown_split = unknown_split if unknown_split is not None else "extra" if "extra" in there else None
     test = test if test is not None else "test" if "test" in there else None
-    sources = Sources(data, splits, foreign or None, test or None, aids)
+    sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
     machines = DistributedConfig(nodes, devices, strategy)
     if machines.processes > 1 and rank():

@@ -32,7 +32,7 @@ class ExperimentData:
         """The split ``val`` is held out where there is one, else a fold."""
         pool = pool_of(setting)
         by_val = any(item.split == "val" for item in pool.labelled)
-        held = partitions(Recipe(hold_out="val" if by_val else "folds"), pool)[0]
+        held = partitions(Recipe(validation="val" if by_val else "folds"), pool)[0]
         learned = [item for item in pool.labelled if not held.held(item)]
         return cls(
             pool,
@@ -48,10 +48,10 @@ def pool_of(setting: Setting) -> Pool:
     sources = Sources(
         setting.data,
         splits=("train", *(["val"] if "val" in there else [])),
-        foreign_split=None,
+        unknown_split=None,
         test_split="test" if "test" in there else None,
     )
-    return read_pool(Recipe(figures=0, min_scenes=setting.scale.min_scenes), sources)
+    return read_pool(Recipe(synthetic_clips=0, min_scenes=setting.scale.min_scenes), sources)
 
 
 def chosen(footage: Sequence[Sample], most: int | None) -> list[Sample]:

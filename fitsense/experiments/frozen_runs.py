@@ -47,7 +47,7 @@ class FrozenRuns:
     def of(cls, setting: Setting, pool: Pool) -> FrozenRuns:
         """Features of a pool's clips."""
         branch = BranchRecipe(backbone=setting.scale.still, weights=setting.weights, exercise_head="", muscles_head="")
-        recipe = Recipe((branch,), views=setting.scale.views, figures=0)
+        recipe = Recipe((branch,), views=setting.scale.views, synthetic_clips=0)
         workshop = BranchTrainer(recipe, pool, (), setting.plugins, setting.cache, setting.track)
         fitted = workshop.fit(branch, ())
         features = {

@@ -58,7 +58,7 @@ class Scale:
         )
 
 
-_SMALL = Tuning(batch_size=16, learning_rate=2e-3, average=0.0)
+_SMALL = Tuning(batch_size=16, learning_rate=2e-3, ema_decay=0.0)
 
 SMALL = Scale(
     name="small",
@@ -81,7 +81,7 @@ _PAPER = Tuning(
     weight_decay=0.0,
     label_smoothing=0.0,
     muscles_weight=1.0,
-    average=0.0,
+    ema_decay=0.0,
     class_power=1.0,
     augmentation=Augmentation(speed=0.0, zoom=1.0, shift=0.0, light=0.0, colour=0.0, mirror=False),
 )

@@ -111,13 +111,13 @@ class BranchTrainer:
         """Train a branch once for each partition, and once on everything unless it is to stay as it is."""
         spec = self.plugins.backbone(branch.backbone)
         config = config_from_json(spec.config, branch.config, f"branch {branch_name(branch)}")
-        if spec.build is None and (branch.tuning or branch.weights):
+        if spec.build is None and (branch.finetuning or branch.weights):
             raise InvalidInputError(
                 f"branch {branch_name(branch)}: {branch.backbone} has no network: expected neither tuning nor weights, "
-                f"got {'tuning' if branch.tuning else repr(branch.weights)}"
+                f"got {'tuning' if branch.finetuning else repr(branch.weights)}"
             )
         entry = self._entry(branch, spec, config)
-        if branch.tuning is None:
+        if branch.finetuning is None:
             if spec.build is not None and spec.observation is not None:
                 raise InvalidInputError(
                     f"branch {entry.name}: {entry.backbone} has no weights of its own yet; it needs tuning"
@@ -126,19 +126,19 @@ class BranchTrainer:
                 self, branch, spec, config, entry
             )
         else:
-            kind = _FinetunedBranchTrainer(self, branch, branch.tuning, spec, config, entry, teachers, guide)
+            kind = _FinetunedBranchTrainer(self, branch, branch.finetuning, spec, config, entry, teachers, guide)
         partial, held_out = {}, {}
         for partition in self.partitions:
             trained = kind.train([item for item in kind.footage if not partition.held(item)], partition)
             partial[partition.name] = trained
             held = [item for item in self.pool.labelled if partition.held(item) and item.key in trained.outputs]
             held_out.update({item.key: trained.outputs[item.key] for item in held})
-        whole = kind.train(kind.footage, None) if branch.refit else partial["val"]
+        whole = kind.train(kind.footage, None) if branch.retrain_on_all else partial["val"]
         return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped, kind.traced)
 
     def learned(self, branch: BranchRecipe) -> list[Sample]:
         """What a branch learns from."""
-        return [*self.pool.labelled, *self.pool.synthetic, *(self.pool.auxiliary if branch.aids else ())]
+        return [*self.pool.labelled, *self.pool.synthetic, *(self.pool.auxiliary if branch.use_auxiliary else ())]
 
     def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
         name = branch_name(branch)
@@ -149,7 +149,7 @@ class BranchTrainer:
                 raise PluginError(f"backbone {branch.backbone}: assets without sha256: {', '.join(missing)}")
             assets = {asset: str(ref.sha256) for asset, ref in spec.assets.items()}
             observation = ObservationEntry(tuple(spec.observation.shape(config)), assets)
-            if branch.tuning and observation.shape[0] != spec.clip(config).frames:
+            if branch.finetuning and observation.shape[0] != spec.clip(config).frames:
                 # They are kept for whole clips, of which windows then take some.
                 raise PluginError(
                     f"backbone {branch.backbone}: to be trained, its observation needs one entry for each of "
@@ -206,7 +206,7 @@ class BranchTrainer:
         """A backbone as the recipe says that it starts."""
         import torch
 
-        torch.manual_seed(branch.tuning.seed if branch.tuning else 0)
+        torch.manual_seed(branch.finetuning.seed if branch.finetuning else 0)
         module = build_backbone(spec, config)
         if branch.weights:
             load_backbone(spec, module, branch.weights, self.plugins)
@@ -363,7 +363,7 @@ class _FinetunedBranchTrainer:
             spec=self._entry.clip,
             labels=labels,
             teachers=self._taught(footage, partition),
-            guide=self._guide if self._tuning.guided else None,
+            guide=self._guide if self._tuning.landmark_weight else None,
         )
         tuning = self._tuning if held else attrs.evolve(self._tuning, patience=0)
         layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
@@ -436,5 +436,5 @@ class _FinetunedBranchTrainer:
 def _learned_from(recipe: Recipe, name: str) -> set[str]:
     """A branch's name, and those of its teachers and guides, of theirs, and so on."""
     branch = next(branch for branch in recipe.branches if branch_name(branch) == name)
-    behind = (*branch.teachers, *([branch.guide] if branch.guide else []))
+    behind = (*branch.teachers, *([branch.landmark_teacher] if branch.landmark_teacher else []))
     return {name}.union(*(_learned_from(recipe, teacher) for teacher in behind))

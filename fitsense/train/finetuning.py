@@ -47,7 +47,7 @@ class Tuning:
 
     :param epochs: times that as many windows are seen as there are clips.
     :param frozen_epochs: so many of them first train the heads alone.
-    :param layers: how many of the backbone's last layers learn; None for all.
+    :param trainable_layers: how many of the backbone's last layers learn; None for all.
     :param batch_size: windows in a step.
     :param learning_rate: of the heads, at its peak; it rises over the first tenth, and falls by a cosine.
     :param backbone_rate: the learning rate of the backbone's last layer, as a share of the heads'.
@@ -59,10 +59,10 @@ class Tuning:
     :param muscles_weight: the muscles' loss as a share of the exercises'; 0 leaves the muscles' head untrained.
     :param exercise_weight: likewise; 0 trains for muscles alone.
     :param mixup: windows are mixed in pairs, by a share from Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0 for none.
-    :param hints: weight of predicting the teachers' features (Romero et al., ICLR 2015).
-    :param guided: weight of imagining the guide's landmarks, for a backbone that can.
-    :param soft: weight of the teachers' answers beside the labels (Hinton et al., 2015); at most 1.
-    :param average: decay of the exponential average of weights that is kept in the end; 0 for none.
+    :param feature_distillation: weight of predicting the teachers' features (Romero et al., ICLR 2015).
+    :param landmark_weight: weight of imagining the guide's landmarks, for a backbone that can.
+    :param label_distillation: weight of the teachers' answers beside the labels (Hinton et al., 2015); at most 1.
+    :param ema_decay: decay of the exponential average of weights that is kept in the end; 0 for none.
     :param batch_norm: whether batch normalisation learns statistics; False keeps those of the weights.
     :param class_power: 0 draws all classes alike, 1 by their number of scenes; scenes of a class are drawn alike.
     :param patience: epochs without a better loss on held-out clips after which training ends; 0 for never.
@@ -73,7 +73,7 @@ class Tuning:
 
     epochs: int = 20
     frozen_epochs: int = 0
-    layers: int | None = None
+    trainable_layers: int | None = None
     batch_size: int = 16
     learning_rate: float = 1e-3
     backbone_rate: float = 1.0
@@ -84,10 +84,10 @@ class Tuning:
     muscles_weight: float = 0.5
     exercise_weight: float = 1.0
     mixup: float = 0.0
-    hints: float = 0.0
-    guided: float = 0.0
-    soft: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
-    average: float = 0.98
+    feature_distillation: float = 0.0
+    landmark_weight: float = 0.0
+    label_distillation: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
+    ema_decay: float = 0.98
     batch_norm: bool = True
     class_power: float = 0.5
     patience: int = 0
@@ -166,7 +166,7 @@ def tune(
         module.load_state_dict(load_file(finished))
         module.eval()
         return
-    if tuning.guided and not hasattr(module.backbone, "imagine"):
+    if tuning.landmark_weight and not hasattr(module.backbone, "imagine"):
         raise InvalidInputError("guided: expected 0 for a backbone that cannot imagine landmarks")
     if tuning.patience and not held_out:
         raise InvalidInputError("patience: expected 0 where no clips are held out to watch")
@@ -295,9 +295,9 @@ def _callbacks(lightning: Any, tuning: Tuning, folder: Path, watched: bool) -> l
         ),
         _told(lightning),
     ]
-    if tuning.average:
+    if tuning.ema_decay:
         # Lightning's own exponential average would move weights that do not learn, by rounding.
-        average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]
+        average = get_ema_multi_avg_fn(tuning.ema_decay)  # type: ignore[no-untyped-call]
         callbacks.append(lightning.callbacks.WeightAveraging(multi_avg_fn=average))
     if tuning.patience and watched:
         callbacks.append(lightning.callbacks.EarlyStopping("held_out_loss", patience=tuning.patience))
@@ -347,7 +347,7 @@ def _learner(
         def __init__(self) -> None:
             super().__init__()
             self.branch = module
-            self.hints = nn.LazyLinear(hint_dim) if hint_dim and tuning.hints else None
+            self.hints = nn.LazyLinear(hint_dim) if hint_dim and tuning.feature_distillation else None
             if self.hints is not None:
                 # Lazy layers are made by their first use, which has to be before the optimizer.
                 with torch.no_grad():
@@ -423,17 +423,19 @@ def _learner(
             if "exercise" in outputs and tuning.exercise_weight:
                 logits = outputs["exercise"].float()
                 exercise = F.cross_entropy(logits, batch["exercise"], label_smoothing=tuning.label_smoothing)
-                if tuning.soft and "teacher" in batch:
+                if tuning.label_distillation and "teacher" in batch:
                     soft = F.cross_entropy(logits, batch["teacher"])
-                    exercise = (1 - tuning.soft) * exercise + tuning.soft * soft
+                    exercise = (1 - tuning.label_distillation) * exercise + tuning.label_distillation * soft
                 loss = loss + tuning.exercise_weight * exercise
             if "muscles" in outputs and tuning.muscles_weight:
                 muscles = _muscles_loss(outputs["muscles"].float(), batch["muscles"], tuning.muscles_loss)
                 loss = loss + tuning.muscles_weight * muscles
             if "landmarks" in outputs:
-                loss = loss + tuning.guided * _guided_loss(outputs["landmarks"], batch["guide"])
+                loss = loss + tuning.landmark_weight * _guided_loss(outputs["landmarks"], batch["guide"])
             if self.hints is not None:
-                loss = loss + tuning.hints * F.mse_loss(self.hints(outputs["features"].float()), batch["hints"])
+                loss = loss + tuning.feature_distillation * F.mse_loss(
+                    self.hints(outputs["features"].float()), batch["hints"]
+                )
             return loss
 
         def configure_optimizers(self) -> Any:
@@ -470,7 +472,7 @@ def _lay_out(module: nn.Module, memory_format: Any) -> None:
 
 def _fixed(module: nn.Module, layers: Sequence[nn.Module], tuning: Tuning) -> Sequence[nn.Module]:
     """The backbone's layers that do not learn."""
-    return () if tuning.layers is None else layers[: max(0, len(layers) - tuning.layers)]
+    return () if tuning.trainable_layers is None else layers[: max(0, len(layers) - tuning.trainable_layers)]
 
 
 def _muscles_loss(logits: Tensor, truth: Tensor, kind: str) -> Tensor:

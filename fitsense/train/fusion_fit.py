@@ -82,7 +82,7 @@ def fit_fusion(
         if said is None
         else list(_probabilities(said / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
         labels.exercise,
-        recipe.wrong_costs,
+        recipe.error_cost,
         len(held) / len(known),
     )
     muscles_entry, derived, muscles = _join_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)

@@ -55,7 +55,7 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
 
 
 def _shipped(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [branch for branch in recipe["branches"] if not branch["only_teaches"]]
+    return [branch for branch in recipe["branches"] if not branch["teacher_only"]]
 
 
 def _licences(counts: Mapping[str, int]) -> str:
@@ -73,7 +73,8 @@ def _beside(trained: Mapping[str, Any]) -> str:
         parts.append(f"Beside them {trained['figures']} videos that fitsense renders (`fitsense.synthetic.figures`).")
     if trained["aids"]:
         parts.append(
-            f"Branches that are marked so were also trained on {trained['aids']} clips of further folders (`--aids`), "
+            f"Branches that are marked so were also trained on {trained['aids']} clips of further folders "
+            f"(`--auxiliary-data`), "
             f"which nothing is measured on. {_licences(trained['licences_of_aids'])}"
         )
     return " ".join(parts)
@@ -82,12 +83,12 @@ def _beside(trained: Mapping[str, Any]) -> str:
 def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
     weights, origin = recipe["weights"], recipe["weights_origin"]
     start = f"from `{weights}`{f' ({origin})' if origin else ''}" if weights else "from scratch"
-    how = "trained as a whole" if recipe["tuning"] else "frozen, only its heads were trained"
-    if branch.observation and not recipe["tuning"]:
+    how = "trained as a whole" if recipe["finetuning"] else "frozen, only its heads were trained"
+    if branch.observation and not recipe["finetuning"]:
         start, how = "computed without a network", "only its heads were trained"
     taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
-    if recipe["aids"]:
-        taught += "; also on the clips of `--aids`"
+    if recipe["use_auxiliary"]:
+        taught += "; also on the clips of `--auxiliary-data`"
     needs = ""
     if branch.observation and branch.observation.assets:
         needs = " Its landmark models are not in the bundle: `fitsense models pull` fetches them, once."
@@ -95,8 +96,8 @@ def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
 
 
 def _held_out(recipe: Mapping[str, Any]) -> str:
-    if recipe["hold_out"] == "val":
-        kept = [_name(branch) for branch in recipe["branches"] if not branch["refit"]]
+    if recipe["validation"] == "val":
+        kept = [_name(branch) for branch in recipe["branches"] if not branch["retrain_on_all"]]
         stay = f"; {', '.join(kept)} stayed so" if kept else ""
         return f"the split val, by branches that were trained without it{stay}"
     return "each fold in turn, by branches that were trained without it"

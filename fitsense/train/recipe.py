@@ -29,13 +29,14 @@ class BranchRecipe:
     :param config: what differs from the backbone's default configuration.
     :param weights: what it starts from: one of the backbone's published weights, or a file; empty for random ones.
     :param weights_origin: where a file of weights comes from, and its licence; for the model card.
-    :param tuning: how it is trained as a whole; None to leave the backbone as it is, and fit the heads alone.
+    :param finetuning: how it is trained as a whole; None to leave the backbone as it is, and fit the heads alone.
     :param teachers: branches before this one in the recipe, from which it learns beside the labels.
-    :param guide: a branch before this one that observes landmarks, which this one learns to imagine; empty for none.
+    :param landmark_teacher: a branch before this one that observes landmarks, which this one learns to imagine; empty
+        for none.
     :param teacher_only: whether it is left out of the bundle.
-    :param refit: whether it is trained once more, on everything, for the bundle. Otherwise the bundle has what was
-        trained without the split ``val``, which takes half the time.
-    :param aids: whether it learns from aids too, footage that is never measured on, such as drawn people.
+    :param retrain_on_all: whether it is trained once more, on everything, for the bundle. Otherwise the bundle has what
+        was trained without the split ``val``, which takes half the time.
+    :param use_auxiliary: whether it learns from aids too, footage that is never measured on, such as drawn people.
     :param exercise_head: a head for exercises; empty for none.
     :param muscles_head: a head for muscle groups; empty for none.
     :param head_config: the heads' configuration.
@@ -48,12 +49,12 @@ class BranchRecipe:
     config: Mapping[str, Any] = attrs.field(factory=dict)
     weights: str = ""
     weights_origin: str = ""
-    tuning: Tuning | None = None
+    finetuning: Tuning | None = None
     teachers: tuple[str, ...] = ()
-    guide: str = ""
-    only_teaches: bool = False
-    refit: bool = True
-    aids: bool = False
+    landmark_teacher: str = ""
+    teacher_only: bool = False
+    retrain_on_all: bool = True
+    use_auxiliary: bool = False
     exercise_head: str = "heads/linear_exercise"
     muscles_head: str = "heads/linear_muscles"
     head_config: Mapping[str, Any] = attrs.field(factory=dict)
@@ -68,7 +69,7 @@ class Recipe:
     :param branches: its branches, at least one.
     :param views: windows of each clip that heads are fitted on, and that figures are of.
     :param mirror: whether heads are fitted on the windows' mirror images too.
-    :param figures: rendered figures of each kind to mix in; none by default.
+    :param synthetic_clips: rendered figures of each kind to mix in; none by default.
     :param min_scenes: an exercise that fewer scenes show is not trained.
     :param class_power: for heads that are fitted alone, 0 makes classes count alike, 1 by their number of scenes.
     :param validation: what fusion, temperature and thresholds are fitted on: each fold in turn, by branches that were
@@ -81,16 +82,16 @@ class Recipe:
     branches: tuple[BranchRecipe, ...] = (BranchRecipe(weights="kinetics400"),)
     views: int = 4
     mirror: bool = True
-    figures: int = 0
+    synthetic_clips: int = 0
     min_scenes: int = 5
     class_power: float = 0.0
-    hold_out: Literal["folds", "val"] = "folds"
+    validation: Literal["folds", "val"] = "folds"
     fusion: str = "ensemble/weighted"
     lookup_head: str = "heads/lookup_muscles"
-    wrong_costs: float = 1.0
+    error_cost: float = 1.0
 
     def __attrs_post_init__(self) -> None:
-        if all(branch.only_teaches for branch in self.branches):
+        if all(branch.teacher_only for branch in self.branches):
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
         if len({*names, LOOKUP}) <= len(names):
@@ -100,7 +101,7 @@ class Recipe:
         for name in names:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"branch {name!r}: expected a name of lower-case letters, digits, - and _")
-        if self.hold_out != "val" and not all(branch.refit for branch in self.branches):
+        if self.validation != "val" and not all(branch.retrain_on_all for branch in self.branches):
             raise InvalidInputError("refit: expected true, since no one network is trained without what is held out")
         silent = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
         for position, branch in enumerate(self.branches):
@@ -108,7 +109,7 @@ class Recipe:
                 raise InvalidInputError(
                     f"branch {names[position]}: expected teachers with a head for exercises, got {', '.join(wordless)}"
                 )
-            for teacher in (*branch.teachers, *([branch.guide] if branch.guide else [])):
+            for teacher in (*branch.teachers, *([branch.landmark_teacher] if branch.landmark_teacher else [])):
                 if teacher not in names[:position]:
                     raise InvalidInputError(
                         f"branch {names[position]}: expected teachers and guides among those before it "
@@ -121,7 +122,8 @@ class Sources:
     """What a bundle is trained on and measured with.
 
     :param data: a folder with a ``manifest.csv``.
-    :param aids: more such folders, of clips that branches may learn from, but that are never held out or measured on.
+    :param auxiliary: more such folders, of clips that branches may learn from, but that are never held out or measured
+        on.
     :param splits: the splits to train on.
     :param unknown_split: clips of exercises that are not trained, for the threshold of unknown; None for none.
     :param test_split: the split whose figures go into the model card; None for none.
@@ -129,9 +131,9 @@ class Sources:
 
     data: Path
     splits: Sequence[str] = ("train", "val")
-    foreign_split: str | None = "extra"
+    unknown_split: str | None = "extra"
     test_split: str | None = "test"
-    aids: Sequence[Path] = ()
+    auxiliary: Sequence[Path] = ()
 
 
 def branch_name(branch: BranchRecipe) -> str:

@@ -68,7 +68,7 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("training", "torch", error) from error
-    if not any(branch.exercise_head and not branch.only_teaches for branch in recipe.branches):
+    if not any(branch.exercise_head and not branch.teacher_only for branch in recipe.branches):
         raise InvalidInputError("branches: expected a head for exercises on one that is in the bundle, got none")
     if not _NAME.fullmatch(name):
         raise InvalidInputError(f"name: expected lower-case letters, digits, ., - and _, got {name!r}")
@@ -81,7 +81,7 @@ def train(
         len(pool.labelled), len({item.scene for item in pool.labelled}), len(pool.synthetic), len(pool.auxiliary),
     )  # fmt: skip
     fitted = fit_branches(recipe, pool, plugins, cache, track, machines)
-    branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.only_teaches]
+    branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.teacher_only]
     joined = fit_fusion(recipe, branches, pool.labelled, pool.unknown, pool.labels, plugins)
     manifest = Manifest(
         name=name,
@@ -145,7 +145,7 @@ def fit_branches(
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
         fitted[branch_name(branch)] = workshop.fit(
-            branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.guide)
+            branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.landmark_teacher)
         )
     return list(fitted.values())
 

@@ -60,19 +60,19 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
     exercises, too_few = label_set(footage, recipe.min_scenes)
     foreign = [item for item in footage if item.group not in exercises]
     skipped = list(trained.skipped)
-    if sources.foreign_split:
-        extra = read_manifest(sources.data, [sources.foreign_split])
+    if sources.unknown_split:
+        extra = read_manifest(sources.data, [sources.unknown_split])
         foreign += [item for item in clips(extra.items) if item.group not in exercises]
         skipped += extra.skipped
     known = [item for item in footage if item.group in exercises]
     aids = []
-    for folder in sources.aids:
+    for folder in sources.auxiliary:
         more = read_manifest(folder, splits_of(folder))
         aids += [attrs.evolve(item, split="", fold=NO_FOLD) for item in clips(more.items) if item.group in exercises]
         skipped += more.skipped
     return Pool(
         labelled=known,
-        synthetic=[item for item in synthetic_samples(recipe.figures) if item.group in exercises],
+        synthetic=[item for item in synthetic_samples(recipe.synthetic_clips) if item.group in exercises],
         auxiliary=aids,
         unknown=foreign,
         labels=Labels(exercises, _muscle_labels(known)),
@@ -86,7 +86,7 @@ def partitions(recipe: Recipe, pool: Pool) -> list[Partition]:
 
     :raises InvalidInputError: there is nothing to hold out, or a scene would be held out in part.
     """
-    if recipe.hold_out == "val":
+    if recipe.validation == "val":
         scenes = {item.scene for item in pool.labelled if item.split == "val"}
         if not scenes:
             raise InvalidInputError("hold_out: expected clips of the split val among those to train on; hold out folds")

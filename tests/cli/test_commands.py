@@ -33,7 +33,7 @@ def test_help_lists_every_command_and_exit_code() -> None:
         "report",
         "schema",
         "serve",
-        "streams",
+        "evaluate-sessions",
         "train",
     ):
         assert command in text

@@ -72,7 +72,7 @@ def test_the_report_is_shown_and_names_what_is_unknown(clips: Path, tmp_path: Pa
 def test_the_report_as_json_is_the_one_beside_the_manifest(clips: Path, tmp_path: Path) -> None:
     done = run(
         *(clips, "--out", clips, "--cache", tmp_path / "cache", "--json", "--seed", 3),
-        *("--muscles", "Red Squats=quad;Lower Back", "--published", "me"),
+        *("--muscles", "Red Squats=quad;Lower Back", "--publisher", "me"),
     )
     report = json.loads(done.stdout)
     assert report == json.loads((clips / "dataset.json").read_text("utf-8"))

@@ -86,7 +86,7 @@ def test_a_camera_that_is_gone_for_good_ends_the_session(camera: Camera) -> None
         ["serve", "--source", "rtsp://admin:S3cret=x@127.0.0.1:9/cam"],
         ["serve", "--source", "front=rtsp:/admin:S3cret@127.0.0.1:9/cam"],
         ["dataset", "ftp://user:S3cret@127.0.0.1:9/clips", "--out", "none"],
-        ["streams", "--data", "http://user:S3cret@127.0.0.1:9/clips"],
+        ["evaluate-sessions", "--data", "http://user:S3cret@127.0.0.1:9/clips"],
     ],
 )
 def test_cli_never_repeats_the_password_of_an_address(arguments: list[str]) -> None:

@@ -51,7 +51,7 @@ def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
 def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = [argument for name in FIRST for argument in ("--first", name)]
-    done = CliRunner().invoke(main, ["cascade", "gym", *first, "--sure", "0.9", "--out", str(out)])
+    done = CliRunner().invoke(main, ["cascade", "gym", *first, "--threshold", "0.9", "--out", str(out)])
     assert done.exit_code == 0, done.output
     manifest = Bundle.load(out).manifest
     assert manifest.fusion["exercise"].config["cascade"] == {"first": list(FIRST), "threshold": 0.9}
@@ -64,7 +64,7 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
     assert asked.deferred_branches == ("slowfast",)
     with pytest.raises(fitsense.InvalidInputError, match=r"expected to ask some of x3d_s, .* first, got x3d"):
         fitsense.load_model(cascade=fitsense.Cascade(("x3d",), 0.9))
-    again = CliRunner().invoke(main, ["cascade", "gym", *first, "--sure", "0.9", "--out", str(out)])
+    again = CliRunner().invoke(main, ["cascade", "gym", *first, "--threshold", "0.9", "--out", str(out)])
     assert again.exit_code != 0
     assert "expected an empty folder" in again.output
 

@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def setting(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting:
     """A setting with random weights; tests share its cache."""
-    tuning = Tuning(epochs=1, batch_size=6, average=0.0)
+    tuning = Tuning(epochs=1, batch_size=6, ema_decay=0.0)
     scale = Scale(
         name="tiny",
         x3d=Network("x3d/xs", {"frames": 2, "size": 64, "short_side": 64}, tuning),

@@ -144,7 +144,7 @@ def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: 
 def test_the_commands_hand_on_what_is_asked_for() -> None:
     done = CliRunner().invoke(main, ["analyze", "--sample", "--runtime", "torch", "--device", "cuda:99"])
     assert "device: expected one that torch finds here, cpu" in done.output
-    done = CliRunner().invoke(main, ["streams", "--rendered", "1", "--compiled"])
+    done = CliRunner().invoke(main, ["evaluate-sessions", "--rendered", "1", "--compile"])
     assert "compile: expected the runtime 'torch', got 'openvino'" in done.output
 
 

@@ -85,8 +85,8 @@ def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
             encode(tmp_path / f"{group}{number}.mp4", random_video(group, number, duration_s=1.5), rate=15)
             rows.append(f"{group}{number}.mp4,{group},{split},{group}{number}")
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
-    branches = [{"backbone": "tiny/colours", "tuning": {"epochs": 2, "batch_size": 4}}]
-    recipe = {"views": 1, "figures": 0, "min_scenes": 2, "hold_out": "val", "branches": branches}
+    branches = [{"backbone": "tiny/colours", "finetuning": {"epochs": 2, "batch_size": 4}}]
+    recipe = {"views": 1, "synthetic_clips": 0, "min_scenes": 2, "validation": "val", "branches": branches}
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
     plugin = tmp_path / "site/tiny-1.0.dist-info"
     plugin.mkdir(parents=True)

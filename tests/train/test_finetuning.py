@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LABELS = Labels(tuple(sorted(tiny_models.COLOURS)), ("quads", "glutes", "biceps", "back"))
 CONFIG = tiny_models.TinyConfig()
-QUICK = Tuning(epochs=3, batch_size=8, learning_rate=0.02, average=0.0)
+QUICK = Tuning(epochs=3, batch_size=8, learning_rate=0.02, ema_decay=0.0)
 """Nine steps over what :func:`taught` gives."""
 
 State = Mapping[str, "Tensor"]
@@ -169,7 +169,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     lesson: TrainingData, held_out: list[Recording], tmp_path: Path, average: float
 ) -> None:
     # All that draws lots: windows, mixing, dropping out.
-    tuning = attrs.evolve(QUICK, epochs=6, mixup=0.4, average=average, frozen_epochs=2, patience=6)
+    tuning = attrs.evolve(QUICK, epochs=6, mixup=0.4, ema_decay=average, frozen_epochs=2, patience=6)
     whole = trained(lesson, tmp_path / "whole", tuning, held_out, dropout=0.3)
     handler = signal.getsignal(signal.SIGINT)
     epoch = len(lesson.recordings)
@@ -199,7 +199,7 @@ def test_an_interruption_of_the_last_moment_loses_nothing(
 ) -> None:
     import safetensors.torch
 
-    tuning = attrs.evolve(QUICK, average=0.9)
+    tuning = attrs.evolve(QUICK, ema_decay=0.9)
     whole = trained(lesson, tmp_path / "whole", tuning)
 
     def half(tensors: State, path: Path) -> None:
@@ -241,9 +241,9 @@ def test_training_ends_early_where_nothing_gets_better(lesson: TrainingData, tmp
 
 def test_layers_that_do_not_learn_stay_as_they_are(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
-    last = changed(start, trained(lesson, tmp_path / "last", attrs.evolve(QUICK, layers=1, average=0.9)))
+    last = changed(start, trained(lesson, tmp_path / "last", attrs.evolve(QUICK, trainable_layers=1, ema_decay=0.9)))
     assert last == {name for name in start if name.startswith(("backbone.layers.1.", "heads."))}
-    heads = changed(start, trained(lesson, tmp_path / "none", attrs.evolve(QUICK, layers=0)))
+    heads = changed(start, trained(lesson, tmp_path / "none", attrs.evolve(QUICK, trainable_layers=0)))
     assert heads == {name for name in start if name.startswith("heads.")}
     assert changed(start, trained(lesson, tmp_path / "all")) == set(start)
 
@@ -313,10 +313,10 @@ def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, Flo
     [
         {"mixup": 0.5},
         {"muscles_loss": "asymmetric"},
-        {"soft": 0.5},
-        {"soft": 1.0, "mixup": 0.5},
-        {"hints": 1.0},
-        {"average": 0.9},
+        {"label_distillation": 0.5},
+        {"label_distillation": 1.0, "mixup": 0.5},
+        {"feature_distillation": 1.0},
+        {"ema_decay": 0.9},
         {"label_smoothing": 0.0},
         {"muscles_weight": 2.0},
         {"exercise_weight": 0.5},
@@ -352,7 +352,7 @@ def test_teachers_are_not_asked_about_what_is_held_out(
 ) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
     assert not {one.footage.key for one in held_out} & taught_by.teachers.keys()
-    trained(taught_by, tmp_path, attrs.evolve(QUICK, soft=0.5, hints=0.5), held_out)
+    trained(taught_by, tmp_path, attrs.evolve(QUICK, label_distillation=0.5, feature_distillation=0.5), held_out)
 
 
 def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Pat
     answer = np.eye(3, dtype=np.float32)[squat]
     says_squat = {one.footage.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
     module = branch()
-    tuning = attrs.evolve(QUICK, epochs=6, soft=1.0)
+    tuning = attrs.evolve(QUICK, epochs=6, label_distillation=1.0)
     tune(module, tiny_models.layers(module.backbone), attrs.evolve(lesson, teachers=says_squat), [], tuning, tmp_path)
     said = predict(run_module(module), lesson.recordings, CONFIG.clip(), 1)
     assert all(each["exercise"][0].argmax() == squat for each in said)
@@ -395,7 +395,7 @@ def test_weights_may_be_laid_out_channels_last(lesson: TrainingData, tmp_path: P
 
 def test_landmarks_are_imagined_by_those_alone_that_can(lesson: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="guided: expected 0 for a backbone that cannot"):
-        trained(lesson, tmp_path, attrs.evolve(QUICK, guided=1.0))
+        trained(lesson, tmp_path, attrs.evolve(QUICK, landmark_weight=1.0))
 
 
 clips = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=1, max_size=40)

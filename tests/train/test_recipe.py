@@ -60,10 +60,12 @@ def test_a_written_recipe_names_files_without_their_folders() -> None:
 
 def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
     file = tmp_path / "recipe.json"
-    file.write_text('{"branches": [{"backbone": "x3d/m"}, {"backbone": "slowfast/small", "tuning": {"epochs": 3}}]}')
+    file.write_text(
+        '{"branches": [{"backbone": "x3d/m"}, {"backbone": "slowfast/small", "finetuning": {"epochs": 3}}]}'
+    )
     recipe = read_recipe(file)
     assert recipe == Recipe(
-        (BranchRecipe(backbone="x3d/m"), BranchRecipe(backbone="slowfast/small", tuning=Tuning(epochs=3)))
+        (BranchRecipe(backbone="x3d/m"), BranchRecipe(backbone="slowfast/small", finetuning=Tuning(epochs=3)))
     )
     assert [branch_name(branch) for branch in recipe.branches] == ["x3d_m", "slowfast_small"]
 
@@ -72,13 +74,16 @@ def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
     ("branches", "message"),
     [
         ([], "expected at least one that is in the bundle, got none"),
-        ([attrs.evolve(TEACHER, only_teaches=True)], "expected at least one that is in the bundle, got none"),
+        ([attrs.evolve(TEACHER, teacher_only=True)], "expected at least one that is in the bundle, got none"),
         ([TEACHER, TEACHER], "expected names of their own, and none 'lookup', got teacher, teacher"),
         ([BranchRecipe(name="lookup")], "expected names of their own, and none 'lookup', got lookup"),
         ([BranchRecipe(name="My Branch")], "branch 'My Branch': expected a name of lower-case letters"),
         ([PUPIL, TEACHER], r"branch pupil: .* among those before it \(none\), got 'teacher'"),
         ([PUPIL], "branch pupil: .* got 'teacher'"),
-        ([TEACHER, BranchRecipe(name="seer", guide="pose")], r"branch seer: .* before it \(teacher\), got 'pose'"),
+        (
+            [TEACHER, BranchRecipe(name="seer", landmark_teacher="pose")],
+            r"branch seer: .* before it \(teacher\), got 'pose'",
+        ),
         (
             [attrs.evolve(TEACHER, exercise_head=""), PUPIL],
             "branch pupil: expected teachers with a head for exercises, got teacher",
@@ -98,9 +103,9 @@ def test_branches_that_do_not_go_together_are_refused(branches: list[BranchRecip
         ('{"training": {}}', "expected a JSON object, got NoneType"),
         ('{"training": 3}', "training"),
         ('{"branch": []}', "branch"),
-        ('{"hold_out": "months"}', "months"),
-        ('{"branches": [{"tuning": {"soft": 2}}]}', r"branches\[0\].tuning"),
-        ('{"branches": [{"tuning": {"epoch": 2}}]}', "epoch"),
+        ('{"validation": "months"}', "months"),
+        ('{"branches": [{"finetuning": {"label_distillation": 2}}]}', r"branches\[0\].finetuning"),
+        ('{"branches": [{"finetuning": {"epoch": 2}}]}', "epoch"),
     ],
 )
 def test_what_is_no_recipe_is_refused_and_says_why(tmp_path: Path, document: str, message: str) -> None:

@@ -34,7 +34,7 @@ SPLITS = ("train", "train", "train", "val", "test")
 SMALL_X3D = {"size": 64, "short_side": 72, "depth_factor": 0.4}
 RECIPE = {
     "views": 2,
-    "figures": 1,
+    "synthetic_clips": 1,
     "min_scenes": 2,
     "branches": [
         {"backbone": "x3d/xs", "config": SMALL_X3D, "weights_origin": "made by a test"},
@@ -44,12 +44,23 @@ RECIPE = {
             "config": {"width": 8, "frames": 8, "rate_hz": 4.0, "size": 32, "short_side": 36},
             "teachers": ["x3d_xs"],
             "head_config": {"dropout": 0.1},
-            "tuning": {"epochs": 1, "batch_size": 8, "hints": 0.5, "soft": 0.5, "patience": 1},
+            "finetuning": {
+                "epochs": 1,
+                "batch_size": 8,
+                "feature_distillation": 0.5,
+                "label_distillation": 0.5,
+                "patience": 1,
+            },
         },
-        {"name": "colours", "backbone": "tiny/colours", "aids": True, "tuning": {"epochs": 2, "batch_size": 8}},
+        {
+            "name": "colours",
+            "backbone": "tiny/colours",
+            "use_auxiliary": True,
+            "finetuning": {"epochs": 2, "batch_size": 8},
+        },
     ],
 }
-COLOURS = BranchRecipe(name="colours", backbone="tiny/colours", tuning=Tuning(epochs=1, batch_size=8))
+COLOURS = BranchRecipe(name="colours", backbone="tiny/colours", finetuning=Tuning(epochs=1, batch_size=8))
 
 
 def write_manifest(folder: Path, rows: list[dict[str, Any]]) -> Path:
@@ -141,7 +152,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("trained")
     (folder / "recipe.json").write_text(json.dumps(RECIPE))
     done = run(
-        data, folder, "--recipe", folder / "recipe.json", "--weights", f"x3d_xs={weights}", "--aids", aids,
+        data, folder, "--recipe", folder / "recipe.json", "--weights", f"x3d_xs={weights}", "--auxiliary-data", aids,
         "--out", folder / "bundle", "--name", "tiny",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -186,11 +197,13 @@ def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> N
     for words in (
         "- `x3d_xs`: backbone `x3d/xs` from `random.safetensors` (made by a test); frozen, only its heads were ",
         "- `slowfast`: backbone `slowfast/small` from scratch; trained as a whole, beside the labels by x3d_xs.",
-        "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on the clips of `--aids`.",
+        "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on the clips of "
+        "`--auxiliary-data`.",
         "17 clips of 17 scenes (splits train and val); none of them is in this bundle. Licences by the manifest, which "
         "fitsense does not check: none stated (13), CC-BY-4.0 (4).",
         "Beside them 4 videos that fitsense renders",
-        "trained on 1 clips of further folders (`--aids`), which nothing is measured on. The manifest states no ",
+        "trained on 1 clips of further folders (`--auxiliary-data`), which nothing is measured on. The manifest states "
+        "no ",
         "each fold in turn",
         "with 1 clips of exercises that the model does not know",
         "| exercise | slowfast |",
@@ -244,7 +257,7 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
     done = run(
         data, trained, "--recipe", trained / "bundle" / "model.json", "--weights", f"x3d_xs={weights}",
-        "--aids", aids, "--out", trained / "again", "--name", "tiny", "--test", "",
+        "--auxiliary-data", aids, "--out", trained / "again", "--name", "tiny", "--test", "",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     first, again = (fitsense.Bundle.load(trained / name).manifest for name in ("bundle", "again"))
@@ -266,8 +279,8 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
 def quick(data: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recipe, Sources]:
     """The third branch alone, on a CPU without bfloat16."""
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
-    recipe = Recipe((COLOURS,), views=2, min_scenes=2, hold_out="val")
-    return recipe, Sources(data, foreign_split=None, test_split=None)
+    recipe = Recipe((COLOURS,), views=2, min_scenes=2, validation="val")
+    return recipe, Sources(data, unknown_split=None, test_split=None)
 
 
 def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
@@ -277,19 +290,19 @@ def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources],
     card = bundle.path("README.md").read_text("utf-8")
     assert "the split val, by branches that were trained without it" in card
     # No recipe asked for rendered figures.
-    assert report["trained"]["figures"] == 0
+    assert report["trained"]["synthetic_clips"] == 0
     assert "fitsense renders" not in card
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
 def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
-    branch = attrs.evolve(COLOURS, refit=False)
+    branch = attrs.evolve(COLOURS, retrain_on_all=False)
     recipe = attrs.evolve(quick[0], branches=(branch,))
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "runs").iterdir())) == 1
     assert "trained without it; colours stayed so;" in bundle.path("README.md").read_text("utf-8")
     with pytest.raises(fitsense.InvalidInputError, match="refit: expected true"):
-        attrs.evolve(recipe, hold_out="folds")
+        attrs.evolve(recipe, validation="folds")
 
 
 def test_a_branch_without_a_network_is_fitted_heads_alone(
@@ -369,7 +382,7 @@ def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Pa
     with pytest.raises(fitsense.InvalidInputError, match="scene 'gym' is in val and in train"):
         partitions(recipe, pool)
     with pytest.raises(fitsense.InvalidInputError, match="expected clips of at least two folds"):
-        partitions(attrs.evolve(recipe, hold_out="folds"), pool)
+        partitions(attrs.evolve(recipe, validation="folds"), pool)
     without = attrs.evolve(pool, labelled=[item for item in pool.labelled if item.split != "val"])
     with pytest.raises(fitsense.InvalidInputError, match="expected clips of the split val among those to train on"):
         partitions(recipe, without)
@@ -429,10 +442,11 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
     refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
     refused("expected a head for exercises", branches=(attrs.evolve(COLOURS, exercise_head=""),))
     refused(
-        "tiny/colours has no weights of its own yet; it needs tuning", branches=(attrs.evolve(COLOURS, tuning=None),)
+        "tiny/colours has no weights of its own yet; it needs tuning",
+        branches=(attrs.evolve(COLOURS, finetuning=None),),
     )
     means = BranchRecipe(name="means", backbone="tiny/means")
-    refused("expected neither tuning nor weights, got tuning", branches=(attrs.evolve(means, tuning=Tuning()),))
+    refused("expected neither tuning nor weights, got tuning", branches=(attrs.evolve(means, finetuning=Tuning()),))
     refused("expected neither tuning nor weights, got 'best'", branches=(attrs.evolve(means, weights="best"),))
     refused(
         "expected one that answers exercise", branches=(attrs.evolve(COLOURS, exercise_head="heads/linear_muscles"),)

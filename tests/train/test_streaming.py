@@ -45,8 +45,8 @@ def test_what_was_fitted_on_clips_names_what_a_stream_shows(
     plugins = fitsense.PluginManager.discover()
     assert plugins.register(tiny_models).status == "loaded"
     branch = BranchRecipe(name="stream", backbone="tiny/stream", l2_exercise=1e-4)
-    recipe = Recipe((branch,), views=2, figures=0, min_scenes=2, hold_out="val")
-    sources = Sources(data, foreign_split=None, test_split=None)
+    recipe = Recipe((branch,), views=2, synthetic_clips=0, min_scenes=2, validation="val")
+    sources = Sources(data, unknown_split=None, test_split=None)
     bundle, _ = train(recipe, sources, tmp_path / "out", name="tiny", cache=tmp_path / "cache", plugins=plugins)
     (entry,) = bundle.manifest.branches
     assert entry.stream is not None

@@ -15,7 +15,7 @@ from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.training_set import label_set, partitions, read_pool
 from tests.helpers.tiny_models import footage
 
-RECIPE = Recipe((BranchRecipe(),), min_scenes=2, figures=1)
+RECIPE = Recipe((BranchRecipe(),), min_scenes=2, synthetic_clips=1)
 ROWS = (
     "squat,train,a,0",
     "squat,val,b,1",
@@ -44,7 +44,7 @@ def folder(path: Path, *rows: str) -> Path:
 
 def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
     aids = folder(tmp_path / "aids", "squat,any,x,3", "burpee,any,y,3")
-    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), aids=[aids]))
+    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), auxiliary=[aids]))
     assert pool.labels.exercise == ("no_exercise", "push_up", "squat")
     assert {"quads", "chest"} <= set(pool.labels.muscles)
     assert "biceps" not in pool.labels.muscles
@@ -59,8 +59,8 @@ def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
 
 def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
     aids = folder(tmp_path / "aids", "squat,val,x,0")
-    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), aids=[aids]))
-    by_split = attrs.evolve(RECIPE, hold_out="val")
+    pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), auxiliary=[aids]))
+    by_split = attrs.evolve(RECIPE, validation="val")
     for recipe, names in ((RECIPE, ["fold0", "fold1"]), (by_split, ["val"])):
         made = partitions(recipe, pool)
         assert [partition.name for partition in made] == names
@@ -74,7 +74,7 @@ def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
 def test_what_was_trained_on_is_not_tested_on(tmp_path: Path) -> None:
     data = folder(tmp_path / "data", "squat,train,a,0", "squat,train,b,1", "squat,test,a,0")
     with pytest.raises(InvalidInputError, match="scene 'a' is in a split to train on and in test"):
-        read_pool(RECIPE, Sources(data, ["train"], foreign_split=None))
+        read_pool(RECIPE, Sources(data, ["train"], unknown_split=None))
 
 
 def test_exercises_whose_muscles_nobody_knows_are_refused(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ sys.exit(1)
 """
 
 
-@pytest.mark.parametrize("how", ["streams", "feeder"])
+@pytest.mark.parametrize("how", ["evaluate-sessions", "feeder"])
 def test_threads_that_open_a_source_end_before_python(how: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         command = [sys.executable, "-c", OPENING, how, f"http://127.0.0.1:{mute.getsockname()[1]}/live"]

@@ -1,4 +1,4 @@
-"""``fitsense streams``: a bundle's figures on untrimmed streams, with pauses between the sets."""
+"""``fitsense evaluate-sessions``: a bundle's figures on untrimmed streams, with pauses between the sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fitsense.session.config import SessionConfig
     help="Folder with clips and a manifest.csv (columns path, group, split), to be joined with pauses.",
 )
 @click.option("--split", default="test", show_default=True, help="Value of the manifest's split column.")
-@click.option("--foreign", is_flag=True, help="Join clips of exercises that the bundle does not know, too.")
+@click.option("--unknown-split", is_flag=True, help="Join clips of exercises that the bundle does not know, too.")
 @click.option("--rendered", type=click.IntRange(1), help="So many streams of rendered figures.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
 @runtime_options
@@ -38,12 +38,12 @@ from fitsense.session.config import SessionConfig
 def command(
     data: Path | None,
     split: str,
-    foreign: bool,
+    unknown_split: bool,
     rendered: int | None,
     bundle: str,
     runtime: RuntimeName,
     device: str | None,
-    compiled: bool,
+    compile: bool,
     hop: float,
     seed: int,
     as_json: bool,
@@ -58,7 +58,7 @@ def command(
     from fitsense.evaluate.untrimmed import joined_videos, rendered_videos, session_quality
 
     dataset = read_manifest(data, [split]) if data is not None else None
-    model = load_model(bundle, runtime=runtime, device=device, compile=compiled)
+    model = load_model(bundle, runtime=runtime, device=device, compile=compile)
     config = SessionConfig(hop_s=hop)
     report: dict[str, Any] = {
         "bundle": {"name": model.manifest.name, "version": model.manifest.version},
@@ -67,7 +67,7 @@ def command(
     }
     if dataset is not None:
         known = model.labels.exercise
-        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=foreign)
+        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=unknown_split)
         skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
             "split": split,

@@ -1,4 +1,4 @@
-"""``fitsense streams``."""
+"""``fitsense evaluate-sessions``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import encode
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["streams", *map(str, arguments)])
+    return CliRunner().invoke(main, ["evaluate-sessions", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_json_has_every_figure_and_what_was_told(data: Path) -> None:
 
 
 def test_the_table_names_every_figure(data: Path) -> None:
-    done = run("--data", data, "--split", "test", "--foreign", "--seed", "2")
+    done = run("--data", data, "--split", "test", "--unknown-split", "--seed", "2")
     assert done.exit_code == 0, done.output
     for words in (
         "a prediction every 1 s", "Clips of test", "1 left out", "no.mp4: no such file",
