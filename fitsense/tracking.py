@@ -18,7 +18,7 @@ from fitsense.geometry import Detection, Region
 
 # How far from where they are expected somebody may be found: in sizes of their box, and more for each second in which
 # nobody saw them, up to the most.
-_REACH, _REACH_PER_S, _MOST_REACH = 0.4, 0.3, 1.0
+_REACH, _REACH_PER_S, _MAX_REACH = 0.4, 0.3, 1.0
 # A doubling of the size counts for so much of that distance.
 _DOUBLING = 0.3
 # Somebody who was last seen on the move is expected further on, for so many seconds.
@@ -212,7 +212,7 @@ def _distance(person: _Track, region: Region, time_s: float) -> float:
     above = (last_y + ahead_s * person.speed_y - y) / ((_height(region) + _height(last.region)) / 2)
     doublings = abs(math.log2(_area(region) / _area(last.region))) / 2
     distance = math.hypot(aside, above) + _DOUBLING * doublings
-    return distance if distance < min(_REACH + _REACH_PER_S * unseen_s, _MOST_REACH) else math.inf
+    return distance if distance < min(_REACH + _REACH_PER_S * unseen_s, _MAX_REACH) else math.inf
 
 
 def _inside(region: Region) -> Region:

@@ -19,7 +19,7 @@ UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
 
-MOST_SECONDS = 1e9
+MAX_SECONDS = 1e9
 """Media time beyond this, some thirty years, is a mistake; it would leave the calendar's range."""
 
 
@@ -101,9 +101,9 @@ class Frame:
 
     @time_s.validator
     def _in_range(self, attribute: attrs.Attribute[float], value: float) -> None:
-        if not abs(value) <= MOST_SECONDS:
+        if not abs(value) <= MAX_SECONDS:
             raise InvalidInputError(
-                f"Frame.{attribute.name}: expected finite seconds of media time, within {MOST_SECONDS:.0e}, "
+                f"Frame.{attribute.name}: expected finite seconds of media time, within {MAX_SECONDS:.0e}, "
                 f"got {value!r}"
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from fitsense.errors import InvalidInputError
-from fitsense.types import MOST_SECONDS
+from fitsense.types import MAX_SECONDS
 
 # The parts of RFC 3986's grammar: characters of a path segment, the same without a colon, of a query, an authority.
 _ESCAPED = "%[0-9A-Fa-f]{2}"
@@ -28,7 +28,7 @@ _URI_REFERENCE = re.compile(
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
-def number(low: float, high: float = MOST_SECONDS, *, above: bool = False, optional: bool = False) -> Validator:
+def number(low: float, high: float = MAX_SECONDS, *, above: bool = False, optional: bool = False) -> Validator:
     """A finite number in `low`..`high`.
 
     :param above: whether `low` itself is refused.

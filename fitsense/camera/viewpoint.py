@@ -19,11 +19,11 @@ _CUT_AFTER = 2
 _SETTLED_S = 2.0
 _LOST_SHARE = 0.6
 # Fewer tiles than this, or than this at the picture's rim, may be somebody who stood still.
-_LEAST_TILES = 8
-_LEAST_RIM = 4
+_MIN_TILES = 8
+_MIN_RIM = 4
 # Part of the lost tiles that must show something else now, and sides of the picture on which some are lost.
 _SHOWN_SHARE = 0.5
-_LEAST_SIDES = 3
+_MIN_SIDES = 3
 # After so many times the hold, a tile belongs to something new.
 _FORGOTTEN = 4.0
 
@@ -130,7 +130,7 @@ class ViewpointMonitor:
 
     def _is_lost(self, lost: BoolArray, room: BoolArray) -> bool:
         rim = _rim(room)
-        enough = np.count_nonzero(room) >= _LEAST_TILES and np.count_nonzero(rim) >= _LEAST_RIM
+        enough = np.count_nonzero(room) >= _MIN_TILES and np.count_nonzero(rim) >= _MIN_RIM
         gone = np.count_nonzero(lost) >= _LOST_SHARE * np.count_nonzero(room)
         return bool(enough and gone and np.count_nonzero(_rim(lost)) >= _LOST_SHARE * np.count_nonzero(rim))
 
@@ -149,7 +149,7 @@ def _is_of_camera(lost: BoolArray, shown: BoolArray) -> bool:
     tiles = lost.reshape(TILES, TILES)
     sides = [tiles[0].any(), tiles[-1].any(), tiles[:, 0].any(), tiles[:, -1].any()]
     still_shown = np.count_nonzero(lost & shown) >= _SHOWN_SHARE * np.count_nonzero(lost)
-    return bool(still_shown and sum(sides) >= _LEAST_SIDES)
+    return bool(still_shown and sum(sides) >= _MIN_SIDES)
 
 
 def _rim(tiles: BoolArray) -> BoolArray:

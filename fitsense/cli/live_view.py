@@ -27,7 +27,7 @@ from fitsense.pipeline.analysis import Analysis
 
 _BAR = "█"
 _BAR_CELLS = 24
-_MOST_ROWS = 6
+_MAX_ROWS = 6
 
 
 @attrs.define
@@ -124,7 +124,7 @@ def summary(data: SessionEnded, subject: str | None = None) -> Table:
     if load:
         table.add_section()
         table.add_row("[bold]muscle group[/]", "", "", "[bold]load[/]")
-        for value, group in load[:_MOST_ROWS]:
+        for value, group in load[:_MAX_ROWS]:
             table.add_row(catalogue.muscle_group_name(group), "", "", f"{value:.1f} s")
     return table
 
@@ -154,7 +154,7 @@ def _repetitions(count: int) -> str:
 
 def _bars(values: dict[str, float], label: Callable[[str], str], style: str) -> Table:
     table = Table.grid(padding=(0, 1))
-    best = sorted(values.items(), key=lambda item: -item[1])[:_MOST_ROWS]
+    best = sorted(values.items(), key=lambda item: -item[1])[:_MAX_ROWS]
     for key, value in best:
         table.add_row(label(key), Text(_BAR * round(value * _BAR_CELLS), style=style), f"{value:.2f}")
     return table

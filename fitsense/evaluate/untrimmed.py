@@ -33,7 +33,7 @@ _SET_S = (8.0, 30.0)
 _PAUSE_S = (4.0, 8.0)
 _STREAM_S = 75.0
 # A clip that is short even so often makes a short set.
-_MOST_REPEATS = 3
+_MAX_REPEATS = 3
 _HELD_RATE_HZ = 15.0
 # Frames closer than this are the same moment.
 _TOLERANCE_S = 1e-6
@@ -267,7 +267,7 @@ def joined_videos(
 
 
 def _set(exercise: str, path: Path, clip_s: float) -> Piece:
-    repeats = min(_MOST_REPEATS, math.ceil(_SET_S[0] / clip_s))
+    repeats = min(_MAX_REPEATS, math.ceil(_SET_S[0] / clip_s))
     return Piece(exercise, path, min(repeats * clip_s, _SET_S[1]))
 
 

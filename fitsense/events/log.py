@@ -26,7 +26,7 @@ _PREFIX = "fitsense."
 _TOLD_AFTERWARDS = ("exercise.updated", "exercise.ended", "repetition.completed", "muscles.activated", "session.ended")
 
 _SHOWN_CHARACTERS = 60
-_MOST_DIGITS = 300
+_MAX_DIGITS = 300
 
 
 @attrs.frozen
@@ -148,7 +148,7 @@ def _start(event: Envelope) -> datetime | None:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
+    if len(digits) > _MAX_DIGITS:
         raise ValueError("more than a float can hold")
     return int(digits)
 

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 """What Ray hands on: ``video`` in; ``outcome`` and ``events`` out, or ``error``. All are JSON."""
 
 # A video at which so many workers died is to blame for it.
-_MOST_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 
 _ERRORS = {kind.__name__: kind for kind in (BundleError, WeightsError)}
 
@@ -86,8 +86,8 @@ class Worker:
             return {"outcome": "", "events": "", "error": json.dumps([type(self._error).__name__, str(self._error)])}
         video = Video(**json.loads(row["video"]))
         begun = ray.get(self._foreman.begin.remote(video.id))
-        if begun > _MOST_ATTEMPTS:
-            reason = f"its worker died, {_MOST_ATTEMPTS} times"
+        if begun > _MAX_ATTEMPTS:
+            reason = f"its worker died, {_MAX_ATTEMPTS} times"
             outcome, events = self._analysis.outcome(video, "failed", reason=reason), ""
         else:
             outcome, events = analyze_video(video, self._model, self._analysis)

@@ -10,9 +10,9 @@ from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, Fit, UInt8Array
 
 # No camera is longer; a header that lies may be.
-_MOST_ASPECT = 16
+_MAX_ASPECT = 16
 # A picture that takes more times as much memory as what is seen of it is not kept.
-_MOST_KEPT = 3
+_MAX_KEPT = 3
 
 # How a picture is scaled: to a short side and a size, and how it is made to fit.
 _ResizeKey = tuple[int, int, Fit]
@@ -23,9 +23,9 @@ def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
     :raises InvalidInputError: a picture so long that, scaled, it would fill the memory.
     """
-    if max(width, height) > _MOST_ASPECT * min(width, height):
+    if max(width, height) > _MAX_ASPECT * min(width, height):
         raise InvalidInputError(
-            f"picture of {width} x {height} pixels: expected a long side of at most {_MOST_ASPECT} short ones"
+            f"picture of {width} x {height} pixels: expected a long side of at most {_MAX_ASPECT} short ones"
         )
     scale = short_side / min(width, height)
     return max(short_side, round(width * scale)), max(short_side, round(height * scale))
@@ -77,7 +77,7 @@ class _BranchImages(Mapping[str, UInt8Array]):
         }
         self._made: dict[_ResizeKey, UInt8Array] = {}
         waiting = {key: specs[name] for name, key in self._keys.items()}
-        if rgb.nbytes > _MOST_KEPT * sum(3 * spec.size**2 for spec in waiting.values()):
+        if rgb.nbytes > _MAX_KEPT * sum(3 * spec.size**2 for spec in waiting.values()):
             later = ()
         for name, key in self._keys.items():
             if name not in later and key in waiting:

@@ -20,7 +20,7 @@ from fitsense._internal.atomic import atomic_path
 
 # Part of each key; to be raised when the same key would mean another graph.
 _FORMAT = 1
-_MOST_BYTES = 256 << 20
+_MAX_BYTES = 256 << 20
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -94,5 +94,5 @@ def _forget(folder: Path) -> None:
     kept = 0
     for _, size, file in sorted(found, reverse=True):
         kept += size
-        if kept > _MOST_BYTES:
+        if kept > _MAX_BYTES:
             file.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fitsense.video.live import LiveConfig
 
 # Events of a source that may wait to be taken, before it has to wait.
-_MOST_WAITING = 16
+_MAX_WAITING = 16
 # How soon whoever waits notices that it is to stop, and how long closing waits for threads: one that opens a source, or
 # waits for its next packet, cannot be woken.
 _POLL_S = 0.1
@@ -293,7 +293,7 @@ class _EventChannel:
     def _tell(self, event: Event) -> bool:
         """Leave an event, as soon as there is room; whether to go on."""
         with self._changed:
-            while self._waiting[event.source] >= _MOST_WAITING and not self._closed:
+            while self._waiting[event.source] >= _MAX_WAITING and not self._closed:
                 self._changed.wait(_POLL_S)
             if self._closed:
                 return False

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 # A file up to this size is read as a whole; of a larger one, this much at its beginning, middle and end.
-_MOST_BYTES = 3 << 20
+_MAX_BYTES = 3 << 20
 _PIECE_BYTES = 1 << 20
 _DIGITS = 12
 
@@ -61,7 +61,7 @@ def stream_uri(address: str) -> str:
 def _digest(file: BinaryIO, size: int) -> str:
     found = hashlib.sha256(size.to_bytes(8, "big"))
     pieces = (0, (size - _PIECE_BYTES) // 2, size - _PIECE_BYTES)
-    for at, length in [(0, size)] if size <= _MOST_BYTES else [(at, _PIECE_BYTES) for at in pieces]:
+    for at, length in [(0, size)] if size <= _MAX_BYTES else [(at, _PIECE_BYTES) for at in pieces]:
         file.seek(at)
         found.update(file.read(length))
     return found.hexdigest()[:_DIGITS]

@@ -49,7 +49,7 @@ _LEAP = 3.0
 # A movement has few dimensions; where the smallest varies by so much of what the largest does, there is only noise.
 _NOISE = 0.5
 # What turns back earlier than this part of the usual way is no movement at all.
-_LEAST_WAY = 0.35
+_MIN_WAY = 0.35
 _EPSILON = 1e-12
 
 
@@ -112,13 +112,13 @@ class Proposal:
         for (_, since), (until, _) in zip(edges, [*edges[1:], (len(view) - 1, 0)], strict=True):
             between = view[since : until + 1] * np.sign(usual)
             shown = _Projection(between, 2)
-            turns = shown.turning_points(0.5 * _LEAST_WAY * abs(usual))
+            turns = shown.turning_points(0.5 * _MIN_WAY * abs(usual))
             # A way out goes up here, so it begins in a minimum.
             rising = len(turns) > 1 and between[turns[1]] > between[turns[0]]
             for start, far, end in shown.spans(turns if rising else turns[1:]):
                 out, closed = _extents(_sample(path, np.array([since + start]), np.array([since + end])))
                 low = between[far] - between[start] < full * abs(usual)
-                if low and _LEAST_WAY * extent < out[0, judge] < full * extent and closed[0, judge] > 0.5:
+                if low and _MIN_WAY * extent < out[0, judge] < full * extent and closed[0, judge] > 0.5:
                     found.append(Cycle(since + start, since + far, since + end, 0.0, float(out[0, judge])))
         return found
 
@@ -190,11 +190,11 @@ class _Projection:
         return (start, far, end) if end - start >= self._least else None
 
 
-def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Proposal]:
+def propose(path: Path, min_s: float, rate_hz: float, single: bool) -> list[Proposal]:
     """Ways to see cycles in a path, in no order.
 
     :param path: float64 (moments, dimensions), evenly spaced in time.
-    :param least_s: the shortest cycle, in seconds.
+    :param min_s: the shortest cycle, in seconds.
     :param single: whether one cycle alone, without a neighbour to resemble, may be proposed.
     """
     variances = path.var(axis=0)
@@ -203,7 +203,7 @@ def propose(path: Path, least_s: float, rate_hz: float, single: bool) -> list[Pr
     travelled = [_travelled(path[:, :dimensions]) for dimensions in _DIMENSIONS]
     if travelled[0][-1] <= _EPSILON:
         return []
-    least = round(least_s * rate_hz)
+    least = round(min_s * rate_hz)
     # By their spans, so that each is judged once.
     cuts: dict[tuple[_Span, ...], Floats] = {}
     views = _projections(path)

@@ -16,7 +16,7 @@ from fitsense.workouts.workout import WorkoutSet
 
 # Steps between the times that the timeline shows, in seconds, and how many of them it has at most.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-_MOST_TICKS = 10
+_MAX_TICKS = 10
 
 
 def page(reports: Sequence[Report], name: str) -> str:
@@ -48,7 +48,7 @@ def page(reports: Sequence[Report], name: str) -> str:
 def ticks(start_s: float, end_s: float) -> list[float]:
     """Times for an axis, in seconds: round ones, and not too many."""
     length = end_s - start_s
-    step = next((step for step in _STEPS_S if length / step < _MOST_TICKS), length / _MOST_TICKS)
+    step = next((step for step in _STEPS_S if length / step < _MAX_TICKS), length / _MAX_TICKS)
     first = int(-(-start_s // step))
     return [index * step for index in range(first, int(end_s // step) + 1)]
 

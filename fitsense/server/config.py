@@ -19,7 +19,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.sinks.settings import SinkSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_MOST_PORT = 65535
+_MAX_PORT = 65535
 
 
 @attrs.frozen
@@ -113,8 +113,8 @@ class ServeConfig:
     limits: Limits = attrs.field(factory=Limits)
 
     def __attrs_post_init__(self) -> None:
-        if not 0 <= self.port <= _MOST_PORT:
-            raise InvalidInputError(f"port: expected one in 0..{_MOST_PORT}, got {self.port!r}")
+        if not 0 <= self.port <= _MAX_PORT:
+            raise InvalidInputError(f"port: expected one in 0..{_MAX_PORT}, got {self.port!r}")
         if not self.bundles:
             raise InvalidInputError("bundles: expected at least one, got none")
         if self.batch < 1:

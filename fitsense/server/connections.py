@@ -32,7 +32,7 @@ _SPARE_CONNECTIONS = 64
 _SMALL_FRAME_BYTES = 1024
 _SMALL_FRAMES_PER_S, _SMALL_FRAMES_AT_ONCE = 100.0, 1000.0
 # Fragments of a message are joined when there are so many: each costs more memory than its bytes.
-_MOST_FRAGMENTS = 1024
+_MAX_FRAGMENTS = 1024
 INVALID_TEXT, TOO_MANY_FRAMES = 1007, 1008
 """What a client is closed with that sends text which is none, or too many frames that carry nothing."""
 _SWITCHING_PROTOCOLS = 101
@@ -309,7 +309,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def handle_cont(self, event: Frame) -> None:
         if len(event.data) < _SMALL_FRAME_BYTES and not self._takes_small_frame():
             return
-        if len(self.frames) >= _MOST_FRAGMENTS:
+        if len(self.frames) >= _MAX_FRAGMENTS:
             self.frames = [b"".join(self.frames)]
         super().handle_cont(event)
 

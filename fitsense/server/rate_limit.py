@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 # Clients that are remembered; who was not heard of for longest is forgotten, and starts anew.
-_MOST_CLIENTS = 1024
+_MAX_CLIENTS = 1024
 
 
 class Bucket:
@@ -48,6 +48,6 @@ class Buckets:
         """As of :meth:`Bucket.take`."""
         bucket = self._buckets.pop(client, None) or Bucket(self._rate, self._burst)
         self._buckets[client] = bucket
-        if len(self._buckets) > _MOST_CLIENTS:
+        if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
         return bucket.take(now_s)

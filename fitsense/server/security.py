@@ -117,7 +117,7 @@ class Guard:
         rate = config.limits.requests_per_s
         # Strangers, who have shown no token, cannot spend what clients may ask for, not even behind the same proxy.
         self._clients, self._strangers = Buckets(rate, rate * _BURST_S), Buckets(rate, rate * _BURST_S)
-        self._most_requests = config.limits.connections
+        self._max_requests = config.limits.connections
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,10 +150,10 @@ class Guard:
                 "expected the header  Authorization: Bearer TOKEN  with one of the server's tokens",
                 {"www-authenticate": "Bearer"},
             )
-        if self._requests >= self._most_requests:
+        if self._requests >= self._max_requests:
             raise ProblemError(
                 ProblemType.UNAVAILABLE,
-                f"expected at most {self._most_requests} requests and WebSockets at once; end one, or try later",
+                f"expected at most {self._max_requests} requests and WebSockets at once; end one, or try later",
                 {"retry-after": "5"},
             )
 

@@ -12,12 +12,12 @@ from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
 from fitsense.repetitions.counter import RepetitionConfig
-from fitsense.types import MOST_SECONDS
+from fitsense.types import MAX_SECONDS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-LEAST_HOP_S, MOST_HOP_S = 0.1, 60.0
-_FURTHEST = timedelta(seconds=2 * MOST_SECONDS)
+MIN_HOP_S, MAX_HOP_S = 0.1, 60.0
+_FURTHEST = timedelta(seconds=2 * MAX_SECONDS)
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
@@ -53,8 +53,8 @@ class SessionConfig:
     :raises InvalidInputError: a value of another type or outside its range.
     """
 
-    hop_s: float = attrs.field(default=1.0, validator=number(LEAST_HOP_S, MOST_HOP_S))
-    gap_s: float = attrs.field(default=1.5, validator=number(0.0, MOST_HOP_S, above=True))
+    hop_s: float = attrs.field(default=1.0, validator=number(MIN_HOP_S, MAX_HOP_S))
+    gap_s: float = attrs.field(default=1.5, validator=number(0.0, MAX_HOP_S, above=True))
     source: str = attrs.field(default="urn:fitsense:session", validator=uri_reference)
     started_at: datetime | None = attrs.field(default=None, converter=_in_utc)
     region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))

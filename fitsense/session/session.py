@@ -31,7 +31,7 @@ from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
-from fitsense.types import MOST_SECONDS, FloatArray, Frame, Prediction, UInt8Array
+from fitsense.types import MAX_SECONDS, FloatArray, Frame, Prediction, UInt8Array
 from fitsense.windowing.sampler import (
     ClockReset,
     Gap,
@@ -45,12 +45,12 @@ from fitsense.windowing.sampler import (
 
 Reason = Literal["finished", "interrupted", "failed"]
 # With fewer frames a second than this, measured on so many, repetitions cannot be counted.
-_LEAST_HZ = 4.0
+_MIN_HZ = 4.0
 _RATE_FRAMES = 5
 # Frames that come alone, so many seconds apart or more, have times in another unit.
 _SUSPICIOUS_S = 5.0
 # Clips may want more frames than the counting of repetitions does.
-_LEAST_STEP_S = min_interval_s([])
+_MIN_STEP_S = min_interval_s([])
 
 
 @attrs.frozen(eq=False)
@@ -184,9 +184,9 @@ class Session:
         :returns: what :meth:`complete` needs, next, with the model's answer for each of its windows.
         """
         self._refuse_if_finished()
-        if not abs(frame.time_s + self._windows.state.offset_s) <= MOST_SECONDS:
+        if not abs(frame.time_s + self._windows.state.offset_s) <= MAX_SECONDS:
             raise InvalidInputError(
-                f"time_s: expected media time within {MOST_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
+                f"time_s: expected media time within {MAX_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
                 f"{self._windows.state.offset_s:.1f} s"
             )
         if self._windows.skips(frame.time_s):
@@ -200,7 +200,7 @@ class Session:
         time_s = self._windows.last_s
         assert time_s is not None
         notices = self._scene_ended(outputs)
-        if within_interval(time_s, state.looked_s, _LEAST_STEP_S):
+        if within_interval(time_s, state.looked_s, _MIN_STEP_S):
             return PendingFrame(outputs, time_s, camera_warnings=notices)
         state.looked_s = time_s
         with numpy_lock:
@@ -389,10 +389,10 @@ class Session:
         state = self.state
         state.run_s = time_s if state.run_s is None else state.run_s
         state.run_frames += 1
-        if state.run_frames != _RATE_FRAMES or (state.run_frames - 1) / (time_s - state.run_s) >= _LEAST_HZ:
+        if state.run_frames != _RATE_FRAMES or (state.run_frames - 1) / (time_s - state.run_s) >= _MIN_HZ:
             return []
         rate_hz = (state.run_frames - 1) / (time_s - state.run_s)
-        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got {rate_hz:.1f}"
+        message = f"expected at least {_MIN_HZ:g} frames a second to count repetitions, got {rate_hz:.1f}"
         return self._warn_once("frame_rate_low", message, state.run_s, time_s)
 
     def _warn_of_single_frames(self, start_s: float, end_s: float) -> list[Event]:
@@ -401,7 +401,7 @@ class Session:
         if step_s >= _SUSPICIOUS_S:
             message = f"expected frame times in seconds, got frames {step_s:g} s apart: are they milliseconds?"
             return self._warn_once("times_suspicious", message, start_s, end_s)
-        message = f"expected at least {_LEAST_HZ:g} frames a second to count repetitions, got one in {step_s:.1f} s"
+        message = f"expected at least {_MIN_HZ:g} frames a second to count repetitions, got one in {step_s:.1f} s"
         return self._warn_once("frame_rate_low", message, start_s, end_s)
 
     def _warn_if_short(self) -> list[Event]:

@@ -25,7 +25,7 @@ StateT = TypeVar("StateT")
 
 _STATE = "state.json"
 # Far more than any session keeps; a snapshot that claims more is meant to fill the memory.
-_MOST_UNPACKED_BYTES = 1 << 30
+_MAX_UNPACKED_BYTES = 1 << 30
 # All members have one date, so that the same state gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -87,7 +87,7 @@ def unpack(snapshot: bytes) -> Unpacked:
     try:
         with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
-            if total > _MOST_UNPACKED_BYTES:
+            if total > _MAX_UNPACKED_BYTES:
                 raise ValueError(f"it unpacks to {total} bytes, more than any session keeps")
             document = json.loads(archive.read(_STATE))
             arrays = [_array(archive.read(f"{index}.npy")) for index in range(len(archive.namelist()) - 1)]

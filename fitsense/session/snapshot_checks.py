@@ -23,12 +23,12 @@ from fitsense.errors import InvalidInputError
 from fitsense.repetitions import trajectory as motion
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
-from fitsense.types import MOST_SECONDS, ClipSpec
+from fitsense.types import MAX_SECONDS, ClipSpec
 from fitsense.windowing.sampler import WindowSamplerState
 
 _TOLERANCE_S = 1e-3
 # Counts beyond this are not exact in JSON of other languages.
-_MOST_COUNT = 1 << 53
+_MAX_COUNT = 1 << 53
 _TILES = sight.TILES**2
 _SIGHT_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "thumbnail": ("uint8", (sight.SIDE, sight.SIDE, 3)),
@@ -48,15 +48,13 @@ def check_numbers(states: Mapping[str, Any]) -> None:
             if isinstance(value, np.ndarray):
                 plain = value.dtype.kind in "biuf"
                 _require(
-                    plain and bool(np.all(np.abs(value.astype(np.float64)) <= MOST_SECONDS)), path, "finite numbers"
+                    plain and bool(np.all(np.abs(value.astype(np.float64)) <= MAX_SECONDS)), path, "finite numbers"
                 )
             elif isinstance(value, float):
                 # Some times are -inf before anything has happened.
-                _require(
-                    abs(value) <= MOST_SECONDS or value == default, path, f"a number within {MOST_SECONDS:g}", value
-                )
+                _require(abs(value) <= MAX_SECONDS or value == default, path, f"a number within {MAX_SECONDS:g}", value)
             else:
-                _require(0 <= value <= _MOST_COUNT, path, "a count from 0 on", value)
+                _require(0 <= value <= _MAX_COUNT, path, "a count from 0 on", value)
 
 
 def check_session(

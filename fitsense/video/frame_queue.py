@@ -12,7 +12,7 @@ from fitsense.video.source import SourceWarning
 Policy = Literal["latest", "all"]
 
 # Falling behind by less than this many seconds is nobody's worry.
-_LEAST_LAG_S = 2.0
+_MIN_LAG_S = 2.0
 # While frames have to wait since they are ahead, their schedule is tightened by this part of the time: slack that was
 # needed once is not kept for ever.
 _TIGHTENING = 0.1
@@ -126,7 +126,7 @@ class FrameQueue:
     def _lag(self, frame: Frame, now_s: float) -> SourceWarning | None:
         """A note that analysis falls behind, if it does: if frames wait for it and not it for them."""
         lag_s = now_s - self._origin_s - frame.time_s
-        if self._policy == "latest" or self._frames < self._size or lag_s < _LEAST_LAG_S:
+        if self._policy == "latest" or self._frames < self._size or lag_s < _MIN_LAG_S:
             return None
         if now_s - self._lag_told_s < self._tell_s:
             return None

@@ -25,9 +25,9 @@ _POLL_S = 0.1
 # How long closing waits for the reader, which cannot be woken while it waits for a packet.
 _PATIENCE_S = 1.0
 # A source whose times run ahead of the clock by more than this has set its own; segmented streams are ahead by less.
-_MOST_AHEAD_S = 60.0
+_MAX_AHEAD_S = 60.0
 # Media time never stands still, not even when a source comes back before its time.
-_LEAST_STEP_S = 0.001
+_MIN_STEP_S = 0.001
 
 
 @attrs.frozen
@@ -115,7 +115,7 @@ class LiveSource:
         self._source = source
         self._short_side = short_side
         self._zoom = zoom
-        self._least_step_s = min_interval_s
+        self._min_step_s = min_interval_s
         self._options = options
         self._hwaccel = hwaccel
         self._threads = threads
@@ -214,11 +214,11 @@ class LiveSource:
             self._note(trouble.code, trouble.message)
         while True:
             with connection.video as video:
-                base_s = max(connection.opened_s - self._origin_s, self._last_s + _LEAST_STEP_S)
+                base_s = max(connection.opened_s - self._origin_s, self._last_s + _MIN_STEP_S)
                 for frame in video:
                     now_s = time.monotonic() - self._origin_s
-                    if base_s + frame.time_s > now_s + _MOST_AHEAD_S:
-                        base_s = max(now_s, self._last_s + _LEAST_STEP_S) - frame.time_s
+                    if base_s + frame.time_s > now_s + _MAX_AHEAD_S:
+                        base_s = max(now_s, self._last_s + _MIN_STEP_S) - frame.time_s
                     time_s = base_s + frame.time_s if video.has_times else now_s
                     if not self._put(Frame(frame.rgb, time_s)):
                         return
@@ -272,7 +272,7 @@ class LiveSource:
             self._short_side,
             self._config.timeout_s,
             zoom=self._zoom,
-            min_interval_s=self._least_step_s,
+            min_interval_s=self._min_step_s,
             options=self._options,
             hwaccel=self._hwaccel,
             threads=self._threads,

@@ -25,7 +25,7 @@ from fitsense.video.wholeness import is_whole
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
 # PyAV looks up streams that appear late in a table that was made before, so that they must not be many.
-_MOST_STREAMS = {"max_streams": "64"}
+_MAX_STREAMS = {"max_streams": "64"}
 # FFmpeg's formats that open other files or addresses, or devices.
 _LEADING_ELSEWHERE = {
     *("concat", "dash", "hls", "image2", "imf", "rtp", "rtsp", "sap", "sdp", "vapoursynth", "vobsub"),
@@ -162,7 +162,7 @@ def _open_live(
             file, format_name = f"/dev/video{device}" if device.isdigit() else device, "v4l2"
     elif name.startswith("rtsp"):
         options = {"rtsp_transport": "tcp"}
-    return _container(file, format_name, {**options, **_MOST_STREAMS, **more}, timeout_s, hwaccel)
+    return _container(file, format_name, {**options, **_MAX_STREAMS, **more}, timeout_s, hwaccel)
 
 
 def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None) -> Input:
@@ -172,7 +172,7 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
         raise SourceError(f"{name}: is a folder; give a video file")
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: is empty (0 bytes)")
-    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "file", **_MOST_STREAMS, **more}
+    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "file", **_MAX_STREAMS, **more}
     # A name with a colon or a leading minus is still a file.
     file_url = f"file:{path}"
     if path.suffix.lower() in _PLAYLIST_SUFFIXES and "format_whitelist" not in more:
@@ -200,7 +200,7 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
 
 
 def _open_stream(stream: ByteStream, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None) -> Input:
-    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "data", **_MOST_STREAMS, **more}
+    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "data", **_MAX_STREAMS, **more}
     try:
         if _is_playlist(stream.head):
             raise SourceError(f"{stream.name}: is a playlist of other files; give its path")

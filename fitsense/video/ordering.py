@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import av
 
 # No encoder puts more pictures than this between a picture's place in the file and its place on the screen.
-MOST_REORDERED = 16
+MAX_REORDERED = 16
 # So many packets are looked at for one that is shown before the packet in front of it.
-PROBED = 2 * MOST_REORDERED
+PROBED = 2 * MAX_REORDERED
 
 
 def are_reordered(stamps: Iterable[int | None]) -> bool:
@@ -50,7 +50,7 @@ class DisplayOrder:
         """Give the next picture its time; None where no packet is left."""
         number = None if frame.pts is None else self._coming.pop(frame.pts, None)
         if number is not None:
-            self._forget_before(number - MOST_REORDERED)
+            self._forget_before(number - MAX_REORDERED)
         frame.pts = heapq.heappop(self._free) if self._free else None
 
     def _forget_before(self, number: int) -> None:

@@ -17,9 +17,9 @@ from fitsense.types import Frame, UInt8Array
 # Colours that stay apart for the colour-blind (Okabe and Ito).
 _NAMED, _UNKNOWN, _NOTHING, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
 _WHITE = (255, 255, 255)
-_MOST_BARS = 6
+_MAX_BARS = 6
 # A bar below this is noise to the eye.
-_LEAST_ACTIVATION = 0.15
+_MIN_ACTIVATION = 0.15
 _CLOCK_HZ = 90_000
 
 
@@ -106,8 +106,8 @@ def _draw_bars(
     margin: int,
 ) -> None:
     """Horizontal bars of the most active muscle groups, at the bottom left."""
-    active = sorted(moment.muscles.items(), key=lambda item: -item[1])[:_MOST_BARS]
-    active = [(group, activation) for group, activation in active if activation >= _LEAST_ACTIVATION]
+    active = sorted(moment.muscles.items(), key=lambda item: -item[1])[:_MAX_BARS]
+    active = [(group, activation) for group, activation in active if activation >= _MIN_ACTIVATION]
     if not active:
         return
     labels = [load_catalogue().muscle_group_name(group) for group, _ in active]

@@ -32,18 +32,18 @@ _NO_TIMES = 0x80
 # Who reads files of strangers must not let a few bytes ask for gigabytes: 8192 x 4608 pixels are 8K.
 MAX_PIXELS = 8192 * 4608
 # A larger step of a source's clock, in seconds, is a fault of the clock.
-_MOST_BACK_S, _MOST_AHEAD_S = 1.0, 3600.0
+_MAX_BACK_S, _MAX_AHEAD_S = 1.0, 3600.0
 # Where only some pictures have a time, it need not be theirs: all are counted, and those that are nearer than this, in
 # seconds, only correct the count by a part of what it is off.
 _COUNTED_S, _CORRECTION = 0.25, 0.1
 # While frames are to be thinned, what decoders call non-reference frames are not even decoded, as long as the others
 # are no further apart than so many of the least steps: every second frame of 24 a second.
-_MOST_STEPS = 1.7
+_MAX_STEPS = 1.7
 # Pictures that are to be so many times smaller are averages of many pixels, in which it does not show whether edges of
 # blocks were smoothed, nor how sharp the colours are.
 _MUCH_SMALLER = 3.0
 # Packets of all streams that are looked at, at most, before the first is decoded.
-_MOST_PROBED = 512
+_MAX_PROBED = 512
 # A file that ends earlier than its header says, by more than this and a tenth of its length, is incomplete.
 _SHORTFALL_S = 1.0
 # Years in which a video may have been recorded.
@@ -137,7 +137,7 @@ class VideoSource:
         self._zoom = zoom
         self._shrinking, self._colouring = VideoReformatter(), VideoReformatter()
         self._thinning = RateLimiter(min_interval_s)
-        self._most_step_s = _MOST_STEPS * min_interval_s
+        self._max_step_s = _MAX_STEPS * min_interval_s
         self._timeout_s = timeout_s
         self._unaccelerated: SourceWarning | None = None
         self._input = self._open(source, options or {}, hwaccel)
@@ -238,7 +238,7 @@ class VideoSource:
             time_s = self._media_time(frame)
             self._end_s = time_s + self._step_of(frame)
             self._shown_until_s = max(self._end_s, time_s + _duration_of(frame))
-            if before_s is not None and time_s - before_s > self._most_step_s and self._decodes_all(before_s):
+            if before_s is not None and time_s - before_s > self._max_step_s and self._decodes_all(before_s):
                 frame = next(self._decoded, None)
                 continue
             before_s = time_s
@@ -361,7 +361,7 @@ class VideoSource:
                     break
                 if packet.stream is stream and packet.size:
                     stamps.append(packet.pts)
-                if len(waiting) >= _MOST_PROBED or len(stamps) >= (PROBED if may_reorder else 1):
+                if len(waiting) >= _MAX_PROBED or len(stamps) >= (PROBED if may_reorder else 1):
                     break
                 if are_reordered(stamps):
                     break
@@ -385,7 +385,7 @@ class VideoSource:
         """Let the decoder leave out what nothing refers to, where enough is left. Before anything is decoded: how much
         is decoded ahead depends on the number of threads, and what is seen must not. Not where the times of frames are
         counted, since those that are left out would not be."""
-        if self._rate is not None and 2 / self._rate <= self._most_step_s:
+        if self._rate is not None and 2 / self._rate <= self._max_step_s:
             codec.skip_frame = "NONREF"
 
     def _decodes_all(self, since_s: float) -> bool:
@@ -441,7 +441,7 @@ class VideoSource:
         if self._is_counted and self._last_s is not None and abs(time_s - self._end_s) <= _COUNTED_S:
             self._last_s = self._end_s + _CORRECTION * (time_s - self._end_s)
             return self._last_s
-        if self._last_s is not None and not -_MOST_BACK_S <= time_s - self._last_s <= _MOST_AHEAD_S:
+        if self._last_s is not None and not -_MAX_BACK_S <= time_s - self._last_s <= _MAX_AHEAD_S:
             self._note(f"the source's clock leaps from {self._last_s:.1f} s to {time_s:.1f} s; time is counted on")
             self._start_s += time_s - self._end_s
             time_s = self._end_s

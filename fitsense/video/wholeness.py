@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 # A file of an hour has some thousand parts at its top level; a hostile one may have millions.
-_MOST_PARTS = 20_000
+_MAX_PARTS = 20_000
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 # What a Matroska segment consists of: SeekHead, Info, Cluster, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32.
 _MATROSKA_PARTS = {
@@ -62,7 +62,7 @@ def is_whole(file: SeekableFile) -> bool | None:
 
 def _walk(file: SeekableFile, end: int, header: _Header) -> bool | None:
     """Go from part to part: whether they end where the file does."""
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         at = file.tell()
         if at >= end:
             return at == end

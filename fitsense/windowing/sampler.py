@@ -211,7 +211,7 @@ class WindowSampler:
         self._hop_s = hop_s
         self._gap_s = gap_s
         self._streaming = frozenset(streaming)
-        self._least_step_s = min_interval_s(specs.values())
+        self._min_step_s = min_interval_s(specs.values())
         self.state = WindowSamplerState()
 
     @property
@@ -222,7 +222,7 @@ class WindowSampler:
     def skips(self, time_s: float) -> bool:
         """Whether a frame of that time comes too soon after the newest one, so that there is no need to push it."""
         last_s = self.state.last_s
-        return last_s is not None and within_interval(time_s + self.state.offset_s, last_s, self._least_step_s)
+        return last_s is not None and within_interval(time_s + self.state.offset_s, last_s, self._min_step_s)
 
     def push(self, pictures: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
         """Take one frame; give what it completes.

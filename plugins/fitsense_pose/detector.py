@@ -9,13 +9,13 @@ import numpy as np
 from fitsense_pose.graph import Graph, UInt8Array, sigmoid
 from fitsense_pose.region import FloatArray, Region
 
-LEAST_SCORE = 0.5
+MIN_SCORE = 0.5
 """Of what is taken for somebody, unless told otherwise."""
 
 _SIZE = 224
 # Pixels between neighbouring anchors, by layer, and anchors at each place.
 _LAYERS = ((8, 2), (16, 2), (32, 6))
-_LEAST_OVERLAP = 0.3
+_MIN_OVERLAP = 0.3
 
 
 def anchors() -> FloatArray:
@@ -56,20 +56,18 @@ class Detector:
         # A bystander far off is found as surely as who exercises in front.
         return max(people, key=lambda person: person[0] * person[1].side)[1]
 
-    def look(
-        self, picture: UInt8Array, square: Region, least_score: float = LEAST_SCORE
-    ) -> tuple[FloatArray, FloatArray]:
+    def look(self, picture: UInt8Array, square: Region, min_score: float = MIN_SCORE) -> tuple[FloatArray, FloatArray]:
         """Everybody in an upright square of a picture, uint8 (height, width, 3), as :func:`merge` gives them.
 
         :returns: scores, float32 (people,), and float32 (people, 6, 2) in pixels of the picture.
         """
         outputs = self._graph(picture, square)
-        scores, boxes = merge(*decode(outputs["scores"], outputs["boxes"], self._anchors, least_score))
+        scores, boxes = merge(*decode(outputs["scores"], outputs["boxes"], self._anchors, min_score))
         return scores, square.to_picture(boxes)
 
 
 def decode(
-    scores: FloatArray, boxes: FloatArray, anchors: FloatArray, least_score: float = LEAST_SCORE
+    scores: FloatArray, boxes: FloatArray, anchors: FloatArray, min_score: float = MIN_SCORE
 ) -> tuple[FloatArray, FloatArray]:
     """What the network is sure enough of.
 
@@ -80,7 +78,7 @@ def decode(
         upper body.
     """
     sure = sigmoid(scores[:, 0])
-    kept = sure >= least_score
+    kept = sure >= min_score
     pairs = boxes[kept].reshape(-1, 6, 2) / np.float32(_SIZE)
     points = pairs + anchors[kept][:, None]
     centre, half = points[:, 0], pairs[:, 1] / 2
@@ -98,7 +96,7 @@ def merge(scores: FloatArray, boxes: FloatArray) -> tuple[FloatArray, FloatArray
     while len(left):
         best = left[0]
         # By itself, a box without area overlaps nothing, not even itself.
-        same = (left == best) | (_overlap(boxes[best], boxes[left]) > _LEAST_OVERLAP)
+        same = (left == best) | (_overlap(boxes[best], boxes[left]) > _MIN_OVERLAP)
         people.append((scores[best], np.average(boxes[left[same]], axis=0, weights=scores[left[same]])))
         left = left[~same]
     return (

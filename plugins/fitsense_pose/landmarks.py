@@ -18,8 +18,8 @@ _OUTPUTS = 39
 _HEATMAP = 64
 # Pixels of the heatmap to each side of a landmark that refine it.
 _REACH = 3
-_LEAST_PRESENCE = 0.5
-_LEAST_HEAT = 0.5
+_MIN_PRESENCE = 0.5
+_MIN_HEAT = 0.5
 
 
 @attrs.frozen(eq=False)
@@ -64,7 +64,7 @@ class LandmarkFinder:
     def __call__(self, picture: UInt8Array, region: Region) -> Person | None:
         """The person in a region of a picture, uint8 (height, width, 3); None if there is nobody."""
         outputs = self._graph(picture, region)
-        if not outputs["presence"][0] >= _LEAST_PRESENCE:
+        if not outputs["presence"][0] >= _MIN_PRESENCE:
             return None
         landmarks = outputs["landmarks"].reshape(_OUTPUTS, 5)
         points = region.to_picture(refine(landmarks[:, :2] / np.float32(_SIZE), outputs["heatmap"]))
@@ -96,5 +96,5 @@ def refine(points: FloatArray, heatmap: FloatArray) -> FloatArray:
     heat = sigmoid(padded[rows, columns, np.arange(len(points))[:, None, None]])
     weights = heat / np.maximum(heat.sum(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     middle = np.stack([(weights * (columns - _REACH)).sum((1, 2)), (weights * (rows - _REACH)).sum((1, 2))], axis=1)
-    moved = inside & (heat.max(axis=(1, 2)) >= _LEAST_HEAT)
+    moved = inside & (heat.max(axis=(1, 2)) >= _MIN_HEAT)
     return np.where(moved[:, None], middle / side, points).astype(np.float32)

@@ -26,13 +26,13 @@ class PeopleConfig:
 
     :param closer: whether to look, beside at all of a picture that is not square, at squares along it, in which people
         are larger. 16:9 then takes four times as long.
-    :param least_score: of what counts as somebody.
+    :param min_score: of what counts as somebody.
     :param same: two whose heads are nearer to each other, in sides of the square around them, are one.
     :param sure: of somebody within another's square; below, it is taken for the other's feet or arms.
     """
 
     closer: bool = True
-    least_score: float = 0.3
+    min_score: float = 0.3
     same: float = 0.08
     sure: float = 0.75
 
@@ -61,7 +61,7 @@ def load(
         height, width, _ = picture.shape
         seen = []
         for square in squares(width, height, closer=config.closer):
-            scores, people = detector.look(picture, square, config.least_score)
+            scores, people = detector.look(picture, square, config.min_score)
             mine = speaks_for(square, people[:, :2].mean(axis=1), width, height)
             seen.append((scores[mine], people[mine]))
         scores, people = one_each(

@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float32]
 # How much larger than its person a region is; the networks were trained so.
 _MARGIN = 1.25
 # In pixels, and in long sides of the picture.
-_LEAST_SIDE, _MOST_SIDES = 8.0, 8.0
+_MIN_SIDE, _MAX_SIDES = 8.0, 8.0
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class Region:
 
     def usable(self, width: int, height: int) -> bool:
         """Whether it makes sense to look at it, in a picture of that size: networks may err by any amount."""
-        return _LEAST_SIDE <= self.side <= _MOST_SIDES * max(width, height) and math.isfinite(self.x + self.y)
+        return _MIN_SIDE <= self.side <= _MAX_SIDES * max(width, height) and math.isfinite(self.x + self.y)
 
     def to_picture(self, points: FloatArray) -> FloatArray:
         """Points (..., 2) given in 0..1 of the square, in pixels of the picture."""

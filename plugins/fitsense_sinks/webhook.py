@@ -22,7 +22,7 @@ from fitsense_sinks.deadline import Deadline
 from fitsense_sinks.secrets import address, secret, trust
 
 _PREFIX = "whsec_"
-_LEAST_BYTES, _MOST_BYTES = 24, 64
+_MIN_BYTES, _MAX_BYTES = 24, 64
 # Printable ASCII but space, double quote and percent stands for itself in headers of the binary mode.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 # Of an answer, whose contents mean nothing; a longer one costs the connection.
@@ -32,7 +32,7 @@ _GONE = 410
 _AGAIN = (408, 425, 429)
 _SERVER_ERRORS = 500
 # What a receiver may ask for, in seconds.
-_MOST_PAUSE_S = 86400.0
+_MAX_PAUSE_S = 86400.0
 
 
 class Webhook:
@@ -146,10 +146,10 @@ def _key(text: str) -> bytes:
         key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         key = b""
-    if not (text.startswith(_PREFIX) and _LEAST_BYTES <= len(key) <= _MOST_BYTES):
+    if not (text.startswith(_PREFIX) and _MIN_BYTES <= len(key) <= _MAX_BYTES):
         # Without what it is: logs are no place for secrets.
         raise InvalidInputError(
-            f"the secret: expected {_PREFIX} and base64 of {_LEAST_BYTES} to {_MOST_BYTES} bytes, got something else"
+            f"the secret: expected {_PREFIX} and base64 of {_MIN_BYTES} to {_MAX_BYTES} bytes, got something else"
         )
     return key
 
@@ -159,11 +159,11 @@ def _seconds(retry_after: str) -> float:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         # More digits than a day has are a day, too.
-        return min(float(text[:9]), _MOST_PAUSE_S)
+        return min(float(text[:9]), _MAX_PAUSE_S)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, moment.timestamp() - time.time()), _MOST_PAUSE_S)
+    return min(max(0.0, moment.timestamp() - time.time()), _MAX_PAUSE_S)

@@ -23,7 +23,7 @@ def held_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / _MB
 
 
-def most_held_mb() -> float:
+def max_held_mb() -> float:
     """The most resident memory that the process has had; Linux only.
 
     ``getrusage`` would tell that of the process which started this one, if it had more.
@@ -38,7 +38,7 @@ def main(path: str) -> None:
     analysis = fitsense.analyze(path)
     for _ in analysis:
         click.echo(json.dumps({"media_s": analysis.media_s, "held_mb": held_mb()}))
-    click.echo(json.dumps({"most_mb": most_held_mb(), "held_mb": held_mb()}))
+    click.echo(json.dumps({"most_mb": max_held_mb(), "held_mb": held_mb()}))
 
 
 if __name__ == "__main__":

@@ -115,11 +115,11 @@ def test_bundle_that_is_a_device_is_refused() -> None:
 def test_bundle_with_too_many_files_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     archive = tmp_path / "many.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
-        for number in range(bundle._MOST_FILES + 1):
+        for number in range(bundle._MAX_FILES + 1):
             zipped.writestr(f"{number}", b"")
     with pytest.raises(fitsense.BundleError, match="expected at most 1000 files and folders, got 1001"):
         Bundle.load(archive)
-    monkeypatch.setattr(bundle, "_MOST_FILES", 3)
+    monkeypatch.setattr(bundle, "_MAX_FILES", 3)
     with pytest.raises(fitsense.BundleError, match="expected at most 3 files and folders"):
         Bundle.load(copy)
 
@@ -176,7 +176,7 @@ def test_weights_larger_than_any_are_refused(tmp_path: Path, monkeypatch: pytest
     file = tmp_path / "x.whl"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("pack/w.bin", bytes(1 << 20))
-    monkeypatch.setattr(wheels, "MOST_BYTES", 1 << 16)
+    monkeypatch.setattr(wheels, "MAX_BYTES", 1 << 16)
     with pytest.raises(fitsense.WeightsError, match="expected at most 65536 bytes, got 1048576"):
         import_file(WeightsRef("pypi:pack==1#pack/w.bin"), file, tmp_path / "cache")
 
@@ -235,7 +235,7 @@ def test_weights_by_https_never_go_on_as_http(server: str, tmp_path: Path) -> No
 
 
 def test_weights_that_never_end_are_refused(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "MOST_BYTES", 3 << 20)
+    monkeypatch.setattr(weights, "MAX_BYTES", 3 << 20)
     with pytest.raises(fitsense.WeightsError, match="expected at most 3145728 bytes, got more"):
         resolve(WeightsRef(f"https://{server}/endless"), cache=tmp_path)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

@@ -128,18 +128,18 @@ def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) ->
 def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], told: list[Segment], iou: float) -> None:
     answers = [tell(segment) for segment in told]
     for latest in (False, True):
-        assert len(figures.match(truth, answers, iou, latest=latest)) == most_pairs(truth, answers, iou)
+        assert len(figures.match(truth, answers, iou, latest=latest)) == max_pairs(truth, answers, iou)
 
 
-def most_pairs(truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float) -> int:
+def max_pairs(truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float) -> int:
     """The size of the largest matching, by trying all of them."""
     if not truth:
         return 0
     first, rest = truth[0], truth[1:]
-    best = most_pairs(rest, told, iou)
+    best = max_pairs(rest, told, iou)
     for index, answer in enumerate(told):
         if figures.match([first], [answer], iou):
-            best = max(best, 1 + most_pairs(rest, [*told[:index], *told[index + 1 :]], iou))
+            best = max(best, 1 + max_pairs(rest, [*told[:index], *told[index + 1 :]], iou))
     return best
 
 

@@ -12,7 +12,7 @@ import attrs
 Subject = Literal["size", "clock", "table", "picture", "other"]
 SUBJECTS: tuple[Subject, ...] = ("size", "clock", "table", "picture", "other")
 
-_LEAST_MP4 = 8
+_MIN_MP4 = 8
 _MP4_PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf", b"udta"}
 _MP4_SUBJECTS: Mapping[bytes, Subject] = {
     **dict.fromkeys((b"mvhd", b"mdhd", b"stts", b"elst", b"ctts", b"tfdt", b"mehd"), "clock"),
@@ -32,7 +32,7 @@ _EBML_SUBJECTS: Mapping[int, Subject] = {
 _AVI_SUBJECTS: Mapping[bytes, Subject] = {b"avih": "clock", b"strh": "clock", b"strf": "picture", b"idx1": "table"}
 _TS_PACKET = 188
 # An .avi's index and an .mp4's sample tables are long; the first words say the most.
-_MOST_WORDS = 24
+_MAX_WORDS = 24
 
 
 @attrs.frozen
@@ -86,9 +86,9 @@ def _bytes(subject: Subject, at: int, length: int, little: bool = False) -> Fiel
 
 def _mp4(content: bytes, start: int = 0, end: int | None = None) -> Iterator[Field]:
     end = len(content) if end is None else end
-    while start + _LEAST_MP4 <= end:
+    while start + _MIN_MP4 <= end:
         length, name = struct.unpack_from(">I4s", content, start)
-        if length < _LEAST_MP4 or start + length > end:
+        if length < _MIN_MP4 or start + length > end:
             return
         yield _bytes("size", start, 4)
         if name in _MP4_PARENTS:
@@ -97,7 +97,7 @@ def _mp4(content: bytes, start: int = 0, end: int | None = None) -> Iterator[Fie
             yield from _sample_description(content, start, length)
         elif name != b"mdat":
             subject = _MP4_SUBJECTS.get(name, "other")
-            for at in range(start + 8, min(start + length - 3, start + 8 + 4 * _MOST_WORDS), 4):
+            for at in range(start + 8, min(start + length - 3, start + 8 + 4 * _MAX_WORDS), 4):
                 yield _bytes(subject, at, 4)
         start += length
 
@@ -107,7 +107,7 @@ def _sample_description(content: bytes, start: int, length: int) -> Iterator[Fie
     yield _bytes("table", start + 12, 4)
     yield _bytes("size", start + 16, 4)
     yield from (_bytes("picture", start + 16 + at, 2) for at in (32, 34, 82))
-    for at in range(start + 16 + 86, min(start + length, start + 16 + 86 + 4 * _MOST_WORDS)):
+    for at in range(start + 16 + 86, min(start + length, start + 16 + 86 + 4 * _MAX_WORDS)):
         yield _bytes("other", at, 1)
 
 
@@ -145,7 +145,7 @@ def _avi(content: bytes, start: int = 0, end: int | None = None) -> Iterator[Fie
         if name in (b"RIFF", b"LIST"):
             yield from _avi(content, start + 12, min(end, start + 8 + length))
         elif name in _AVI_SUBJECTS:
-            for at in range(start + 8, min(start + 8 + length - 3, start + 8 + 4 * _MOST_WORDS), 4):
+            for at in range(start + 8, min(start + 8 + length - 3, start + 8 + 4 * _MAX_WORDS), 4):
                 yield _bytes(_AVI_SUBJECTS[name], at, 4, little=True)
         start += 8 + length + length % 2
 

@@ -121,7 +121,7 @@ def test_what_was_not_used_for_long_is_removed(cache: Path, monkeypatch: pytest.
         os.utime(newest, (at, at))
     layers[0].check(0)
     size = max(file.stat().st_size for file in kept(cache))
-    monkeypatch.setattr(module, "_MOST_BYTES", 3 * size)
+    monkeypatch.setattr(module, "_MAX_BYTES", 3 * size)
     layers[3].check(3)
     assert len(kept(cache)) == 3
     for at, layer in enumerate(layers):

@@ -241,7 +241,7 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
 def test_who_takes_events_slowly_makes_live_sources_drop_frames(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.pipeline.source_group._MOST_WAITING", 1)
+    monkeypatch.setattr("fitsense.pipeline.source_group._MAX_WAITING", 1)
     film = encode(tmp_path / "squats.ts", squats, rate=10)
     live = fitsense.LiveConfig(queue_size=4, reconnect_timeout_s=0, warning_interval_s=0)
     with (

@@ -139,7 +139,7 @@ def test_people_are_found_closer_where_they_are_too_small_in_the_whole_picture(t
     assert only.region.bottom - only.region.top == pytest.approx(2 * 1.25 * 50 / 224, abs=1e-4)
     assert only.score > 0.9
     assert load(PeopleConfig(closer=False), files, 1)(picture) == []
-    assert len(load(PeopleConfig(least_score=0.5), files, 1)(np.full((100, 200, 3), 250, np.uint8))) == 3
+    assert len(load(PeopleConfig(min_score=0.5), files, 1)(np.full((100, 200, 3), 250, np.uint8))) == 3
     assert load(PeopleConfig(), files, 1)(np.zeros((100, 200, 3), np.uint8)) == []
 
 

@@ -16,7 +16,7 @@ from fitsense.server.api.responses import json_reply
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:fitsense:problem:"
 # What is told of a client's own input may be as long as the input.
-_MOST_CHARACTERS = 400
+_MAX_CHARACTERS = 400
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -64,7 +64,7 @@ class ProblemError(Exception):
         detail = _ADDRESS.sub("", detail)
         super().__init__(detail)
         self.kind = kind
-        self.detail = detail if len(detail) <= _MOST_CHARACTERS else detail[:_MOST_CHARACTERS] + "…"
+        self.detail = detail if len(detail) <= _MAX_CHARACTERS else detail[:_MAX_CHARACTERS] + "…"
         self.headers = dict(headers or {})
         self.more = more
 

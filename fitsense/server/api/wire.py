@@ -17,7 +17,7 @@ import struct
 import attrs
 
 from fitsense.errors import InvalidInputError
-from fitsense.types import MOST_SECONDS
+from fitsense.types import MAX_SECONDS
 
 VERSION = 1
 _HEADER = struct.Struct("!BBq")
@@ -65,8 +65,8 @@ def parse(data: bytes) -> Message:
         known = ", ".join(f"{one.value} ({one.name})" for one in Format)
         raise InvalidInputError(f"message: expected a format of {known}, got {number}") from None
     time_s = microseconds / 1e6
-    if abs(time_s) > MOST_SECONDS:
-        raise InvalidInputError(f"message: expected a timestamp within {MOST_SECONDS:.0e} s, got {time_s:.0f} s")
+    if abs(time_s) > MAX_SECONDS:
+        raise InvalidInputError(f"message: expected a timestamp within {MAX_SECONDS:.0e} s, got {time_s:.0f} s")
     return Message(kind, time_s, data[HEADER_BYTES:])
 
 

@@ -23,9 +23,9 @@ from fitsense.types import Frame
 _CODECS = {Format.H264: "h264", Format.VP8: "vp8"}
 _MICROSECOND = Fraction(1, 1_000_000)
 # Somebody who looks at a small region sees it at most so many times closer; what waits must not fill the memory.
-_MOST_ZOOM = 4.0
+_MAX_ZOOM = 4.0
 # Of a message of H.264: each slice may go over the whole picture, however short it is, and each unit takes memory.
-_MOST_SLICES, _MOST_UNITS = 256, 1024
+_MAX_SLICES, _MAX_UNITS = 256, 1024
 _UNIT = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _UNIT_TYPE, _SLICE_TYPES = 0x1F, (1, 2, 3, 4, 5, 20, 21)
 # By EXIF's orientation.
@@ -49,7 +49,7 @@ class Decoder:
     """
 
     def __init__(self, short_side: int, zoom: float, pixels: int) -> None:
-        self._short_side = math.ceil(short_side * min(zoom, _MOST_ZOOM))
+        self._short_side = math.ceil(short_side * min(zoom, _MAX_ZOOM))
         self._pixels = pixels
         self._format: Format | None = None
         self._codec: VideoCodecContext | None = None
@@ -140,10 +140,10 @@ def _check_units(content: bytes) -> None:
     :raises InvalidInputError: it is one.
     """
     units = content.count(b"\0\0\1")
-    if units <= _MOST_UNITS:
+    if units <= _MAX_UNITS:
         slices = sum(unit[1][0] & _UNIT_TYPE in _SLICE_TYPES for unit in _UNIT.finditer(content))
-        if slices <= _MOST_SLICES:
+        if slices <= _MAX_SLICES:
             return
     raise InvalidInputError(
-        f"expected an access unit of at most {_MOST_SLICES} slices and {_MOST_UNITS} NAL units, got more"
+        f"expected an access unit of at most {_MAX_SLICES} slices and {_MAX_UNITS} NAL units, got more"
     )

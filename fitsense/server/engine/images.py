@@ -14,9 +14,9 @@ import attrs
 
 from fitsense.errors import InvalidInputError
 
-MOST_SCANS = 32
+MAX_SCANS = 32
 """Scans of a JPEG, at most. Encoders write 1, or about 10 if they are progressive."""
-MOST_PARTS = 1024
+MAX_PARTS = 1024
 """Segments of a JPEG, and chunks of a WebP file, at most."""
 
 # A marker other than those within a scan's data: stuffing (00), TEM (01), restarts (D0 to D7), padding (FF).
@@ -71,7 +71,7 @@ def _jpeg(content: bytes) -> Still:
     orientation = 1
     scans = 0
     at = 2
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         marker = _MARKER.search(content, at)
         if scans:
             kept.append(content[at : marker.start() if marker else len(content)])
@@ -93,12 +93,12 @@ def _jpeg(content: bytes) -> Still:
             orientation = _orientation(content[start + 4 + len(_EXIF_HEADER) : at])
         elif code == _SCAN:
             scans += 1
-            if scans > MOST_SCANS:
-                raise InvalidInputError(f"expected a JPEG of at most {MOST_SCANS} scans, got more; save it as baseline")
+            if scans > MAX_SCANS:
+                raise InvalidInputError(f"expected a JPEG of at most {MAX_SCANS} scans, got more; save it as baseline")
         if code in _NEEDED:
             kept.append(content[start:at])
     else:
-        raise InvalidInputError(f"expected a JPEG of at most {MOST_PARTS} segments, got more")
+        raise InvalidInputError(f"expected a JPEG of at most {MAX_PARTS} segments, got more")
     if size is None or not scans:
         raise InvalidInputError("expected a whole JPEG, got one without a picture; it cannot be decoded")
     return Still(b"".join(kept), *size, orientation)
@@ -109,7 +109,7 @@ def _webp(content: bytes) -> Still:
     size = (0, 0)
     orientation = 1
     at = 12
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         if at + 8 > len(content):
             break
         name, length = struct.unpack_from("<4sI", content, at)
@@ -123,7 +123,7 @@ def _webp(content: bytes) -> Still:
         elif name == b"EXIF":
             orientation = _orientation(payload.removeprefix(_EXIF_HEADER))
     else:
-        raise InvalidInputError(f"expected a WebP file of at most {MOST_PARTS} chunks, got more")
+        raise InvalidInputError(f"expected a WebP file of at most {MAX_PARTS} chunks, got more")
     if image is None:
         raise InvalidInputError("expected a whole WebP file, got one without a picture; it cannot be decoded")
     return Still(b"RIFF" + struct.pack("<I", 4 + len(image)) + b"WEBP" + image, *size, orientation)
@@ -151,7 +151,7 @@ def _orientation(exif: bytes) -> int:
     try:
         (directory,) = struct.unpack_from(f"{order}I", exif, 4)
         (count,) = struct.unpack_from(f"{order}H", exif, directory)
-        for number in range(min(count, MOST_PARTS)):
+        for number in range(min(count, MAX_PARTS)):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, directory + 2 + 12 * number)
             if tag == _ORIENTATION and kind == _SHORT and value in _ORIENTATIONS:
                 return int(value)

@@ -48,7 +48,7 @@ _TELL_S = 5.0
 _SWEEP_S = 0.5
 _POLL_S = 0.02
 # A reader of an upload's events that is so many behind makes the analysis wait: it is to get all of them.
-_MOST_UNREAD = 500
+_MAX_UNREAD = 500
 
 
 @attrs.define(eq=False)
@@ -255,7 +255,7 @@ class SessionManager:
                     max_pixels=self._limits.pixels,
                     threads=self._decoder_threads,
                     live=live,
-                    held=lambda: mode == "upload" and served.events.next - served.read > _MOST_UNREAD,
+                    held=lambda: mode == "upload" and served.events.next - served.read > _MAX_UNREAD,
                     closed=closed,
                 )
                 source_started_at = await _opened(feeder, wish, self._limits.idle_s)

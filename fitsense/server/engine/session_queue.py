@@ -21,7 +21,7 @@ from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
 # What a lane may do in one turn, before others have theirs.
-_MOST_ITEMS = 4
+_MAX_ITEMS = 4
 
 
 class PendingWindows(Protocol):
@@ -124,7 +124,7 @@ class SessionQueue:
         :param take: gives the next of what waits.
         """
         try:
-            for _ in range(_MOST_ITEMS):
+            for _ in range(_MAX_ITEMS):
                 # Read before what waits: nothing comes after the end.
                 ending = self.ending
                 if ending in ("interrupted", "failed"):

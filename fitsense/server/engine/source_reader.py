@@ -58,7 +58,7 @@ class SourceReader:
         self._worker = worker
         self._short_side = short_side
         self._zoom = zoom
-        self._least_step_s = min_interval_s
+        self._min_step_s = min_interval_s
         self._max_pixels = max_pixels
         self._threads = threads
         self._config = live
@@ -142,7 +142,7 @@ class SourceReader:
                 side,
                 self._config,
                 zoom=self._zoom,
-                min_interval_s=self._least_step_s,
+                min_interval_s=self._min_step_s,
                 options=options,
                 threads=self._threads,
                 max_pixels=self._max_pixels,
@@ -152,7 +152,7 @@ class SourceReader:
             name,
             side,
             zoom=self._zoom,
-            min_interval_s=self._least_step_s,
+            min_interval_s=self._min_step_s,
             options=options,
             threads=self._threads,
             max_pixels=self._max_pixels,
