@@ -69,6 +69,10 @@ if TYPE_CHECKING:
     from fitsense.plugins._report import PluginReport as PluginReport
     from fitsense.plugins.hookspecs import hookimpl as hookimpl
     from fitsense.plugins.specs import Cascade as Cascade
+    from fitsense.pose.landmarks import BodyDetection as BodyDetection
+    from fitsense.pose.landmarks import BodyRegion as BodyRegion
+    from fitsense.pose.landmarks import LandmarkSet as LandmarkSet
+    from fitsense.pose.landmarks import Pose as Pose
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
@@ -161,6 +165,12 @@ _HOMES = {
     "plugins.hookspecs": ("hookimpl",),
     "plugins.specs": ("Cascade",),
     "repetitions.counter": ("RepetitionConfig",),
+    "pose.landmarks": (
+        "BodyDetection",
+        "BodyRegion",
+        "LandmarkSet",
+        "Pose",
+    ),
     "session.config": ("SessionConfig",),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),

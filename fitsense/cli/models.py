@@ -17,7 +17,7 @@ from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import BackboneSpec, DetectorSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec, WeightsRef
 
 
 class _ShowByDefault(click.Group):
@@ -81,7 +81,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
 )
 @results_only()
 def pull(name: str, origin: str | None) -> None:
-    """Fetch files of others that a backbone or detector needs to run, such as the networks of blazepose.
+    """Fetch files of others that a backbone, detector or pose estimator needs, such as the networks of blazepose.
 
     They are verified and kept in the user's cache folder; sessions never download anything. Needs a network, unless
     --from names what was brought along.
@@ -100,9 +100,13 @@ def pull(name: str, origin: str | None) -> None:
 
 
 def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
-    """The files that go by `name`, of whichever backbones and detectors, each once."""
+    """The files that go by `name`, of all backbones, detectors and pose estimators, each once."""
     by_name: dict[str, dict[str, WeightsRef]] = {}
-    specs: list[BackboneSpec | DetectorSpec] = [*plugins.backbones().values(), *plugins.detectors().values()]
+    specs: list[BackboneSpec | DetectorSpec | PoseEstimatorSpec] = [
+        *plugins.backbones().values(),
+        *plugins.detectors().values(),
+        *plugins.pose_estimators().values(),
+    ]
     for spec in specs:
         if spec.assets:
             by_name.setdefault(spec.assets_name, {}).update({ref.uri: ref for ref in spec.assets.values()})

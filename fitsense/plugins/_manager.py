@@ -33,6 +33,7 @@ from fitsense.plugins.specs import (
     EventSchema,
     FusionSpec,
     HeadSpec,
+    PoseEstimatorSpec,
     SinkSpec,
     WeightsRef,
 )
@@ -146,6 +147,10 @@ class PluginManager:
         """Every detector, by ``plugin/name``."""
         return dict(self._contributions.detectors)
 
+    def pose_estimators(self) -> Mapping[str, PoseEstimatorSpec]:
+        """Every pose estimator, by ``plugin/name``."""
+        return dict(self._contributions.pose_estimators)
+
     def sinks(self) -> Mapping[str, SinkSpec]:
         """Every sink, by ``plugin/name``."""
         return dict(self._contributions.sinks)
@@ -170,11 +175,17 @@ class PluginManager:
         """The detector called `name`, in full or, where only one has it, in short."""
         return self._contributions.detectors[self.full_name("detector", name)]
 
+    def pose_estimator(self, name: str) -> PoseEstimatorSpec:
+        """The pose estimator called `name`, in full or, where only one has it, in short."""
+        return self._contributions.pose_estimators[self.full_name("pose estimator", name)]
+
     def sink(self, name: str) -> SinkSpec:
         """The sink called `name`, in full or, where only one has it, in short."""
         return self._contributions.sinks[self.full_name("sink", name)]
 
-    def full_name(self, kind: Literal["backbone", "head", "fusion", "detector", "sink"], name: str) -> str:
+    def full_name(
+        self, kind: Literal["backbone", "head", "fusion", "detector", "pose estimator", "sink"], name: str
+    ) -> str:
         """``plugin/name`` of a `kind`'s full or short name.
 
         :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
@@ -185,6 +196,7 @@ class PluginManager:
             "head": self._contributions.heads,
             "fusion": self._contributions.fusions,
             "detector": self._contributions.detectors,
+            "pose estimator": self._contributions.pose_estimators,
             "sink": self._contributions.sinks,
         }
         offers = by_kind[kind]
@@ -313,7 +325,14 @@ class PluginManager:
     def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: Contributions) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
-        for kind in (offers.backbones, offers.heads, offers.fusions, offers.detectors, offers.sinks):
+        for kind in (
+            offers.backbones,
+            offers.heads,
+            offers.fusions,
+            offers.detectors,
+            offers.pose_estimators,
+            offers.sinks,
+        ):
             for spec in kind.values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)

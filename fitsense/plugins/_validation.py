@@ -19,9 +19,11 @@ from fitsense.plugins.specs import (
     FusionSpec,
     HeadSpec,
     PluginInfo,
+    PoseEstimatorSpec,
     SinkSpec,
     WeightsRef,
 )
+from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Contributions:
     heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
     fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
     detectors: dict[str, DetectorSpec] = attrs.field(factory=dict)
+    pose_estimators: dict[str, PoseEstimatorSpec] = attrs.field(factory=dict)
     sinks: dict[str, SinkSpec] = attrs.field(factory=dict)
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
 
@@ -122,6 +125,7 @@ def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo)
         heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
         fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
         detectors=named("fitsense_detectors", (DetectorSpec,), _check_detector),
+        pose_estimators=named("fitsense_pose_estimators", (PoseEstimatorSpec,), _check_pose_estimator),
         sinks=named("fitsense_sinks", (SinkSpec,), _check_sink),
         event_schemas=event_schemas,
     )
@@ -183,7 +187,13 @@ def _check_streaming(spec: BackboneSpec, config: Any) -> None:
         )
 
 
-def _check_detector(spec: DetectorSpec) -> None:
+def _check_pose_estimator(spec: PoseEstimatorSpec) -> None:
+    if not isinstance(spec.landmark_set, LandmarkSet):
+        raise PluginError(f"landmark_set: expected a LandmarkSet, got {type(spec.landmark_set).__name__}")
+    _check_detector(spec)
+
+
+def _check_detector(spec: DetectorSpec | PoseEstimatorSpec) -> None:
     _check_config(spec)
     _check_files("assets", spec.assets)
     if spec.assets and not spec.assets_name:

@@ -19,6 +19,7 @@ from fitsense.plugins.specs import (
     FusionSpec,
     HeadSpec,
     PluginInfo,
+    PoseEstimatorSpec,
     SinkSpec,
     WeightsRef,
 )
@@ -54,6 +55,11 @@ def fitsense_fusions() -> Iterable[FusionSpec]:  # type: ignore[empty-body]
 @hookspec
 def fitsense_detectors() -> Iterable[DetectorSpec]:  # type: ignore[empty-body]
     """Offer detectors: a picture in, the people in it out."""
+
+
+@hookspec
+def fitsense_pose_estimators() -> Iterable[PoseEstimatorSpec]:  # type: ignore[empty-body]
+    """Offer pose estimators: a picture and regions in, the landmarks of a body in each out."""
 
 
 @hookspec

@@ -79,6 +79,10 @@ def contracts_of(
         ),
         *(("fusion", full, contracts.FusionContract, spec) for full, spec in host.fusions().items()),
         *(("detector", full, contracts.DetectorContract, spec) for full, spec in host.detectors().items()),
+        *(
+            ("pose estimator", full, contracts.PoseEstimatorContract, spec)
+            for full, spec in host.pose_estimators().items()
+        ),
     ]
     names = [full for _, full, _, _ in offers]
     for wanted in [*([only] if only else []), *(configs or {})]:

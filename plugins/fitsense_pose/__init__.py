@@ -1,13 +1,14 @@
-"""BlazePose (arXiv 2006.10204) for fitsense: a backbone that looks at a body's landmarks, and a detector of people."""
+"""BlazePose (arXiv 2006.10204) for fitsense: a pose estimator, a backbone on its landmarks, and a detector."""
 
 from collections.abc import Iterable
 
-from fitsense.plugins import BackboneSpec, DetectorSpec, ObservationSpec, PluginInfo, hookimpl
-from fitsense_pose import people
+from fitsense.plugins import BackboneSpec, DetectorSpec, ObservationSpec, PluginInfo, PoseEstimatorSpec, hookimpl
+from fitsense_pose import estimator, people
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.config import PoseConfig
 from fitsense_pose.network import build
 from fitsense_pose.observe import load
+from fitsense_pose.skeleton import BLAZEPOSE_33
 
 
 @hookimpl
@@ -41,4 +42,18 @@ def fitsense_detectors() -> Iterable[DetectorSpec]:
         assets_name="blazepose",
         paper="arXiv 2006.10204",
         summary="Everybody in a picture, by BlazePose's detector",
+    )
+
+
+@hookimpl
+def fitsense_pose_estimators() -> Iterable[PoseEstimatorSpec]:
+    yield PoseEstimatorSpec(
+        name="blazepose",
+        config=estimator.BlazePoseConfig,
+        landmark_set=BLAZEPOSE_33,
+        load=estimator.load,
+        assets=ASSETS,
+        assets_name="blazepose",
+        paper="arXiv 2006.10204",
+        summary="33 landmarks of each body, by BlazePose",
     )

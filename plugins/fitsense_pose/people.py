@@ -16,6 +16,7 @@ from fitsense_pose.region import FloatArray, Region
 if TYPE_CHECKING:
     from fitsense import Detection
     from fitsense import Region as Box
+    from fitsense_pose.detector import Detector
 
     UInt8Array = npt.NDArray[np.uint8]
 
@@ -59,19 +60,25 @@ def load(
 
     def find(picture: UInt8Array) -> list[Detection]:
         height, width, _ = picture.shape
-        seen = []
-        for square in squares(width, height, closer=config.closer):
-            scores, people = detector.look(picture, square, config.min_score)
-            mine = speaks_for(square, people[:, :2].mean(axis=1), width, height)
-            seen.append((scores[mine], people[mine]))
-        scores, people = one_each(
-            np.concatenate([one for one, _ in seen]), np.concatenate([one for _, one in seen]), config.same
-        )
-        regions = likely(scores, [Region.around_person(points[2:4]) for points in people], config.sure)
-        boxes = [(score, box(region, width, height)) for score, region in regions]
+        people = find_people(detector, config, picture)
+        boxes = [(score, box(region, width, height)) for score, region in people]
         return [Detection(whole, score) for score, whole in boxes if whole]
 
     return find
+
+
+def find_people(detector: Detector, config: PeopleConfig, picture: UInt8Array) -> list[tuple[float, Region]]:
+    """Scores of the people in a picture, uint8 (height, width, 3), and the squares around them."""
+    height, width, _ = picture.shape
+    seen = []
+    for square in squares(width, height, closer=config.closer):
+        scores, people = detector.look(picture, square, config.min_score)
+        mine = speaks_for(square, people[:, :2].mean(axis=1), width, height)
+        seen.append((scores[mine], people[mine]))
+    scores, people = one_each(
+        np.concatenate([one for one, _ in seen]), np.concatenate([one for _, one in seen]), config.same
+    )
+    return likely(scores, [Region.around_person(points[2:4]) for points in people], config.sure)
 
 
 def squares(width: int, height: int, *, closer: bool = True) -> Iterator[Region]:

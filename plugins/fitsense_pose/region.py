@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from fitsense import BodyRegion
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -48,6 +52,20 @@ class Region:
         """
         (x, y), (tip_x, tip_y) = points.tolist()
         return cls(x, y, _MARGIN * (tip_x - x), _MARGIN * (tip_y - y))
+
+    @classmethod
+    def from_body(cls, body: BodyRegion, width: int, height: int) -> Region:
+        """The square that fitsense's own region means in a picture of that size."""
+        half = body.side * max(width, height) / 2
+        up_x, up_y = half * math.sin(body.angle_rad), -half * math.cos(body.angle_rad)
+        return cls(body.x * width, body.y * height, up_x, up_y)
+
+    def to_body(self, width: int, height: int) -> BodyRegion:
+        """The same square as fitsense's own region of a picture of that size; it has to be usable there."""
+        from fitsense import BodyRegion
+
+        angle_rad = math.atan2(self.up_x, -self.up_y)
+        return BodyRegion(self.x / width, self.y / height, self.side / max(width, height), angle_rad)
 
     @property
     def side(self) -> float:

@@ -28,7 +28,16 @@ FILE = Path(__file__).with_name("api.json")
 COMMAND = "python -m tests.contracts.lock --write"
 
 # What callables of plugins are given and give, beside the specs themselves.
-_EXCHANGED = ("ClipSpec", "Detection", "Event", "Scores")
+_EXCHANGED = (
+    "BodyDetection",
+    "BodyRegion",
+    "ClipSpec",
+    "Detection",
+    "Event",
+    "LandmarkSet",
+    "Pose",
+    "Scores",
+)
 _REQUIRED = "required "
 _STARS: Mapping[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _POSITIONS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fitsense_pose
-from fitsense.testing.contracts import BackboneContract, DetectorContract, PluginContract
+from fitsense.testing.contracts import BackboneContract, DetectorContract, PluginContract, PoseEstimatorContract
 from fitsense_pose.config import PoseConfig
 
 
@@ -39,3 +39,13 @@ class TestPeople(DetectorContract):
     @pytest.fixture
     def name(self) -> str:
         return "people"
+
+
+class TestBlazePose(PoseEstimatorContract):
+    @pytest.fixture
+    def plugin(self) -> Any:
+        return fitsense_pose
+
+    @pytest.fixture
+    def name(self) -> str:
+        return "blazepose"

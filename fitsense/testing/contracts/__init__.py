@@ -16,7 +16,18 @@ except ImportError as error:
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("backbone", "detector", "fusion", "head", "networks", "offer", "plugin", "session", "streaming")
+        for name in (
+            "backbone",
+            "detector",
+            "fusion",
+            "head",
+            "networks",
+            "offer",
+            "plugin",
+            "pose_estimator",
+            "session",
+            "streaming",
+        )
     )
 )
 
@@ -25,6 +36,7 @@ from fitsense.testing.contracts.detector import DetectorContract  # noqa: E402
 from fitsense.testing.contracts.fusion import FusionContract  # noqa: E402
 from fitsense.testing.contracts.head import DerivedHeadContract, HeadContract  # noqa: E402
 from fitsense.testing.contracts.plugin import PluginContract  # noqa: E402
+from fitsense.testing.contracts.pose_estimator import PoseEstimatorContract  # noqa: E402
 from fitsense.testing.contracts.session import SessionContract  # noqa: E402
 
 __all__ = [
@@ -34,5 +46,6 @@ __all__ = [
     "FusionContract",
     "HeadContract",
     "PluginContract",
+    "PoseEstimatorContract",
     "SessionContract",
 ]

@@ -13,10 +13,10 @@ import pytest
 from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import BackboneSpec, DetectorSpec
+from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec
 from fitsense.types import FloatArray
 
-Kind = Literal["backbone", "head", "fusion", "detector"]
+Kind = Literal["backbone", "head", "fusion", "detector", "pose_estimator"]
 
 THREADS = 4
 LABELS = ("first", "second", "third", "fourth", "fifth")
@@ -45,7 +45,9 @@ class OfferContract:
     @pytest.fixture
     def name(self) -> str:
         """The spec's name, without the plugin's."""
-        missing(self, "name", f"the name of the {self.kind} to check, without the plugin's", "'small'")
+        missing(
+            self, "name", f"the name of the {self.kind.replace('_', ' ')} to check, without the plugin's", "'small'"
+        )
 
     @pytest.fixture
     def plugins(self, plugin: Any) -> PluginManager:
@@ -71,7 +73,7 @@ class OfferContract:
         return 2e-3
 
 
-def fetched(spec: BackboneSpec | DetectorSpec, plugins: PluginManager) -> Mapping[str, Path]:
+def fetched(spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
     """The files of others that a spec names, or a skip that says which command fetches them."""
     try:
         return {

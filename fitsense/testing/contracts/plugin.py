@@ -104,7 +104,14 @@ class PluginContract:
 def _specs(plugin: Any) -> dict[str, Any]:
     host = PluginManager()
     host.register(plugin)
-    return {**host.backbones(), **host.heads(), **host.fusions(), **host.detectors(), **host.sinks()}
+    return {
+        **host.backbones(),
+        **host.heads(),
+        **host.fusions(),
+        **host.detectors(),
+        **host.pose_estimators(),
+        **host.sinks(),
+    }
 
 
 @functools.cache

@@ -9,7 +9,9 @@ import fitsense
 from fitsense.testing.runner import run, subclass
 
 
-def plugin_of(*, backbones: Any = (), heads: Any = (), fusions: Any = (), detectors: Any = ()) -> types.ModuleType:
+def plugin_of(
+    *, backbones: Any = (), heads: Any = (), fusions: Any = (), detectors: Any = (), pose_estimators: Any = ()
+) -> types.ModuleType:
     """A plugin with these specs."""
     plugin = types.ModuleType("mutants")
     info = fitsense.plugins.PluginInfo(name="mutants", version="1.0")
@@ -19,6 +21,7 @@ def plugin_of(*, backbones: Any = (), heads: Any = (), fusions: Any = (), detect
         "fitsense_heads": lambda: heads,
         "fitsense_fusions": lambda: fusions,
         "fitsense_detectors": lambda: detectors,
+        "fitsense_pose_estimators": lambda: pose_estimators,
     }
     for name, offer in offers.items():
         setattr(plugin, name, fitsense.hookimpl(offer))

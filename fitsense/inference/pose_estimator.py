@@ -1,0 +1,92 @@
+"""A plugin's pose estimator, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fitsense._internal.configs import config_from_json
+from fitsense.errors import InvalidInputError, PluginError
+from fitsense.plugins._manager import PluginManager
+from fitsense.plugins.specs import PoseEstimator
+from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose
+from fitsense.types import UInt8Array
+
+
+class LoadedPoseEstimator:
+    """An estimator whose answers are checked; from :func:`load_pose_estimator`.
+
+    :param name: its full name, such as ``pose/blazepose``.
+    :param landmark_set: the landmarks that it finds.
+    """
+
+    def __init__(self, name: str, landmark_set: LandmarkSet, estimator: PoseEstimator) -> None:
+        self.name = name
+        self.landmark_set = landmark_set
+        self._estimator = estimator
+
+    def detect(self, picture: UInt8Array) -> Sequence[BodyDetection]:
+        """As :meth:`fitsense.plugins.PoseEstimator.detect`.
+
+        :raises PluginError: the plugin gave something else.
+        """
+        found = tuple(self._estimator.detect(picture))
+        for one in found:
+            if not isinstance(one, BodyDetection):
+                raise PluginError(f"{self.name}: expected detect to give BodyDetection, got {type(one).__name__}")
+        return found
+
+    def estimate(self, pictures: Sequence[UInt8Array], regions: Sequence[BodyRegion]) -> Sequence[Pose | None]:
+        """As :meth:`fitsense.plugins.PoseEstimator.estimate`.
+
+        :raises InvalidInputError: there are not as many pictures as regions.
+        :raises PluginError: the plugin gave something else.
+        """
+        if len(pictures) != len(regions):
+            raise InvalidInputError(
+                f"estimate: expected a picture for each of {len(regions)} regions, got {len(pictures)}"
+            )
+        if not regions:
+            return ()
+        poses = tuple(self._estimator.estimate(pictures, regions))
+        if len(poses) != len(regions):
+            raise PluginError(f"{self.name}: expected estimate to give {len(regions)} poses, got {len(poses)}")
+        for pose in poses:
+            if pose is None:
+                continue
+            if not isinstance(pose, Pose):
+                raise PluginError(f"{self.name}: expected estimate to give Pose or None, got {type(pose).__name__}")
+            if len(pose.landmarks) != len(self.landmark_set):
+                raise PluginError(
+                    f"{self.name}: expected {len(self.landmark_set)} landmarks, as its landmark set has, "
+                    f"got {len(pose.landmarks)}"
+                )
+        return poses
+
+
+def load_pose_estimator(
+    name: str,
+    plugins: PluginManager | None = None,
+    *,
+    config: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+) -> LoadedPoseEstimator:
+    """Load what finds the landmarks of bodies in pictures.
+
+    :param name: in full (``pose/blazepose``) or, where only one plugin has it, in short.
+    :param plugins: the plugins that offer estimators; None for the installed ones.
+    :param config: what differs from its defaults.
+    :param threads: CPU threads; None for all cores.
+    :raises UnknownNameError: no plugin offers it.
+    :raises WeightsError: it needs files of others, which have not been fetched.
+    """
+    from fitsense.bundles.weights import resolve
+
+    plugins = plugins or PluginManager.discover()
+    name = plugins.full_name("pose estimator", name)
+    spec = plugins.pose_estimator(name)
+    settings = config_from_json(spec.config, config or {}, name)
+    files = {
+        asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
+    }
+    return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, files, threads))

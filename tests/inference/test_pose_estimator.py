@@ -1,0 +1,86 @@
+"""What a plugin's pose estimator gives is checked before anything relies on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
+from fitsense.plugins import PluginManager, PoseEstimatorSpec
+from fitsense.pose.landmarks import REQUIRED
+from tests.testing.contracts.broken import plugin_of
+
+SET = fitsense.LandmarkSet("torso", REQUIRED, [REQUIRED[:2], REQUIRED[2:]], [])
+PICTURE = np.zeros((4, 4, 3), np.uint8)
+REGION = fitsense.BodyRegion(0.5, 0.5, 1.0)
+
+
+@attrs.frozen
+class Config:
+    rows: int = len(REQUIRED)
+
+
+class Estimator:
+    """Gives poses with so many landmarks, and something else where `found` says so."""
+
+    def __init__(self, config: Config, found: Any = None) -> None:
+        self.config = config
+        self.found = found
+
+    def detect(self, picture: Any) -> Any:
+        return [fitsense.BodyDetection(REGION, 0.9)] if self.found is None else self.found
+
+    def estimate(self, pictures: Any, regions: Any) -> Any:
+        pose = fitsense.Pose(np.zeros((self.config.rows, 6)), 0.5)
+        return [pose for _ in regions] if self.found is None else self.found
+
+
+def host(found: Any = None) -> PluginManager:
+    plugins = PluginManager()
+    spec = PoseEstimatorSpec("torso", Config, SET, lambda config, files, threads: Estimator(config, found))
+    assert plugins.register(plugin_of(pose_estimators=[spec])).status == "loaded"
+    return plugins
+
+
+def load(found: Any = None, **config: Any) -> LoadedPoseEstimator:
+    return load_pose_estimator("torso", host(found), config=config)
+
+
+def test_load_pose_estimator_by_short_name_gives_what_the_plugin_offers() -> None:
+    estimator = load()
+    assert (estimator.name, estimator.landmark_set) == ("mutants/torso", SET)
+    assert estimator.detect(PICTURE) == (fitsense.BodyDetection(REGION, 0.9),)
+    assert len(estimator.estimate([PICTURE] * 2, [REGION] * 2)) == 2
+    assert estimator.estimate([], []) == ()
+
+
+def test_load_pose_estimator_of_unknown_name_says_what_there_is() -> None:
+    with pytest.raises(fitsense.UnknownNameError, match="no pose estimator is called 'x'; there are: mutants/torso"):
+        load_pose_estimator("x", host())
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ([], "expected estimate to give 1 poses, got 0"),
+        ([1], "expected estimate to give Pose or None, got int"),
+        ([fitsense.Pose(np.zeros((3, 6)), 0.5)], "expected 4 landmarks, as its landmark set has, got 3"),
+    ],
+)
+def test_estimate_of_wrong_poses_is_refused(found: Any, message: str) -> None:
+    with pytest.raises(fitsense.PluginError, match=message):
+        load(found).estimate([PICTURE], [REGION])
+
+
+def test_detect_of_wrong_values_is_refused() -> None:
+    with pytest.raises(fitsense.PluginError, match="expected detect to give BodyDetection, got int"):
+        load([1]).detect(PICTURE)
+
+
+def test_estimate_without_a_picture_for_each_region_is_refused() -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="expected a picture for each of 1 regions, got 0"):
+        load().estimate([], [REGION])
