@@ -1,0 +1,112 @@
+"""Where a body is, how large it is and how it is built: what tells people apart from picture to picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from fitsense.pose.landmarks import VISIBILITY, WORLD, LandmarkSet, Pose, X, Y
+from fitsense.types import FloatArray
+
+_SIDES = ("left", "right")
+# Of both sides; a bone is as long on the left as on the right.
+_BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"))
+_WIDTHS = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
+# What is hardly visible says nothing about a body's proportions.
+_VISIBLE = 0.5
+# Of a body without a region of its own: the square around its landmarks, with a margin.
+_MARGIN = 1.25
+_SMALLEST = 1e-3
+# Bodies whose torsos are this near to each other, in sizes, and whose landmarks are, are one.
+_SAME_PLACE, _SAME_LANDMARKS = 0.1, 0.12
+
+
+@attrs.frozen
+class Place:
+    """Where a body is in the picture. Lengths are in longer sides of the picture, so that x and y have one unit.
+
+    :param x: middle of the torso.
+    :param y: likewise.
+    :param size: side of the square around the body.
+    """
+
+    x: float
+    y: float
+    size: float
+
+    def distance(self, other: Place) -> float:
+        """How far apart two places are, in sizes of the larger one."""
+        return math.hypot(self.x - other.x, self.y - other.y) / max(self.size, other.size)
+
+    def doublings(self, other: Place) -> float:
+        """How many times one size has to be doubled to be the other."""
+        return abs(math.log2(self.size / other.size))
+
+
+def aspect(width: int, height: int) -> tuple[float, float]:
+    """A picture's width and height in longer sides."""
+    longer = max(width, height)
+    return width / longer, height / longer
+
+
+def place_of(pose: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) -> Place:
+    """The place of a pose.
+
+    :param scale: :func:`aspect` of the picture.
+    """
+    points = pose.landmarks[:, [X, Y]] * np.array(scale, np.float32)
+    torso = points[landmark_set.indices(("left_shoulder", "right_shoulder", "left_hip", "right_hip"))]
+    x, y = torso.mean(axis=0).tolist()
+    if pose.region is not None:
+        return Place(x, y, max(_SMALLEST, pose.region.side))
+    extent = float((points.max(axis=0) - points.min(axis=0)).max())
+    return Place(x, y, max(_SMALLEST, _MARGIN * extent))
+
+
+def same_body(one: Pose, other: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) -> bool:
+    """Whether two poses of one picture are of one person."""
+    here, there = place_of(one, landmark_set, scale), place_of(other, landmark_set, scale)
+    if here.distance(there) > _SAME_PLACE:
+        return False
+    apart = (one.landmarks[:, [X, Y]] - other.landmarks[:, [X, Y]]) * np.array(scale, np.float32)
+    return float(np.median(np.hypot(*apart.T))) / max(here.size, there.size) <= _SAME_LANDMARKS
+
+
+def proportions(pose: Pose, landmark_set: LandmarkSet) -> FloatArray | None:
+    """Lengths of the bones that are visible, float32 (bones,): logarithms of metres, NaN for the others.
+
+    :returns: None where the estimator gives no places in metres.
+    """
+    world, seen = pose.landmarks[:, WORLD], pose.landmarks[:, VISIBILITY]
+    if np.isnan(world).any():
+        return None
+    lengths = [
+        _mean([_length(world, seen, landmark_set, f"{side}_{start}", f"{side}_{end}") for side in _SIDES])
+        for start, end in _BONES
+    ]
+    lengths += [_length(world, seen, landmark_set, start, end) for start, end in _WIDTHS]
+    return np.array(lengths, np.float32)
+
+
+def unlike(one: FloatArray | None, other: FloatArray | None) -> float:
+    """How differently two bodies are built: mean difference of the bones that both show; 0 without any."""
+    if one is None or other is None:
+        return 0.0
+    apart = np.abs(one - other)
+    shared = apart[~np.isnan(apart)]
+    return float(shared.mean()) if len(shared) else 0.0
+
+
+def _length(world: FloatArray, seen: FloatArray, landmark_set: LandmarkSet, start: str, end: str) -> float:
+    rows = landmark_set.indices((start, end))
+    if len(rows) < 2 or seen[rows].min() < _VISIBLE:
+        return math.nan
+    return math.log(max(_SMALLEST, float(np.linalg.norm(world[rows[0]] - world[rows[1]]))))
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

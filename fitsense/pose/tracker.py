@@ -1,0 +1,381 @@
+"""Poses of single pictures in, people with names and their poses out: pure.
+
+A tracked person is sought where the last pose says. The detector is asked only where nobody is tracked, where a tracked
+person was lost or is uncertain, after a cut or a gap, and now and then where more people are expected. A person keeps a
+name as long as position, size and proportions allow; no name is given twice.
+
+One picture takes these steps::
+
+    regions = tracker.regions(time_s)
+    poses = estimator.estimate([picture] * len(regions), regions)
+    if tracker.wants_detection(poses, time_s):
+        found = tracker.candidates(estimator.detect(picture), poses, size)
+        tracker.detected(time_s)
+        others = estimator.estimate([picture] * len(found), found)
+    people = tracker.update(time_s, poses, others, size)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fitsense.errors import InvalidInputError
+from fitsense.geometry import Region
+from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose, body_box
+from fitsense.pose.likeness import Place, aspect, place_of, proportions, same_body, unlike
+from fitsense.types import FloatArray
+
+Size = tuple[int, int]
+"""A picture's width and height in pixels."""
+
+_TOLERANCE_S = 1e-6
+# How far from where they are expected somebody may be found: in sizes of their square, and more for each second in
+# which nobody saw them, up to the most.
+_REACH, _REACH_PER_S, _MAX_REACH = 0.25, 0.5, 1.0
+# A doubling of the size, and a difference in proportions, as parts of a distance.
+_DOUBLING, _UNLIKE = 0.3, 0.5
+# People exercise in one place: seconds over which that place is averaged, seconds for which it counts after somebody
+# has left it, how far from it they are at home, and how far they are away, in sizes.
+_HOME_S, _SETTLED_S = 4.0, 4.0
+_AT_HOME, _AWAY = 0.2, 0.3
+# By how much somebody at home may be less like a person than whoever is tracked as that person.
+_LESS_LIKE = 0.05
+# Somebody who was last seen on the move is expected further on, for so many seconds.
+_MOVES_ON_S = 0.5
+# Part of the newest proportions in those remembered.
+_LEARNING = 0.1
+# Without a name, somebody is forgotten when not seen for so many seconds.
+_DOUBT_S = 0.5
+# Detections that lie this near to a pose that was found, in sizes, are of the same person.
+_EXPLAINED = 0.15
+
+
+def _positive(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number above 0, got {value!r}")
+
+
+def _share(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number in 0..1, got {value!r}")
+
+
+@attrs.frozen
+class PersonTrackerConfig:
+    """How people are tracked.
+
+    :param rate_hz: most pictures a second in which landmarks are found.
+    :param people: most people at a time; others wait until somebody is gone.
+    :param confirm: in how many pictures somebody new must be found; a single person is believed at once.
+    :param new_score: least score of a pose that may be somebody new.
+    :param sure: score below which the detector looks as well.
+    :param detect_s: least seconds between two detections.
+    :param search_s: seconds after which the detector looks for more people, where more are expected.
+    :param lost_s: seconds after which somebody who was not found is gone; they are somebody new if they come back.
+    :param gap_s: seconds without a picture after which nobody is sought where they were.
+    """
+
+    rate_hz: float = attrs.field(default=10.0, validator=_positive)
+    people: int = attrs.field(default=1, validator=_positive)
+    confirm: int = attrs.field(default=3, validator=_positive)
+    new_score: float = attrs.field(default=0.6, validator=_share)
+    sure: float = attrs.field(default=0.9, validator=_share)
+    detect_s: float = attrs.field(default=0.2, validator=_positive)
+    search_s: float = attrs.field(default=1.0, validator=_positive)
+    lost_s: float = attrs.field(default=3.0, validator=_positive)
+    gap_s: float = attrs.field(default=1.0, validator=_positive)
+
+
+@attrs.frozen(eq=False)
+class TrackedPerson:
+    """Somebody in a picture.
+
+    :param name: the same from picture to picture.
+    :param pose: in this picture.
+    :param box: the part of the picture that holds the body; None where nothing of it is in the picture.
+    """
+
+    name: str
+    pose: Pose
+    box: Region | None
+
+
+@attrs.define(eq=False)
+class _Track:
+    """Somebody.
+
+    :param place: where they were last.
+    :param home: where they have been lately.
+    :param settled_s: for how many seconds they have stayed there, at most ``_SETTLED_S``; less the seconds since.
+    :param region: where to look next; None where nobody knows.
+    :param seen_s: when they were last seen.
+    :param score: of the last pose.
+    :param name: None as long as it is doubtful that there is anybody.
+    :param found: in how many pictures they were found.
+    :param speed_x: in longer sides of the picture a second.
+    :param speed_y: likewise.
+    :param build: :func:`fitsense.pose.likeness.proportions`, averaged.
+    """
+
+    place: Place
+    home: Place
+    region: BodyRegion | None
+    seen_s: float
+    score: float
+    name: str | None = None
+    found: int = 1
+    speed_x: float = 0.0
+    speed_y: float = 0.0
+    settled_s: float = 0.0
+    build: FloatArray | None = None
+
+
+@attrs.define(eq=False)
+class PersonTrackerState:
+    """All that :class:`PersonTracker` remembers.
+
+    :param tracks: those with a name before the others.
+    :param looked_s: time of the last picture.
+    :param detected_s: when the detector was last asked.
+    :param named: how many people have been given a name.
+    """
+
+    tracks: list[_Track] = attrs.field(factory=list)
+    looked_s: float | None = None
+    detected_s: float | None = None
+    named: int = 0
+
+
+class PersonTracker:
+    """Tracks the people of one stream.
+
+    :param landmark_set: of the poses.
+    """
+
+    def __init__(self, landmark_set: LandmarkSet, config: PersonTrackerConfig | None = None) -> None:
+        self._landmark_set = landmark_set
+        self._config = config or PersonTrackerConfig()
+        self.state = PersonTrackerState()
+
+    def due(self, time_s: float) -> bool:
+        """Whether a picture at `time_s` is looked at; those that come too soon are not."""
+        looked_s = self.state.looked_s
+        return looked_s is None or not 0 <= time_s - looked_s < 1 / self._config.rate_hz - _TOLERANCE_S
+
+    def regions(self, time_s: float) -> list[BodyRegion]:
+        """Where to look in a picture for those who are tracked; call it first for each picture."""
+        state = self.state
+        if state.looked_s is not None and time_s < state.looked_s:
+            self._set_back(state.looked_s - time_s)
+        elif state.looked_s is not None and time_s - state.looked_s > self._config.gap_s:
+            self._forget_regions()
+        state.looked_s = time_s
+        state.tracks = [track for track in state.tracks if not self._is_gone(track, time_s)]
+        return [track.region for track in state.tracks if track.region is not None]
+
+    def wants_detection(self, poses: Sequence[Pose | None], time_s: float) -> bool:
+        """Whether the detector has to look at the picture, too.
+
+        :param poses: one for each of :meth:`regions`.
+        """
+        state, config = self.state, self._config
+        since_s = math.inf if state.detected_s is None else time_s - state.detected_s
+        if since_s < config.detect_s - _TOLERANCE_S:
+            return False
+        if len(poses) < len(state.tracks) or not poses:
+            return True
+        if any(pose is None or pose.score < config.sure for pose in poses):
+            return True
+        away = any(track.settled_s > 0 and track.place.distance(track.home) > _AWAY for track in state.tracks)
+        return (away or config.people > len(poses)) and since_s >= config.search_s - _TOLERANCE_S
+
+    def detected(self, time_s: float) -> None:
+        """Take down that the detector looked at the picture."""
+        self.state.detected_s = time_s
+
+    def candidates(
+        self, detections: Sequence[BodyDetection], poses: Sequence[Pose | None], size: Size
+    ) -> list[BodyRegion]:
+        """The regions of detections that no sure pose explains, the largest and surest first.
+
+        :param poses: one for each of :meth:`regions`.
+        """
+        scale = aspect(*size)
+        known = [
+            place_of(pose, self._landmark_set, scale)
+            for pose in poses
+            if pose is not None and pose.score >= self._config.sure
+        ]
+
+        def explained(region: BodyRegion) -> bool:
+            place = Place(region.x * scale[0], region.y * scale[1], region.side)
+            return any(place.distance(other) < _EXPLAINED and place.doublings(other) < 1 for other in known)
+
+        # Somebody far off is found as surely as the person in front.
+        ordered = sorted(detections, key=lambda one: (-one.score * one.region.side, attrs.astuple(one.region)))
+        # One more than may be tracked: of two, the nearer to the person who was lost is the one.
+        return [one.region for one in ordered if not explained(one.region)][: self._config.people + 1]
+
+    def update(
+        self, time_s: float, poses: Sequence[Pose | None], others: Sequence[Pose | None], size: Size
+    ) -> list[TrackedPerson]:
+        """Take the poses of a picture.
+
+        :param time_s: as given to :meth:`regions`.
+        :param poses: one for each of :meth:`regions`.
+        :param others: poses in other regions, from :meth:`candidates` or from the host.
+        :param size: the picture's.
+        :returns: those who were found and have a name, in the order of their names.
+        """
+        state, scale = self.state, aspect(*size)
+        known = [track for track in state.tracks if track.region is not None]
+        if len(poses) != len(known):
+            raise InvalidInputError(f"poses: expected one for each of {len(known)} regions, got {len(poses)}")
+        found = self._distinct([pose for pose in (*poses, *others) if pose is not None], scale)
+        places = [place_of(pose, self._landmark_set, scale) for pose in found]
+        builds = [proportions(pose, self._landmark_set) for pose in found]
+        taken = self._at_home(self._match(places, builds, time_s), places, builds)
+        for track in state.tracks:
+            if not any(other is track for other in taken.values()):
+                # Sought again by the detector alone, which is not led astray by whoever is there now.
+                track.region = None
+        people: list[tuple[_Track, Pose]] = []
+        for index, pose in enumerate(found):
+            track = taken.get(index)
+            if track is not None:
+                self._see(track, places[index], pose, builds[index], time_s)
+            elif pose.score >= self._config.new_score:
+                track = _Track(places[index], places[index], pose.region, time_s, pose.score, build=builds[index])
+                state.tracks.append(track)
+            else:
+                continue
+            people.append((track, pose))
+        people.sort(key=lambda one: -one[0].score * one[0].place.size)
+        for track, _ in people:
+            self._name(track)
+        self._drop_bystanders(time_s)
+        state.tracks.sort(key=lambda track: track.name is None)
+        named = [TrackedPerson(track.name, pose, body_box(pose.landmarks)) for track, pose in people if track.name]
+        return sorted(named, key=lambda person: int(person.name))
+
+    def cut(self) -> None:
+        """What comes now shows another scene: everybody in it is new."""
+        self.state.tracks = []
+        self.state.detected_s = None
+
+    def _distinct(self, poses: Sequence[Pose], scale: tuple[float, float]) -> list[Pose]:
+        """One pose for each body, the surest; in an order that does not depend on theirs."""
+        kept: list[Pose] = []
+        for pose in sorted(poses, key=lambda one: (-one.score, *one.landmarks[0, :2].tolist())):
+            if not any(same_body(pose, other, self._landmark_set, scale) for other in kept):
+                kept.append(pose)
+        return kept
+
+    def _match(self, places: Sequence[Place], builds: Sequence[FloatArray | None], time_s: float) -> dict[int, _Track]:
+        """The track of each place that has one, by the place's index: nearest first, those with names before others."""
+        tracks = self.state.tracks
+        pairs = sorted(
+            (tracks[who].name is None, cost, who, where)
+            for who, where in itertools.product(range(len(tracks)), range(len(places)))
+            if (cost := _cost(tracks[who], places[where], builds[where], time_s)) < math.inf
+        )
+        matches: dict[int, _Track] = {}
+        taken: set[int] = set()
+        for _, _, who, where in pairs:
+            if who not in taken and where not in matches:
+                taken.add(who)
+                matches[where] = tracks[who]
+        return matches
+
+    def _at_home(
+        self, matches: dict[int, _Track], places: Sequence[Place], builds: Sequence[FloatArray | None]
+    ) -> dict[int, _Track]:
+        """Give people back their names that somebody who walked past them in front took along.
+
+        Where a person who has stayed in one place seems to leave, and somebody like them is found in that place, it was
+        somebody else who left.
+        """
+        result = dict(matches)
+        for where, track in matches.items():
+            if track.name is None or track.settled_s <= 0 or places[where].distance(track.home) <= _AWAY:
+                continue
+            free = [
+                index
+                for index, place in enumerate(places)
+                if (index not in matches or matches[index].name is None)
+                and place.distance(track.home) <= _AT_HOME
+                and unlike(track.build, builds[index]) <= unlike(track.build, builds[where]) + _LESS_LIKE
+            ]
+            if free:
+                nearest = min(free, key=lambda index: places[index].distance(track.home))
+                del result[where]
+                result[nearest] = track
+        return result
+
+    def _see(self, track: _Track, place: Place, pose: Pose, build: FloatArray | None, time_s: float) -> None:
+        passed_s = time_s - track.seen_s
+        if passed_s > 0:
+            track.speed_x += ((place.x - track.place.x) / passed_s - track.speed_x) / 2
+            track.speed_y += ((place.y - track.place.y) / passed_s - track.speed_y) / 2
+            part = 1 - math.exp(-passed_s / _HOME_S)
+            home = track.home
+            stays = place.distance(home) <= _AT_HOME
+            track.settled_s = min(_SETTLED_S, max(0.0, track.settled_s + (passed_s if stays else -passed_s)))
+            track.home = Place(
+                home.x + part * (place.x - home.x),
+                home.y + part * (place.y - home.y),
+                home.size + part * (place.size - home.size),
+            )
+        if build is not None:
+            before = build if track.build is None else np.where(np.isnan(track.build), build, track.build)
+            new = np.where(np.isnan(build), before, build)
+            track.build = np.asarray(before + _LEARNING * (new - before), np.float32)
+        track.place, track.region, track.score, track.seen_s = place, pose.region, pose.score, time_s
+        track.found += 1
+
+    def _name(self, track: _Track) -> None:
+        state, config = self.state, self._config
+        needed = config.confirm if config.people > 1 else 1
+        if track.name is not None or track.found < needed:
+            return
+        if sum(other.name is not None for other in state.tracks) < config.people:
+            state.named += 1
+            track.name = str(state.named)
+
+    def _drop_bystanders(self, time_s: float) -> None:
+        """Once as many as are wanted are in view, finding the landmarks of others costs time for nothing."""
+        named = [track for track in self.state.tracks if track.name is not None]
+        if len(named) == self._config.people and all(track.seen_s == time_s for track in named):
+            self.state.tracks = named
+
+    def _is_gone(self, track: _Track, time_s: float) -> bool:
+        patience_s = _DOUBT_S if track.name is None else self._config.lost_s
+        return time_s - track.seen_s > patience_s
+
+    def _forget_regions(self) -> None:
+        for track in self.state.tracks:
+            track.region = None
+
+    def _set_back(self, by_s: float) -> None:
+        """The clock was set back: as if no time had passed."""
+        for track in self.state.tracks:
+            track.seen_s -= by_s
+        if self.state.detected_s is not None:
+            self.state.detected_s -= by_s
+
+
+def _cost(track: _Track, place: Place, build: FloatArray | None, time_s: float) -> float:
+    """How unlikely it is that somebody is at a place; infinite if it is too far."""
+    unseen_s = time_s - track.seen_s
+    ahead_s = min(unseen_s, _MOVES_ON_S)
+    expected = Place(track.place.x + ahead_s * track.speed_x, track.place.y + ahead_s * track.speed_y, track.place.size)
+    distance = expected.distance(place) + _DOUBLING * expected.doublings(place)
+    if distance >= min(_REACH + _REACH_PER_S * unseen_s, _MAX_REACH):
+        return math.inf
+    return distance + _UNLIKE * unlike(track.build, build)
