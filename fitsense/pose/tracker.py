@@ -56,7 +56,7 @@ _DOUBT_S = 0.5
 _EXPLAINED = 0.15
 
 
-def _positive(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
     if not (value > 0 and math.isfinite(value)):
         raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number above 0, got {value!r}")
 
@@ -241,10 +241,10 @@ class PersonTracker:
         places = [place_of(pose, self._landmark_set, scale) for pose in found]
         builds = [proportions(pose, self._landmark_set) for pose in found]
         taken = self._at_home(self._match(places, builds, time_s), places, builds)
-        for track in state.tracks:
-            if not any(other is track for other in taken.values()):
+        for lost in state.tracks:
+            if not any(track is lost for track in taken.values()):
                 # Sought again by the detector alone, which is not led astray by whoever is there now.
-                track.region = None
+                lost.region = None
         people: list[tuple[_Track, Pose]] = []
         for index, pose in enumerate(found):
             track = taken.get(index)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import numpy as np
@@ -28,6 +29,8 @@ from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
 from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.repetitions.cycles import Cycle, Proposal, alike, propose
+from fitsense.repetitions.motion_range import JointRange, Phases
+from fitsense.repetitions.sides import Side
 from fitsense.repetitions.trajectory import Path, path
 from fitsense.types import FloatArray
 
@@ -100,12 +103,27 @@ class RepetitionConfig:
 
 
 @attrs.frozen
+class Details:
+    """What a body's joints say of a repetition.
+
+    :param side: whose repetition it is; None where both sides move.
+    :param joint: the joint that leads it, and its range of motion; None where no joint's angle is known.
+    :param phases: how long its parts take.
+    """
+
+    side: Side | None = None
+    joint: JointRange | None = None
+    phases: Phases | None = None
+
+
+@attrs.frozen
 class Repetition:
     """A whole way from the start position and back, in seconds of media time; `confidence` is in 0..1."""
 
     start_s: float
     end_s: float
     confidence: float
+    details: Details = Details()
 
 
 @attrs.frozen
@@ -117,6 +135,36 @@ class PartialRepetition:
 
 
 Movement = Repetition | PartialRepetition
+
+
+@attrs.frozen(eq=False)
+class Look:
+    """What the counter sees when it looks at the samples of the last seconds.
+
+    :param path: the movement's, float64 (moments, dimensions); without dimensions where there is nothing to see.
+    :param split: gives the cycles to count for a proposal's, each with the side that it is of, where sides take turns;
+        else nothing.
+    :param describe: gives the details of a cycle of `path`, from its first to its last moment, until the next begins.
+    """
+
+    path: Path
+    split: Callable[[Proposal], Sequence[tuple[Cycle, Side]]] = lambda proposal: ()
+    describe: Callable[[Cycle, int, Side | None], Details] = lambda cycle, until, side: Details()
+
+
+class Signal(Protocol):
+    """What repetitions are counted from: arrays of one shape, one for each moment."""
+
+    def look(self, samples: FloatArray, rate_hz: float) -> Look:
+        """Look at samples, evenly spaced in time."""
+
+
+class ThumbnailSignal:
+    """Counts from thumbnails, (height, width): all that moves in the picture."""
+
+    def look(self, samples: FloatArray, rate_hz: float) -> Look:
+        """As :meth:`Signal.look`."""
+        return Look(path(samples, rate_hz))
 
 
 @attrs.define(eq=False)
@@ -143,23 +191,27 @@ class RepetitionCounterState:
 
 @attrs.frozen(eq=False)
 class _View:
-    """What some thumbnails show.
+    """What some samples show.
 
-    :param path: of the movement, float64 (moments, dimensions).
     :param moments: in seconds of media time, evenly spaced.
     :param best: the cycles that count; None if there are none.
     """
 
-    path: Path
+    look: Look
     moments: NDArray[np.float64]
     best: Proposal | None
 
 
 class RepetitionCounter:
-    """The state machine from thumbnails to repetitions; it keeps ``window_s`` of them."""
+    """The state machine from thumbnails, or other samples, to repetitions; it keeps ``window_s`` of them.
 
-    def __init__(self, config: RepetitionConfig | None = None) -> None:
+
+    :param signal: what the samples are.
+    """
+
+    def __init__(self, config: RepetitionConfig | None = None, signal: Signal | None = None) -> None:
         self._config = config or RepetitionConfig()
+        self._signal = signal or ThumbnailSignal()
         self.state = RepetitionCounterState()
 
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
@@ -229,9 +281,11 @@ class RepetitionCounter:
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
         with single_threaded_blas():
-            along = path(_at(moments, times, np.stack(self.state.thumbnails[shown])), rate_hz)
-            proposals = propose(along, self._config.min_duration_s, rate_hz, single)
-        return _View(along, moments, self._choose(proposals, moments))
+            look = self._signal.look(_at(moments, times, np.stack(self.state.thumbnails[shown])), rate_hz)
+            if not look.path.shape[1]:
+                return _View(look, moments, None)
+            proposals = propose(look.path, self._config.min_duration_s, rate_hz, single)
+        return _View(look, moments, self._choose(proposals, moments))
 
     def _update(self, *, final: bool) -> list[Movement]:
         times = self.state.times
@@ -247,7 +301,7 @@ class RepetitionCounter:
             return []
         quickest_s = min(float(view.moments[cycle.end] - view.moments[cycle.start]) for cycle in view.best.cycles)
         self.state.next_s = times[-1] + min(self._config.interval_s, _OFTEN * quickest_s)
-        return self._report(view.best, view.path, view.moments, final)
+        return self._report(view.best, view.look, view.moments, final)
 
     def _other_exercise(self, whole: _View) -> _View | None:
         """The view of what came since the last repetition that was told, if it shows another movement again and again.
@@ -269,14 +323,16 @@ class RepetitionCounter:
         since = int(np.searchsorted(whole.moments, since_s))
         if whole.best is not None:
             usual = self._config.full_range_ratio * median(cycle.extent for cycle in whole.best.cycles)
-            goes_on = whole.best.score_since(whole.path, since, usual)
+            goes_on = whole.best.score_since(whole.look.path, since, usual)
             if view.best.score <= goes_on:
                 return None
         begun_s, ended_s = self.state.reported[-1]
         before = int(np.searchsorted(whole.moments, begun_s)), int(np.searchsorted(whole.moments, ended_s))
         if before[0] >= before[1]:
             return None
-        likeness = alike(whole.path, before, [(since + cycle.start, since + cycle.end) for cycle in view.best.cycles])
+        likeness = alike(
+            whole.look.path, before, [(since + cycle.start, since + cycle.end) for cycle in view.best.cycles]
+        )
         if max(likeness) > _SAME_MOVEMENT:
             return None
         del self.state.times[:first], self.state.thumbnails[:first]
@@ -306,13 +362,18 @@ class RepetitionCounter:
         several = [proposal for proposal in fit if len(proposal.cycles) > 1]
         return max(several or fit, key=worth, default=None)
 
-    def _report(self, best: Proposal, along: Path, moments: NDArray[np.float64], final: bool) -> list[Movement]:
+    def _report(self, best: Proposal, look: Look, moments: NDArray[np.float64], final: bool) -> list[Movement]:
+        sides = {(cycle.start, cycle.end): (cycle, side) for cycle, side in look.split(best)}
+        if sides:
+            best = attrs.evolve(best, cycles=tuple(cycle for cycle, _ in sides.values()))
         told: list[Movement] = []
         now_s = float(moments[-1])
         before, self.state.seen = self.state.seen, []
         usual = median(cycle.extent for cycle in best.cycles)
         usual_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
-        brief = best.short(along, self._config.full_range_ratio) if len(best.cycles) > 1 else []
+        # The two sides' ways need not be alike.
+        several = len(best.cycles) > 1 and not sides
+        brief = best.short(look.path, self._config.full_range_ratio) if several else []
         first_s = float(moments[best.cycles[0].start])
         self.state.reported = [one for one in self.state.reported if one[1] > moments[0]]
         had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.reported)
@@ -339,9 +400,12 @@ class RepetitionCounter:
             elif had < shown:
                 had += 1
                 self.state.reported.append((start_s, end_s))
-                # What two have followed is seen too late to be told.
-                if len(later) <= 1:
-                    told.append(Repetition(start_s, end_s, cycle.quality))
+                # What two have followed is seen too late to be told; where sides take turns, two of each.
+                if len(later) <= (3 if sides else 1):
+                    until = later[0].start if later else len(moments) - 1
+                    _, side = sides.get((cycle.start, cycle.end), (cycle, None))
+                    details = look.describe(cycle, until, side)
+                    told.append(Repetition(start_s, end_s, cycle.quality, details))
                     self.state.tempo_s = seconds
         return told
 

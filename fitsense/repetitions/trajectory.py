@@ -62,22 +62,35 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))
     flat = flat - mean
     flat -= (flat @ camera) @ camera.T
-    flat = smooth(flat, round(_SMOOTHING_S * rate_hz))
+    followed = principal_path(smooth(flat, round(_SMOOTHING_S * rate_hz)), rate_hz, dimensions)
+    return np.asarray(followed / np.sqrt(flat.shape[1]))
+
+
+def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions: int = 8) -> Path:
+    """The path of `values` through the few directions in which they change most within a fraction of a second.
+
+    A moment in which much more changes than usual counts no more than others.
+
+    :param values: float (moments, features), evenly spaced in time and smooth.
+    :param rate_hz: moments a second.
+    :returns: float64 (moments, at most `dimensions`).
+    """
+    count = len(values)
     step = max(1, min(round(_STEP_S * rate_hz), count - 1))
-    change = flat[step:] - flat[:-step]
+    change = values[step:] - values[:-step]
     size = np.linalg.norm(change, axis=1)
     most = max(float(np.percentile(size, _USUAL)), typical(size) / 2)
     change *= np.minimum(1.0, most / np.maximum(size, _EPSILON))[:, None]
     # Every other change says the same: the smaller the matrix, the cheaper.
     change = change[:: 2 if len(change) > 4 * dimensions else 1]
-    values, vectors = np.linalg.eigh(change @ change.T)
-    found = min(dimensions, len(values))
-    values, vectors = values[::-1][:found], vectors[:, ::-1][:, :found]
-    directions = change.T @ vectors / np.sqrt(np.maximum(values, _EPSILON))
-    return np.asarray(flat @ directions / np.sqrt(flat.shape[1]), dtype=np.float64)
+    eigenvalues, vectors = np.linalg.eigh(change @ change.T)
+    found = min(dimensions, len(eigenvalues))
+    eigenvalues, vectors = eigenvalues[::-1][:found], vectors[:, ::-1][:, :found]
+    directions = change.T @ vectors / np.sqrt(np.maximum(eigenvalues, _EPSILON))
+    return np.asarray(values @ directions, dtype=np.float64)
 
 
-def smooth(values: FloatArray, width: int) -> FloatArray:
+def smooth(values: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating[Any]]:
     """`values` averaged along the first axis by a raised cosine, `width` values wide; the ends are held."""
     if width < 2:
         return values

@@ -302,7 +302,7 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         ({"fitsense_pose_estimators": lambda: [spec()]}, "expected PoseEstimatorSpec, got BackboneSpec"),
         (
-            {"fitsense_pose_estimators": lambda: [PoseEstimatorSpec("p", Config, nothing, nothing)]},
+            {"fitsense_pose_estimators": lambda: [PoseEstimatorSpec("p", Config, nothing, nothing)]},  # type: ignore[arg-type]
             "expected a LandmarkSet, got ",
         ),
         ({"fitsense_detectors": lambda: [spec()]}, "expected DetectorSpec, got BackboneSpec"),

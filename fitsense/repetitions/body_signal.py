@@ -1,0 +1,46 @@
+"""RepetitionCounter counted from a body's joints: the path, the sides and the details of each repetition. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fitsense.pose.landmarks import LandmarkSet, Pose
+from fitsense.repetitions.counter import Details, Look
+from fitsense.repetitions.cycles import Cycle, Proposal
+from fitsense.repetitions.joints import JointSignal
+from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
+from fitsense.repetitions.sides import BodyMirror, Side
+from fitsense.types import FloatArray
+
+
+class BodySignal:
+    """Counts from the poses of one person.
+
+    :param landmark_set: of the poses.
+    """
+
+    def __init__(self, landmark_set: LandmarkSet) -> None:
+        self._joints = JointSignal(landmark_set)
+
+    def sample(self, pose: Pose | None, size: tuple[int, int]) -> FloatArray:
+        """As :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
+        return self._joints.sample(pose, size)
+
+    def look(self, samples: FloatArray, rate_hz: float) -> Look:
+        """As :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
+        path = self._joints.path(samples, rate_hz)
+        mirror = BodyMirror(self._joints, samples, rate_hz)
+        angles = joint_angles(self._joints, samples, rate_hz)
+
+        def split(proposal: Proposal) -> Sequence[tuple[Cycle, Side]]:
+            return [(half.cycle, half.side) for half in mirror.halves(proposal)]
+
+        def describe(cycle: Cycle, until: int, side: Side | None) -> Details:
+            side = side or mirror.side(cycle.start, cycle.end)
+            return Details(
+                side,
+                leading_joint(self._joints, samples, angles, cycle.start, cycle.end, side),
+                phases(path, cycle.start, cycle.far, cycle.end, until, rate_hz),
+            )
+
+        return Look(path, split, describe)
