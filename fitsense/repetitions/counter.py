@@ -178,6 +178,8 @@ class RepetitionCounterState:
     :param reported_s: where the newest movement that was told, or left out as told already, ends.
     :param tempo_s: how long the newest told repetition took.
     :param seen: start and end of what the last look saw and nobody was told.
+    :param looks: how many looks of this run saw cycles.
+    :param score: mean score of what they saw: the part of all motion that the cycles are, weighted by their quality.
     """
 
     thumbnails: list[FloatArray] = attrs.field(factory=list)
@@ -187,6 +189,8 @@ class RepetitionCounterState:
     reported_s: float = -math.inf
     tempo_s: float = 0.0
     seen: list[tuple[float, float]] = attrs.field(factory=list)
+    looks: int = 0
+    score: float = 0.0
 
 
 @attrs.frozen(eq=False)
@@ -301,6 +305,8 @@ class RepetitionCounter:
             return []
         quickest_s = min(float(view.moments[cycle.end] - view.moments[cycle.start]) for cycle in view.best.cycles)
         self.state.next_s = times[-1] + min(self._config.interval_s, _OFTEN * quickest_s)
+        self.state.looks += 1
+        self.state.score += (view.best.score - self.state.score) / self.state.looks
         return self._report(view.best, view.look, view.moments, final)
 
     def _other_exercise(self, whole: _View) -> _View | None:

@@ -1,0 +1,116 @@
+"""RepetitionCounter counted from the body and from all motion in the picture at once; whichever is clearer is believed. Pure.
+
+Both counters judge cycles alike: a score is the part of all motion that the cycles are, weighted by how well they
+resemble each other. The mean score of a run says which of the two sees the movement better: the body's joints where
+other things move, the picture where the body is hidden or its landmarks err.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+from numpy.typing import NDArray
+
+from fitsense.repetitions.counter import Movement, RepetitionConfig, RepetitionCounter, RepetitionCounterState, Signal
+from fitsense.types import FloatArray
+
+Source = Literal["body", "motion"]
+
+# Worth of the motion's score beside the body's, and how many times the better score must be the other's for a change.
+_MOTION_WORTH, _CHANGE = 0.9, 1.3
+# Part of a movement that may have been told as another's.
+_OVERLAP = 0.3
+# Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
+_BODY_EXTENT = 0.03
+
+
+@attrs.define(eq=False)
+class BodyOrMotionState:
+    """All that :class:`BodyOrMotionCounter` remembers.
+
+    :param body: of the counter of the body.
+    :param motion: of the counter of all motion.
+    :param source: which of them is believed.
+    :param reported_s: where the newest movement that was given ends.
+    :param waiting: what each counter has seen since then and was not given.
+    """
+
+    body: RepetitionCounterState
+    motion: RepetitionCounterState
+    source: Source = "body"
+    reported_s: float = float("-inf")
+    waiting: dict[Source, list[Movement]] = attrs.field(factory=lambda: {"body": [], "motion": []})
+
+
+class BodyOrMotionCounter:
+    """Counts repetitions of one person, whether or not landmarks are found.
+
+    :param signal: what samples of the body are; a :class:`fitsense.repetitions.body_signal.BodySignal`.
+    :param config: of the counter of all motion; that of the body differs in ``extent``, which is in other units.
+    """
+
+    def __init__(self, signal: Signal, config: RepetitionConfig | None = None) -> None:
+        config = config or RepetitionConfig()
+        self._body = RepetitionCounter(attrs.evolve(config, extent=_BODY_EXTENT), signal)
+        self._motion = RepetitionCounter(config)
+        self._source: Source = "body"
+        self._told_s = float("-inf")
+        self._waiting: dict[Source, list[Movement]] = {"body": [], "motion": []}
+
+    @property
+    def state(self) -> BodyOrMotionState:
+        """All that it remembers, for a snapshot."""
+        return BodyOrMotionState(self._body.state, self._motion.state, self._source, self._told_s, self._waiting)
+
+    @state.setter
+    def state(self, state: BodyOrMotionState) -> None:
+        self._body.state, self._motion.state = state.body, state.motion
+        self._source, self._told_s, self._waiting = state.source, state.reported_s, state.waiting
+
+    def push(self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float) -> list[Movement]:
+        """Take one frame; give what is sure now, in order of time.
+
+        :param thumbnail: as for :meth:`fitsense.repetitions.counter.RepetitionCounter.push`.
+        :param body: a sample of the body; None for a frame in which nobody was looked for.
+        :param time_s: seconds of media time, later than the frame's before it.
+        """
+        self._waiting["motion"] += self._motion.push(thumbnail, time_s)
+        if body is not None:
+            self._waiting["body"] += self._body.push(body, time_s)
+        return self._give()
+
+    def end_run(self, end_s: float) -> list[Movement]:
+        """Give what is complete at `end_s`; what is pushed next begins anew."""
+        self._choose()
+        self._waiting["motion"] += self._motion.end_run(end_s)
+        self._waiting["body"] += self._body.end_run(end_s)
+        # A movement that stands alone has had no look before, and is told where only one counter sees it.
+        if self._told_s == float("-inf") and not self._waiting[self._source]:
+            self._source = "motion" if self._source == "body" else "body"
+        given = self._give(choose=False)
+        self._source, self._told_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
+        return given
+
+    def _choose(self) -> None:
+        body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
+        if self._source == "body" and motion > _CHANGE * body:
+            self._source = "motion"
+        elif self._source == "motion" and body > _CHANGE * motion:
+            self._source = "body"
+
+    def _give(self, *, choose: bool = True) -> list[Movement]:
+        if choose:
+            self._choose()
+        given: list[Movement] = []
+        for movement in self._waiting[self._source]:
+            if self._is_new(movement):
+                given.append(movement)
+                self._told_s = max(self._told_s, movement.end_s)
+        self._waiting[self._source] = []
+        for source, waiting in self._waiting.items():
+            self._waiting[source] = [movement for movement in waiting if self._is_new(movement)]
+        return given
+
+    def _is_new(self, movement: Movement) -> bool:
+        return self._told_s - movement.start_s <= _OVERLAP * (movement.end_s - movement.start_s)

@@ -1,0 +1,93 @@
+"""Body and motion are counted side by side, and nothing is told twice when the clearer one changes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fitsense.repetitions.body_signal import BodySignal
+from fitsense.repetitions.choice import BodyOrMotionCounter, BodyOrMotionState
+from fitsense.repetitions.counter import Repetition, RepetitionConfig
+from fitsense.repetitions.trajectory import SIDE
+from fitsense.session.snapshot import pack, unpack
+from tests.pose.bodies import SIZE, STICKS
+from tests.repetitions.test_body_signal import RATE_HZ, poses, squat, waves
+
+CONFIG = RepetitionConfig(max_rate_hz=RATE_HZ)
+PARTS = waves(5, 1.6)
+SIGNAL = BodySignal(STICKS)
+
+
+def bar(part: float) -> Any:
+    """A thumbnail in which a bar goes down and up."""
+    rows = np.arange(SIDE)[:, None]
+    return np.broadcast_to(255.0 * np.exp(-(((rows - 6 - 10 * part) / 3.0) ** 2)), (SIDE, SIDE)).astype(np.float32)
+
+
+def noise() -> list[Any]:
+    random = np.random.default_rng(1)
+    return [random.normal(128, 40, (SIDE, SIDE)).astype(np.float32) for _ in PARTS]
+
+
+BODY = [SIGNAL.sample(pose, SIZE) for pose in poses(squat, PARTS)]
+NOBODY = [SIGNAL.sample(None, SIZE)] * len(PARTS)
+
+
+def run(thumbnails: Any, bodies: Any, counter: BodyOrMotionCounter | None = None, since: int = 0) -> list[Repetition]:
+    counter = counter or BodyOrMotionCounter(SIGNAL, CONFIG)
+    found = []
+    for index, (thumbnail, body) in enumerate(zip(thumbnails, bodies, strict=True)):
+        if index >= since:
+            found += counter.push(thumbnail, body, index / RATE_HZ)
+    found += counter.end_run((len(thumbnails) - 1) / RATE_HZ)
+    return [one for one in found if isinstance(one, Repetition)]
+
+
+@pytest.mark.parametrize(
+    ("thumbnails", "bodies", "from_body"),
+    [
+        (noise(), BODY, True),
+        ([bar(part) for part in PARTS], NOBODY, False),
+        ([bar(part) for part in PARTS], [None] * len(PARTS), False),
+        ([bar(part) for part in PARTS], BODY, True),
+    ],
+    ids=["motion of something else", "nobody found", "nobody looked for", "both"],
+)
+def test_clearer_of_body_and_motion_is_counted(thumbnails: Any, bodies: Any, from_body: bool) -> None:
+    found = run(thumbnails, bodies)
+    assert len(found) == 5
+    assert all((one.details.joint is not None) == from_body for one in found)
+
+
+def test_body_that_is_lost_midway_is_counted_on_from_motion_without_telling_anything_twice() -> None:
+    middle = len(PARTS) // 2
+    bodies = [*BODY[:middle], *NOBODY[middle:]]
+    found = run([bar(part) for part in PARTS], bodies)
+    assert len(found) <= 5
+    starts = [one.start_s for one in found]
+    assert starts == sorted(starts)
+    assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
+
+
+def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
+    thumbnails = [bar(part) for part in PARTS]
+    expected = run(thumbnails, BODY)
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found = []
+    for index in range(57):
+        found += counter.push(thumbnails[index], BODY[index], index / RATE_HZ)
+    state = unpack(pack({"counter": counter.state})).states({"counter": BodyOrMotionState})["counter"]
+    resumed = BodyOrMotionCounter(SIGNAL, CONFIG)
+    resumed.state = state
+    got = [one for one in found if isinstance(one, Repetition)] + run(thumbnails, BODY, resumed, since=57)
+    assert got == expected
+
+
+def test_run_after_another_begins_anew() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    thumbnails = [bar(part) for part in PARTS]
+    assert len(run(thumbnails, BODY, counter)) == 5
+    assert len(run(thumbnails, BODY, counter)) == 5
