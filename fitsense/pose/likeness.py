@@ -20,8 +20,9 @@ _VISIBLE = 0.5
 # Of a body without a region of its own: the square around its landmarks, with a margin.
 _MARGIN = 1.25
 _SMALLEST = 1e-3
-# Bodies whose torsos are this near to each other, in sizes, and whose landmarks are, are one.
-_SAME_PLACE, _SAME_LANDMARKS = 0.1, 0.12
+# Bodies whose torsos are this near to each other, in sizes, are one if this percentage of their landmarks is as near:
+# somebody hidden in part may be given another's upper body.
+_SAME_PLACE, _SAME_PERCENT, _SAME_LANDMARKS = 0.25, 40, 0.06
 
 
 @attrs.frozen
@@ -72,7 +73,7 @@ def same_body(one: Pose, other: Pose, landmark_set: LandmarkSet, scale: tuple[fl
     if here.distance(there) > _SAME_PLACE:
         return False
     apart = (one.landmarks[:, [X, Y]] - other.landmarks[:, [X, Y]]) * np.array(scale, np.float32)
-    return float(np.median(np.hypot(*apart.T))) / max(here.size, there.size) <= _SAME_LANDMARKS
+    return float(np.percentile(np.hypot(*apart.T), _SAME_PERCENT)) / max(here.size, there.size) <= _SAME_LANDMARKS
 
 
 def proportions(pose: Pose, landmark_set: LandmarkSet) -> FloatArray | None:

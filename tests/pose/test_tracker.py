@@ -11,7 +11,7 @@ import pytest
 
 from fitsense.errors import InvalidInputError
 from fitsense.inference.person_tracking import track_people
-from fitsense.pose.likeness import proportions, unlike
+from fitsense.pose.likeness import aspect, proportions, same_body, unlike
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
 from fitsense.session.snapshot import pack, unpack
 from tests.pose.bodies import PICTURE, SIZE, STICKS, Body, Scene, pose_of, standing
@@ -230,3 +230,15 @@ def test_proportions_tell_bodies_apart_and_ignore_what_is_hidden() -> None:
     assert hidden is not None
     assert np.isnan(hidden).all()
     assert unlike(hidden, proportions(tall, STICKS)) == 0.0
+
+
+def test_same_body_with_another_upper_half_is_one_and_a_neighbour_is_another() -> None:
+    world = standing()
+    mixed = world.copy()
+    upper = STICKS.indices(
+        [f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist")]
+    )
+    mixed[upper] += [0.3, -0.1, 0.0]
+    scale = aspect(*SIZE)
+    assert same_body(pose_of(world), pose_of(mixed), STICKS, scale)
+    assert not same_body(pose_of(world), pose_of(world, x=0.62), STICKS, scale)
