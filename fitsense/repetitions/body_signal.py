@@ -1,4 +1,4 @@
-"""RepetitionCounter counted from a body's joints: the path, the sides and the details of each repetition. Pure."""
+"""Counts repetitions from a body's joints: the path, the sides and the details of each repetition. Pure."""
 
 from __future__ import annotations
 

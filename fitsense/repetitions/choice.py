@@ -1,4 +1,4 @@
-"""RepetitionCounter counted from the body and from all motion in the picture at once; whichever is clearer is believed. Pure.
+"""Counts from the body and from all motion in the picture at once, and takes the clearer of the two. Pure.
 
 Both counters judge cycles alike: a score is the part of all motion that the cycles are, weighted by how well they
 resemble each other. The mean score of a run says which of the two sees the movement better: the body's joints where
@@ -52,7 +52,7 @@ class BodyOrMotionCounter:
 
     def __init__(self, signal: Signal, config: RepetitionConfig | None = None) -> None:
         config = config or RepetitionConfig()
-        self._body = RepetitionCounter(attrs.evolve(config, extent=_BODY_EXTENT), signal)
+        self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), signal)
         self._motion = RepetitionCounter(config)
         self._source: Source = "body"
         self._told_s = float("-inf")
