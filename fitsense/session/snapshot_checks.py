@@ -214,7 +214,7 @@ def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, 
         _require(close and times[-1] <= now_s, "repetitions.times", "times as far apart as rate_hz and span_s say")
     for thumbnail in state.thumbnails:
         _require_array(thumbnail, "repetitions.thumbnails", "float32", (motion.SIDE, motion.SIDE))
-    for name in ("told", "seen"):
+    for name in ("reported", "seen"):
         for start_s, end_s in getattr(state, name):
             _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and these before now")
     _require(state.reported_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.reported_s)

@@ -157,7 +157,7 @@ def discovered(folder: Path, arguments: str = "") -> dict[tuple[str, str], tuple
     """Status and reason of each report of a new process, by name and origin's distribution."""
     script = (
         "import fitsense\n"
-        f"for r in fitsense.plugins.PluginManager.discover({arguments}).reports:\n"
+        f"for r in fitsense.PluginManager.discover({arguments}).reports:\n"
         "    print(r.name, r.origin.partition(' ')[0], r.status, r.reason, sep='|')"
     )
     reports = {}
@@ -209,9 +209,9 @@ def test_discover_with_a_name_that_several_share_refuses_to_choose(tmp_path: Pat
     install(tmp_path, "mine", PLUGIN.format(name="yours"), "yours")
     script = (
         "import fitsense\n"
-        "try: fitsense.plugins.PluginManager.discover(allow=['mine'])\n"
+        "try: fitsense.PluginManager.discover(allow=['mine'])\n"
         "except fitsense.AmbiguousNameError as error: print(error)\n"
-        "try: fitsense.plugins.PluginManager.discover(allow=['nobody:mine'])\n"
+        "try: fitsense.PluginManager.discover(allow=['nobody:mine'])\n"
         "except fitsense.UnknownNameError as error: print(error)\n"
     )
     ambiguous, unknown = run(tmp_path, script).splitlines()

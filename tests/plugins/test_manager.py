@@ -403,7 +403,7 @@ def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_d
     printed = run(
         tmp_path,
         "import fitsense\n"
-        "for r in fitsense.plugins.PluginManager.discover().reports: print(r.name, r.status, r.origin, r.reason, sep='|')",
+        "for r in fitsense.PluginManager.discover().reports: print(r.name, r.status, r.origin, r.reason, sep='|')",
     )
     reports = {line.split("|")[0]: line.split("|")[1:] for line in printed.splitlines()}
     assert reports["good-stranger"][:2] == ["loaded", "stranger-good 2.1"]
@@ -422,13 +422,13 @@ def test_what_is_disabled_is_never_imported(how: str, tmp_path: Path) -> None:
     environment = {"FITSENSE_PLUGINS_BLOCK": "stranger-tracing"} if how == "environment" else {}
     script = (
         "import fitsense, sys\n"
-        f"for r in fitsense.plugins.PluginManager.discover({arguments}).reports: print(r.name, r.status)\n"
+        f"for r in fitsense.PluginManager.discover({arguments}).reports: print(r.name, r.status)\n"
         "assert 'stranger_good' in sys.modules"
     )
     printed = run(tmp_path, script, **environment).splitlines()
     assert {"stranger-tracing disabled", "good-stranger loaded", "x3d loaded"} <= set(printed)
     assert not trace.exists()
-    run(tmp_path, "import fitsense; fitsense.plugins.PluginManager.discover()")
+    run(tmp_path, "import fitsense; fitsense.PluginManager.discover()")
     assert trace.exists()
 
 

@@ -9,7 +9,7 @@ LABELS = ("squat", "lunge", "no_exercise")
 sure = fitsense.Scores("exercise", LABELS, np.array([[5.0, 0.0, 0.0]]), "softmax")
 doubtful = fitsense.Scores("exercise", LABELS, np.array([[0.0, 1.5, 0.5]]), "softmax")
 
-weighted = fitsense.plugins.PluginManager.discover().fusion("ensemble/weighted")
+weighted = fitsense.PluginManager.discover().fusion("ensemble/weighted")
 weights = np.linspace(0, 1, 41)
 figure, axes = plt.subplots()
 for space, style in (("logits", "-"), ("probabilities", "--")):

@@ -22,8 +22,8 @@ HEAVY = ("torch", "torchvision", "av")
 _PROBE = """
 import json, logging, os, sys, threading
 sys.path[:] = json.loads(sys.argv[2])
-from fitsense import Plugins
-host = Plugins()
+from fitsense import PluginManager
+host = PluginManager()
 def state():
     return {
         "working directory": os.getcwd(),
