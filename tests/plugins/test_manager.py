@@ -453,5 +453,5 @@ def test_the_command_shows_what_is_deprecated(monkeypatch: pytest.MonkeyPatch) -
     done = CliRunner().invoke(command, [])
     assert f"heads: {note}" in done.output.splitlines()
     reports = {report["name"]: report for report in json.loads(CliRunner().invoke(command, ["--json"]).output)}
-    assert reports["heads"]["notes"] == [note]
-    assert reports["x3d"]["notes"] == []
+    assert reports["heads"]["deprecations"] == [note]
+    assert reports["x3d"]["deprecations"] == []
