@@ -93,7 +93,7 @@ class Catalogue:
             return self.exercises[self._names[_normalise(name)]]
         except KeyError:
             raise UnknownNameError(
-                f"no exercise is called {name!r}; fitsense.load_catalogue().exercises lists those that there are"
+                f"unknown exercise {name!r}; fitsense.load_catalogue().exercises lists all ids"
             ) from None
 
 
