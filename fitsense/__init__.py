@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from fitsense.session.emitter import Emitter as Emitter
     from fitsense.session.multi import MultiSession as MultiSession
     from fitsense.session.multi import PendingFrames as PendingFrames
-    from fitsense.session.session import PendingFrame as PendingFrame
+    from fitsense.session.pending import PendingFrame as PendingFrame
     from fitsense.session.session import Session as Session
     from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
@@ -94,9 +94,9 @@ if TYPE_CHECKING:
     from fitsense.types import to_logits as to_logits
     from fitsense.types import to_probabilities as to_probabilities
     from fitsense.video.live import LiveConfig as LiveConfig
-    from fitsense.windowing.sampler import ClockReset as ClockReset
-    from fitsense.windowing.sampler import Gap as Gap
-    from fitsense.windowing.sampler import LateFrame as LateFrame
+    from fitsense.windowing.frame_clock import ClockReset as ClockReset
+    from fitsense.windowing.frame_clock import Gap as Gap
+    from fitsense.windowing.frame_clock import LateFrame as LateFrame
     from fitsense.windowing.sampler import RunEnd as RunEnd
     from fitsense.windowing.sampler import Window as Window
     from fitsense.windowing.stream_state import NewFrames as NewFrames
@@ -174,14 +174,16 @@ _HOMES = {
     "session.config": ("SessionConfig",),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),
-    "session.session": ("PendingFrame", "Session"),
+    "session.pending": ("PendingFrame",),
+    "session.session": ("Session",),
     "session.tracked": ("TrackedSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
     "sinks.settings": ("open_sink",),
     "tracking": ("TrackerConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "to_logits", "to_probabilities"),
     "video.live": ("LiveConfig",),
-    "windowing.sampler": ("ClockReset", "Gap", "LateFrame", "RunEnd", "Window"),
+    "windowing.frame_clock": ("ClockReset", "Gap", "LateFrame"),
+    "windowing.sampler": ("RunEnd", "Window"),
     "windowing.stream_state": ("NewFrames", "StreamProgress", "StreamState"),
 }
 

@@ -1,10 +1,10 @@
-"""Predictions in, exercise segments and muscle load out: pure.
+"""Turns predictions into exercise segments and muscle activations. No I/O, no clock.
 
-Each window's probabilities are smoothed over media time (exponentially, with time constant ``smoothing_s``). The
-smoothed answer is one of: an exercise, ``UNKNOWN`` (somebody does something that cannot be named surely
-enough) or idle (nobody exercises). An answer takes over when it has held for ``min_duration_s``; it then counts
-from where it began. Where answers change so fast that none holds for twice that long, unknown takes over.
-Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
+Each window's probabilities are smoothed exponentially over media time, with time constant ``smoothing_s``. The smoothed
+answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no exercise). An
+answer becomes the current one when it has held for ``min_duration_s``, and then counts from its beginning. If answers
+change so fast that none holds within twice that time, unknown becomes the current answer. Thresholds have hysteresis:
+an exercise is entered at ``enter`` and left below ``exit``.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from fitsense.types import Prediction
 _TOLERANCE_S = 1e-6
 
 
-# Thresholds where neither a configuration nor a bundle has any.
+# Thresholds if neither the configuration nor the bundle has any.
 _ENTER, _EXIT = 0.5, 0.35
 
 
 @attrs.frozen
 class DecisionConfig:
-    """When an answer is taken, and how often it is told.
+    """Thresholds and intervals of :class:`Decisions`.
 
-    :param enter: probability from which an exercise is named; None for the bundle's, at least ``exit``.
-    :param exit: probability below which the current exercise is no longer held; at most ``enter``. None for the
-        bundle's, at most ``enter``.
-    :param idle_enter: probability of no exercise from which the answer is idle.
+    :param enter: probability at which an exercise is entered; None for the bundle's, at least ``exit``.
+    :param exit: probability below which the current exercise is left; at most ``enter``. None for the bundle's, at
+        most ``enter``.
+    :param idle_enter: probability of no exercise at which the answer is idle.
     :param idle_exit: probability below which idle is left; at most ``idle_enter``.
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
-    :param min_duration_s: how long an answer must hold before it takes over.
-    :param update_interval_s: least media time between two updates of a segment.
-    :param muscles_interval_s: least media time between two reports of muscle activation.
+    :param min_duration_s: seconds for which an answer must hold before it becomes the current one.
+    :param update_interval_s: shortest media time in seconds between two updates of a segment.
+    :param muscles_interval_s: shortest media time in seconds between two reports of muscle activation.
+    :raises InvalidInputError: a value outside its range.
     """
 
     enter: float | None = attrs.field(default=None, validator=number(0.0, 1.0, optional=True))
@@ -60,10 +61,10 @@ class DecisionConfig:
                 raise InvalidInputError(f"DecisionConfig.{low}: expected at most {high} ({upper}), got {lower}")
 
     def thresholds(self, enter: float = _ENTER, exit: float = _EXIT) -> tuple[float, float]:
-        """The probabilities ``enter`` and ``exit`` that hold.
+        """Resolve ``enter`` and ``exit`` of the configuration and of the bundle.
 
-        :param enter: the bundle's, which holds where the configuration has none.
-        :param exit: likewise.
+        :param enter: the bundle's threshold, used if the configuration has none.
+        :param exit: the bundle's threshold, used if the configuration has none.
         """
         if self.enter is None and self.exit is None:
             return enter, exit
@@ -75,7 +76,7 @@ class DecisionConfig:
 
 @attrs.frozen
 class SegmentStarted:
-    """An answer took over. `exercise` may be ``UNKNOWN``; idle time is never a segment."""
+    """An answer became the current one. `exercise` may be ``UNKNOWN``; idle time is never a segment."""
 
     exercise: str
     start_s: float
@@ -84,7 +85,7 @@ class SegmentStarted:
 
 @attrs.frozen
 class SegmentUpdated:
-    """The current segment goes on, so far until `end_s`; `scores` are the smoothed probabilities."""
+    """The current segment continues, so far until `end_s`; `scores` are the smoothed probabilities."""
 
     exercise: str
     start_s: float
@@ -95,7 +96,7 @@ class SegmentUpdated:
 
 @attrs.frozen
 class SegmentEnded:
-    """A segment is over; `confidence` and `scores` are means over it."""
+    """A segment ended; `confidence`, `scores` and `muscles` are means over it."""
 
     exercise: str
     start_s: float
@@ -139,7 +140,7 @@ class _Mean:
 
 @attrs.define(eq=False)
 class _Span:
-    """A stretch over which one answer holds, or may come to hold."""
+    """An interval in which one answer holds or is on trial, in seconds of media time."""
 
     answer: str
     start_s: float
@@ -158,7 +159,7 @@ class _Span:
         self.end_s = until_s
 
     def join(self, other: _Span) -> None:
-        """Take in a later span of other answers, which turned out to be a flicker."""
+        """Merge a later span of other answers that did not last."""
         self.scores.merge(other.scores)
         self.muscles.merge(other.muscles)
         self.end_s = other.end_s
@@ -166,15 +167,15 @@ class _Span:
 
 @attrs.define(eq=False)
 class DecisionsState:
-    """All that :class:`Decisions` remembers.
+    """State of :class:`Decisions`.
 
     :param smoothed: probabilities, float64 (labels,); None before the first prediction of a run.
-    :param muscles: activations, float32 (groups,), of the last prediction; empty before the first.
-    :param current: the answer that holds.
-    :param candidate: another one, on trial.
-    :param doubt: everything since the current answer was last given, whatever was answered meanwhile.
-    :param updated_s: when the current segment was last told of.
-    :param unreported: what muscles did since they were last told of.
+    :param muscles: activations of the last prediction, float32 (groups,); empty before the first.
+    :param current: the current answer.
+    :param candidate: another answer on trial.
+    :param doubt: everything since the last window with the current answer, over all answers.
+    :param updated_s: media time of the last update of the current segment, in seconds.
+    :param unreported: muscle activation since the last report.
     """
 
     smoothed: NDArray[np.float64] | None = None
@@ -187,9 +188,9 @@ class DecisionsState:
 
 
 class Decisions:
-    """The state machine from predictions to segments.
+    """Turns predictions into segments.
 
-    :param exercises: the labels of ``Prediction.exercise``; :data:`IDLE` among them, if the model has it.
+    :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` if the model has it.
     :param muscles: the labels of ``Prediction.muscles``.
     """
 
@@ -207,12 +208,12 @@ class Decisions:
         return self.state.candidate is not None
 
     def update(self, prediction: Prediction, from_s: float, until_s: float) -> list[Decision]:
-        """Take the prediction that speaks for `from_s` to `until_s`, in seconds of media time."""
+        """Take the prediction for the interval from `from_s` to `until_s`, in seconds of media time."""
         self._smooth(prediction, until_s - from_s)
         return self._advance(self._answer(), from_s, until_s)
 
     def end_run(self, end_s: float) -> list[Decision]:
-        """End whatever goes on: at `end_s`, if the last prediction still spoke for it. Smoothing starts anew."""
+        """End the run at `end_s` seconds of media time: close the current segment and reset the smoothing."""
         decisions: list[Decision] = []
         if self.state.smoothed is not None:
             last = self.state.candidate or self.state.current
@@ -234,7 +235,7 @@ class Decisions:
             self.state.smoothed = keep * self.state.smoothed + (1 - keep) * probabilities
 
     def _answer(self) -> str:
-        """What the smoothed probabilities say, given what holds now."""
+        """The answer of the smoothed probabilities, given the current answer."""
         assert self.state.smoothed is not None
         config, held = self._config, self.state.current.answer if self.state.current else None
         scores = self.state.smoothed.copy()
@@ -249,7 +250,7 @@ class Decisions:
             return self._exercises[best]
         if held in self._exercises and scores[self._exercises.index(held)] >= self._exit:
             return held
-        # Nothing can be named; what is likelier than any exercise is that there is none.
+        # No exercise is certain enough; idle wins if it is more probable than every exercise.
         return IDLE if idle >= scores[best] else UNKNOWN
 
     def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
@@ -268,19 +269,19 @@ class Decisions:
                 decisions += self._take_over(self.state.candidate)
             elif self.state.doubt.seconds >= 2 * self._config.min_duration_s - _TOLERANCE_S:
                 decisions += self._settle(self.state.doubt)
-        # While another answer is on trial, what this stretch belongs to is not known yet.
+        # While another answer is on trial, the segment of this interval is not known yet.
         if self.state.current is not None and self.state.current.answer != IDLE and self.state.candidate is None:
             decisions += self._report(self.state.current, from_s, until_s)
         return decisions
 
     def _resume(self) -> None:
-        """The current answer is back: what came between was a flicker."""
+        """Return to the current answer: the other answers did not last."""
         if self.state.current is not None and self.state.doubt is not None:
             self.state.current.join(self.state.doubt)
         self.state.candidate = self.state.doubt = None
 
     def _settle(self, doubt: _Span) -> list[Decision]:
-        """Answers have changed for too long for any of them to hold: nothing can be named there."""
+        """End a doubt that lasted too long for any of its answers: unknown or idle becomes the current answer."""
         scores = doubt.scores.value
         if self._idle is not None and scores[self._idle] >= self._confidence(UNKNOWN, scores):
             doubt.answer = IDLE
@@ -304,7 +305,7 @@ class Decisions:
         return decisions
 
     def _report(self, current: _Span, from_s: float, until_s: float) -> list[Decision]:
-        """The regular reports on the current segment."""
+        """Report the current segment and its muscle activation if they are due."""
         assert self.state.smoothed is not None
         decisions: list[Decision] = []
         if until_s - self.state.updated_s >= self._config.update_interval_s - _TOLERANCE_S:
@@ -347,14 +348,14 @@ class Decisions:
         return _Span(answer, start_s, start_s, _Mean(scores), _Mean(muscles))
 
     def _confidence(self, answer: str, scores: NDArray[np.float64]) -> float:
-        """The exercise's probability; for unknown, the probability of the best exercise."""
+        """Probability of the answer's exercise; for unknown, of the most probable exercise."""
         if answer in self._exercises:
             return float(scores[self._exercises.index(answer)])
         others = [score for index, score in enumerate(scores) if index != self._idle]
         return float(max(others, default=0.0))
 
-    def _scores(self, scores: NDArray[np.float64], most: int = 5) -> dict[str, float]:
-        best = np.argsort(-scores, kind="stable")[:most]
+    def _scores(self, scores: NDArray[np.float64], count: int = 5) -> dict[str, float]:
+        best = np.argsort(-scores, kind="stable")[:count]
         return {self._exercises[index]: float(scores[index]) for index in best}
 
     def _activations(self, muscles: NDArray[np.float64]) -> dict[str, float]:

@@ -1,31 +1,36 @@
-"""What fitsense raises.
+"""Exceptions of fitsense.
 
 ::
 
     FitsenseError
     ├── InvalidInputError (ValueError)   an argument of the wrong shape, dtype, range or order
-    ├── MissingExtraError (ImportError)  an optional part is not installed; says which extra to install
+    ├── MissingExtraError (ImportError)  an optional dependency is missing; the message names the extra
     ├── SourceError                      a video source cannot be read at all
     ├── BundleError                      a model bundle is malformed, altered or unsafe
     ├── WeightsError                     weights cannot be found, verified or fitted into a network
-    ├── SchemaError                      an event or a document does not obey its schema
-    ├── DeliveryError                    a sink could not deliver events; says whether to try again
-    ├── UnknownNameError (LookupError)   nothing has that name: no exercise, schema, plugin or offer of a plugin
+    ├── SchemaError                      an event or a document violates its schema
+    ├── DeliveryError                    a sink could not deliver events; ``retryable`` if it may later
+    ├── UnknownNameError (LookupError)   no exercise, schema, plugin or contribution has that name
     └── PluginError                      a plugin or one of its specs is unusable
         └── AmbiguousNameError (LookupError)  several plugins or distributions have that name
 """
 
 
 class FitsenseError(Exception):
-    """The base of every error that fitsense raises on purpose."""
+    """Base of every error that fitsense raises on purpose."""
 
 
 class InvalidInputError(FitsenseError, ValueError):
-    """An argument has the wrong shape, dtype, range or order; the message gives expected and actual."""
+    """An argument has the wrong shape, dtype, range or order; the message states expected and actual."""
 
 
 class MissingExtraError(FitsenseError, ImportError):
-    """An optional part of fitsense is not installed."""
+    """An optional dependency is not installed; the message names the extra to install.
+
+    :param what: the feature that needs it.
+    :param extra: the extra of fitsense that installs it.
+    :param cause: the failed import.
+    """
 
     def __init__(self, what: str, extra: str, cause: ImportError) -> None:
         super().__init__(
@@ -47,15 +52,15 @@ class WeightsError(FitsenseError):
 
 
 class SchemaError(FitsenseError):
-    """A document does not obey its JSON Schema."""
+    """A document violates its JSON Schema."""
 
 
 class DeliveryError(FitsenseError):
     """A sink could not deliver events.
 
-    :param message: why; it is logged, so that no secret and no address with one belongs in it.
-    :param retryable: whether it may work later; where it may not, the events count as refused.
-    :param retry_after_s: the receiver asked to be left alone for so many seconds.
+    :param message: the reason. It is logged, and must not contain secrets or addresses with secrets.
+    :param retryable: whether a later attempt may succeed; otherwise the events count as refused.
+    :param retry_after_s: seconds to wait before the next attempt, as the receiver asked.
     """
 
     def __init__(self, message: str, *, retryable: bool = True, retry_after_s: float = 0.0) -> None:
@@ -69,8 +74,8 @@ class PluginError(FitsenseError):
 
 
 class UnknownNameError(FitsenseError, LookupError):
-    """Nothing has the given name; the message lists the names that there are, or says what lists them."""
+    """The given name is unknown; the message lists the known names, or names what lists them."""
 
 
 class AmbiguousNameError(PluginError, LookupError):
-    """A name could mean what several plugins offer, or what several distributions declare."""
+    """Several plugins contribute the given name, or several distributions declare it."""

@@ -1,4 +1,4 @@
-"""Where in the picture a session looks."""
+"""Boxes in a picture: regions of interest and detections."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import numpy as np
 from fitsense.errors import InvalidInputError
 from fitsense.types import UInt8Array
 
-# Boxes of detectors reach a little beyond the picture.
+# Detectors' boxes may reach a little beyond the picture.
 _SLACK = 0.5
 
 
-def _finite(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+def _share(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
     if not -_SLACK <= value <= 1 + _SLACK:
         raise InvalidInputError(f"Region.{attribute.name}: expected a share of the picture, 0..1, got {value!r}")
 
 
 def _side() -> Any:
-    return attrs.field(converter=float, validator=_finite)
+    return attrs.field(converter=float, validator=_share)
 
 
 @attrs.frozen
 class Region:
     """A box in shares of the picture's width and height, from its upper left corner.
 
-    :param left: where it begins; what lies outside the picture is cut off.
-    :param top: likewise.
-    :param right: where it ends.
-    :param bottom: likewise.
+    :param left: left edge; the part outside the picture is ignored.
+    :param top: upper edge, likewise.
+    :param right: right edge, likewise.
+    :param bottom: lower edge, likewise.
+    :raises InvalidInputError: an edge far outside the picture, or a box without any part of it.
     """
 
     left: float = _side()
@@ -45,10 +46,13 @@ class Region:
             raise InvalidInputError(f"region: expected a box that shows some of the picture, got {self}")
 
     def crop(self, rgb: UInt8Array) -> UInt8Array:
-        """The part of a picture, uint8 (height, width, 3), that shows the region.
+        """Crop a picture to the region.
 
-        A narrow or flat box is widened towards a square about its middle, as far as the picture goes: backbones see
-        squares, which would otherwise lack what is at its ends.
+        A narrow or flat box is widened towards a square about its centre, within the picture: a backbone's input is
+        square, and would otherwise lack the ends of the box.
+
+        :param rgb: uint8 (height, width, 3).
+        :returns: uint8 (rows, columns, 3), a contiguous copy.
         """
         height, width = rgb.shape[:2]
         left, right = max(0.0, self.left) * width, min(1.0, self.right) * width
@@ -59,24 +63,24 @@ class Region:
         return np.ascontiguousarray(rgb[rows, columns])
 
 
-def _widened(start: float, end: float, length: float, most: int) -> tuple[float, float]:
-    """At least `length`, or as much of it as fits between 0 and `most`, about the middle of `start` and `end`."""
-    length = max(end - start, min(length, most))
-    start = min(max(0.0, (start + end - length) / 2), most - length)
+def _widened(start: float, end: float, length: float, limit: int) -> tuple[float, float]:
+    """Widen an interval about its centre to `length`, or as much of it as fits between 0 and `limit`."""
+    length = max(end - start, min(length, limit))
+    start = min(max(0.0, (start + end - length) / 2), limit - length)
     return start, start + length
 
 
-def _pixels(start: float, end: float, most: int) -> slice:
-    first = min(int(start), most - 1)
-    return slice(first, max(first + 1, min(most, round(end))))
+def _pixels(start: float, end: float, limit: int) -> slice:
+    first = min(int(start), limit - 1)
+    return slice(first, max(first + 1, min(limit, round(end))))
 
 
 @attrs.frozen
 class Detection:
-    """Somebody in a picture.
+    """A person found by a detector.
 
-    :param region: the box that holds the whole body.
-    :param score: how sure it is that it is a person, 0..1.
+    :param region: box around the whole body.
+    :param score: the detector's confidence, 0..1.
     """
 
     region: Region

@@ -1,8 +1,8 @@
-"""What a detector finds in single pictures in, people with names and boxes out: pure.
+"""Person tracking: detections of single frames in, named tracks with boxes out. No I/O, no clock.
 
-Who is found in enough pictures is given a name, and keeps it until they were not found for a while; no name is given
-twice. The box that is said to be theirs holds all that they reached in the last seconds, and stays where it is until
-they leave it, since a session sees a box that moves as somebody who moves.
+A track gets a name after enough detections, and keeps it until it has no match for some time; names are not reused. A
+track's box contains the person's detections of the last seconds, and stays in place until the person leaves it: to a
+session, a moving box looks like a moving person.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ import attrs
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Detection, Region
 
-# How far from where they are expected somebody may be found: in sizes of their box, and more for each second in which
-# nobody saw them, up to the most.
+# Largest distance of a match from the expected position, in sizes of the box: at first, its growth for each second
+# without a match, and its maximum.
 _REACH, _REACH_PER_S, _MAX_REACH = 0.4, 0.3, 1.0
-# A doubling of the size counts for so much of that distance.
+# Distance that a doubling of the size adds.
 _DOUBLING = 0.3
-# Somebody who was last seen on the move is expected further on, for so many seconds.
+# Seconds for which a moving person is expected to continue.
 _MOVES_ON_S = 1.0
-# Somebody not followed yet is forgotten when not found for so many seconds.
+# A track without a name is dropped after this many seconds without a match.
 _DOUBT_S = 1.0
-# A box is too large when it is so many times larger than need be.
+# A box is replaced if its area is this many times the area needed.
 _TOO_LARGE = 2.0
 _TOLERANCE_S = 1e-6
 
 
 @attrs.frozen
 class TrackerConfig:
-    """How people are followed.
+    """Configuration of a :class:`Tracker`.
 
-    :param rate_hz: in how many pictures a second they are looked for.
-    :param min_hits: in so many pictures somebody new must be found.
-    :param min_score: of what may be somebody new; who has a name is found by any.
-    :param max_lost_s: who was not found for so many seconds is gone, and somebody new if they come back.
-    :param box_memory_s: a box holds what its person reached in so many seconds.
-    :param margin: what it adds on each side, as a share of its width or height.
-    :param max_people: so many people at a time; others wait until somebody is gone.
+    :param rate_hz: detector runs a second.
+    :param min_hits: detections after which a track gets a name.
+    :param min_score: lowest score of a detection that begins a track; any detection may continue one.
+    :param max_lost_s: a track is dropped after this many seconds without a match; a returning person gets a new name.
+    :param box_memory_s: a box contains the person's detections of this many seconds.
+    :param margin: margin of the box on each side, as a share of its width or height.
+    :param max_people: largest number of named tracks; others wait until one is dropped.
+    :raises InvalidInputError: a value outside its range.
     """
 
     rate_hz: float = 5.0
@@ -62,7 +63,7 @@ class TrackerConfig:
 
 @attrs.frozen
 class _Observation:
-    """Where somebody was seen."""
+    """A detection of a track's person; time in seconds of media time."""
 
     time_s: float
     region: Region
@@ -70,14 +71,14 @@ class _Observation:
 
 @attrs.define
 class _Track:
-    """Somebody.
+    """A tracked person.
 
-    :param name: None as long as it is doubtful that there is anybody.
-    :param observations: of the last seconds, in the order of time.
-    :param found: pictures in which they were found.
-    :param speed_x: of the box's middle, in shares of the picture a second.
-    :param speed_y: likewise.
-    :param shown: the box that is said to be theirs.
+    :param observations: observations of the last seconds, in order of time.
+    :param name: name; None before ``min_hits`` detections.
+    :param found: number of detections.
+    :param speed_x: horizontal speed of the box's centre, in shares of the picture a second.
+    :param speed_y: vertical speed, likewise.
+    :param box: the box that is returned; None before the first.
     """
 
     observations: list[_Observation]
@@ -85,15 +86,16 @@ class _Track:
     found: int = 1
     speed_x: float = 0.0
     speed_y: float = 0.0
-    shown: Region | None = None
+    box: Region | None = None
 
 
 @attrs.define
 class TrackerState:
-    """All that :class:`Tracker` remembers.
+    """State of a :class:`Tracker`.
 
-    :param updated_s: when people were last looked for.
-    :param named: how many have been given a name.
+    :param people: all tracks, with and without a name.
+    :param updated_s: media time of the last update in seconds; None before the first.
+    :param named: number of names given.
     """
 
     people: list[_Track] = attrs.field(factory=list)
@@ -102,60 +104,60 @@ class TrackerState:
 
 
 class Tracker:
-    """Follows the people of one stream."""
+    """Tracks the people of one source."""
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
         self._config = config or TrackerConfig()
         self.state = TrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether it is time to look for people again."""
-        looked_s = self.state.updated_s
-        return looked_s is None or not 0 <= time_s - looked_s < 1 / self._config.rate_hz - _TOLERANCE_S
+        """Whether the detector should run on a frame of that time."""
+        updated_s = self.state.updated_s
+        return updated_s is None or not 0 <= time_s - updated_s < 1 / self._config.rate_hz - _TOLERANCE_S
 
     def update(self, detections: Iterable[Detection], time_s: float) -> dict[str, Region]:
-        """Take who was found in a picture, in any order.
+        """Match a frame's detections, in any order, to the tracks.
 
-        :param time_s: the picture's, in seconds of media time.
-        :returns: where each person is, by name; those who were not found just now are left out.
+        :param time_s: the frame's time in seconds of media time.
+        :returns: box of each named track with a match in this frame, by name.
         """
         state = self.state
         if state.updated_s is not None and time_s < state.updated_s:
             self._set_back(state.updated_s - time_s)
         state.updated_s = time_s
         state.people = [person for person in state.people if not self._is_gone(person, time_s)]
-        # The same people, in whatever order a detector names them.
+        # The result must not depend on the order of the detections.
         found = sorted(detections, key=lambda one: (attrs.astuple(one.region), -one.score))
         matches = _matched(state.people, [one.region for one in found], time_s)
-        seen = []
+        updated = []
         for index, one in enumerate(found):
-            sight = _Observation(time_s, one.region)
+            observation = _Observation(time_s, one.region)
             if index in matches:
                 person = matches[index]
-                self._observe(person, sight)
+                self._observe(person, observation)
             elif one.score >= self._config.min_score:
-                person = _Track([sight])
+                person = _Track([observation])
                 state.people.append(person)
             else:
                 continue
             self._name(person)
-            seen.append(person)
-        return {person.name: self._show(person) for person in seen if person.name is not None}
+            updated.append(person)
+        return {person.name: self._box(person) for person in updated if person.name is not None}
 
     def _is_gone(self, person: _Track, time_s: float) -> bool:
-        patience_s = _DOUBT_S if person.name is None else self._config.max_lost_s
-        return time_s - person.observations[-1].time_s > patience_s
+        max_lost_s = _DOUBT_S if person.name is None else self._config.max_lost_s
+        return time_s - person.observations[-1].time_s > max_lost_s
 
-    def _observe(self, person: _Track, sight: _Observation) -> None:
+    def _observe(self, person: _Track, observation: _Observation) -> None:
         last = person.observations[-1]
-        passed_s = sight.time_s - last.time_s
+        passed_s = observation.time_s - last.time_s
         if passed_s > 0:
-            (x, y), (last_x, last_y) = _middle(sight.region), _middle(last.region)
-            # Half of what is new: a detector's boxes tremble.
+            (x, y), (last_x, last_y) = _middle(observation.region), _middle(last.region)
+            # Averaged with the new speed: a detector's boxes jitter.
             person.speed_x += ((x - last_x) / passed_s - person.speed_x) / 2
             person.speed_y += ((y - last_y) / passed_s - person.speed_y) / 2
-        since_s = sight.time_s - self._config.box_memory_s
-        person.observations = [*(one for one in person.observations if one.time_s > since_s), sight]
+        since_s = observation.time_s - self._config.box_memory_s
+        person.observations = [*(one for one in person.observations if one.time_s > since_s), observation]
         person.found += 1
 
     def _name(self, person: _Track) -> None:
@@ -166,28 +168,28 @@ class Tracker:
             state.named += 1
             person.name = str(state.named)
 
-    def _show(self, person: _Track) -> Region:
-        """The box that is theirs, which moves only if it must."""
-        shown, needed = person.shown, _inside(person.observations[-1].region)
-        if shown is None or not _holds(shown, needed) or _area(shown) > _TOO_LARGE * _area(self._around(person)):
-            shown = person.shown = self._around(person)
-        return shown
+    def _box(self, person: _Track) -> Region:
+        """The track's box, which moves only if it must."""
+        box, needed = person.box, _inside(person.observations[-1].region)
+        if box is None or not _contains(box, needed) or _area(box) > _TOO_LARGE * _area(self._around(person)):
+            box = person.box = self._around(person)
+        return box
 
     def _around(self, person: _Track) -> Region:
-        regions = [sight.region for sight in person.observations]
+        regions = [one.region for one in person.observations]
         left, right = min(one.left for one in regions), max(one.right for one in regions)
         top, bottom = min(one.top for one in regions), max(one.bottom for one in regions)
         aside, above = self._config.margin * (right - left), self._config.margin * (bottom - top)
         return Region(max(0.0, left - aside), max(0.0, top - above), min(1.0, right + aside), min(1.0, bottom + above))
 
     def _set_back(self, by_s: float) -> None:
-        """The clock was set back: as if no time had passed."""
+        """Shift the observations after the clock was set back, as if no time had passed."""
         for person in self.state.people:
-            person.observations = [_Observation(sight.time_s - by_s, sight.region) for sight in person.observations]
+            person.observations = [_Observation(one.time_s - by_s, one.region) for one in person.observations]
 
 
 def _matched(people: Sequence[_Track], regions: Sequence[Region], time_s: float) -> Mapping[int, _Track]:
-    """Who is in which of the regions, by its index: the nearest pairs first, and people with names before others."""
+    """Match tracks to regions, by the region's index: nearest pairs first, and named tracks before others."""
     pairs = sorted(
         (people[who].name is None, distance, who, where)
         for who, where in itertools.product(range(len(people)), range(len(regions)))
@@ -203,7 +205,7 @@ def _matched(people: Sequence[_Track], regions: Sequence[Region], time_s: float)
 
 
 def _distance(person: _Track, region: Region, time_s: float) -> float:
-    """How far a region is from where somebody is expected, in sizes of their box; infinite if it is too far."""
+    """Distance of a region from the track's expected position, in sizes of its box; infinite if it is no match."""
     last = person.observations[-1]
     unseen_s = time_s - last.time_s
     ahead_s = min(unseen_s, _MOVES_ON_S)
@@ -216,11 +218,11 @@ def _distance(person: _Track, region: Region, time_s: float) -> float:
 
 
 def _inside(region: Region) -> Region:
-    """What of it lies in the picture."""
+    """The part of a region inside the picture."""
     return Region(max(0.0, region.left), max(0.0, region.top), min(1.0, region.right), min(1.0, region.bottom))
 
 
-def _holds(region: Region, other: Region) -> bool:
+def _contains(region: Region, other: Region) -> bool:
     return (
         region.left <= other.left
         and region.top <= other.top

@@ -20,11 +20,11 @@ FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
 
 MAX_SECONDS = 1e9
-"""Media time beyond this, some thirty years, is a mistake; it would leave the calendar's range."""
+"""Largest absolute media time in seconds, some thirty years; later times would leave the calendar's range."""
 
 
 def _read_only(value: Any, dtype: type[np.generic]) -> NDArray[Any]:
-    """`value` as a read-only array of `dtype`; only numbers are turned into floats, nothing into bytes."""
+    """Convert `value` to a read-only array of `dtype`; only numbers are converted to floats, nothing to uint8."""
     try:
         array = np.asarray(value)
     except Exception as error:
@@ -50,7 +50,7 @@ def _float32(value: Any) -> FloatArray:
 
 
 def _number(value: Any) -> float:
-    """`value` as a float."""
+    """Convert `value` to a float."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -62,7 +62,7 @@ def _strings(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _shape(*expected: int | str) -> Callable[[Any, attrs.Attribute[Any], NDArray[Any]], None]:
-    """A validator of an array's shape; a str names a free dimension of at least 1."""
+    """Validator of an array's shape; a str names a free dimension of at least 1."""
 
     def validate(instance: Any, attribute: attrs.Attribute[Any], value: NDArray[Any]) -> None:
         fits = value.ndim == len(expected) and all(
@@ -110,14 +110,14 @@ class Frame:
 
 @attrs.frozen
 class ClipSpec:
-    """What a backbone wants to see.
+    """Input of a backbone.
 
     :param frames: pictures in a clip.
     :param rate_hz: sampling rate in pictures a second.
     :param size: side of the square, in pixels.
-    :param short_side: what a frame's short side is scaled to beforehand, in pixels.
-    :param fit: how a frame becomes a square: ``crop`` keeps its middle; ``pad`` keeps all of it, in the middle of
-        black, scaled further down where its long side would not fit.
+    :param short_side: length to which a frame's short side is scaled first, in pixels.
+    :param fit: how a frame becomes a square: ``crop`` keeps its centre; ``pad`` keeps all of it, centred on
+        black, scaled down further if its long side does not fit.
     """
 
     frames: int = attrs.field(validator=_positive)
@@ -146,11 +146,11 @@ class ClipSpec:
 
 @attrs.frozen(eq=False)
 class Clip:
-    """The pictures of one window, as one branch sees them.
+    """The pictures of one window for one branch.
 
     :param frames: uint8 of shape (frames, size, size, 3).
-    :param start_s: where the window begins, in seconds of media time.
-    :param end_s: where it ends.
+    :param start_s: start of the window, in seconds of media time.
+    :param end_s: end of the window, in seconds of media time.
     """
 
     frames: UInt8Array = attrs.field(converter=_uint8, validator=_shape("frames", "height", "width", 3))
@@ -160,7 +160,7 @@ class Clip:
 
 @attrs.frozen(eq=False)
 class Scores:
-    """What heads or a fusion say for one task, before the activation.
+    """Output of heads or of a fusion for one task, before the activation.
 
     :param task: ``exercise`` or ``muscles``.
     :param labels: catalogue ids, one for each score.
@@ -189,10 +189,10 @@ class Scores:
 
 @attrs.frozen(eq=False)
 class Prediction:
-    """What a model says of one window.
+    """A model's prediction for one window.
 
-    :param start_s: where the window begins, in seconds of media time.
-    :param end_s: where it ends.
+    :param start_s: start of the window, in seconds of media time.
+    :param end_s: end of the window, in seconds of media time.
     :param exercise: float32 of shape (labels,): calibrated probabilities that sum to 1.
     :param muscles: float32 of shape (groups,): activations in 0..1.
     """

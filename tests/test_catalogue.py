@@ -65,5 +65,5 @@ def test_no_alias_means_two_exercises() -> None:
 
 
 def test_an_unknown_name_is_an_error_that_says_where_to_look() -> None:
-    with pytest.raises(UnknownNameError, match="no exercise is called 'moonwalk'"):
+    with pytest.raises(UnknownNameError, match="unknown exercise 'moonwalk'"):
         load_catalogue().find("moonwalk")

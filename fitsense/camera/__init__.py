@@ -1,1 +1,1 @@
-"""Pure state machines that judge the camera's picture: health, viewpoint, scene cuts."""
+"""State machines that monitor the camera's picture: health, viewpoint and scene cuts. No I/O, no clock."""

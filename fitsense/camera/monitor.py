@@ -1,9 +1,9 @@
-"""What is wrong with what the camera sees: pure, and cheap enough for every session.
+"""Camera monitor: warns of pictures that cannot be analysed. No I/O, no clock; cheap enough for every session.
 
-Two kinds of notices. A *state* holds for a time: the picture is black, covered, frozen or still, or nobody is there.
-It is told once it has held for so many seconds, and once more when it is over; it is over when it has been away for
-``clear_s``, so that it does not flicker. Where several hold, the plainest is told: a black picture is also blank and
-still. A *change* is told once, as over: the video was cut, or the camera moved.
+There are two kinds of warnings. A *state* holds for a time: the picture is black, covered, frozen or still, or shows no
+person. A warning is given once the state has held for its configured time, and another one when it is over; it is over
+after ``clear_s`` without it, so that it does not flicker. If several states hold, the most specific is reported: a
+black picture is also blank and still. A *change* is reported once, as over: a scene cut, or a camera that moved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Code = Literal[
     "picture_black", "camera_blocked", "picture_frozen", "no_person", "no_motion", "camera_cut", "camera_moved"
 ]
 
-# Pictures closer than this are not looked at: ten a second are plenty. A camera of 30 a second is not quite regular.
+# Shortest interval between analysed pictures, in seconds: ten a second suffice. Cameras' intervals vary a little.
 _STEP_S = 0.09
 _TOLERANCE_S = 1e-6
 
@@ -39,17 +39,17 @@ _MEANINGS: dict[Code, str] = {
 
 @attrs.frozen
 class CameraConfig:
-    """For how long something must hold before it is told, in seconds of media time.
+    """Time for which each state must hold before its warning, in seconds of media time.
 
-    :param picture_black_s: a black picture.
-    :param camera_blocked_s: a picture without detail.
-    :param picture_frozen_s: the same picture again and again. Strong compression may repeat a still scene for some
-        seconds, too.
-    :param no_person_s: nobody is there, as :meth:`CameraMonitor.predicted` says.
-    :param no_motion_s: nothing moves in a live picture.
-    :param camera_moved_s: another view than before; a bump that is over sooner is not told.
-    :param clear_s: how long a state must be away before it is over.
-    :param idle: probability of no exercise from which nobody may be there.
+    :param picture_black_s: black picture.
+    :param camera_blocked_s: picture without detail.
+    :param picture_frozen_s: identical pictures. Strong compression may repeat a still scene for some seconds, too.
+    :param no_person_s: no person, according to :meth:`CameraMonitor.predicted`.
+    :param no_motion_s: no motion in a live picture.
+    :param camera_moved_s: another view than before; a shorter bump is not reported.
+    :param clear_s: time without a state after which it is over.
+    :param idle: probability of no exercise at which there may be no person.
+    :raises InvalidInputError: a value outside its range.
     """
 
     picture_black_s: float = attrs.field(default=2.0, validator=number(0.0))
@@ -64,13 +64,13 @@ class CameraConfig:
 
 @attrs.frozen
 class CameraWarning:
-    """Something is wrong with the picture, or no longer.
+    """A state or a change of the camera's picture.
 
-    :param code: what.
-    :param message: the same in words.
-    :param start_s: since when. For ``camera_cut`` the last picture before it.
-    :param end_s: until when, so far. For ``camera_cut`` the first picture after it.
-    :param over: whether `end_s` is final. A state is told twice, a change once.
+    :param code: identifier of the state or change.
+    :param message: description for people.
+    :param start_s: its start, in seconds of media time. For ``camera_cut``, the last picture before the cut.
+    :param end_s: its end so far. For ``camera_cut``, the first picture after the cut.
+    :param over: whether `end_s` is final. A state is reported twice, a change once.
     """
 
     code: Code
@@ -82,7 +82,7 @@ class CameraWarning:
 
 @attrs.define
 class _State:
-    """Holds or does not; tells so once it has held for `hold_s`, and once it has been away for `clear_s`."""
+    """A state that is reported after it has held for `hold_s`, and again after `clear_s` without it."""
 
     _code: Code
     _hold_s: float
@@ -92,7 +92,7 @@ class _State:
     reported: bool = False
 
     def update(self, since_s: float | None, time_s: float) -> list[CameraWarning]:
-        """Take since when it holds; None while it does not."""
+        """Update with the time since which the state holds; None while it does not."""
         if since_s is None:
             return self.end() if not self.reported or time_s - self._end_s >= self._clear_s - _TOLERANCE_S else []
         if self._start_s is None:
@@ -105,10 +105,10 @@ class _State:
         return [CameraWarning(self._code, message, self._start_s, time_s, over=False)]
 
     def end(self) -> list[CameraWarning]:
-        """It is away."""
-        start_s, told = self._start_s, self.reported
+        """End the state."""
+        start_s, reported = self._start_s, self.reported
         self._start_s, self.reported = None, False
-        if start_s is None or not told:
+        if start_s is None or not reported:
             return []
         message = f"over after {self._end_s - start_s:.1f} s: {_MEANINGS[self._code]}"
         return [CameraWarning(self._code, message, start_s, self._end_s, over=True)]
@@ -116,24 +116,29 @@ class _State:
 
 @attrs.define
 class _Since:
-    """Since when something is so; None while it is not."""
+    """Time since which a condition holds; None while it does not."""
 
     start_s: float | None = None
 
-    def update(self, is_so: bool, time_s: float) -> float | None:
-        self.start_s = (time_s if self.start_s is None else self.start_s) if is_so else None
+    def update(self, holds: bool, time_s: float) -> float | None:
+        self.start_s = (time_s if self.start_s is None else self.start_s) if holds else None
         return self.start_s
 
 
 @attrs.define(eq=False)
 class CameraMonitorState:
-    """All that :class:`CameraMonitor` remembers.
+    """State of a :class:`CameraMonitor`. Times are in seconds of media time.
 
-    :param states: what holds or may come to hold, by code.
-    :param last_s: when the last picture was looked at.
-    :param repeated: the picture that comes again, and since when.
-    :param still: the picture in which nothing moves, and since when.
-    :param black: since when the picture is black; the next ones likewise.
+    :param states: all states, by code.
+    :param viewpoint: detector of camera movement.
+    :param cuts: detector of scene cuts.
+    :param last_s: time of the last picture analysed.
+    :param repeated: the picture that repeats, and since when.
+    :param still: the picture without motion since, and since when.
+    :param black: since when the picture is black.
+    :param blank: since when the picture has no detail.
+    :param idle: since when no exercise is likely.
+    :param absent: since when the detector finds no person.
     """
 
     states: dict[Code, _State]
@@ -149,16 +154,16 @@ class CameraMonitorState:
 
 
 class CameraMonitor:
-    """Watches thumbnails of one stream, in the order of time.
+    """Monitors thumbnails of one source, in the order of time.
 
-    Give it the whole picture: a region that follows somebody looks like a moving camera.
+    The thumbnails must show the whole picture: a region that follows a person looks like a moving camera.
     """
 
     def __init__(self, config: CameraConfig | None = None) -> None:
         self._config = config or CameraConfig()
-        self.state = self._begun()
+        self.state = self._initial_state()
 
-    def _begun(self) -> CameraMonitorState:
+    def _initial_state(self) -> CameraMonitorState:
         config = self._config
         holds: dict[Code, float] = {
             "picture_black": config.picture_black_s,
@@ -171,86 +176,86 @@ class CameraMonitor:
         return CameraMonitorState(states, ViewpointMonitor(config.camera_moved_s))
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture of that time is looked at: ten a second are."""
+        """Whether a picture of that time would be analysed: ten a second are."""
         return time_s - self.state.last_s >= _STEP_S
 
     def push(self, thumbnail: UInt8Array, time_s: float) -> list[CameraWarning]:
-        """Take a picture; give what is to be told. One that is not :meth:`due` is passed over.
+        """Take a picture and return warnings. A picture that is not :meth:`due` is skipped.
 
         :param thumbnail: uint8 (64, 64, 3), of the whole picture.
-        :param time_s: its time in seconds of media time, after those before.
+        :param time_s: time in seconds of media time, later than the previous picture's.
         :raises InvalidInputError: another shape or dtype.
         """
         if not self.due(time_s):
             return []
         self.state.last_s = time_s
-        sight = extract_features(thumbnail)
-        dark = sight.black or sight.blank
-        frozen_s = self._frozen_since(sight, time_s, dark)
-        still_s = self._still_since(sight, time_s, dark)
-        nobody_s = None if dark else self._nobody_since(still_s)
+        features = extract_features(thumbnail)
+        dark = features.black or features.blank
+        frozen_s = self._frozen_since(features, time_s, dark)
+        still_s = self._still_since(features, time_s, dark)
+        absent_s = None if dark else self._absent_since(still_s)
         since_s: dict[Code, float | None] = {
-            "picture_black": self.state.black.update(sight.black, time_s),
-            "camera_blocked": self.state.blank.update(sight.blank and not sight.black, time_s),
+            "picture_black": self.state.black.update(features.black, time_s),
+            "camera_blocked": self.state.blank.update(features.blank and not features.black, time_s),
             "picture_frozen": frozen_s,
-            "no_person": nobody_s,
-            "no_motion": still_s if nobody_s is None else None,
+            "no_person": absent_s,
+            "no_motion": still_s if absent_s is None else None,
         }
-        found = [notice for code, state in self.state.states.items() for notice in state.update(since_s[code], time_s)]
-        return found + self._update_viewpoint(sight, time_s, dark)
+        warnings = [one for code, state in self.state.states.items() for one in state.update(since_s[code], time_s)]
+        return warnings + self._update_viewpoint(features, time_s, dark)
 
     def predicted(self, from_s: float, *, idle: float, present: float | None = None) -> None:
-        """Take what is known of people in a window. Without it, nobody is ever missed.
+        """Take a window's prediction, or a detector's result. Without any, ``no_person`` is never reported.
 
-        Nobody is there where whoever looks for people finds none, or where nothing moves and nobody exercises.
+        There is no person if a detector finds none, or if nothing moves and no exercise is likely.
 
-        :param from_s: start of the stretch that the window speaks for, in seconds of media time.
+        :param from_s: start of the interval that the window decides about, in seconds of media time.
         :param idle: probability of no exercise, in 0..1.
-        :param present: the share of the window's pictures in which somebody was found, such as by a body's landmarks;
-            None where nobody looks. Finders see people in furniture: one found proves nothing.
+        :param present: share of the window's pictures in which a detector found a person, 0..1; None without a
+            detector. Detectors find people in furniture, so that a share above 0 proves nothing.
         """
         self.state.idle.update(idle >= self._config.idle, from_s)
         self.state.absent.update(present == 0.0, from_s)
 
     def end_run(self) -> list[CameraWarning]:
-        """Nothing is known about what follows: end every state that was told, and start anew."""
-        found = [notice for state in self.state.states.values() for notice in state.end()]
-        self.state = self._begun()
-        return found
+        """End the run: end every reported state, and reset the monitor."""
+        warnings = [warning for state in self.state.states.values() for warning in state.end()]
+        self.state = self._initial_state()
+        return warnings
 
-    def _frozen_since(self, sight: ViewFeatures, time_s: float, dark: bool) -> float | None:
+    def _frozen_since(self, features: ViewFeatures, time_s: float, dark: bool) -> float | None:
         if dark:
             self.state.repeated = None
-        elif self.state.repeated is not None and repeated(self.state.repeated[1], sight):
+        elif self.state.repeated is not None and repeated(self.state.repeated[1], features):
             return self.state.repeated[0]
         else:
-            self.state.repeated = (time_s, sight)
+            self.state.repeated = (time_s, features)
         return None
 
-    def _still_since(self, sight: ViewFeatures, time_s: float, dark: bool) -> float | None:
-        """A frozen picture is still, too, but says nothing of the room."""
+    def _still_since(self, features: ViewFeatures, time_s: float, dark: bool) -> float | None:
+        """Time since which nothing moves; a frozen picture does not count."""
         if dark or self.state.states["picture_frozen"].reported:
             self.state.still = None
-        elif self.state.still is not None and not moved(self.state.still[1], sight):
+        elif self.state.still is not None and not moved(self.state.still[1], features):
             return self.state.still[0]
         else:
-            self.state.still = (time_s, sight)
+            self.state.still = (time_s, features)
         return None
 
-    def _nobody_since(self, still_s: float | None) -> float | None:
+    def _absent_since(self, still_s: float | None) -> float | None:
         if self.state.absent.start_s is not None:
             return self.state.absent.start_s
         if still_s is None or self.state.idle.start_s is None:
             return None
         return max(still_s, self.state.idle.start_s)
 
-    def _update_viewpoint(self, sight: ViewFeatures, time_s: float, dark: bool) -> list[CameraWarning]:
-        """Cuts and moves. A dark picture says nothing of the view: it is compared as soon as there is light again."""
+    def _update_viewpoint(self, features: ViewFeatures, time_s: float, dark: bool) -> list[CameraWarning]:
+        """Detect scene cuts and camera movement. Dark pictures are skipped."""
         if dark:
             self.state.viewpoint.pause(time_s)
             return []
-        cut, lost = self.state.cuts.push(sight, time_s), self.state.viewpoint.push(sight, time_s)
+        cut, lost = self.state.cuts.push(features, time_s), self.state.viewpoint.push(features, time_s)
         if cut is not None:
-            self.state.viewpoint.restart(sight, time_s)
+            self.state.viewpoint.restart(features, time_s)
             return [CameraWarning("camera_cut", _MEANINGS["camera_cut"], *cut, over=True)]
         return [] if lost is None else [CameraWarning("camera_moved", _MEANINGS["camera_moved"], *lost, over=True)]

@@ -1,8 +1,8 @@
-"""What one thumbnail shows, and how two of them differ: blind to changes of brightness and of contrast.
+"""Features of a thumbnail and distances between two, invariant to brightness and contrast.
 
-A thumbnail is cut into 8 x 8 tiles. A tile's *pattern* is its luma less its mean and slope, scaled to a length of
-nearly 1; a tile without texture has a pattern near 0. So light that comes and goes leaves patterns as they are, noise
-hardly makes any, and people change the tiles that they are in, but a camera that turns changes all of them.
+A thumbnail consists of 8 x 8 tiles. A tile's *pattern* is its luma without its mean and slope, scaled to a length of
+nearly 1; a tile without texture has a pattern near 0. Patterns do not change with the light and hardly with noise.
+People change the patterns of their tiles only; a camera that turns changes all of them.
 """
 
 from __future__ import annotations
@@ -24,30 +24,31 @@ TILES = 8
 
 BoolArray = NDArray[np.bool_]
 
-# Along each side of a thumbnail's pixel.
+# Samples along each side of a thumbnail's pixel.
 _SAMPLES = 3
 _TILE = SIDE // TILES
-# Levels of luma, of 255. A tile that varies less has more noise than texture.
+# Levels of luma, of 255: noise of a tile without texture, black, and an edge.
 _NOISE = 3.0
 _DARK = 24.0
 _EDGE = 3.0
-# Share of pixels that may be lit in a picture that is black, such as by a clock or a logo.
+# Share of pixels that may be bright in a black picture, for example a clock or a logo.
 _LIT = 0.02
-# Share of pixels on an edge: a lens that is covered has next to none.
+# Largest share of pixels on an edge in a picture without detail, such as of a covered lens.
 _DETAIL = 0.015
-# Squared length of a pattern from which a tile has texture; of the difference of two from which they differ.
+# Least squared length of a pattern with texture, and of the difference between two patterns that differ.
 _TEXTURE = 0.5
 _DIFFERS = 0.35
-# So many pixels that change by so many levels are a movement: a hand far off, but no noise.
+# Least number of pixels that change, and levels that they change by, in a motion: a distant hand, but not noise.
 _MOVED_PIXELS = 4
 _MOVED_LEVELS = 8.0
-# A picture that comes again may differ by so much: what a re-encoded frozen picture does, but no live one.
+# Largest share of values, and levels, by which a repeated picture differs: re-encoding does, a live picture differs
+# by more.
 _REPEATED_SHARE = 0.002
 _REPEATED_LEVELS = 2
 
 
 def _without_slope() -> FloatArray:
-    """float32 (pixels, pixels): takes a tile's mean out of it, and its slope from side to side."""
+    """float32 (pixels, pixels): projection that removes a tile's mean and its slope in both directions."""
     steps = np.arange(_TILE) - (_TILE - 1) / 2
     down, right = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
     slopes = np.stack([np.ones_like(down), down, right])
@@ -59,24 +60,24 @@ _WITHOUT_SLOPE = _without_slope()
 
 
 def camera_thumbnail(rgb: UInt8Array) -> UInt8Array:
-    """The whole picture, uint8 (height, width, 3), squeezed into uint8 (64, 64, 3).
+    """Reduce a whole picture, uint8 (height, width, 3), to uint8 (64, 64, 3).
 
-    Each pixel is the mean of a few, evenly spread over its area: that keeps enough of the noise that tells a live
-    picture from a frozen one.
+    Each pixel is the mean of a few samples, evenly spread over its area. The mean keeps enough noise to distinguish a
+    live picture from a frozen one.
     """
     return np.asarray(downsample(rgb, SIDE, _SAMPLES) // _SAMPLES**2, dtype=np.uint8)
 
 
 @attrs.frozen(eq=False)
 class ViewFeatures:
-    """A thumbnail, and what is seen in it.
+    """Features of a thumbnail.
 
     :param thumbnail: uint8 (64, 64, 3).
     :param luma: float32 (64, 64), in 0..255.
-    :param edges: float32 (62, 62): how far each pixel but the outermost differs from its neighbours.
+    :param edges: float32 (62, 62): difference of each inner pixel from its neighbours.
     :param patterns: float32 (tiles, pixels) = (64, 64), row by row.
-    :param black: whether it is as good as black.
-    :param blank: whether it lacks all detail, as behind a hand.
+    :param black: whether the picture is black, except for a few pixels.
+    :param blank: whether the picture has no detail, as behind a hand.
     """
 
     thumbnail: UInt8Array
@@ -88,12 +89,12 @@ class ViewFeatures:
 
     @property
     def textured(self) -> BoolArray:
-        """bool (tiles,): which tiles show something."""
+        """bool (tiles,): which tiles have texture."""
         return textured(self.patterns)
 
 
 def extract_features(picture: UInt8Array) -> ViewFeatures:
-    """What a thumbnail, uint8 (64, 64, 3), shows.
+    """Extract the features of a thumbnail, uint8 (64, 64, 3).
 
     :raises InvalidInputError: another shape or dtype.
     """
@@ -101,7 +102,7 @@ def extract_features(picture: UInt8Array) -> ViewFeatures:
         raise InvalidInputError(
             f"thumbnail: expected uint8 of shape ({SIDE}, {SIDE}, 3), got {picture.dtype} of shape {picture.shape}"
         )
-    # Exact, and several times as fast as a product with three numbers, which BLAS would hand to threads.
+    # Exact, and several times as fast as a product with three numbers, for which BLAS would start threads.
     red, green, blue = np.moveaxis(picture.astype(np.uint16), -1, 0)
     luma = (2 * red + 5 * green + blue) * np.float32(0.125)
     tiles = luma.reshape(TILES, _TILE, TILES, _TILE).swapaxes(1, 2).reshape(TILES * TILES, -1)
@@ -116,28 +117,28 @@ def extract_features(picture: UInt8Array) -> ViewFeatures:
 
 
 def textured(patterns: FloatArray) -> BoolArray:
-    """bool (tiles,): which of the patterns are of tiles that show something."""
+    """bool (tiles,): which patterns have texture."""
     return np.asarray(np.einsum("tp,tp->t", patterns, patterns) >= _TEXTURE)
 
 
 def differ(one: FloatArray, other: FloatArray) -> BoolArray:
-    """bool (tiles,): where two pictures' patterns are not the same."""
+    """bool (tiles,): which patterns of two pictures differ."""
     difference = one - other
     return np.asarray(np.einsum("tp,tp->t", difference, difference) >= _DIFFERS)
 
 
 def changed_share(one: ViewFeatures, other: ViewFeatures) -> float:
-    """The share of tiles that differ among those that show something, in 0..1."""
+    """Share of tiles that differ among those with texture in either picture, 0..1."""
     shown = one.textured | other.textured
     changed = int(np.count_nonzero(differ(one.patterns, other.patterns) & shown))
-    # Of fewer tiles, a share means nothing.
+    # A share of fewer tiles is meaningless.
     return changed / max(int(np.count_nonzero(shown)), TILES)
 
 
 def overlap(one: ViewFeatures, other: ViewFeatures) -> float:
-    """How far one picture is the other one shifted: the highest correlation of their edges over all shifts, up to 1.
+    """Highest correlation of two pictures' edges over all shifts, at most 1.
 
-    Shifts are circular: what leaves the picture on one side counts as noise on the other.
+    Shifts are circular: the part that leaves the picture on one side counts as noise on the other.
     """
     one_edges, other_edges = np.fft.rfft2(one.edges), np.fft.rfft2(other.edges)
     products = np.fft.irfft2(one_edges * other_edges.conj(), one.edges.shape)
@@ -146,14 +147,14 @@ def overlap(one: ViewFeatures, other: ViewFeatures) -> float:
 
 
 def moved(before: ViewFeatures, now: ViewFeatures) -> bool:
-    """Whether anything moved: beyond noise, and beyond what a change of light, all over the picture, explains."""
+    """Whether anything moved, beyond noise and a change of light over the whole picture."""
     old, new = before.luma - before.luma.mean(), now.luma - now.luma.mean()
     gain = float(np.vdot(old, new)) / max(float(np.vdot(old, old)), 1.0)
     return bool(np.count_nonzero(np.abs(new - gain * old) > _MOVED_LEVELS) >= _MOVED_PIXELS)
 
 
 def repeated(before: ViewFeatures, now: ViewFeatures) -> bool:
-    """Whether the very same picture came again."""
+    """Whether the same picture was repeated."""
     other = before.thumbnail != now.thumbnail
     count = np.count_nonzero(other)
     if count == 0 or count > _REPEATED_SHARE * other.size:

@@ -1,4 +1,4 @@
-"""Whether the camera still looks at the same thing from the same place: cuts, and cameras that were moved. Pure."""
+"""Detects scene cuts and camera movement. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 from fitsense.camera.view_features import TILES, BoolArray, ViewFeatures, changed_share, differ, overlap, textured
 from fitsense.types import FloatArray, TimeArray
 
-# A cut changes at least this share of a picture's tiles; just before it, at most the smaller one changes.
+# A cut changes at least the first share of a picture's tiles; the step before it changes at most the second.
 _CUT_SHARE = 0.6
 _CALM_SHARE = 0.3
-# The same scene, shifted by a jolt, overlaps by more.
+# Least overlap of the same scene, shifted by a jolt.
 _CUT_OVERLAP = 0.35
-# Pictures that must come after a cut before it is believed.
+# Pictures of the new scene that confirm a cut.
 _CUT_AFTER = 2
-# What belongs to the room stays as it is for so long; the view is lost with this share of it.
+# A tile belongs to the background after this many seconds without change; the view is lost with this share of them.
 _SETTLED_S = 2.0
 _LOST_SHARE = 0.6
-# Fewer tiles than this, or than this at the picture's rim, may be somebody who stood still.
+# Fewer background tiles than this, or fewer at the picture's rim, may be a person who stood still.
 _MIN_TILES = 8
 _MIN_RIM = 4
-# Part of the lost tiles that must show something else now, and sides of the picture on which some are lost.
+# Part of the lost tiles that must have texture now, and number of the picture's sides on which tiles are lost.
 _SHOWN_SHARE = 0.5
 _MIN_SIDES = 3
-# After so many times the hold, a tile belongs to something new.
+# A tile gets a new pattern after this many times `hold_s` without the old one.
 _FORGOTTEN = 4.0
 
 _Span = tuple[float, float]
@@ -32,41 +32,41 @@ _Span = tuple[float, float]
 
 @attrs.define(eq=False)
 class CutDetector:
-    """Finds where one scene ends and another begins, from one picture to the next.
+    """Detects scene cuts between consecutive pictures.
 
-    A flash is none, since the scene from before comes back; nor is a jolt of the camera, which shows the same scene
-    shifted; nor haste, in which the pictures before or after differ from each other as well. At a stream's first
-    step, nobody knows which of them it is.
+    A flash is no cut: the old scene returns. A jolt of the camera shifts the same scene. In fast motion, the pictures
+    before or after differ from each other as well. No cut is found at a source's first step, where these cannot be
+    distinguished.
     """
 
     _last: tuple[float, ViewFeatures] | None = None
-    # The share that changed when the last picture came.
+    # Share of tiles that changed at the last picture.
     _share: float = 1.0
-    # Where a cut may be, the pictures before and after it, and how many more have come.
+    # Times of a possible cut, the pictures before and after it, and the number of later pictures.
     _suspect: tuple[_Span, ViewFeatures, ViewFeatures, int] | None = None
 
-    def push(self, sight: ViewFeatures, time_s: float) -> _Span | None:
-        """Take a picture that shows something; give the times of the last one before a cut and the first after it."""
+    def push(self, features: ViewFeatures, time_s: float) -> _Span | None:
+        """Take a picture that is not dark; return the times of the pictures before and after a confirmed cut."""
         found = None
         if self._suspect is not None:
             span, before, after, more = self._suspect
-            if _is_other(before, sight) and overlap(after, sight) >= _CUT_OVERLAP:
+            if _is_other(before, features) and overlap(after, features) >= _CUT_OVERLAP:
                 found = span if more + 1 == _CUT_AFTER else None
                 self._suspect = None if found else (span, before, after, more + 1)
             else:
                 self._suspect = None
         if self._last is not None:
             last_s, last = self._last
-            share, before_share = changed_share(last, sight), self._share
-            if self._suspect is None and before_share <= _CALM_SHARE and _is_other(last, sight):
-                self._suspect = ((last_s, time_s), last, sight, 0)
+            share, before_share = changed_share(last, features), self._share
+            if self._suspect is None and before_share <= _CALM_SHARE and _is_other(last, features):
+                self._suspect = ((last_s, time_s), last, features, 0)
             self._share = share
-        self._last = (time_s, sight)
+        self._last = (time_s, features)
         return found
 
 
 def _is_other(one: ViewFeatures, other: ViewFeatures) -> bool:
-    """Whether two pictures are of different scenes: most tiles changed, and no shift explains it."""
+    """Whether two pictures show different scenes: most tiles changed, and no shift explains it."""
     return changed_share(one, other) >= _CUT_SHARE and overlap(one, other) < _CUT_OVERLAP
 
 
@@ -80,12 +80,12 @@ def _none() -> BoolArray:
 
 @attrs.define(eq=False)
 class ViewpointMonitor:
-    """Remembers what stays where it is, and tells when most of it is gone for good.
+    """Detects that the camera shows another view.
 
-    What stays is the room: of the tiles that show something, those that did not change for a while. People who pass
-    hide some of them, and a camera that was bumped and comes back hides them for a moment.
+    The background consists of the tiles with texture that did not change for some time. People who pass hide some of
+    them, and a bump of the camera hides all of them for a moment.
 
-    :param hold_s: how long it must be gone.
+    :param hold_s: seconds for which most of the background must be gone.
     """
 
     _hold_s: float
@@ -95,65 +95,65 @@ class ViewpointMonitor:
     _settled: BoolArray = attrs.field(factory=_none)
     _last_s: float = 0.0
 
-    def push(self, sight: ViewFeatures, time_s: float) -> _Span | None:
-        """Take a picture that shows something; give from when to when the view was lost, if it was."""
+    def push(self, features: ViewFeatures, time_s: float) -> _Span | None:
+        """Take a picture that is not dark; return the start and end of the loss of the view, if it was lost."""
         if self._anchor is None:
-            self.restart(sight, time_s)
+            self.restart(features, time_s)
             return None
         assert self._anchor is not None
-        other = differ(self._anchor, sight.patterns)
+        other = differ(self._anchor, features.patterns)
         self._since_s[other] = time_s
         self._agreed_s[~other] = time_s
         self._last_s = time_s
         self._settled |= time_s - self._since_s >= _SETTLED_S
         gone_s = time_s - self._agreed_s
-        room = self._settled & textured(self._anchor)
-        lost = room & (gone_s >= self._hold_s)
-        if self._is_lost(lost, room) and _is_of_camera(lost, sight.textured):
+        background = self._settled & textured(self._anchor)
+        lost = background & (gone_s >= self._hold_s)
+        if self._is_lost(lost, background) and _is_of_camera(lost, features.textured):
             start_s = float(np.median(self._agreed_s[lost]))
-            self.restart(sight, time_s)
+            self.restart(features, time_s)
             return start_s, time_s
-        self._forget(gone_s >= _FORGOTTEN * self._hold_s, sight, time_s)
+        self._forget(gone_s >= _FORGOTTEN * self._hold_s, features, time_s)
         return None
 
     def pause(self, time_s: float) -> None:
-        """Nothing can be seen at this time: whatever is remembered does not age."""
+        """Skip a dark picture: the tiles' times do not age."""
         self._since_s += time_s - self._last_s
         self._agreed_s += time_s - self._last_s
         self._last_s = time_s
 
-    def restart(self, sight: ViewFeatures, time_s: float) -> None:
-        """Remember this view, and nothing of what was before."""
-        self._anchor = sight.patterns.copy()
+    def restart(self, features: ViewFeatures, time_s: float) -> None:
+        """Start again with this view."""
+        self._anchor = features.patterns.copy()
         self._since_s[:] = self._agreed_s[:] = self._last_s = time_s
         self._settled[:] = False
 
-    def _is_lost(self, lost: BoolArray, room: BoolArray) -> bool:
-        rim = _rim(room)
-        enough = np.count_nonzero(room) >= _MIN_TILES and np.count_nonzero(rim) >= _MIN_RIM
-        gone = np.count_nonzero(lost) >= _LOST_SHARE * np.count_nonzero(room)
+    def _is_lost(self, lost: BoolArray, background: BoolArray) -> bool:
+        rim = _rim(background)
+        enough = np.count_nonzero(background) >= _MIN_TILES and np.count_nonzero(rim) >= _MIN_RIM
+        gone = np.count_nonzero(lost) >= _LOST_SHARE * np.count_nonzero(background)
         return bool(enough and gone and np.count_nonzero(_rim(lost)) >= _LOST_SHARE * np.count_nonzero(rim))
 
-    def _forget(self, stale: BoolArray, sight: ViewFeatures, time_s: float) -> None:
+    def _forget(self, stale: BoolArray, features: ViewFeatures, time_s: float) -> None:
         if self._anchor is not None and stale.any():
-            self._anchor[stale] = sight.patterns[stale]
+            self._anchor[stale] = features.patterns[stale]
             self._since_s[stale] = self._agreed_s[stale] = time_s
             self._settled[stale] = False
 
 
 def _is_of_camera(lost: BoolArray, shown: BoolArray) -> bool:
-    """Whether lost tiles look like a camera that moved, rather than a caption or an inset picture that went away.
+    """Whether lost tiles indicate a camera that moved, rather than a caption or an inset picture that disappeared.
 
-    Another view shows other things in most of the lost tiles, and changes the picture on at least three of its sides.
+    Another view has texture in most of the lost tiles, and changes the picture on at least three of its sides.
     """
     tiles = lost.reshape(TILES, TILES)
     sides = [tiles[0].any(), tiles[-1].any(), tiles[:, 0].any(), tiles[:, -1].any()]
-    still_shown = np.count_nonzero(lost & shown) >= _SHOWN_SHARE * np.count_nonzero(lost)
-    return bool(still_shown and sum(sides) >= _MIN_SIDES)
+    has_texture = np.count_nonzero(lost & shown) >= _SHOWN_SHARE * np.count_nonzero(lost)
+    return bool(has_texture and sum(sides) >= _MIN_SIDES)
 
 
 def _rim(tiles: BoolArray) -> BoolArray:
-    """Those of the tiles, bool (64,), that lie on the picture's rim."""
+    """The tiles, bool (64,), that lie on the picture's rim."""
     inner = np.zeros((TILES, TILES), dtype=np.bool_)
     inner[1:-1, 1:-1] = True
     return tiles & ~inner.ravel()

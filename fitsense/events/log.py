@@ -1,7 +1,8 @@
-"""Event logs: what ``fitsense analyze`` writes as NDJSON, read back.
+"""Reads event logs, the NDJSON that ``fitsense analyze`` writes.
 
-A log may be of an older or a newer fitsense, may hold events of plugins and of several sessions or people, may repeat
-events that a resumed session told again, and may break off in the middle of a line: none of that is an error.
+A log may be of an older or a newer fitsense, may contain events of plugins and of several sessions or people, may
+repeat events that a resumed session emitted again, and may break off in the middle of a line. None of
+these is an error.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ import attrs
 from fitsense.errors import SchemaError
 
 Envelope = Mapping[str, Any]
-"""One event as the JSON object that it is on the wire, CloudEvents attributes and ``data``."""
+"""An event as a JSON object: CloudEvents attributes and ``data``."""
 
 _PREFIX = "fitsense."
 
-# Events whose media time cannot be later than the moment at which they are told.
-_TOLD_AFTERWARDS = ("exercise.updated", "exercise.ended", "repetition.completed", "muscles.activated", "session.ended")
+# Events that are emitted no earlier than the end of what they report.
+_EMITTED_AFTERWARDS = (
+    "exercise.updated",
+    "exercise.ended",
+    "repetition.completed",
+    "muscles.activated",
+    "session.ended",
+)
 
 _SHOWN_CHARACTERS = 60
 _MAX_DIGITS = 300
@@ -33,9 +40,9 @@ _MAX_DIGITS = 300
 class EventLog:
     """The events of one session about one person.
 
-    :param source: the session, as its host named it.
-    :param subject: whom it is about, where a session tells several apart.
-    :param events: envelopes in the order of the file, each once; types that nobody knows are among them.
+    :param source: the session's source, as its host named it.
+    :param subject: the subject of the events, for a session of several people; else None.
+    :param events: envelopes in the order of the file, each once; unknown types are included.
     """
 
     source: str
@@ -44,7 +51,7 @@ class EventLog:
 
     @property
     def complete(self) -> bool:
-        """Whether the session came to its end; a log that breaks off has no ``session.ended``."""
+        """Whether the log has ``session.ended``; a log that breaks off does not."""
         return self.last("session.ended") is not None
 
     def data(self, name: str) -> list[Mapping[str, Any]]:
@@ -57,21 +64,21 @@ class EventLog:
 
     @property
     def started_at(self) -> datetime | None:
-        """Wall-clock time of media time 0, in the events' own time zone; None where no event tells it.
+        """Wall-clock time of media time 0, in the events' time zone; None if no event determines it.
 
-        An event's ``time`` is this plus the media time at which it was told, never before the end of what it tells.
-        In a log without ``session.ended`` it may come out later than it was, by at most as long as telling took.
+        An event's ``time`` is this plus the media time of its emission, which is never before the end of what it
+        reports. In a log without ``session.ended``, the result may be late by the delay of the events.
         """
-        names = [_PREFIX + name for name in _TOLD_AFTERWARDS]
+        names = [_PREFIX + name for name in _EMITTED_AFTERWARDS]
         starts = [_start(event) for event in self.events if event["type"] in names]
         return min((start for start in starts if start is not None), default=None)
 
 
 def read_log(lines: Iterable[str | bytes]) -> list[EventLog]:
-    """The sessions of an event log, in the order in which they begin; sessions of several people come once for each.
+    """Read the sessions of an event log, in the order of their first events; one per person for several people.
 
     :param lines: NDJSON, one event a line; bytes are UTF-8. Empty lines are skipped, and the last may be cut off.
-    :raises SchemaError: if a line is no event, or there is none; names the line.
+    :raises SchemaError: a line is not an event (the message has its number), or there are no events.
     """
     groups: list[list[Envelope]] = []
     current: dict[tuple[str, str | None], tuple[list[Envelope], set[str]]] = {}
@@ -90,10 +97,10 @@ def read_log(lines: Iterable[str | bytes]) -> list[EventLog]:
 
 
 def load_log(file: Path | IO[bytes]) -> list[EventLog]:
-    """:func:`read_log` of a file or an open binary stream; also as UTF-16, which some shells redirect to.
+    """Read the sessions of a file or an open binary stream, see :func:`read_log`; UTF-16 of some shells is accepted.
 
-    :raises SchemaError: if it is no event log.
-    :raises OSError: if it cannot be read.
+    :raises SchemaError: not an event log.
+    :raises OSError: the file cannot be read.
     """
     content = file.read_bytes() if isinstance(file, Path) else file.read()
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -103,7 +110,7 @@ def load_log(file: Path | IO[bytes]) -> list[EventLog]:
 
 
 def _events(lines: Iterable[str | bytes]) -> Iterator[Envelope]:
-    """Events of lines; one that cannot be read is forgiven if nothing follows it and something came before it."""
+    """Parse the events of lines; an invalid last line is ignored if there are events before it."""
     cut_off: SchemaError | None = None
     number, found = 0, False
     for number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""The events that a session emits: an attrs mirror of the JSON Schemas under ``schemas/``.
+"""Events that a session emits: attrs classes that mirror the JSON Schemas under ``schemas/``.
 
 An event carries CloudEvents 1.0 attributes and ``data`` of one of the classes below. Times in ``data`` are seconds
 of media time; an exercise is a catalogue id, or ``unknown``; scores are probabilities in 0..1; muscles map a
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-# Digits that survive on the wire: milliseconds, and a hundredth of a percent.
+# Decimal places in events: milliseconds, and a hundredth of a percent.
 _TIME_DIGITS = 3
 _SCORE_DIGITS = 4
 
@@ -61,7 +61,7 @@ def _scores_field() -> Any:
 
 @attrs.frozen
 class ModelInfo:
-    """Which model a session runs."""
+    """Model of a session."""
 
     name: str
     version: str
@@ -69,7 +69,7 @@ class ModelInfo:
 
 @attrs.frozen
 class SessionStarted:
-    """The first event: what will be looked for, and how."""
+    """The first event: the session's model, labels, window and hop."""
 
     TYPE: ClassVar[str] = "session.started"
     model: ModelInfo
@@ -81,7 +81,7 @@ class SessionStarted:
 
 @attrs.frozen
 class ExerciseStarted:
-    """An exercise, or unknown movement, began at ``start_s``; told once it has held for a while."""
+    """An exercise, or unknown movement, began at ``start_s``; emitted once it has lasted ``min_duration_s``."""
 
     TYPE: ClassVar[str] = "exercise.started"
     exercise: str
@@ -91,7 +91,7 @@ class ExerciseStarted:
 
 @attrs.frozen
 class ExerciseUpdated:
-    """The exercise that was announced goes on, so far until ``end_s``."""
+    """The current exercise continues, so far until ``end_s``."""
 
     TYPE: ClassVar[str] = "exercise.updated"
     exercise: str
@@ -104,7 +104,7 @@ class ExerciseUpdated:
 
 @attrs.frozen
 class RepetitionCompleted:
-    """One repetition, number ``index`` of its set, told at most one repetition late."""
+    """One repetition, number ``index`` of its set, emitted at most one repetition after it ends."""
 
     TYPE: ClassVar[str] = "repetition.completed"
     exercise: str
@@ -117,12 +117,12 @@ class RepetitionCompleted:
 
 @attrs.frozen
 class SetSummary:
-    """Repetitions of one exercise without a rest between them, or one stretch of an exercise that is held.
+    """A set: repetitions of one exercise without a rest between them, or one hold.
 
-    ``index`` counts the exercise's sets in the session from 1. ``attempts`` are movements that were cut short.
-    ``time_under_tension_s`` is the time within repetitions; where none could be counted, the whole set. The tempo is
-    a repetition's mean length, None without any, and its standard deviation, None for fewer than two.
-    ``rest_before_s`` is the time since the set before it, of whatever exercise; None for the session's first.
+    ``index`` counts the exercise's sets in the session from 1. ``attempts`` counts movements that turned back early.
+    ``time_under_tension_s`` is the time within repetitions; the whole set if none could be counted. The tempo is a
+    repetition's mean length, None if there are none, and its standard deviation, None for fewer than two.
+    ``rest_before_s`` is the time since the previous set of any exercise; None for the session's first set.
     """
 
     exercise: str
@@ -140,10 +140,9 @@ class SetSummary:
 
 @attrs.frozen
 class ExerciseEnded:
-    """The exercise that was announced is over; confidence, scores and muscles are means over it.
+    """The current exercise ended; confidence, scores and muscles are means over the segment.
 
-    ``repetitions`` and what follows are of this stretch; ``sets`` are those that it is part of, as far as they have
-    come.
+    ``repetitions`` and the other statistics are of this segment; ``sets`` are its parts of sets.
     """
 
     TYPE: ClassVar[str] = "exercise.ended"
@@ -174,10 +173,10 @@ class MusclesActivated:
 
 @attrs.frozen
 class SessionWarning:
-    """Something that a host may want to tell its user; the session goes on.
+    """A warning that a host may show to its user; the session continues.
 
-    What ``code`` may be is in the schema; others may come. What goes on, such as a black picture, is told when it has
-    lasted for a while, and once more when it is ``over``.
+    The schema lists the codes; new ones may be added. A state, such as a black picture, is reported when it has lasted
+    for some time, and again when it is ``over``.
     """
 
     TYPE: ClassVar[str] = "session.warning"
@@ -190,8 +189,10 @@ class SessionWarning:
 
 @attrs.frozen
 class ExerciseTotal:
-    """What the summary says of one exercise: its sets, seconds in all, and the figures of a :class:`SetSummary` over
-    all of them. ``rest_s`` is the rests before its sets."""
+    """Totals of one exercise: number of sets, duration, and the statistics of :class:`SetSummary` over all of them.
+
+    ``rest_s`` is the sum of the rests before its sets.
+    """
 
     exercise: str
     sets: int
@@ -206,7 +207,7 @@ class ExerciseTotal:
 
 @attrs.frozen
 class SessionEnded:
-    """The last event: the summary.
+    """The last event: the session's summary.
 
     ``muscle_load_s`` is each group's activation integrated over exercise time, in seconds at full activation;
     ``muscle_load_repetitions`` is summed over repetitions, in repetitions at full activation.
@@ -242,12 +243,12 @@ EventData = (
 
 @attrs.frozen
 class Event:
-    """One event: CloudEvents 1.0 attributes and its data.
+    """An event: CloudEvents 1.0 attributes and data.
 
     :param source: URI reference of the session, chosen by the host.
     :param sequence: 0, 1, 2 … in the order of emission.
     :param time: wall-clock time: the session's ``started_at`` plus media time.
-    :param subject: who it is about, in a session of several; None where it watches one alone.
+    :param subject: the person it is about, in a session of several people; else None.
     """
 
     source: str
@@ -263,11 +264,11 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The sequence on the wire: fixed width, so that order as text is order."""
+        """The sequence number as text of fixed width, so that ids sort in the order of emission."""
         return f"{self.sequence:010d}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The event as the JSON object that goes over the wire."""
+        """Convert the event to its JSON object."""
         stamp = self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
             "specversion": "1.0",
@@ -283,12 +284,12 @@ class Event:
         }
 
     def to_json(self) -> str:
-        """The event as one line of JSON, without a line end; the same event gives the same bytes."""
+        """Convert the event to one line of JSON, without a line end; equal events give equal bytes."""
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
 
 
 def event_time(started_at: datetime, media_s: float) -> datetime:
-    """The wall-clock time of a media time, to the millisecond."""
+    """Wall-clock time of a media time, to the millisecond."""
     return started_at + timedelta(milliseconds=round(media_s * 1000))
 
 

@@ -1,4 +1,4 @@
-"""The only reader of the JSON Schemas: those that fitsense ships, and those that plugins add."""
+"""Loads the JSON Schemas of fitsense, and validates events and documents."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ _SUFFIX = ".schema.json"
 
 @functools.cache
 def schemas() -> Mapping[str, Mapping[str, Any]]:
-    """The schemas that fitsense ships, by name: ``envelope``, ``exercise.ended``, ``model`` …"""
+    """Load the schemas of fitsense, by name: ``envelope``, ``exercise.ended``, ``model`` …"""
     folder = resources.files("fitsense.schemas").joinpath(VERSION)
     files = sorted((file for file in folder.iterdir() if file.name.endswith(_SUFFIX)), key=lambda f: f.name)
     return {file.name.removesuffix(_SUFFIX): json.loads(file.read_text("utf-8")) for file in files}
 
 
 def schema(name: str) -> Mapping[str, Any]:
-    """One schema by its name or its ``$id``."""
+    """Find a schema by its name or its ``$id``.
+
+    :raises UnknownNameError: no schema has that name.
+    """
     for short, document in schemas().items():
         if name in (short, f"fitsense.{short}", document["$id"]):
             return document
@@ -34,7 +37,10 @@ def schema(name: str) -> Mapping[str, Any]:
 
 
 def validate(document: Any, name: str) -> None:
-    """Raise :class:`SchemaError` unless `document` obeys the schema `name`; the message says where it does not."""
+    """Validate `document` against the schema `name`.
+
+    :raises SchemaError: it violates the schema; the message has the path.
+    """
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator(schema(name)["$id"]).iter_errors(document))
@@ -43,13 +49,19 @@ def validate(document: Any, name: str) -> None:
 
 
 def validate_event(event: Mapping[str, Any]) -> None:
-    """Raise :class:`SchemaError` unless `event`, envelope and data, obeys its schemas."""
+    """Validate an event, envelope and data, against its schemas.
+
+    :raises SchemaError: it violates one of them.
+    """
     validate(event, "envelope")
     validate(event["data"], event["dataschema"])
 
 
 def check_schema(document: Mapping[str, Any]) -> None:
-    """Raise :class:`SchemaError` unless `document` is itself a valid JSON Schema 2020-12."""
+    """Validate that `document` is a JSON Schema 2020-12.
+
+    :raises SchemaError: it is not.
+    """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError as InvalidSchema
 
@@ -60,7 +72,7 @@ def check_schema(document: Mapping[str, Any]) -> None:
 
 
 def closed(document: Any) -> Any:
-    """A copy of a schema that also refuses properties that it does not name: what producers are tested with."""
+    """Copy a schema and forbid properties that it does not name, for tests of producers."""
     if isinstance(document, Mapping):
         copy = {key: closed(value) for key, value in document.items()}
         if "properties" in copy and "additionalProperties" not in copy:
@@ -77,7 +89,7 @@ def _validator(schema_id: str) -> Draft202012Validator:
 
 
 def validator(document: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()) -> Draft202012Validator:
-    """A validator of `document`, which may refer to `others` by their ``$id``."""
+    """Create a validator of the schema `document`, which may refer to `others` by their ``$id``."""
     from jsonschema import Draft202012Validator
     from referencing import Registry, Resource
 

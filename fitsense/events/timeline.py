@@ -1,4 +1,4 @@
-"""What was going on at each moment, read back from events."""
+"""Timeline: the exercise and muscle activation at each moment of a session, from its events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fitsense.events.model import Event, ExerciseEnded, ExerciseUpdated, Muscles
 class Moment:
     """The state at one time.
 
-    :param exercise: what goes on: an exercise, ``unknown``, or None for idle time.
-    :param since_s: when it began.
-    :param confidence: how sure the model is; None while idle.
+    :param exercise: an exercise, ``unknown``, or None for idle time.
+    :param since_s: start of that state, in seconds of media time.
+    :param confidence: probability of the exercise, 0..1; None while idle.
     :param muscles: activation by muscle group.
     """
 
@@ -27,9 +27,9 @@ class Moment:
 
 
 class Timeline:
-    """Looks moments up in a session's events, once they are all there.
+    """Finds the state at any time of a finished session.
 
-    :param events: a whole session's.
+    :param events: all events of the session.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
@@ -40,7 +40,7 @@ class Timeline:
 
     @property
     def segments(self) -> list[ExerciseEnded]:
-        """Every segment, in the order of time."""
+        """All segments, in the order of time."""
         return list(self._segments)
 
     def at(self, time_s: float) -> Moment:

@@ -1,1 +1,1 @@
-"""Arrays of pixels in, arrays out: resizing, downsampling, and which frames to keep."""
+"""Image arrays: resizing, downsampling and frame rate limits."""

@@ -1,4 +1,4 @@
-"""Pictures squeezed to few pixels: from few of their own, so that it costs little."""
+"""Reduces pictures to few pixels, from few samples, at low cost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fitsense.types import UInt8Array
 
 
 def downsample(rgb: UInt8Array, side: int, samples: int) -> NDArray[np.uint16]:
-    """The whole picture, squeezed to a square: each pixel is the sum of a few, evenly spread over its area.
+    """Reduce a whole picture to a square; each pixel is the sum of samples that are evenly spread over its area.
 
     :param rgb: uint8 (height, width, 3).
-    :param side: of the square, in pixels.
-    :param samples: so many rows and columns are taken for each pixel; at most 16.
+    :param side: side of the square in pixels.
+    :param samples: rows and columns of samples for each pixel; at most 16.
     :returns: uint16 (side, side, 3).
     """
     middles = (np.arange(side * samples) + 0.5) / (side * samples)

@@ -1,4 +1,4 @@
-"""A frame as branches see it: scaled, then cropped or padded to a square."""
+"""Resizes frames for branches: scaled, then cropped or padded to a square."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, Fit, UInt8Array
 
-# No camera is longer; a header that lies may be.
+# Largest ratio of a picture's sides: cameras stay below, a corrupt header may not.
 _MAX_ASPECT = 16
-# A picture that takes more times as much memory as what is seen of it is not kept.
+# A picture is kept for later if it takes at most this many times the memory of its resized images.
 _MAX_KEPT = 3
 
-# How a picture is scaled: to a short side and a size, and how it is made to fit.
+# Short side, size and fit of a resized picture.
 _ResizeKey = tuple[int, int, Fit]
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Width and height, in pixels, of a picture whose short side is scaled to `short_side`.
+    """Width and height in pixels of a picture after scaling its short side to `short_side`.
 
-    :raises InvalidInputError: a picture so long that, scaled, it would fill the memory.
+    :raises InvalidInputError: a picture so long that it would exhaust memory when scaled.
     """
     if max(width, height) > _MAX_ASPECT * min(width, height):
         raise InvalidInputError(
@@ -32,13 +32,13 @@ def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 
 def centre_crop(rgb: UInt8Array, size: int) -> UInt8Array:
-    """The middle (size, size, 3) of a uint8 (height, width, 3)."""
+    """Crop the centre (size, size, 3) of a uint8 (height, width, 3)."""
     top, left = (rgb.shape[0] - size) // 2, (rgb.shape[1] - size) // 2
     return np.ascontiguousarray(rgb[top : top + size, left : left + size])
 
 
 def pad(rgb: UInt8Array, size: int) -> UInt8Array:
-    """uint8 (height, width, 3), at most `size` high and wide, in the middle of a black (size, size, 3)."""
+    """Pad a uint8 (height, width, 3), at most `size` high and wide, with black to (size, size, 3)."""
     square = np.zeros((size, size, 3), dtype=np.uint8)
     top, left = (size - rgb.shape[0]) // 2, (size - rgb.shape[1]) // 2
     square[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
@@ -46,14 +46,14 @@ def pad(rgb: UInt8Array, size: int) -> UInt8Array:
 
 
 def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
-    """`rgb`, uint8 (h, w, 3), scaled to (height, width, 3) by area."""
+    """Scale `rgb`, uint8 (h, w, 3), to (height, width, 3) by area."""
     if rgb.shape[:2] == (height, width):
         return rgb
     from av import VideoFrame
     from av.video.reformatter import Interpolation, VideoReformatter
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    # To hand parts of so small a picture to threads takes longer than to scale it.
+    # Small pictures scale faster in one thread than in several.
     scaled = VideoReformatter().reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
     return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
@@ -61,15 +61,15 @@ def scale(rgb: UInt8Array, width: int, height: int) -> UInt8Array:
 def branch_images(
     rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str] = ()
 ) -> Mapping[str, UInt8Array]:
-    """The picture as each branch sees it, uint8 (size, size, 3) by branch name; equal ones are shared.
+    """Resize a picture for each branch, uint8 (size, size, 3) by branch name; branches with equal specs share one.
 
-    :param later: branches whose views are made when they are asked for, if the picture is small enough to be kept.
+    :param later: branches whose images are made on first access, if the picture is small enough to be kept.
     """
     return _BranchImages(rgb, specs, later)
 
 
 class _BranchImages(Mapping[str, UInt8Array]):
-    """As :func:`branch_images` says."""
+    """Result of :func:`branch_images`."""
 
     def __init__(self, rgb: UInt8Array, specs: Mapping[str, ClipSpec], later: Collection[str]) -> None:
         self._keys: dict[str, _ResizeKey] = {
@@ -83,7 +83,7 @@ class _BranchImages(Mapping[str, UInt8Array]):
             if name not in later and key in waiting:
                 self._made[key] = _square(rgb, waiting.pop(key))
         self._waiting = waiting
-        # Whoever gave it may use its memory again.
+        # The caller may reuse the picture's memory.
         self._rgb = rgb.copy() if waiting else None
 
     def __getitem__(self, name: str) -> UInt8Array:
@@ -101,7 +101,7 @@ class _BranchImages(Mapping[str, UInt8Array]):
 
 
 def fitted_size(width: int, height: int, spec: ClipSpec) -> tuple[int, int]:
-    """Width and height, in pixels, that a picture is scaled to before it is cropped or padded."""
+    """Width and height in pixels of a picture after scaling, before it is cropped or padded."""
     width, height = scaled_size(width, height, spec.short_side)
     if spec.fit == "crop":
         return width, height

@@ -1,1 +1,1 @@
-"""Pure state machines from thumbnails to repetitions and sets."""
+"""State machines that count repetitions in thumbnails and group them into sets. No I/O, no clock."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitsense.pose.landmarks import LandmarkSet, Pose
-from fitsense.repetitions.counter import Details, Look
+from fitsense.repetitions.counter import Details, SignalView
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
@@ -26,7 +26,7 @@ class BodySignal:
         """As :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
 
-    def look(self, samples: FloatArray, rate_hz: float) -> Look:
+    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
         """As :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
         path = self._joints.path(samples, rate_hz)
         mirror = BodyMirror(self._joints, samples, rate_hz)
@@ -43,4 +43,4 @@ class BodySignal:
                 phases(path, cycle.start, cycle.far, cycle.end, until, rate_hz),
             )
 
-        return Look(path, split, describe)
+        return SignalView(path, split, describe)

@@ -1,15 +1,16 @@
-"""Thumbnails in, repetitions out: pure. Any exercise, also one that no classifier knows.
+"""Counts repetitions in thumbnails, of any exercise, also of one that no classifier knows. No I/O, no clock.
 
-The last seconds are looked at again and again. A look turns them into the movement's path
+The counter analyses the last seconds again and again. Each pass computes the movement's path
 (:mod:`fitsense.repetitions.trajectory`) and finds the cycles in it (:mod:`fitsense.repetitions.cycles`). A cycle is
-told as a repetition when two looks in a row have seen it and the movement has clearly turned round or come to rest
-after it, or another cycle has followed. The first of a set needs the second to resemble; one alone is told only when
-the run ends.
+reported as a repetition if two consecutive passes have found it and the movement has clearly turned round or come to
+rest after it, or another cycle has followed. The first repetition of a set needs a second one to resemble; a single
+one is reported only when the run ends.
 
-A repetition is told at most one late: by the look that tells it, at most one more is complete. The quicker the
-movement, the sooner is the next look; what two looks have not agreed on when the second repetition after it is about
-to end is decided by one; and what is seen only when two have followed is not told at all. What was told cannot be taken
-back, but the next look may see better: no more repetitions are told than a look counts in all.
+A repetition is reported at most one repetition late: in the pass that reports it, at most one more is complete. The
+quicker the movement, the sooner the next pass. If two passes have not agreed on a cycle by the time that the second
+repetition after it is about to end, one pass decides; a cycle that is found only after two more have followed is not
+reported at all. A report is final, but a later pass may be more accurate: the counter reports no more repetitions than
+a pass finds in all.
 """
 
 from __future__ import annotations
@@ -28,60 +29,57 @@ from fitsense._internal.locks import single_threaded_blas
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
 from fitsense.imaging.frame_rate import MAX_RATE_HZ
-from fitsense.repetitions.cycles import Cycle, Proposal, alike, propose
+from fitsense.repetitions.candidate import OVERLAP_LENGTHS, SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
+from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.motion_range import JointRange, Phases
 from fitsense.repetitions.sides import Side
+from fitsense.repetitions.similarity import similarities
 from fitsense.repetitions.trajectory import Path, path
 from fitsense.types import FloatArray
 
-# Timestamps may miss the wanted rate by so much of a step.
-_JITTER = 0.1
-# A repetition is told when so much of its length has passed since: what follows may show it in another light.
-_WAIT = 0.6
-# Part of the quickest cycle that the last look saw, after which the next look is due.
-_OFTEN = 0.3
-# Part of a repetition after which the next one may be complete.
-_SOON = 0.8
-# Seconds by which the one repetition of a set may reach beyond it on either side.
-_AROUND_S = 1.0
-# What followed the last repetition is another exercise when its cycles make up so much of the motion since then, have
-# this quality on average, are less like that repetition than this, and follow each other within this part of a length.
-_OTHER_SHARE = 0.4
-_OTHER_QUALITY = 0.6
-_SAME_MOVEMENT = 0.5
-_OTHER_PAUSE = 0.6
-# So many times the usual length must pass after an attempt that no repetition follows: it may be another exercise's.
-_ATTEMPT_WAIT = 2.0
-# Looks at fewer thumbnails see nothing.
-_FEWEST = 8
-# Part of a repetition by which two looks may differ about it.
-_SLACK = 0.3
-# Part of a repetition that may lie before, or have been told as another's.
-_OVERLAP = 0.3
-# Part of a repetition that may pass before the next is seen to begin.
-_PAUSE = 0.45
-# Times as long, or as short, as the last repetition that the next one may be to go on from it.
-_STEADY = 1.5
-# A look that goes on where the last repetition ended, or that agrees with the last look, is worth so much more.
-_CONTINUITY = 1.2
+# Constants in "lengths" are parts of a repetition's length in time.
+# Tolerance of the thumbnail rate, as a part of the interval between thumbnails.
+_RATE_TOLERANCE = 0.1
+# Fewest thumbnails in which a pass can find cycles.
+_MIN_THUMBNAILS = 8
+
+# Lengths of the quickest cycle between two passes.
+_INTERVAL_LENGTHS = 0.3
+
+# A proposal that continues after the last repetition, or agrees with the last pass, has its score multiplied by this.
+_CONTINUITY_FACTOR = 1.2
+# It continues if it begins within this many lengths, at a tempo within this factor of the last repetition's.
+_CONTINUITY_PAUSE_LENGTHS = 0.45
+_CONTINUITY_TEMPO_FACTOR = 1.5
+
+# The movement since the last repetition is another exercise if its cycles make up this part of the motion, have this
+# mean quality, have less than this similarity to that repetition, and follow each other within this many lengths.
+_NEW_EXERCISE_MIN_SHARE = 0.4
+_NEW_EXERCISE_MIN_QUALITY = 0.6
+_NEW_EXERCISE_MAX_SIMILARITY = 0.5
+_NEW_EXERCISE_PAUSE_LENGTHS = 0.6
+
+# Seconds by which the only repetition of a set may reach beyond the set on either side.
+_SET_MARGIN_S = 1.0
 
 
 @attrs.frozen
 class RepetitionConfig:
-    """What is counted, and how closely the movement is looked at.
+    """Configuration of a :class:`RepetitionCounter`.
 
-    :param max_rate_hz: most thumbnails a second that are kept; those that come faster are passed over.
-    :param window_s: seconds that a look takes in; a little over two of the slowest repetitions.
-    :param interval_s: most media time between two looks; quick repetitions are looked at more often.
-    :param min_duration_s: the shortest repetition.
-    :param min_confidence: of cycles, on average, from which they count.
-    :param min_motion_share: part of the motion in view that cycles must make up to count.
-    :param min_motion_share_single: the same for a single movement, which is told at the end of a run in which nothing
-        was told before. A host that cannot tell by other means whether somebody exercises should ask for more, such as
-        0.6.
-    :param min_amplitude: how much a repetition changes the picture, at least: root of the mean square over its pixels,
-        in standard deviations of its brightness. Somebody who sways while standing stays below.
-    :param full_range_ratio: part of the other repetitions' extent below which a movement is an attempt.
+    :param max_rate_hz: thumbnails a second that are kept; the others are skipped.
+    :param window_s: seconds that a pass analyses; a little over two of the slowest repetitions.
+    :param interval_s: longest media time between two passes in seconds; quick repetitions get passes more often.
+    :param min_duration_s: length of the shortest repetition in seconds.
+    :param min_confidence: lowest mean quality of cycles that count, 0..1.
+    :param min_motion_share: part of the motion that cycles must make up to count, 0..1.
+    :param min_motion_share_single: the same for a single movement, which is reported at the end of a run without
+        other repetitions. Raise it, to 0.6 for example, if the host has no other means to recognise exercise.
+    :param min_amplitude: least change of the picture by a repetition: root of the mean square over its pixels, in
+        standard deviations of its brightness. A person who sways while standing stays below the default.
+    :param full_range_ratio: a movement of less than this part of the other repetitions' amplitude is a partial
+        repetition.
+    :raises InvalidInputError: a value outside its range.
     """
 
     max_rate_hz: float = attrs.field(default=MAX_RATE_HZ, validator=number(0.0, above=True))
@@ -118,7 +116,7 @@ class Details:
 
 @attrs.frozen
 class Repetition:
-    """A whole way from the start position and back, in seconds of media time; `confidence` is in 0..1."""
+    """One movement from the start position and back, in seconds of media time; `confidence` is in 0..1."""
 
     start_s: float
     end_s: float
@@ -128,7 +126,7 @@ class Repetition:
 
 @attrs.frozen
 class PartialRepetition:
-    """A movement that came back early, among repetitions that went farther; in seconds of media time."""
+    """A movement that turned back early, among repetitions that went farther; in seconds of media time."""
 
     start_s: float
     end_s: float
@@ -138,13 +136,13 @@ Movement = Repetition | PartialRepetition
 
 
 @attrs.frozen(eq=False)
-class Look:
-    """What the counter sees when it looks at the samples of the last seconds.
+class SignalView:
+    """What a signal shows over the seconds of one pass.
 
-    :param path: the movement's, float64 (moments, dimensions); without dimensions where there is nothing to see.
-    :param split: gives the cycles to count for a proposal's, each with the side that it is of, where sides take turns;
-        else nothing.
-    :param describe: gives the details of a cycle of `path`, from its first to its last moment, until the next begins.
+    :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
+    :param split: gives the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
+        nothing.
+    :param describe: gives the details of a cycle, from its first to its last moment, until the next one begins.
     """
 
     path: Path
@@ -153,61 +151,63 @@ class Look:
 
 
 class Signal(Protocol):
-    """What repetitions are counted from: arrays of one shape, one for each moment."""
+    """Reads samples of one shape, one for each moment, as a movement."""
 
-    def look(self, samples: FloatArray, rate_hz: float) -> Look:
-        """Look at samples, evenly spaced in time."""
+    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
+        """View samples that are evenly spaced in time."""
 
 
 class ThumbnailSignal:
-    """Counts from thumbnails, (height, width): all that moves in the picture."""
+    """Reads thumbnails, (height, width): all motion in the image."""
 
-    def look(self, samples: FloatArray, rate_hz: float) -> Look:
-        """As :meth:`Signal.look`."""
-        return Look(path(samples, rate_hz))
+    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
+        """View thumbnails, as of :meth:`Signal.view`."""
+        return SignalView(path(samples, rate_hz))
 
 
 @attrs.define(eq=False)
 class RepetitionCounterState:
-    """All that :class:`RepetitionCounter` remembers.
+    """State of a :class:`RepetitionCounter`. Times are in seconds of media time.
 
-    :param thumbnails: of the last ``window_s``, float32 (height, width).
-    :param times: theirs, in seconds of media time.
-    :param next_s: when the next look is due.
-    :param reported: start and end of the repetitions still in view that were told, or were seen too late for it.
-    :param reported_s: where the newest movement that was told, or left out as told already, ends.
-    :param tempo_s: how long the newest told repetition took.
-    :param seen: start and end of what the last look saw and nobody was told.
-    :param looks: how many looks of this run saw cycles.
-    :param score: mean score of what they saw: the part of all motion that the cycles are, weighted by their quality.
+    :param thumbnails: thumbnails of the last ``window_s``, float32 (height, width).
+    :param times: times of the thumbnails.
+    :param next_s: time of the next pass.
+    :param reported: start and end of the repetitions still in the window that were reported, or found too late for it.
+    :param reported_s: end of the newest movement that was reported, or omitted because it was reported before.
+    :param tempo_s: length of the newest reported repetition.
+    :param found: start and end of the cycles that the last pass found and did not report.
+    :param passes: passes of this run that found cycles.
+    :param score: mean score of what they found: the part of all motion in the cycles, weighted by their quality.
     """
 
     thumbnails: list[FloatArray] = attrs.field(factory=list)
     times: list[float] = attrs.field(factory=list)
     next_s: float = -math.inf
-    reported: list[tuple[float, float]] = attrs.field(factory=list)
+    reported: list[Span] = attrs.field(factory=list)
     reported_s: float = -math.inf
     tempo_s: float = 0.0
-    seen: list[tuple[float, float]] = attrs.field(factory=list)
-    looks: int = 0
+    found: list[Span] = attrs.field(factory=list)
+    passes: int = 0
     score: float = 0.0
 
 
 @attrs.frozen(eq=False)
-class _View:
-    """What some samples show.
+class _Analysis:
+    """Result of analysing some thumbnails.
 
-    :param moments: in seconds of media time, evenly spaced.
+    :param moments: times of the path's points, evenly spaced, in seconds of media time.
     :param best: the cycles that count; None if there are none.
     """
 
-    look: Look
+    view: SignalView
     moments: NDArray[np.float64]
     best: Proposal | None
 
 
 class RepetitionCounter:
-    """The state machine from thumbnails, or other samples, to repetitions; it keeps ``window_s`` of them.
+    """Counts repetitions in thumbnails or other samples; keeps ``window_s`` of them.
+
+    :param signal: how to read the samples.
 
 
     :param signal: what the samples are.
@@ -219,18 +219,19 @@ class RepetitionCounter:
         self.state = RepetitionCounterState()
 
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
-        """Take the thumbnail of one frame; give what is sure now, in order of time.
+        """Take the thumbnail of one frame; return the movements that are certain now, in order of time.
 
-        :param thumbnail: grey levels (height, width), the same size throughout a run;
-            :func:`fitsense.repetitions.trajectory.motion_thumbnail` makes them.
-        :param time_s: seconds of media time, later than the thumbnail's before it.
+        :param thumbnail: grey levels (height, width) from :func:`fitsense.repetitions.trajectory.motion_thumbnail`,
+            of the same size throughout a run.
+        :param time_s: seconds of media time, later than the previous thumbnail's.
+        :raises InvalidInputError: a time that is not finite or not later.
         """
         config = self._config
         if not math.isfinite(time_s) or (self.state.times and time_s <= self.state.times[-1]):
             raise InvalidInputError(
                 f"time_s: expected finite seconds after {self.state.times[-1:] or 'none'}, got {time_s!r}"
             )
-        if self.state.times and time_s - self.state.times[-1] < (1.0 - _JITTER) / config.max_rate_hz:
+        if self.state.times and time_s - self.state.times[-1] < (1.0 - _RATE_TOLERANCE) / config.max_rate_hz:
             return []
         self.state.thumbnails.append(np.array(thumbnail, dtype=np.float32))
         self.state.times.append(time_s)
@@ -241,121 +242,124 @@ class RepetitionCounter:
         return self._update(final=False)
 
     def end_run(self, end_s: float) -> list[Movement]:
-        """Give what is complete at `end_s`; what is pushed next begins anew.
+        """End the run; return the movements that are complete at `end_s`.
 
-        :param end_s: the end of the run, in seconds of media time. Thumbnails after it, of a camera that was moved, are
-            not looked at.
+        :param end_s: the end of the run, in seconds of media time. Later thumbnails, of a camera that was moved, are
+            dropped.
         """
-        shown = bisect.bisect_right(self.state.times, end_s)
-        del self.state.times[shown:], self.state.thumbnails[shown:]
-        told = self._update(final=True)
+        until = bisect.bisect_right(self.state.times, end_s)
+        del self.state.times[until:], self.state.thumbnails[until:]
+        movements = self._update(final=True)
         self.state = RepetitionCounterState()
-        return told
+        return movements
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
-        """Give the one repetition of a set that is over, if there is one alone; the run goes on.
+        """Return the only repetition of a set that ended, if it has exactly one; the run continues.
 
-        A host that knows by other means from when to when somebody exercised needs no second repetition to resemble.
+        A host that recognises the exercise by other means needs no second repetition to resemble.
 
-        :param start_s: where the set began, in seconds of media time. What was told since then leaves nothing to do.
-        :param end_s: where it ended.
+        :param start_s: start of the set, in seconds of media time. If a movement in it was reported, nothing is
+            returned.
+        :param end_s: end of the set.
         """
         if self.state.reported_s > start_s:
             return []
-        # Whoever recognises an exercise may see it a little early or late.
-        since_s, until_s = max(start_s - _AROUND_S, self.state.reported_s), end_s + _AROUND_S
+        # An exercise may be recognised a little early or late.
+        since_s, until_s = max(start_s - _SET_MARGIN_S, self.state.reported_s), end_s + _SET_MARGIN_S
         first = bisect.bisect_left(self.state.times, since_s)
         last = bisect.bisect_right(self.state.times, until_s)
-        if last - first < _FEWEST:
+        if last - first < _MIN_THUMBNAILS:
             return []
-        view = self._view(slice(first, last), single=True)
-        if view.best is None or len(view.best.cycles) > 1:
+        found = self._analyse(slice(first, last), single=True)
+        if found.best is None or len(found.best.cycles) > 1:
             return []
-        (cycle,) = view.best.cycles
-        told = Repetition(float(view.moments[cycle.start]), float(view.moments[cycle.end]), cycle.quality)
-        if not start_s <= (told.start_s + told.end_s) / 2 < end_s:
+        (cycle,) = found.best.cycles
+        repetition = Repetition(float(found.moments[cycle.start]), float(found.moments[cycle.end]), cycle.quality)
+        if not start_s <= (repetition.start_s + repetition.end_s) / 2 < end_s:
             return []
-        self.state.reported_s = told.end_s
-        self.state.reported.append((told.start_s, told.end_s))
-        return [told]
+        self.state.reported_s = repetition.end_s
+        self.state.reported.append((repetition.start_s, repetition.end_s))
+        return [repetition]
 
-    def _view(self, shown: slice, *, single: bool) -> _View:
-        """What the kept thumbnails of a slice, at least :data:`_FEWEST`, show."""
-        times = np.array(self.state.times[shown])
+    def _analyse(self, part: slice, *, single: bool) -> _Analysis:
+        """Analyse a slice of the kept thumbnails, at least :data:`_MIN_THUMBNAILS` of them."""
+        times = np.array(self.state.times[part])
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
         with single_threaded_blas():
-            look = self._signal.look(_at(moments, times, np.stack(self.state.thumbnails[shown])), rate_hz)
-            if not look.path.shape[1]:
-                return _View(look, moments, None)
-            proposals = propose(look.path, self._config.min_duration_s, rate_hz, single)
-        return _View(look, moments, self._choose(proposals, moments))
+            view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
+            if not view.path.shape[1]:
+                return _Analysis(view, moments, None)
+            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single)
+        return _Analysis(view, moments, self._choose(proposals, moments))
 
     def _update(self, *, final: bool) -> list[Movement]:
         times = self.state.times
         if not times:
             return []
         self.state.next_s = times[-1] + self._config.interval_s
-        if len(times) < _FEWEST:
+        if len(times) < _MIN_THUMBNAILS:
             return []
-        alone = final and math.isinf(self.state.reported_s)
-        view = self._view(slice(None), single=alone)
-        view = self._other_exercise(view) or view
-        if view.best is None:
+        single = final and math.isinf(self.state.reported_s)
+        found = self._analyse(slice(None), single=single)
+        found = self._find_new_exercise(found) or found
+        if found.best is None:
             return []
-        quickest_s = min(float(view.moments[cycle.end] - view.moments[cycle.start]) for cycle in view.best.cycles)
-        self.state.next_s = times[-1] + min(self._config.interval_s, _OFTEN * quickest_s)
-        self.state.looks += 1
-        self.state.score += (view.best.score - self.state.score) / self.state.looks
-        return self._report(view.best, view.look, view.moments, final)
+        quickest_s = min(float(found.moments[cycle.end] - found.moments[cycle.start]) for cycle in found.best.cycles)
+        self.state.next_s = times[-1] + min(self._config.interval_s, _INTERVAL_LENGTHS * quickest_s)
+        self.state.passes += 1
+        self.state.score += (found.best.score - self.state.score) / self.state.passes
+        return self._report(found.best, found.view, found.moments, final)
 
-    def _other_exercise(self, whole: _View) -> _View | None:
-        """The view of what came since the last repetition that was told, if it shows another movement again and again.
+    def _find_new_exercise(self, whole: _Analysis) -> _Analysis | None:
+        """Analyse the movement since the last reported repetition; None unless it repeats another movement.
 
-        What came before is then forgotten: beside a larger movement, a smaller one looks like attempts, or nothing.
+        Older thumbnails are then dropped: beside a larger movement, a smaller one looks like partial repetitions, or
+        like nothing.
         """
         since_s = self.state.reported_s
         first = bisect.bisect_left(self.state.times, since_s)
-        if first == 0 or len(self.state.times) - first < _FEWEST or not self.state.reported:
+        if first == 0 or len(self.state.times) - first < _MIN_THUMBNAILS or not self.state.reported:
             return None
-        view = self._view(slice(first, None), single=False)
-        if view.best is None or len(view.best.cycles) < 2:
+        found = self._analyse(slice(first, None), single=False)
+        best = found.best
+        if best is None or len(best.cycles) < 2:
             return None
-        if view.best.share < _OTHER_SHARE or view.best.score < _OTHER_QUALITY * view.best.share:
+        if best.share < _NEW_EXERCISE_MIN_SHARE or best.score < _NEW_EXERCISE_MIN_QUALITY * best.share:
             return None
-        one, other = view.best.cycles[-2:]
-        if other.start - one.end > _OTHER_PAUSE * (one.end - one.start):
+        one, other = best.cycles[-2:]
+        if other.start - one.end > _NEW_EXERCISE_PAUSE_LENGTHS * (one.end - one.start):
             return None
         since = int(np.searchsorted(whole.moments, since_s))
         if whole.best is not None:
-            usual = self._config.full_range_ratio * median(cycle.extent for cycle in whole.best.cycles)
-            goes_on = whole.best.score_since(whole.look.path, since, usual)
-            if view.best.score <= goes_on:
+            full_extent = self._config.full_range_ratio * median(cycle.extent for cycle in whole.best.cycles)
+            if best.score <= whole.best.score_since(whole.view.path, since, full_extent):
                 return None
-        begun_s, ended_s = self.state.reported[-1]
-        before = int(np.searchsorted(whole.moments, begun_s)), int(np.searchsorted(whole.moments, ended_s))
-        if before[0] >= before[1]:
+        last_start_s, last_end_s = self.state.reported[-1]
+        last = int(np.searchsorted(whole.moments, last_start_s)), int(np.searchsorted(whole.moments, last_end_s))
+        if last[0] >= last[1]:
             return None
-        likeness = alike(
-            whole.look.path, before, [(since + cycle.start, since + cycle.end) for cycle in view.best.cycles]
-        )
-        if max(likeness) > _SAME_MOVEMENT:
+        similarity = similarities(whole.view.path, last, [(since + one.start, since + one.end) for one in best.cycles])
+        if max(similarity) > _NEW_EXERCISE_MAX_SIMILARITY:
             return None
         del self.state.times[:first], self.state.thumbnails[:first]
-        return view
+        return found
 
     def _choose(self, proposals: list[Proposal], moments: NDArray[np.float64]) -> Proposal | None:
+        """Choose the best of the proposals that count; None if none does."""
         config = self._config
 
-        def goes_on(cycle: Cycle) -> bool:
+        def continues(cycle: Cycle) -> bool:
             start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
             tempo_s = self.state.tempo_s
-            follows = -_SLACK * tempo_s <= start_s - self.state.reported_s <= _PAUSE * tempo_s
-            steady = tempo_s / _STEADY <= end_s - start_s <= tempo_s * _STEADY
-            return (follows and steady) or any(_same((start_s, end_s), one) for one in self.state.seen)
+            pause_s = start_s - self.state.reported_s
+            follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s
+            slowest_s, quickest_s = tempo_s * _CONTINUITY_TEMPO_FACTOR, tempo_s / _CONTINUITY_TEMPO_FACTOR
+            steady = quickest_s <= end_s - start_s <= slowest_s
+            return (follows and steady) or any(is_same_cycle((start_s, end_s), span) for span in self.state.found)
 
-        def worth(proposal: Proposal) -> float:
-            return proposal.score * (_CONTINUITY if any(map(goes_on, proposal.cycles)) else 1.0)
+        def rank(proposal: Proposal) -> float:
+            return proposal.score * (_CONTINUITY_FACTOR if any(map(continues, proposal.cycles)) else 1.0)
 
         def counts(proposal: Proposal) -> bool:
             share = config.min_motion_share if len(proposal.cycles) > 1 else config.min_motion_share_single
@@ -363,73 +367,81 @@ class RepetitionCounter:
                 return False
             return median(cycle.extent for cycle in proposal.cycles) >= config.min_amplitude
 
-        # Cycles that resemble each other say more than one that has none to resemble.
-        fit = [proposal for proposal in proposals if counts(proposal)]
-        several = [proposal for proposal in fit if len(proposal.cycles) > 1]
-        return max(several or fit, key=worth, default=None)
+        # Cycles that resemble each other are stronger evidence than a single one.
+        counted = [proposal for proposal in proposals if counts(proposal)]
+        several = [proposal for proposal in counted if len(proposal.cycles) > 1]
+        return max(several or counted, key=rank, default=None)
 
-    def _report(self, best: Proposal, look: Look, moments: NDArray[np.float64], final: bool) -> list[Movement]:
-        sides = {(cycle.start, cycle.end): (cycle, side) for cycle, side in look.split(best)}
+    def _report(self, best: Proposal, view: SignalView, moments: NDArray[np.float64], final: bool) -> list[Movement]:
+        """Report the candidates of a pass up to the first one that is not certain yet."""
+        sides = {(cycle.start, cycle.end): (cycle, side) for cycle, side in view.split(best)}
         if sides:
             best = attrs.evolve(best, cycles=tuple(cycle for cycle, _ in sides.values()))
-        told: list[Movement] = []
         now_s = float(moments[-1])
-        before, self.state.seen = self.state.seen, []
-        usual = median(cycle.extent for cycle in best.cycles)
-        usual_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
-        # The two sides' ways need not be alike.
-        several = len(best.cycles) > 1 and not sides
-        brief = best.short(look.path, self._config.full_range_ratio) if several else []
+        previous, self.state.found = self.state.found, []
+        self.state.reported = [span for span in self.state.reported if span[1] > moments[0]]
         first_s = float(moments[best.cycles[0].start])
-        self.state.reported = [one for one in self.state.reported if one[1] > moments[0]]
-        had = sum(first_s - start_s <= _OVERLAP * (end_s - start_s) for start_s, end_s in self.state.reported)
-        whole = [cycle for cycle in best.cycles if cycle.extent >= self._config.full_range_ratio * usual]
-        shown = 0
-        for cycle in sorted([*best.cycles, *brief], key=lambda cycle: cycle.start):
-            start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
-            seconds = end_s - start_s
-            full = cycle in whole
-            shown += full
-            if self.state.reported_s - start_s > _OVERLAP * seconds:
+        reported = sum(
+            first_s - start_s <= OVERLAP_LENGTHS * (end_s - start_s) for start_s, end_s in self.state.reported
+        )
+        movements: list[Movement] = []
+        full = 0
+        for candidate in self._candidates(best, view.path, moments, alternating=bool(sides)):
+            full += candidate.is_full
+            if candidate.is_reported(self.state.reported_s):
                 continue
-            self.state.seen.append((start_s, end_s))
-            later = [other for other in whole if other.start >= cycle.end]
-            sure = any(_same(one, (start_s, end_s)) for one in before)
-            settled = later or now_s - end_s >= (_WAIT * seconds if full else _ATTEMPT_WAIT * usual_s)
-            pressing = later and self.state.next_s >= float(moments[later[-1].end]) + _SOON * seconds
-            if not (final or (sure and settled) or pressing):
+            self.state.found.append(candidate.span)
+            certain = candidate.is_confirmed(previous) and candidate.is_settled(now_s)
+            if not (final or certain or candidate.is_overdue(self.state.next_s)):
                 break
-            start_s = max(start_s, self.state.reported_s)
-            self.state.reported_s = end_s
-            if not full:
-                told.append(PartialRepetition(start_s, end_s))
-            elif had < shown:
-                had += 1
-                self.state.reported.append((start_s, end_s))
-                # What two have followed is seen too late to be told; where sides take turns, two of each.
-                if len(later) <= (3 if sides else 1):
-                    until = later[0].start if later else len(moments) - 1
-                    _, side = sides.get((cycle.start, cycle.end), (cycle, None))
-                    details = look.describe(cycle, until, side)
-                    told.append(Repetition(start_s, end_s, cycle.quality, details))
-                    self.state.tempo_s = seconds
-        return told
+            start_s = max(candidate.start_s, self.state.reported_s)
+            self.state.reported_s = candidate.end_s
+            if not candidate.is_full:
+                movements.append(PartialRepetition(start_s, candidate.end_s))
+            elif reported < full:
+                reported += 1
+                self.state.reported.append((start_s, candidate.end_s))
+                if not candidate.is_too_late:
+                    _, side = sides.get((candidate.cycle.start, candidate.cycle.end), (None, None))
+                    details = view.describe(candidate.cycle, candidate.next_start or len(moments) - 1, side)
+                    movements.append(Repetition(start_s, candidate.end_s, candidate.quality, details))
+                    self.state.tempo_s = candidate.length_s
+        return movements
+
+    def _candidates(
+        self, best: Proposal, points: Path, moments: NDArray[np.float64], *, alternating: bool
+    ) -> list[Candidate]:
+        """Full and partial repetitions of a proposal, in order of time."""
+        ratio = self._config.full_range_ratio
+        typical_extent = median(cycle.extent for cycle in best.cycles)
+        typical_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
+        full = [cycle for cycle in best.cycles if cycle.extent >= ratio * typical_extent]
+        # The paths of the two sides may differ.
+        partial = best.partial_cycles(points, ratio) if len(best.cycles) > 1 and not alternating else []
+        return [
+            Candidate(
+                cycle=cycle,
+                start_s=float(moments[cycle.start]),
+                end_s=float(moments[cycle.end]),
+                quality=cycle.quality,
+                is_full=cycle in full,
+                typical_s=typical_s,
+                later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
+                next_start=next((other.start for other in full if other.start >= cycle.end), None),
+                alternating=alternating,
+            )
+            for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
+        ]
 
 
-def _same(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether two looks' starts and ends are of the same cycle, the second's."""
-    slack_s = _SLACK * (other[1] - other[0])
-    return abs(one[0] - other[0]) <= slack_s and abs(one[1] - other[1]) <= slack_s
-
-
-def _at(moments: NDArray[np.float64], times: NDArray[np.float64], pictures: FloatArray) -> FloatArray:
-    """`pictures`, taken at `times`, at the `moments`: those between two are their mixture."""
+def _interpolate(moments: NDArray[np.float64], times: NDArray[np.float64], images: FloatArray) -> FloatArray:
+    """Interpolate `images`, taken at `times`, linearly at the `moments`."""
     after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
     part = (moments - times[after - 1]) / (times[after] - times[after - 1])
     weights = np.clip(part, 0.0, 1.0).astype(np.float32)[:, None, None]
-    mixed = pictures[after - 1]
+    mixed = images[after - 1]
     mixed *= 1 - weights
-    others = pictures[after]
+    others = images[after]
     others *= weights
     mixed += others
     return mixed

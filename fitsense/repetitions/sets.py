@@ -1,13 +1,12 @@
-"""Repetitions and stretches of exercises in, sets with their rests and tempo out: pure.
+"""Groups repetitions and exercise segments into sets with rests and tempo. No I/O, no clock.
 
-A set is what is done of one exercise without a rest of ``rest_s`` or longer: it goes on through a shorter pause. Where
-the exercise was not recognised for a shorter time than that, and something unknown was repeated meanwhile, that was the
-same exercise: the set takes it in. Movements are counted into the stretch in which their middle lies;
-those that nobody exercises in are forgotten.
+A set contains one exercise without a rest of ``rest_s`` or longer; a shorter pause does not end it. If the exercise
+was not recognised for less than ``rest_s``, and unknown movement was repeated meanwhile, the set includes those
+repetitions. A movement is counted in the segment that contains its middle; a movement outside all segments is dropped.
 
-Laws that hold for every set: it has at least one repetition, or its exercise is one that is held and nothing was
-repeated; its time under tension is at most its duration; and each of its parts lies within one stretch, so that the
-parts that :meth:`Sets.end` gives for all stretches are disjoint, and add up to the sets.
+Invariants of every set: it has at least one repetition, or its exercise may be held and nothing was repeated; its time
+under tension is at most its duration; and each of its parts lies within one segment, so that the parts that
+:meth:`Sets.end` returns for all segments are disjoint and add up to the sets.
 """
 
 from __future__ import annotations
@@ -21,17 +20,19 @@ from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
 
-# A stretch is announced some seconds after it began; movements are kept for so long, in seconds.
-_KEPT_S = 30.0
+# A segment is announced some seconds after its start; until then, movements are kept for this long, in seconds.
+_PENDING_S = 30.0
 
 
 @attrs.frozen
 class SetStats:
-    """What was done in some stretch.
+    """Statistics of a set or of an exercise segment.
 
-    :param time_under_tension_s: seconds within repetitions; without any, all of the time.
-    :param tempo_mean_s: mean length of a repetition in seconds; None without any.
-    :param tempo_spread_s: standard deviation of these; None for fewer than two.
+    :param repetitions: number of repetitions.
+    :param attempts: number of partial repetitions.
+    :param time_under_tension_s: seconds within repetitions; the whole duration if there are none.
+    :param tempo_mean_s: mean length of a repetition in seconds; None if there are none.
+    :param tempo_spread_s: standard deviation of the lengths; None for fewer than two repetitions.
     """
 
     repetitions: int
@@ -43,10 +44,10 @@ class SetStats:
 
 @attrs.frozen
 class ExerciseSet:
-    """A set.
+    """A set, in seconds of media time.
 
-    :param index: from 1, among the exercise's sets.
-    :param rest_before_s: seconds since the set before it, of whatever exercise; None for the first.
+    :param index: number among the exercise's sets, from 1.
+    :param rest_before_s: seconds since the previous set of any exercise; None for the first set.
     """
 
     exercise: str
@@ -68,10 +69,11 @@ class CountedRepetition:
 
 @attrs.define
 class _SetAccumulator:
-    """Sums that an :class:`SetStats` is made of.
+    """Sums from which :class:`SetStats` are computed.
 
-    :param seconds: lengths of the repetitions, and `squares` of these.
-    :param tension_s: seconds within repetitions, or of a hold, as far as they lie in what is summed up.
+    :param seconds: sum of the repetitions' lengths.
+    :param squares: sum of the squared lengths.
+    :param tension_s: seconds within repetitions, or of a hold, inside the set or segment.
     """
 
     repetitions: int = 0
@@ -106,32 +108,32 @@ class _SetAccumulator:
 
 @attrs.define
 class _Part:
-    """What one stretch adds to a set.
+    """The part of a set within one segment, in seconds of media time.
 
-    :param stretch: the stretch's number.
-    :param spans: start and end of each repetition, none of which overlap; or of the hold.
+    :param segment: number of the segment.
+    :param spans: start and end of each repetition, without overlaps; or of the hold.
     """
 
-    stretch: int
+    segment: int
     start_s: float
     end_s: float
-    tally: _SetAccumulator = attrs.field(factory=_SetAccumulator)
+    totals: _SetAccumulator = attrs.field(factory=_SetAccumulator)
     spans: list[tuple[float, float]] = attrs.field(factory=list)
 
     def add(self, movement: Movement) -> None:
-        """Count a movement; where it overlaps the one before, only what is new of it is under tension."""
-        self.tally.add(movement)
+        """Count a movement; an overlap with the previous one adds no time under tension."""
+        self.totals.add(movement)
         if isinstance(movement, Repetition):
             start_s = max(movement.start_s, self.spans[-1][1] if self.spans else self.start_s)
             if start_s < movement.end_s:
                 self.spans.append((start_s, movement.end_s))
-                self.tally.tension_s += movement.end_s - start_s
+                self.totals.tension_s += movement.end_s - start_s
         self.end_s = max(self.end_s, movement.end_s)
 
     def clip(self, end_s: float) -> None:
-        """Leave out what lies after `end_s`."""
+        """Remove everything after `end_s`."""
         self.spans = [(start_s, min(until_s, end_s)) for start_s, until_s in self.spans if start_s < end_s]
-        self.tally.tension_s = math.fsum(until_s - start_s for start_s, until_s in self.spans)
+        self.totals.tension_s = math.fsum(until_s - start_s for start_s, until_s in self.spans)
         self.start_s, self.end_s = min(self.start_s, end_s), min(self.end_s, end_s)
 
 
@@ -149,50 +151,54 @@ class _OpenSet:
     def end_s(self) -> float:
         return self.parts[-1].end_s
 
-    def tally(self) -> _SetAccumulator:
-        """The sums of all parts."""
+    def totals(self) -> _SetAccumulator:
+        """Sum up all parts."""
         total = _SetAccumulator()
         for part in self.parts:
-            total.merge(part.tally)
+            total.merge(part.totals)
         return total
 
 
 @attrs.define
 class _OpenSegment:
-    """An exercise that goes on.
+    """The current exercise segment.
 
-    :param number: from 0, among the stretches.
-    :param first: index of the first set that it may be part of.
-    :param attempts: those that no repetition has followed yet. They open no set.
+    :param number: number among the session's segments, from 0.
+    :param first_set: index of the first set that it may contribute to.
+    :param attempts: partial repetitions without a repetition after them so far. They do not begin a set.
     """
 
     exercise: str
     start_s: float
     number: int
-    first: int
-    tally: _SetAccumulator = attrs.field(factory=_SetAccumulator)
+    first_set: int
+    totals: _SetAccumulator = attrs.field(factory=_SetAccumulator)
     attempts: list[PartialRepetition] = attrs.field(factory=list)
 
 
 @attrs.define
 class SetsState:
-    """All that :class:`Sets` remembers.
+    """State of :class:`Sets`.
 
-    :param stretches: how many have begun.
+    :param sets: all sets so far.
+    :param segment: the current segment; None while idle.
+    :param num_segments: number of segments begun.
+    :param pending: movements that are not counted yet.
     """
 
     sets: list[_OpenSet] = attrs.field(factory=list)
     segment: _OpenSegment | None = None
-    stretches: int = 0
+    num_segments: int = 0
     pending: list[Movement] = attrs.field(factory=list)
 
 
 class Sets:
-    """Puts movements into sets.
+    """Groups movements into sets.
 
-    :param rest_s: so long a pause ends a set, in seconds.
-    :param is_held: whether an exercise may be held, so that a stretch without any repetition is a set; by default,
-        every one but unknown movement may.
+    :param rest_s: a set ends after a rest of this length, in seconds.
+    :param is_held: returns whether an exercise may be held, so that a segment without repetitions is a set. Default:
+        every exercise except unknown movement.
+    :raises InvalidInputError: a rest that is not above 0.
     """
 
     def __init__(self, rest_s: float, is_held: Callable[[str], bool] = UNKNOWN.__ne__) -> None:
@@ -203,87 +209,88 @@ class Sets:
         self.state = SetsState()
 
     def add(self, movements: Sequence[Movement]) -> None:
-        """Take movements, in the order of time; :meth:`count` or :meth:`end` says what they belong to."""
+        """Add movements in the order of time; :meth:`count` and :meth:`end` assign them to sets."""
         if not movements:
             return
         pending = [*self.state.pending, *movements]
         if self.state.segment is None:
-            pending = [movement for movement in pending if movement.end_s > pending[-1].end_s - _KEPT_S]
+            pending = [movement for movement in pending if movement.end_s > pending[-1].end_s - _PENDING_S]
         self.state.pending = pending
 
     def begin(self, exercise: str, start_s: float) -> None:
-        """A stretch of an exercise began."""
+        """Begin a segment of an exercise at `start_s` seconds of media time."""
         state = self.state
         state.pending = [movement for movement in state.pending if _middle(movement) >= start_s]
-        self._take_in_unknown(exercise, start_s)
-        goes_on = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
-        first = len(state.sets) - 1 if goes_on else len(state.sets)
-        state.segment = _OpenSegment(exercise, start_s, state.stretches, first)
-        state.stretches += 1
+        self._merge_unknown(exercise, start_s)
+        continues = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
+        first_set = len(state.sets) - 1 if continues else len(state.sets)
+        state.segment = _OpenSegment(exercise, start_s, state.num_segments, first_set)
+        state.num_segments += 1
 
     def count(self) -> list[CountedRepetition]:
-        """Count what came into the stretch that goes on; nothing, if none does."""
+        """Count the pending movements of the current segment; none while idle."""
         return self._count(math.inf)
 
     def end(self, end_s: float) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
-        """The stretch is over: repetitions that still belong to it, its effort, and its sets.
+        """End the current segment; return its remaining repetitions, its statistics and its sets.
 
-        A set that an earlier stretch began, and that went on after a short pause, is given as far as it lies in this
-        stretch: with the same index, but without what the earlier stretch gave.
+        A set that an earlier segment began, and that continued after a short pause, is returned for this segment only:
+        with the same index, but without the earlier segment's part.
         """
         counted = self._count(end_s)
         state = self.state
-        stretch, state.segment = state.segment, None
-        assert stretch is not None
-        moved = stretch.tally.repetitions or stretch.tally.attempts
-        if not moved and self._is_held(stretch.exercise):
-            self._hold(stretch, end_s)
-        for one in state.sets[stretch.first :]:
+        segment, state.segment = state.segment, None
+        assert segment is not None
+        moved = segment.totals.repetitions or segment.totals.attempts
+        if not moved and self._is_held(segment.exercise):
+            self._add_hold(segment, end_s)
+        for one in state.sets[segment.first_set :]:
             for part in one.parts:
-                if part.stretch == stretch.number:
+                if part.segment == segment.number:
                     part.clip(end_s)
-        tally = stretch.tally
-        tally.tension_s = math.fsum(
-            part.tally.tension_s for one in state.sets for part in one.parts if part.stretch == stretch.number
+        totals = segment.totals
+        totals.tension_s = math.fsum(
+            part.totals.tension_s for one in state.sets for part in one.parts if part.segment == segment.number
         )
-        if not tally.repetitions:
-            tally.tension_s = end_s - stretch.start_s
-        return counted, tally.stats(), self._listed(stretch.number)
+        if not totals.repetitions:
+            totals.tension_s = end_s - segment.start_s
+        return counted, totals.stats(), self._list_sets(segment.number)
 
     def forget(self) -> None:
-        """Nothing that was not counted yet belongs to what follows."""
+        """Drop the movements that are not counted yet."""
         self.state.pending = []
 
     @property
     def sets(self) -> list[ExerciseSet]:
-        """Every set so far, in the order of time."""
-        return self._listed()
+        """All sets so far, in the order of time."""
+        return self._list_sets()
 
     def total(self, exercise: str) -> SetStats:
-        """The effort of all sets of an exercise."""
-        tally = _SetAccumulator()
+        """Statistics over all sets of an exercise."""
+        totals = _SetAccumulator()
         for one in self.state.sets:
             if one.exercise == exercise:
-                tally.merge(one.tally())
-        return tally.stats()
+                totals.merge(one.totals())
+        return totals.stats()
 
-    def _listed(self, stretch: int | None = None) -> list[ExerciseSet]:
-        """Every set, or its parts in the stretch of a number; the sets without any are left out."""
+    def _list_sets(self, segment: int | None = None) -> list[ExerciseSet]:
+        """All sets, or the parts of sets in the segment of that number."""
         listed: list[ExerciseSet] = []
         before_s: float | None = None
         for one in self.state.sets:
-            if stretch is None:
+            if segment is None:
                 parts, rest_from_s = one.parts, before_s
             else:
-                parts = [part for part in one.parts if part.stretch == stretch]
-                earlier = [part.end_s for part in one.parts if part.stretch < stretch]
+                parts = [part for part in one.parts if part.segment == segment]
+                earlier = [part.end_s for part in one.parts if part.segment < segment]
                 rest_from_s = earlier[-1] if earlier else before_s
             before_s = one.end_s
             if parts:
-                shown = _OpenSet(one.exercise, one.index, parts)
-                rest_s = None if rest_from_s is None else max(0.0, shown.start_s - rest_from_s)
-                effort = shown.tally().stats()
-                listed.append(ExerciseSet(one.exercise, one.index, shown.start_s, shown.end_s, effort, rest_s))
+                listed_set = _OpenSet(one.exercise, one.index, parts)
+                start_s, end_s = listed_set.start_s, listed_set.end_s
+                rest_s = None if rest_from_s is None else max(0.0, start_s - rest_from_s)
+                stats = listed_set.totals().stats()
+                listed.append(ExerciseSet(one.exercise, one.index, start_s, end_s, stats, rest_s))
         return listed
 
     def _count(self, until_s: float) -> list[CountedRepetition]:
@@ -291,57 +298,56 @@ class Sets:
         if state.segment is None:
             return []
         counted = []
-        # What lies before the stretch was told too late, and belongs to none.
-        mine = [movement for movement in state.pending if state.segment.start_s <= _middle(movement) < until_s]
+        # Movements before the segment were reported too late, and belong to no set.
+        movements = [movement for movement in state.pending if state.segment.start_s <= _middle(movement) < until_s]
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
-        for movement in mine:
-            state.segment.tally.add(movement)
+        for movement in movements:
+            state.segment.totals.add(movement)
             if isinstance(movement, PartialRepetition):
-                self._attempt(state.segment, movement)
+                self._add_attempt(state.segment, movement)
                 continue
-            for attempt in self._before(state.segment, movement):
+            for attempt in self._take_attempts(state.segment, movement):
                 self._part(state.segment, attempt.start_s).add(attempt)
-            one = self._part(state.segment, movement.start_s)
-            one.add(movement)
+            self._part(state.segment, movement.start_s).add(movement)
             last = state.sets[-1]
-            counted.append(CountedRepetition(last.exercise, last.tally().repetitions, movement))
+            counted.append(CountedRepetition(last.exercise, last.totals().repetitions, movement))
         return counted
 
-    def _attempt(self, stretch: _OpenSegment, attempt: PartialRepetition) -> None:
-        """Count an attempt into the set that goes on, or keep it until a repetition opens one."""
+    def _add_attempt(self, segment: _OpenSegment, attempt: PartialRepetition) -> None:
+        """Count an attempt in the current set, or keep it until a repetition begins one."""
         sets = self.state.sets
         if (
-            len(sets) > stretch.first
-            and sets[-1].parts[-1].stretch == stretch.number
+            len(sets) > segment.first_set
+            and sets[-1].parts[-1].segment == segment.number
             and self._is_short(attempt.start_s)
         ):
             sets[-1].parts[-1].add(attempt)
-        elif stretch.exercise != UNKNOWN:
-            stretch.attempts.append(attempt)
+        elif segment.exercise != UNKNOWN:
+            segment.attempts.append(attempt)
 
-    def _before(self, stretch: _OpenSegment, repetition: Repetition) -> list[PartialRepetition]:
-        """The attempts that no rest parts from a repetition, which opens their set."""
+    def _take_attempts(self, segment: _OpenSegment, repetition: Repetition) -> list[PartialRepetition]:
+        """Remove the kept attempts; return those without a rest between them and `repetition`, which begins a set."""
         until_s, found = repetition.start_s, list[PartialRepetition]()
-        for attempt in reversed(stretch.attempts):
+        for attempt in reversed(segment.attempts):
             if until_s - attempt.end_s >= self._rest_s:
                 break
             until_s = attempt.start_s
             found.insert(0, attempt)
-        stretch.attempts = []
+        segment.attempts = []
         return found
 
-    def _hold(self, stretch: _OpenSegment, end_s: float) -> None:
-        """Add a stretch in which nothing moved, unless it goes on from repetitions: that was a pause."""
+    def _add_hold(self, segment: _OpenSegment, end_s: float) -> None:
+        """Add a segment without movement as a hold, unless it continues a set with repetitions: that is a pause."""
         sets = self.state.sets
-        goes_on = len(sets) > stretch.first
-        if end_s <= stretch.start_s or (goes_on and sets[-1].tally().repetitions):
+        continues = len(sets) > segment.first_set
+        if end_s <= segment.start_s or (continues and sets[-1].totals().repetitions):
             return
-        part = self._part(stretch, stretch.start_s)
+        part = self._part(segment, segment.start_s)
         part.end_s = end_s
         part.spans = [(part.start_s, end_s)]
 
-    def _take_in_unknown(self, exercise: str, start_s: float) -> None:
-        """Make the last set one with that before it, if only the name was lost for less than a rest."""
+    def _merge_unknown(self, exercise: str, start_s: float) -> None:
+        """Merge the last set into the one before it if only the exercise's name was lost, for less than a rest."""
         *_, before, last = [None, None, *self.state.sets]
         if before is None or last is None or (before.exercise, last.exercise) != (exercise, UNKNOWN):
             return
@@ -349,20 +355,20 @@ class Sets:
             before.parts += last.parts
             del self.state.sets[-1]
 
-    def _part(self, stretch: _OpenSegment, start_s: float) -> _Part:
-        """The stretch's part of the set that goes on at `start_s`; either may be new."""
+    def _part(self, segment: _OpenSegment, start_s: float) -> _Part:
+        """The segment's part of the set that is open at `start_s`; adds a set or a part if there is none."""
         sets = self.state.sets
-        # A movement may have begun while the stretch before it was still going on.
-        begin_s = max(start_s, stretch.start_s, sets[-1].end_s if sets else -math.inf)
-        if len(sets) == stretch.first or not self._is_short(start_s):
-            index = 1 + sum(one.exercise == stretch.exercise for one in sets)
-            sets.append(_OpenSet(stretch.exercise, index, [_Part(stretch.number, begin_s, begin_s)]))
-        elif sets[-1].parts[-1].stretch != stretch.number:
-            sets[-1].parts.append(_Part(stretch.number, begin_s, begin_s))
+        # A movement may have begun in the previous segment.
+        begin_s = max(start_s, segment.start_s, sets[-1].end_s if sets else -math.inf)
+        if len(sets) == segment.first_set or not self._is_short(start_s):
+            index = 1 + sum(one.exercise == segment.exercise for one in sets)
+            sets.append(_OpenSet(segment.exercise, index, [_Part(segment.number, begin_s, begin_s)]))
+        elif sets[-1].parts[-1].segment != segment.number:
+            sets[-1].parts.append(_Part(segment.number, begin_s, begin_s))
         return sets[-1].parts[-1]
 
     def _is_short(self, start_s: float) -> bool:
-        """Whether what is before `start_s` is no rest."""
+        """Whether the pause before `start_s` is shorter than a rest."""
         return start_s - self.state.sets[-1].end_s < self._rest_s
 
 

@@ -1,4 +1,4 @@
-"""What a movement looks like from afar: pictures small enough to keep, and the path that they take through time."""
+"""Motion thumbnails, and the path of a movement through the few directions in which they change most."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fitsense.imaging.downsample import downsample
 from fitsense.types import FloatArray, UInt8Array
 
 SIDE = 24
-"""A thumbnail's height and width, in pixels; pictures are stretched to it."""
+"""Height and width of a thumbnail in pixels; pictures are stretched to it."""
 
-
-# Samples along each side of a thumbnail's pixel: their mean stands for the area, at a cost that no picture raises.
+# Samples along each side of a thumbnail's pixel: their mean represents the area, at a cost that does not depend on
+# the picture's size.
 _SAMPLES = 4
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# Seconds that the path is smoothed over, and over which two pictures are compared to find what moves.
+# Seconds over which the path is smoothed, and over which two pictures are compared to find motion.
 _SMOOTHING_S = 0.2
 _STEP_S = 0.4
-# More change than in so many percent of the moments counts no more, unless somebody is mostly still.
+# Percentile of the change between pictures above which more change adds no weight, unless the person is mostly still.
 _USUAL = 75
-# A picture that differs from the one before by so much, in standard deviations of its brightness, and so many times as
-# much as any two within so many seconds of it, is from another shot.
+# A scene cut changes the picture by at least _LEAP standard deviations of its brightness, and by _LEAP_TIMES as much as
+# any other step within _LEAP_ALONE_S seconds.
 _LEAP = 0.25
 _LEAP_TIMES = 2.5
 _LEAP_ALONE_S = 0.5
@@ -33,7 +33,7 @@ Path = NDArray[np.float64]
 
 
 def motion_thumbnail(rgb: UInt8Array) -> FloatArray:
-    """The little that a counter of repetitions keeps of a frame.
+    """Reduce a frame to the thumbnail that the repetition counter keeps.
 
     :param rgb: uint8 (height, width, 3).
     :returns: grey levels, float32 (SIDE, SIDE).
@@ -42,12 +42,12 @@ def motion_thumbnail(rgb: UInt8Array) -> FloatArray:
 
 
 def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
-    """The movement's path through the few directions in which the picture changes most.
+    """Compute the movement's path through the few directions in which the picture changes most.
 
-    Brightness and contrast are taken out, and so is what a small motion of the camera would change. Where the video is
-    cut, the path goes on from where it was. The directions are the principal components of what changes within a
-    fraction of a second: drift counts little. A moment in which much more changes than usual counts no more than
-    others, so that somebody who steps aside once does not pass for the movement.
+    Brightness, contrast and small motion of the camera are removed. At a scene cut, the path continues from where it
+    was. The directions are the principal components of the change within a fraction of a second, so that drift counts
+    little. A moment with much more change than usual counts no more than others, so that a single step aside does not
+    dominate the movement.
 
     :param thumbnails: (pictures, height, width), evenly spaced in time.
     :param rate_hz: pictures a second.
@@ -79,9 +79,9 @@ def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions
     step = max(1, min(round(_STEP_S * rate_hz), count - 1))
     change = values[step:] - values[:-step]
     size = np.linalg.norm(change, axis=1)
-    most = max(float(np.percentile(size, _USUAL)), typical(size) / 2)
-    change *= np.minimum(1.0, most / np.maximum(size, _EPSILON))[:, None]
-    # Every other change says the same: the smaller the matrix, the cheaper.
+    limit = max(float(np.percentile(size, _USUAL)), typical(size) / 2)
+    change *= np.minimum(1.0, limit / np.maximum(size, _EPSILON))[:, None]
+    # Half of the changes suffice for the directions: a smaller matrix costs less.
     change = change[:: 2 if len(change) > 4 * dimensions else 1]
     eigenvalues, vectors = np.linalg.eigh(change @ change.T)
     found = min(dimensions, len(eigenvalues))
@@ -91,7 +91,7 @@ def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions
 
 
 def smooth(values: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating[Any]]:
-    """`values` averaged along the first axis by a raised cosine, `width` values wide; the ends are held."""
+    """Average `values` along the first axis by a raised cosine, `width` values wide; the ends are repeated."""
     if width < 2:
         return values
     width += 1 - width % 2
@@ -106,14 +106,14 @@ def smooth(values: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating
 
 
 def typical(steps: NDArray[Any]) -> float:
-    """Half of all the way is gone in steps of at most this length: what is typical of the movement, if there is any."""
+    """Typical step length: steps of at most this length make up half of the total."""
     ordered = np.sort(steps)
-    gone = np.cumsum(ordered, dtype=np.float64)
-    return float(ordered[np.searchsorted(gone, gone[-1] / 2)])
+    total = np.cumsum(ordered, dtype=np.float64)
+    return float(ordered[np.searchsorted(total, total[-1] / 2)])
 
 
 def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
-    """Pictures, (pictures, pixels), without what changes in a cut from one to the next."""
+    """Remove the change at scene cuts from pictures, (pictures, pixels)."""
     steps = (np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])).tolist()
     near = max(1, round(_LEAP_ALONE_S * rate_hz))
     for at in [at for at, step in enumerate(steps) if step > _LEAP]:
@@ -124,7 +124,7 @@ def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
 
 
 def _camera_motion(mean: FloatArray) -> FloatArray:
-    """What shifts, zoom and roll of the camera change in a picture: orthonormal columns, (pixels, 4)."""
+    """Change of a picture by shifts, zoom and roll of the camera: orthonormal columns, (pixels, 4)."""
     down, right = np.gradient(mean.astype(np.float64))
     rows = np.linspace(-1.0, 1.0, mean.shape[0])[:, None]
     columns = np.linspace(-1.0, 1.0, mean.shape[1])

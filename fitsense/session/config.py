@@ -26,7 +26,7 @@ def _in_utc(value: datetime | None) -> datetime | None:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidInputError(f"started_at: expected a datetime with a time zone, got {value!r}")
     try:
-        # Each media time needs a wall-clock time.
+        # Every media time must map to a wall-clock time.
         for furthest in (-_FURTHEST, _FURTHEST):
             value + furthest
         return value.astimezone(UTC)
@@ -38,18 +38,18 @@ def _in_utc(value: datetime | None) -> datetime | None:
 
 @attrs.frozen
 class SessionConfig:
-    """How a session looks and decides.
+    """Configuration of a session.
 
     :param hop_s: seconds of media time between predictions, 0.1 to 60.
     :param gap_s: a longer step between two frames' times counts as a gap, in seconds; at most 60.
     :param source: URI reference that names the session in its events, not empty; unique among a host's sessions.
-    :param started_at: wall-clock time of media time 0, for the events' ``time``, with a time zone. None where it is
-        not known: a session then takes the Unix epoch, so that the same frames give the same bytes.
-    :param region: where in the picture to look at first; None for all of it.
-    :param set_rest_s: so long a pause ends a set, in seconds.
-    :param decisions: when an answer is taken; None for the defaults.
-    :param repetitions: what counts as a repetition.
-    :param camera: when the picture itself is worth a warning; None for never.
+    :param started_at: wall-clock time of media time 0, for the events' ``time``, with a time zone. None if unknown:
+        a session then takes the Unix epoch, so that the same frames give the same bytes.
+    :param region: part of the picture that is analysed at first; None for all of it.
+    :param set_rest_s: a set ends after a rest of this length, in seconds.
+    :param decisions: decision thresholds and intervals; None for the defaults.
+    :param repetitions: the repetition counter's configuration.
+    :param camera: the camera monitor's configuration; None for no camera warnings.
     :raises InvalidInputError: a value of another type or outside its range.
     """
 

@@ -1,4 +1,4 @@
-"""Numbers events, and gives them their wall-clock time."""
+"""Emitter: numbers events and adds their wall-clock time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from fitsense.plugins._manager import PluginManager
 
 @attrs.define
 class EmitterState:
-    """All that :class:`Emitter` remembers."""
+    """State of an :class:`Emitter`.
+
+    :param sequence: number of the next event.
+    :param media_s: current media time in seconds; None before the first frame.
+    """
 
     sequence: int = 0
     media_s: float | None = None
 
 
 class Emitter:
-    """Makes events of one source.
+    """Creates the events of one source.
 
-    :param source: the source's name.
+    :param source: the source's name, a URI reference.
     :param started_at: wall-clock time of media time 0.
-    :param plugins: whose observers are told.
+    :param plugins: plugins whose observers get each event.
     """
 
     def __init__(self, source: str, started_at: datetime, plugins: PluginManager) -> None:
@@ -33,12 +37,12 @@ class Emitter:
         self.state = EmitterState()
 
     def advance(self, media_s: float) -> None:
-        """Media time, which never runs backwards, has come to `media_s`."""
+        """Advance media time to `media_s` seconds; it never runs backwards."""
         now_s = self.state.media_s
         self.state.media_s = media_s if now_s is None else max(now_s, media_s)
 
     def emit(self, data: EventData, subject: str | None = None) -> Event:
-        """An event of now; observers see it first."""
+        """Create an event at the current media time; observers get it before it is returned."""
         if self.state.media_s is None:
             self.state.media_s = 0.0
         time = event_time(self._started_at, self.state.media_s)

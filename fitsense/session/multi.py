@@ -1,4 +1,4 @@
-"""Several people in one picture: a session for each, and one question to the model for all."""
+"""One session per subject; windows of all subjects are batched into one model call."""
 
 from __future__ import annotations
 
@@ -18,28 +18,23 @@ from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.session import PendingFrame, Reason, Session, as_frame, bundle_digest, warning_of
+from fitsense.session.event_data import camera_warning
+from fitsense.session.pending import PendingFrame, as_frame
+from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
-from fitsense.session.snapshot_checks import check_scene
+from fitsense.session.snapshot_checks import check_camera
+from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
+from fitsense.session.summary import Reason
 from fitsense.types import Frame, Prediction, UInt8Array
 from fitsense.windowing.sampler import Window
 
 
-@attrs.frozen
-class _About:
-    """Whose snapshot it is."""
-
-    config: SessionConfig
-    absent_s: float
-    model: str
-
-
 @attrs.frozen(eq=False)
 class PendingFrames:
-    """What a frame brings about before the model is asked, for all subjects.
+    """A frame before the model's predictions for it, for all subjects.
 
     :param emitted: events of subjects who left, and about the picture.
-    :param pending: by each subject's session.
+    :param pending: each subject's session and its pending frame.
     """
 
     emitted: Sequence[Event]
@@ -47,33 +42,33 @@ class PendingFrames:
 
     @property
     def windows(self) -> list[Window]:
-        """What the model is to be asked about."""
-        return [window for _, seen in self.pending for window in seen.windows]
+        """Windows to predict, of all subjects."""
+        return [window for _, frame in self.pending for window in frame.windows]
 
 
 @attrs.define
 class MultiSessionState:
-    """What several sessions share.
+    """State that the sessions share.
 
-    :param seen_s: when each subject, by name, was last said to be somewhere.
-    :param last_s: time of the newest frame.
+    :param located_s: time of each subject's newest region, in seconds of media time, by name.
+    :param last_s: time of the newest frame, in seconds of media time.
     """
 
-    seen_s: dict[str, float] = attrs.field(factory=dict)
+    located_s: dict[str, float] = attrs.field(factory=dict)
     last_s: float | None = None
     finished: bool = False
 
 
 class MultiSession:
-    """One stream of frames that shows several subjects.
+    """Analyses one sequence of frames that shows several subjects.
 
-    Each subject has a session of its own, from the first frame that it is in to the last: all events have one source
-    and are numbered together, and those of a subject carry its name as ``subject``. Warnings about the picture or the
-    source are about nobody. As with :class:`Session`, one thread at a time may be in it.
+    Each subject has a session, from its first frame to its last. All events have one source and one numbering; those
+    of a subject carry its name as ``subject``. Warnings about the picture or the source have no subject. As with
+    :class:`Session`, it takes one thread at a time.
 
-    :param model: what predicts, once for all subjects.
-    :param config: how to look and decide, for every subject.
-    :param absent_s: a subject's session ends when nobody has said for so long where it is, in seconds of media time.
+    :param model: the model that predicts, for all subjects together.
+    :param config: the configuration of each subject's session; None for the defaults.
+    :param absent_s: a subject's session ends this many seconds of media time after its newest region.
     """
 
     def __init__(self, model: Model, config: SessionConfig | None = None, *, absent_s: float = 5.0) -> None:
@@ -84,51 +79,53 @@ class MultiSession:
         self._config = config or SessionConfig()
         self._absent_s = absent_s
         self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
-        self._scene = CameraMonitor(self._config.camera) if self._config.camera else None
+        self._camera = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
         self.state = MultiSessionState()
 
     @property
     def subjects(self) -> list[str]:
-        """Who is watched now, in the order in which they came."""
+        """Names of the subjects with a session, in the order of their first frames."""
         return list(self._sessions)
 
     @exclusive
     def push(
         self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
     ) -> list[Event]:
-        """Take one frame; give the events that it brings about.
+        """Analyse one frame and return the events that it causes.
 
         :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
-        :param time_s: its presentation time in seconds of media time.
-        :param regions: where each subject is, by name: new ones are watched from now on, and one that is missing is
-            presumed where it was until ``absent_s`` have passed. None where nobody has looked: all stay where they are.
-        :raises InvalidInputError: a picture or a time that cannot be; the sessions go on as if it had not come.
+        :param time_s: presentation time in seconds of media time.
+        :param regions: each subject's region, by name. A new name begins a session; a subject that is missing keeps
+            its region until ``absent_s`` have passed. None if no detector ran: all subjects keep their regions.
+        :raises InvalidInputError: invalid picture or time; the sessions are unchanged.
         """
-        seen = self.prepare(as_frame(rgb, time_s), regions)
-        return self.complete(seen, self._model.predict(seen.windows))
+        pending = self.prepare(as_frame(rgb, time_s), regions)
+        return self.complete(pending, self._model.predict(pending.windows))
 
     @exclusive
     def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
-        """The first half of :meth:`push`, as of :meth:`Session.prepare`."""
+        """Take a frame: the first half of :meth:`push`, as for :meth:`Session.prepare`."""
         self._refuse_if_finished()
         emitted = self._update(regions, frame.time_s)
-        emitted += self._watch(frame, regions)
+        emitted += self._monitor_camera(frame, regions)
         return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
 
     @exclusive
-    def complete(self, seen: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
-        """The second half of :meth:`push`: the events that a frame brings about.
+    def complete(self, pending: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
+        """Return the events that a frame causes: the second half of :meth:`push`.
 
-        :param predictions: the model's, of ``seen.windows``, in their order.
+        :param predictions: the model's, one for each of ``pending.windows``, in order.
         """
-        answers = iter(predictions)
-        told = [session.complete(one, [next(answers) for _ in one.windows]) for session, one in seen.pending]
-        return [*seen.emitted, *(event for events in told for event in events)]
+        remaining = iter(predictions)
+        emitted = list(pending.emitted)
+        for session, frame in pending.pending:
+            emitted += session.complete(frame, [next(remaining) for _ in frame.windows])
+        return emitted
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Put a warning of the host's own, such as a source that broke, into the stream; it is about nobody."""
+        """Emit a warning of the host, such as a source that broke; it has no subject."""
         self._refuse_if_finished()
         at_s = self.state.last_s or 0.0
         return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
@@ -137,103 +134,104 @@ class MultiSession:
     def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
         """End a subject's session.
 
-        :raises InvalidInputError: nobody of that name is watched.
+        :raises InvalidInputError: no subject of that name has a session.
         """
         self._refuse_if_finished()
         if subject not in self._sessions:
             raise InvalidInputError(f"subject: expected one of {', '.join(self.subjects) or 'none'}, got {subject!r}")
-        del self.state.seen_s[subject]
+        del self.state.located_s[subject]
         return self._sessions.pop(subject).finish(reason)
 
     @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
-        """End every subject's session. Nothing can be pushed afterwards."""
+        """End every subject's session. No frame can be pushed afterwards."""
         self._refuse_if_finished()
         emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
-        for notice in self._scene.end_run() if self._scene else []:
-            emitted.append(self._warn_of(notice))
+        for warning in self._camera.end_run() if self._camera else []:
+            emitted.append(self._emit_camera_warning(warning))
         self.state.finished = True
         return emitted
 
     @exclusive
     def snapshot(self) -> bytes:
-        """All that the sessions know, for :meth:`resume`; they go on as if nothing had been."""
+        """Serialise the sessions' state for :meth:`resume`; the sessions themselves continue."""
         return pack(self._states())
 
     def _states(self) -> dict[str, Any]:
-        """The states of all parts, by name, for who takes a snapshot of these sessions and of more."""
-        about = _About(self._config, self._absent_s, bundle_digest(self._model))
-        states: dict[str, Any] = {"about": about, "shared": self.state, "emitter": self._emitter.state}
-        if self._scene is not None:
-            states["scene"] = self._scene.state
+        """Component states by name, for hosts that snapshot more than these sessions."""
+        header = SnapshotHeader(self._config, bundle_digest(self._model), absent_s=self._absent_s)
+        states: dict[str, Any] = {"header": header, "shared": self.state, "emitter": self._emitter.state}
+        if self._camera is not None:
+            states["camera"] = self._camera.state
         for at, session in enumerate(self._sessions.values()):
             states.update({f"{at}/{name}": state for name, state in session._states().items()})
         return states
 
     @classmethod
     def resume(cls, model: Model, snapshot: bytes) -> MultiSession:
-        """The sessions whose snapshot this is, which go on with the events that they would have given.
+        """Restore sessions from a snapshot; they emit the events that the originals would have emitted.
 
-        :param model: of the same bundle as before.
-        :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
+        :param model: a model of the same bundle.
+        :raises InvalidInputError: not a snapshot of a :class:`MultiSession`, or one of another bundle or version of
+            fitsense.
         """
-        kinds = {"about": _About, "shared": MultiSessionState, "emitter": EmitterState}
         unpacked = unpack(snapshot)
-        common = unpacked.states(kinds)
-        about = common["about"]
-        if about.model != bundle_digest(model):
-            raise InvalidInputError("snapshot: expected one of sessions of the same bundle, got one of another")
-        sessions = cls(model, about.config, absent_s=about.absent_s)
+        types = {"header": SnapshotHeader, "shared": MultiSessionState, "emitter": EmitterState}
+        common = unpacked.states(types)
+        header = common["header"]
+        header.check_bundle(model)
+        if header.absent_s is None:
+            raise InvalidInputError("snapshot: expected one of a MultiSession, got one of a Session")
+        sessions = cls(model, header.config, absent_s=header.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
-        if sessions._scene is not None:
-            sessions._scene.state = unpacked.states({"scene": CameraMonitorState})["scene"]
-            check_scene(sessions._scene.state)
-        for at, subject in enumerate(sessions.state.seen_s):
+        if sessions._camera is not None:
+            sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]
+            check_camera(sessions._camera.state)
+        for at, subject in enumerate(sessions.state.located_s):
             session = sessions._sessions[subject] = sessions._session(subject)
-            kinds = {f"{at}/{name}": kind for name, kind in session._state_types.items()}
-            states = unpacked.states(kinds)
+            states = unpacked.states({f"{at}/{name}": type_ for name, type_ in session._state_types.items()})
             session._restore({name: states[f"{at}/{name}"] for name in session._state_types})
         return sessions
 
     def _session(self, subject: str) -> Session:
-        # One camera is watched once.
+        # One camera needs one monitor.
         config = attrs.evolve(self._config, camera=None)
         return Session(self._model, config, subject=subject, emitter=self._emitter)
 
-    def _watch(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
-        """Warnings about the picture; a cut ends what goes on."""
+    def _monitor_camera(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
+        """Emit warnings about the picture; a scene cut closes the open segments of all subjects."""
         time_s, last_s = frame.time_s, self.state.last_s
         self.state.last_s = time_s
-        if self._scene is None:
+        if self._camera is None:
             return []
-        notices = self._scene.end_run() if last_s is not None and time_s - last_s > self._config.gap_s else []
+        warnings = self._camera.end_run() if last_s is not None and time_s - last_s > self._config.gap_s else []
         if regions is not None:
-            self._scene.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
-        if self._scene.due(time_s):
+            self._camera.predicted(time_s, idle=0.0 if regions else 1.0, present=1.0 if regions else 0.0)
+        if self._camera.due(time_s):
             with numpy_lock:
-                notices += self._scene.push(camera_thumbnail(frame.rgb), time_s)
+                warnings += self._camera.push(camera_thumbnail(frame.rgb), time_s)
         emitted: list[Event] = []
-        for notice in notices:
-            if notice.code == "camera_cut":
+        for warning in warnings:
+            if warning.code == "camera_cut":
                 emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
-            emitted.append(self._warn_of(notice))
+            emitted.append(self._emit_camera_warning(warning))
         return emitted
 
-    def _warn_of(self, notice: CameraWarning) -> Event:
-        self._emitter.advance(notice.end_s)
-        return self._emitter.emit(warning_of(notice))
+    def _emit_camera_warning(self, warning: CameraWarning) -> Event:
+        self._emitter.advance(warning.end_s)
+        return self._emitter.emit(camera_warning(warning))
 
     def _update(self, regions: Mapping[str, Region] | None, time_s: float) -> list[Event]:
-        """Subjects come, move and go."""
+        """Begin, move and end sessions."""
         if regions is None:
             return []
         for subject, region in regions.items():
             if subject not in self._sessions:
                 self._sessions[subject] = self._session(subject)
             self._sessions[subject].region = region
-            self.state.seen_s[subject] = time_s
-        gone = [subject for subject, at_s in self.state.seen_s.items() if time_s - at_s > self._absent_s]
+            self.state.located_s[subject] = time_s
+        gone = [subject for subject, at_s in self.state.located_s.items() if time_s - at_s > self._absent_s]
         return [event for subject in gone for event in self.leave(subject)]
 
     def _refuse_if_finished(self) -> None:

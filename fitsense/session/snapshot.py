@@ -1,7 +1,7 @@
-"""The state of something that goes on, as bytes and back, so that whoever restarts loses nothing.
+"""Snapshots: component states as bytes, and back.
 
-A snapshot is a zip file of ``state.json`` and of the arrays that it refers to, as ``.npy`` files. Nothing in it is
-ever executed.
+A snapshot is a zip file of ``state.json`` and the arrays that it refers to, as ``.npy`` files. Nothing in it is ever
+executed.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from fitsense.session.snapshot_checks import check_numbers
 StateT = TypeVar("StateT")
 
 _STATE = "state.json"
-# Far more than any session keeps; a snapshot that claims more is meant to fill the memory.
+# Far more than any session keeps; a larger snapshot is an attempt to exhaust memory.
 _MAX_UNPACKED_BYTES = 1 << 30
-# All members have one date, so that the same state gives the same bytes.
+# All members have the same date, so that the same state gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(states: Mapping[str, Any]) -> bytes:
-    """Attrs classes' states as bytes, by name."""
+    """Serialise states, instances of attrs classes, by name."""
     arrays: list[np.ndarray[Any, Any]] = []
-    places: dict[int, int] = {}
+    indices: dict[int, int] = {}
 
     def refer(array: np.ndarray[Any, Any]) -> dict[str, int]:
-        # Branches that see the same share a picture.
-        if id(array) not in places:
-            places[id(array)] = len(arrays)
+        # Branches with the same clip share their pictures.
+        if id(array) not in indices:
+            indices[id(array)] = len(arrays)
             arrays.append(array)
-        return {"array": places[id(array)]}
+        return {"array": indices[id(array)]}
 
     converter = _converter()
     converter.register_unstructure_hook_func(_is_array, refer)
@@ -57,22 +57,22 @@ def pack(states: Mapping[str, Any]) -> bytes:
 
 @attrs.frozen(eq=False)
 class Unpacked:
-    """A snapshot that was read; what is in it is made anew as it is asked for."""
+    """A snapshot that was read; states are structured on request."""
 
     _document: Mapping[str, Any]
     _arrays: Sequence[np.ndarray[Any, Any]]
 
-    def states(self, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
-        """What :func:`pack` made bytes of.
+    def states(self, types: Mapping[str, type[Any]]) -> dict[str, Any]:
+        """Structure states that :func:`pack` serialised.
 
-        :param kinds: the states' classes, by name.
-        :raises InvalidInputError: they are not in it, of another version of fitsense, or have numbers that are not
+        :param types: the states' classes, by name.
+        :raises InvalidInputError: a state is missing, is of another version of fitsense, or has a number that is not
             finite or too large.
         """
         converter = _converter()
         converter.register_structure_hook_func(_is_array, lambda value, _: self._arrays[value["array"]])
         try:
-            states = {name: converter.structure(self._document[name], kind) for name, kind in kinds.items()}
+            states = {name: converter.structure(self._document[name], type_) for name, type_ in types.items()}
         except Exception as error:
             raise InvalidInputError(f"snapshot: expected one of this version of fitsense: {error}") from error
         check_numbers(states)
@@ -80,9 +80,9 @@ class Unpacked:
 
 
 def unpack(snapshot: bytes) -> Unpacked:
-    """Read what :func:`pack` gave.
+    """Read the result of :func:`pack`.
 
-    :raises InvalidInputError: it is no snapshot.
+    :raises InvalidInputError: not a snapshot.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
@@ -92,7 +92,7 @@ def unpack(snapshot: bytes) -> Unpacked:
             document = json.loads(archive.read(_STATE))
             arrays = [_array(archive.read(f"{index}.npy")) for index in range(len(archive.namelist()) - 1)]
     except Exception as error:
-        # Zip files of strangers make zipfile, its decompressors and numpy raise nearly anything.
+        # An untrusted zip file can make zipfile, its decompressors and numpy raise nearly any exception.
         raise InvalidInputError(
             f"snapshot: expected what a session's snapshot() gave, got something else: {error}"
         ) from error
@@ -100,7 +100,7 @@ def unpack(snapshot: bytes) -> Unpacked:
 
 
 def _array(contents: bytes) -> np.ndarray[Any, Any]:
-    """An array of numbers as np.save writes it; its header must not claim more than there is."""
+    """Read a numeric array in the format of np.save; its header must not claim more bytes than there are."""
     stream = io.BytesIO(contents)
     if (version := np.lib.format.read_magic(stream)) != (1, 0):
         raise ValueError(f"expected an array in format 1.0, got {version}")
@@ -119,5 +119,5 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _is_array(kind: Any) -> bool:
-    return getattr(kind, "__origin__", kind) is np.ndarray
+def _is_array(type_: Any) -> bool:
+    return getattr(type_, "__origin__", type_) is np.ndarray

@@ -1,7 +1,7 @@
-"""Checks the states of a snapshot before a session goes on with them.
+"""Checks the states of a snapshot before a session continues from them.
 
-A snapshot is data that others may have changed. Whatever its numbers are, a session that goes on with it must neither
-hang, nor fail in a later push, nor emit events that break their schemas.
+A snapshot is untrusted data. Whatever its numbers are, a session that continues from it must neither hang, nor fail in
+a later push, nor emit events that violate their schemas.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ import attrs
 import numpy as np
 
 from fitsense.bundles.manifest import Manifest
-from fitsense.camera import view_features as sight
+from fitsense.camera import view_features
 from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions import trajectory as motion
+from fitsense.repetitions import trajectory
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
+from fitsense.session.summary import SummaryState
 from fitsense.types import MAX_SECONDS, ClipSpec
 from fitsense.windowing.sampler import WindowSamplerState
 
 _TOLERANCE_S = 1e-3
-# Counts beyond this are not exact in JSON of other languages.
+# Larger counts are not exact in other languages' JSON.
 _MAX_COUNT = 1 << 53
-_TILES = sight.TILES**2
-_SIGHT_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "thumbnail": ("uint8", (sight.SIDE, sight.SIDE, 3)),
-    "luma": ("float32", (sight.SIDE, sight.SIDE)),
-    "edges": ("float32", (sight.SIDE - 2, sight.SIDE - 2)),
-    "patterns": ("float32", (_TILES, sight.SIDE**2 // _TILES)),
+_TILES = view_features.TILES**2
+_VIEW_FEATURE_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "thumbnail": ("uint8", (view_features.SIDE, view_features.SIDE, 3)),
+    "luma": ("float32", (view_features.SIDE, view_features.SIDE)),
+    "edges": ("float32", (view_features.SIDE - 2, view_features.SIDE - 2)),
+    "patterns": ("float32", (_TILES, view_features.SIDE**2 // _TILES)),
 }
 
 
 def check_numbers(states: Mapping[str, Any]) -> None:
-    """Refuse numbers that are not finite or too large, wherever they are in the states.
+    """Refuse numbers that are not finite or too large, anywhere in the states.
 
-    :raises InvalidInputError: the message says where.
+    :raises InvalidInputError: with the number's path.
     """
     for name, state in states.items():
         for path, value, default in _numbers(state, name):
@@ -51,7 +52,7 @@ def check_numbers(states: Mapping[str, Any]) -> None:
                     plain and bool(np.all(np.abs(value.astype(np.float64)) <= MAX_SECONDS)), path, "finite numbers"
                 )
             elif isinstance(value, float):
-                # Some times are -inf before anything has happened.
+                # Some times are -inf at first.
                 _require(abs(value) <= MAX_SECONDS or value == default, path, f"a number within {MAX_SECONDS:g}", value)
             else:
                 _require(0 <= value <= _MAX_COUNT, path, "a count from 0 on", value)
@@ -60,113 +61,118 @@ def check_numbers(states: Mapping[str, Any]) -> None:
 def check_session(
     states: Mapping[str, Any], manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
 ) -> None:
-    """Refuse states of a session's parts that do not belong together, or to its bundle.
+    """Refuse component states that do not fit together, or do not fit the bundle.
 
-    :param states: by name, as of :meth:`Session._states`; their numbers were checked.
+    :param states: component states by name, as from :meth:`Session._states`; :func:`check_numbers` has accepted them.
     :param specs: the clip of each branch.
-    :param config: the session's.
-    :param span_s: of the longest clip.
-    :raises InvalidInputError: the message says what was expected, and where.
+    :param config: the session's configuration.
+    :param span_s: seconds of the longest clip.
+    :raises InvalidInputError: with the path, and what was expected.
     """
     windows: WindowSamplerState = states["windows"]
-    session = states["session"]
-    groups = manifest.labels.muscles
+    session, summary = states["session"], states["summary"]
     answers = {*manifest.labels.exercise, UNKNOWN}
     _check_windows(windows, manifest, specs, config, span_s)
-    known = [windows.last_s, windows.cut_s, session.first_s, session.last_end_s]
+    known = [windows.clock.last_s, windows.clock.cut_s, summary.start_s, summary.end_s]
     now_s = max(time_s for time_s in known if time_s is not None) + _TOLERANCE_S
-    _require(session.looked_s <= now_s, "session.looked_s", "no later time than the last frame's", session.looked_s)
-    for name in ("load_s", "load_repetitions"):
-        _require(set(getattr(session, name)) == set(groups), f"session.{name}", "the bundle's muscle groups")
-    _require(set(session.seconds) <= answers, "session.seconds", "exercises of the bundle")
-    for path, value, _ in _numbers(session, "session"):
-        if path.partition("[")[0] in (
-            "session.seconds",
-            "session.load_s",
-            "session.load_repetitions",
-            "session.seen_s",
-        ):
-            _require(value >= 0, path, "a number from 0 on", value)
     _require(
-        session.first_s is not None or windows.last_s is None, "session.first_s", "a time, since there were frames"
+        session.thumbnail_s <= now_s,
+        "session.thumbnail_s",
+        "no later time than the last frame's",
+        session.thumbnail_s,
+    )
+    _check_summary(summary, manifest, answers)
+    _require(
+        summary.start_s is not None or windows.clock.last_s is None,
+        "summary.start_s",
+        "a time, since there were frames",
     )
     _check_decisions(states["decisions"], manifest, answers, now_s)
     _check_repetitions(states["repetitions"], config.repetitions, now_s)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
-    if "scene" in states:
-        check_scene(states["scene"])
+    if "camera" in states:
+        check_camera(states["camera"])
 
 
-def check_scene(state: CameraMonitorState) -> None:
-    """Refuse the state of a scene whose pictures have other shapes.
+def check_camera(state: CameraMonitorState) -> None:
+    """Refuse a camera monitor's state whose arrays have other shapes.
 
-    :raises InvalidInputError: the message says where.
+    :raises InvalidInputError: with the path.
     """
     from fitsense.camera.monitor import CameraMonitor
 
-    _require(set(state.states) == set(CameraMonitor().state.states), "scene.states", "the states that a scene has")
-    _require(all(one._code == code for code, one in state.states.items()), "scene.states", "each state by its code")
+    _require(set(state.states) == set(CameraMonitor().state.states), "camera.states", "the states of a camera monitor")
+    _require(all(one._code == code for code, one in state.states.items()), "camera.states", "each state by its code")
     viewpoint = state.viewpoint
     if viewpoint._anchor is not None:
-        _require_array(viewpoint._anchor, "scene.viewpoint.anchor", *_SIGHT_SHAPES["patterns"])
+        _require_array(viewpoint._anchor, "camera.viewpoint.anchor", *_VIEW_FEATURE_SHAPES["patterns"])
     for name, dtype in (("_since_s", "float64"), ("_agreed_s", "float64"), ("_settled", "bool")):
-        _require_array(getattr(viewpoint, name), f"scene.viewpoint.{name}", dtype, (_TILES,))
+        _require_array(getattr(viewpoint, name), f"camera.viewpoint.{name}", dtype, (_TILES,))
     pictures = [pair[1] for pair in (state.repeated, state.still, state.cuts._last) if pair is not None]
     if state.cuts._suspect is not None:
         pictures += state.cuts._suspect[1:3]
     for picture in pictures:
-        for name, (dtype, shape) in _SIGHT_SHAPES.items():
-            _require_array(getattr(picture, name), f"scene: {name}", dtype, shape)
+        for name, (dtype, shape) in _VIEW_FEATURE_SHAPES.items():
+            _require_array(getattr(picture, name), f"camera: {name}", dtype, shape)
+
+
+def _check_summary(summary: SummaryState, manifest: Manifest, answers: Collection[str]) -> None:
+    for name in ("muscle_load_s", "muscle_load_repetitions"):
+        groups = set(getattr(summary, name))
+        _require(groups == set(manifest.labels.muscles), f"summary.{name}", "the bundle's muscle groups")
+    _require(set(summary.exercise_s) <= set(answers), "summary.exercise_s", "exercises of the bundle")
+    for name in ("observed_s", "exercise_s", "muscle_load_s", "muscle_load_repetitions"):
+        for path, value, _ in _numbers(getattr(summary, name), f"summary.{name}"):
+            _require(value >= 0, path, "a number from 0 on", value)
 
 
 def _check_windows(
     state: WindowSamplerState, manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
 ) -> None:
     streams = {branch.name: branch for branch in manifest.branches if branch.stream}
-    _require(state.offset_s >= 0, "windows.offset_s", "a number from 0 on", state.offset_s)
-    last_s = state.last_s
-    _require((last_s is None) == (not state.frames), "windows.frames", "frames just where there is a run")
+    clock = state.clock
+    _require(clock.offset_s >= 0, "windows.clock.offset_s", "a number from 0 on", clock.offset_s)
+    last_s = clock.last_s
+    _require((last_s is None) == (not state.frames), "windows.frames", "frames exactly if there is a run")
     if last_s is None:
         _require(not state.streams, "windows.streams", "no streams without a run")
         return
-    times = [kept.time_s for kept in state.frames]
+    times = [frame.time_s for frame in state.frames]
     _require(_ascend(times) and times[-1] == last_s, "windows.frames", "times that ascend to the last frame's")
-    _require(0 <= state.step_s <= config.gap_s, "windows.step_s", "a step within gap_s", state.step_s)
+    _require(0 <= clock.step_s <= config.gap_s, "windows.clock.step_s", "a step within gap_s", clock.step_s)
     _require(
-        state.run_start_s <= state.decided_s <= last_s + span_s,
-        "windows.spoken_s",
+        clock.run_start_s <= state.decided_s <= last_s + span_s,
+        "windows.decided_s",
         "a time of the run",
         state.decided_s,
     )
-    # All windows that ended by the last frame were given; else the next push would give all that are missing.
-    next_end_s = state.run_start_s + span_s + state.emitted * config.hop_s
+    # All windows that ended by the last frame were emitted; otherwise the next push would emit all missing ones.
+    next_end_s = clock.run_start_s + span_s + state.emitted * config.hop_s
     _require(
         last_s < next_end_s + _TOLERANCE_S and next_end_s <= last_s + span_s + config.hop_s + _TOLERANCE_S,
         "windows.emitted",
-        "as many windows as the run's length gives",
+        "the number of windows that the run's length gives",
         state.emitted,
     )
-    for at, kept in enumerate(state.frames):
-        _require(set(kept.images) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
+    for at, frame in enumerate(state.frames):
+        _require(set(frame.images) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
         for name, spec in specs.items():
-            _require_array(kept.images[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
-    _require(set(state.streams) == set(streams), "windows.streams", "the branches that stream")
+            _require_array(frame.images[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
+    _require(set(state.streams) == set(streams), "windows.streams", "the streaming branches")
     for name, run in state.streams.items():
         path, spec, stream = f"windows.streams.{name}", specs[name], streams[name].stream
-        next_slot_s = state.run_start_s + (run.shown + len(run.waiting) + 0.5) / spec.rate_hz
+        next_slot_s = clock.run_start_s + (run.shown + len(run.waiting) + 0.5) / spec.rate_hz
         _require(
             last_s <= next_slot_s + _TOLERANCE_S and next_slot_s <= last_s + span_s + config.hop_s + 1 / spec.rate_hz,
             f"{path}.shown",
-            "as many pictures as the run's length gives",
+            "the number of pictures that the run's length gives",
             run.shown,
         )
         for picture in run.waiting:
             _require_array(picture, f"{path}.waiting", "uint8", spec.shape[1:])
         if run.state is not None and stream is not None:
-            _require(run.state.steps <= run.shown, f"{path}.state.steps", "no more than were shown", run.state.steps)
-            _require(
-                set(run.state.arrays) == set(stream.state), f"{path}.state", "the arrays that the branch remembers"
-            )
+            _require(run.state.steps <= run.shown, f"{path}.state.steps", "at most the number shown", run.state.steps)
+            _require(set(run.state.arrays) == set(stream.state), f"{path}.state", "the arrays of the branch's state")
             for array, shape in stream.state.items():
                 _require_array(run.state.arrays[array], f"{path}.state.{array}", "float32", tuple(shape))
         _check_outputs(run.outputs, f"{path}.outputs", streams[name], manifest)
@@ -183,10 +189,10 @@ def _check_outputs(outputs: Mapping[str, Any], path: str, branch: Any, manifest:
 def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collection[str], now_s: float) -> None:
     labels, groups = len(manifest.labels.exercise), len(manifest.labels.muscles)
     if state.smoothed is not None:
-        _require_array(state.smoothed, "decisions.smoothed", None, (labels,), most=1.0)
+        _require_array(state.smoothed, "decisions.smoothed", None, (labels,), maximum=1.0)
     _require(state.smoothed is None or state.muscles.size > 0, "decisions.muscles", "activations")
     if state.muscles.size:
-        _require_array(state.muscles, "decisions.muscles", "float32", (groups,), most=1.0)
+        _require_array(state.muscles, "decisions.muscles", "float32", (groups,), maximum=1.0)
     _require(state.updated_s <= now_s, "decisions.updated_s", "no later time than the last frame's", state.updated_s)
     for name in ("current", "candidate", "doubt", "unreported"):
         span = getattr(state, name)
@@ -194,13 +200,13 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
             continue
         path = f"decisions.{name}"
         _require(span.answer in answers, f"{path}.answer", "an exercise of the bundle", span.answer)
-        _require(span.start_s <= span.end_s <= now_s, path, "a start before an end, and that before now")
+        _require(span.start_s <= span.end_s <= now_s, path, "a start before an end, and an end before now")
         for part, size in (("scores", labels), ("muscles", groups)):
             mean = getattr(span, part)
             _require(mean.seconds >= 0, f"{path}.{part}.seconds", "a number from 0 on", mean.seconds)
-            _require_array(mean.sum, f"{path}.{part}", "float64", (size,), most=mean.seconds)
+            _require_array(mean.sum, f"{path}.{part}", "float64", (size,), maximum=mean.seconds)
     doubtful = state.candidate is not None
-    _require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt just where there is a candidate")
+    _require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt exactly if there is a candidate")
 
 
 def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, now_s: float) -> None:
@@ -211,14 +217,18 @@ def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, 
         close = (
             bool(np.all(steps > 0.5 / config.max_rate_hz)) and times[-1] - times[0] <= config.window_s + _TOLERANCE_S
         )
-        _require(close and times[-1] <= now_s, "repetitions.times", "times as far apart as rate_hz and span_s say")
+        _require(
+            close and times[-1] <= now_s, "repetitions.times", "times as far apart as max_rate_hz and window_s allow"
+        )
     for thumbnail in state.thumbnails:
-        _require_array(thumbnail, "repetitions.thumbnails", "float32", (motion.SIDE, motion.SIDE))
-    for name in ("reported", "seen"):
+        _require_array(thumbnail, "repetitions.thumbnails", "float32", (trajectory.SIDE, trajectory.SIDE))
+    for name in ("reported", "found"):
         for start_s, end_s in getattr(state, name):
-            _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and these before now")
-    _require(state.reported_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.reported_s)
-    _require(state.next_s <= now_s + config.interval_s, "repetitions.next_s", "a look within look_s", state.next_s)
+            _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and ends before now")
+    _require(
+        state.reported_s <= now_s, "repetitions.reported_s", "no later time than the last frame's", state.reported_s
+    )
+    _require(state.next_s <= now_s + config.interval_s, "repetitions.next_s", "a pass within interval_s", state.next_s)
     _require(state.tempo_s >= 0, "repetitions.tempo_s", "a number from 0 on", state.tempo_s)
 
 
@@ -229,37 +239,35 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
         _require(one.index >= 1, f"{path}.index", "a number from 1 on", one.index)
         _require(len(one.parts) > 0, f"{path}.parts", "at least one part")
         for part in one.parts:
-            _require(part.start_s <= part.end_s <= now_s, path, "a start before an end, and that before now")
-            _require(part.stretch < state.stretches, f"{path}.stretch", "a stretch that began", part.stretch)
+            _require(part.start_s <= part.end_s <= now_s, path, "a start before an end, and an end before now")
+            _require(part.segment < state.num_segments, f"{path}.segment", "a segment that began", part.segment)
             spans = [time_s for span in part.spans for time_s in span]
             _require(spans == sorted(spans), f"{path}.spans", "spans in the order of time")
-            _check_tally(part.tally, path)
+            _check_totals(part.totals, path)
     for movement in state.pending:
-        _require(
-            movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and these before now"
-        )
+        _require(movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and ends before now")
         _require(0 <= getattr(movement, "confidence", 0) <= 1, "sets.pending", "a confidence in 0..1")
     current = decisions.current
-    going_on = None if current is None or current.answer == IDLE else current.answer
-    stretch = state.segment
-    _require((stretch.exercise if stretch else None) == going_on, "sets.stretch", "the exercise that goes on")
-    if stretch is not None:
-        _require(stretch.first <= len(state.sets), "sets.stretch.first", "one of the sets", stretch.first)
+    exercise = None if current is None or current.answer == IDLE else current.answer
+    segment = state.segment
+    _require((segment.exercise if segment else None) == exercise, "sets.segment", "the current exercise")
+    if segment is not None:
+        _require(segment.first_set <= len(state.sets), "sets.segment.first_set", "one of the sets", segment.first_set)
         _require(
-            stretch.start_s <= now_s, "sets.stretch.start_s", "no later time than the last frame's", stretch.start_s
+            segment.start_s <= now_s, "sets.segment.start_s", "no later time than the last frame's", segment.start_s
         )
-        _require(stretch.number < state.stretches, "sets.stretch.number", "a stretch that began", stretch.number)
-        _check_tally(stretch.tally, "sets.stretch")
-        for attempt in stretch.attempts:
-            _require(attempt.start_s <= attempt.end_s <= now_s, "sets.stretch.attempts", "starts before ends")
+        _require(segment.number < state.num_segments, "sets.segment.number", "a segment that began", segment.number)
+        _check_totals(segment.totals, "sets.segment")
+        for attempt in segment.attempts:
+            _require(attempt.start_s <= attempt.end_s <= now_s, "sets.segment.attempts", "starts before ends")
 
 
-def _check_tally(tally: Any, path: str) -> None:
-    _require(min(tally.seconds, tally.squares, tally.tension_s) >= 0, path, "numbers from 0 on")
+def _check_totals(totals: Any, path: str) -> None:
+    _require(min(totals.seconds, totals.squares, totals.tension_s) >= 0, path, "numbers from 0 on")
 
 
 def _numbers(value: Any, path: str, default: Any = None) -> Iterator[tuple[str, Any, Any]]:
-    """Every number and array in a state, with its place and its field's default."""
+    """Yield the path, value and field default of every number and array in a state."""
     if isinstance(value, (bool, str, bytes)) or value is None:
         return
     if isinstance(value, (int, float, np.ndarray)):
@@ -279,13 +287,15 @@ def _ascend(times: list[float]) -> bool:
     return all(before < after for before, after in itertools.pairwise(times))
 
 
-def _require_array(array: Any, path: str, dtype: str | None, shape: tuple[int, ...], *, most: float = math.inf) -> None:
-    """Refuse an array of another dtype (of no float where None), shape, or beyond 0..`most` where that is given."""
+def _require_array(
+    array: Any, path: str, dtype: str | None, shape: tuple[int, ...], *, maximum: float = math.inf
+) -> None:
+    """Refuse an array of another dtype (None: any float), another shape, or outside 0..`maximum` if that is given."""
     fits = array.dtype == dtype if dtype else array.dtype.kind == "f"
     _require(fits and array.shape == shape, path, f"{dtype or 'floats'} {shape}", f"{array.dtype} {array.shape}")
-    if most < math.inf:
-        inside = array.size == 0 or (array.min() >= -1e-6 and array.max() <= most * (1 + 1e-6) + 1e-6)
-        _require(bool(inside), path, f"numbers in 0..{most:g}")
+    if maximum < math.inf:
+        inside = array.size == 0 or (array.min() >= -1e-6 and array.max() <= maximum * (1 + 1e-6) + 1e-6)
+        _require(bool(inside), path, f"numbers in 0..{maximum:g}")
 
 
 def _require(holds: bool, path: str, expected: str, got: Any = None) -> None:

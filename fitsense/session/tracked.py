@@ -1,4 +1,4 @@
-"""Whoever is in the picture: found by a detector, followed, and each watched by a session."""
+"""Multi-person session: detect, track, and run one session per track."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSession, PendingFrames
-from fitsense.session.session import Reason
 from fitsense.session.snapshot import pack, unpack
+from fitsense.session.summary import Reason
 from fitsense.tracking import Tracker, TrackerConfig, TrackerState
 from fitsense.types import Frame, Prediction
 
 
 class TrackedSession:
-    """One stream of frames that shows people who come and go.
+    """Analyses one sequence of frames that shows people who come and go.
 
-    :param model: what predicts, once for all people.
-    :param detect: what finds people in a picture; from :func:`fitsense.inference.detector.load_detector`.
-    :param config: how to look and decide, for everybody.
-    :param tracker: how people are followed.
+    :param model: the model that predicts, for all people together.
+    :param detect: person detector, from :func:`fitsense.inference.detector.load_detector`.
+    :param config: the configuration of each person's session; None for the defaults.
+    :param tracker: the tracker's configuration; None for the defaults.
     """
 
     def __init__(
@@ -36,57 +36,58 @@ class TrackedSession:
         self._use = one_thread()
         self._config = tracker = tracker or TrackerConfig()
         self._detect = detect
-        self._following = Tracker(tracker)
-        # Whoever is no longer followed is no longer watched.
+        self._tracker = Tracker(tracker)
+        # A session ends with its track.
         self._sessions = MultiSession(model, config, absent_s=tracker.max_lost_s)
 
     @exclusive
     def push(self, frame: Frame) -> list[Event]:
-        """Take one frame; give the events that it brings about, each with its person's name as its subject."""
+        """Analyse one frame and return the events that it causes; a person's name is the subject of its events."""
         return self._sessions.push(frame, regions=self._regions(frame))
 
     @exclusive
     def prepare(self, frame: Frame) -> PendingFrames:
-        """The first half of :meth:`push`, as of :meth:`fitsense.Session.prepare`; people are looked for in it."""
+        """Take a frame: the first half of :meth:`push`, as for :meth:`fitsense.Session.prepare`."""
         return self._sessions.prepare(frame, self._regions(frame))
 
     @exclusive
-    def complete(self, seen: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
-        """The second half of :meth:`push`."""
-        return self._sessions.complete(seen, predictions)
+    def complete(self, pending: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
+        """Return the events that a frame causes: the second half of :meth:`push`."""
+        return self._sessions.complete(pending, predictions)
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Put a warning of the host's own, such as a source that broke, into everybody's events."""
+        """Emit a warning of the host, such as a source that broke; it has no subject."""
         return self._sessions.warn(code, message)
 
     @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
-        """End everybody's session. Nothing can be pushed afterwards."""
+        """End every person's session. No frame can be pushed afterwards."""
         return self._sessions.finish(reason)
 
     @exclusive
     def snapshot(self) -> bytes:
-        """All that is known, for :meth:`resume`; it goes on as if nothing had been."""
-        return pack({**self._sessions._states(), "config": self._config, "following": self._following.state})
+        """Serialise the state for :meth:`resume`; the session itself continues."""
+        return pack({**self._sessions._states(), "tracker_config": self._config, "tracker": self._tracker.state})
 
     @classmethod
     def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> TrackedSession:
-        """The session whose snapshot this is, which goes on with the events that it would have given.
+        """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
-        :param model: of the same bundle as before.
-        :param detect: the same detector as before.
-        :raises InvalidInputError: it is no such snapshot, or one of another bundle or version of fitsense.
+        :param model: a model of the same bundle.
+        :param detect: the same detector.
+        :raises InvalidInputError: not a snapshot of a :class:`TrackedSession`, or one of another bundle or version of
+            fitsense.
         """
-        kinds = {"config": TrackerConfig, "following": TrackerState}
-        states = unpack(snapshot).states(kinds)
-        session = cls(model, detect, tracker=states["config"])
-        session._following.state = states["following"]
+        types = {"tracker_config": TrackerConfig, "tracker": TrackerState}
+        states = unpack(snapshot).states(types)
+        session = cls(model, detect, tracker=states["tracker_config"])
+        session._tracker.state = states["tracker"]
         session._sessions = MultiSession.resume(model, snapshot)
         return session
 
     def _regions(self, frame: Frame) -> dict[str, Region] | None:
-        """Where everybody is; None where it is too soon to look again."""
-        if not self._following.due(frame.time_s):
+        """Each person's region, by name; None if the detector is not due."""
+        if not self._tracker.due(frame.time_s):
             return None
-        return self._following.update(self._detect(frame.rgb), frame.time_s)
+        return self._tracker.update(self._detect(frame.rgb), frame.time_s)

@@ -1,1 +1,1 @@
-"""Pure state machines from timed frames to windows of clips."""
+"""State machines that turn timestamped frames into windows of clips. No I/O, no clock."""

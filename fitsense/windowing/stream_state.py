@@ -1,6 +1,6 @@
-"""What a streaming branch remembers: of a stream, and of the run of frames that a session is in.
+"""State of streaming branches: a network's, and a branch's progress in a run of frames.
 
-It belongs to whoever feeds the branch, such as a session. The branch itself keeps nothing, so that streams share it.
+The caller of the branch owns it, such as a session. The branch itself is stateless, so that sessions can share it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from fitsense.types import FloatArray, UInt8Array
 
 @attrs.frozen(eq=False)
 class StreamState:
-    """All that a streaming branch knows of a stream's frames.
+    """State of a streaming network after some frames.
 
-    :param steps: how many there were.
-    :param arrays: float32, by the backbone's names; their shapes are the branch's.
+    :param steps: number of frames so far.
+    :param arrays: float32 arrays by the backbone's names, with the shapes that the branch declares.
     """
 
     steps: int
@@ -24,12 +24,12 @@ class StreamState:
 
 @attrs.define(eq=False)
 class StreamProgress:
-    """A streaming branch in one run of frames.
+    """Progress of a streaming branch in one run of frames.
 
-    :param shown: pictures that windows have shown it.
-    :param waiting: pictures, uint8 (size, size, 3), that come next.
-    :param state: after those that it took; None before the first.
-    :param outputs: the newest that it gave, float32 (width,) by name.
+    :param shown: number of pictures that were in windows so far.
+    :param waiting: pictures for the next windows, uint8 (size, size, 3) each.
+    :param state: state after the pictures that the branch processed; None before the first.
+    :param outputs: the branch's newest outputs, float32 (width,) by name.
     """
 
     shown: int = 0
@@ -38,21 +38,21 @@ class StreamProgress:
     outputs: dict[str, FloatArray] = attrs.field(factory=dict)
 
     def show(self, until: int) -> NewFrames:
-        """The pictures that come next, as a window of them, until so many have been shown in all."""
+        """Take the pictures for the next window, until `until` have been shown in all."""
         taken = max(0, until - self.shown)
-        stretch = NewFrames(self, self.shown, tuple(self.waiting[:taken]))
+        new_frames = NewFrames(self, self.shown, tuple(self.waiting[:taken]))
         del self.waiting[:taken]
         self.shown += taken
-        return stretch
+        return new_frames
 
 
 @attrs.frozen(eq=False)
 class NewFrames:
-    """What a window adds to a stream.
+    """Pictures that a window adds to a streaming branch's run.
 
-    :param run: which goes on with it.
-    :param first: how many pictures the run had before.
-    :param pictures: the new ones, uint8 (size, size, 3).
+    :param run: the run's progress.
+    :param first: number of the run's pictures in earlier windows.
+    :param pictures: the new pictures, uint8 (size, size, 3) each.
     """
 
     run: StreamProgress
@@ -61,6 +61,6 @@ class NewFrames:
 
     @property
     def unseen(self) -> tuple[UInt8Array, ...]:
-        """Those that the branch has not taken yet: all, unless it was asked about this window before."""
+        """Pictures that the branch has not processed yet: all, unless this window was predicted before."""
         taken = 0 if self.run.state is None else self.run.state.steps
         return self.pictures[max(0, taken - self.first) :]

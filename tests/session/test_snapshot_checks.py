@@ -128,7 +128,7 @@ NUMBERS = [2**70, -(2**70), 2.0**70, 1e9, -1e9, 1e5, -1e5, math.inf, -math.inf, 
 
 def test_resume_with_any_one_number_changed_refuses_or_goes_on(steady: Any, snapshot: bytes) -> None:
     """Those that the issue names first, then every field with a few values each."""
-    for path, value in [(("windows", "offset_s"), 2**70), (("session", "seen_s"), math.inf)]:
+    for path, value in [(("windows", "clock", "offset_s"), 2**70), (("summary", "observed_s"), math.inf)]:
         assert not refuses_or_goes_on(steady, changed(snapshot, path, value))
     document = json.loads(unzipped(snapshot)["state.json"])
     seen: set[Any] = set()

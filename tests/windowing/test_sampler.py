@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
 from fitsense.types import ClipSpec, UInt8Array
-from fitsense.windowing.sampler import ClockReset, Gap, LateFrame, Output, RunEnd, Window, WindowSampler, nearest
+from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
+from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, nearest
 
 SPEC = ClipSpec(frames=4, rate_hz=2.0, size=1, short_side=1)
 GAP_S = 1.5

@@ -56,7 +56,7 @@ class Forgetful(Mutant):
     @classmethod
     def resume(cls, model: Any, snapshot: bytes) -> Any:
         session = super().resume(model, snapshot)
-        session.state.frames = 0
+        session._summary.state.frames = 0
         return session
 
 
@@ -70,7 +70,7 @@ class Shared(Mutant):
             self.going_on.append(id(self))
         events = super().push(rgb, time_s)
         if len(self.going_on) > 1:
-            self.state.frames += 1
+            self._summary.state.frames += 1
         return events
 
     def finish(self, reason: Any = "finished") -> list[Event]:
@@ -83,7 +83,7 @@ class Torn(Mutant):
         try:
             return super().push(rgb, time_s)
         except fitsense.InvalidInputError:
-            self.state.frames += 1
+            self._summary.state.frames += 1
             raise
 
 

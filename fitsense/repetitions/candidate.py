@@ -1,0 +1,84 @@
+"""Decides when a cycle that the repetition counter found is certain enough to be reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from fitsense.repetitions.cycles import Cycle
+
+Span = tuple[float, float]
+"""Start and end, in seconds of media time."""
+
+# Constants in "lengths" are parts of a repetition's length in time.
+SAME_CYCLE_LENGTHS = 0.3
+"""Lengths by which two passes may differ about the same cycle."""
+OVERLAP_LENGTHS = 0.3
+"""Lengths of a cycle that may lie before the analysed seconds, or in a movement that was reported."""
+# Lengths after a repetition before it is reported: what follows may change its end.
+_SETTLED_LENGTHS = 0.6
+# Typical lengths after a partial repetition that no repetition follows: it may be another exercise's.
+_PARTIAL_SETTLED_LENGTHS = 2.0
+# Lengths after a repetition before the next one may be complete.
+_NEXT_LENGTHS = 0.8
+
+
+@attrs.frozen
+class Candidate:
+    """A cycle of one pass that may be reported, in seconds of media time.
+
+    :param cycle: the cycle, in moments of the pass.
+    :param quality: 0..1, as of :class:`fitsense.repetitions.cycles.Cycle`.
+    :param is_full: whether it has the full range of motion; otherwise it is a partial repetition.
+    :param typical_s: median length of the pass's cycles.
+    :param later_ends_s: ends of the full cycles after it, in order.
+    :param next_start: moment in which the first of these starts; None without any.
+    :param alternating: whether sides alternate, so that one cycle of each follows before the same side again.
+    """
+
+    cycle: Cycle
+    start_s: float
+    end_s: float
+    quality: float
+    is_full: bool
+    typical_s: float
+    later_ends_s: tuple[float, ...]
+    next_start: int | None = None
+    alternating: bool = False
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s
+
+    @property
+    def span(self) -> Span:
+        return self.start_s, self.end_s
+
+    def is_reported(self, reported_s: float) -> bool:
+        """Whether too much of it lies before the end of the newest report."""
+        return reported_s - self.start_s > OVERLAP_LENGTHS * self.length_s
+
+    def is_confirmed(self, previous: Iterable[Span]) -> bool:
+        """Whether the previous pass found it, too."""
+        return any(is_same_cycle(span, self.span) for span in previous)
+
+    def is_settled(self, now_s: float) -> bool:
+        """Whether its end cannot change any more: another cycle or enough time has followed."""
+        wait_s = _SETTLED_LENGTHS * self.length_s if self.is_full else _PARTIAL_SETTLED_LENGTHS * self.typical_s
+        return bool(self.later_ends_s) or now_s - self.end_s >= wait_s
+
+    def is_overdue(self, next_s: float) -> bool:
+        """Whether the second cycle after it may be complete by the next pass, at `next_s`."""
+        return bool(self.later_ends_s) and next_s >= self.later_ends_s[-1] + _NEXT_LENGTHS * self.length_s
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether two cycles have followed it; four where sides alternate."""
+        return len(self.later_ends_s) > (3 if self.alternating else 1)
+
+
+def is_same_cycle(one: Span, other: Span) -> bool:
+    """Whether start and end of two passes' cycles agree, within a part of the second one's length."""
+    tolerance_s = SAME_CYCLE_LENGTHS * (other[1] - other[0])
+    return abs(one[0] - other[0]) <= tolerance_s and abs(one[1] - other[1]) <= tolerance_s

@@ -1,0 +1,70 @@
+"""Builds event data from camera warnings, decisions, repetitions and sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from fitsense.camera.monitor import CameraWarning
+from fitsense.decisions import SegmentEnded, SegmentUpdated
+from fitsense.events import model as events
+from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
+
+
+def camera_warning(warning: CameraWarning) -> events.SessionWarning:
+    """Data of ``session.warning`` for a camera warning."""
+    return events.SessionWarning(warning.code, warning.message, warning.start_s, warning.end_s, over=warning.over)
+
+
+def exercise_updated(segment: SegmentUpdated) -> events.ExerciseUpdated:
+    """Data of ``exercise.updated`` for a segment."""
+    return events.ExerciseUpdated(
+        exercise=segment.exercise,
+        start_s=segment.start_s,
+        end_s=segment.end_s,
+        duration_s=segment.end_s - segment.start_s,
+        confidence=segment.confidence,
+        scores=segment.scores,
+    )
+
+
+def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet]) -> events.ExerciseEnded:
+    """Data of ``exercise.ended`` for a segment, its repetitions and its sets."""
+    return events.ExerciseEnded(
+        exercise=segment.exercise,
+        start_s=segment.start_s,
+        end_s=segment.end_s,
+        duration_s=segment.end_s - segment.start_s,
+        confidence=segment.confidence,
+        scores=segment.scores,
+        muscles=segment.muscles,
+        sets=tuple(set_summary(one) for one in sets),
+        **attrs.asdict(stats),
+    )
+
+
+def repetition_completed(counted: CountedRepetition) -> events.RepetitionCompleted:
+    """Data of ``repetition.completed`` for a repetition of a set."""
+    repetition = counted.repetition
+    return events.RepetitionCompleted(
+        exercise=counted.exercise,
+        index=counted.index,
+        start_s=repetition.start_s,
+        end_s=repetition.end_s,
+        duration_s=repetition.end_s - repetition.start_s,
+        confidence=repetition.confidence,
+    )
+
+
+def set_summary(one: ExerciseSet) -> events.SetSummary:
+    """Summary of a set."""
+    return events.SetSummary(
+        exercise=one.exercise,
+        index=one.index,
+        start_s=one.start_s,
+        end_s=one.end_s,
+        duration_s=one.end_s - one.start_s,
+        rest_before_s=one.rest_before_s,
+        **attrs.asdict(one.stats),
+    )

@@ -1,0 +1,46 @@
+"""A frame between the two halves of a step: before the model's predictions for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from fitsense.camera.monitor import CameraWarning
+from fitsense.errors import InvalidInputError
+from fitsense.types import FloatArray, Frame, UInt8Array
+from fitsense.windowing.sampler import Output, Window
+
+
+@attrs.frozen(eq=False)
+class PendingFrame:
+    """A frame, or the end, before the model's predictions for it.
+
+    :param outputs: windows, gaps, resets and the like, in order.
+    :param time_s: the frame's media time in seconds; None for a frame that was dropped or skipped, and for the end.
+    :param thumbnail: float32 (height, width) of the region, for the repetition counter; None if the frame comes too
+        soon for the counter.
+    :param camera_warnings: warnings of the camera monitor.
+    """
+
+    outputs: Sequence[Output]
+    time_s: float | None = None
+    thumbnail: FloatArray | None = None
+    camera_warnings: Sequence[CameraWarning] = ()
+
+    @property
+    def windows(self) -> list[Window]:
+        """Windows to predict."""
+        return [output for output in self.outputs if isinstance(output, Window)]
+
+
+def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
+    """A frame from the arguments of ``push``: a frame, or a picture and its time.
+
+    :raises InvalidInputError: a picture without a time, or an invalid picture or time.
+    """
+    if isinstance(rgb, Frame):
+        return rgb
+    if time_s is None:
+        raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
+    return Frame(rgb, time_s)
