@@ -9,8 +9,6 @@ import av
 
 # No encoder puts more pictures than this between a picture's place in the file and its place on the screen.
 MAX_REORDERED = 16
-# So many packets are looked at for one that is shown before the packet in front of it.
-PROBED = 2 * MAX_REORDERED
 
 
 def are_reordered(stamps: Iterable[int | None]) -> bool:

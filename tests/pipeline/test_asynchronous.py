@@ -211,7 +211,7 @@ def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
 
 def test_a_camera_that_dies_and_comes_back(model: fitsense.Model, film: Path) -> None:
     """From socket to events: the gap, the news, and the right time of day."""
-    live = fitsense.LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
+    live = fitsense.LiveConfig(backoff=fitsense.BackoffConfig(0.1, 0.2))
 
     async def program() -> None:
         before = datetime.now(UTC)

@@ -9,7 +9,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.pipeline.source_group import AnalysisOptions, _Source
+from fitsense.pipeline.source_group import _Source
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from fitsense.video.inputs import Source
@@ -104,9 +104,22 @@ def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squ
     assert hops == {"common": 2.0, "hop": 1.5, "config": 3.0}
 
 
-def test_options_are_those_of_analyze() -> None:
-    analyze = inspect.signature(fitsense.analyze).parameters
-    assert AnalysisOptions.__annotations__.keys() == analyze.keys() - {"source", "model"}
+@pytest.mark.parametrize(
+    "function",
+    [fitsense.analyze, fitsense.Analysis, fitsense.analyze_async, fitsense.SourceGroup, fitsense.SourceGroup.add],
+)
+def test_analysis_options_are_the_same_everywhere(function: Callable[..., object]) -> None:
+    options = inspect.signature(function).parameters["options"]
+    assert options.kind is inspect.Parameter.VAR_KEYWORD
+    assert options.annotation == "Unpack[AnalysisOptions]"
+
+
+def test_analysis_options_unknown_name_is_refused(model: fitsense.Model, squats_file: Path) -> None:
+    for analyse in (fitsense.analyze, fitsense.analyze_async):
+        with pytest.raises(TypeError, match="expected one of config, hop_s.*got 'hop'"):
+            analyse(squats_file, model=model, hop=1.0)  # type: ignore[operator]
+    with pytest.raises(TypeError, match="got 'hop'"):
+        fitsense.SourceGroup(model=model, hop=1.0)  # type: ignore[call-arg]
 
 
 def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_file: Path) -> None:
@@ -209,7 +222,7 @@ def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
         with pytest.raises(fitsense.InvalidInputError, match="expected one of one, got 'two'"):
             streams.remove("two")
         assert streams.names == ["one"]
-    with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+    with pytest.raises(fitsense.FitsenseError, match="the source group has ended"):
         streams.add("two", still())
     with pytest.raises(fitsense.InvalidInputError, match="expected a URI reference"):
         fitsense.SourceGroup({"one": still(), "not one": still()}, model=model)
@@ -315,7 +328,7 @@ def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -
         for event in streams:
             events.append(event)
             streams.stop()
-        with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+        with pytest.raises(fitsense.FitsenseError, match="the source group has ended"):
             streams.add("late", squats_file)
     assert {name: reason(each) for name, each in by_source(events).items()} == dict.fromkeys(sources, "interrupted")
 
@@ -353,15 +366,15 @@ def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tm
 
 @pytest.mark.parametrize("count", [2, 5, 15, 40])
 def test_paced_sources_share_the_hop(count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(_Source, "pause", lambda stream: pauses.append(stream.rest_s))
+    delays: list[float] = []
+    monkeypatch.setattr(_Source, "delay", lambda source: delays.append(source.delay_s))
     with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         for at in range(count):
             streams.add(f"paced-{at}", still(0.2), realtime=True)
             streams.add(f"file-{at}", still(0.2))
         by_source(streams)
-    paced = sorted(pauses)[count:]
-    assert pauses.count(0.0) == count + 1
+    paced = sorted(delays)[count:]
+    assert delays.count(0.0) == count + 1
     steps = np.diff([*paced, 2.0])
     assert steps.min() > 0.3 * 2.0 / count
     assert steps.max() < 2.5 * 2.0 / count

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
+from fitsense import BackoffConfig, Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
 from fitsense.events.model import ExerciseStarted
 from fitsense.plugins import SinkSpec
 from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
 from tests.plugins.test_manager import plugin
 
-FAST = DeliveryConfig(first_delay_s=0.0002, max_delay_s=0.001, flush_timeout_s=30.0)
+FAST = DeliveryConfig(backoff=BackoffConfig(0.0002, 0.001), flush_timeout_s=30.0)
 
 # What becomes of one call: whether the events arrive, and what is raised.
 OUTCOMES = {
@@ -158,9 +158,8 @@ def test_the_end_does_not_wait_for_what_comes_after_it(monkeypatch: pytest.Monke
 
 
 def test_the_end_tries_at_once_what_would_wait_for_long() -> None:
-    sink = Scripted("lost", "lost")
-    delivery = Delivery(sink, "patient", DeliveryConfig(first_delay_s=0.01, max_delay_s=500.0, flush_timeout_s=20.0))
-    delivery._retries._longest_s = 500.0
+    sink = Scripted("lost")
+    delivery = Delivery(sink, "patient", DeliveryConfig(backoff=BackoffConfig(500.0, 500.0), flush_timeout_s=20.0))
     delivery.put(event(0))
     until(lambda: sink.calls)
     assert delivery.close().delivered == 1
@@ -240,8 +239,7 @@ def test_all_that_was_delivered_is_no_warning(caplog: pytest.LogCaptureFixture) 
     [
         ({"types": ("exercise.begun",)}, "exercise.started"),
         ({"queue_size": 0}, "queue_size"),
-        ({"first_delay_s": float("nan")}, "first_delay_s"),
-        ({"max_delay_s": -1.0}, "max_delay_s"),
+        ({"backoff": 0.5}, "backoff"),
         ({"retry_timeout_s": -1.0}, "retry_timeout_s"),
         ({"flush_timeout_s": float("inf")}, "flush_timeout_s"),
     ],

@@ -18,6 +18,7 @@ from av.packet import Packet
 import fitsense
 from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.prefetch import Prefetcher
 from fitsense.video.source import VideoSource
@@ -41,7 +42,7 @@ def readers() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("frames", [0, 5, None], ids=["unread", "begun", "read"])
 def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, squats_file: Path) -> None:
-    source = VideoSource(squats_file, 64)
+    source = VideoSource(squats_file, DecodeConfig(short_side=64))
     context = source._stream.codec_context
     reading = iter(source)
     read = list(itertools.islice(reading, frames))
@@ -57,7 +58,7 @@ def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, sq
 
 def test_close_frees_the_decoder_of_a_source_that_went_back(squats_file: Path) -> None:
     """A source that thins frames and finds a hole seeks, and decodes by another generator."""
-    with VideoSource(squats_file, 64, min_interval_s=0.15) as source:
+    with VideoSource(squats_file, DecodeConfig(short_side=64, min_interval_s=0.15)) as source:
         context = source._stream.codec_context
         reading = iter(source)
         next(reading)
@@ -153,7 +154,7 @@ def test_items_that_break_are_not_kept_with_their_error() -> None:
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_live_source_is_freed_when_it_is_closed(frames: int, film: Path) -> None:
     with Camera(film) as camera:
-        source = LiveSource(camera.url(), 16, LiveConfig(reconnect_timeout_s=0))
+        source = LiveSource(camera.url(), DecodeConfig(short_side=16), config=LiveConfig(reconnect_timeout_s=0))
         context = source._video._stream.codec_context
         assert len(list(itertools.islice(source, frames))) == frames
         source.close()
@@ -179,7 +180,7 @@ class StopsAfter(StopFlag):
 def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
     stop = StopFlag()
     # No frame but the first is far enough from the one before.
-    with VideoSource(squats_file, 64, min_interval_s=1000.0, stop=stop) as source:
+    with VideoSource(squats_file, DecodeConfig(short_side=64, min_interval_s=1000.0), stop=stop) as source:
         packets = source._packets
         demuxed = []
 

@@ -21,7 +21,9 @@ import pytest
 from PIL import Image
 
 import fitsense
+from fitsense._internal.backoff import BackoffConfig
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
 from tests.conftest import encode
@@ -52,7 +54,7 @@ def readers() -> list[threading.Thread]:
 @pytest.mark.parametrize("protocol", ["http", "rtsp"])
 def test_frames_come_at_their_times_and_the_wall_clock_is_known(protocol: str, camera: Camera) -> None:
     before, began_s = datetime.now(UTC), time.monotonic()
-    with closing(LiveSource(camera.url(protocol=protocol), 16)) as source:
+    with closing(LiveSource(camera.url(protocol=protocol), DecodeConfig(short_side=16))) as source:
         assert source.started_at is not None
         assert before <= source.started_at <= datetime.now(UTC)
         assert source.info.duration_s is None
@@ -67,7 +69,7 @@ def test_frames_come_at_their_times_and_the_wall_clock_is_known(protocol: str, c
 
 
 def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
+    config = LiveConfig(backoff=BackoffConfig(0.1, 0.2))
     before: list[Frame | SourceWarning] = []
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = iter(source)
@@ -101,7 +103,7 @@ def test_a_source_that_goes_silent_is_lost(camera: Camera) -> None:
 
 
 def test_a_source_that_never_comes_back_is_given_up_when_time_is_up(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.3, reconnect_timeout_s=0.8)
+    config = LiveConfig(backoff=BackoffConfig(0.1, 0.3), reconnect_timeout_s=0.8)
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = []
         for item in source:
@@ -197,12 +199,14 @@ def test_a_recording_on_a_server_is_read_like_a_file(film: Path, tmp_path: Path)
     handler = partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with closing(LiveSource(f"http://127.0.0.1:{server.server_address[1]}/film.mp4", 16)) as source:
+        with closing(
+            LiveSource(f"http://127.0.0.1:{server.server_address[1]}/film.mp4", DecodeConfig(short_side=16))
+        ) as source:
             assert source.started_at is None
             items = list(source)
             assert readers() == []
         server.shutdown()
-    with VideoSource(tmp_path / "film.mp4", 16) as file:
+    with VideoSource(tmp_path / "film.mp4", DecodeConfig(short_side=16)) as file:
         assert [frame.time_s for frame in frames_of(items)] == [frame.time_s for frame in file]
     assert codes_of(items) == []
 
@@ -239,11 +243,11 @@ def test_pictures_without_times_are_timed_by_the_clock() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"queue_size": 0}, r"LiveConfig\.queue_size: expected a number above 0, got 0"),
+        ({"queue_size": 0}, r"LiveConfig\.queue_size: expected an integer of at least 1, got 0"),
         ({"timeout_s": math.inf}, r"LiveConfig\.timeout_s"),
         (
             {"reconnect_timeout_s": -1},
-            r"LiveConfig\.reconnect_timeout_s: expected a number of seconds, at least 0, got -1",
+            r"LiveConfig\.reconnect_timeout_s: expected a number in 0..inf, got -1",
         ),
         ({"policy": "some"}, "policy"),
     ],

@@ -16,6 +16,7 @@ import pytest
 
 import fitsense
 from fitsense.synthetic.figures import FigureVideo
+from fitsense.video.config import DecodeConfig
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -62,7 +63,7 @@ def write_into(path: Path, content: bytes) -> threading.Thread:
 
 
 def times_of(source: str | Path | BinaryIO) -> list[float]:
-    with VideoSource(source, 64) as video:
+    with VideoSource(source, DecodeConfig(short_side=64)) as video:
         times = [frame.time_s for frame in video]
         assert video.warning is None
     return times
@@ -170,7 +171,8 @@ def test_source_that_names_standard_input_reads_it(name: str, films: Path) -> No
         pytest.skip(f"no {name} here")
     program = (
         "import sys; from fitsense.video.source import VideoSource\n"
-        "with VideoSource(sys.argv[1], 64) as source: print(len(list(source)), source.trouble)"
+        "from fitsense.video.config import DecodeConfig\n"
+        "with VideoSource(sys.argv[1], DecodeConfig(short_side=64)) as source: print(len(list(source)), source.warning)"
     )
     content = (films / "film.ts").read_bytes()
     done = subprocess.run([sys.executable, "-c", program, name], input=content, capture_output=True, check=True)

@@ -22,6 +22,7 @@ from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scale
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame, UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -59,7 +60,7 @@ def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: li
 
 
 def test_frames_are_scaled_by_their_short_side(squats_file: Path) -> None:
-    with VideoSource(squats_file, short_side=91) as source:
+    with VideoSource(squats_file, DecodeConfig(short_side=91)) as source:
         assert next(iter(source)).rgb.shape == (91, 160, 3)
 
 
@@ -96,7 +97,7 @@ def test_source_with_a_display_matrix_shows_the_picture_as_players_do(
         first = next(iter(source)).rgb
         assert (source.info.height, source.info.width) == first.shape[:2] == expected.shape[:2]
     assert np.abs(first.astype(int) - expected).mean() < 12
-    with VideoSource(path, short_side=91) as source:
+    with VideoSource(path, DecodeConfig(short_side=91)) as source:
         small = next(iter(source)).rgb
     assert min(small.shape[:2]) == 91
     assert np.abs(small.astype(int) - shown(scale(frames[0].rgb, 160, 91))).mean() < 12
@@ -216,12 +217,12 @@ def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
         field.write(content, side)
     path.write_bytes(content)
     if fits:
-        with VideoSource(path, 64) as source:
+        with VideoSource(path, DecodeConfig(short_side=64)) as source:
             assert (source.info.width, source.info.height) == (side, side)
             assert next(iter(source)).rgb.shape == (64, 64, 3)
     else:
         with pytest.raises(fitsense.SourceError, match="none of its frames can be decoded"):
-            VideoSource(path, 64)
+            VideoSource(path, DecodeConfig(short_side=64))
 
 
 @pytest.mark.parametrize(
@@ -243,12 +244,12 @@ def test_pictures_above_a_limit_are_refused_with_their_size(
     pix_fmt = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
     path = encode(tmp_path / f"a{suffix}", frames[:5], codec, pix_fmt, rate=10)
     # Decoders count whole blocks, so that 182 rows are 192, and still no more than is allowed.
-    with VideoSource(path, 64, max_pixels=320 * 182) as source:
+    with VideoSource(path, DecodeConfig(short_side=64, max_pixels=320 * 182)) as source:
         assert len(list(source)) == 5
     # Some decoders alone know the size, and tell nobody.
     refused = r"expected pictures of at most 40000 pixels, got 320 x 182|damaged, or of more than 40000 pixels"
     with pytest.raises(fitsense.SourceError, match=refused):
-        VideoSource(path, 64, max_pixels=40_000)
+        VideoSource(path, DecodeConfig(short_side=64, max_pixels=40_000))
 
 
 def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame], tmp_path: Path) -> None:
@@ -261,7 +262,7 @@ def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame]
     padding = (b"\x47\x1f\xff\x10" + bytes(184)) * 8_000
     path = tmp_path / "all.ts"
     path.write_bytes(parts[0] + padding + b"".join(parts[1:]) + padding + parts[0])
-    with VideoSource(path, 64) as source:
+    with VideoSource(path, DecodeConfig(short_side=64)) as source:
         read = list(source)
         assert source.read_error is None
     assert len(read) == 2 * len(frames)
@@ -289,7 +290,7 @@ def web_server(squats_file: Path) -> Iterator[str]:
 
 def test_a_network_stream_is_read_by_its_address(web_server: str, squats: FigureVideo) -> None:
     assert is_live(web_server)
-    with VideoSource(web_server, 91) as source:
+    with VideoSource(web_server, DecodeConfig(short_side=91)) as source:
         assert len(list(source)) == len(squats)
     with pytest.raises(fitsense.SourceError, match="cannot be opened"):
         VideoSource(f"{web_server}.missing")
@@ -320,13 +321,13 @@ def test_a_time_out_of_range_ends_the_source_with_what_came_before(frames: list[
 def test_a_picture_too_long_to_scale_is_refused(tmp_path: Path) -> None:
     path = encode(tmp_path / "long.mkv", [Frame(np.zeros((16, 1600, 3), np.uint8), i / 10) for i in range(3)])
     with pytest.raises(fitsense.SourceError, match="1600 x 16 pixels: expected a long side of at most 16 short ones"):
-        VideoSource(path, 182)
+        VideoSource(path, DecodeConfig(short_side=182))
 
 
 @pytest.mark.parametrize(("zoom", "height"), [(1.0, 40), (2.5, 100), (9.0, 120)])
 def test_what_is_looked_at_closely_is_scaled_less_but_never_up(zoom: float, height: int, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mkv", [Frame(np.zeros((120, 240, 3), np.uint8), i / 10) for i in range(3)])
-    with VideoSource(path, 40, zoom=zoom) as source:
+    with VideoSource(path, DecodeConfig(short_side=40, zoom=zoom)) as source:
         assert {frame.rgb.shape for frame in source} == {(height, 2 * height, 3)}
 
 
@@ -341,7 +342,7 @@ def test_pictures_that_are_made_much_smaller_look_the_same(
     height, width = round(546 / times), round(960 / times)
     with av.open(str(path)) as container:
         decoded = [scaled.to_ndarray() for scaled in map(partial(to_rgb, width, height), container.decode(video=0))]
-    with VideoSource(path, height) as source:
+    with VideoSource(path, DecodeConfig(short_side=height)) as source:
         given = [frame.rgb for frame in source]
     assert len(given) == len(decoded) == 10
     differences = [mine.astype(int) - whole for mine, whole in zip(given, decoded, strict=True)]
@@ -377,7 +378,7 @@ def test_thinned_it_gives_what_thinning_all_of_it_gives(tmp_path: Path, b_frames
     with VideoSource(path) as source:
         whole = {frame.time_s: frame.rgb for frame in source}
     step_s = 0.05
-    with VideoSource(path, min_interval_s=step_s) as source:
+    with VideoSource(path, DecodeConfig(min_interval_s=step_s)) as source:
         some = list(source)
     times = [frame.time_s for frame in some]
     assert all(np.array_equal(frame.rgb, whole[frame.time_s]) for frame in some)
@@ -396,7 +397,7 @@ def test_frames_that_would_leave_holes_are_not_skipped(tmp_path: Path, name: str
     path = encode(tmp_path / name, video, codec_options=options)
     times = {}
     for threads in (1, 2, 4):
-        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
+        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
             times[threads] = [frame.time_s for frame in source]
     assert times[1] == times[2] == times[4]
     assert max(np.diff(times[1])) < 0.09
@@ -410,7 +411,7 @@ def test_a_hole_in_the_middle_is_filled_however_many_threads_look_ahead(tmp_path
     path = encode(tmp_path / "film.mp4", frames, codec_options={"bf": "1", "x264-params": "b-adapt=0"})
     found = []
     for threads in (1, 4):
-        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
+        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
             found.append([(frame.time_s, frame.rgb.tobytes()) for frame in source])
     assert found[0] == found[1]
     steps = np.diff([time_s for time_s, _ in found[0]])
