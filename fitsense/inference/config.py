@@ -24,8 +24,8 @@ class RuntimeOptions(TypedDict, total=False):
     :param device: device for ``torch``: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, …; None for CUDA's first device, if
         there is one, else the CPU.
     :param compile: for ``torch``, whether to compile the networks with ``torch.compile``, in its mode
-        ``reduce-overhead``, with CUDA graphs on a GPU. Loading then takes up to minutes, as does the first batch of each
-        other size; after eight sizes, further ones run uncompiled. Batches run one after the other, in one thread.
+        ``reduce-overhead``, with CUDA graphs on a GPU. Loading then takes up to minutes, as does the first batch of
+        each other size; after eight sizes, further ones run uncompiled. Batches run one after the other, in one thread.
     """
 
     runtime: RuntimeName

@@ -112,7 +112,7 @@ class FusionPipeline:
         return {task: _scatter(one, uncertain, refined[task]) for task, one in scores.items()}
 
     def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
-        """Scores as by :meth:`predict`, from the outputs of all branches; a cascade ignores those that it would not run."""
+        """Scores as by :meth:`predict`, from the outputs of all branches; a cascade ignores those it would not run."""
         deferred = {name: outputs[name] for name in self._deferred}
         return self.predict({name: outputs[name] for name in self._first}, lambda clips: _rows(deferred, clips))
 

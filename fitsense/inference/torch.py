@@ -90,7 +90,7 @@ class TorchStep:
 
 
 class _Function:
-    """Wraps a network's function: takes arrays or mappings of them, returns mappings of float32 arrays or a pair of those.
+    """Wraps a network's function: from arrays or mappings of them to mappings of float32 arrays or a pair of those.
 
     :param function: function on tensors, of a network on the device.
     """

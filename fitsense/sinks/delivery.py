@@ -65,8 +65,8 @@ class DeliveryCounts:
 class Delivery:
     """Delivers events to one sink, in order, each at least once. Use it as a context manager.
 
-    A batch that fails is sent again, after growing delays, before any other event. A batch that is refused is sent event
-    by event.
+    A batch that fails is sent again, after growing delays, before any other event. A refused batch is sent event by
+    event.
 
     :param sink: the receiver; a thread of the delivery calls it, and closes it.
     :param name: name for logs.

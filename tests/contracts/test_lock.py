@@ -67,7 +67,7 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
     assert api.hooks["fitsense_resolve_weights(ref)"] == "WeightsRef"
     assert api.hooks["ClipSpec(rate_hz)"] == "required 2. float"
     assert api.hooks["FusionSpec(min_branches)"] == "5. int = 1"
-    assert api.names["load_model(runtime)"] == "RuntimeName = 'openvino'"
+    assert api.names["load_model(cascade)"] == "Cascade | None = None"
     assert api.names["Plugins.discover"] == "class method -> Plugins"
     assert "Session.push(rgb)" in api.names
     assert "InvalidInputError is a ValueError" in api.names

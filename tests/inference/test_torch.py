@@ -97,7 +97,7 @@ def test_a_stream_goes_on_the_same_compiled(compiler: None, bundle: Bundle) -> N
 def assert_streams_agree(bundle: Bundle, tolerance: float, **how: Any) -> None:
     entry, host = bundle.manifest.branches[0], plugins()
     streams = [
-        load_stream(bundle, entry, RuntimeConfig(runtime="torch"), plugins=host, **each)
+        load_stream(bundle, entry, RuntimeConfig(runtime="torch", **each), plugins=host)
         for each in ({"device": "cpu"}, how)
     ]
     states = [stream.start() for stream in streams]

@@ -116,7 +116,7 @@ def test_analysis_options_are_the_same_everywhere(function: Callable[..., object
 
 def test_analysis_options_unknown_name_is_refused(model: fitsense.Model, squats_file: Path) -> None:
     for analyse in (fitsense.analyze, fitsense.analyze_async):
-        with pytest.raises(TypeError, match="expected one of config, hop_s.*got 'hop'"):
+        with pytest.raises(TypeError, match=r"expected one of config, hop_s.*got 'hop'"):
             analyse(squats_file, model=model, hop=1.0)  # type: ignore[operator]
     with pytest.raises(TypeError, match="got 'hop'"):
         fitsense.SourceGroup(model=model, hop=1.0)  # type: ignore[call-arg]
@@ -254,7 +254,7 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
 def test_who_takes_events_slowly_makes_live_sources_drop_frames(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.pipeline.source_group._MAX_WAITING", 1)
+    monkeypatch.setattr("fitsense.pipeline.source_group._MAX_QUEUED", 1)
     film = encode(tmp_path / "squats.ts", squats, rate=10)
     live = fitsense.LiveConfig(queue_size=4, reconnect_timeout_s=0, warning_interval_s=0)
     with (

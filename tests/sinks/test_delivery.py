@@ -288,7 +288,9 @@ def test_a_plugins_sink_is_opened_by_name() -> None:
 
 def test_a_file_says_which_sink(tmp_path: Path) -> None:
     file = tmp_path / "sink.toml"
-    file.write_text('sink = "webhook"\nconfig.url = "https://x"\ndelivery = { types = ["session.ended"], queue = 5 }')
+    file.write_text(
+        'sink = "webhook"\nconfig.url = "https://x"\ndelivery = { types = ["session.ended"], queue_size = 5 }'
+    )
     assert SinkSettings.read(file) == SinkSettings(
         "webhook", {"url": "https://x"}, DeliveryConfig(types=("session.ended",), queue_size=5)
     )

@@ -63,7 +63,7 @@ def test_close_frees_the_decoder_of_a_source_that_went_back(squats_file: Path) -
         reading = iter(source)
         next(reading)
         source._stream.codec_context.skip_frame = "NONREF"
-        assert source._decodes_all(0.0)
+        assert source._decode_all_frames(0.0)
         next(reading)
     assert sys.getrefcount(context) == ONLY_OURS
 

@@ -14,7 +14,7 @@ from fitsense.video.prefetch import Prefetcher
 
 
 def threads() -> int:
-    return sum(thread.name == "fitsense reading ahead" for thread in threading.enumerate())
+    return sum(thread.name == "fitsense prefetcher" for thread in threading.enumerate())
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 5))
@@ -62,7 +62,7 @@ def test_closing_ends_the_thread_and_frees_the_source_there() -> None:
     ahead = Prefetcher(iter(range(1000)), lambda: closed_in.append(threading.current_thread().name), buffer=2)
     assert next(iter(ahead)) == 0
     ahead.close()
-    assert closed_in == ["fitsense reading ahead"]
+    assert closed_in == ["fitsense prefetcher"]
     assert threads() == before
 
 
