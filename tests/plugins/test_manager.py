@@ -97,7 +97,7 @@ def test_a_short_name_is_enough_where_only_one_has_it() -> None:
     with pytest.raises(fitsense.AmbiguousNameError, match="one/net, two/net"):
         host.backbone("net")
     assert host.full_name("backbone", "other") == "one/other"
-    with pytest.raises(fitsense.UnknownNameError, match="there are: one/net, one/other, two/net"):
+    with pytest.raises(fitsense.UnknownNameError, match="available: one/net, one/other, two/net"):
         host.backbone("nope")
 
 
@@ -105,7 +105,7 @@ def test_an_unknown_name_mentions_plugins_that_failed() -> None:
     host = PluginManager()
     host.register(plugin("mine", fitsense_backbones=lambda: [1]))
     with pytest.raises(
-        fitsense.UnknownNameError, match=r"not loaded: module_mine \(broken: .*expected BackboneSpec, got int"
+        fitsense.UnknownNameError, match=r"failed plugins: module_mine \(broken: .*expected BackboneSpec, got int"
     ):
         host.backbone("net")
 
@@ -150,7 +150,7 @@ def test_discovery_loads_only_what_is_allowed() -> None:
     assert host.backbones() == {}
     with pytest.raises(fitsense.UnknownNameError, match=r"x3d \(disabled: not among those that the program allows\)"):
         host.backbone("x3d/s")
-    with pytest.raises(fitsense.UnknownNameError, match=r"called 'heds' or 'x4d'; there are: .*heads, .*x3d"):
+    with pytest.raises(fitsense.UnknownNameError, match=r"named 'heds' or 'x4d'; available: .*heads, .*x3d"):
         PluginManager.discover(allow=["x4d", "heds", "ensemble"])
     with pytest.raises(fitsense.InvalidInputError, match="expected a list of names, got the single text 'x3d'"):
         PluginManager.discover(allow="x3d")

@@ -280,7 +280,7 @@ def test_a_plugins_sink_is_opened_by_name() -> None:
         pass
     assert given == [Config("x", 2)]
     assert (delivery.name, delivery.counts.delivered) == ("own/mine", 7)
-    with pytest.raises(fitsense.UnknownNameError, match="there are: own/mine"):
+    with pytest.raises(fitsense.UnknownNameError, match="available: own/mine"):
         fitsense.open_sink("other", plugins=host(opened))
     with pytest.raises(InvalidInputError, match="own/mine"):
         fitsense.open_sink("mine", {"uri": "x"}, plugins=host(opened))
