@@ -48,7 +48,7 @@ class FrameConverter:
             # Converting the small picture to RGB in a second step takes a third less time than both in one step.
             frame = _reformat(self._scaler, frame, width, height, "yuv420p")
         rgb = _reformat(self._colour_converter, frame, width, height, "rgb24").to_ndarray()
-        return orientation.shown(np.asarray(rgb, dtype=np.uint8))
+        return orientation.apply(np.asarray(rgb, dtype=np.uint8))
 
 
 def upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
