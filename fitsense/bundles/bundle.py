@@ -56,7 +56,7 @@ class Bundle:
     def load(cls, path: str | Path) -> Bundle:
         """Read and verify a bundle: a folder, a zip file, or the name of an included bundle.
 
-        :raises BundleError: the bundle, or a part of it, is missing, altered, malformed or unsafe; the message says what.
+        :raises BundleError: the bundle or a part is missing, altered, malformed or unsafe; the message says what.
         """
         place = _find(path)
         if not place.is_file():

@@ -40,9 +40,9 @@ class Orientation:
     def of_matrix(cls, matrix: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Orientation:
         """Orientation nearest to a display matrix.
 
-        :param matrix: int32 (9,), in row-major order, as in the track header of ISO base media files: the pixel at (x,
-            y) is displayed at (a x + c y, b x + d y), where a and b are its first two numbers, c and d the fourth and the
-            fifth.
+        :param matrix: int32 (9,), in row-major order, as in the track header of ISO base media files: the pixel at
+            (x, y) is displayed at (a x + c y, b x + d y), where a and b are its first two numbers, c and d the fourth
+            and the fifth.
         """
         a, b, c, d = (int(matrix[at]) for at in (0, 1, 3, 4))
         if abs(b) + abs(c) > abs(a) + abs(d):

@@ -25,7 +25,7 @@ def test_importing_fitsense_imports_almost_nothing() -> None:
 
 
 def test_discovering_plugins_imports_no_torch_and_no_av() -> None:
-    loaded = modules_after("import fitsense; assert fitsense.Plugins.discover().backbones()")
+    loaded = modules_after("import fitsense; assert fitsense.PluginManager.discover().backbones()")
     assert {"fitsense_x3d", "fitsense_pose"} <= loaded
     assert not loaded & {*HEAVY, "av", "openvino"}
 

@@ -68,7 +68,8 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
     assert api.hooks["ClipSpec(rate_hz)"] == "required 2. float"
     assert api.hooks["FusionSpec(min_branches)"] == "5. int = 1"
     assert api.names["load_model(cascade)"] == "Cascade | None = None"
-    assert api.names["Plugins.discover"] == "class method -> Plugins"
+    assert api.names["RuntimeOptions(runtime)"] == "RuntimeName"
+    assert api.names["PluginManager.discover"] == "class method -> PluginManager"
     assert "Session.push(rgb)" in api.names
     assert "InvalidInputError is a ValueError" in api.names
     assert {name for name in lock.public() if name not in {**api.hooks, **api.names}} == set()

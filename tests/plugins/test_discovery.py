@@ -92,7 +92,7 @@ def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str
         ("fitsense_backbones", async_generator, "expected a plain function, got an async one"),
         ("fitsense_event_emitted", wrapping, "expected a plain function, got a generator"),
         ("fitsense_resolve_weights", wrapping, "expected a plain function, got a generator"),
-        ("fitsense_event_emitted", lambda *, event: None, r"takes \(session, event\), .* asks for \(event\)"),
+        ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event\), got \(\*, event\)"),
     ],
 )
 def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(
@@ -157,7 +157,7 @@ def discovered(folder: Path, arguments: str = "") -> dict[tuple[str, str], tuple
     """Status and reason of each report of a new process, by name and origin's distribution."""
     script = (
         "import fitsense\n"
-        f"for r in fitsense.Plugins.discover({arguments}).reports:\n"
+        f"for r in fitsense.PluginManager.discover({arguments}).reports:\n"
         "    print(r.name, r.origin.partition(' ')[0], r.status, r.reason, sep='|')"
     )
     reports = {}
@@ -209,9 +209,9 @@ def test_discover_with_a_name_that_several_share_refuses_to_choose(tmp_path: Pat
     install(tmp_path, "mine", PLUGIN.format(name="yours"), "yours")
     script = (
         "import fitsense\n"
-        "try: fitsense.Plugins.discover(allow=['mine'])\n"
+        "try: fitsense.PluginManager.discover(allow=['mine'])\n"
         "except fitsense.AmbiguousNameError as error: print(error)\n"
-        "try: fitsense.Plugins.discover(allow=['nobody:mine'])\n"
+        "try: fitsense.PluginManager.discover(allow=['nobody:mine'])\n"
         "except fitsense.UnknownNameError as error: print(error)\n"
     )
     ambiguous, unknown = run(tmp_path, script).splitlines()

@@ -167,7 +167,7 @@ def test_a_session_runs_without_torch(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['torch'] = None\n"
         "import fitsense\n"
-        "assert fitsense.Plugins.discover().backbone('motion/flow')\n"
+        "assert fitsense.PluginManager.discover().backbone('motion/flow')\n"
         "assert 'cv2' not in sys.modules\n"
         "from fitsense.synthetic.figures import Bout, FigureVideo\n"
         "video = FigureVideo(bouts=(Bout('squat', 3, 2.0),), rate_hz=10.0)\n"
