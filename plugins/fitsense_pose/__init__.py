@@ -1,4 +1,4 @@
-"""BlazePose (arXiv 2006.10204) for fitsense: a backbone that looks at a body's landmarks, and a detector of people."""
+"""BlazePose (arXiv 2006.10204) for fitsense: a backbone on body landmarks, and a detector of people."""
 
 from collections.abc import Iterable
 

@@ -125,7 +125,10 @@ def _class(name: str, kind: type[Any]) -> dict[str, str]:
         entries |= _parameters(name, signature.replace(parameters=typed))
     if is_typeddict(kind):
         # Keyword arguments that several functions share.
-        entries |= {f"{name}({key})": _annotation(text) for key, text in inspect.get_annotations(kind).items()}
+        entries |= {
+            f"{name}({key})": getattr(text, "__forward_arg__", str(text))
+            for key, text in inspect.get_annotations(kind).items()
+        }
         return {entry: text for entry, text in entries.items() if " is a " not in entry}
     for member in sorted(set(dir(kind)) - set(fields)):
         value = inspect.getattr_static(kind, member)

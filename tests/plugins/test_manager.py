@@ -200,7 +200,8 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))
     assert report.status == "loaded"
     assert report.deprecations == (
-        "hook fitsense_mixers is deprecated since fitsense 0.3 and will be removed in plugin API 2: use fitsense_fusions",
+        "hook fitsense_mixers is deprecated since fitsense 0.3 and will be removed in plugin API 2: "
+        "use fitsense_fusions",
         "OldFusionSpec.bold (of old) is deprecated since fitsense 0.4 and will be removed in plugin API 3: "
         "use a fusion of that name",
     )
