@@ -23,8 +23,8 @@ class LinearConfig:
 
 
 def build(config: LinearConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
-    """Build a module from float32 (clips, feature_dim) to logits, float32 (clips, labels). Its weights start at zero, so
-    that all labels are equally likely."""
+    """Build a module from float32 (clips, feature_dim) to logits, float32 (clips, labels). Its weights start at zero: all
+    labels are equally likely."""
     from torch import nn
 
     layer = nn.Linear(feature_dim, len(labels), bias=config.bias)

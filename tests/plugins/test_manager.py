@@ -208,7 +208,7 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     assert [record.args for record in caplog.records] == [("mine", note) for note in report.deprecations]
     assert host.register(plugin("other", fitsense_fusions=lambda: fusions[1:])).deprecations == ()
     # Where there is no such hook any more, it is refused.
-    assert "no hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
+    assert "unknown hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
 
 
 def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

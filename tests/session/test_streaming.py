@@ -149,7 +149,7 @@ def test_a_frame_that_does_not_fit_is_refused(stream: StreamingBranch) -> None:
 
 
 def test_a_branch_that_does_not_stream_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match="branch pictures: expected one that streams"):
+    with pytest.raises(fitsense.InvalidInputError, match="branch pictures: expected a streaming branch"):
         load_stream(bundle, bundle.manifest.branches[1])
 
 
