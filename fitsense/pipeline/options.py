@@ -61,7 +61,7 @@ def check_option_names(options: Mapping[str, Any]) -> None:
 
 def session_config(options: AnalysisOptions) -> SessionConfig:
     """The session's configuration, with the options that override its fields."""
-    overrides = {
+    overrides: dict[str, Any] = {
         "source": options.get("source_uri"),
         "started_at": options.get("started_at"),
         "hop_s": options.get("hop_s"),

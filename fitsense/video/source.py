@@ -228,6 +228,7 @@ class VideoSource:
         self._clock = MediaClock((self._container.start_time or 0) / av.time_base, self._rate)
         self._packets = self._probed(self._container.demux())
         self._decoded = self._decode()
+        self._first: av.VideoFrame | None = None
 
     def _first_size(self) -> tuple[int, int]:
         """Width and height of the upright picture; from the first frame, since the header does not contain the

@@ -47,7 +47,7 @@ NAN, INF = float("nan"), float("inf")
         *((CameraConfig, "clear_s", value) for value in ("1", None, INF, -1)),
     ],
 )  # fmt: skip
-def test_configuration_with_a_value_that_cannot_be_is_refused(kind: type[Any], field: str, value: Any) -> None:
+def test_config_invalid_value_is_refused(kind: type[Any], field: str, value: Any) -> None:
     with pytest.raises(InvalidInputError, match=rf"{field}: expected .*, got "):
         kind(**{field: value})
     with pytest.raises(InvalidInputError):

@@ -137,7 +137,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(pictures: Bun
 
 @pytest.mark.parametrize(("how", "said"), [({"compile": True}, "compile"), ({"device": "cpu"}, "device 'cpu'")])
 def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: str, bundle: Bundle) -> None:
-    match = f"^{said}: expected the runtime 'torch', got 'openvino'.*: leave out \w+, or choose 'torch'$"
+    match = rf"^{said}: expected the runtime 'torch', got 'openvino'.*: leave out \w+, or choose 'torch'$"
     with pytest.raises(fitsense.InvalidInputError, match=match):
         fitsense.load_model(**how)
     for load, entry in ((load_stream, bundle.manifest.branches[0]), (load_branch, bundle.manifest.branches[1])):

@@ -81,7 +81,7 @@ def alone(model: fitsense.Model, name: str, source: Path) -> list[str]:
     return [event.to_json() for event in fitsense.analyze(source, model=model, config=config)]
 
 
-def test_each_source_gives_the_events_that_it_gives_alone(
+def test_source_group_gives_the_events_of_single_analyses(
     model: fitsense.Model, squats_file: Path, jacks: Path
 ) -> None:
     sources = {"squats": squats_file, "urn:gym:jacks": jacks, "again": squats_file}
@@ -93,7 +93,7 @@ def test_each_source_gives_the_events_that_it_gives_alone(
         assert [event.to_json() for event in found[name]] == alone(model, name, source)
 
 
-def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_add_options_override_common_ones(model: fitsense.Model, squats_file: Path) -> None:
     common = fitsense.SessionConfig(hop_s=2.0, source="not-this")
     with fitsense.SourceGroup(model=model, config=common) as streams:
         streams.add("common", squats_file)
@@ -122,7 +122,7 @@ def test_analysis_options_unknown_name_is_refused(model: fitsense.Model, squats_
         fitsense.SourceGroup(model=model, hop=1.0)  # type: ignore[call-arg]
 
 
-def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_failed_source_ends_alone_with_its_error(model: fitsense.Model, squats_file: Path) -> None:
     before = datetime.now(UTC)
     live = fitsense.LiveConfig(timeout_s=2.0)
     sources: dict[str, Source] = {
@@ -155,7 +155,7 @@ def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_
     assert before <= found["refused"][0].time <= datetime.now(UTC)
 
 
-def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
+def test_source_group_failed_source_is_freed(model: fitsense.Model) -> None:
     class Held:
         pass
 
@@ -175,7 +175,7 @@ def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
         assert failure.__traceback__ is not None
 
 
-def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_add_and_remove_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
     told: list[Event] = []
     seen = threading.Event()
 
@@ -196,7 +196,7 @@ def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_fi
     assert [event.to_json() for event in found["squats"]] == alone(model, "squats", squats_file)
 
 
-def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_name_is_free_after_session_end(model: fitsense.Model, squats_file: Path) -> None:
     sessions = 0
     with fitsense.SourceGroup({"door": breaking(5)}, model=model, hop_s=2.0) as streams:
         for event in streams:
@@ -208,7 +208,7 @@ def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, 
     assert sessions == 2
 
 
-def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
+def test_source_group_invalid_arguments_are_refused(model: fitsense.Model) -> None:
     with fitsense.SourceGroup({"one": still()}, model=model) as streams:
         for name in ("front door", "", "Tür"):
             with pytest.raises(fitsense.InvalidInputError, match="name: expected a URI reference"):
@@ -228,7 +228,7 @@ def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
         fitsense.SourceGroup({"one": still(), "not one": still()}, model=model)
 
 
-def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_source_group_slow_consumer_delays_files(model: fitsense.Model, squats: FigureVideo) -> None:
     once = list(squats)
     taken = dict.fromkeys(("one", "other"), 0)
 
@@ -251,7 +251,7 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
             time.sleep(0.02)
 
 
-def test_who_takes_events_slowly_makes_live_sources_drop_frames(
+def test_source_group_slow_consumer_drops_live_frames(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.pipeline.source_group._MAX_QUEUED", 1)
@@ -270,7 +270,7 @@ def test_who_takes_events_slowly_makes_live_sources_drop_frames(
 
 
 @pytest.mark.parametrize("way", ["with", "forgotten", "close", "close elsewhere", "break"])
-def test_however_it_is_left_sources_are_freed(
+def test_source_group_any_exit_frees_sources(
     way: str, model: fitsense.Model, squats: FigureVideo, squats_file: Path, tmp_path: Path
 ) -> None:
     ended: list[str] = []
@@ -321,7 +321,7 @@ def test_however_it_is_left_sources_are_freed(
     assert ended == ([] if way == "close elsewhere" else ["frames"])
 
 
-def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_stop_ends_every_session(model: fitsense.Model, squats_file: Path) -> None:
     sources = {"one": still(), "other": still()}
     events: list[Event] = []
     with fitsense.SourceGroup(sources, model=model, keep_open=True) as streams:
@@ -333,7 +333,7 @@ def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -
     assert {name: reason(each) for name, each in by_source(events).items()} == dict.fromkeys(sources, "interrupted")
 
 
-def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_keep_open_waits_for_sources(model: fitsense.Model, squats_file: Path) -> None:
     events: list[Event] = []
     with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         assert list(streams) == []
@@ -351,7 +351,7 @@ def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Pat
     assert by_source(events).keys() == {"first", "second"}
 
 
-def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
+def test_source_group_remove_before_opening_ends_source(model: fitsense.Model, tmp_path: Path) -> None:
     """While it waits for its turn."""
     with fitsense.SourceGroup({"one": still()}, model=model, realtime=True) as streams:
         streams.add("other", tmp_path / "missing.mp4", hop_s=60.0)
@@ -365,7 +365,9 @@ def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tm
 
 
 @pytest.mark.parametrize("count", [2, 5, 15, 40])
-def test_paced_sources_share_the_hop(count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_group_paced_sources_are_spread_over_the_hop(
+    count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     delays: list[float] = []
     monkeypatch.setattr(_Source, "delay", lambda source: delays.append(source.delay_s))
     with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:

@@ -81,7 +81,7 @@ def test_threads_that_open_a_source_end_before_python(how: str) -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others cannot make a program's end last")
 @pytest.mark.parametrize("source", ["closed", "open"])
-def test_nobody_asks_python_when_it_has_ended(film: Path, source: str) -> None:
+def test_threads_make_no_calls_after_python_has_ended(film: Path, source: str) -> None:
     with Camera(film) as camera:
         command = [sys.executable, "-c", PROGRAM, camera.url("stall=3"), source]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
