@@ -105,6 +105,7 @@ class VideoSource:
         self._unaccelerated: SourceWarning | None = None
         self._warning: SourceWarning | None = None
         self._read_error: str | None = None
+        self._first: av.VideoFrame | None = None
         self._damaged = 0
         self._open(source)
         try:
@@ -228,7 +229,6 @@ class VideoSource:
         self._clock = MediaClock((self._container.start_time or 0) / av.time_base, self._rate)
         self._packets = self._probed(self._container.demux())
         self._decoded = self._decode()
-        self._first: av.VideoFrame | None = None
 
     def _first_size(self) -> tuple[int, int]:
         """Width and height of the upright picture; from the first frame, since the header does not contain the
