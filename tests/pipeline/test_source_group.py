@@ -117,7 +117,7 @@ def test_analysis_options_are_the_same_everywhere(function: Callable[..., object
 def test_analysis_options_unknown_name_is_refused(model: fitsense.Model, squats_file: Path) -> None:
     for analyse in (fitsense.analyze, fitsense.analyze_async):
         with pytest.raises(TypeError, match=r"expected one of config, hop_s.*got 'hop'"):
-            analyse(squats_file, model=model, hop=1.0)  # type: ignore[operator]
+            analyse(squats_file, model=model, hop=1.0)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="got 'hop'"):
         fitsense.SourceGroup(model=model, hop=1.0)  # type: ignore[call-arg]
 
