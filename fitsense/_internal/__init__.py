@@ -1,1 +1,1 @@
-"""Helpers of fitsense's own modules. Nothing here is API."""
+"""Internal helpers. Nothing here is API."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which becomes it once all is written.
+    """Context manager: a temporary path beside `path`, which replaces it at the end.
 
-    Whoever is interrupted leaves `path` as it was; whoever writes the same at the same time does no harm.
+    An interrupted write leaves `path` unchanged; concurrent writes do not mix.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
     try:

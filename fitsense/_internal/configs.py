@@ -1,4 +1,4 @@
-"""Plugin specs' configurations: attrs classes in Python, objects in JSON."""
+"""Conversion of plugin configurations between attrs classes and JSON objects."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _converter = cattrs.Converter(forbid_extra_keys=True)
 
 
 def config_from_json(kind: type[ConfigT], document: Mapping[str, Any], what: str) -> ConfigT:
-    """An instance of a config class.
+    """Create an instance of a config class from a JSON object.
 
-    :param what: whose configuration it is, for the message.
-    :raises InvalidInputError: a key that the class does not know, or a value that does not fit.
+    :param what: name of the configured object, for messages.
+    :raises InvalidInputError: an unknown key, or a value of the wrong type.
     """
     try:
         return _converter.structure(document, kind)
     except Exception as error:
-        problems = "; ".join(cattrs.transform_error(error, format_exception=_said))
+        problems = "; ".join(cattrs.transform_error(error, format_exception=_problem))
         raise InvalidInputError(f"configuration of {what}: {problems}") from error
 
 
-def _said(error: BaseException, kind: type | None) -> str:
-    """What is wrong; in its own words, if a class of ours found it."""
+def _problem(error: BaseException, kind: type | None) -> str:
+    """Text of a problem: the message of a FitsenseError, else cattrs' description."""
     return str(error) if isinstance(error, FitsenseError) else format_exception(error, kind)
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
-    """The config as a JSON object."""
+    """Convert a config to a JSON object."""
     document: dict[str, Any] = _converter.unstructure(config)
     return document

@@ -1,4 +1,4 @@
-"""Refuses a second thread in an object whose methods must not overlap."""
+"""Decorator for methods that must not overlap: refuses a second thread."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ OwnerT = TypeVar("OwnerT")
 
 
 def one_thread() -> threading.RLock:
-    """What an object with :func:`exclusive` methods keeps as ``_use``. Its methods may call each other."""
+    """Lock that an object with :func:`exclusive` methods stores as ``_use``. Its methods may call each other."""
     return threading.RLock()
 
 
 def exclusive(method: Callable[Concatenate[OwnerT, P], ResultT]) -> Callable[Concatenate[OwnerT, P], ResultT]:
-    """Let one thread at a time into the exclusive methods of an object.
+    """Allow one thread at a time in the exclusive methods of an object.
 
-    A second one is refused with :class:`FitsenseError` rather than kept waiting: frames of two threads have no order,
-    so that a program which pushes them is mistaken.
+    A second thread gets a :class:`FitsenseError` instead of waiting: frames of two threads have no defined order, so
+    that pushing them is a mistake of the program.
     """
 
     @functools.wraps(method)

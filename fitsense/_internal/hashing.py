@@ -7,16 +7,16 @@ _EDGE_BYTES = 1 << 16
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(path: Path) -> str:
-    """What stands for a video's contents, wherever it lies and whenever it was copied.
+    """Fast digest of a video, independent of its path and modification time.
 
-    Its size, its beginning and its end are looked at, where containers say what is in them: hashing all of a data set
-    takes as long as reading it.
+    It covers the size, the beginning and the end, where containers describe their content: hashing whole data sets
+    takes as long as reading them.
     """
     with path.open("rb") as stream:
         size = stream.seek(0, 2)

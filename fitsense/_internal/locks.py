@@ -1,8 +1,7 @@
-"""One thread at a time where numpy takes many small steps.
+"""Process-wide lock for sequences of short NumPy calls, where GIL hand-over costs more than the work.
 
-numpy lets go of Python's lock in every step of more than a few hundred numbers. Where the threads of several sessions
-do so at once, that lock goes from hand to hand thousands of times a second, and to wake whoever has it next costs more
-than the steps: it is cheaper to wait for one's turn.
+NumPy releases the GIL in each call on more than a few hundred numbers. If several sessions' threads do so concurrently,
+the GIL changes hands thousands of times a second, and waking the next thread costs more than the calls.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 numpy_lock = threading.Lock()
-"""Held by whoever takes many small steps; for a few milliseconds at most, and nothing else is waited for meanwhile."""
+"""Hold for a few milliseconds at most; never block on anything else while holding it."""
 
 
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """A turn, in which the process's linear algebra is done in one thread: for small matrices, waking the others costs
-    far more than they save, and they go on spinning beside whatever else the cores have to do."""
+    """Hold the lock, and limit BLAS to one thread: for small matrices, waking more threads costs far more than they
+    save, and they keep spinning afterwards."""
     with numpy_lock, _controller().limit(limits=1, user_api="blas"):
         yield
 

@@ -1,4 +1,4 @@
-"""OpenVINO cores that leave the signals of a process alone."""
+"""OpenVINO cores that preserve the signal stack of the thread."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 class _Stack(ctypes.Structure):
-    """Linux' ``stack_t``."""
+    """``stack_t`` of Linux."""
 
     _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 def openvino_core() -> ov.Core:
-    """A new core of OpenVINO's; also for plugins and hosts that run networks of their own.
+    """Create an OpenVINO core; also for plugins and hosts that run their own networks.
 
-    On Linux, OpenVINO's part for CPUs handles signals of the thread that first uses it on another stack, and takes that
-    away when it ends (openvinotoolkit/openvino#11894). If it ends in another thread, or after other cores have begun,
-    that thread is left with a stack that is not there: Ctrl-C is then a segmentation fault. Here that part begins at
-    once, and the thread keeps the stack that it had.
+    On Linux, OpenVINO's CPU plugin installs an alternative signal stack for the thread that first uses it, and removes
+    it when it is unloaded (openvinotoolkit/openvino#11894). If it is unloaded in another thread, or after other cores
+    were created, the first thread keeps a dangling stack: Ctrl-C is then a segmentation fault. This function loads the
+    CPU plugin immediately and restores the thread's previous stack.
     """
     import openvino as ov
 
-    with _keeping_the_stack_of_signals():
+    with _preserved_signal_stack():
         core = ov.Core()
         core.get_property("CPU", "FULL_DEVICE_NAME")
     return core
 
 
 @contextlib.contextmanager
-def _keeping_the_stack_of_signals() -> Iterator[None]:
+def _preserved_signal_stack() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return

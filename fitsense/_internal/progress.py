@@ -1,4 +1,4 @@
-"""Progress of long work, told to whoever shows it."""
+"""Progress of long operations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ ItemT = TypeVar("ItemT")
 
 
 class Track(Protocol):
-    """Passes items on, and shows how far it has got."""
+    """Yields the items, and shows the progress."""
 
     def __call__(self, items: Sequence[ItemT], description: str) -> Iterable[ItemT]: ...
 
 
 def silent(items: Sequence[ItemT], description: str) -> Iterator[ItemT]:
-    """The :class:`Track` that shows nothing."""
+    """A :class:`Track` that shows nothing."""
     return iter(items)

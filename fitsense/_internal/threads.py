@@ -1,4 +1,4 @@
-"""Threads that read sources, and what becomes of them when Python ends."""
+"""Threads that read sources, and their end at interpreter exit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import traceback
 from collections.abc import Callable
 from types import SimpleNamespace
 
-# More than enough for those who ask the time every 0.1 s.
-_SOON_S = 1.0
+# Longest wait for threads at exit, in seconds; PyAV checks its timeout every 0.1 s.
+_EXIT_TIMEOUT_S = 1.0
 
 
 class WorkerThread(threading.Thread):
-    """A thread that opens or reads sources, and may be left while it waits for a packet: it ends with Python.
+    """A daemon thread that opens or reads sources, and is ended before the interpreter exits.
 
-    :param read: what it does.
-    :param stop: asks it to end; from any thread. It is let go of when the thread has ended, so that an object may keep
-        both its thread and the method which that is stopped by.
+    :param read: target of the thread.
+    :param stop: asks the thread to end; called from any thread. The reference is dropped when the thread ends, so that
+        an object that owns the thread can pass its own method.
     """
 
     def __init__(self, read: Callable[[], None], stop: Callable[[], None], name: str) -> None:
@@ -27,9 +27,9 @@ class WorkerThread(threading.Thread):
         self.stop = stop
 
     def start(self) -> None:
-        # Once, however many there are.
-        atexit.unregister(_wake)
-        atexit.register(_wake)
+        # Registered once for all threads.
+        atexit.unregister(_end_readers)
+        atexit.register(_end_readers)
         super().start()
 
     def run(self) -> None:
@@ -39,10 +39,10 @@ class WorkerThread(threading.Thread):
             self.stop = _nothing
 
 
-def handed_over(error: BaseException) -> BaseException:
-    """An error that the calling function caught in its thread, to be raised in another one.
+def detached(error: BaseException) -> BaseException:
+    """An error caught by the calling function, prepared to be raised in another thread.
 
-    It keeps where it came from, but neither the caller's frame, which may refer to the error, nor what was in use below
+    The traceback keeps the origin, but neither the caller's frame, which may refer to the error, nor the locals below
     it, such as a decoder and seconds of pictures.
     """
     origin = error.__traceback__ and error.__traceback__.tb_next
@@ -51,15 +51,15 @@ def handed_over(error: BaseException) -> BaseException:
 
 
 def _nothing() -> None:
-    """What stops a thread that has ended."""
+    """Replaces `stop` when the thread has ended."""
 
 
-def _wake() -> None:
-    """End what still reads.
+def _end_readers() -> None:
+    """End the threads that still read.
 
-    While FFmpeg waits for a packet, PyAV asks Python every 0.1 s what time it is, to end what takes too long. Whoever
-    asks when Python has ended, and the process is still freeing its libraries, is a segmentation fault. PyAV has no way
-    to end the waiting, so those who wait are told that it is late.
+    While FFmpeg waits for a packet, PyAV calls Python's clock every 0.1 s to check its timeout. A call after Python has
+    ended, while the process still unloads its libraries, is a segmentation fault. PyAV cannot cancel the wait, so the
+    clock of these threads is replaced by one that shows the timeout as passed.
     """
     reading = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
     if not reading:
@@ -72,6 +72,6 @@ def _wake() -> None:
     )
     for thread in reading:
         thread.stop()
-    until_s = time.monotonic() + _SOON_S
+    until_s = time.monotonic() + _EXIT_TIMEOUT_S
     for thread in reading:
         thread.join(max(0.0, until_s - time.monotonic()))

@@ -1,10 +1,10 @@
-"""Validators of configuration fields; what they refuse is an :class:`InvalidInputError`, whatever its type."""
+"""Validators of attrs fields; each raises :class:`InvalidInputError` for a value of the wrong type or range."""
 
 from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ import attrs
 from fitsense.errors import InvalidInputError
 from fitsense.types import MAX_SECONDS
 
-# The parts of RFC 3986's grammar: characters of a path segment, the same without a colon, of a query, an authority.
+# Parts of the grammar in RFC 3986: path segment, the same without a colon, query, and authority.
 _ESCAPED = "%[0-9A-Fa-f]{2}"
 _SEGMENT = f"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|{_ESCAPED})"
 _NO_COLON = f"(?:[A-Za-z0-9._~!$&'()*+,;=@-]|{_ESCAPED})"
@@ -29,39 +29,70 @@ Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
 def number(low: float, high: float = MAX_SECONDS, *, above: bool = False, optional: bool = False) -> Validator:
-    """A finite number in `low`..`high`.
+    """A number in `low`..`high`.
 
-    :param above: whether `low` itself is refused.
-    :param optional: whether None is taken, too.
+    :param above: whether `low` itself is excluded.
+    :param high: largest value; ``math.inf`` allows infinity.
+    :param optional: whether None is allowed.
     """
     expected = f"a number above {low:g} and at most {high:g}" if above else f"a number in {low:g}..{high:g}"
-    if optional:
-        expected += ", or None"
 
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None and optional:
-            return
+    def accepts(value: Any) -> bool:
         real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        # Written so that NaN fails.
-        if not (real and low <= value <= high and not (above and value == low)):
-            raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected {expected}, got {value!r}")
+        # Comparisons with NaN are false.
+        return bool(real and low <= value <= high and not (above and value == low))
 
-    return check
+    return _validator(accepts, expected, optional)
+
+
+def integer(low: int, high: int | None = None, *, optional: bool = False) -> Validator:
+    """An integer, `low` or more.
+
+    :param high: largest value; None for no limit.
+    :param optional: whether None is allowed.
+    """
+    expected = f"an integer of at least {low}" if high is None else f"an integer in {low}..{high}"
+
+    def accepts(value: Any) -> bool:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return whole and low <= int(value) and (high is None or int(value) <= high)
+
+    return _validator(accepts, expected, optional)
+
+
+def one_of(choices: Collection[Any], *, optional: bool = False) -> Validator:
+    """One of `choices`, or None if `optional`."""
+    expected = f"one of {', '.join(map(repr, choices))}"
+    return _validator(lambda value: any(value == choice for choice in choices), expected, optional)
+
+
+def subset_of(choices: Collection[Any]) -> Validator:
+    """A tuple or list of some of `choices`."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and all(item in choices for item in value)
+
+    return _validator(accepts, f"some of {', '.join(map(str, choices))}", False)
 
 
 def instance(kind: type[Any], *, optional: bool = False) -> Validator:
-    """An instance of `kind`, or None where `optional`."""
-    expected = f"{kind.__name__} or None" if optional else kind.__name__
+    """An instance of `kind`, or None if `optional`."""
+    return _validator(lambda value: isinstance(value, kind), kind.__name__, optional)
+
+
+def _validator(accepts: Callable[[Any], bool], expected: str, optional: bool) -> Validator:
+    if optional:
+        expected += " or None"
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not (isinstance(value, kind) or (optional and value is None)):
+        if not ((optional and value is None) or accepts(value)):
             raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected {expected}, got {value!r}")
 
     return check
 
 
 def is_uri_reference(value: Any) -> bool:
-    """Whether it is a URI reference of RFC 3986, and not empty, as CloudEvents wants of a source."""
+    """Whether `value` is a non-empty URI reference (RFC 3986), as CloudEvents requires for a source."""
     return isinstance(value, str) and value != "" and _URI_REFERENCE.fullmatch(value) is not None
 
 

@@ -28,14 +28,14 @@ from fitsense.errors import BundleError, SchemaError
 from fitsense.events.schema import validate
 
 DEFAULT = "gym"
-"""The name of the bundle that is used when none is named."""
+"""Name of the default bundle."""
 
-# No bundle is near these; what claims more is meant to fill the disk or the memory, or to take for ever.
+# Limits far above any bundle: an archive beyond them is meant to exhaust disk, memory or time.
 _MAX_UNZIPPED_BYTES = 4 << 30
 _MAX_FILES = 1000
 _MAX_LABELS = 10_000
 _MAX_MANIFEST_BYTES = 4 << 20
-# Weights hardly compress; what is smaller than the second number may be anything.
+# Weights hardly compress; files smaller than the second number may have any ratio.
 _MAX_RATIO, _ANY_RATIO_BYTES = 20, 256 << 20
 _TEMPERATURES = (1e-3, 1e3)
 _MAX_FRAMES, _MAX_SIDE, _MAX_SPAN_S, _MAX_NUMBERS = 4096, 4096, 600.0, 1 << 28
@@ -45,8 +45,8 @@ _MAX_FRAMES, _MAX_SIDE, _MAX_SPAN_S, _MAX_NUMBERS = 4096, 4096, 600.0, 1 << 28
 class Bundle:
     """A verified bundle on disk.
 
-    :param folder: where its files are; for a zip, a folder that lives as long as this object.
-    :param manifest: the content of its ``model.json``.
+    :param folder: folder of the files; for a zip, a temporary folder that lives as long as this object.
+    :param manifest: content of ``model.json``.
     """
 
     folder: Path
@@ -54,9 +54,9 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
-        """Read and verify a bundle: a folder, a zip, or the name of one that comes with fitsense.
+        """Read and verify a bundle: a folder, a zip file, or the name of an included bundle.
 
-        :raises BundleError: something is missing, altered, malformed or unsafe; the message says what.
+        :raises BundleError: the bundle or a part is missing, altered, malformed or unsafe; the message says what.
         """
         place = _find(path)
         if not place.is_file():
@@ -87,12 +87,12 @@ class Bundle:
         return cls(place, manifest)
 
     def path(self, name: str) -> Path:
-        """The file that ``model.json`` calls `name`."""
+        """Path of a file by its name in ``model.json``."""
         return self.folder / name
 
 
 def save(folder: Path, manifest: Manifest) -> Bundle:
-    """Write ``model.json`` beside the files that are already in `folder`, state their digests, and load it all.
+    """Write ``model.json`` beside the files that are already in `folder`, add their digests, and load the bundle.
 
     :raises BundleError: the result would not load.
     """
@@ -110,7 +110,7 @@ def save(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def shipped() -> list[str]:
-    """Names of the bundles that come with fitsense."""
+    """Names of the included bundles."""
     root = resources.files("fitsense.bundles")
     return sorted(entry.name for entry in root.iterdir() if entry.joinpath(MANIFEST).is_file())
 
@@ -120,7 +120,7 @@ _converter = cattrs.Converter()
 
 def _find(path: str | Path) -> Path:
     place = Path(path)
-    # os.path.exists, unlike Path's, takes a name that is too long for one that is not there.
+    # Unlike Path.exists, os.path.exists returns False for a name that is too long.
     if os.path.exists(place):  # noqa: PTH110
         return place
     if str(path) in shipped():
@@ -132,7 +132,7 @@ def _find(path: str | Path) -> Path:
 
 
 def _manifest(file: Path, origin: str) -> Any:
-    """The document in ``model.json``, whose numbers are finite."""
+    """Parse ``model.json``; all numbers must be finite."""
     try:
         about = file.lstat()
         if not stat.S_ISREG(about.st_mode):
@@ -148,7 +148,7 @@ def _manifest(file: Path, origin: str) -> Any:
         raise BundleError(f"{origin}: {MANIFEST} is not JSON: {error}") from error
     except OSError as error:
         raise BundleError(f"{origin}: {MANIFEST} cannot be read: {error}") from error
-    # Before the schema goes through each of them.
+    # Before the schema validates each entry.
     labels = document.get("labels") if isinstance(document, dict) else None
     for task, names in labels.items() if isinstance(labels, dict) else ():
         if isinstance(names, list) and len(names) > _MAX_LABELS:
@@ -167,7 +167,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _check(manifest: Manifest, origin: str) -> None:
-    """Raise :class:`BundleError` for what the schema cannot say."""
+    """Check constraints that the schema cannot express; raises :class:`BundleError`."""
     names = [branch.name for branch in manifest.branches] + [derived.name for derived in manifest.derived]
     if len(set(names)) != len(names):
         raise BundleError(f"{origin}: branches and derived scores need names of their own, got {names}")
@@ -184,7 +184,7 @@ def _check(manifest: Manifest, origin: str) -> None:
     for branch in manifest.branches:
         _check_sizes(branch, f"{origin}: branch {branch.name}")
     for branch in manifest.branches:
-        # What reads a file is chosen by its suffix; no other reader is to get one.
+        # The suffix of a file selects its reader; check it, so that no other reader gets the file.
         for name, suffix in branch.files.items():
             if not name.endswith(suffix):
                 raise BundleError(f"{origin}: branch {branch.name}: expected a {suffix} file, got {name}")
@@ -196,7 +196,7 @@ def _check(manifest: Manifest, origin: str) -> None:
 
 
 def _check_sizes(branch: BranchEntry, origin: str) -> None:
-    """Refuse arrays that no network has, before there is memory for them."""
+    """Refuse arrays of unrealistic size before memory is allocated."""
     clip = branch.clip
     if clip.frames > _MAX_FRAMES or max(clip.size, clip.short_side) > _MAX_SIDE or clip.span_s > _MAX_SPAN_S:
         raise BundleError(
@@ -257,5 +257,5 @@ def _unzip(archive: Path, into: Path) -> None:
     except BundleError:
         raise
     except Exception as error:
-        # Each of zip's compressions has errors of its own, and so have names.
+        # Each compression method raises different errors, and so do invalid names.
         raise BundleError(f"{archive}: cannot be unpacked: {error}") from error

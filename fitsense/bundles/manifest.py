@@ -14,7 +14,7 @@ MANIFEST = "model.json"
 
 @attrs.frozen
 class HeadEntry:
-    """A head of a branch: its spec's full name, the spec's configuration, and the task that it answers."""
+    """A head of a branch: its spec's full name, the spec's configuration, and its task."""
 
     task: Task
     head: str
@@ -24,9 +24,9 @@ class HeadEntry:
 
 @attrs.frozen
 class ObservationEntry:
-    """What a branch's graph takes instead of a clip's pictures.
+    """Input of a branch's graph in place of a clip's pictures.
 
-    :param shape: of one clip's observation, float32.
+    :param shape: shape of one clip's observation, float32.
     :param assets: sha256 of each file of others that computes it, by the backbone's name for it. They are not in
         the bundle.
     """
@@ -37,14 +37,14 @@ class ObservationEntry:
 
 @attrs.frozen
 class StreamEntry:
-    """How a branch goes on frame by frame.
+    """Frame-by-frame execution of a branch.
 
     :param graph: from a frame and what is remembered to the branch's outputs and what is remembered then; its weights
         are the branch's.
-    :param state: shapes of the float32 arrays that are remembered, by name.
-    :param receptive_field: how many of the newest frames outputs depend on.
-    :param delay: after how many first frames there are no outputs yet.
-    :param stride: how many frames there are from outputs to the next ones.
+    :param state: shapes of the float32 state arrays, by name.
+    :param receptive_field: number of newest frames on which outputs depend.
+    :param delay: number of first frames without outputs.
+    :param stride: number of frames from one output to the next.
     """
 
     graph: str
@@ -56,7 +56,7 @@ class StreamEntry:
 
 @attrs.frozen
 class BranchEntry:
-    """A backbone with its heads: a graph, one more where it streams, and one file of weights."""
+    """A backbone with its heads: a graph, a step graph if it streams, and a file of weights."""
 
     name: str
     backbone: str
@@ -71,14 +71,14 @@ class BranchEntry:
 
     @property
     def files(self) -> Mapping[str, str]:
-        """The suffix that each of its files has, by the file's name."""
+        """Required suffix of each file, by file name."""
         graphs = [self.graph, *([self.stream.graph] if self.stream else [])]
         return {**dict.fromkeys(graphs, ".onnx"), self.weights: ".safetensors"}
 
 
 @attrs.frozen
 class FusionEntry:
-    """How a task's branches are joined: the fusion's full name and its configuration."""
+    """Fusion of a task's branches: the full name of its spec, and the configuration."""
 
     fusion: str
     config: Mapping[str, Any]
@@ -86,7 +86,7 @@ class FusionEntry:
 
 @attrs.frozen
 class DerivedEntry:
-    """Scores of a task that come from another task's: one more member, by its name, of the task's fusion."""
+    """Head that derives a task's scores from another's: a further, named member of the task's fusion."""
 
     name: str
     task: Task
@@ -96,7 +96,7 @@ class DerivedEntry:
 
 @attrs.frozen
 class Calibration:
-    """What was fitted on held-out data: the exercise logits' temperature, and the decision thresholds."""
+    """Values fitted on held-out data: temperature of the exercise logits, and decision thresholds."""
 
     temperature: float
     enter: float
@@ -105,7 +105,7 @@ class Calibration:
 
 @attrs.frozen
 class Labels:
-    """Catalogue ids, in the order of the scores."""
+    """Catalogue ids in the order of the scores."""
 
     exercise: tuple[str, ...]
     muscles: tuple[str, ...]

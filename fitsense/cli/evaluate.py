@@ -13,7 +13,7 @@ from fitsense.bundles.bundle import DEFAULT
 from fitsense.cli.output import results, results_only
 from fitsense.cli.progress import track
 from fitsense.cli.runtime_options import runtime_options
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeName
 from fitsense.inference.model import load_model
 
 

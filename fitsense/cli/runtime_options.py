@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from fitsense.inference.base import RUNTIMES
+from fitsense.inference.config import RUNTIMES
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 

@@ -15,6 +15,7 @@ from fitsense._internal.atomic import atomic_path
 from fitsense._internal.hashing import sha256
 from fitsense.errors import SourceError
 from fitsense.types import FloatArray, UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 COLOURS = 8**3
@@ -84,7 +85,7 @@ def _watch(path: Path) -> tuple[str, list[UInt8Array]]:
     """What is wrong with a clip, if anything, and a picture of each second."""
     frames, due_s, pictures = 0, -np.inf, []
     try:
-        with VideoSource(path, _SHORT_SIDE) as source:
+        with VideoSource(path, DecodeConfig(short_side=_SHORT_SIDE)) as source:
             for frame in source:
                 frames += 1
                 if frame.time_s >= due_s:

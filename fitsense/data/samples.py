@@ -13,6 +13,7 @@ from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import ClipItem
 from fitsense.synthetic.figures import EXERCISES, FigureVideo, random_video
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 NO_FOLD = -1
@@ -86,7 +87,7 @@ def _clip(item: ClipItem) -> Sample:
     file = item.path.resolve()
 
     def open_clip(short_side: int) -> AbstractContextManager[Iterable[Frame]]:
-        return VideoSource(item.path, short_side)
+        return VideoSource(item.path, DecodeConfig(short_side=short_side))
 
     return Sample(
         key=f"{file.name} {fingerprint(file)}",

@@ -22,6 +22,7 @@ from fitsense.inference.model import Model
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
 from fitsense.types import Clip, FloatArray
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames, StreamProgress
@@ -105,7 +106,7 @@ def _said(
     said, skipped = [], []
     for item in track(items, "Clips"):
         try:
-            with VideoSource(item.path, model.short_side) as frames:
+            with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
                 clips = clip_views(frames, model.clips, views, False)
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))
@@ -120,9 +121,9 @@ def _answer(fusing: FusionPipeline, outputs: Outputs) -> tuple[FloatArray, float
 
     def ask(windows: NDArray[np.intp]) -> Outputs:
         asked.extend(windows.tolist())
-        return {name: {key: array[windows] for key, array in outputs[name].items()} for name in fusing.rest}
+        return {name: {key: array[windows] for key, array in outputs[name].items()} for name in fusing.deferred}
 
-    scores = fusing.answer({name: outputs[name] for name in fusing.first}, ask)["exercise"]
+    scores = fusing.predict({name: outputs[name] for name in fusing.first}, ask)["exercise"]
     probabilities = fusing.calibrated(scores)
     return np.asarray(probabilities.mean(axis=0), dtype=np.float32), len(asked) / len(probabilities)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fitsense.errors import FitsenseError
 from fitsense.report.html import render
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 # Pictures of a clip, their height in pixels, and their JPEG quality.
@@ -57,10 +58,10 @@ def range_of(interval: Sequence[float] | None) -> str:
 def stills(path: Path) -> str | None:
     """A few pictures of a clip side by side, as a data URI of a JPEG; None where it cannot be read."""
     try:
-        with VideoSource(path, _HEIGHT) as frames:
+        with VideoSource(path, DecodeConfig(short_side=_HEIGHT)) as frames:
             count = sum(1 for _ in frames)
         chosen = {round((2 * index + 1) / (2 * _STILLS) * (count - 1)) for index in range(_STILLS)}
-        with VideoSource(path, _HEIGHT) as frames:
+        with VideoSource(path, DecodeConfig(short_side=_HEIGHT)) as frames:
             pictures = [Image.fromarray(frame.rgb) for index, frame in enumerate(frames) if index in chosen]
     except FitsenseError:
         return None

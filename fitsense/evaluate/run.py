@@ -16,6 +16,7 @@ from fitsense.evaluate import metrics
 from fitsense.evaluate.scores import ClipScores, clip_scores
 from fitsense.evaluate.summary import relative, summarise
 from fitsense.inference.model import Model
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 
@@ -55,7 +56,7 @@ def score(
     scored, skipped = [], []
     for item in track(items, "Clips"):
         try:
-            with VideoSource(item.path, model.short_side) as frames:
+            with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
                 clips = clip_views(frames, model.clips, views, mirror)
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error).removeprefix(f"{item.path}: ")))

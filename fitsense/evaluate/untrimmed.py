@@ -26,6 +26,7 @@ from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video
 from fitsense.types import Frame, UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 # Seconds: a set, a pause, and what a stream has at least.
@@ -217,7 +218,7 @@ class JoinedVideo:
 def _looped(path: Path, side: int, duration_s: float) -> Iterator[Frame]:
     start_s = 0.0
     while True:
-        with VideoSource(path, side) as video:
+        with VideoSource(path, DecodeConfig(short_side=side)) as video:
             step_s = 1.0 / (video.info.rate_hz or _HELD_RATE_HZ)
             at_s = start_s
             for frame in video:

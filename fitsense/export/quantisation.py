@@ -25,6 +25,7 @@ from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.export.onnx import refer
 from fitsense.inference.base import check_batch
 from fitsense.types import UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 CARD = "README.md"
@@ -46,7 +47,9 @@ def typical_clips(
     spread = sorted({round(at) for at in np.linspace(0, len(items) - 1, count)})
     for item in track([items[at] for at in spread], "Clips"):
         try:
-            with VideoSource(item.path, max(spec.short_side for spec in specs.values())) as frames:
+            with VideoSource(
+                item.path, DecodeConfig(short_side=max(spec.short_side for spec in specs.values()))
+            ) as frames:
                 views = clip_views(frames, specs, 1, False)
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))

@@ -1,9 +1,9 @@
-"""What runtimes share: the protocols of what is ready to run, and checks of its input."""
+"""Protocols of loaded branches, and checks of their input."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -11,22 +11,15 @@ from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import InvalidInputError
 from fitsense.types import FloatArray
 
-if TYPE_CHECKING:
-    pass
-
-
-RuntimeName = Literal["openvino", "torch"]
-RUNTIMES: tuple[RuntimeName, ...] = ("openvino", "torch")
-
 
 class BranchRunner(Protocol):
-    """A branch that is ready to run."""
+    """A loaded branch."""
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
-        """Outputs of a batch of clips.
+        """Run a batch of clips.
 
-        :param clips: uint8 of shape (clips, frames, size, size, 3); for a branch that looks at observations, which
-            come from :func:`fitsense.inference.observation.load_observer`, float32 of shape (clips, *observation).
+        :param clips: uint8 of shape (clips, frames, size, size, 3); for a branch that takes observations, from
+            :func:`fitsense.inference.observation.load_observer`, float32 of shape (clips, *observation).
         :returns: ``features``, float32 (clips, feature_dim), and each head's logits, float32 (clips, labels),
             by its task.
         """
@@ -34,22 +27,22 @@ class BranchRunner(Protocol):
 
 
 class JointRunner(Protocol):
-    """Branches that take the same clips, ready to run together."""
+    """Loaded branches that take the same clips."""
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, Mapping[str, FloatArray]]:
-        """Each branch's outputs of a batch of clips, by its name; as :class:`BranchRunner`."""
+        """Run a batch of clips; outputs as for :class:`BranchRunner`, by branch name."""
         ...
 
 
 def input_of(branch: BranchEntry) -> tuple[str, tuple[int, ...], str]:
-    """Name, shape without the batch, and dtype of what a branch's graph takes."""
+    """Name, shape without the batch, and dtype of the input of a branch's graph."""
     if branch.observation is None:
         return "clip", branch.clip.shape, "uint8"
     return "observation", branch.observation.shape, "float32"
 
 
 def check_input(clips: NDArray[Any], branch: BranchEntry) -> None:
-    """Raise :class:`InvalidInputError` unless `clips` is a batch that the branch's graph takes."""
+    """Raise :class:`InvalidInputError` unless `clips` is a valid input batch of the branch's graph."""
     name, shape, dtype = input_of(branch)
     check_batch(clips, f"{name} of {branch.name}", shape, dtype)
 

@@ -1,4 +1,4 @@
-"""Compiled models are kept in the user's cache folder, so that a program starts sooner the next time.
+"""Cache of compiled models in the user's cache folder, for faster starts.
 
 OpenVINO has a cache of its own, which reads and hashes the graphs before it knows what to look for, and which takes a
 damaged file for a good one.
@@ -18,27 +18,27 @@ import openvino as ov
 
 from fitsense._internal.atomic import atomic_path
 
-# Part of each key; to be raised when the same key would mean another graph.
+# Part of each key; increment it if the meaning of keys changes.
 _FORMAT = 1
 _MAX_BYTES = 256 << 20
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
-    """A model compiled for the CPU: as it was kept, or anew, and then it is kept.
+    """Load a model compiled for the CPU from the cache, or compile and store it.
 
-    The cache never fails: what cannot be read is compiled, and what cannot be written is not kept.
+    The cache never fails: an unreadable entry is compiled again, and errors on writing are ignored.
 
     :param key: all that says which model `make` makes, of a ``repr`` that is the same in every process; None to keep
         nothing.
-    :param properties: of the compiled model.
+    :param properties: OpenVINO properties of the compiled model.
     """
     file = None if key is None else _file(core, key, properties)
     if file is None:
         return core.compile_model(make(), "CPU", dict(properties))
     blob = _read(file)
     if blob is not None:
-        # It is whole, but may be of a build of OpenVINO that calls itself the same.
+        # The entry is complete, but may come from another OpenVINO build of the same version.
         with contextlib.suppress(RuntimeError):
             return core.import_model(io.BytesIO(blob), "CPU", dict(properties))
     model = core.compile_model(make(), "CPU", dict(properties))
@@ -49,12 +49,12 @@ def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Calla
 
 
 def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None:
-    """Where the model is kept, whether it is there or not; None where there is no such place."""
+    """Path of the cache entry, whether or not it exists; None without a cache folder."""
     import platformdirs
 
     folder = Path(platformdirs.user_cache_dir("fitsense")) / "compiled"
     if not folder.is_absolute():
-        # Who has no home.
+        # There is no home folder.
         return None
     cpu = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     everything = repr((_FORMAT, ov.get_version(), cpu, sorted(properties.items()), key))
@@ -62,12 +62,12 @@ def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None
 
 
 def _read(file: Path) -> bytes | None:
-    """What was kept; None where nothing was, or where it is damaged."""
+    """Content of a cache entry; None if it is missing or damaged."""
     try:
         content = file.read_bytes()
         if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
             return None
-        # So that what is in use is not the oldest.
+        # Mark the entry as recently used.
         with contextlib.suppress(OSError):
             os.utime(file)
     except OSError:
@@ -76,7 +76,7 @@ def _read(file: Path) -> bytes | None:
 
 
 def _write(file: Path, blob: bytes) -> None:
-    """Keep it in one step, since other processes may do the same."""
+    """Store an entry atomically, since other processes may store the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         stream.write(hashlib.sha256(blob).digest())
@@ -84,7 +84,7 @@ def _write(file: Path, blob: bytes) -> None:
 
 
 def _forget(folder: Path) -> None:
-    """Remove what was not used for the longest time, until the rest is small enough."""
+    """Remove the least recently used entries until the cache is small enough."""
     found = []
     for file in folder.iterdir():
         # Another process may have removed it.

@@ -1,4 +1,4 @@
-"""A plugin's detector of people, ready to run."""
+"""Loading of person detectors from plugins."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def load_detector(
     config: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> Detector:
-    """What finds the people in a picture, uint8 (height, width, 3).
+    """Load a detector of people: a function of a picture, uint8 (height, width, 3).
 
-    :param name: in full (``pose/people``) or, where only one has it, in short.
-    :param plugins: who offers detectors; None for the installed ones.
-    :param config: what differs from its defaults.
+    :param name: name of the detector, in full (``pose/people``) or, if it is unique, in short.
+    :param plugins: None for the installed ones.
+    :param config: fields of the detector's configuration that differ from its defaults.
     :param threads: CPU threads; None for all cores.
-    :raises UnknownNameError: nobody offers it.
-    :raises WeightsError: it needs files of others, which have not been fetched.
+    :raises UnknownNameError: no plugin provides the detector.
+    :raises WeightsError: the detector needs third-party files that have not been fetched.
     """
     from fitsense.bundles.weights import resolve
 

@@ -1,4 +1,4 @@
-"""Branches' outputs in, a task's scores out, by a bundle's fusions, derived heads and cascades: pure."""
+"""Fusion of branches' outputs into scores per task, with derived heads and cascades. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from fitsense.plugins.specs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]
-"""Branches' outputs of the same clips, by branch name: features, and each head's logits by its task."""
+"""Outputs for the same clips, by branch name: features, and each head's logits by its task."""
 
 
 def set_cascade(manifest: Manifest, plugins: PluginManager, cascade: Cascade) -> Manifest:
-    """A manifest whose branches are asked one after the other, as `cascade` says of the exercise.
+    """Return the manifest with `cascade` for the exercise.
 
-    What is derived from the exercise counts as asked first. Muscles follow: they have no doubt of their own.
+    Heads derived from the exercise belong to the first stage. Muscles follow the exercise, without a threshold.
 
-    :raises InvalidInputError: there are no such branches, or a fusion's configuration has no field ``cascade``.
+    :raises InvalidInputError: a branch is unknown, or a fusion's configuration has no field ``cascade``.
     """
     names = [branch.name for branch in manifest.branches]
     if not set(cascade.first) <= set(names):
@@ -36,9 +36,9 @@ def set_cascade(manifest: Manifest, plugins: PluginManager, cascade: Cascade) ->
     for task, entry in manifest.fusion.items():
         spec = plugins.fusion(entry.fusion)
         if "cascade" not in attrs.fields_dict(spec.config):
-            raise InvalidInputError(f"{manifest.name}: {entry.fusion}, which answers {task}, has no cascade")
-        answering = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
-        first = [name for name in cascade.first if name in answering]
+            raise InvalidInputError(f"{manifest.name}: {entry.fusion}, the fusion for {task}, has no cascade")
+        members = [branch.name for branch in manifest.branches if any(head.task == task for head in branch.heads)]
+        first = [name for name in cascade.first if name in members]
         first += [derived.name for derived in manifest.derived if derived.task == task]
         own = {"first": first, "threshold": cascade.threshold if task == "exercise" else 0.0}
         fusion[task] = FusionEntry(entry.fusion, {**entry.config, "cascade": own})
@@ -46,13 +46,13 @@ def set_cascade(manifest: Manifest, plugins: PluginManager, cascade: Cascade) ->
 
 
 class FusionPipeline:
-    """What makes one answer of a bundle's branches.
+    """Combines the outputs of a bundle's branches into one score per task.
 
-    Where a fusion has a cascade, the answer to a clip is that of the branches that are asked first, if these are sure
-    enough for every task; else that of all branches.
+    With a cascade, the scores of a clip are those of the first branches, if these are confident enough for every task;
+    else those of all branches.
 
-    :param plugins: who offers the fusions and heads.
-    :raises BundleError: a task has no fusion, or other members than its fusion wants.
+    :param plugins: plugins that provide the fusions and heads.
+    :raises BundleError: a task has no fusion, or not the members that its fusion needs.
     """
 
     def __init__(self, manifest: Manifest, plugins: PluginManager) -> None:
@@ -74,93 +74,93 @@ class FusionPipeline:
             self._derived.append((derived.name, head, config_from_json(head.config, derived.config, derived.head)))
         self._check_members(plugins)
         names = [branch.name for branch in manifest.branches]
-        # A branch that streams has to see each window.
+        # A streaming branch has to process each window.
         self._first = tuple(
             branch.name
             for branch in manifest.branches
-            if branch.stream or any(self._speaks_first(branch.name, head.task) for head in branch.heads)
+            if branch.stream or any(self._is_first(branch.name, head.task) for head in branch.heads)
         )
-        self._rest = tuple(name for name in names if name not in self._first) if self._cascades else ()
-        if not self._rest:
+        self._deferred = tuple(name for name in names if name not in self._first) if self._cascades else ()
+        if not self._deferred:
             self._first = tuple(names)
 
     @property
     def first(self) -> tuple[str, ...]:
-        """The branches that are asked about every clip."""
+        """Names of the branches that run on every clip."""
         return self._first
 
     @property
-    def rest(self) -> tuple[str, ...]:
-        """The branches that are asked about clips that the first ones leave in doubt."""
-        return self._rest
+    def deferred(self) -> tuple[str, ...]:
+        """Names of the branches that run on clips of which the first ones are uncertain."""
+        return self._deferred
 
-    def answer(self, outputs: Outputs, ask: Callable[[NDArray[np.intp]], Outputs]) -> Mapping[Task, Scores]:
-        """The fused, not yet calibrated scores of each task.
+    def predict(self, outputs: Outputs, run: Callable[[NDArray[np.intp]], Outputs]) -> Mapping[Task, Scores]:
+        """Fused, uncalibrated scores of each task.
 
-        :param outputs: of the first branches.
-        :param ask: gives the outputs of the rest for some of the clips, which it is given by their ascending indices.
-            It is asked once, if at all.
+        :param outputs: outputs of the first branches.
+        :param run: returns the outputs of the deferred branches for some clips, given by ascending indices. Called at
+            most once.
         """
-        if not self._rest:
+        if not self._deferred:
             return self._fuse_all(self.members(outputs))
         scores = self._fuse_all(self._first_members(outputs))
-        doubtful = np.flatnonzero(self._uncertain(scores))
-        if not len(doubtful):
+        uncertain = np.flatnonzero(self._uncertain(scores))
+        if not len(uncertain):
             return scores
-        all_outputs = {**_rows(outputs, doubtful), **ask(doubtful)}
-        surer = self._fuse_all(self.members(all_outputs))
-        return {task: _scatter(one, doubtful, surer[task]) for task, one in scores.items()}
+        all_outputs = {**_rows(outputs, uncertain), **run(uncertain)}
+        refined = self._fuse_all(self.members(all_outputs))
+        return {task: _scatter(one, uncertain, refined[task]) for task, one in scores.items()}
 
     def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
-        """The same, of the outputs of all branches: they say nothing of clips that they would not be asked about."""
-        rest = {name: outputs[name] for name in self._rest}
-        return self.answer({name: outputs[name] for name in self._first}, lambda clips: _rows(rest, clips))
+        """Scores as by :meth:`predict`, from the outputs of all branches; a cascade ignores those it would not run."""
+        deferred = {name: outputs[name] for name in self._deferred}
+        return self.predict({name: outputs[name] for name in self._first}, lambda clips: _rows(deferred, clips))
 
     def members(self, outputs: Outputs) -> Mapping[Task, Mapping[str, Scores]]:
-        """What each task's fusion joins, by name: branches, and heads that derive the task from another's fused
-        scores.
+        """Inputs of each task's fusion, by name: branches, and heads that derive the task from another's fused scores.
 
-        :param outputs: of all branches.
+        :param outputs: outputs of all branches.
         """
         return self._members(outputs, lambda name, task: True)
 
     def calibrated(self, exercise: Scores) -> FloatArray:
-        """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""
+        """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
         return self._calibrated(exercise).probabilities
 
     def _first_members(self, outputs: Outputs) -> Mapping[Task, Mapping[str, Scores]]:
-        """The members that speak first."""
-        return self._members(outputs, self._speaks_first)
+        """Inputs of the fusions from the first branches."""
+        return self._members(outputs, self._is_first)
 
-    def _members(self, outputs: Outputs, speaks: Callable[[str, Task], bool]) -> Mapping[Task, Mapping[str, Scores]]:
+    def _members(self, outputs: Outputs, selects: Callable[[str, Task], bool]) -> Mapping[Task, Mapping[str, Scores]]:
         members: dict[Task, dict[str, Scores]] = {}
         labels = self._manifest.labels
         for branch in self._manifest.branches:
             for head in branch.heads:
-                if speaks(branch.name, head.task):
+                if selects(branch.name, head.task):
                     logits = outputs[branch.name][head.task]
                     scores = Scores(head.task, getattr(labels, head.task), logits, head.activation)
                     members.setdefault(head.task, {})[branch.name] = scores
         for name, head_spec, config in self._derived:
-            if speaks(name, head_spec.task):
+            if selects(name, head_spec.task):
                 read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]))
                 derived = head_spec.derive(config, read, getattr(labels, head_spec.task))
                 members.setdefault(head_spec.task, {})[name] = derived
         return members
 
-    def _speaks_first(self, name: str, task: Task) -> bool:
+    def _is_first(self, name: str, task: Task) -> bool:
         cascade = self._cascades.get(task)
         return cascade is None or name in cascade.first
 
     def _uncertain(self, scores: Mapping[Task, Scores]) -> NDArray[np.bool_]:
-        """Whether a clip's first answer is not sure enough, (clips,)."""
-        # At 0 no rounding makes doubt: some label of a softmax is above 0, and of two probabilities one is at least .5.
-        doubts = [
+        """Whether the first branches are not confident enough, bool (clips,)."""
+        # A threshold of 0 is never uncertain, despite rounding: some label of a softmax is above 0, and one of two
+        # complementary probabilities is at least .5.
+        below = [
             _confidence(self._calibrated(scores[task])) <= self._cascades[task].threshold
             for task in scores
             if task in self._cascades
         ]
-        return np.asarray(np.logical_or.reduce(doubts), dtype=np.bool_)
+        return np.asarray(np.logical_or.reduce(below), dtype=np.bool_)
 
     def _fuse_all(self, members: Mapping[Task, Mapping[str, Scores]]) -> dict[Task, Scores]:
         return {task: self._fuse(task, each) for task, each in members.items()}
@@ -175,11 +175,11 @@ class FusionPipeline:
         return attrs.evolve(scores, logits=scores.logits / self._manifest.calibration.temperature)
 
     def _check_members(self, plugins: PluginManager) -> None:
-        """Each task needs a fusion, and as many members as that wants, also at first."""
+        """Check that each task has a fusion with enough members, also among the first branches."""
         manifest = self._manifest
         for task in ("exercise", "muscles"):
             if task not in manifest.fusion:
-                raise BundleError(f"{manifest.name}: it has nothing that answers {task}")
+                raise BundleError(f"{manifest.name}: no fusion for {task}")
         members: dict[str, list[str]] = {task: [] for task in manifest.fusion}
         for branch in manifest.branches:
             for head in branch.heads:
@@ -187,21 +187,21 @@ class FusionPipeline:
         for derived in manifest.derived:
             members[derived.task].append(derived.name)
         for task, entry in manifest.fusion.items():
-            least, cascade = plugins.fusion(entry.fusion).min_branches, self._cascades.get(task)
+            minimum, cascade = plugins.fusion(entry.fusion).min_branches, self._cascades.get(task)
             if cascade and not set(members[task]).issuperset(cascade.first):
                 raise BundleError(
                     f"{manifest.name}: the cascade for {task}: expected to ask some of {', '.join(members[task])} "
                     f"first, got {', '.join(cascade.first)}"
                 )
-            if len(cascade.first if cascade else members[task]) < least:
+            if len(cascade.first if cascade else members[task]) < minimum:
                 raise BundleError(
-                    f"{manifest.name}: {entry.fusion} joins at least {least} members for {task}, "
+                    f"{manifest.name}: {entry.fusion} needs at least {minimum} members for {task}, "
                     f"got {len(cascade.first if cascade else members[task])}"
                 )
 
 
 def _confidence(scores: Scores) -> FloatArray:
-    """How probably the answer to each clip is right, float32 (clips,), as :class:`Cascade` means it."""
+    """Confidence in each clip's labels, float32 (clips,), see :class:`Cascade`."""
     probabilities = scores.probabilities
     if scores.activation == "softmax":
         return np.asarray(probabilities.max(axis=1), dtype=np.float32)
@@ -209,12 +209,12 @@ def _confidence(scores: Scores) -> FloatArray:
 
 
 def _rows(outputs: Outputs, clips: NDArray[np.intp]) -> dict[str, dict[str, FloatArray]]:
-    """The outputs of some of the clips."""
+    """Outputs of some clips."""
     return {name: {output: values[clips] for output, values in each.items()} for name, each in outputs.items()}
 
 
 def _scatter(scores: Scores, clips: NDArray[np.intp], others: Scores) -> Scores:
-    """The scores, but with `others` in the place of those of some of the clips."""
+    """Scores in which `others` replace those of some clips."""
     logits = scores.logits.copy()
     logits[clips] = others.logits
     return attrs.evolve(scores, logits=logits)

@@ -1,4 +1,4 @@
-"""Graphs that take the same input, joined to one that computes what they share once."""
+"""Merging of graphs with the same input, so that shared parts are computed once."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import Hashable, Sequence
 
 import openvino as ov
 
-# Equal inputs and attributes do not make these equal: their work is in graphs of their own, in what they remember, or
-# in chance.
+# Nodes of these types can differ despite equal inputs and attributes: they contain graphs, state or randomness.
 _UNLIKE = frozenset(
     {"Parameter", "Result", "If", "Loop", "TensorIterator", "ReadValue", "Assign", "RandomUniform", "Multinomial"}
 )
 
 
 def join(models: Sequence[ov.Model]) -> ov.Model:
-    """One model of several that have one input each, of the same shape and type.
+    """Merge models with one input each, of the same shape and type.
 
     Of nodes with the same operation, attributes and inputs one is kept; constants are the same if their contents are.
     So branches on one frozen trunk cost one trunk. Outputs are those of the first model, then those of the second, and
     so on.
 
-    :param models: which it takes apart; at least one.
+    :param models: the models, which are modified; at least one.
     """
     parameter = models[0].get_parameters()[0]
     kept = _Kept()
     for model in models:
         for node in model.get_parameters():
             node.output(0).replace(parameter.output(0))
-        # In the order of computation, so that a node's inputs come before it.
+        # In topological order, so that the inputs of a node precede it.
         for node in model.get_ordered_ops():
             twin = kept.twin(node)
             if twin is not None:
@@ -39,16 +38,16 @@ def join(models: Sequence[ov.Model]) -> ov.Model:
 
 
 class _Kept:
-    """The nodes that computed something for the first time."""
+    """The distinct nodes so far."""
 
     def __init__(self) -> None:
         self._alike: dict[Hashable, list[ov.Node]] = {}
-        # The first node that computes what a node of this name does; and who depends on no input.
+        # The first node equal to the node of a name; and the nodes that depend on no input.
         self._firsts: dict[str, str] = {}
         self._fixed: set[str] = set()
 
     def twin(self, node: ov.Node) -> ov.Node | None:
-        """The node that stands for `node` from now on; None where it stands for itself."""
+        """The node that replaces `node`; None if it is the first of its kind."""
         name, sources = node.get_name(), [value.get_node().get_name() for value in node.input_values()]
         self._firsts[name] = name
         if node.get_type_name() in _UNLIKE:
@@ -61,12 +60,12 @@ class _Kept:
             alike.append(node)
             return None
         self._firsts[name] = twin.get_name()
-        # Weights stay apart, as each graph has them: OpenVINO's CPU plugin mixes up two layers that read one constant
+        # Weights stay separate, as in each graph: OpenVINO's CPU plugin confuses two layers that read one constant
         # differently, such as one of them transposed.
         return None if name in self._fixed else twin
 
     def _likeness(self, node: ov.Node) -> Hashable:
-        """What nodes that compute the same have in common, beside their attributes."""
+        """Key that equal nodes share, in addition to their attributes."""
         if node.get_type_name() == "Constant":
             return "Constant", hashlib.sha256(node.get_data().tobytes()).digest()
         sources = tuple((self._firsts[value.get_node().get_name()], value.get_index()) for value in node.input_values())

@@ -1,4 +1,4 @@
-"""What some branches look at instead of pictures, such as landmarks of a body."""
+"""Observations: inputs of branches that are computed from pictures, such as body landmarks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Observer = Callable[[UInt8Array], FloatArray]
 
 
 class ObservedBranch:
-    """A branch whose graph takes observations, ready to run on pictures."""
+    """A branch on pictures whose graph takes observations."""
 
     def __init__(self, branch: BranchEntry, observe: Observer, run: BranchRunner) -> None:
         self._branch = branch
@@ -31,9 +31,10 @@ class ObservedBranch:
 
 
 def load_observer(branch: BranchEntry, plugins: PluginManager, threads: int | None = None) -> Observer:
-    """What computes a branch's observations: from uint8 (clips, frames, size, size, 3) to float32 (clips, *shape).
+    """Load the function that computes a branch's observations, from uint8 (clips, frames, size, size, 3) to float32
+    (clips, *shape).
 
-    :raises WeightsError: it needs files of others, which have not been fetched.
+    :raises WeightsError: it needs third-party files that have not been fetched.
     """
     from fitsense.bundles.weights import resolve
 

@@ -1,4 +1,4 @@
-"""Runs a branch's ONNX graphs with OpenVINO on the CPU."""
+"""Runs the ONNX graphs of branches with OpenVINO on the CPU."""
 
 from __future__ import annotations
 
@@ -19,35 +19,27 @@ from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError
 from fitsense.inference.base import check_input, input_of
 from fitsense.inference.compile_cache import compiled
+from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.graph_merge import join
 from fitsense.inference.streaming import inputs_of_step, next_of, stream_of
 from fitsense.types import FloatArray, UInt8Array
 
 
 class OpenVinoBranches:
-    """The graphs of branches that take the same, compiled for low latency as one that computes what they share once.
+    """Graphs of branches with the same input, merged so that shared parts run once, and compiled for low latency.
 
-    They are compiled anew for each size of batch that is asked for.
+    They are compiled for each batch size that occurs.
 
-    :param branches: of the same input; at least one.
-    :param threads: CPU threads; None for all cores.
-    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
+    :param branches: branches with the same input; at least one.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        branches: Sequence[BranchEntry],
-        *,
-        threads: int | None = None,
-        bf16: bool | None = None,
-    ) -> None:
+    def __init__(self, bundle: Bundle, branches: Sequence[BranchEntry], config: RuntimeConfig) -> None:
         self._bundle = bundle
         self._branches = tuple(branches)
         self._core = openvino_core()
         self._lock = threading.Lock()
-        self._properties = _properties(self._core, bundle, threads, bf16)
-        # Outputs by their place: what branches share goes by the names of all of them.
+        self._properties = _properties(self._core, bundle, config)
+        # Outputs by position: a shared output has the names of all branches.
         places = itertools.count()
         self._places = {branch.name: {name: next(places) for name in _widths(bundle, branch)} for branch in branches}
         self._compiled = {1: self._compile(1)}
@@ -56,10 +48,10 @@ class OpenVinoBranches:
             _check_outputs(outputs, branch, branch.graph, _widths(bundle, branch))
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, Mapping[str, FloatArray]]:
-        """Each branch's outputs, by its name; what it takes and gives is a :class:`BranchRunner`'s."""
+        """Outputs of each branch by its name; inputs and outputs as for :class:`BranchRunner`."""
         for branch in self._branches:
             check_input(clips, branch)
-        # One at a time: a window takes every core anyhow, and a compiled model has one request.
+        # One call at a time: a window uses every core, and a compiled model has one inference request.
         with self._lock:
             if len(clips) == 0:
                 results = [np.zeros((0, *port.shape[1:])) for port in self._compiled[1].outputs]
@@ -92,34 +84,26 @@ class OpenVinoBranches:
 
 
 class OpenVinoBranch:
-    """A branch's graph by itself, as :class:`OpenVinoBranches`."""
+    """Graph of one branch; see :class:`OpenVinoBranches`."""
 
-    def __init__(
-        self, bundle: Bundle, branch: BranchEntry, *, threads: int | None = None, bf16: bool | None = None
-    ) -> None:
+    def __init__(self, bundle: Bundle, branch: BranchEntry, config: RuntimeConfig) -> None:
         self._name = branch.name
-        self._run = OpenVinoBranches(bundle, [branch], threads=threads, bf16=bf16)
+        self._run = OpenVinoBranches(bundle, [branch], config)
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         return self._run(clips)[self._name]
 
 
 class OpenVinoStep:
-    """The graph by which a streaming branch goes on by a frame of one stream, compiled for low latency.
+    """Graph of one step of a streaming branch, for one frame of one stream, compiled for low latency."""
 
-    :param threads: CPU threads; None for all cores.
-    :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it.
-    """
-
-    def __init__(
-        self, bundle: Bundle, branch: BranchEntry, *, threads: int | None = None, bf16: bool | None = None
-    ) -> None:
+    def __init__(self, bundle: Bundle, branch: BranchEntry, config: RuntimeConfig) -> None:
         stream = stream_of(branch)
         core = openvino_core()
         self._lock = threading.Lock()
         self._state = dict(stream.state)
         inputs = {name: [1, *shape] for name, (shape, _) in inputs_of_step(branch).items()}
-        properties = _properties(core, bundle, threads, bf16)
+        properties = _properties(core, bundle, config)
 
         def make() -> ov.Model:
             model = core.read_model(bundle.path(stream.graph))
@@ -130,9 +114,9 @@ class OpenVinoStep:
             self._compiled = compiled(core, _key(bundle, (stream.graph, inputs)), properties, make)
         widths = _widths(bundle, branch)
         self._outputs = tuple(widths)
-        remembered = {next_of(name): tuple(shape) for name, shape in self._state.items()}
+        next_state = {next_of(name): tuple(shape) for name, shape in self._state.items()}
         outputs = {port.any_name: port for port in self._compiled.outputs}
-        _check_outputs(outputs, branch, stream.graph, {**widths, **remembered})
+        _check_outputs(outputs, branch, stream.graph, {**widths, **next_state})
 
     def __call__(
         self, frame: UInt8Array, state: Mapping[str, FloatArray]
@@ -145,33 +129,33 @@ class OpenVinoStep:
         return {name: found[name] for name in self._outputs}, {name: found[next_of(name)] for name in self._state}
 
 
-def _properties(core: ov.Core, bundle: Bundle, threads: int | None, bf16: bool | None) -> dict[str, Any]:
+def _properties(core: ov.Core, bundle: Bundle, config: RuntimeConfig) -> dict[str, Any]:
+    bf16 = config.bf16
     if bf16 is None:
         bf16 = bundle.manifest.allow_bf16 and cpu_computes_bf16(core)
     properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
     }
-    if threads is not None:
-        properties["INFERENCE_NUM_THREADS"] = threads
+    if config.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = config.threads
     return properties
 
 
 def _widths(bundle: Bundle, branch: BranchEntry) -> dict[str, tuple[int, ...]]:
-    """Shapes of what a branch's graphs give for a clip, by name."""
+    """Output shapes of a branch's graphs for one clip, by name."""
     heads = {str(head.task): (len(getattr(bundle.manifest.labels, head.task)),) for head in branch.heads}
     return {"features": (branch.feature_dim,), **heads}
 
 
 def _key(bundle: Bundle, what: Any) -> Any:
-    """Says which graph of a bundle, and which of its contents, is compiled; None of a bundle that does not say what it
-    contains, such as one that is being made."""
+    """Cache key of a compiled graph; None if the bundle lists no files, as during training."""
     files = [(file.path, file.sha256) for file in bundle.manifest.files]
     return (files, what) if files else None
 
 
 def _read(core: ov.Core, bundle: Bundle, branch: BranchEntry) -> ov.Model:
-    """A branch's graph for any number of clips, its outputs in the order of :func:`_widths`."""
+    """Graph of a branch for any batch size, with outputs in the order of :func:`_widths`."""
     name, shape, dtype = input_of(branch)
     with _runs(branch.name, branch.graph):
         model = core.read_model(bundle.path(branch.graph))
@@ -188,7 +172,7 @@ def _read(core: ov.Core, bundle: Bundle, branch: BranchEntry) -> ov.Model:
 
 @contextlib.contextmanager
 def _runs(branch: str, graph: str) -> Iterator[None]:
-    """Blame the bundle for what OpenVINO cannot read or compile."""
+    """Turn OpenVINO's errors on reading and compiling into :class:`BundleError`."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A streaming branch, ready to go on frame by frame."""
+"""Streaming branches: frame by frame, with explicit state."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fitsense.windowing.stream_state import StreamState
 
 
 class StepRunner(Protocol):
-    """What computes a step."""
+    """Computes one step of a streaming branch."""
 
     def __call__(
         self, frame: UInt8Array, state: Mapping[str, FloatArray]
     ) -> tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]]:
-        """Outputs after a frame, and what is remembered then.
+        """Process one frame of each stream.
 
         :param frame: uint8 of shape (streams, size, size, 3).
         :param state: float32 of shape (streams, ...), by name.
@@ -29,7 +29,7 @@ class StepRunner(Protocol):
 
 
 class StreamingBranch:
-    """A streaming branch. It keeps nothing between calls, so that streams share it: each has a state of its own."""
+    """A streaming branch. Keeps nothing between calls: streams share it, and each has its own state."""
 
     def __init__(self, branch: BranchEntry, run: StepRunner) -> None:
         self._size = branch.clip.size
@@ -38,17 +38,17 @@ class StreamingBranch:
         self._run = run
 
     def start(self) -> StreamState:
-        """The state before the first frame."""
+        """Initial state, before the first frame."""
         arrays = {name: np.zeros(shape, np.float32) for name, shape in self._stream.state.items()}
         return StreamState(0, arrays)
 
     def step(self, frame: UInt8Array, state: StreamState) -> tuple[Mapping[str, FloatArray] | None, StreamState]:
-        """Go on with a frame.
+        """Process a frame.
 
         :param frame: uint8 of shape (size, size, 3).
-        :param state: which stays as it is.
+        :param state: the state so far; not modified.
         :returns: ``features``, float32 (feature_dim,), and each head's logits, float32 (labels,), by its task; None
-            where no outputs come with this frame. And the new state.
+            if this frame yields no outputs. And the new state.
         """
         if frame.shape != (self._size, self._size, 3) or frame.dtype != np.uint8:
             raise InvalidInputError(
@@ -64,12 +64,12 @@ class StreamingBranch:
 
 
 def stream_of(branch: BranchEntry) -> StreamEntry:
-    """How a branch goes on frame by frame.
+    """The streaming entry of a branch.
 
-    :raises InvalidInputError: it does not.
+    :raises InvalidInputError: the branch does not stream.
     """
     if branch.stream is None:
-        raise InvalidInputError(f"branch {branch.name}: expected one that streams, got one that looks at clips alone")
+        raise InvalidInputError(f"branch {branch.name}: expected a streaming branch, got one for clips only")
     return branch.stream
 
 
@@ -80,5 +80,5 @@ def inputs_of_step(branch: BranchEntry) -> dict[str, tuple[tuple[int, ...], str]
 
 
 def next_of(name: str) -> str:
-    """What a step graph's output is called that is remembered by this name."""
+    """Name of the step graph's output for a state of this name."""
     return f"next.{name}"

@@ -1,4 +1,4 @@
-"""Runs a branch as torch modules: where a GPU is, or while a plugin is being developed."""
+"""Runs branches as torch modules: on a GPU, or during the development of a plugin."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner, check_input, input_of
+from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.streaming import inputs_of_step, stream_of
 from fitsense.plugins._manager import PluginManager
 from fitsense.types import FloatArray, UInt8Array
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-# The first call compiles, the second records CUDA graphs, and the third plays them.
-_CALLS_TO_BE_READY = 3
+# The first call compiles, the second records CUDA graphs, and the third replays them.
+_WARM_UP_CALLS = 3
 
 
 def devices() -> tuple[str, ...]:
-    """What torch can compute on here: ``cpu``, and a GPU or the like, by its type and with its number."""
+    """Devices of this machine for torch: ``cpu``, and accelerators by type and by type and index."""
     import torch
 
     found = torch.accelerator.current_accelerator(check_available=True)
@@ -39,37 +40,27 @@ def devices() -> tuple[str, ...]:
 
 
 def run_module(module: nn.Module) -> BranchRunner:
-    """A network as it is, ready to run on arrays: on a GPU, if there is one."""
+    """Wrap a network to run on arrays: on a GPU, if there is one."""
     device = _device(None)
     return _Function(module.eval().to(device), device)
 
 
 class TorchBranch:
-    """A branch's network with the bundle's weights.
+    """Network of a branch with the bundle's weights.
 
-    :param threads: CPU threads of this process's torch; None to leave them as they are.
-    :param bf16: whether to compute in bfloat16, by torch's autocast; None for float32.
-    :param device: one of :func:`devices`; None for CUDA's, if there is one, and the CPU otherwise.
-    :param compile: as of :func:`fitsense.inference.loading.load_branch`.
+    :param config: `threads` applies to torch in the whole process, and None leaves it unchanged; `bf16` uses torch's
+        autocast; `device` is one of :func:`devices`.
     """
 
     def __init__(
-        self,
-        bundle: Bundle,
-        branch: BranchEntry,
-        *,
-        threads: int | None = None,
-        bf16: bool | None = None,
-        plugins: PluginManager | None = None,
-        device: str | None = None,
-        compile: bool = False,
+        self, bundle: Bundle, branch: BranchEntry, config: RuntimeConfig, *, plugins: PluginManager | None = None
     ) -> None:
         self._branch = branch
-        module, on = _load(bundle, branch, threads, plugins, device)
-        self._run = _Function(module, on, bf16=bool(bf16), compile=compile)
-        if compile:
+        module, on = _load(bundle, branch, config, plugins)
+        self._run = _Function(module, on, bf16=bool(config.bf16), compile=config.compile)
+        if config.compile:
             _, shape, dtype = input_of(branch)
-            _make_ready(self._run, branch, np.zeros((1, *shape), dtype))
+            _warm_up(self._run, branch, np.zeros((1, *shape), dtype))
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         check_input(clips, self._branch)
@@ -78,26 +69,18 @@ class TorchBranch:
 
 
 class TorchStep:
-    """By what a streaming branch goes on by a frame; otherwise as :class:`TorchBranch`."""
+    """Runs one step of a streaming branch. Arguments as for :class:`TorchBranch`."""
 
     def __init__(
-        self,
-        bundle: Bundle,
-        branch: BranchEntry,
-        *,
-        threads: int | None = None,
-        bf16: bool | None = None,
-        plugins: PluginManager | None = None,
-        device: str | None = None,
-        compile: bool = False,
+        self, bundle: Bundle, branch: BranchEntry, config: RuntimeConfig, *, plugins: PluginManager | None = None
     ) -> None:
         state = stream_of(branch).state
-        module, on = _load(bundle, branch, threads, plugins, device)
-        self._run = _Function(module.step, on, bf16=bool(bf16), compile=compile)
-        if compile:
+        module, on = _load(bundle, branch, config, plugins)
+        self._run = _Function(module.step, on, bf16=bool(config.bf16), compile=config.compile)
+        if config.compile:
             shape, dtype = inputs_of_step(branch)["frame"]
             start = {name: np.zeros((1, *size), np.float32) for name, size in state.items()}
-            _make_ready(self._run, branch, np.zeros((1, *shape), dtype), start)
+            _warm_up(self._run, branch, np.zeros((1, *shape), dtype), start)
 
     def __call__(
         self, frame: UInt8Array, state: Mapping[str, FloatArray]
@@ -107,9 +90,9 @@ class TorchStep:
 
 
 class _Function:
-    """A function of a network: from arrays, or mappings of them, to mappings of float32 arrays, or a pair of those.
+    """Wraps a network's function: from arrays or mappings of them to mappings of float32 arrays or a pair of those.
 
-    :param function: on tensors, of a network that is on the device.
+    :param function: function on tensors, of a network on the device.
     """
 
     def __init__(
@@ -119,11 +102,11 @@ class _Function:
         self._function = function
         self._bf16 = bf16
         self._compiled = _compile(function) if compile else None
-        # In which torch keeps the settings of whoever loads it.
+        # Context variables in which torch keeps the settings of the thread that loads the network.
         self._context = contextvars.copy_context()
 
     def __call__(self, clips: NDArray[Any], *more: Any) -> Any:
-        # There is nothing to record of an empty batch.
+        # An empty batch has nothing to record.
         if self._compiled is None or not len(clips):
             return self._run(self._function, clips, *more)
         return _thread().submit(self._context.run, self._run, self._compiled, clips, *more).result()
@@ -147,12 +130,12 @@ class _Function:
 
 @functools.cache
 def _thread() -> ThreadPoolExecutor:
-    """The one thread in which compiled networks run: sessions ask from many, and torch records CUDA graphs for each."""
+    """The one thread for compiled networks: sessions call from many, and torch records CUDA graphs for each thread."""
     return ThreadPoolExecutor(1, thread_name_prefix="torch compiled")
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """It, as torch compiles it: each size of its inputs by itself, since branches differ in theirs and share code."""
+    """Compile with torch; each input size separately, since branches share code and differ in sizes."""
     import torch
 
     try:
@@ -166,12 +149,12 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
         ) from error
 
 
-def _make_ready(run: _Function, branch: BranchEntry, *inputs: Any) -> None:
+def _warm_up(run: _Function, branch: BranchEntry, *inputs: Any) -> None:
     try:
-        for _ in range(_CALLS_TO_BE_READY):
+        for _ in range(_WARM_UP_CALLS):
             run(*inputs)
     except Exception as error:
-        # torch tells what happened in the first paragraph, and how to learn more in the others.
+        # The first paragraph of torch's message gives the cause, the others hints for debugging.
         reason = " ".join(str(error).strip().partition("\n\n")[0].split()) or type(error).__name__
         raise FitsenseError(
             f"{branch.name} cannot be compiled for {run.device}: {reason}. Are a C++ compiler and, for a GPU, triton "
@@ -180,9 +163,9 @@ def _make_ready(run: _Function, branch: BranchEntry, *inputs: Any) -> None:
 
 
 def _load(
-    bundle: Bundle, branch: BranchEntry, threads: int | None, plugins: PluginManager | None, device: str | None
+    bundle: Bundle, branch: BranchEntry, config: RuntimeConfig, plugins: PluginManager | None
 ) -> tuple[Any, torch.device]:
-    """The network with its weights, and the device that it is on."""
+    """The network with its weights, and its device."""
     try:
         import torch
     except ImportError as error:
@@ -190,18 +173,18 @@ def _load(
     from fitsense.bundles.weights import load_state, read_state
     from fitsense.nn.branch import build_branch
 
-    on = _device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    on = _device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     module = build_branch(plugins or PluginManager.discover(), branch, bundle.manifest.labels)
     state = {name: value.float() for name, value in read_state(bundle.path(branch.weights)).items()}
     load_state(module, state, origin=f"{bundle.manifest.name}: {branch.weights}")
-    _count_in_python(module)
+    _convert_numpy_integers(module)
     return module.eval().to(on), on
 
 
-def _count_in_python(module: nn.Module) -> None:
-    """Make numpy's integers Python's: pytorchvideo leaves some among its layers' sizes, and torch cannot compile across
+def _convert_numpy_integers(module: nn.Module) -> None:
+    """Convert NumPy integers to Python's: pytorchvideo leaves some among its layers' sizes, and torch cannot compile
     them."""
     for layer in module.modules():
         for name, value in vars(layer).items():

@@ -1,1 +1,1 @@
-"""From a source, through a session, to events."""
+"""Analysis pipeline: from sources through sessions to events."""

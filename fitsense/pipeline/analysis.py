@@ -1,4 +1,4 @@
-"""From a source to its events, in one call."""
+"""Analysis of one source: opens it, runs a session on its frames, and yields the events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 import attrs
 
@@ -15,81 +15,61 @@ from fitsense.events.model import Event
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
+from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
-from fitsense.session.config import SessionConfig
 from fitsense.session.session import Reason, Session
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
 from fitsense.video.stopping import StopFlag
 
 if TYPE_CHECKING:
     from fitsense.inference.detector import Detector
     from fitsense.session.tracked import TrackedSession
-    from fitsense.video.live import LiveConfig, LiveSource
+    from fitsense.video.live import LiveSource
     from fitsense.video.prefetch import Prefetcher
     from fitsense.video.source import SourceWarning, VideoSource
 
-# Somebody who is so many times smaller than the picture is still seen as large as the model wants it.
+# A person this many times smaller than the picture is still decoded at the size that the model expects.
 _PEOPLE_ZOOM = 2.5
-# How soon a pause between two frames notices that it is to end.
+# Interval at which pauses between frames check the stop flag, in seconds.
 _POLL_S = 0.1
 
 
 class Analysis(Iterator[Event]):
-    """The events of a source, as they happen; from :func:`analyze`, which says what the parameters are.
+    """Iterator over the events of a source; made by :func:`analyze`.
 
-    The source is opened by :meth:`open`, or when the first event is asked for: what cannot be read then is a session
-    that failed.
+    The first event, or :meth:`open`, opens the source. If that fails, the events are those of a failed session.
+
+    :param source: as for :func:`analyze`.
+    :param model: the model, which analyses may share.
+    :param options: see :class:`AnalysisOptions`.
+    :raises InvalidInputError: `source` cannot be analysed, or an option is invalid.
+    :raises WeightsError: the detector of ``people`` needs third-party files that have not been fetched.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        model: Model,
-        *,
-        config: SessionConfig | None = None,
-        hop_s: float | None = None,
-        live: LiveConfig | None = None,
-        realtime: bool = False,
-        region: Region | None = None,
-        people: str | None = None,
-        hwaccel: str | None = None,
-        track: int | None = None,
-        source_uri: str | None = None,
-        started_at: datetime | None = None,
-    ) -> None:
+    def __init__(self, source: Source, model: Model, **options: Unpack[AnalysisOptions]) -> None:
+        check_option_names(options)
         source = checked_source(source)
-        _check_track(source, track)
-        # Otherwise the source is named after its content, which is read when it is opened.
-        self._is_named = config is not None or source_uri is not None
-        config = config or SessionConfig()
-        if source_uri is not None:
-            config = attrs.evolve(config, source=source_uri)
-        if started_at is not None:
-            config = attrs.evolve(config, started_at=started_at)
-        if hop_s is not None:
-            config = attrs.evolve(config, hop_s=hop_s)
-        if region is not None:
-            config = attrs.evolve(config, region=region)
+        _check_track(source, options.get("track"))
+        # Otherwise the source is named by its content, which is read when it is opened.
+        self._is_named = options.get("config") is not None or options.get("source_uri") is not None
+        self._config = session_config(options)
         self._detect: Detector | None = None
-        if people is not None:
+        if (people := options.get("people")) is not None:
             from fitsense.inference.detector import load_detector
 
-            if config.region is not None:
-                raise InvalidInputError(f"people: expected no region beside it, got {config.region}")
+            if self._config.region is not None:
+                raise InvalidInputError(f"people: expected no region beside it, got {self._config.region}")
             self._detect = load_detector(people, model.plugins, threads=model.threads)
         self._source = source
         self._model = model
-        self._config = config
-        self._live_config = live
-        self._realtime = realtime
-        self._hwaccel = hwaccel
-        self._track = track
+        self._options = options
         self._stop = StopFlag()
         self._reason: Reason | None = None
         self._video: VideoSource | None = None
         self._live: LiveSource | None = None
-        self._ahead: Prefetcher[Frame | SourceWarning] | None = None
+        self._prefetcher: Prefetcher[Frame | SourceWarning] | None = None
         self._items: Iterable[Frame | SourceWarning] | None = None
         self._media_s = 0.0
         self._session: Session | TrackedSession | None = None
@@ -100,24 +80,24 @@ class Analysis(Iterator[Event]):
 
     @property
     def media_s(self) -> float:
-        """Time of the newest frame, in seconds of media time."""
+        """Media time of the newest frame, in seconds."""
         return self._media_s
 
     @property
     def duration_s(self) -> float | None:
-        """The source's length in seconds, where it is known."""
+        """Length of the source in seconds; None if unknown."""
         video = self._video or self._live
         return video.info.duration_s if video else None
 
     @property
     def reason(self) -> Reason | None:
-        """Why it ended, as in each ``session.ended``; None while it goes on. Also where there was nobody."""
+        """Reason of the end, as in ``session.ended``; None until the end. Set even without any session."""
         return self._reason
 
     def open(self) -> None:
-        """Open the source, unless it is open already.
+        """Open the source; no effect if it is open.
 
-        :raises SourceError: it cannot be read at all.
+        :raises SourceError: the source cannot be read at all.
         """
         if self._items is not None:
             return
@@ -128,14 +108,14 @@ class Analysis(Iterator[Event]):
             items = self._open_file(self._source)
         else:
             items = checked_frames(self._source)
-        self._items = self._paced(items) if self._realtime else items
+        self._items = self._paced(items) if self._options.get("realtime") else items
 
     def stop(self) -> None:
-        """End soon, with a ``session.ended`` whose reason is ``interrupted``. May be called from a signal handler."""
+        """End soon with a ``session.ended`` whose reason is ``interrupted``. Signal handlers may call it."""
         self._stop.set()
 
     def close(self) -> None:
-        """Free the source, and forget the events that are still to come."""
+        """Close the source and discard the remaining events."""
         self._events.close()
         self._free()
 
@@ -155,7 +135,7 @@ class Analysis(Iterator[Event]):
             self._reason = "interrupted" if self._stop.requested else "finished"
             yield from session.finish(self._reason)
         except Exception:
-            # Whatever broke, the events so far stand, and end as a whole.
+            # Events so far stay valid, and the session ends properly, whatever failed.
             self._reason = "failed"
             yield from self._begin().finish(self._reason)
             raise
@@ -166,12 +146,12 @@ class Analysis(Iterator[Event]):
         try:
             self.open()
         except SourceError:
-            # One that is stopped while it is opened has no frames, which is what was asked for.
+            # A source that is stopped while it is opened has no frames: the caller asked for that.
             if not self._stop.requested:
                 raise
 
     def _begin(self) -> Session | TrackedSession:
-        """The session, made when it is known whether the source could be opened, and what it says of itself."""
+        """The session, created once the source is open or has failed to open, since its start time is known then."""
         if self._session is None:
             config = self._config
             if not self._is_named and (name := _source_uri(self._source)) is not None:
@@ -187,55 +167,42 @@ class Analysis(Iterator[Event]):
         return self._session
 
     def _source_start(self) -> datetime | None:
-        """Wall-clock time of media time 0, as far as the source tells it."""
+        """Wall-clock time of media time 0; None if the source does not give it."""
         if self._live is not None:
             return self._live.started_at or self._live.info.created_at
         if self._video is not None:
             return self._video.info.created_at
-        # A live source that could not be reached.
+        # A live source that could not be opened.
         is_live = isinstance(self._source, (str, Path)) and _is_live(str(self._source))
         return datetime.now(UTC) if is_live else None
 
     def _open_live(self, source: str) -> LiveSource:
         from fitsense.video.live import LiveSource
 
-        model = self._model
-        self._live = LiveSource(
-            source,
-            model.short_side,
-            self._live_config,
-            zoom=self._zoom,
-            min_interval_s=min_interval_s(model.clips.values()),
-            hwaccel=self._hwaccel,
-            threads=model.threads,
-            track=self._track,
-            stop=self._stop,
-        )
+        self._live = LiveSource(source, self._decode_config(), self._options.get("live"), stop=self._stop)
         return self._live
 
     def _open_file(self, source: str | Path | BinaryIO) -> Prefetcher[Frame | SourceWarning]:
         from fitsense.video.prefetch import Prefetcher
         from fitsense.video.source import VideoSource
 
-        self._video = VideoSource(
-            source,
-            self._model.short_side,
-            zoom=self._zoom,
-            min_interval_s=min_interval_s(self._model.clips.values()),
-            hwaccel=self._hwaccel,
-            threads=self._model.threads,
-            track=self._track,
-            stop=self._stop,
-        )
-        self._ahead = Prefetcher(self._video.items(), self._video.close, stop=self._stop)
-        return self._ahead
+        self._video = VideoSource(source, self._decode_config(), stop=self._stop)
+        self._prefetcher = Prefetcher(self._video.items(), self._video.close, stop=self._stop)
+        return self._prefetcher
 
-    @property
-    def _zoom(self) -> float:
-        return zoom_for(self._config.region, people=self._detect is not None)
+    def _decode_config(self) -> DecodeConfig:
+        model = self._model
+        return DecodeConfig(
+            short_side=model.short_side,
+            zoom=zoom_for(self._config.region, people=self._detect is not None),
+            min_interval_s=min_interval_s(model.clips.values()),
+            hwaccel=self._options.get("hwaccel"),
+            threads=model.threads,
+            track=self._options.get("track"),
+        )
 
     def _paced(self, items: Iterable[Frame | SourceWarning]) -> Iterator[Frame | SourceWarning]:
-        """The same, each frame not before its time has come."""
+        """The items, each frame delayed until its time."""
         origin_s: float | None = None
         for item in items:
             if isinstance(item, Frame):
@@ -246,73 +213,31 @@ class Analysis(Iterator[Event]):
             yield item
 
     def _free(self) -> None:
-        for source in (self._ahead, self._live):
+        for source in (self._prefetcher, self._live):
             if source is not None:
                 source.close()
 
 
-def analyze(
-    source: Source,
-    *,
-    model: Model | None = None,
-    config: SessionConfig | None = None,
-    hop_s: float | None = None,
-    live: LiveConfig | None = None,
-    realtime: bool = False,
-    region: Region | None = None,
-    people: str | None = None,
-    hwaccel: str | None = None,
-    track: int | None = None,
-    source_uri: str | None = None,
-    started_at: datetime | None = None,
-) -> Analysis:
-    """Analyse a video: iterate over what this gives for its events.
+def analyze(source: Source, *, model: Model | None = None, **options: Unpack[AnalysisOptions]) -> Analysis:
+    """Analyse a video: iterate over the result for its events.
 
     :param source: a file's path, a URL, ``camera:0``, ``-`` for standard input, a FIFO's path, a binary file object,
-        or an iterable of :class:`fitsense.Frame`. A file object is read from its beginning if it is seekable, from
-        where it stands if not, and stays open. A pipe has to hold a format that can be streamed, such as .ts or .mkv.
-    :param model: None for the bundle that comes with fitsense.
-    :param config: None for the defaults. Where its ``started_at`` is None, media time 0 is, for the events' ``time``,
-        when a camera or stream was opened, or a file's creation time, where its metadata has one.
-    :param hop_s: seconds between predictions, instead of the config's.
-    :param live: how cameras and streams are read, which is in a thread; None for the defaults.
-    :param realtime: take no frame before its time, so that a file comes as a camera would show it.
-    :param region: where in the picture to look, instead of the config's.
-    :param people: a detector's name, such as ``pose/people``: everybody whom it finds is followed, and has a session of
-        their own, whose events carry their name as ``subject``. Without anybody, there are no events.
-    :param hwaccel: hardware to decode the source by, as FFmpeg calls it: ``cuda``, ``vaapi``, ``videotoolbox``,
-        ``d3d11va``, …, or ``cuda:1`` for the second. Where it is not there or cannot, the CPU decodes, and a
-        ``session.warning`` says why.
-    :param track: which of a file's video tracks to read: its number among them, from 0 and without attached pictures.
-        None for the one that players take: the default one, or else the largest one.
-    :raises InvalidInputError: at once, if `source` is nothing that can be analysed, or has no such track.
-    :param source_uri: URI reference that names the source in its events, instead of the config's. Without either, a
-        file is named by its name and a digest of its content, and each session of a camera or stream gets a new name.
-    :param started_at: wall-clock time of media time 0, with a time zone, instead of the config's.
-    :raises WeightsError: the detector needs files of others, which have not been fetched.
-    :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
-        ``session.warning`` and ends the session; the events before it stand.
+        or an iterable of :class:`fitsense.Frame`. A seekable file object is read from its beginning, any other from its
+        current position; it stays open. A pipe must carry a format that can be streamed, such as .ts or .mkv.
+    :param model: None for the default bundle.
+    :param options: see :class:`fitsense.AnalysisOptions`.
+    :raises InvalidInputError: `source` cannot be analysed, has no such track, or an option is invalid.
+    :raises WeightsError: the detector of ``people`` needs third-party files that have not been fetched.
+    :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
+        ends the session; earlier events stay valid.
     """
-    analysis = Analysis(
-        source,
-        model or load_model(),
-        config=config,
-        hop_s=hop_s,
-        live=live,
-        realtime=realtime,
-        region=region,
-        people=people,
-        hwaccel=hwaccel,
-        track=track,
-        source_uri=source_uri,
-        started_at=started_at,
-    )
+    analysis = Analysis(source, model or load_model(), **options)
     analysis.open()
     return analysis
 
 
 def zoom_for(region: Region | None, *, people: bool) -> float:
-    """How many times smaller than the picture what is looked at may be: a region, or one of several people."""
+    """Zoom at which to decode: how many times larger than the analysed part (a region or a person) the picture is."""
     if people:
         return _PEOPLE_ZOOM
     return 1.0 if region is None else max(1.0, 1 / max(region.right - region.left, region.bottom - region.top))
@@ -334,7 +259,7 @@ def _is_live(source: str) -> bool:
 
 
 def _source_uri(source: Source) -> str | None:
-    """The name of a source in its events; None for frames."""
+    """URI that names a source in its events; None for frames."""
     if is_file(source):
         return object_uri(source)
     if not isinstance(source, (str, Path)):

@@ -1,4 +1,4 @@
-"""Many sources in one program: ``for event in fitsense.Streams({...})``."""
+"""Several sources in one program: ``for event in fitsense.SourceGroup({...})``."""
 
 from __future__ import annotations
 
@@ -12,62 +12,44 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import Unpack
 
 import attrs
 
-from fitsense._internal.threads import WorkerThread, handed_over
+from fitsense._internal.threads import WorkerThread, detached
 from fitsense._internal.validators import is_uri_reference
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event
 from fitsense.inference.model import Model, load_model
 from fitsense.pipeline.analysis import Analysis
-from fitsense.session.config import SessionConfig
+from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.video.inputs import Source
 from fitsense.video.opening import is_live
 
-if TYPE_CHECKING:
-    from fitsense.geometry import Region
-    from fitsense.video.live import LiveConfig
-
-# Events of a source that may wait to be taken, before it has to wait.
-_MAX_WAITING = 16
-# How soon whoever waits notices that it is to stop, and how long closing waits for threads: one that opens a source, or
-# waits for its next packet, cannot be woken.
+# Limit of a source's queued events; its thread waits while the queue is full.
+_MAX_QUEUED = 16
+# Interval at which waiting threads check whether to stop, in seconds; and the longest time that closing waits for
+# threads: one that opens a source, or waits for its next packet, cannot be woken.
 _POLL_S = 0.1
-_PATIENCE_S = 2.0
-# Multiples of the golden ratio, less their whole parts, fill a line evenly however many there are.
+_CLOSE_TIMEOUT_S = 2.0
+# The fractional parts of multiples of the golden ratio are spread evenly over 0..1, however many there are.
 _GOLDEN = 0.6180339887
 
 
-class AnalysisOptions(TypedDict, total=False):
-    """How a source is analysed, as :func:`fitsense.analyze` says."""
-
-    config: SessionConfig | None
-    hop_s: float | None
-    live: LiveConfig | None
-    realtime: bool
-    region: Region | None
-    people: str | None
-    hwaccel: str | None
-    track: int | None
-
-
 class SourceGroup(Iterator[Event]):
-    """The events of several sources, as they happen. Use it as a context manager.
+    """Iterator over the events of several sources. Use it as a context manager.
 
-    Each source has a session of its own, whose events have the source's name as their ``source``, and a thread that
-    analyses it; the model is shared. A source that breaks, or cannot be opened, ends alone, with a ``session.ended``
-    whose reason is ``failed``. Whoever takes the events slowly makes files wait, and live sources drop frames or fall
-    behind, as their policy says.
+    Each source has a session, whose events carry the source's name as their ``source``, and a thread; all share the
+    model. A source that breaks, or cannot be opened, does not affect the others: its last event is a ``session.ended``
+    with the reason ``failed``. A slow consumer slows files down, and makes live sources drop frames or lag behind, as
+    their policy says.
 
-    :param sources: what to follow, by name, each as :func:`fitsense.analyze` takes it.
-    :param model: None for the bundle that comes with fitsense, on one thread: several sources keep the cores busy, and
-        this costs the least.
-    :param keep_open: whether to go on where no source is left, since others may be added. If not, the iteration ends
-        with the last of them.
-    :param options: of all sources: what :func:`fitsense.analyze` takes by name, but for the model.
-    :raises InvalidInputError: as of :meth:`add`.
+    :param sources: sources by name, each as for :func:`fitsense.analyze`.
+    :param model: None for the default bundle on one thread: several sources keep the cores busy, and one thread each
+        costs least.
+    :param keep_open: whether to wait for further sources when none is left; if not, the iteration ends with the last.
+    :param options: options of all sources, see :class:`fitsense.AnalysisOptions`.
+    :raises InvalidInputError: as for :meth:`add`.
     """
 
     def __init__(
@@ -78,12 +60,13 @@ class SourceGroup(Iterator[Event]):
         keep_open: bool = False,
         **options: Unpack[AnalysisOptions],
     ) -> None:
+        check_option_names(options)
         self._model = model or load_model(threads=1)
         self._options = options
-        self._desk = _EventChannel(keep_open)
-        self._count = itertools.count()
-        # Threads know the desk and not this, so that it can be forgotten while they run; then they end.
-        self._forgotten = weakref.finalize(self, self._desk.close)
+        self._channel = _EventChannel(keep_open)
+        self._added = itertools.count()
+        # Threads refer to the channel and not to this object, so that it can be collected while they run.
+        self._finalizer = weakref.finalize(self, self._channel.close)
         try:
             for name, source in (sources or {}).items():
                 self.add(name, source)
@@ -93,62 +76,60 @@ class SourceGroup(Iterator[Event]):
 
     @property
     def names(self) -> list[str]:
-        """The sources that are followed, in the order in which they came."""
-        return self._desk.names
+        """Names of the running sources, in the order in which they were added."""
+        return self._channel.names
 
     @property
     def failures(self) -> Mapping[str, BaseException]:
-        """Why sources broke, by name, from when their last events can be taken until another one of that name is
-        added."""
-        return dict(self._desk.failures)
+        """Errors of failed sources by name; kept until a source of the same name is added."""
+        return dict(self._channel.failures)
 
     def add(self, name: str, source: Source, **options: Unpack[AnalysisOptions]) -> None:
-        """Follow another source. May be called from any thread.
+        """Add a source and start to analyse it. May be called from any thread.
 
-        It is opened in its thread. What comes at its own pace, as live sources do and files in real time, is opened up
-        to a hop later, so that the windows of all do not end at the same time.
+        The source's thread opens it. A live source, or a file in real time, is opened up to one hop later, so that the
+        windows of the sources do not all end at the same time.
 
-        :param name: a URI reference, such as ``door`` or ``urn:gym:door``: the ``source`` of its events, whatever the
-            config says. It is free again when the last event of a source that had it can be taken.
-        :param source: as of :func:`fitsense.analyze`.
-        :param options: of this source, instead of those of all.
-        :raises InvalidInputError: there is such a name, or it is none; the source is nothing that can be analysed; or
-            an option cannot be.
-        :raises WeightsError: as of :func:`fitsense.analyze`.
-        :raises FitsenseError: it is closed, or was told to stop.
+        :param name: URI reference, such as ``door`` or ``urn:gym:door``: the ``source`` of the events; overrides the
+            options. It can be used again when the last event of the source that had it can be taken.
+        :param source: as for :func:`fitsense.analyze`.
+        :param options: options of this source, which override those of all sources.
+        :raises InvalidInputError: the name is in use or invalid, the source cannot be analysed, or an option is wrong.
+        :raises WeightsError: as for :func:`fitsense.analyze`.
+        :raises FitsenseError: the group is closed or stopped.
         """
         if not is_uri_reference(name):
             raise InvalidInputError(f"name: expected a URI reference, such as door or urn:gym:door, got {name!r}")
-        merged: AnalysisOptions = {**self._options, **options}
-        config = attrs.evolve(merged.get("config") or SessionConfig(), source=name)
-        merged["config"] = config
+        merged: AnalysisOptions = {**self._options, **options, "source_uri": name}
         analysis = Analysis(source, self._model, **merged)
-        rest_s = 0.0
+        delay_s = 0.0
         if merged.get("realtime") or (isinstance(source, (str, Path)) and is_live(str(source))):
-            rest_s = next(self._count) * _GOLDEN % 1.0 * (merged.get("hop_s") or config.hop_s)
-        self._desk.begin(_Source(name, analysis, rest_s))
+            delay_s = next(self._added) * _GOLDEN % 1.0 * session_config(merged).hop_s
+        self._channel.start(_Source(name, analysis, delay_s))
 
     def remove(self, name: str) -> None:
-        """End a source soon: the events that are left still come, the last one a ``session.ended`` that says
+        """End a source soon: its remaining events follow, the last one a ``session.ended`` with the reason
         ``interrupted``. May be called from any thread.
 
-        :raises InvalidInputError: no source of that name is followed, or no longer.
+        :raises InvalidInputError: no running source has this name.
         """
-        self._desk.source(name).stop()
+        self._channel.source(name).stop()
 
     def stop(self) -> None:
-        """End all sources soon, as :meth:`remove` does, and the iteration with them. May be called from any thread, and
-        from a signal handler."""
-        self._desk.stop()
+        """End all sources soon, as :meth:`remove` does, and then the iteration. May be called from any thread, and from
+        a signal handler."""
+        self._channel.stop()
 
     def close(self) -> None:
-        """Close all sources and end their threads, without the events that are left: at once as a rule, and after a
-        live source's timeout where nothing comes."""
-        self._desk.close()
-        self._desk.join()
+        """Close all sources and end their threads; discard the remaining events.
+
+        Takes up to a live source's timeout if that sends nothing.
+        """
+        self._channel.close()
+        self._channel.join()
 
     def __next__(self) -> Event:
-        event = self._desk.take()
+        event = self._channel.take()
         if event is None:
             raise StopIteration
         return event
@@ -167,14 +148,14 @@ class SourceGroup(Iterator[Event]):
 
 @attrs.define(eq=False)
 class _Source:
-    """A source that is followed.
+    """A running source.
 
-    :param pause_s: how long to wait before it is opened.
+    :param delay_s: how long to wait before opening it, in seconds.
     """
 
     name: str
     analysis: Analysis
-    pause_s: float
+    delay_s: float
     stopped: bool = False
 
     def stop(self) -> None:
@@ -182,122 +163,122 @@ class _Source:
         self.stopped = True
         self.analysis.stop()
 
-    def pause(self) -> None:
-        """Wait before it is opened, unless it is to end."""
-        until_s = time.monotonic() + self.pause_s
+    def delay(self) -> None:
+        """Wait for the delay, or until the source is stopped."""
+        until_s = time.monotonic() + self.delay_s
         while not self.stopped and (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(left_s, _POLL_S))
 
 
 class _EventChannel:
-    """Where the sources' threads leave their events, and whoever wants them takes them.
+    """Queue of events between the sources' threads and the consumer.
 
-    :param keep_open: whether to wait for others where no source is left.
+    :param keep_open: whether to wait for further sources when none is left.
     """
 
     def __init__(self, keep_open: bool) -> None:
-        self._lasting = keep_open
+        self._keep_open = keep_open
         self._changed = threading.Condition()
         self._events: deque[Event] = deque()
-        # How many of them are there, by source.
-        self._waiting: Counter[str] = Counter()
-        self._streams: dict[str, _Source] = {}
+        # Number of queued events by source.
+        self._queued: Counter[str] = Counter()
+        self._sources: dict[str, _Source] = {}
         self._threads: set[threading.Thread] = set()
         self._stopped = self._closed = False
         self.failures: dict[str, BaseException] = {}
 
     @property
     def names(self) -> list[str]:
-        return list(self._streams)
+        return list(self._sources)
 
     def source(self, name: str) -> _Source:
         with self._changed:
-            if name not in self._streams:
+            if name not in self._sources:
                 raise InvalidInputError(f"name: expected one of {', '.join(self.names) or 'none'}, got {name!r}")
-            return self._streams[name]
+            return self._sources[name]
 
-    def begin(self, stream: _Source) -> None:
-        """Begin to follow a source."""
-        # It may be opening its source when Python ends, and then nobody takes its events any more.
-        thread = WorkerThread(partial(self._follow, stream), self.close, f"fitsense {stream.name}")
+    def start(self, source: _Source) -> None:
+        """Start the thread of a source."""
+        # A WorkerThread, since it may be opening the source at interpreter exit, when nobody takes its events any more.
+        thread = WorkerThread(partial(self._analyse, source), self.close, f"fitsense {source.name}")
         with self._changed:
             if self._stopped:
-                raise FitsenseError("the streams have ended; open new ones for more sources")
-            if stream.name in self._streams:
-                raise InvalidInputError(f"name: expected one that no source has, got {stream.name!r}")
-            self.failures.pop(stream.name, None)
-            self._streams[stream.name] = stream
+                raise FitsenseError("the source group has ended; create a new one for more sources")
+            if source.name in self._sources:
+                raise InvalidInputError(f"name: expected one that no source has, got {source.name!r}")
+            self.failures.pop(source.name, None)
+            self._sources[source.name] = source
             self._threads.add(thread)
         thread.start()
         if self._stopped:
-            # Meanwhile; it may not have been seen.
-            stream.stop()
+            # `stop` takes no lock, and may have missed this source.
+            source.stop()
 
     def take(self) -> Event | None:
-        """The next event, as soon as there is one; None after the last."""
+        """The next event; waits for it. None after the last."""
         with self._changed:
             while not self._closed:
                 if self._events:
                     event = self._events.popleft()
-                    self._waiting -= Counter([event.source])
+                    self._queued -= Counter([event.source])
                     self._changed.notify_all()
                     return event
-                if not self._streams and (self._stopped or not self._lasting):
+                if not self._sources and (self._stopped or not self._keep_open):
                     break
                 self._changed.wait(_POLL_S)
         return None
 
     def stop(self) -> None:
         """End all sources soon."""
-        # Flags and no lock, which code that a signal interrupted may hold.
+        # Flags and no lock: the code that a signal interrupts may hold it.
         self._stopped = True
-        for stream in list(self._streams.values()):
-            stream.stop()
+        for source in list(self._sources.values()):
+            source.stop()
 
     def close(self) -> None:
-        """Likewise, and take no more events."""
+        """End all sources soon, and refuse further events."""
         self._closed = True
         self.stop()
 
     def join(self) -> None:
-        """Wait for the threads, within patience."""
-        until_s = time.monotonic() + _PATIENCE_S
+        """Wait for the threads, up to a timeout."""
+        until_s = time.monotonic() + _CLOSE_TIMEOUT_S
         for thread in self._threads.copy():
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _follow(self, stream: _Source) -> None:
-        """What a source's thread does."""
+    def _analyse(self, source: _Source) -> None:
+        """Target of a source's thread."""
         last: list[Event] = []
         failure: BaseException | None = None
         try:
-            stream.pause()
-            with contextlib.closing(stream.analysis) as analysis:
+            source.delay()
+            with contextlib.closing(source.analysis) as analysis:
                 for event in analysis:
                     if analysis.reason is not None:
-                        # It is over, and what is left comes at once; then it is known why it broke, if it did.
+                        # The end: the remaining events come without delay, followed by the error, if there is one.
                         last.append(event)
-                    elif not self._tell(event):
+                    elif not self._put(event):
                         break
         except BaseException as error:
-            failure = handed_over(error)
+            failure = detached(error)
         with self._changed:
             self._events += last
-            self._waiting[stream.name] += len(last)
+            self._queued[source.name] += len(last)
             if failure is not None:
-                self.failures[stream.name] = failure
-            del self._streams[stream.name]
+                self.failures[source.name] = failure
+            del self._sources[source.name]
             self._threads.discard(threading.current_thread())
             self._changed.notify_all()
 
-    def _tell(self, event: Event) -> bool:
-        """Leave an event, as soon as there is room; whether to go on."""
+    def _put(self, event: Event) -> bool:
+        """Queue an event, waiting while the queue is full; whether to go on."""
         with self._changed:
-            while self._waiting[event.source] >= _MAX_WAITING and not self._closed:
+            while self._queued[event.source] >= _MAX_QUEUED and not self._closed:
                 self._changed.wait(_POLL_S)
             if self._closed:
                 return False
             self._events.append(event)
-            self._waiting[event.source] += 1
+            self._queued[event.source] += 1
             self._changed.notify_all()
         return True

@@ -1,4 +1,4 @@
-"""Names sources in events, so that no two recordings share CloudEvents' ``source`` and ``id``."""
+"""URIs of sources in events: no two recordings share CloudEvents' ``source`` and ``id``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
-# A file up to this size is read as a whole; of a larger one, this much at its beginning, middle and end.
+# Files up to this size are read completely; of larger ones, a piece at the beginning, middle and end.
 _MAX_BYTES = 3 << 20
 _PIECE_BYTES = 1 << 20
 _DIGITS = 12
 
 
 def file_uri(path: str | Path) -> str:
-    """The source of a file: its name without a folder, which means nothing elsewhere, and a digest of its content.
+    """URI of a file: its name without the folder, and a digest of its content.
 
-    The same content under the same name has the same source, on every machine. What cannot be read has no digest; what
-    is no regular file, such as a pipe, has a new one each time.
+    Equal content under the same name has the same URI on every machine. A file that cannot be read has no digest; a
+    pipe or other special file gets a new identifier each time.
     """
     name = f"file:{quote(os.fsencode(Path(path).name))}"
     try:
@@ -34,7 +34,7 @@ def file_uri(path: str | Path) -> str:
 
 
 def object_uri(file: BinaryIO) -> str:
-    """The source of a file object: as of a file where it is seekable, and a new one each time otherwise."""
+    """URI of a file object: as for a file if it is seekable, else with a new identifier each time."""
     given = getattr(file, "name", None)
     name = f"file:{quote(os.fsencode(Path(given).name))}" if isinstance(given, (str, os.PathLike)) else "file:object"
     if not getattr(file, "seekable", lambda: False)():
@@ -47,9 +47,9 @@ def object_uri(file: BinaryIO) -> str:
 
 
 def stream_uri(address: str) -> str:
-    """The source of one session of a camera or a network stream, new each time.
+    """URI of one session of a camera or network stream, new each time.
 
-    Of the address, only the host or the camera is in it: the rest may hold a password.
+    It contains only the host or camera of the address: the rest may contain a password.
     """
     try:
         where = urlsplit(address).hostname if "://" in address else Path(address).name

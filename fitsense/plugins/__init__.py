@@ -1,4 +1,4 @@
-"""The public namespace of plugin authors: hooks, specs and the plugin host."""
+"""Public namespace for plugin authors: hooks, specs and the plugin host."""
 
 from __future__ import annotations
 

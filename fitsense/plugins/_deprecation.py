@@ -1,4 +1,4 @@
-"""What a plugin may still use, and will not for ever: declared where it is defined, told when a plugin is loaded.
+"""Deprecations of hooks and spec fields: declared with the definition, reported when a plugin is loaded.
 
 A hook is declared with :func:`deprecated_hook` below its ``@hookspec``; a field of a spec with
 ``attrs.field(default=…, metadata=deprecated_field(…))``.
@@ -18,11 +18,11 @@ _KEY = "fitsense_deprecation"
 
 @attrs.frozen
 class Deprecation:
-    """That something will go.
+    """A deprecation.
 
     :param since: the version of fitsense that deprecated it.
     :param removed_in: the first :data:`fitsense.plugins.API_VERSION` without it.
-    :param instead: what to use; reads on after "use".
+    :param instead: the replacement, to follow the word "use".
     """
 
     since: str
@@ -30,15 +30,15 @@ class Deprecation:
     instead: str
 
     def note(self, what: str) -> str:
-        """A sentence for whoever uses `what`."""
+        """Sentence for users of `what`."""
         return (
-            f"{what} is deprecated since fitsense {self.since} and goes with plugin API {self.removed_in}: "
+            f"{what} is deprecated since fitsense {self.since} and will be removed in plugin API {self.removed_in}: "
             f"use {self.instead}"
         )
 
 
 def deprecated_hook(*, since: str, removed_in: int, instead: str) -> Callable[[HookT], HookT]:
-    """Declare a hook deprecated; parameters as of :class:`Deprecation`."""
+    """Declare a hook deprecated; parameters as for :class:`Deprecation`."""
 
     def declare(hook: HookT) -> HookT:
         setattr(hook, _KEY, Deprecation(since, removed_in, instead))
@@ -48,22 +48,22 @@ def deprecated_hook(*, since: str, removed_in: int, instead: str) -> Callable[[H
 
 
 def deprecated_field(*, since: str, removed_in: int, instead: str) -> Mapping[str, Deprecation]:
-    """Metadata for a spec's field that is deprecated; parameters as of :class:`Deprecation`."""
+    """Metadata of a deprecated spec field; parameters as for :class:`Deprecation`."""
     return {_KEY: Deprecation(since, removed_in, instead)}
 
 
 def of_hook(hook: Callable[..., Any]) -> Deprecation | None:
-    """What was declared of a hook."""
+    """Deprecation of a hook; None if it is not deprecated."""
     return getattr(hook, _KEY, None)
 
 
 def of_fields(spec: type[Any]) -> Mapping[str, Deprecation]:
-    """What was declared of a spec class's fields, by field."""
+    """Deprecations of a spec class's fields, by field name."""
     return {field.name: field.metadata[_KEY] for field in attrs.fields(spec) if _KEY in field.metadata}
 
 
 def notes_on(spec: Any) -> list[str]:
-    """A sentence for each deprecated field of a spec that has another value than its default."""
+    """One sentence for each deprecated field of a spec that differs from its default."""
     notes = []
     for name, deprecation in of_fields(type(spec)).items():
         default = attrs.fields_dict(type(spec))[name].default

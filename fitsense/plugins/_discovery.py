@@ -1,7 +1,7 @@
-"""Selects the installed entry points that a plugin host loads: those of fitsense first, then others by name.
+"""Selection of installed entry points: built-in ones first, then others by name.
 
 An entry point is selected by its name, by its distribution's name (all entry points of that distribution), or by both:
-``distribution:name``. The names of fitsense's own entry points mean these alone, whatever else is installed.
+``distribution:name``. The name of a built-in entry point selects only that one, whatever else is installed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _OWN_DISTRIBUTION = "fitsense"
 class Candidate:
     """An installed entry point and the distribution that declares it.
 
-    :param distribution: its normalised name; empty where the entry point does not say.
-    :param version: the distribution's.
+    :param distribution: normalised name of the distribution; empty if unknown.
+    :param version: version of the distribution.
     """
 
     entry_point: metadata.EntryPoint
@@ -44,7 +44,7 @@ class Candidate:
 
     @property
     def built_in(self) -> bool:
-        """Whether it comes with fitsense."""
+        """Whether the distribution is fitsense."""
         return self.distribution == _OWN_DISTRIBUTION
 
     @property
@@ -57,8 +57,8 @@ class Candidate:
         """The distribution and its version, for reports."""
         return f"{self.distribution} {self.version}" if self.distribution else self.entry_point.value
 
-    def is_called(self, name: str) -> bool:
-        """Whether `name` is the entry point's, its distribution's, or both: ``distribution:name``."""
+    def matches(self, name: str) -> bool:
+        """Whether `name` is the name of the entry point, of its distribution, or ``distribution:name``."""
         distribution, colon, entry_point = name.partition(":")
         if colon:
             return (_normalised(distribution), entry_point) == (self.distribution, self.name)
@@ -66,7 +66,7 @@ class Candidate:
 
 
 def installed() -> list[Candidate]:
-    """Every installed entry point, fitsense's own first, then in the order of names."""
+    """Installed entry points: built-in ones first, then by name."""
     candidates = map(Candidate.of, metadata.entry_points(group=ENTRY_POINT_GROUP))
     return sorted(candidates, key=lambda one: (not one.built_in, one.name, one.distribution))
 
@@ -74,31 +74,31 @@ def installed() -> list[Candidate]:
 def allowed(candidates: Collection[Candidate], names: Iterable[str]) -> frozenset[Candidate]:
     """The candidates that `names` select.
 
-    :raises UnknownNameError: nothing has one of the names; the message lists what there is.
-    :raises AmbiguousNameError: other distributions share one of the names; the message lists how to name each.
+    :raises UnknownNameError: a name is not installed; the message lists the installed names.
+    :raises AmbiguousNameError: several distributions share a name; the message lists their full names.
     """
     selected: set[Candidate] = set()
     unknown = []
     for name in sorted(set(names)):
-        found = [one for one in candidates if one.is_called(name)]
+        found = [one for one in candidates if one.matches(name)]
         own = [one for one in found if one.built_in]
         if not found:
             unknown.append(name)
         elif not own and len({one.distribution for one in found}) > 1:
             raise AmbiguousNameError(
-                f"allow: expected a name that one distribution has, got {name!r}, which several have; "
+                f"allow: expected a name of one distribution, got {name!r}, which several share; "
                 f"use one of: {', '.join(one.full_name for one in found)}"
             )
         selected.update(own or found)
     if unknown:
-        there = [one.name if one.built_in else one.full_name for one in candidates]
+        available = [one.name if one.built_in else one.full_name for one in candidates]
         raise UnknownNameError(
-            f"allow: no installed entry point or distribution is called {' or '.join(map(repr, unknown))}; "
-            f"there are: {', '.join(there) or 'none'}"
+            f"allow: no installed entry point or distribution is named {' or '.join(map(repr, unknown))}; "
+            f"available: {', '.join(available) or 'none'}"
         )
     return frozenset(selected)
 
 
 def _normalised(distribution: str) -> str:
-    """A distribution's name as package indexes compare it."""
+    """Name of a distribution as package indexes normalise it."""
     return re.sub(r"[-_.]+", "-", distribution).lower()

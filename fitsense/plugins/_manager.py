@@ -1,7 +1,7 @@
-"""The plugin host: finds plugins, checks what they offer, reports on each, and looks offers up by name.
+"""Plugin host: discovers plugins, validates and reports on each, and looks up their contributions by name.
 
-A host is an instance, never a global. It iterates the entry points itself, so that one plugin that is broken,
-incompatible or a duplicate costs only itself and leaves a report that says why.
+A host is an instance, never a global. It iterates over the entry points itself, so that a plugin that is broken,
+incompatible or a duplicate affects no other, and gets a report with the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
 from fitsense.plugins._report import PluginReport
-from fitsense.plugins._validation import Contributions, PluginRejectedError, _check_callable, collect, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
     from fitsense.events.model import Event
 
 BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
-"""The environment variable that lists, with commas, what :meth:`PluginManager.discover` is not to load."""
+"""Environment variable: comma-separated names that :meth:`PluginManager.discover` does not load."""
 
 _LOGGER = logging.getLogger("fitsense.plugins")
 _NOT_ALLOWED = "not among those that the program allows"
 
 
 class PluginManager:
-    """A set of plugins. Use :meth:`discover` for the installed ones; an empty one takes :meth:`register`.
+    """A set of plugins. Use :meth:`discover` for the installed ones, or :meth:`register` with an empty one.
 
-    A name below is that of a plugin. :meth:`discover` also takes the name of an entry point, of its distribution, or of
-    both, ``distribution:name``: what these select is known without importing it.
+    Names are names of plugins. :meth:`discover` also accepts names of entry points, of distributions, or of both as
+    ``distribution:name``; these select plugins before they are imported.
 
-    :param block: names that are not to be loaded. It goes before `allow`; names that nobody has are no error.
-    :param allow: the only names that are to be loaded; None for all.
+    :param block: names not to load; overrides `allow`. Unknown names are no error.
+    :param allow: the only names to load; None for all.
     """
 
     _hookspecs: types.ModuleType = hookspecs
@@ -75,16 +75,16 @@ class PluginManager:
 
     @classmethod
     def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> PluginManager:
-        """Load the installed plugins of the entry-point group ``fitsense``: its own first, then others by name.
+        """Load the installed plugins of the entry-point group ``fitsense``: built-in ones first, then others by name.
 
-        Names of plugins that come with fitsense are reserved for these, also where they are not loaded.
+        Names of built-in plugins are reserved, even if these are not loaded.
 
-        :param block: as above; what the environment variable ``FITSENSE_PLUGINS_BLOCK`` lists is blocked too. What is
-            blocked by the name of its entry point or distribution is not imported.
-        :param allow: as above, by the name of an entry point or a distribution; only these are imported. The name of
-            an entry point of fitsense means this one alone.
-        :raises UnknownNameError: nothing installed has a name in `allow`; the message lists what there is.
-        :raises AmbiguousNameError: several distributions share a name in `allow`; the message says how to name one.
+        :param block: names not to load, in addition to those in the environment variable ``FITSENSE_PLUGINS_BLOCK``.
+            Plugins blocked by the name of their entry point or distribution are not imported.
+        :param allow: names of entry points or distributions; no others are imported. The name of a built-in entry point
+            selects only that one.
+        :raises UnknownNameError: a name in `allow` is not installed; the message lists the installed names.
+        :raises AmbiguousNameError: several distributions share a name in `allow`; the message lists their full names.
         """
         host = cls(block, allow=allow)
         variable = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
@@ -98,19 +98,20 @@ class PluginManager:
 
     @property
     def reports(self) -> Sequence[PluginReport]:
-        """A report on every plugin, in the order of loading."""
+        """One report per plugin, in loading order."""
         return tuple(self._reports)
 
     @property
     def observer_failures(self) -> Mapping[str, int]:
-        """How often each plugin's ``fitsense_event_emitted`` raised, by plugin name."""
+        """Number of errors raised by each plugin's ``fitsense_event_emitted``, by plugin name."""
         return dict(self._observer_failures)
 
     def register(self, plugin: object, name: str | None = None, origin: str = "registered") -> PluginReport:
-        """Take a plugin (a module or an object with hook implementations), or report why not. Never raises
-        for what the plugin does wrong.
+        """Register a plugin, a module or an object with hook implementations. Faults of the plugin are reported, never
+        raised.
 
-        :param name: what to call it in the report if it cannot say so itself.
+        :param name: name for the report of a plugin that fails to give its own.
+        :param origin: origin for the report.
         """
         return self._register(plugin, name, origin, None)
 
@@ -124,7 +125,7 @@ class PluginManager:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            # A plugin's code may raise anything, SystemExit included; the host stays up.
+            # A plugin may raise anything, even SystemExit; the host survives.
             report = PluginReport(fallback, "broken", described(error), origin=origin)
         for note in report.deprecations:
             _LOGGER.warning("plugin %s: %s", report.name, note)
@@ -132,64 +133,64 @@ class PluginManager:
         return report
 
     def backbones(self) -> Mapping[str, BackboneSpec]:
-        """Every backbone, by ``plugin/name``."""
+        """Backbones by ``plugin/name``."""
         return dict(self._contributions.backbones)
 
     def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
-        """Every head, by ``plugin/name``."""
+        """Heads by ``plugin/name``."""
         return dict(self._contributions.heads)
 
     def fusions(self) -> Mapping[str, FusionSpec]:
-        """Every fusion, by ``plugin/name``."""
+        """Fusions by ``plugin/name``."""
         return dict(self._contributions.fusions)
 
     def detectors(self) -> Mapping[str, DetectorSpec]:
-        """Every detector, by ``plugin/name``."""
+        """Detectors by ``plugin/name``."""
         return dict(self._contributions.detectors)
 
     def pose_estimators(self) -> Mapping[str, PoseEstimatorSpec]:
-        """Every pose estimator, by ``plugin/name``."""
+        """Pose estimators by ``plugin/name``."""
         return dict(self._contributions.pose_estimators)
 
     def sinks(self) -> Mapping[str, SinkSpec]:
-        """Every sink, by ``plugin/name``."""
+        """Sinks by ``plugin/name``."""
         return dict(self._contributions.sinks)
 
     def event_schemas(self) -> Mapping[str, EventSchema]:
-        """Every plugin's event schemas, by event type."""
+        """Event schemas of plugins by event type."""
         return dict(self._contributions.event_schemas)
 
     def backbone(self, name: str) -> BackboneSpec:
-        """The backbone called `name`, in full (``x3d/s``) or, where only one has it, in short (``s``)."""
+        """Look up a backbone by its full name (``x3d/s``) or, if unique, its short name (``s``)."""
         return self._contributions.backbones[self.full_name("backbone", name)]
 
     def head(self, name: str) -> HeadSpec | DerivedHeadSpec:
-        """The head called `name`, in full or, where only one has it, in short."""
+        """Look up a head by its full or, if unique, short name."""
         return self._contributions.heads[self.full_name("head", name)]
 
     def fusion(self, name: str) -> FusionSpec:
-        """The fusion called `name`, in full or, where only one has it, in short."""
+        """Look up a fusion by its full or, if unique, short name."""
         return self._contributions.fusions[self.full_name("fusion", name)]
 
     def detector(self, name: str) -> DetectorSpec:
-        """The detector called `name`, in full or, where only one has it, in short."""
+        """Look up a detector by its full or, if unique, short name."""
         return self._contributions.detectors[self.full_name("detector", name)]
 
     def pose_estimator(self, name: str) -> PoseEstimatorSpec:
-        """The pose estimator called `name`, in full or, where only one has it, in short."""
+        """Look up a pose estimator by its full or, if unique, short name."""
         return self._contributions.pose_estimators[self.full_name("pose estimator", name)]
 
     def sink(self, name: str) -> SinkSpec:
-        """The sink called `name`, in full or, where only one has it, in short."""
+        """Look up a sink by its full or, if unique, short name."""
         return self._contributions.sinks[self.full_name("sink", name)]
 
     def full_name(
         self, kind: Literal["backbone", "head", "fusion", "detector", "pose estimator", "sink"], name: str
     ) -> str:
-        """``plugin/name`` of a `kind`'s full or short name.
+        """``plugin/name`` for the full or short name of a contribution.
 
-        :raises UnknownNameError: nobody offers it; the message lists what there is, and plugins that failed.
-        :raises AmbiguousNameError: several plugins offer that short name; the message lists them.
+        :raises UnknownNameError: no plugin provides it; the message lists available names and failed plugins.
+        :raises AmbiguousNameError: several plugins provide the short name; the message lists them.
         """
         by_kind: Mapping[str, Mapping[str, object]] = {
             "backbone": self._contributions.backbones,
@@ -199,29 +200,29 @@ class PluginManager:
             "pose estimator": self._contributions.pose_estimators,
             "sink": self._contributions.sinks,
         }
-        offers = by_kind[kind]
-        if name in offers:
+        available = by_kind[kind]
+        if name in available:
             return name
-        candidates = sorted(full for full in offers if full.partition("/")[2] == name)
+        candidates = sorted(full for full in available if full.partition("/")[2] == name)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
             raise AmbiguousNameError(
-                f"{kind} {name!r} is offered by several: {', '.join(candidates)}; name one in full"
+                f"{kind} {name!r} is ambiguous; use one of the full names: {', '.join(candidates)}"
             )
         failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
         raise UnknownNameError(
-            f"no {kind} is called {name!r}; there are: {', '.join(sorted(offers)) or 'none'}"
-            + (f"; plugins that are not loaded: {'; '.join(failed)}" if failed else "")
+            f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}"
+            + (f"; failed plugins: {'; '.join(failed)}" if failed else "")
         )
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
-        """The local file that the first plugin which knows `ref` gives; None where none does. Not verified.
+        """Local file of `ref` from the first plugin that resolves it; None if none does. The checksum is not verified.
 
-        Plugins are called in pluggy's order: those marked ``tryfirst``, then the last registered first, then those
-        marked ``trylast``.
+        Plugins are called in pluggy's order: first those marked ``tryfirst``, then the others from the last registered
+        to the first, then those marked ``trylast``.
         """
-        for implementation in self._called(self._manager.hook.fitsense_resolve_weights):
+        for implementation in self._in_call_order(self._manager.hook.fitsense_resolve_weights):
             try:
                 path = implementation.function(*(ref for _ in implementation.argnames))
                 if isinstance(path, Path) and path.is_file():
@@ -235,11 +236,9 @@ class PluginManager:
         return None
 
     def notify(self, source: str, event: Event) -> None:
-        """Notify every observer of an event, in pluggy's order; what one raises is logged and counted, and stops no
-        other.
-        """
-        for implementation in self._called(self._manager.hook.fitsense_event_emitted):
-            # Each observer gets a copy, so that none can change the event for the others.
+        """Notify all observers of an event, in pluggy's order. Errors are logged and counted, and affect no other."""
+        for implementation in self._in_call_order(self._manager.hook.fitsense_event_emitted):
+            # A copy for each observer, so that none can change the event for the others.
             arguments = {"source": source, "event": copy.deepcopy(event)}
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
@@ -251,12 +250,12 @@ class PluginManager:
                 _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
 
     @staticmethod
-    def _called(hook: pluggy.HookCaller) -> Iterable[pluggy.HookImpl]:
-        """A hook's implementations in the order in which pluggy calls them; it stores them the other way round."""
+    def _in_call_order(hook: pluggy.HookCaller) -> Iterable[pluggy.HookImpl]:
+        """Implementations of a hook in pluggy's call order, which is the reverse of its storage order."""
         return reversed(hook.get_hookimpls())
 
     def _load(self, candidate: Candidate, *, wanted: bool) -> None:
-        blocked = [reason for name, reason in self._block.items() if candidate.is_called(name)]
+        blocked = [reason for name, reason in self._block.items() if candidate.matches(name)]
         if blocked or not wanted:
             reason = blocked[0] if blocked else _NOT_ALLOWED
             self._reports.append(PluginReport(candidate.name, "disabled", reason, origin=candidate.origin))
@@ -272,14 +271,14 @@ class PluginManager:
         self._register(plugin, candidate.name, candidate.origin, candidate)
 
     def _refuse_unwanted(self, name: str, candidate: Candidate | None) -> None:
-        """Raise for a plugin whose name is blocked, not allowed, or reserved; entry points were selected before."""
+        """Reject a plugin whose name is blocked, not allowed, or reserved; entry points were selected before."""
         if name in self._block:
             raise PluginRejectedError("disabled", self._block[name], name)
         if candidate is None and self._allow is not None and name not in self._allow:
             raise PluginRejectedError("disabled", _NOT_ALLOWED, name)
         if candidate is not None and not candidate.built_in and name in self._reserved:
             raise PluginRejectedError(
-                "duplicate", f"the name {name} is that of a plugin that comes with fitsense; give it another", name
+                "duplicate", f"the name {name} is reserved for a built-in plugin; choose another", name
             )
 
     def _load_plugin(self, plugin: object, origin: str, candidate: Candidate | None) -> PluginReport:
@@ -289,7 +288,7 @@ class PluginManager:
         if info.api_version != API_VERSION:
             raise PluginRejectedError(
                 "incompatible",
-                f"written for plugin API {info.api_version}, and this fitsense offers {API_VERSION}: "
+                f"expected plugin API {API_VERSION}, got {info.api_version}: "
                 + ("update fitsense" if info.api_version > API_VERSION else "update the plugin"),
                 info.name,
             )
@@ -298,8 +297,8 @@ class PluginManager:
             raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
-        offers = collect(implementations, info)
-        notes = self._notes(implementations, offers)
+        contributions = collect(implementations, info)
+        notes = self._deprecation_notes(implementations, contributions)
         try:
             self._manager.register(plugin, info.name)
             self._manager.check_pending()
@@ -307,7 +306,7 @@ class PluginManager:
             self._manager.unregister(plugin)
             raise PluginRejectedError("broken", str(error)) from error
         for kind in attrs.fields(Contributions):
-            getattr(self._contributions, kind.name).update(getattr(offers, kind.name))
+            getattr(self._contributions, kind.name).update(getattr(contributions, kind.name))
         return PluginReport(
             name=info.name,
             status="loaded",
@@ -315,30 +314,32 @@ class PluginManager:
             summary=info.summary,
             origin=origin,
             provides={
-                kind.name: tuple(getattr(offers, kind.name))
+                kind.name: tuple(getattr(contributions, kind.name))
                 for kind in attrs.fields(Contributions)
-                if getattr(offers, kind.name)
+                if getattr(contributions, kind.name)
             },
             deprecations=notes,
         )
 
-    def _notes(self, implementations: Mapping[str, Callable[..., Any]], offers: Contributions) -> tuple[str, ...]:
+    def _deprecation_notes(
+        self, implementations: Mapping[str, Callable[..., Any]], contributions: Contributions
+    ) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
         for kind in (
-            offers.backbones,
-            offers.heads,
-            offers.fusions,
-            offers.detectors,
-            offers.pose_estimators,
-            offers.sinks,
+            contributions.backbones,
+            contributions.heads,
+            contributions.fusions,
+            contributions.detectors,
+            contributions.pose_estimators,
+            contributions.sinks,
         ):
             for spec in kind.values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)
 
     def _implementations(self, plugin: object) -> dict[str, Callable[..., Any]]:
-        """The plugin's implementations by hook; what no hook would call is refused, with the nearest hook's name."""
+        """Implementations of the plugin by hook. Rejects one for an unknown hook, suggesting the nearest name."""
         known = [name for name in vars(self._hookspecs) if name.startswith("fitsense_")]
         implementations: dict[str, Callable[..., Any]] = {}
         for name in dir(plugin):
@@ -353,8 +354,8 @@ class PluginManager:
                 if options.get("optionalhook"):
                     continue
                 nearest = difflib.get_close_matches(hook, known, n=1)
-                hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(known)}"
-                raise PluginRejectedError("broken", f"there is no hook {hook}{hint}")
+                hint = f"; did you mean {nearest[0]}?" if nearest else f"; available: {', '.join(known)}"
+                raise PluginRejectedError("broken", f"unknown hook {hook}{hint}")
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise PluginRejectedError(
                     "broken",
@@ -363,13 +364,13 @@ class PluginManager:
                 )
             if hook in implementations:
                 raise PluginRejectedError("broken", f"hook {hook}: expected one implementation, got several")
-            _check_callable(hook, getattr(self._hookspecs, hook), implementation)
+            check_callable(hook, getattr(self._hookspecs, hook), implementation)
             implementations[hook] = implementation
         return implementations
 
 
 def described(error: BaseException) -> str:
-    """An error's type and message; plugins may raise errors that cannot be shown."""
+    """Type and message of an error; errors of plugins may fail to format."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:

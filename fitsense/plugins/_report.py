@@ -1,29 +1,27 @@
-"""Reports on plugins."""
+"""Reports on loading plugins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import attrs
-
-if TYPE_CHECKING:
-    pass
-
 
 Status = Literal["loaded", "incompatible", "duplicate", "broken", "disabled"]
 
 
 @attrs.frozen
 class PluginReport:
-    """What became of one plugin.
+    """Result of loading one plugin.
 
-    :param name: its own name where it could be asked, else its entry point's.
-    :param status: ``loaded``, or why not.
-    :param reason: what was wrong and what to do; empty when loaded.
-    :param origin: the distribution and version that it came from, or ``registered``.
-    :param provides: full names of what it offers, by kind.
-    :param deprecations: what it uses that is deprecated, since when, until when, and what to use instead.
+    :param name: name of the plugin, or of its entry point if the plugin gives none.
+    :param status: ``loaded``, or why it is not.
+    :param reason: the fault and its remedy; empty if loaded.
+    :param version: version of the plugin; empty if not loaded.
+    :param summary: summary of the plugin; empty if not loaded.
+    :param origin: distribution and version, or ``registered``.
+    :param provides: full names of the contributions, by kind.
+    :param deprecations: one sentence per deprecated hook or field that the plugin uses, with its replacement.
     """
 
     name: str

@@ -1,11 +1,11 @@
-"""Checks of what plugins give, before the host takes it."""
+"""Validation of plugins and their contributions."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -26,19 +26,15 @@ from fitsense.plugins.specs import (
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec
 
-if TYPE_CHECKING:
-    pass
-
-
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
-# Their results are not iterated, so that the body of a generator would never run.
+# Hooks whose results are not iterated: the body of a generator would never run.
 _NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights", "fitsense_event_emitted")
 
 
 class PluginRejectedError(Exception):
-    """A plugin cannot be taken; carries the status that its report gets."""
+    """A plugin is rejected; carries the status for its report."""
 
     def __init__(self, status: Status, reason: str, name: str = "") -> None:
         super().__init__(reason)
@@ -48,6 +44,8 @@ class PluginRejectedError(Exception):
 
 @attrs.define
 class Contributions:
+    """Specs of one or all plugins, by full name; event schemas by event type."""
+
     backbones: dict[str, BackboneSpec] = attrs.field(factory=dict)
     heads: dict[str, HeadSpec | DerivedHeadSpec] = attrs.field(factory=dict)
     fusions: dict[str, FusionSpec] = attrs.field(factory=dict)
@@ -57,15 +55,15 @@ class Contributions:
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
 
 
-def _check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
-    """Refuse an implementation that the host could call, but that would fail or not run."""
+def check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
+    """Reject an implementation that would fail or not run when it is called."""
     expected = list(inspect.signature(specification).parameters)
     actual = inspect.signature(implementation).parameters
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not set(actual) <= set(expected) or any(p.kind not in positional for p in actual.values()):
-        asked = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
+        actual_names = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
         raise PluginRejectedError(
-            "broken", f"hook {hook} takes ({', '.join(expected)}), and the implementation asks for ({asked})"
+            "broken", f"hook {hook}: expected parameters among ({', '.join(expected)}), got ({actual_names})"
         )
     if inspect.iscoroutinefunction(implementation) or inspect.isasyncgenfunction(implementation):
         raise PluginRejectedError(
@@ -78,8 +76,9 @@ def _check_callable(hook: str, specification: Callable[..., Any], implementation
 
 
 def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
+    """Call and validate a plugin's ``fitsense_plugin``."""
     if "fitsense_plugin" not in implementations:
-        raise PluginRejectedError("broken", "it has no hook fitsense_plugin, marked with fitsense.hookimpl")
+        raise PluginRejectedError("broken", "expected a hook fitsense_plugin, marked with fitsense.hookimpl, got none")
     info = implementations["fitsense_plugin"]()
     if not isinstance(info, PluginInfo):
         raise PluginRejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
@@ -91,14 +90,14 @@ def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
 
 
 def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> Contributions:
-    """Ask a plugin for its specs, and check each."""
+    """Call a plugin's hooks for its specs, and validate each."""
 
-    def offered(hook: str) -> Iterable[Any]:
+    def results(hook: str) -> Iterable[Any]:
         return implementations[hook]() if hook in implementations else ()
 
     def named(hook: str, kinds: tuple[type, ...], check: Callable[[Any], object]) -> dict[str, Any]:
         specs: dict[str, Any] = {}
-        for spec in offered(hook):
+        for spec in results(hook):
             if type(spec) not in kinds:
                 expected = " or ".join(kind.__name__ for kind in kinds)
                 raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
@@ -106,7 +105,7 @@ def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo)
                 raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
             full = f"{info.name}/{spec.name}"
             if full in specs:
-                raise PluginError(f"{hook}: {full} is offered twice")
+                raise PluginError(f"{hook}: {full}: expected a unique name, got it twice")
             try:
                 check(spec)
             except Exception as error:
@@ -115,7 +114,7 @@ def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo)
         return specs
 
     event_schemas: dict[str, EventSchema] = {}
-    for schema in offered("fitsense_event_schemas"):
+    for schema in results("fitsense_event_schemas"):
         if not isinstance(schema, EventSchema):
             raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
         _check_event_schema(schema, info)
@@ -132,7 +131,7 @@ def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo)
 
 
 def _check_config(spec: Any) -> Any:
-    """An instance of the spec's config with its defaults."""
+    """The spec's configuration with its default values."""
     if not attrs.has(spec.config):
         raise PluginError(f"config: expected an attrs class, got {spec.config!r}")
     without = [field.name for field in attrs.fields(spec.config) if field.default is attrs.NOTHING]
@@ -148,7 +147,7 @@ def _check_backbone(spec: BackboneSpec) -> None:
         raise PluginError(f"clip: expected a ClipSpec, got {type(clip).__name__}")
     dim = spec.feature_dim(config)
     if not isinstance(dim, int) or dim < 1:
-        raise PluginError(f"feature_dim: expected a whole number above 0, got {dim!r}")
+        raise PluginError(f"feature_dim: expected an integer above 0, got {dim!r}")
     if spec.build is None:
         _check_observed(spec, config, dim)
     if spec.streaming is not None:
@@ -157,28 +156,28 @@ def _check_backbone(spec: BackboneSpec) -> None:
 
 
 def _check_observed(spec: BackboneSpec, config: Any, dim: int) -> None:
-    """Without a network, the observation has to be the features, and nothing may speak of a network."""
+    """Check a backbone without a network: the observation is the features, and no field describes a network."""
     if spec.observation is None:
         raise PluginError("build: expected a function that builds a torch module, or an observation, got neither")
     if (shape := tuple(spec.observation.shape(config))) != (dim,):
         raise PluginError(
-            f"observation: expected the features' shape, {(dim,)}, since nothing is built on it, got {shape}"
+            f"observation: expected the features' shape, {(dim,)}, since there is no network, got {shape}"
         )
-    about = [name for name in ("layers", "pretrained", "weights") if getattr(spec, name)]
-    if about:
-        raise PluginError(f"{', '.join(about)}: expected nothing, since there is no network that is built")
+    given = [name for name in ("layers", "pretrained", "weights") if getattr(spec, name)]
+    if given:
+        raise PluginError(f"{', '.join(given)}: expected nothing without a network")
 
 
 def _check_streaming(spec: BackboneSpec, config: Any) -> None:
-    """What streams is a network on pictures, whose clips end with features."""
+    """Check that a streaming backbone is a network on pictures that yields features after a clip's last frame."""
     assert spec.streaming is not None
     if spec.build is None or spec.observation is not None:
-        raise PluginError("streaming: expected a network on pictures, got a backbone that looks at observations")
-    least = {"receptive_field": 1, "delay": 0, "stride": 1}
-    counts = {name: getattr(spec.streaming, name)(config) for name in least}
+        raise PluginError("streaming: expected a network on pictures, got a backbone on observations")
+    minimum = {"receptive_field": 1, "delay": 0, "stride": 1}
+    counts = {name: getattr(spec.streaming, name)(config) for name in minimum}
     for name, count in counts.items():
-        if not isinstance(count, int) or count < least[name]:
-            raise PluginError(f"streaming: {name}: expected a whole number from {least[name]} on, got {count!r}")
+        if not isinstance(count, int) or count < minimum[name]:
+            raise PluginError(f"streaming: {name}: expected an integer of at least {minimum[name]}, got {count!r}")
     frames = spec.clip(config).frames
     if frames <= counts["delay"] or (frames - 1 - counts["delay"]) % counts["stride"]:
         raise PluginError(
@@ -197,13 +196,13 @@ def _check_detector(spec: DetectorSpec | PoseEstimatorSpec) -> None:
     _check_config(spec)
     _check_files("assets", spec.assets)
     if spec.assets and not spec.assets_name:
-        raise PluginError("assets_name: expected what `fitsense models pull` is to call its assets, got nothing")
+        raise PluginError("assets_name: expected a name of the assets for `fitsense models pull`, got nothing")
 
 
 def _check_sink(spec: SinkSpec) -> None:
     batch = spec.batch(_check_config(spec))
     if not isinstance(batch, int) or batch < 1:
-        raise PluginError(f"batch: expected a whole number above 0, got {batch!r}")
+        raise PluginError(f"batch: expected an integer above 0, got {batch!r}")
 
 
 def _check_files(what: str, refs: Mapping[str, WeightsRef]) -> None:
@@ -221,7 +220,7 @@ def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
         losses = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
         if losses.get(spec.activation) != spec.loss:
             raise PluginError(
-                f"activation {spec.activation!r} and loss {spec.loss!r} do not go together; expected one of "
+                f"activation {spec.activation!r} and loss {spec.loss!r} do not match; expected one of "
                 + ", ".join(f"{activation} with {loss}" for activation, loss in losses.items())
             )
 

@@ -1,6 +1,6 @@
-"""Every hook that a plugin can implement.
+"""Hooks that plugins can implement.
 
-Hooks only register: they return specs. Pictures and tensors never pass through pluggy.
+Hooks return specs; pictures and tensors never pass through pluggy.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ hookimpl = pluggy.HookimplMarker("fitsense")
 
 @hookspec
 def fitsense_plugin() -> PluginInfo:  # type: ignore[empty-body]
-    """Say who the plugin is. Required, once."""
+    """Identify the plugin. Required."""
 
 
 @hookspec
 def fitsense_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
-    """Offer backbones: clip in, features out."""
+    """Provide backbones, which turn clips into features."""
 
 
 @hookspec
 def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:  # type: ignore[empty-body]
-    """Offer heads: features, or another task's scores, in; scores out."""
+    """Provide heads, which turn features, or the scores of another task, into scores."""
 
 
 @hookspec
 def fitsense_fusions() -> Iterable[FusionSpec]:  # type: ignore[empty-body]
-    """Offer fusions: several branches' scores in, one out."""
+    """Provide fusions, which combine the scores of several branches."""
 
 
 @hookspec
 def fitsense_detectors() -> Iterable[DetectorSpec]:  # type: ignore[empty-body]
-    """Offer detectors: a picture in, the people in it out."""
+    """Provide detectors, which find the people in a picture."""
 
 
 @hookspec
@@ -64,23 +64,25 @@ def fitsense_pose_estimators() -> Iterable[PoseEstimatorSpec]:  # type: ignore[e
 
 @hookspec
 def fitsense_sinks() -> Iterable[SinkSpec]:  # type: ignore[empty-body]
-    """Offer sinks: events in, and on to a receiver elsewhere."""
+    """Provide sinks, which deliver events to a receiver."""
 
 
 @hookspec
 def fitsense_event_schemas() -> Iterable[EventSchema]:  # type: ignore[empty-body]
-    """Offer schemas of events of the plugin's own."""
+    """Provide schemas of the plugin's events."""
 
 
 @hookspec(firstresult=True)
 def fitsense_resolve_weights(ref: WeightsRef) -> Path | None:
-    """Give the local file that `ref` means, or None to leave it to others. The host verifies the sha256."""
+    """Return the local file of `ref`, or None to leave it to other plugins. The host verifies the sha256."""
 
 
 @hookspec
 def fitsense_event_emitted(source: str, event: Event) -> None:
     """Observe an event.
 
-    :param source: the session's source, as in the event.
-    :param event: the event. What the observer raises is logged and counted, never passed on.
+    Errors are logged and counted, and do not reach the session.
+
+    :param source: source of the session, as in the event.
+    :param event: a copy of the event.
     """

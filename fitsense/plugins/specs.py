@@ -1,7 +1,6 @@
-"""What hooks return.
+"""Specs: the contributions that hooks return.
 
-A spec carries a callable. A callable that needs torch imports it in its body, so that registering a plugin stays
-light.
+Specs contain callables. A callable that needs torch imports it in its body, so that registering a plugin is fast.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
+from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, UInt8Array
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 
 
 API_VERSION = 1
-"""The version of these hooks and specs. A plugin names the one that it was written for."""
+"""Version of the hooks and specs. Each plugin states the one for which it was written."""
 
 Loss = Literal["cross_entropy", "binary_cross_entropy"]
 
 
 @attrs.frozen
 class PluginInfo:
-    """Who a plugin is.
+    """Identity of a plugin.
 
     :param name: lower-case letters, digits and hyphens; the part before the slash in ``plugin/name``.
-    :param version: the plugin's own version.
-    :param api_version: the :data:`API_VERSION` that it was written for, as a number. Who says nothing wrote for the
-        first.
+    :param version: version of the plugin.
+    :param api_version: the :data:`API_VERSION` for which it was written, as a literal number.
     :param summary: one line for ``fitsense plugins``.
     """
 
@@ -49,11 +48,11 @@ class PluginInfo:
 
 @attrs.frozen
 class WeightsRef:
-    """Where a file of weights comes from.
+    """Origin of a file, such as published weights.
 
-    :param uri: an ``https://`` address, or whatever a plugin's ``fitsense_resolve_weights`` understands.
-    :param sha256: hexadecimal digest of the file; None where its publisher gives none.
-    :param license: SPDX id, or the publisher's words.
+    :param uri: an ``https://`` address, or another form that a plugin's ``fitsense_resolve_weights`` resolves.
+    :param sha256: hexadecimal digest of the file; None if its publisher gives none.
+    :param license: SPDX identifier, or the publisher's text.
     """
 
     uri: str
@@ -63,16 +62,16 @@ class WeightsRef:
 
 @attrs.frozen
 class ObservationSpec:
-    """What a backbone looks at instead of a clip's pictures, such as the landmarks of a body.
+    """Input of a backbone that is computed from a clip's pictures, such as body landmarks.
 
-    It is computed outside of any network's graph, by numpy or a runtime of the plugin's own, never by torch. A network
-    may go on from there, or the observation is all that there is to the backbone: its features.
+    It is computed outside the network's graph, by NumPy or by a runtime of the plugin, never by torch. It is the input
+    of the backbone's network or, without a network, the features.
 
-    :param shape: gives, for a config, the shape of one clip's observation. For a network, its first axis has an entry
-        for each frame, so that training can pick windows, and the network's module takes float32 of shape
-        ``(clips, *shape)`` instead of pictures. Without a network, it is ``(feature_dim,)``.
-    :param load: gives, for (config, files, threads), a callable from uint8 (clips, frames, height, width, 3) to
-        float32 ``(clips, *shape)``. The files are the backbone's assets, by their names; threads is None for all cores.
+    :param shape: function of a config that returns the shape of one clip's observation. With a network, the first axis
+        has one entry per frame, so that training can select windows, and the network takes float32 of shape
+        ``(clips, *shape)`` instead of pictures. Without a network, the shape is ``(feature_dim,)``.
+    :param load: function of (config, files, threads) that returns a callable from uint8 (clips, frames, height, width,
+        3) to float32 ``(clips, *shape)``. Files are the backbone's assets by name; threads is None for all cores.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
@@ -89,20 +88,19 @@ def _every_frame(config: Any) -> int:
 
 @attrs.frozen
 class StreamingSpec:
-    """How a network goes on frame by frame, where what it remembers is in the hands of whoever asks it.
+    """Frame-by-frame execution of a network, with state that the caller keeps.
 
-    What it remembers is all zero at the start. The network's ``forward`` gives for a clip what stepping over the clip's
-    frames, from the start, gives in the end. A session steps over each frame of a run once, so that what it remembers
-    reaches further back than a clip.
+    The initial state is zero. The network's ``forward`` returns for a clip the features after stepping over its frames
+    from the initial state. A session steps over each frame of a run once, so that its state covers more than a clip.
 
-    :param state: gives, for a config, the shape of each float32 array that is remembered of a stream, by a name of
-        letters, digits, ``.``, ``_`` and ``-``. It is not called where there is no torch.
-    :param step: gives, for (module, frame, state), the features, float32 (streams, feature_dim), and the new state. The
-        module is one that ``build`` gave, the frame uint8 (streams, size, size, 3), and a state has float32
-        ``(streams, *shape)`` by name. It changes nothing that it is given, and keeps nothing in the module.
-    :param receptive_field: gives, for a config, how many of the newest frames features depend on.
-    :param delay: gives, for a config, after how many first frames there are no features yet.
-    :param stride: gives, for a config, how many frames there are from features to the next ones.
+    :param state: function of a config that returns the shape of each float32 array of a stream's state, by a name of
+        letters, digits, ``.``, ``_`` and ``-``. Not called without torch.
+    :param step: function of (module, frame, state) that returns the features, float32 (streams, feature_dim), and the
+        new state. The module comes from ``build``, the frame is uint8 (streams, size, size, 3), and a state maps names
+        to float32 ``(streams, *shape)``. It must not modify its arguments, or store anything in the module.
+    :param receptive_field: function of a config that returns the number of newest frames on which features depend.
+    :param delay: function of a config that returns the number of first frames without features.
+    :param stride: function of a config that returns the number of frames from one set of features to the next.
     """
 
     state: Callable[[Any], Mapping[str, tuple[int, ...]]]
@@ -114,28 +112,28 @@ class StreamingSpec:
 
 @attrs.frozen
 class BackboneSpec:
-    """What turns clips into features: a network, an observation, or a network on an observation.
+    """Turns clips into features: a network, an observation, or a network on an observation.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param config: an attrs class whose every field has a default.
-    :param clip: gives, for a config, the clips that it takes.
-    :param feature_dim: gives, for a config, the features' length.
-    :param build: gives, for a config, a torch module in eval mode. Its ``forward`` takes uint8 of shape
+    :param config: attrs class; every field has a default.
+    :param clip: function of a config that returns the specification of the input clips.
+    :param feature_dim: function of a config that returns the length of the features.
+    :param build: function of a config that returns a torch module in eval mode. Its ``forward`` takes uint8 of shape
         (clips, frames, size, size, 3) and returns float32 of shape (clips, feature_dim).
-        Whatever normalisation the network wants is inside. None where the observation is the features: then there is
-        nothing to tune, and no torch to compute them.
-    :param layers: gives, for a module that it built, its layers from input to output, for training that treats them
-        differently; None for one layer.
-    :param pretrained: gives, for a module that it built, the part that published weights fill; None for all of it.
-    :param adapt_weights: renames and drops entries of a published state dict so that it fits that part.
+        It includes the normalisation. None if the observation is the features; then training does not tune the
+        backbone, and it runs without torch.
+    :param layers: function of a built module that returns its layers from input to output, for training with different
+        settings per layer; None for one layer.
+    :param pretrained: function of a built module that returns the part that published weights fill; None for all of it.
+    :param adapt_weights: renames and drops entries of a published state dict to fit that part.
     :param weights: published weights, by a short name such as ``kinetics400``.
-    :param observation: what it looks at instead of a clip's pictures, if it does not look at these.
-    :param assets: files of others that it needs to run, by a name of the plugin's choice. They are in no bundle:
+    :param observation: input computed from the pictures; None for the pictures themselves.
+    :param assets: third-party files that the backbone needs to run, by name. Bundles do not contain them:
         ``fitsense models pull`` fetches them.
-    :param assets_name: what ``fitsense models pull`` calls them together.
-    :param paper: where the method comes from.
+    :param assets_name: name of the assets for ``fitsense models pull``.
+    :param paper: publication of the method.
     :param summary: one line for ``fitsense plugins``.
-    :param streaming: how its network goes on frame by frame; None where it looks at whole clips alone.
+    :param streaming: frame-by-frame execution of the network; None for whole clips only.
     """
 
     name: str
@@ -157,15 +155,15 @@ class BackboneSpec:
 
 @attrs.frozen
 class HeadSpec:
-    """What turns features into the scores of one task.
+    """Turns features into the scores of one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param task: the task that it answers.
-    :param activation: what makes its logits probabilities.
-    :param loss: what it is trained with, on logits.
-    :param build: gives, for (config, feature_dim, labels), a torch module from float32 (clips, feature_dim)
-        to logits, float32 (clips, labels).
-    :param config: an attrs class whose every field has a default.
+    :param task: the task.
+    :param activation: activation that turns the logits into probabilities.
+    :param loss: training loss, on logits.
+    :param build: function of (config, feature_dim, labels) that returns a torch module from float32
+        (clips, feature_dim) to logits, float32 (clips, labels).
+    :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
     """
 
@@ -180,13 +178,13 @@ class HeadSpec:
 
 @attrs.frozen
 class DerivedHeadSpec:
-    """What answers one task from another task's scores, without features and without torch.
+    """Derives the scores of one task from those of another, without features and without torch.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param task: the task that it answers.
-    :param from_task: the task whose scores it reads.
-    :param derive: gives the scores of ``task`` for (config, scores of ``from_task``, labels).
-    :param config: an attrs class whose every field has a default.
+    :param task: the task.
+    :param from_task: the task whose scores are the input.
+    :param derive: function of (config, scores of ``from_task``, labels) that returns the scores of ``task``.
+    :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
     """
 
@@ -204,42 +202,38 @@ def _names(value: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class Cascade:
-    """Some members of a fusion are asked first, and the others only where these leave doubt.
+    """Runs some members of a fusion first, and the others only if these are uncertain.
 
-    :param first: their names.
-    :param threshold: above which confidence of what these say together the others are not asked, in 0..1: at 0 they
-        never are, at 1 always. Confidence is the calibrated probability of the likeliest label, or, where any number of
-        labels hold, how probably the least sure one is told rightly.
+    :param first: names of the first members; at least one.
+    :param threshold: confidence of the first members' fused scores, in 0..1, above which the others do not run: at 0
+        they never run, at 1 always. Confidence is the calibrated probability of the most likely label or, for
+        multi-label tasks, the lowest probability that a label is classified correctly.
     """
 
     first: tuple[str, ...] = attrs.field(converter=_names)
-    threshold: float = attrs.field(converter=float)
+    threshold: float = attrs.field(validator=number(0.0, 1.0), converter=float)
 
     @first.validator
-    def _some(self, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    def _check_first(self, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
         if not value:
             raise InvalidInputError("Cascade.first: expected at least one name, got none")
-
-    @threshold.validator
-    def _in_range(self, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not 0 <= value <= 1:
-            raise InvalidInputError(f"Cascade.threshold: expected a number in 0..1, got {value!r}")
 
 
 @attrs.frozen
 class FusionSpec:
-    """What makes one prediction of several branches' predictions, for one task at a time.
+    """Combines the scores of several branches for one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param fuse: gives the fused scores for (config, scores by branch name); branches agree on task and labels.
-    :param fit: gives a config whose parameters were chosen for (config, scores by branch name, targets);
+    :param fuse: function of (config, scores by branch name) that returns the fused scores; branches have the same task
+        and labels.
+    :param fit: function of (config, scores by branch name, targets) that returns a config with fitted parameters;
         targets are int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
-        None where there is nothing to fit.
-    :param config: an attrs class whose every field has a default.
-    :param min_branches: fewest branches that it takes.
+        None if there is nothing to fit.
+    :param config: attrs class; every field has a default.
+    :param min_branches: minimum number of branches.
     :param summary: one line for ``fitsense plugins``.
-    :param cascade: gives, for a config, which branches are asked first, or None where all are asked at once. Then
-        ``fuse`` is given those of some clips alone, and all branches of the clips where these leave doubt.
+    :param cascade: function of a config that returns the cascade, or None to run all branches. With a cascade, ``fuse``
+        gets the scores of the first branches alone, and those of all branches for the uncertain clips.
     """
 
     name: str
@@ -253,17 +247,16 @@ class FusionSpec:
 
 @attrs.frozen
 class DetectorSpec:
-    """What finds the people in a picture. Who is who from one picture to the next is not its affair: fitsense follows.
+    """Finds the people in a picture. Detection only; fitsense does the tracking.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param config: an attrs class whose every field has a default.
-    :param load: gives, for (config, files, threads), a callable from a picture, uint8 (height, width, 3), to whoever
-        is in it, in any order. It remembers nothing between calls. The files are the assets, by their names; threads
-        is None for all cores.
-    :param assets: files of others that it needs to run, by a name of the plugin's choice; ``fitsense models pull``
-        fetches them.
-    :param assets_name: what ``fitsense models pull`` calls them together.
-    :param paper: where the method comes from.
+    :param config: attrs class; every field has a default.
+    :param load: function of (config, files, threads) that returns a callable from a picture, uint8 (height, width, 3),
+        to detections in any order, without state between calls. Files are the assets by name; threads is None for all
+        cores.
+    :param assets: third-party files that the detector needs to run, by name; ``fitsense models pull`` fetches them.
+    :param assets_name: name of the assets for ``fitsense models pull``.
+    :param paper: publication of the method.
     :param summary: one line for ``fitsense plugins``.
     """
 
@@ -325,25 +318,25 @@ class PoseEstimatorSpec:
 
 
 class Sink(Protocol):
-    """Where events go: what ``open`` of a :class:`SinkSpec` gives.
+    """Destination of events; returned by ``open`` of a :class:`SinkSpec`.
 
-    One thread calls it, which is neither a session's nor the program's, one call after the other. So it may block;
-    but a program that ends waits for it, so a call should give up after some seconds of its own accord.
+    A delivery thread makes all calls, one after the other, so that calls may block. A program that ends waits for the
+    running call, so each call should time out after some seconds.
     """
 
     def send(self, events: Sequence[Event]) -> None:
-        """Deliver events in this order, and return when the receiver has them all.
+        """Deliver events in order; return when the receiver has them all.
 
-        What fails is sent again as a whole, and what is refused event by event, so that a receiver may get one twice.
+        A failed batch is sent again as a whole, a refused one event by event, so that a receiver may get events twice.
 
-        :param events: from one to as many as the spec's ``batch`` allows.
-        :raises DeliveryError: they were not delivered; it says whether to try again, and how soon.
-        :raises OSError: they were not delivered; they are tried again. Anything else that is raised is logged as a
-            fault of the sink, and the events count as refused.
+        :param events: at least one, at most as many as the spec's ``batch`` allows.
+        :raises DeliveryError: the events were not delivered; says whether and when to retry.
+        :raises OSError: the events were not delivered, and are retried. Any other error is logged as a fault of the
+            sink, and the events count as refused.
         """
 
     def close(self) -> None:
-        """Free what it holds. The last call, once; it comes in the same thread."""
+        """Free resources. The last call, made once, in the same thread."""
 
 
 def _one_event(config: Any) -> int:
@@ -352,14 +345,14 @@ def _one_event(config: Any) -> int:
 
 @attrs.frozen
 class SinkSpec:
-    """What hands events on to a receiver elsewhere. fitsense keeps the queue, tries again, and counts.
+    """Delivers events to a receiver. fitsense does the queuing, retries and counting.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param config: an attrs class whose every field has a default. Where the receiver has an address, the field ``url``
-        holds it. It holds no secrets, but says which environment variable or file does.
-    :param open: gives, for a config, a sink. It checks what can be checked without the receiver, reads secrets, and
-        raises :class:`InvalidInputError` or :class:`MissingExtraError`; it does not connect, which is for ``send``.
-    :param batch: gives, for a config, how many events ``send`` takes at once, at most.
+    :param config: attrs class; every field has a default. The field ``url`` holds the receiver's address, if it
+        has one. Secrets are not in it, but in environment variables or files that it names.
+    :param open: function of a config that returns a sink. It checks what it can without the receiver, reads secrets,
+        and raises :class:`InvalidInputError` or :class:`MissingExtraError`; it does not connect, ``send`` does.
+    :param batch: function of a config that returns the largest number of events for one ``send``.
     :param summary: one line for ``fitsense plugins``.
     """
 
@@ -372,9 +365,9 @@ class SinkSpec:
 
 @attrs.frozen
 class EventSchema:
-    """The JSON Schema of an event that a plugin's host program emits beside fitsense's own.
+    """JSON Schema of an event that a program emits beside those of fitsense.
 
-    :param type: the event's type, ``<plugin name>.<something>``.
+    :param type: type of the event, ``<plugin name>.<something>``.
     :param schema: a JSON Schema 2020-12 whose ``$id`` starts with ``urn:fitsense:plugin:<plugin name>:``.
     """
 

@@ -1,12 +1,11 @@
-"""Events on their way to sinks: a queue, a thread and new attempts for each, and an account of what was not delivered.
+"""Delivery of events to a sink: a queue, a thread, retries, and counts of the outcome.
 
-Whoever tells events only puts them into the queue. That never waits and never raises, whatever the receiver does.
+Producers only queue events, which never blocks and never raises, whatever the receiver does.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import random
 import threading
 import time
@@ -16,8 +15,9 @@ from typing import get_args
 
 import attrs
 
-from fitsense._internal.backoff import Backoff
-from fitsense.errors import DeliveryError, InvalidInputError
+from fitsense._internal.backoff import Backoff, BackoffConfig
+from fitsense._internal.validators import instance, integer, number, subset_of
+from fitsense.errors import DeliveryError
 from fitsense.events.model import Event, EventData
 from fitsense.plugins.specs import Sink
 
@@ -27,45 +27,32 @@ _TYPES = tuple(kind.TYPE for kind in get_args(EventData))
 
 @attrs.frozen
 class DeliveryConfig:
-    """How events are kept and tried again.
+    """How events are queued and retried.
 
-    :param types: of the events that are delivered, such as ``exercise.ended``; empty for all.
-    :param queue_size: events that wait, at most; then each new one takes the place of the oldest.
-    :param first_delay_s: longest pause before the first new attempt.
-    :param max_delay_s: longest pause between two attempts, unless the receiver asks for more.
-    :param retry_timeout_s: for how long the same events are tried; then the next ones have their turn.
-    :param flush_timeout_s: for how long the end waits for what is still on its way.
+    :param types: types of the events to deliver, such as ``exercise.ended``; empty for all.
+    :param queue_size: limit of queued events; when it is reached, each new event replaces the oldest.
+    :param backoff: delays between attempts; receivers may ask for longer ones.
+    :param retry_timeout_s: how long to retry the same events, in seconds, before they are given up.
+    :param flush_timeout_s: how long closing waits for undelivered events, in seconds.
     """
 
-    types: tuple[str, ...] = ()
-    queue_size: int = 10_000
-    first_delay_s: float = 0.5
-    max_delay_s: float = 60.0
-    retry_timeout_s: float = 3600.0
-    flush_timeout_s: float = 10.0
-
-    def __attrs_post_init__(self) -> None:
-        for name in self.types:
-            if name not in _TYPES:
-                raise InvalidInputError(f"types: expected some of {', '.join(_TYPES)}, got {name!r}")
-        for name in ("queue_size", "first_delay_s", "max_delay_s"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidInputError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
-        for name in ("retry_timeout_s", "flush_timeout_s"):
-            if not 0 <= getattr(self, name) < threading.TIMEOUT_MAX:
-                raise InvalidInputError(f"{name}: expected a number from 0 on, got {getattr(self, name)!r}")
+    types: tuple[str, ...] = attrs.field(default=(), validator=subset_of(_TYPES))
+    queue_size: int = attrs.field(default=10_000, validator=integer(1))
+    backoff: BackoffConfig = attrs.field(default=BackoffConfig(max_delay_s=60.0), validator=instance(BackoffConfig))
+    retry_timeout_s: float = attrs.field(default=3600.0, validator=number(0.0))
+    flush_timeout_s: float = attrs.field(default=10.0, validator=number(0.0))
 
 
 @attrs.frozen
 class DeliveryCounts:
-    """What became of the events that were put on their way; `total` is the sum of the others.
+    """Counts of events by outcome; `total` is the sum of the others.
 
-    What was not delivered may have arrived all the same, where only the receiver's answer was lost.
+    Undelivered events may have arrived nevertheless, if only the receiver's response was lost.
 
-    :param delivered: the receiver has them.
-    :param refused: the receiver would not have them, or they were given up.
-    :param dropped: there was no room for them, or the delivery was closed already.
-    :param waiting: still on their way; after the end, what it did not wait for.
+    :param delivered: accepted by the receiver.
+    :param refused: rejected by the receiver, or given up.
+    :param dropped: removed from a full queue, or put after closing.
+    :param waiting: queued or being sent; after closing, those for which it did not wait.
     """
 
     total: int = 0
@@ -76,14 +63,15 @@ class DeliveryCounts:
 
 
 class Delivery:
-    """Events on their way to one sink, in order, each at least once; a context manager that closes it.
+    """Delivers events to one sink, in order, each at least once. Use it as a context manager.
 
-    A batch that fails is sent again, after pauses that grow, before anything else is sent. One that is refused is sent
-    event by event.
+    A batch that fails is sent again, after growing delays, before any other event. A refused batch is sent event by
+    event.
 
-    :param sink: where they go. A thread of the delivery's own calls it, and closes it.
-    :param name: what logs call it.
-    :param batch: events that the sink takes at once.
+    :param sink: the receiver; a thread of the delivery calls it, and closes it.
+    :param name: name for logs.
+    :param config: None for the defaults.
+    :param batch: largest number of events that the sink takes in one call.
     """
 
     def __init__(self, sink: Sink, name: str, config: DeliveryConfig | None = None, *, batch: int = 1) -> None:
@@ -95,21 +83,19 @@ class Delivery:
         self._queue: deque[Event] = deque()
         self._sending = 0
         self._counts = DeliveryCounts()
-        # When it has to be over; None while it is not to end.
+        # Deadline of closing, by the monotonic clock; None before it.
         self._until_s: float | None = None
         self._over = False
-        # What went wrong last; empty where nothing did.
-        self._trouble = ""
+        # Message of the last failure; empty after a success.
+        self._failure_text = ""
         self._dropping = False
-        # By chance of its own: the program may have seeded Python's.
-        self._retries = Backoff(
-            self._config.first_delay_s, self._config.max_delay_s, self._config.retry_timeout_s, random.Random().random
-        )
+        # A separate generator: the program may have seeded the global one.
+        self._backoff = Backoff(self._config.backoff, self._config.retry_timeout_s, random.Random().random)
         self._thread = threading.Thread(target=self._run, name=f"fitsense sink {name}", daemon=True)
         self._thread.start()
 
     def put(self, event: Event) -> None:
-        """Put an event on its way. Never waits, and never raises; may be called from any thread."""
+        """Queue an event. Never blocks, and never raises; may be called from any thread."""
         if self._config.types and event.data.TYPE not in self._config.types:
             return
         with self._changed:
@@ -123,27 +109,27 @@ class Delivery:
                 self._count(dropped=1)
             self._queue.append(event)
             self._changed.notify_all()
-            news = full and not self._dropping
+            starts_dropping = full and not self._dropping
             self._dropping |= full
-        if news:
+        if starts_dropping:
             _LOGGER.warning(
                 "sink %s: %d events wait; from now on the oldest are dropped", self.name, self._config.queue_size
             )
 
     def tee(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The same events, each put on its way as it passes."""
+        """Yield the events, queuing each as it passes."""
         for event in events:
             self.put(event)
             yield event
 
     @property
     def counts(self) -> DeliveryCounts:
-        """What became of the events so far."""
+        """Counts of the events so far."""
         with self._changed:
             return attrs.evolve(self._counts, waiting=len(self._queue) + self._sending)
 
     def close(self) -> DeliveryCounts:
-        """End: try once more what is on its way, for as long as the config says, and log what was not delivered."""
+        """Try to deliver the remaining events within the config's timeout, log undelivered ones, and end the thread."""
         with self._changed:
             first = self._until_s is None
             if self._until_s is None:
@@ -154,11 +140,11 @@ class Delivery:
             self._thread.join(left_s)
         finally:
             with self._changed:
-                # A sink that is stuck in a call stays so, and what it brings about does not count any more.
+                # A sink that is stuck in a call stays so; the outcome of the call no longer counts.
                 self._over = True
                 self._changed.notify_all()
             if first:
-                self._sum_up(self.counts)
+                self._log_summary(self.counts)
         return self.counts
 
     def __enter__(self) -> Delivery:
@@ -177,7 +163,7 @@ class Delivery:
             _LOGGER.exception("sink %s: closing it failed", self.name)
 
     def _next(self) -> Sequence[Event]:
-        """The events to send next, as soon as there are some; none at the end."""
+        """The next events to send; waits for them. Empty at the end."""
         with self._changed:
             while not self._queue and self._until_s is None:
                 self._changed.wait()
@@ -189,34 +175,34 @@ class Delivery:
             return batch
 
     def _deliver(self, batch: Sequence[Event]) -> bool:
-        """Send until it is settled what became of the events; False where the end does not wait for that."""
+        """Send events until their outcome is known; False if closing does not wait for it."""
         lost = False
         while True:
-            failure = self._failure(batch)
+            failure = self._send(batch)
             now_s = time.monotonic()
             if failure is None:
-                self._retries.back(now_s)
+                self._backoff.recover(now_s)
                 self._settle(delivered=len(batch))
                 return True
             if not failure.retryable and len(batch) > 1:
-                # One of them may be to blame, and the others are not to suffer for it.
+                # One event may be the cause; deliver the others.
                 return all(self._deliver([event]) for event in batch)
             if not failure.retryable:
                 self._settle(refused=len(batch))
                 return True
             if not lost:
-                self._retries.lost(now_s)
+                self._backoff.fail(now_s)
                 lost = True
-            pause_s = self._retries.pause_s(now_s)
-            if pause_s is None:
+            delay_s = self._backoff.delay_s(now_s)
+            if delay_s is None:
                 _LOGGER.warning("sink %s: gave up %d events: %s", self.name, len(batch), failure)
                 self._settle(refused=len(batch))
                 return True
-            if not self._pause(pause_s, min(failure.retry_after_s, self._config.retry_timeout_s)):
+            if not self._wait(delay_s, min(failure.retry_after_s, self._config.retry_timeout_s)):
                 return False
 
-    def _failure(self, batch: Sequence[Event]) -> DeliveryError | None:
-        """Why sending failed, which is logged where it differs from the time before."""
+    def _send(self, batch: Sequence[Event]) -> DeliveryError | None:
+        """Send events; the failure, logged if it differs from the last one, or None."""
         failure: DeliveryError | None = None
         fault: BaseException | None = None
         try:
@@ -230,10 +216,10 @@ class Delivery:
                 DeliveryError(f"a fault of its own: {type(error).__name__}: {error}", retryable=False),
                 error,
             )
-        trouble, self._trouble = self._trouble, str(failure or "")
-        if failure is None and trouble:
+        previous, self._failure_text = self._failure_text, str(failure or "")
+        if failure is None and previous:
             _LOGGER.warning("sink %s: it delivers again", self.name)
-        elif failure is not None and self._trouble != trouble:
+        elif failure is not None and self._failure_text != previous:
             then = "it will be tried again" if failure.retryable else "these events are refused"
             _LOGGER.warning("sink %s: %s; %s", self.name, failure, then, exc_info=fault)
         return failure
@@ -244,23 +230,23 @@ class Delivery:
                 self._count(**outcome)
                 self._sending -= sum(outcome.values())
 
-    def _pause(self, pause_s: float, asked_s: float) -> bool:
-        """Wait, and as long as the receiver asked for; False where the end comes before.
+    def _wait(self, delay_s: float, requested_s: float) -> bool:
+        """Wait for the longer of both delays; False if closing ends before.
 
-        At the end, what the receiver did not ask for is cut short.
+        Closing cuts the delay short, but not below what the receiver asked for.
         """
-        began_s = time.monotonic()
+        start_s = time.monotonic()
         with self._changed:
             running = self._until_s is None
             while not self._over:
                 hurried = running and self._until_s is not None
-                ready_s = began_s + (asked_s if hurried else max(pause_s, asked_s))
+                ready_s = start_s + (requested_s if hurried else max(delay_s, requested_s))
                 if self._until_s is not None and ready_s > self._until_s:
                     return False
                 left_s = ready_s - time.monotonic()
                 if left_s <= 0:
                     if hurried:
-                        self._retries.lost(time.monotonic())
+                        self._backoff.fail(time.monotonic())
                     return True
                 self._changed.wait(left_s)
             return False
@@ -270,11 +256,11 @@ class Delivery:
             self._counts, **{name: getattr(self._counts, name) + number for name, number in more.items()}
         )
 
-    def _sum_up(self, counts: DeliveryCounts) -> None:
+    def _log_summary(self, counts: DeliveryCounts) -> None:
         lost = counts.total - counts.delivered
         if not lost:
             _LOGGER.info("sink %s: all %d events were delivered", self.name, counts.total)
             return
         why = ", ".join(f"{getattr(counts, name)} {name}" for name in ("refused", "dropped", "waiting"))
-        last = f"; the last trouble: {self._trouble}" if self._trouble else ""
+        last = f"; last failure: {self._failure_text}" if self._failure_text else ""
         _LOGGER.warning("sink %s: %d of %d events not delivered: %s%s", self.name, lost, counts.total, why, last)

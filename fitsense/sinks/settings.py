@@ -1,4 +1,4 @@
-"""Sinks by their settings, as files and commands give them."""
+"""Settings of sinks, from TOML files and command lines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from fitsense.sinks.delivery import Delivery, DeliveryConfig
 
 @attrs.frozen
 class SinkSettings:
-    """A sink as a configuration file names it.
+    """Settings of a sink in a configuration file.
 
-    :param sink: its name, in full or in short.
-    :param config: what differs from its configuration's defaults.
+    :param sink: name of the sink, in full or in short.
+    :param config: fields of the sink's configuration that differ from its defaults.
+    :param delivery: how events are queued and retried.
     """
 
     sink: str
@@ -29,9 +30,9 @@ class SinkSettings:
 
     @classmethod
     def read(cls, file: Path) -> SinkSettings:
-        """What a TOML file says.
+        """Read a TOML file.
 
-        :raises InvalidInputError: it cannot be read, or is not such a configuration.
+        :raises InvalidInputError: the file cannot be read, or its content is invalid.
         """
         try:
             document = tomllib.loads(file.read_text("utf-8"))
@@ -40,7 +41,7 @@ class SinkSettings:
         return config_from_json(cls, document, str(file))
 
     def open(self) -> Delivery:
-        """:func:`open_sink`, of the installed plugins."""
+        """Open the sink with the installed plugins, see :func:`open_sink`."""
         return open_sink(self.sink, self.config, delivery=self.delivery)
 
 
@@ -51,15 +52,15 @@ def open_sink(
     delivery: DeliveryConfig | None = None,
     plugins: PluginManager | None = None,
 ) -> Delivery:
-    """Begin to deliver events to a plugin's sink.
+    """Start delivery of events to a plugin's sink.
 
-    :param name: its name, such as ``webhook``, in full or, where only one has it, in short.
-    :param config: what differs from its configuration's defaults, such as ``{"url": …}``.
-    :param delivery: how events are kept and tried again; None for the defaults.
+    :param name: name such as ``webhook``, in full or, if it is unique, in short.
+    :param config: fields of the sink's configuration that differ from its defaults, such as ``{"url": …}``.
+    :param delivery: how events are queued and retried; None for the defaults.
     :param plugins: None for the installed ones.
-    :raises UnknownNameError: nobody offers it.
-    :raises InvalidInputError: its configuration cannot be, or a secret is missing.
-    :raises MissingExtraError: a package that it needs is not installed.
+    :raises UnknownNameError: no plugin provides the sink.
+    :raises InvalidInputError: the configuration is invalid, or a secret is missing.
+    :raises MissingExtraError: the sink needs a package that is not installed.
     """
     plugins = plugins or PluginManager.discover()
     full = plugins.full_name("sink", name)

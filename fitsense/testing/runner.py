@@ -142,18 +142,18 @@ def installed(name: str) -> Any:
     :raises UnknownNameError: there is none; the message lists the entry points.
     :raises PluginError: importing it fails.
     """
-    candidates = sorted(installed_entry_points(), key=lambda candidate: not candidate.is_called(name))
+    candidates = sorted(installed_entry_points(), key=lambda candidate: not candidate.matches(name))
     for candidate in candidates:
         try:
             plugin = candidate.entry_point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if candidate.is_called(name):
+            if candidate.matches(name):
                 reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
                 raise PluginError(reason) from error
             continue
-        if candidate.is_called(name) or name == PluginManager().register(plugin).name:
+        if candidate.matches(name) or name == PluginManager().register(plugin).name:
             return plugin
     there = ", ".join(sorted(candidate.name for candidate in candidates))
     raise UnknownNameError(f"no plugin {name!r} is installed; there are: {there or 'none'}")

@@ -34,6 +34,7 @@ from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.export.onnx import export_branch
+from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_branch, load_graph
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import build_backbone, join, stream_entry
@@ -276,7 +277,7 @@ class _FrozenBranchTrainer:
         headless = attrs.evolve(entry, heads=())
         with _shipped(join(self._backbone, {}), headless, workshop.pool.labels, workshop.recipe.fusion) as bundle:
             fingerprint = sha256(bundle.path(entry.weights))
-            run = load_branch(bundle, headless, bf16=False)
+            run = load_branch(bundle, headless, RuntimeConfig(bf16=False))
             yield Extractor(run, entry, policy, f"{entry.backbone} {fingerprint}", cache)
 
     def train(self, footage: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
@@ -375,7 +376,7 @@ class _FinetunedBranchTrainer:
         recordings: list[Recording] = list(self.recordings.values())
         recipe = self._workshop.recipe
         with _shipped(module, self._entry, labels, recipe.fusion, self.traced) as bundle:
-            run = load_graph(bundle, self._entry, bf16=False)
+            run = load_graph(bundle, self._entry, RuntimeConfig(bf16=False))
             said = predict(run, recordings, self._entry.clip, recipe.views)
         return TrainedBranch(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
 

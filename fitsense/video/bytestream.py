@@ -1,4 +1,4 @@
-"""Bytes of pipes and file objects, as FFmpeg reads them."""
+"""Byte streams of pipes and file objects, with the interface that FFmpeg needs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import BinaryIO
 from fitsense.errors import InvalidInputError, SourceError
 
 STANDARD_INPUT = "-"
-# How much is looked at before anything else: the first boxes of an .mp4, the first line of a playlist.
+# Size of the head that is inspected first: the first boxes of an .mp4, the first line of a playlist.
 _HEAD_BYTES = 4096
-# Names of what the process has open already.
+# Paths of files that the process has open.
 _OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 def is_pipe(source: object) -> bool:
-    """Whether a source is standard input, a FIFO or the like: something that can be read once."""
+    """Whether a source can be read only once, like standard input or a FIFO."""
     if source == STANDARD_INPUT and isinstance(source, str):
         return True
     try:
@@ -29,22 +29,23 @@ def is_pipe(source: object) -> bool:
 
 
 def is_opened(source: str) -> bool:
-    """Whether a path names something that this process has open, as ``/dev/stdin`` does."""
+    """Whether a path refers to an open file of this process, like ``/dev/stdin``."""
     return source.startswith(_OPENED)
 
 
 class ByteStream:
-    """A binary file object, read from its beginning if it is seekable and from where it stands if not.
+    """Reads a binary file object, from its beginning if it is seekable, else from its current position.
 
-    :param file: stays open when this is closed, unless it is `owned`.
-    :param name: for messages.
-    :raises InvalidInputError: it gives no bytes.
-    :raises SourceError: there is nothing in it, or it cannot be read.
+    :param file: the file object.
+    :param name: name for messages.
+    :param owned: whether :meth:`close` closes the file.
+    :raises InvalidInputError: the file does not return bytes.
+    :raises SourceError: the file is empty, or cannot be read.
     """
 
     def __init__(self, file: BinaryIO, name: str, *, owned: bool = False) -> None:
         self.name = name
-        # What a callback of FFmpeg must not raise, since it would be printed and forgotten.
+        # An exception that FFmpeg's callback must not raise, since it would only be printed.
         self.interrupted: BaseException | None = None
         self._file = file
         self._owned = owned
@@ -54,7 +55,7 @@ class ByteStream:
             if self._seekable:
                 file.seek(0)
             else:
-                # What has come, rather than to wait for more.
+                # Returns available bytes instead of waiting for `size` bytes.
                 self._read = getattr(file, "read1", file.read)
             self.head = self._peek()
         except InvalidInputError:
@@ -65,14 +66,14 @@ class ByteStream:
         if self._seekable:
             file.seek(0)
             self._left = b""
-            # FFmpeg's reader asks for these.
+            # FFmpeg's reader looks for these attributes.
             self.seek, self.tell = file.seek, file.tell
 
     @classmethod
     def of_pipe(cls, source: str) -> ByteStream:
-        """Standard input, or a FIFO by its path.
+        """Open standard input, or a FIFO by its path.
 
-        :raises SourceError: it cannot be opened, is a terminal, or ends at once.
+        :raises SourceError: it cannot be opened, is a terminal, or is empty.
         """
         if source != STANDARD_INPUT:
             try:
@@ -90,15 +91,15 @@ class ByteStream:
         return cls(file, name, owned=owned)
 
     def seekable(self) -> bool:
-        """Whether its beginning can be reached again."""
+        """Whether the stream can seek."""
         return self._seekable
 
     def readable(self) -> bool:
-        """True, for FFmpeg's reader."""
+        """Always True; FFmpeg's reader requires it."""
         return True
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
+        """Read up to `size` bytes; empty at the end."""
         if self._left:
             given, self._left = self._left[:size], self._left[size:]
             return given
@@ -113,11 +114,11 @@ class ByteStream:
             return b""
 
     def rewind(self) -> None:
-        """Go back to the beginning of what is seekable."""
+        """Seek to the beginning."""
         self.seek(0)
 
     def close(self) -> None:
-        """Close the file if it is this object's own."""
+        """Close the file if it is owned."""
         if self._owned:
             self._file.close()
 
@@ -139,7 +140,7 @@ class ByteStream:
 
 
 def has_late_index(head: bytes) -> bool:
-    """Whether the first bytes are those of an .mp4 or .mov whose pictures come before the index that finds them."""
+    """Whether a file begins like an .mp4 or .mov whose index follows the pictures."""
     at = 0
     while at + 8 <= len(head):
         length, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + 8]
@@ -152,6 +153,6 @@ def has_late_index(head: bytes) -> bool:
 
 
 def file_name(file: object) -> str:
-    """How a file object is called in messages."""
+    """Name of a file object in messages."""
     name = getattr(file, "name", None)
     return str(Path(name)) if isinstance(name, str) and name else f"a {type(file).__name__}"

@@ -1,4 +1,4 @@
-"""Frames that wait to be analysed: how many may, and what becomes of the others. Starts no thread, reads no clock."""
+"""Bounded queue of frames that wait for analysis. Starts no thread, reads no clock."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ from fitsense.video.source import SourceWarning
 
 Policy = Literal["latest", "all"]
 
-# Falling behind by less than this many seconds is nobody's worry.
+# Smallest lag that is reported, in seconds.
 _MIN_LAG_S = 2.0
-# While frames have to wait since they are ahead, their schedule is tightened by this part of the time: slack that was
-# needed once is not kept for ever.
+# While early frames wait, their schedule is moved forward by this fraction of the time, so that slack that was needed
+# once does not last for ever.
 _TIGHTENING = 0.1
 
 
 class FrameQueue:
-    """A bounded queue between who reads a live source and who analyses it, with notes among the frames.
+    """Queue between the reader of a live source and its analysis, with warnings between the frames.
 
-    :param policy: what happens to a frame for which there is no room: under ``latest`` it takes the place of the
-        oldest one, under ``all`` it has to wait.
-    :param size: frames that may wait.
-    :param origin_s: when media time 0 was. A frame is due at this plus its time; one that comes in a burst, ahead of
-        that, waits under both policies: segmented streams come so, and lose nothing.
-    :param warning_interval_s: least time between two notes of one kind.
+    :param policy: what happens to a frame when the queue is full: with ``latest`` it replaces the oldest frame, with
+        ``all`` it has to wait.
+    :param size: limit of queued frames.
+    :param origin_s: clock time of media time 0. A frame is due at this plus its time; earlier ones, as in the bursts of
+        segmented streams, wait with both policies, and are not dropped.
+    :param warning_interval_s: minimum interval in seconds between two warnings of one kind.
 
-    Callers say what time it is, in seconds by one clock.
+    Callers pass the time, in seconds by one clock.
     """
 
     def __init__(self, policy: Policy, size: int, origin_s: float, warning_interval_s: float) -> None:
         self._policy = policy
         self._size = size
         self._origin_s = origin_s
-        self._tell_s = warning_interval_s
+        self._warning_interval_s = warning_interval_s
         self._items: deque[Frame | SourceWarning] = deque()
         self._frames = 0
         self._dropped = self._offered = 0
-        self._told_dropped = 0
+        self._reported = 0
         self._dropping_since_s = 0.0
-        self._refused_s: float | None = None
-        self._lag_told_s = -math.inf
+        self._delayed_s: float | None = None
+        self._lag_reported_s = -math.inf
 
     @property
     def dropped(self) -> int:
-        """Frames that were dropped, in all."""
-        return self._told_dropped + self._dropped
+        """Number of dropped frames."""
+        return self._reported + self._dropped
 
     @property
     def waiting(self) -> bool:
-        """Whether something is to be taken."""
+        """Whether :meth:`take` returns something."""
         return bool(self._items or self._dropped)
 
     def offer(self, frame: Frame, now_s: float) -> float:
-        """Take a frame in; 0, or for how many seconds at most to wait before it is offered again."""
+        """Queue a frame. Returns 0, or the longest time in seconds to wait before offering it again."""
         due_s = self._origin_s + frame.time_s
         if self._frames >= self._size:
             if self._policy == "all":
                 return math.inf
             if now_s < due_s:
-                if self._refused_s is not None:
-                    self._origin_s -= _TIGHTENING * (now_s - self._refused_s)
-                self._refused_s = now_s
+                if self._delayed_s is not None:
+                    self._origin_s -= _TIGHTENING * (now_s - self._delayed_s)
+                self._delayed_s = now_s
                 return due_s - now_s
             self._drop(now_s)
         elif not self._frames:
-            self._refused_s = None
-            # If it is late though everything was analysed, so is the source, from now on.
+            self._delayed_s = None
+            # The queue is empty, so that a late frame means a late source: shift the schedule.
             self._origin_s = max(self._origin_s, now_s - frame.time_s)
         self._items.append(frame)
         self._frames += 1
@@ -76,16 +76,16 @@ class FrameQueue:
         return 0.0
 
     def note(self, warning: SourceWarning) -> None:
-        """Put a note behind the frames that wait."""
+        """Queue a warning."""
         self._items.append(warning)
 
     def restart(self, origin_s: float) -> None:
-        """The frames that follow come from a new connection; see `origin_s` above."""
+        """Set `origin_s` for the frames of a new connection."""
         self._origin_s = origin_s
 
     def take(self, now_s: float) -> Frame | SourceWarning | None:
-        """The next frame or note; None if there is none yet."""
-        if self._dropped and now_s - self._dropping_since_s >= self._tell_s:
+        """The next frame or warning; None if there is none yet."""
+        if self._dropped and now_s - self._dropping_since_s >= self._warning_interval_s:
             return self.pending_warning(now_s)
         if not self._items:
             return None
@@ -97,16 +97,16 @@ class FrameQueue:
         return self._items.popleft()
 
     def clear(self) -> None:
-        """Let go of what waits, without counting it as dropped."""
+        """Discard the queued frames without counting them as dropped."""
         self._items.clear()
         self._frames = 0
 
     def pending_warning(self, now_s: float) -> SourceWarning | None:
-        """A note on the frames that were dropped since the last one, if any were."""
+        """Warning of the frames dropped since the last one; None if there are none."""
         if not self._dropped:
             return None
         dropped, self._dropped = self._dropped, 0
-        self._told_dropped += dropped
+        self._reported += dropped
         return SourceWarning(
             "dropped_frames",
             f"{dropped} of {self._offered} frames were dropped within {now_s - self._dropping_since_s:.1f} s, since "
@@ -119,16 +119,16 @@ class FrameQueue:
         self._frames -= 1
         if not self._dropped:
             self._dropping_since_s = now_s
-            # Of how many, should be said too: of those that wait and those that come.
+            # The warning also gives the number of all frames: those queued and those that arrive.
             self._offered = self._frames + 1
         self._dropped += 1
 
     def _lag(self, frame: Frame, now_s: float) -> SourceWarning | None:
-        """A note that analysis falls behind, if it does: if frames wait for it and not it for them."""
+        """Warning that analysis lags behind; None if it does not, that is, if it waits for frames."""
         lag_s = now_s - self._origin_s - frame.time_s
         if self._policy == "latest" or self._frames < self._size or lag_s < _MIN_LAG_S:
             return None
-        if now_s - self._lag_told_s < self._tell_s:
+        if now_s - self._lag_reported_s < self._warning_interval_s:
             return None
-        self._lag_told_s = now_s
+        self._lag_reported_s = now_s
         return SourceWarning("behind", f"analysis is {lag_s:.1f} s behind the source, since it is slower")

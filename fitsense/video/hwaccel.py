@@ -1,27 +1,32 @@
-"""Decoding by hardware: what devices there are, and whether one of them decodes a source."""
+"""Hardware decoding: available devices, and why the CPU decodes instead."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
 
 import av
 import av.error
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from fitsense.errors import InvalidInputError
+from fitsense.errors import InvalidInputError, SourceError
+from fitsense.video.opening import Input, can_reopen, open_input, reason_of
 
-# What every type of device decodes, if it decodes at all.
-_USUAL = "h264"
+# A codec that every type of device decodes, if it decodes any.
+_COMMON_CODEC = "h264"
 
 
 def device_types() -> tuple[str, ...]:
-    """The types of devices that this build of FFmpeg knows, such as ``cuda``, whether or not there is one here."""
+    """Types of devices that this build of FFmpeg supports, such as ``cuda``; this machine may lack them."""
     return tuple(hwdevices_available())
 
 
-def hwaccel_of(name: str) -> HWAccel:
-    """What PyAV is to decode by; what hardware cannot decode, the CPU does.
+def parse_hwaccel(name: str) -> HWAccel:
+    """PyAV's configuration for a device, with the CPU as fallback.
 
-    :param name: a type, for its first device, or one of its devices: ``cuda:1``, ``vaapi:/dev/dri/renderD129``.
-    :raises InvalidInputError: there is no such type.
+    :param name: type, for its first device, or one device: ``cuda:1``, ``vaapi:/dev/dri/renderD129``.
+    :raises InvalidInputError: FFmpeg supports no such type.
     """
     kind, _, device = name.partition(":")
     if kind not in device_types():
@@ -36,9 +41,9 @@ def hwaccel_of(name: str) -> HWAccel:
 
 
 def fault_of(name: str) -> str | None:
-    """Why nothing is decoded by a device, called as in :func:`hwaccel_of`; None where it is there and works."""
+    """Why a device cannot decode, named as for :func:`parse_hwaccel`; None if it works."""
     try:
-        hwaccel_of(name).create(av.Codec(_USUAL, "r"))
+        parse_hwaccel(name).create(av.Codec(_COMMON_CODEC, "r"))
     except NotImplementedError:
         return f"FFmpeg's own decoders do not use {name}"
     except (av.error.FFmpegError, OSError) as error:
@@ -46,10 +51,37 @@ def fault_of(name: str) -> str | None:
     return None
 
 
-def why_on_cpu(context: av.VideoCodecContext) -> str | None:
-    """Why the CPU decodes, where PyAV was given a device; None where the device does.
+def open_accelerated(
+    source: str | Path | BinaryIO, timeout_s: float, options: Mapping[str, str], hwaccel: str
+) -> tuple[Input, str | None]:
+    """Open a source for hardware decoding; for the CPU if the device cannot be opened, then with the reason.
 
-    :param context: which has decoded a frame.
+    :raises InvalidInputError: as for :func:`parse_hwaccel`.
+    :raises SourceError: the source cannot be opened.
+    """
+    device = parse_hwaccel(hwaccel)
+    if not can_reopen(source) and (fault := fault_of(hwaccel)) is not None:
+        return open_input(source, timeout_s, options), _device_reason(fault)
+    try:
+        return open_input(source, timeout_s, options, device), None
+    except SourceError as error:
+        cause = error.__cause__
+        if not isinstance(cause, av.error.FFmpegError) or isinstance(cause, av.error.ExitError):
+            raise
+        if not can_reopen(source):
+            raise
+        # PyAV opens the device with the source, and does not say which failed; opening the source alone shows it.
+        return open_input(source, timeout_s, options), _device_reason(reason_of(cause, timeout_s))
+
+
+def _device_reason(fault: str) -> str:
+    return f"its device cannot be opened ({fault}); is its driver installed?"
+
+
+def software_reason(context: av.VideoCodecContext) -> str | None:
+    """Why the CPU decodes although PyAV was given a device; None if the device decodes.
+
+    :param context: decoder of at least one frame.
     """
     if not context.is_hwaccel:
         return f"FFmpeg's decoder of {context.codec.name} does not use it"

@@ -1,4 +1,4 @@
-"""What may be analysed, checked before anything is opened."""
+"""Validation of sources before they are opened."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _EXPECTED = "source: expected a file's path, a URL, camera:0, a binary file obje
 
 
 def checked_source(source: object) -> Source:
-    """`source`, a path as a Path, if it is something to analyse.
+    """Validate a source; a path-like object becomes a Path.
 
-    :raises InvalidInputError: it is not. Frames that an iterator makes later are checked by :func:`checked_frames`.
+    :raises InvalidInputError: it cannot be analysed. :func:`checked_frames` checks the items of an iterator.
     """
     if isinstance(source, str):
         if not source:
@@ -45,16 +45,16 @@ def checked_source(source: object) -> Source:
 
 
 def checked_frames(frames: Iterable[object]) -> Iterator[Frame]:
-    """The frames, each checked when it comes.
+    """Yield the frames, checking each.
 
-    :raises InvalidInputError: an item is no frame.
+    :raises InvalidInputError: an item is not a frame.
     """
     for number, item in enumerate(frames):
         yield _checked_frame(item, number)
 
 
 def is_file(source: object) -> TypeGuard[BinaryIO]:
-    """Whether `source` is a file object: something from which bytes are read."""
+    """Whether `source` is a file object, with a ``read`` method."""
     return callable(getattr(source, "read", None))
 
 
@@ -67,7 +67,7 @@ def _checked_frame(item: object, number: int) -> Frame:
 
 
 def _describe(value: object) -> str:
-    """A value's type, and what may have been meant by it."""
+    """Type of a value, with a hint at the likely mistake."""
     kind = type(value).__name__
     if isinstance(value, (bool, int, np.integer)):
         return f"{kind} {value}; a camera is called camera:{int(value)}"
@@ -76,7 +76,7 @@ def _describe(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"ndarray of shape {value.shape}; a picture is fitsense.Frame(rgb, time_s)"
     if isinstance(value, AsyncIterable):
-        return f"{kind}; fitsense.watch takes frames from an asynchronous iterator"
+        return f"{kind}; fitsense.analyze_async takes frames from an asynchronous iterator"
     if isinstance(value, Frame):
         return "a single Frame; several are a list of them"
     return kind

@@ -1,4 +1,4 @@
-"""Opening of files, pipes, cameras and streams, so that a file leads to no other one."""
+"""Opens files, pipes, cameras and network streams; files cannot make FFmpeg open other files."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from fitsense.video.wholeness import is_whole
 
 _URL = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.+)")
-# PyAV looks up streams that appear late in a table that was made before, so that they must not be many.
+# PyAV looks up late streams in a table of fixed size.
 _MAX_STREAMS = {"max_streams": "64"}
-# FFmpeg's formats that open other files or addresses, or devices.
-_LEADING_ELSEWHERE = {
+# FFmpeg's formats that open other files, addresses or devices.
+_REFERRING_FORMATS = {
     *("concat", "dash", "hls", "image2", "imf", "rtp", "rtsp", "sap", "sdp", "vapoursynth", "vobsub"),
     *("alsa", "fbdev", "kmsgrab", "lavfi", "oss", "video4linux2,v4l2", "x11grab"),
 }
-_BY_THEMSELVES = ",".join(sorted(av.formats_available - _LEADING_ELSEWHERE))
-# How a playlist of HLS begins, and by which endings FFmpeg knows it.
+_SELF_CONTAINED_FORMATS = ",".join(sorted(av.formats_available - _REFERRING_FORMATS))
+# First bytes of an HLS playlist, and its file name suffixes.
 _PLAYLIST, _PLAYLIST_SUFFIXES = b"#EXTM3U", (".m3u8", ".m3u")
 _PIPE_BUFFER_BYTES = 1 << 17
 
 
 @attrs.frozen
 class Input:
-    """A source that is open.
+    """An open source.
 
     :param is_live: whether it is a camera or a network stream.
-    :param stream: what it is read from, where that is not FFmpeg's own.
-    :param path: of a file.
-    :param folder: what a playlist's files are opened by.
+    :param stream: the byte stream, unless FFmpeg reads the source itself.
+    :param path: path of a file.
+    :param folder: opener of a playlist's files.
     """
 
     container: av.container.InputContainer
@@ -55,11 +55,11 @@ class Input:
 
     @property
     def can_seek(self) -> bool:
-        """Whether one may go back in it."""
+        """Whether the source can seek."""
         return not self.is_live and (self.stream is None or self.stream.seekable())
 
     def is_whole(self) -> bool | None:
-        """Whether a file is as long as its own structure says; None where that is not known."""
+        """Whether a file is complete, by its container structure; None if unknown."""
         try:
             if self.stream is not None:
                 return is_whole(self.stream) if self.stream.seekable() else None
@@ -71,7 +71,7 @@ class Input:
         return None
 
     def raise_interruption(self) -> None:
-        """Raise what interrupted the reading of a file object, such as Ctrl-C."""
+        """Raise the exception that interrupted reading from a file object, such as KeyboardInterrupt."""
         if self.stream is not None and self.stream.interrupted is not None:
             raise self.stream.interrupted
 
@@ -89,19 +89,19 @@ def is_live(source: str) -> bool:
         return True
     if _URL.match(source):
         return _path_of(source) is None
-    # Another device; what lies under /dev may be a file, too.
+    # Another device; paths under /dev may be files, too.
     return source.startswith("/dev/") and not is_opened(source) and Path(source).is_char_device()
 
 
 def name_of(source: str | Path | BinaryIO) -> str:
-    """The name of a source in messages, without a password."""
+    """Name of a source in messages, without passwords."""
     if isinstance(source, str):
         return "standard input" if source == STANDARD_INPUT else redact_address(source)
     return str(source) if isinstance(source, os.PathLike) else file_name(source)
 
 
 def can_reopen(source: str | Path | BinaryIO) -> bool:
-    """Whether a source can be opened once more from its beginning."""
+    """Whether a source can be opened again from its beginning."""
     if is_file(source):
         return bool(getattr(source, "seekable", lambda: False)())
     return not is_pipe(source)
@@ -112,8 +112,8 @@ def open_input(
 ) -> Input:
     """Open a source.
 
-    :param options: FFmpeg's, which go before those that are set here.
-    :raises SourceError: it is missing or empty, or FFmpeg cannot read it.
+    :param options: FFmpeg options; they override those set here.
+    :raises SourceError: the source is missing or empty, or FFmpeg cannot read it.
     """
     name = name_of(source)
     try:
@@ -132,14 +132,14 @@ def open_input(
 
 
 def reason_of(error: Exception, timeout_s: float) -> str:
-    """Why reading failed, for people to read."""
+    """Human-readable reason of a failure to read."""
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {timeout_s:g} s"
     return (getattr(error, "strerror", None) or str(error)).rstrip(".")
 
 
 def _path_of(source: str | Path) -> Path | None:
-    """The path of a ``file://`` URL; None for anything else."""
+    """Path of a ``file://`` URL; None for other sources."""
     parts = urlsplit(source) if isinstance(source, str) and _URL.match(source) else None
     if parts is None or parts.scheme.lower() != "file" or parts.netloc not in ("", "localhost"):
         return None
@@ -172,7 +172,7 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
         raise SourceError(f"{name}: is a folder; give a video file")
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: is empty (0 bytes)")
-    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "file", **_MAX_STREAMS, **more}
+    options = {"format_whitelist": _SELF_CONTAINED_FORMATS, "protocol_whitelist": "file", **_MAX_STREAMS, **more}
     # A name with a colon or a leading minus is still a file.
     file_url = f"file:{path}"
     if path.suffix.lower() in _PLAYLIST_SUFFIXES and "format_whitelist" not in more:
@@ -189,8 +189,8 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
     try:
         return Input(_container(file_url, None, options, timeout_s, hwaccel), path=path)
     except (av.error.EOFError, av.error.InvalidDataError):
-        # A fragmented .mp4 whose recording broke off in a fragment's header: its index cannot be completed, but
-        # what comes before can be read without.
+        # A fragmented .mp4 truncated in a fragment's header: FFmpeg cannot complete its index, but can read the
+        # preceding fragments without it.
         return Input(_container(file_url, None, {**options, "fflags": "+ignidx"}, timeout_s, hwaccel), path=path)
     except av.error.ArgumentError as error:
         raise SourceError(
@@ -200,7 +200,7 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
 
 
 def _open_stream(stream: ByteStream, timeout_s: float, more: Mapping[str, str], hwaccel: HWAccel | None) -> Input:
-    options = {"format_whitelist": _BY_THEMSELVES, "protocol_whitelist": "data", **_MAX_STREAMS, **more}
+    options = {"format_whitelist": _SELF_CONTAINED_FORMATS, "protocol_whitelist": "data", **_MAX_STREAMS, **more}
     try:
         if _is_playlist(stream.head):
             raise SourceError(f"{stream.name}: is a playlist of other files; give its path")
@@ -238,13 +238,13 @@ def _is_playlist(head: bytes) -> bool:
 class _Folder:
     """Opens a playlist and the files in its folder, and no others.
 
-    :param playlist: its path.
+    :param playlist: path of the playlist.
     """
 
     def __init__(self, playlist: Path) -> None:
         self._playlist = playlist
         self._folder, self._itself = playlist.parent.resolve(), playlist.resolve()
-        # PyAV does not close all that it opens.
+        # PyAV does not close all files that it opens.
         self._opened: list[BinaryIO] = []
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> BinaryIO:
@@ -258,7 +258,7 @@ class _Folder:
         return file
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the open files."""
         for file in self._opened:
             file.close()
 

@@ -1,4 +1,4 @@
-"""Times of pictures whose container gives none, or numbers them in the order of decoding."""
+"""Timestamps of frames whose container gives none, or gives them in decoding order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Iterable
 
 import av
 
-# No encoder puts more pictures than this between a picture's place in the file and its place on the screen.
+# Largest distance, in frames, between decoding order and display order in any codec.
 MAX_REORDERED = 16
-# So many packets are looked at for one that is shown before the packet in front of it.
-PROBED = 2 * MAX_REORDERED
 
 
 def are_reordered(stamps: Iterable[int | None]) -> bool:
-    """Whether presentation times go back from one packet to a later one: then they are the order of display."""
+    """Whether presentation timestamps decrease from one packet to a later one; then they are in display order."""
     latest: int | None = None
     for stamp in stamps:
         if stamp is None:
@@ -26,38 +24,38 @@ def are_reordered(stamps: Iterable[int | None]) -> bool:
 
 
 class DisplayOrder:
-    """Presentation times by the order of display, where those of the packets are in the order of decoding.
+    """Assigns timestamps in display order if those of the packets are in decoding order.
 
-    An .avi, an .mxf and a broken .mp4 have one time for each packet, in the order in which packets are decoded. The
-    decoder gives pictures in the order of display, so that the earliest time that is left is that of the next picture.
+    An .avi, an .mxf and a broken .mp4 have one timestamp per packet, in decoding order. The decoder returns frames in
+    display order, so that each frame has the earliest timestamp that is left.
     """
 
     def __init__(self) -> None:
         self._free: list[int] = []
-        # The packets whose picture has not come yet, and their numbers, in the order of decoding.
-        self._coming: dict[int, int] = {}
+        # Timestamps and numbers of the packets whose frame is still missing, in decoding order.
+        self._pending: dict[int, int] = {}
         self._sent = 0
 
     def send(self, packet: av.Packet[av.VideoStream]) -> None:
-        """Note a packet that is about to be decoded."""
+        """Record a packet before it is decoded."""
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is not None and stamp not in self._coming:
+        if stamp is not None and stamp not in self._pending:
             heapq.heappush(self._free, stamp)
-            self._coming[stamp] = self._sent
+            self._pending[stamp] = self._sent
             self._sent += 1
 
     def stamp(self, frame: av.VideoFrame) -> None:
-        """Give the next picture its time; None where no packet is left."""
-        number = None if frame.pts is None else self._coming.pop(frame.pts, None)
+        """Set the timestamp of the next frame; None if no packet is left."""
+        number = None if frame.pts is None else self._pending.pop(frame.pts, None)
         if number is not None:
             self._forget_before(number - MAX_REORDERED)
         frame.pts = heapq.heappop(self._free) if self._free else None
 
     def _forget_before(self, number: int) -> None:
-        """Forget packets of which no picture has come, and none will: they have no time on the screen."""
-        while self._coming:
-            stamp, sent = next(iter(self._coming.items()))
+        """Drop packets for which no frame will come: these are never displayed."""
+        while self._pending:
+            stamp, sent = next(iter(self._pending.items()))
             if sent >= number:
                 break
-            del self._coming[stamp]
+            del self._pending[stamp]
             heapq.heappop(self._free)

@@ -1,4 +1,4 @@
-"""How a decoded picture is turned and mirrored to be upright, as its display matrix says."""
+"""Rotation and mirroring of decoded pictures, by their display matrix."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fitsense.types import UInt8Array
 
 @attrs.frozen
 class Orientation:
-    """One of the eight ways to put a rectangle: a transposition first, then mirroring of either axis.
+    """One of the eight orientations of a rectangle: a transposition, then mirroring of either axis.
 
     :param transposed: whether rows become columns.
-    :param mirrored: whether left and right change places, after the transposition.
-    :param flipped: whether top and bottom change places, after the transposition.
+    :param mirrored: whether left and right are swapped, after the transposition.
+    :param flipped: whether top and bottom are swapped, after the transposition.
     """
 
     transposed: bool = False
@@ -29,8 +29,8 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Orientation:
-        """The orientation that a frame's display matrix asks for; where it has none, the picture is upright."""
-        # PyAV's types call it a single piece of data.
+        """Orientation by a frame's display matrix; upright without one."""
+        # PyAV's type stubs declare it as a single item.
         matrix = cast(Mapping[Type, Buffer], frame.side_data).get(Type.DISPLAYMATRIX)
         if matrix is None:
             return _UPRIGHT
@@ -38,18 +38,19 @@ class Orientation:
 
     @classmethod
     def of_matrix(cls, matrix: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Orientation:
-        """The orientation nearest to a display matrix.
+        """Orientation nearest to a display matrix.
 
-        :param matrix: int32 (9,), row by row, as in an ISO base media file's track header: a pixel at (x, y) is shown
-            at (a x + c y, b x + d y), where a and b are its first two numbers, c and d the fourth and the fifth.
+        :param matrix: int32 (9,), in row-major order, as in the track header of ISO base media files: the pixel at
+            (x, y) is displayed at (a x + c y, b x + d y), where a and b are its first two numbers, c and d the fourth
+            and the fifth.
         """
         a, b, c, d = (int(matrix[at]) for at in (0, 1, 3, 4))
         if abs(b) + abs(c) > abs(a) + abs(d):
             return cls(transposed=True, mirrored=c < 0, flipped=b < 0)
         return cls(mirrored=a < 0, flipped=d < 0)
 
-    def shown(self, picture: UInt8Array) -> UInt8Array:
-        """A picture, uint8 (height, width, 3), as it is to be seen; its sides change places where it is transposed."""
+    def apply(self, picture: UInt8Array) -> UInt8Array:
+        """The upright picture, from uint8 (height, width, 3); a transposition swaps height and width."""
         if self == _UPRIGHT:
             return picture
         if self.transposed:

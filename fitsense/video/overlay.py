@@ -1,4 +1,4 @@
-"""A video with what was recognised drawn on it."""
+"""Videos with labels and muscle bars drawn on them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.events.timeline import Moment, Timeline
 from fitsense.types import Frame, UInt8Array
 
-# Colours that stay apart for the colour-blind (Okabe and Ito).
+# Colours that the colour-blind can distinguish (Okabe and Ito).
 _NAMED, _UNKNOWN, _NOTHING, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
 _WHITE = (255, 255, 255)
 _MAX_BARS = 6
-# A bar below this is noise to the eye.
+# Smallest activation that is drawn.
 _MIN_ACTIVATION = 0.15
 _CLOCK_HZ = 90_000
 
 
 def write_overlay(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: float) -> int:
-    """Encode `frames` to `path` (H.264) with labels and muscle bars, at their own times; give their number.
+    """Encode `frames` to `path` (H.264) with labels and muscle bars, at their media times; return the number of frames.
 
-    :param rate_hz: average frames a second, a hint to players.
+    :param rate_hz: average frames per second, a hint for players.
     """
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
@@ -44,11 +44,11 @@ def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: fl
         for frame in frames:
             pts = round(frame.time_s * _CLOCK_HZ)
             if pts <= last_pts:
-                # Late frames, which the session dropped too.
+                # A late frame, which the session dropped, too.
                 continue
             if stream is None:
                 stream = container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1001))
-                # 4:2:0 wants even sides.
+                # 4:2:0 requires even sides.
                 stream.width, stream.height = frame.rgb.shape[1] // 2 * 2, frame.rgb.shape[0] // 2 * 2
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, _CLOCK_HZ)
@@ -66,7 +66,7 @@ def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: fl
 
 
 def draw(rgb: UInt8Array, moment: Moment, time_s: float) -> UInt8Array:
-    """The picture, uint8 (height, width, 3), with a moment's label and muscle bars on it."""
+    """Draw a moment's label and muscle bars on a picture, uint8 (height, width, 3)."""
     image = Image.fromarray(rgb)
     canvas = ImageDraw.Draw(image, "RGBA")
     short = min(image.size)

@@ -1,4 +1,4 @@
-"""Reading ahead: a thread decodes and scales what comes next while the present is analysed."""
+"""Read-ahead: a thread decodes and scales the next frames during analysis."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from fitsense._internal.threads import WorkerThread, handed_over
+from fitsense._internal.threads import WorkerThread, detached
 from fitsense.video.stopping import StopFlag
 
 T = TypeVar("T")
 
-# Some seconds of small pictures, so that neither side waits for the other's hiccups.
+# Some seconds of small pictures, so that neither side waits for short delays of the other.
 _BUFFER = 64
-# How soon whoever waits notices that it is to stop, and how long a thread that reads a source may outlive it.
+# Interval at which waiting threads check whether to stop, and the longest time that closing waits, in seconds.
 _POLL_S = 0.1
-_PATIENCE_S = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class Prefetcher(Generic[T]):
-    """The items of an iterable, fetched by a thread some before they are asked for. Iterate once, then close.
+    """Iterates over items that a thread fetches in advance. Iterate once, then close.
 
-    :param items: only the thread asks for them, and closes what they come from.
-    :param close: is called once nothing will be asked for any more.
-    :param buffer: items that may wait.
-    :param stop: ends the iteration when it is set; shared with what the items come from, it ends that too, also while
-        no item comes.
+    :param items: used by the thread only.
+    :param close: frees the origin of the items; called once no further item is needed.
+    :param buffer: limit of fetched items.
+    :param stop: flag that ends the iteration; shared with the origin of the items, it ends a blocked fetch, too.
 
-    What the items raise is raised to whoever iterates, after the items before it.
+    The iteration raises an error of `items` after the items before it.
     """
 
     def __init__(
@@ -47,13 +46,13 @@ class Prefetcher(Generic[T]):
         self._changed = threading.Condition()
         self._ended = False
         self._error: BaseException | None = None
-        # Made when it is to run: until it has, it refers to this object.
+        # Created when it is started: until it has run, it refers to this object.
         self._thread: WorkerThread | None = None
 
     def __iter__(self) -> Iterator[T]:
         if self._stop.requested:
             return
-        self._thread = WorkerThread(self._fetch, self._stop.set, "fitsense reading ahead")
+        self._thread = WorkerThread(self._fetch, self._stop.set, "fitsense prefetcher")
         self._thread.start()
         while True:
             with self._changed:
@@ -73,19 +72,19 @@ class Prefetcher(Generic[T]):
                 del error
 
     def stop(self) -> None:
-        """End the iteration soon. May be called from a signal handler, and from any thread."""
+        """End the iteration soon. May be called from any thread, and from a signal handler."""
         self._stop.set()
 
     def close(self) -> None:
-        """End the thread, and free what the items come from."""
+        """End the thread, and free the origin of the items."""
         self.stop()
         if self._thread is None:
             self._free()
         else:
-            self._thread.join(_PATIENCE_S)
+            self._thread.join(_CLOSE_TIMEOUT_S)
 
     def _fetch(self) -> None:
-        """What the thread does."""
+        """Target of the thread."""
         try:
             for item in self._items:
                 with self._changed:
@@ -96,8 +95,8 @@ class Prefetcher(Generic[T]):
                     self._fetched.append(item)
                     self._changed.notify_all()
         except BaseException as error:
-            # For whoever iterates.
-            self._error = handed_over(error)
+            # Raised by the iteration.
+            self._error = detached(error)
         finally:
             with self._changed:
                 self._ended = True
@@ -105,10 +104,10 @@ class Prefetcher(Generic[T]):
             self._free()
 
     def _free(self) -> None:
-        """Close what the items come from, and let go of it."""
+        """Free the origin of the items, and drop the references to it."""
         self._close()
         self._items, self._close = (), _nothing
 
 
 def _nothing() -> None:
-    """What is left to close afterwards."""
+    """Replaces `close` after it was called."""

@@ -1,4 +1,4 @@
-"""A request to stop, shared by those who may ask for it and those who have to look."""
+"""A flag that requests a stop, shared between threads."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import attrs
 
 @attrs.define(eq=False)
 class StopFlag:
-    """A request to stop, which is never taken back.
+    """Flag that requests a stop; it is never cleared.
 
-    It takes no lock, so that a signal handler may set it whatever the interrupted code holds, and it refers to nothing,
-    so that sharing it keeps nobody alive.
+    It uses no lock, so that a signal handler may set it whatever the interrupted code holds, and it refers to no other
+    object, so that sharing it keeps none alive.
     """
 
     requested: bool = False
 
     def set(self) -> None:
-        """Ask all who share the flag to stop. May be called from any thread, and from a signal handler."""
+        """Request the stop. May be called from any thread, and from a signal handler."""
         self.requested = True

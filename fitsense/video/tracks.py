@@ -1,4 +1,4 @@
-"""Which of a container's video tracks is meant."""
+"""Choice of a container's video track."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from av.stream import Disposition
 
 from fitsense.errors import InvalidInputError, SourceError
 
-# Cover art, and thumbnails of chapters: pictures about the video.
+# Cover art and chapter thumbnails.
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
-# Made for somebody in particular, or of no use without another track.
+# For a special audience, or useless without another track.
 _SPECIAL = Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.dependent
 
 
 def choose_track(container: av.container.InputContainer, name: str, track: int | None) -> av.VideoStream:
-    """A container's video track.
+    """Choose a container's video track.
 
-    :param name: the source's, for messages.
-    :param track: a number among the video tracks, from 0 and without attached pictures; None for the one that players
-        take: one that can be decoded, the default one, the largest one, the first one.
+    :param name: name of the source, for messages.
+    :param track: index among the video tracks, from 0 and without attached pictures; None for the track that players
+        choose: preferably one that can be decoded, then the default, the largest, the first one.
     :raises SourceError: there is no video track.
-    :raises InvalidInputError: there is none of that number.
+    :raises InvalidInputError: there is no track with that index.
     """
     tracks = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
     if not tracks:

@@ -1,4 +1,4 @@
-"""Whether a file is as long as its own structure says, for containers that say it."""
+"""Completeness of files, by the structure of their containers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 # A file of an hour has some thousand parts at its top level; a hostile one may have millions.
 _MAX_PARTS = 20_000
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
-# What a Matroska segment consists of: SeekHead, Info, Cluster, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32.
+# Elements of a Matroska segment: SeekHead, Info, Cluster, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32.
 _MATROSKA_PARTS = {
     0x114D9B74,
     0x1549A966,
@@ -25,27 +25,27 @@ _MATROSKA_PARTS = {
 
 
 class SeekableFile(Protocol):
-    """What is needed of a binary file."""
+    """A binary file that can seek."""
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes."""
+        """Read up to `size` bytes."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place, and say where that is from the beginning."""
+        """Move to an offset; return the position from the beginning."""
 
     def tell(self) -> int:
-        """Where it stands."""
+        """Current position."""
 
 
-# Reads a part's header: where the part ends; None where there is no header that makes sense.
+# Reads a part's header and returns the end of the part; None for an invalid header.
 _Header = Callable[[SeekableFile], int | None]
 
 
 def is_whole(file: SeekableFile) -> bool | None:
     """Whether nothing is missing at the end of an ISO base media, Matroska or AVI file.
 
-    :param file: seekable; where it stands is changed.
-    :returns: None where the container does not say, as for files in fragments, of unknown size, or of other kinds.
+    :param file: the file; its position changes.
+    :returns: None if the container does not say: for fragmented files, unknown sizes, and other containers.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -61,7 +61,7 @@ def is_whole(file: SeekableFile) -> bool | None:
 
 
 def _walk(file: SeekableFile, end: int, header: _Header) -> bool | None:
-    """Go from part to part: whether they end where the file does."""
+    """Whether consecutive parts end where the file does."""
     for _ in range(_MAX_PARTS):
         at = file.tell()
         if at >= end:
@@ -96,7 +96,7 @@ def _chunk(file: SeekableFile) -> int | None:
 
 
 def _walk_avi(file: SeekableFile, size: int) -> bool | None:
-    """An .avi is one or more RIFF chunks, each with lists of its own."""
+    """Check an .avi: one or more RIFF chunks, each with lists."""
     while (at := file.tell()) < size:
         until = _chunk(file)
         if until is None:
@@ -126,7 +126,7 @@ def _matroska_part(file: SeekableFile) -> int | None:
 
 
 def _element(file: SeekableFile) -> tuple[int, int | None] | None:
-    """An EBML element: its identity, and where it ends, None where it does not say. The file is then at its content."""
+    """Read an EBML element's header: its identity, and its end or None if unknown. Moves to the content."""
     first = file.read(1)
     identity_bytes = 9 - first[0].bit_length() if first else 9
     if identity_bytes > 4:

@@ -21,10 +21,10 @@ _SPACES = ("logits", "probabilities")
 
 @attrs.frozen
 class WeightedConfig:
-    """How much each branch counts.
+    """Weights of the branches.
 
-    :param weights: a weight >= 0 for each branch, by name; scaled to sum to 1. Empty for equal weights.
-    :param space: what is averaged: ``logits`` or ``probabilities``.
+    :param weights: non-negative weight of each branch, by name; scaled to sum to 1. Empty for equal weights.
+    :param space: values that are averaged: ``logits`` or ``probabilities``.
     :param cascade: which branches are asked first; None for asking all at once. Alone, these have the weights that they
         have among all, scaled to sum to 1.
     """
@@ -48,7 +48,7 @@ class WeightedConfig:
 
 
 def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
-    """The weighted average of the branches' scores.
+    """Weighted average of the branches' scores.
 
     :raises InvalidInputError: no branches, branches that disagree on task, labels or shape, or weights that do
         not name exactly the branches.
@@ -58,23 +58,23 @@ def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
     present = {name: scores for name, scores in branches.items() if weights[name] > 0}
     if len(present) == 1:
         return next(iter(present.values()))
-    # In order of names, so that the order of branches does not touch the last bits.
+    # In order of names: results must not depend on the order of the branches, not even by rounding.
     names = sorted(present)
     values = np.stack([_values(present[name], config.space) for name in names])
     mean = np.tensordot([weights[name] for name in names], values, axes=1).astype(np.float32)
-    # Rounding must not leave the members' range.
+    # Rounding must not leave the range of the members.
     mean = np.clip(mean, values.min(axis=0), values.max(axis=0))
     logits = mean if config.space == "logits" else to_logits(mean, first.activation)
     return attrs.evolve(first, logits=logits)
 
 
 def cascade(config: WeightedConfig) -> Cascade | None:
-    """Which branches are asked first."""
+    """The cascade of a configuration."""
     return config.cascade
 
 
 def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
-    """`config` with the weights that give the least log loss on held-out `targets`.
+    """Return `config` with the weights that minimise the log loss on held-out `targets`.
 
     The loss is convex in the weights; it is minimised over the simplex by exponentiated gradient descent
     (Kivinen and Warmuth, 1997).
@@ -149,7 +149,7 @@ def _weights(config: WeightedConfig, branches: Mapping[str, Scores]) -> dict[str
 
 
 def _agreed(branches: Mapping[str, Scores]) -> Scores:
-    """Any of the branches' scores, once all agree on what they are scores of."""
+    """Scores of one branch, after checking that all branches have the same task, labels and shape."""
     first_name, first = next(iter(branches.items()))
     for name, scores in branches.items():
         for what in ("task", "labels", "activation"):

@@ -15,7 +15,7 @@ class LinearConfig:
     """A linear head.
 
     :param bias: whether it has a bias.
-    :param dropout: share of the features that is left out in training.
+    :param dropout: dropout rate of the features in training.
     """
 
     bias: bool = True
@@ -23,8 +23,10 @@ class LinearConfig:
 
 
 def build(config: LinearConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
-    """A module from float32 (clips, feature_dim) to logits, float32 (clips, labels). It starts at zero, where
-    every label is as likely as any other."""
+    """Build a module from float32 (clips, feature_dim) to logits, float32 (clips, labels).
+
+    Its weights start at zero, so that all labels are equally likely.
+    """
     from torch import nn
 
     layer = nn.Linear(feature_dim, len(labels), bias=config.bias)

@@ -1,4 +1,4 @@
-"""Muscles by look-up: the baseline that a learned head has to beat."""
+"""Muscles by look-up in the catalogue: the baseline for learned heads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fitsense import Scores, load_catalogue, to_logits
 
 @attrs.frozen
 class LookupConfig:
-    """Which muscles count.
+    """Configuration of the look-up.
 
-    :param hard: look up the likeliest exercise alone, rather than weigh every exercise by its probability.
+    :param hard: whether to use only the most likely exercise, instead of all exercises weighted by probability.
     """
 
     hard: bool = False
 
 
 def derive(config: LookupConfig, exercise: Scores, labels: tuple[str, ...]) -> Scores:
-    """A muscle group's activation is the probability that the exercise is one which works it, by the catalogue.
+    """Activation of each muscle group: the probability of the exercises that work it, by the catalogue.
 
     :param labels: ids of muscle groups.
     """

@@ -1,4 +1,4 @@
-"""The configuration of the backbone."""
+"""Configuration of the backbone."""
 
 import attrs
 
@@ -8,12 +8,12 @@ from fitsense_motion.statistics import count
 
 @attrs.frozen
 class FlowConfig:
-    """Statistics of how the picture moves over a window.
+    """Statistics of the optical flow over a window.
 
-    :param frames: pictures in a clip, at least two: flow is between each and the next.
-    :param rate_hz: sampling rate in pictures a second.
-    :param size: side of the square in which flow is found, in pixels.
-    :param short_side: what a picture's short side is scaled to beforehand, in pixels.
+    :param frames: frames per clip, at least two: flow is computed between consecutive frames.
+    :param rate_hz: sampling rate in frames per second.
+    :param size: side of the square for the flow, in pixels.
+    :param short_side: short side to which frames are scaled first, in pixels.
     """
 
     frames: int = attrs.field(default=20, validator=attrs.validators.ge(2))
@@ -22,11 +22,11 @@ class FlowConfig:
     short_side: int = 112
 
     def clip(self) -> ClipSpec:
-        """The clips in which flow is found."""
+        """Specification of the input clips."""
         return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
 
     def feature_dim(self) -> int:
-        """How many statistics there are."""
+        """Number of statistics."""
         return count()
 
     def observation(self) -> tuple[int]:

@@ -1,4 +1,4 @@
-"""From clips to how their pictures move, and to features."""
+"""Optical flow of clips, and features from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fitsense_motion.statistics import FloatArray, statistics
 UInt8Array = npt.NDArray[np.uint8]
 
 SIDE = 28
-"""Flow is averaged to this height and width."""
+"""Height and width to which flow is averaged."""
 
 
 def load(config: FlowConfig, files: Mapping[str, Path], threads: int | None) -> Callable[[UInt8Array], FloatArray]:
-    """What turns clips, uint8 (clips, frames, size, size, 3), into features, float32 (clips, feature_dim).
+    """Load the function from clips, uint8 (clips, frames, size, size, 3), to features, float32 (clips, feature_dim).
 
     :param files: none.
-    :param threads: not used, since OpenCV has one setting for the whole process, which is the host program's.
+    :param threads: not used, since OpenCV has one setting per process, which belongs to the host program.
     :raises MissingExtraError: ``fitsense[motion]`` is not installed.
     """
     try:
@@ -42,14 +42,14 @@ def load(config: FlowConfig, files: Mapping[str, Path], threads: int | None) -> 
 
 
 def dense_flow(clip: UInt8Array, rate_hz: float) -> FloatArray:
-    """Flow between each picture of a clip, uint8 (frames, size, size, 3), and the next (Kroeger et al. 2016).
+    """Flow between consecutive frames of a clip, uint8 (frames, size, size, 3) (Kroeger et al. 2016).
 
-    :param rate_hz: pictures a second.
-    :returns: float32 (frames - 1, SIDE, SIDE, 2): right and down, in sides of the picture a second.
+    :param rate_hz: frames per second.
+    :returns: float32 (frames - 1, SIDE, SIDE, 2): right and down, in sides of the picture per second.
     """
     import cv2
 
-    # It keeps what it computed last, so that threads cannot share one. Its stubs do not know that it takes None.
+    # The object keeps its last result, so that threads cannot share it. Its type stubs lack None.
     finder: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in clip]
     flow = np.empty((len(grey) - 1, SIDE, SIDE, 2), np.float32)

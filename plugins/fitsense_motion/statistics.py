@@ -1,4 +1,4 @@
-"""What a window's flow says of a movement: where, which way, how fast, how often, and what moves with what."""
+"""Statistics of a window's flow: place, direction, speed, frequency, and correlation of movements."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ FloatArray = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating[Any]]
 
 DIRECTIONS = 8
-"""How many directions are told apart, from rightwards on, clockwise in the picture."""
+"""Number of directions, clockwise in the picture from the right."""
 
 FREQUENCIES_HZ = (0.25, 0.4, 0.6, 0.9, 1.3, 1.9, 2.8)
-"""How often a movement may come back."""
+"""Frequencies of repeated movements."""
 
-# Cells along each side of what moves: for directions, and for what moves with what.
+# Cells along each side of the moving region: for directions, and for correlations.
 _CELLS, _PARTS = 4, 3
-# How far what moves reaches from its middle, in standard deviations; and its least size, in sides of the picture.
+# Half size of the moving region in standard deviations; and its minimum size, in sides of the picture.
 _REACH, _LEAST = 2.0, 0.1
-# Sides of the picture a second below which nothing moves.
+# Speed below which nothing moves, in sides of the picture per second.
 _STILL = 0.01
-# Kinds of statistics are as large as each other when they are multiplied so: one penalty fits all.
+# Factors that bring all kinds of statistics to one scale, so that one penalty suits all.
 _DIRECTION_GAIN, _GAIN = 10.0, 4.0
 
 
 def count() -> int:
-    """How many statistics there are."""
+    """Number of statistics."""
     signals = 2 * _PARTS**2
     return 5 + 3 * _CELLS**2 * DIRECTIONS + signals * (signals + 1) // 2 + 2 * len(FREQUENCIES_HZ)
 
@@ -35,10 +35,10 @@ def count() -> int:
 def statistics(flow: FloatArray, rate_hz: float) -> FloatArray:
     """Statistics of a window's flow, float32 (count(),).
 
-    :param flow: float32 (pairs, height, width, 2): right and down, in sides of the picture a second.
-    :param rate_hz: pairs a second.
+    :param flow: float32 (pairs, height, width, 2): right and down, in sides of the picture per second.
+    :param rate_hz: frame pairs per second.
     """
-    # What most of the picture does is the camera's motion.
+    # The median motion is that of the camera.
     flow = flow - np.median(flow, axis=(1, 2), keepdims=True)
     speed = np.asarray(np.hypot(flow[..., 0], flow[..., 1]).mean(axis=0))
     box = moving_box(speed)
@@ -55,9 +55,9 @@ def statistics(flow: FloatArray, rate_hz: float) -> FloatArray:
 
 
 def moving_box(speed: Floats) -> Floats:
-    """Left, top, width and height of what moves, in sides of the picture; it may reach beyond that.
+    """Left, top, width and height of the moving region, in sides of the picture; it may exceed the picture.
 
-    :param speed: (height, width), how much each place moves.
+    :param speed: (height, width), amount of motion.
     """
     weights = speed**2 + 1e-12
     ends = []
@@ -72,7 +72,7 @@ def moving_box(speed: Floats) -> Floats:
 
 
 def pooled(field: Floats, box: Floats, cells: int) -> Floats:
-    """Means of a field, (pairs, height, width, n), in the cells of a box; 0 beyond the picture.
+    """Means of a field, (pairs, height, width, n), over the cells of a box; 0 outside the picture.
 
     :returns: (pairs, cells, cells, n).
     """
@@ -82,7 +82,7 @@ def pooled(field: Floats, box: Floats, cells: int) -> Floats:
 
 
 def whole(speed: Floats, box: Floats) -> Floats:
-    """How much moves at all, and where: (5,)."""
+    """Amount and place of the motion: (5,)."""
     left, top, width, height = box
     return np.array(
         [np.log(speed.mean() + _STILL), left + width / 2 - 0.5, top + height / 2 - 0.5, np.log(width), np.log(height)]
@@ -90,7 +90,7 @@ def whole(speed: Floats, box: Floats) -> Floats:
 
 
 def directions(vectors: Floats, box: Floats) -> Floats:
-    """How much points where: shares by cell and direction, square roots, (cells * DIRECTIONS,).
+    """Square roots of the shares of motion by cell and direction, (cells * DIRECTIONS,).
 
     Of flow, these are histograms of its directions; of the slopes of flow across and down the picture, motion
     boundary histograms (Dalal et al. 2006): edges of what moves, which no motion of the camera changes.
@@ -104,7 +104,7 @@ def directions(vectors: Floats, box: Floats) -> Floats:
 
 
 def together(parts: Floats) -> Floats:
-    """What moves with what, and what against: products of all pairs of signals over time, signed square roots.
+    """Correlations of movements: signed square roots of the products of all pairs of signals over time.
 
     :param parts: (pairs, signals).
     """
@@ -115,9 +115,9 @@ def together(parts: Floats) -> Floats:
 
 
 def rhythm(parts: Floats, rate_hz: float) -> Floats:
-    """Shares of each frequency in what moves across and in what moves down: (2 * len(FREQUENCIES_HZ),).
+    """Shares of each frequency in horizontal and in vertical motion: (2 * len(FREQUENCIES_HZ),).
 
-    :param parts: (pairs, signals), across and down in turn.
+    :param parts: (pairs, signals), horizontal and vertical alternating.
     """
     times = np.arange(len(parts)) / rate_hz
     waves = np.exp(-2j * np.pi * np.outer(FREQUENCIES_HZ, times))
@@ -126,7 +126,7 @@ def rhythm(parts: Floats, rate_hz: float) -> Floats:
 
 
 def _shares(pixels: int, start: float, length: float, cells: int) -> Floats:
-    """How much of each cell, cut out of a row of pixels that is 1 long, each pixel is: (cells, pixels)."""
+    """Share of each pixel in each cell, for a row of pixels of length 1: (cells, pixels)."""
     edges = start + length * np.arange(cells + 1) / cells
     left = np.arange(pixels) / pixels
     overlap = np.minimum(edges[1:, None], left + 1 / pixels) - np.maximum(edges[:-1, None], left)

@@ -1,4 +1,4 @@
-"""The networks that BlazePose consists of: where they come from. None of them is part of fitsense."""
+"""Origins of the BlazePose networks, which are not part of fitsense."""
 
 from collections.abc import Mapping
 

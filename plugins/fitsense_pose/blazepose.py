@@ -1,4 +1,4 @@
-"""BlazePose: a person's landmarks in each frame of a clip."""
+"""BlazePose: landmarks of a person in each frame of a clip."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fitsense_pose.graph import UInt8Array
 from fitsense_pose.landmarks import COUNT, LandmarkFinder, Person
 from fitsense_pose.region import FloatArray, Region
 
-# Below this presence, somebody may be tracked in the wrong place, such as after a cut: the detector looks as well.
+# Below this presence, the track may be wrong, as after a scene cut: the detector runs as well.
 _SURE = 0.9
 
 
 class BlazePose:
-    """Finds one person in a clip and follows them (Bazarevsky et al. 2020, arXiv 2006.10204).
+    """Detects and tracks one person in a clip (Bazarevsky et al. 2020, arXiv 2006.10204).
 
     The detector looks at the first picture, and where the person was lost or is uncertain; elsewhere, the landmarks of
     the picture before say where to look. Nothing is smoothed. Nothing is remembered between calls, which threads may
@@ -27,7 +27,7 @@ class BlazePose:
     :param detector: ``pose_detection.tflite``.
     :param landmarks: ``pose_landmark_full.tflite``.
     :param threads: CPU threads; None for all cores.
-    :raises WeightsError: a file is not that network.
+    :raises WeightsError: a file contains another network.
     """
 
     def __init__(self, detector: Path, landmarks: Path, *, threads: int | None = None) -> None:
@@ -35,7 +35,7 @@ class BlazePose:
         self._finder = LandmarkFinder(landmarks, threads)
 
     def __call__(self, clips: UInt8Array) -> FloatArray:
-        """Landmarks of clips, uint8 (clips, frames, height, width, 3) with frames in the order of time.
+        """Landmarks of clips, uint8 (clips, frames, height, width, 3) with frames in temporal order.
 
         :returns: float32 (clips, frames, 33, 6): x and y in 0..1 of the picture (and beyond it, where a limb is);
             x, y and z in metres from the middle of the hips, y down; visibility in 0..1. NaN where nobody was found.

@@ -1,4 +1,4 @@
-"""The configuration of the backbone."""
+"""Configuration of the backbone."""
 
 import attrs
 
@@ -7,18 +7,18 @@ from fitsense import ClipSpec
 
 @attrs.frozen
 class PoseConfig:
-    """A network on the statistics of a body's landmarks over a window.
+    """Network on statistics of body landmarks over a window.
 
-    :param frames: pictures in a clip.
-    :param rate_hz: sampling rate in pictures a second.
-    :param size: side of the square that the whole picture is put into, in pixels.
-    :param short_side: what a picture's short side is scaled to beforehand, in pixels.
+    :param frames: frames per clip.
+    :param rate_hz: sampling rate in frames per second.
+    :param size: side of the square into which the whole picture is fitted, in pixels.
+    :param short_side: short side to which frames are scaled first, in pixels.
     :param width: length of the features.
-    :param yaw: in training, bodies are turned about the vertical by up to this angle, in radians.
-    :param tilt: standard deviation of how far they lean otherwise, in radians.
-    :param noise: standard deviation of what is added to every landmark, in metres.
-    :param bias: standard deviation of what is added to a landmark for a whole window, in metres.
-    :param dropout: share of statistics that is left out in training.
+    :param yaw: largest rotation of bodies about the vertical axis in training, in radians.
+    :param tilt: standard deviation of other rotations in training, in radians.
+    :param noise: standard deviation of noise per landmark and frame in training, in metres.
+    :param bias: standard deviation of noise per landmark and window in training, in metres.
+    :param dropout: dropout rate of the statistics in training.
     """
 
     frames: int = 16
@@ -33,7 +33,7 @@ class PoseConfig:
     dropout: float = 0.3
 
     def clip(self) -> ClipSpec:
-        """The clips in which landmarks are found."""
+        """Specification of the input clips."""
         return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side, fit="pad")
 
     def observation(self) -> tuple[int, int, int]:
@@ -41,5 +41,5 @@ class PoseConfig:
         return (self.frames, 33, 6)
 
     def feature_dim(self) -> int:
-        """The features' length."""
+        """Length of the features."""
         return self.width

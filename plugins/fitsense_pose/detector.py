@@ -1,4 +1,4 @@
-"""BlazePose's detector: where in a picture somebody is, and which way up."""
+"""BlazePose's detector: position and orientation of people in a picture."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fitsense_pose.graph import Graph, UInt8Array, sigmoid
 from fitsense_pose.region import FloatArray, Region
 
 MIN_SCORE = 0.5
-"""Of what is taken for somebody, unless told otherwise."""
+"""Default for the lowest score of a detection."""
 
 _SIZE = 224
-# Pixels between neighbouring anchors, by layer, and anchors at each place.
+# Stride of the anchors in pixels, by layer, and number of anchors at each position.
 _LAYERS = ((8, 2), (16, 2), (32, 6))
 _MIN_OVERLAP = 0.3
 
 
 def anchors() -> FloatArray:
-    """float32 (2254, 2): the x and y, in 0..1, that the network's boxes and points are relative to."""
+    """float32 (2254, 2): x and y of the anchors in 0..1, to which the network's boxes and points are relative."""
     layers = []
     for stride, each in _LAYERS:
         middles = (np.arange(_SIZE // stride, dtype=np.float32) + 0.5) * stride / _SIZE
@@ -29,10 +29,10 @@ def anchors() -> FloatArray:
 
 
 class Detector:
-    """Finds people, wherever they were a moment ago.
+    """Finds people in single pictures.
 
     :param file: ``pose_detection.tflite``.
-    :raises WeightsError: it is another file.
+    :raises WeightsError: the file contains another network.
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
@@ -47,17 +47,17 @@ class Detector:
         )
 
     def __call__(self, picture: UInt8Array) -> Region | None:
-        """The region of the person who is largest and surest in a picture, uint8 (height, width, 3)."""
+        """Region of the largest and most confident person in a picture, uint8 (height, width, 3)."""
         height, width, _ = picture.shape
         scores, boxes = self.look(picture, Region.around_picture(width, height))
         people = [(score, Region.around_person(box[2:4])) for score, box in zip(scores, boxes, strict=True)]
         if not people:
             return None
-        # A bystander far off is found as surely as who exercises in front.
+        # A distant bystander can have the same score as the person in front.
         return max(people, key=lambda person: person[0] * person[1].side)[1]
 
     def look(self, picture: UInt8Array, square: Region, min_score: float = MIN_SCORE) -> tuple[FloatArray, FloatArray]:
-        """Everybody in an upright square of a picture, uint8 (height, width, 3), as :func:`merge` gives them.
+        """All people in an upright square of a picture, uint8 (height, width, 3), merged by :func:`merge`.
 
         :returns: scores, float32 (people,), and float32 (people, 6, 2) in pixels of the picture.
         """
@@ -69,7 +69,7 @@ class Detector:
 def decode(
     scores: FloatArray, boxes: FloatArray, anchors: FloatArray, min_score: float = MIN_SCORE
 ) -> tuple[FloatArray, FloatArray]:
-    """What the network is sure enough of.
+    """Decode the detections above the score limit.
 
     :param scores: float32 (anchors, 1), logits.
     :param boxes: float32 (anchors, 12): a face's centre and size, then four points, in pixels from the anchor.
@@ -87,15 +87,15 @@ def decode(
 
 
 def merge(scores: FloatArray, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """One box, with its points, for each person: the mean of those that overlap, weighted by their scores.
+    """Merge overlapping boxes to one per person, with its points: the mean weighted by scores.
 
-    :returns: as given, fewer, and with the surest first.
+    :returns: like the arguments, with the highest score first.
     """
     left = np.argsort(-scores, kind="stable")
     people = []
     while len(left):
         best = left[0]
-        # By itself, a box without area overlaps nothing, not even itself.
+        # A box without area overlaps nothing, not even itself.
         same = (left == best) | (_overlap(boxes[best], boxes[left]) > _MIN_OVERLAP)
         people.append((scores[best], np.average(boxes[left[same]], axis=0, weights=scores[left[same]])))
         left = left[~same]

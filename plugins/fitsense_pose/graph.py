@@ -1,4 +1,4 @@
-"""A network that cuts its own input out of a picture, run by OpenVINO."""
+"""Networks that crop their input from a picture, run by OpenVINO."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ UInt8Array = npt.NDArray[np.uint8]
 
 
 class Graph:
-    """A .tflite network from a square picture to several arrays, compiled so that it takes a picture and a region.
+    """A .tflite network from a square picture to several arrays, compiled with a picture and a region as inputs.
 
     :param file: the network; its one input is float32 (1, size, size, 3).
     :param outputs: the shape, without the batch, of each output that is wanted, by a name. What only others need is
         not computed.
-    :param values: what black and white are to the network.
-    :param beyond: what it sees beyond the picture's edges: ``zeros`` (black), or the ``border``'s pixels again.
+    :param values: input values of the network for black and white.
+    :param beyond: values outside the picture: ``zeros`` (black), or the ``border``'s pixels again.
     :param threads: CPU threads; None for all cores.
-    :raises WeightsError: the file is not such a network.
+    :raises WeightsError: the file contains another network.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Graph:
         self._compiled = core.compile_model(ov.Model(wanted, [picture, sampling]), "CPU", properties)
 
     def __call__(self, picture: UInt8Array, region: Region) -> dict[str, FloatArray]:
-        """The outputs for one region of a picture, uint8 (height, width, 3), by name. Safe to call from threads."""
+        """Outputs for one region of a picture, uint8 (height, width, 3), by name. Thread-safe."""
         height, width, _ = picture.shape
-        # A request of its own: they are cheap, and a shared one would be overwritten by another thread.
+        # One request per call: requests are cheap, and other threads would overwrite a shared one.
         request = self._compiled.create_infer_request()
         results = request.infer([picture[None], region.sampling(width, height)])
         return {name: np.array(results[index][0]) for index, name in enumerate(self._names)}
 
 
 def _crop(size: int, beyond: str) -> tuple[Any, Any, Any]:
-    """The part of a graph that samples a square: its two parameters, and its output, float32 (1, size, size, 3)."""
+    """Part of a graph that samples a square: two parameters and the output, float32 (1, size, size, 3)."""
     from openvino import opset13 as op
 
     picture = op.parameter([1, -1, -1, 3], np.uint8, name="picture")

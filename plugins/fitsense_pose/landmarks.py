@@ -1,4 +1,4 @@
-"""BlazePose's second network: the landmarks of the person in a region."""
+"""BlazePose's second network: landmarks of the person in a region."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fitsense_pose.graph import Graph, UInt8Array, sigmoid
 from fitsense_pose.region import FloatArray, Region
 
 COUNT = 33
-"""How many landmarks a person has."""
+"""Number of landmarks per person."""
 
 _SIZE = 256
 _OUTPUTS = 39
 _HEATMAP = 64
-# Pixels of the heatmap to each side of a landmark that refine it.
+# Radius in pixels of the heatmap around a landmark for its refinement.
 _REACH = 3
 _MIN_PRESENCE = 0.5
 _MIN_HEAT = 0.5
@@ -24,13 +24,13 @@ _MIN_HEAT = 0.5
 
 @attrs.frozen(eq=False)
 class Person:
-    """Somebody's landmarks.
+    """Landmarks of a person.
 
     :param image: float32 (33, 2), x and y in pixels of the picture.
     :param world: float32 (33, 3), x, y and z in metres from the middle of the hips, y down, as the camera sees them.
     :param visibility: float32 (33,), 0..1.
-    :param presence: how sure it is that there is a person, 0..1.
-    :param next_region: where to look for this person in the next picture.
+    :param presence: probability that there is a person, 0..1.
+    :param next_region: region of this person for the next picture.
     """
 
     image: FloatArray
@@ -41,10 +41,10 @@ class Person:
 
 
 class LandmarkFinder:
-    """Finds a person's landmarks where the person is known to be.
+    """Finds the landmarks of a person in a known region.
 
     :param file: ``pose_landmark_full.tflite``.
-    :raises WeightsError: it is another file.
+    :raises WeightsError: the file contains another network.
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
@@ -62,7 +62,7 @@ class LandmarkFinder:
         )
 
     def __call__(self, picture: UInt8Array, region: Region) -> Person | None:
-        """The person in a region of a picture, uint8 (height, width, 3); None if there is nobody."""
+        """Landmarks of the person in a region of a picture, uint8 (height, width, 3); None without a person."""
         outputs = self._graph(picture, region)
         if not outputs["presence"][0] >= _MIN_PRESENCE:
             return None
@@ -80,16 +80,16 @@ class LandmarkFinder:
 
 
 def refine(points: FloatArray, heatmap: FloatArray) -> FloatArray:
-    """Points moved to the middle of the heat around them, where there is enough.
+    """Move points to the centroid of the heatmap around them, if its sum is large enough.
 
     :param points: float32 (points, 2), x and y in 0..1 of the square.
     :param heatmap: float32 (64, 64, points), logits.
     """
     side = len(heatmap)
     inside = np.all((points >= 0) & (points < 1), axis=1)
-    # Where a point is outside, any place will do: it is not used.
+    # Any position serves for points outside, which are not used.
     x, y = np.where(inside[:, None], points * side, 0).astype(np.int64).T
-    # Beyond its edges, the map is cold.
+    # The heatmap is zero outside its edges.
     padded = np.pad(heatmap, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)), constant_values=-np.inf)
     steps = np.arange(2 * _REACH + 1)
     rows, columns = y[:, None, None] + steps[:, None], x[:, None, None] + steps

@@ -1,4 +1,4 @@
-"""A deadline for whole HTTP exchanges: urllib3's timeouts hold for each read, so that dripping answers have none."""
+"""Deadline for whole HTTP exchanges: urllib3's timeouts apply to single reads, so that a slow drip never times out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Deadline:
-    """Breaks off a connection that one exchange keeps for too long.
+    """Aborts a connection whose exchange takes too long.
 
-    :param seconds: for everything between entering and leaving :meth:`running`.
+    :param seconds: duration between entering and leaving :meth:`running`.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        # A handle of its own on the connection, which stays valid when TLS takes that over, and what closes it.
+        # A duplicate handle of the connection, which stays valid when TLS takes over the original, and its closer.
         self._handle: int | None = None
         self._closing: Callable[[], object] = _nothing
         self.expired = False
@@ -31,7 +31,7 @@ class Deadline:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """One exchange; its reads and writes fail once the time is over."""
+        """Context manager for one exchange; reads and writes fail after the deadline."""
         self.expired = False
         timer = threading.Timer(self._seconds, self._expire)
         timer.daemon = True
@@ -40,11 +40,11 @@ class Deadline:
             yield
         finally:
             timer.cancel()
-            # So that it does not break off the next exchange.
+            # The timer must not abort the next exchange.
             timer.join()
 
     def watch(self, connection: socket.socket) -> socket.socket:
-        """Take the connection that is broken off when the time is over."""
+        """Set the connection to abort at the deadline."""
         with self._lock:
             self._let_go()
             self._handle = os.dup(connection.fileno())
@@ -54,12 +54,12 @@ class Deadline:
         return connection
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         with self._lock:
             self._let_go()
 
     def pools(self) -> dict[str, type]:
-        """Pools of connections that are watched, by scheme, for a ``urllib3.PoolManager``."""
+        """Connection pools with the deadline, by scheme, for a ``urllib3.PoolManager``."""
         deadline = self
 
         class Watched(HTTPConnection):

@@ -1,4 +1,4 @@
-"""Events to a broker: the MQTT binding of CloudEvents 1.0, in structured mode."""
+"""MQTT sink: the MQTT binding of CloudEvents 1.0, in structured mode."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _PORTS = {"mqtts": 8883, "mqtt": 1883}
 _KEEP_ALIVE_S = 30
 _FAILURE = 0x80
-# Unspecified, of the implementation, quota: it may work later. Any other says what is wrong with the message.
+# Unspecified error, implementation-specific error, quota exceeded: worth a retry. Others reject the message.
 _AGAIN = (0x80, 0x83, 0x97)
 _FIELDS = ("source", "type", "subject")
 # What stands for itself in a level, beside letters, digits and _.-~; / + # have a meaning in topics, % is ours.
@@ -31,7 +31,7 @@ _PLAIN = ":@=,;!()'*"
 
 
 class Mqtt:
-    """A sink whose receiver is a broker. The broker has an event when it acknowledges it.
+    """Sink for an MQTT broker. An event is delivered when the broker acknowledges it.
 
     A connection that is lost is not mended but replaced, by the next attempt.
 
@@ -55,19 +55,19 @@ class Mqtt:
         self._connection: _Connection | None = None
 
     def send(self, events: Sequence[Event]) -> None:
-        """Publish, and wait for the acknowledgements; for what fails, see :class:`fitsense.plugins.Sink`."""
+        """Publish events and wait for the acknowledgements; errors as for :class:`fitsense.plugins.Sink`."""
         if self._connection is None or not self._connection.alive:
             self.close()
             self._connection = _Connection(self._client(), self._host, self._port, self._config.timeout_s)
         try:
             self._connection.publish([(topic(self._config.topic, event), event.to_json().encode()) for event in events])
         except DeliveryError:
-            # Nothing of this attempt is to come after the next.
+            # No message of this attempt may follow those of the next.
             self.close()
             raise
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -85,9 +85,9 @@ class Mqtt:
 
 
 class _Connection:
-    """One connection, from its beginning to its end.
+    """One connection to the broker.
 
-    :raises DeliveryError: the broker cannot be reached, or will not have us.
+    :raises DeliveryError: the broker cannot be reached, or refuses the connection.
     """
 
     def __init__(self, client: Client, host: str, port: int, timeout_s: float) -> None:
@@ -115,7 +115,7 @@ class _Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether it is there, as far as is known."""
+        """Whether the connection is open, as far as known."""
         return self._client.is_connected()
 
     def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
@@ -131,7 +131,7 @@ class _Connection:
         self._settle(owed, 0, until_s)
 
     def _settle(self, owed: set[int], left: int, until_s: float) -> None:
-        """Wait until no more than `left` acknowledgements are owed."""
+        """Wait until at most `left` acknowledgements are outstanding."""
         while len(owed) > left:
             number, reason = self._next(until_s)
             owed.discard(number)
@@ -139,7 +139,7 @@ class _Connection:
                 raise DeliveryError(f"the broker refused an event: {reason}", retryable=reason.value in _AGAIN)
 
     def close(self) -> None:
-        """End it, and its thread."""
+        """Close the connection and end its thread."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -161,7 +161,7 @@ class _Connection:
 
 
 def topic(template: str, event: Event) -> str:
-    """Where an event goes; nothing in it makes a level, or is taken for a wildcard."""
+    """Topic of an event; its values are escaped, so that they add no levels and no wildcards."""
     values = (event.source, event.type, event.subject or "-")
     return template.format_map({field: quote(value, safe=_PLAIN) for field, value in zip(_FIELDS, values, strict=True)})
 

@@ -1,4 +1,4 @@
-"""Secrets, from the environment or a file, and whom to trust."""
+"""Secrets from the environment or files, URLs, and trusted certificates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fitsense import InvalidInputError
 
 
 def secret(variable: str, file: str | None) -> str:
-    """What a file holds, or else an environment variable, without spaces around it; empty where there is neither.
+    """Read a secret from a file, else from an environment variable, stripped of blanks; empty without either.
 
     :raises InvalidInputError: the file cannot be read.
     """
@@ -24,9 +24,9 @@ def secret(variable: str, file: str | None) -> str:
 
 
 def address(url: str, *schemes: str) -> SplitResult:
-    """The parts of a URL.
+    """Parse a URL.
 
-    :raises InvalidInputError: it has another scheme, no host, an odd port, or a password.
+    :raises InvalidInputError: the URL has another scheme, no host, an odd port, or a password.
     """
     example = f"{schemes[0]}://host"
     try:
@@ -35,7 +35,7 @@ def address(url: str, *schemes: str) -> SplitResult:
     except ValueError as error:
         raise InvalidInputError(f"url: expected such as {example}: {error}") from error
     if parts.scheme not in schemes or not parts.hostname:
-        # The rest of it may be a secret.
+        # The rest of the URL may be a secret.
         raise InvalidInputError(f"url: expected such as {example}, got one of {parts.scheme or 'no scheme'!r}")
     if parts.username is not None or parts.password is not None:
         raise InvalidInputError("url: expected no user and no password in it: others can read it")
@@ -43,9 +43,9 @@ def address(url: str, *schemes: str) -> SplitResult:
 
 
 def trust(ca_file: str | None) -> ssl.SSLContext:
-    """A context that verifies whom it talks to.
+    """TLS context that verifies the server.
 
-    :raises InvalidInputError: the file has no certificates.
+    :raises InvalidInputError: the file contains no certificates.
     """
     try:
         return ssl.create_default_context(cafile=ca_file)

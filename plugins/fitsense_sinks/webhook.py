@@ -1,4 +1,4 @@
-"""Events by HTTP POST: the HTTP binding of CloudEvents 1.0, signed as Standard Webhooks says."""
+"""Webhook sink: the HTTP binding of CloudEvents 1.0, signed according to Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from fitsense_sinks.secrets import address, secret, trust
 
 _PREFIX = "whsec_"
 _MIN_BYTES, _MAX_BYTES = 24, 64
-# Printable ASCII but space, double quote and percent stands for itself in headers of the binary mode.
+# Characters that headers of the binary mode contain unescaped: printable ASCII except space, " and %.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-# Of an answer, whose contents mean nothing; a longer one costs the connection.
+# Limit of a response body, which is ignored; a longer one closes the connection.
 _ANSWER_BYTES = 65536
 _GONE = 410
-# Others from 400 to 499 say that the same request is not going to work.
+# Other statuses from 400 to 499 mean that a retry is useless.
 _AGAIN = (408, 425, 429)
 _SERVER_ERRORS = 500
-# What a receiver may ask for, in seconds.
+# Longest accepted Retry-After, in seconds.
 _MAX_PAUSE_S = 86400.0
 
 
 class Webhook:
-    """A sink whose receiver is a URL. The receiver has an event when it answers with 200 to 299.
+    """Sink for an HTTP receiver. An event is delivered when the receiver responds with 200 to 299.
 
-    :raises InvalidInputError: the URL cannot be, or there is no secret.
+    :raises InvalidInputError: the URL is invalid, or there is no secret.
     """
 
     def __init__(self, config: WebhookConfig) -> None:
@@ -60,7 +60,7 @@ class Webhook:
         self._pool.pool_classes_by_scheme = self._deadline.pools()
 
     def send(self, events: Sequence[Event]) -> None:
-        """One request; for what fails, see :class:`fitsense.plugins.Sink`."""
+        """Send events in one request; errors as for :class:`fitsense.plugins.Sink`."""
         if self._gone:
             raise DeliveryError("the receiver said that it is gone for good", retryable=False)
         headers, body = _message(events, self._config.mode)
@@ -77,7 +77,7 @@ class Webhook:
         )
 
     def _exchange(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
-        """Status and ``Retry-After`` of the answer to one request."""
+        """Send one request; return status and ``Retry-After``."""
         try:
             answer = self._pool.request(
                 "POST", self._config.url, body=body, headers=headers, redirect=False, preload_content=False
@@ -86,9 +86,9 @@ class Webhook:
             self._refuse_if_expired()
             raise DeliveryError(f"the receiver cannot be reached: {type(error).__name__}: {error}") from error
         with contextlib.closing(answer):
-            # Headers that were broken off look like whole ones.
+            # Truncated headers look like complete ones.
             self._refuse_if_expired()
-            # The status is all that counts, so that the rest may be broken off.
+            # Only the status counts; the body may be truncated.
             with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
                 answer.read(_ANSWER_BYTES)
         return answer.status, answer.headers.get("Retry-After", "")
@@ -104,7 +104,7 @@ class Webhook:
 
 
 def _message(events: Sequence[Event], mode: str) -> tuple[Mapping[str, str], bytes]:
-    """Headers and body."""
+    """Headers and body of a request."""
     if mode == "batched":
         body = "[" + ",".join(event.to_json() for event in events) + "]"
         return {"content-type": "application/cloudevents-batch+json; charset=UTF-8"}, body.encode()
@@ -119,7 +119,7 @@ def _message(events: Sequence[Event], mode: str) -> tuple[Mapping[str, str], byt
 
 
 def _signature(events: Sequence[Event], body: bytes, keys: Sequence[bytes]) -> Mapping[str, str]:
-    """Headers by which a receiver knows the sender, and a request that it has had before.
+    """Headers that authenticate the sender, and identify repeated requests.
 
     The id is that of the contents: the same in every attempt, also of another process, and another for each message.
     """
@@ -147,7 +147,7 @@ def _key(text: str) -> bytes:
     except binascii.Error:
         key = b""
     if not (text.startswith(_PREFIX) and _MIN_BYTES <= len(key) <= _MAX_BYTES):
-        # Without what it is: logs are no place for secrets.
+        # Without its value: secrets do not belong in logs.
         raise InvalidInputError(
             f"the secret: expected {_PREFIX} and base64 of {_MIN_BYTES} to {_MAX_BYTES} bytes, got something else"
         )
@@ -155,10 +155,10 @@ def _key(text: str) -> bytes:
 
 
 def _seconds(retry_after: str) -> float:
-    """For how long the receiver asks to be left alone, in seconds; 0 where that cannot be read."""
+    """Delay that the receiver requests, in seconds; 0 if it is missing or invalid."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        # More digits than a day has are a day, too.
+        # A number with more digits than a day has counts as a day.
         return min(float(text[:9]), _MAX_PAUSE_S)
     try:
         moment = parsedate_to_datetime(text)

@@ -1,4 +1,4 @@
-"""The sizes of SlowFast."""
+"""Variants of SlowFast."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ def _reduction(instance: Any, attribute: "attrs.Attribute[int]", value: int) -> 
 
 @attrs.frozen
 class SlowFastConfig:
-    """What distinguishes one SlowFast from another; the defaults are R50 8x8.
+    """Configuration of a SlowFast; the defaults are R50 8x8.
 
     :param depth: layers of the underlying ResNet: 18, 50 or 101.
     :param width: channels of the slow stem.
-    :param alpha: the fast pathway sees this many times the slow one's frames.
-    :param channel_reduction_ratio: the fast pathway has this many times fewer channels (1 / beta of the paper).
+    :param alpha: ratio of the frame rates of the fast and the slow pathway.
+    :param channel_reduction_ratio: ratio of the channels of the slow and the fast pathway (1 / beta in the paper).
         The public weights have 8; arXiv 2406.06703 found 10 best.
-    :param frames: pictures in a clip, as the fast pathway sees it; a multiple of alpha.
-    :param rate_hz: sampling rate of the fast pathway, in pictures a second.
+    :param frames: frames per clip in the fast pathway; a multiple of alpha.
+    :param rate_hz: sampling rate of the fast pathway, in frames per second.
     :param size: side of the square crop, in pixels.
-    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    :param short_side: short side to which frames are scaled before the crop, in pixels.
     """
 
     depth: int = attrs.field(default=50, validator=attrs.validators.in_((18, 50, 101)))
@@ -45,11 +45,11 @@ class SlowFastConfig:
             )
 
     def clip(self) -> ClipSpec:
-        """The clips that the network takes."""
+        """Specification of the input clips."""
         return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
 
     def feature_dim(self) -> int:
-        """The slow pathway's channels and the fast one's: 2048 + 256 for R50 at ratio 8."""
+        """Channels of both pathways: 2048 + 256 for R50 at ratio 8."""
         slow = self.width * 32
         return slow + slow // self.channel_reduction_ratio
 
@@ -68,7 +68,7 @@ class R101Config(SlowFastConfig):
 
 @attrs.frozen
 class SmallConfig(SlowFastConfig):
-    """A SlowFast that trains and runs in real time on two CPU cores: 18 layers, a quarter of the width."""
+    """A small SlowFast for training and real time on two CPU cores: 18 layers, a quarter of the width."""
 
     depth: int = attrs.field(default=18, validator=attrs.validators.in_((18, 50, 101)))
     width: int = 16

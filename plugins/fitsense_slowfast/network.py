@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _PROJECTION = "blocks.6.proj."
-# Residual stages; none passes its features on after the last.
+# Residual stages; the last one has no lateral connection.
 _STAGES = 4
 
 
@@ -44,7 +44,7 @@ def build(config: SlowFastConfig) -> nn.Module:
         model_depth=config.depth,
         slowfast_channel_reduction_ratio=(ratio,),
         fusion_builder=fast_to_slow,
-        # The fast stem's width does not follow the ratio by itself.
+        # pytorchvideo does not derive the width of the fast stem from the ratio.
         stem_dim_outs=(config.width, config.width // ratio),
         head_pool=nn.AdaptiveAvgPool3d,
         head_output_size=((1, 1, 1), (1, 1, 1)),
@@ -59,7 +59,7 @@ def build(config: SlowFastConfig) -> nn.Module:
 
         def forward(self, clips: Tensor) -> Tensor:
             fast = self.normalise(clips)
-            # pytorchvideo fills this very list with its own results: it must not be the caller's.
+            # pytorchvideo writes its results into the list: pass a copy.
             features: Tensor = self.network([fast[:, :, :: config.alpha], fast])
             return features.flatten(1)
 
@@ -67,7 +67,7 @@ def build(config: SlowFastConfig) -> nn.Module:
 
 
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The zoo's state dict without its last projection, under this module's names."""
+    """Adapt the zoo's state dict: without the last projection, with this module's names."""
     return {f"network.{name}": value for name, value in state.items() if not name.startswith(_PROJECTION)}
 
 

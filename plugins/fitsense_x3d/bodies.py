@@ -1,4 +1,4 @@
-"""X3D that imagines the body: its landmarks in each frame, and statistics of these as features.
+"""X3D with a landmark head: body landmarks in each frame, and their statistics as features.
 
 X3D's own features say what a scene looks like; where the joints are, which tells exercises of unseen people apart,
 survives in its last but one stages. A decoder reads it from there. It is taught with landmarks that somebody else found
@@ -25,13 +25,13 @@ _LAST_BUT_ONE, _LAST = 96, 192
 
 @attrs.frozen
 class BodiesConfig(X3DConfig):
-    """An X3D-S that imagines bodies.
+    """Configuration of an X3D-S with a landmark head.
 
     :param width: length of the features.
-    :param channels: of the decoder.
-    :param dropout: share of statistics that is left out in training.
-    :param yaw: in training, imagined bodies are turned about the vertical by up to this angle, in radians.
-    :param noise: standard deviation of what is added to every landmark in training, in metres.
+    :param channels: channels of the decoder.
+    :param dropout: dropout rate of the statistics in training.
+    :param yaw: largest rotation of landmarks about the vertical axis in training, in radians.
+    :param noise: standard deviation of noise per landmark in training, in metres.
     """
 
     width: int = 256
@@ -41,7 +41,7 @@ class BodiesConfig(X3DConfig):
     noise: float = 0.02
 
     def feature_dim(self) -> int:
-        """The features' length."""
+        """Length of the features."""
         return self.width
 
 
@@ -107,7 +107,7 @@ def build(config: BodiesConfig) -> nn.Module:
                 depth_factor=config.depth_factor,
                 head_activation=None,
             )
-            # The stages alone: what follows them pools the places away.
+            # The stages only: the next layers pool the positions.
             self.stages = nn.ModuleList(network.blocks[:5])
             self.body = nn.ModuleDict(
                 {
@@ -130,7 +130,7 @@ def build(config: BodiesConfig) -> nn.Module:
                 x = stage(x)
             found = self.body["decoder"](x, self.stages[-1](x))
             landmarks = torch.cat([found, torch.ones_like(found[..., :1])], dim=-1)
-            # What tells exercises apart must not change where the joints are.
+            # The exercise loss must not move the landmarks.
             bodies = landmarks.detach()
             if self.training:
                 bodies = augment(bodies, yaw=config.yaw, tilt=0.1, noise=config.noise, bias=config.noise)
@@ -141,16 +141,16 @@ def build(config: BodiesConfig) -> nn.Module:
 
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
-    """Stem, four stages, and all that is not X3D's own."""
+    """Stem, four stages, and the layers added to X3D."""
     return [*module.get_submodule("stages").children(), module.get_submodule("body")]
 
 
 def pretrained(module: nn.Module) -> nn.Module:
-    """What published weights fill."""
+    """The part that published weights fill."""
     return module.get_submodule("stages")
 
 
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The zoo's state dict of the stem and the stages."""
+    """Adapt the zoo's state dict: stem and stages only."""
     stages = tuple(f"blocks.{stage}." for stage in range(5))
     return {name.removeprefix("blocks."): value for name, value in state.items() if name.startswith(stages)}

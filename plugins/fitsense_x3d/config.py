@@ -1,4 +1,4 @@
-"""The sizes of X3D."""
+"""Variants of X3D."""
 
 import math
 
@@ -9,13 +9,13 @@ from fitsense import ClipSpec
 
 @attrs.frozen
 class X3DConfig:
-    """What distinguishes one X3D from another; the defaults are X3D-S.
+    """Configuration of an X3D; the defaults are X3D-S.
 
-    :param frames: pictures in a clip.
-    :param rate_hz: sampling rate in pictures a second.
+    :param frames: frames per clip.
+    :param rate_hz: sampling rate in frames per second.
     :param size: side of the square crop, in pixels.
-    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
-    :param depth_factor: how many times a stage's blocks repeat.
+    :param short_side: short side to which frames are scaled before the crop, in pixels.
+    :param depth_factor: factor of the number of blocks per stage.
     """
 
     frames: int = 13
@@ -25,7 +25,7 @@ class X3DConfig:
     depth_factor: float = 2.2
 
     def clip(self) -> ClipSpec:
-        """The clips that the network takes."""
+        """Specification of the input clips."""
         return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
 
     def feature_dim(self) -> int:
@@ -67,17 +67,17 @@ class LConfig(MConfig):
 
 @attrs.frozen
 class StreamingConfig(X3DConfig):
-    """An X3D-S that goes on frame by frame.
+    """Configuration of a streaming X3D-S.
 
-    :param frames: pictures in a clip, at least 2; also how many of a stream's newest are averaged over.
+    :param frames: frames per clip, at least 2; also the number of newest frames in averages over time.
     """
 
     frames: int = attrs.field(default=13, validator=attrs.validators.ge(2))
 
     def receptive_field(self) -> int:
-        """How many of the newest frames features depend on: what follows from convolutions and averages in a row."""
+        """Number of newest frames on which features depend, by the stacked convolutions and averages."""
         depths = [math.ceil(blocks * self.depth_factor) for blocks in (1, 2, 5, 3)]
-        # The stem looks 2 frames back, each block 1, and every second block, beginning with a stage's first, averages.
+        # The stem reaches 2 frames back, each block 1; every second block, from the first of a stage, averages.
         averages = sum(math.ceil(depth / 2) for depth in depths) + 1
         return 1 + 2 + sum(depths) + averages * (self.frames - 1)
 

@@ -29,18 +29,18 @@ def build(config: X3DConfig) -> nn.Module:
         head_activation=None,
     )
     network.blocks[5].proj = nn.Identity()
-    # Heads bring their own regularisation.
+    # Heads have regularisation.
     network.blocks[5].dropout = None
     clip = config.clip()
     return nn.Sequential(clip_normaliser(clip, (0.45,) * 3, (0.225,) * 3), network).eval()
 
 
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The zoo's state dict without its last projection, under this module's names."""
+    """Adapt the zoo's state dict: without the last projection, with this module's names."""
     return {f"1.{name}": value for name, value in state.items() if not name.startswith(_PROJECTION)}
 
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
-    """Stem, four stages, and what comes before the projection."""
+    """Stem, four stages, and the layers before the projection."""
     _, network = module.children()
     return list(network.get_submodule("blocks").children())

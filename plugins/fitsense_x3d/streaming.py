@@ -1,4 +1,4 @@
-"""X3D that goes on frame by frame: a convolution over time is computed once for each frame, not anew in each window.
+"""Streaming X3D: temporal convolutions are computed once per frame, not again for each window.
 
 After continual inference (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050): a convolution over time remembers the
 frames that it needs again, and what is averaged over a clip, in squeeze-and-excitation and at the end, is averaged over
@@ -38,12 +38,12 @@ def build(config: StreamingConfig) -> nn.Module:
     clip = config.clip()
 
     class Clip:
-        """All frames of clips at once, (clips, channels, frames, height, width)."""
+        """Process all frames of clips, (clips, channels, frames, height, width)."""
 
         def convolve(self, name: str, convolution: Any, x: Tensor) -> Tensor:
-            """A convolution that, for each frame, sees it and those just before."""
+            """Causal convolution over the frame and its predecessors."""
             weight = _looking_back(convolution)
-            # Before the first frame, it is as if that had always been there: blackness would be a sudden change.
+            # The first frame is repeated before the clip: black frames would be a sudden change.
             first = x[:, :, :1].expand(-1, -1, weight.shape[2] - 1, -1, -1)
             return _convolve(torch.cat([first, x], dim=2), convolution, weight)
 
@@ -55,7 +55,7 @@ def build(config: StreamingConfig) -> nn.Module:
             return F.avg_pool3d(means, (config.frames, 1, 1), 1) / share[:, None, None]
 
     class Frame:
-        """The same for one frame of each stream, (streams, channels, 1, height, width), with what is remembered.
+        """Process one frame of each stream, (streams, channels, 1, height, width), with its state.
 
         A convolution remembers what earlier frames add to the results of frames to come.
         """
@@ -74,7 +74,7 @@ def build(config: StreamingConfig) -> nn.Module:
             so_far, earlier = torch.zeros_like(added[0]), {}
             for ahead in reversed(range(1, taps)):
                 so_far = so_far + added[taps - 1 - ahead]
-                # Channels last, as what runs graphs has them: they need not be reordered.
+                # Channels last, as in the runtimes, which need not reorder them.
                 earlier[ahead] = self._old[f"{name}.{ahead}"].permute(0, 4, 1, 2, 3) + self._is_first * so_far
             for ahead in range(1, taps):
                 adds = added[taps - 1 - ahead]
@@ -123,7 +123,7 @@ def build(config: StreamingConfig) -> nn.Module:
             return self._features(self.normalise_frame(frame.unsqueeze(1)), time), time.new
 
         def state(self) -> dict[str, tuple[int, ...]]:
-            """Shapes of what is remembered of a stream."""
+            """Shapes of a stream's state arrays."""
             shapes: dict[str, tuple[int, ...]] = {"seen": (1, config.frames - 1)}
 
             def convolve(name: str, convolution: Any, side: int) -> int:
@@ -174,13 +174,13 @@ def build(config: StreamingConfig) -> nn.Module:
 
 
 def _before(convolution: Any) -> int:
-    """How many frames it sees before the one that it is about."""
+    """Number of preceding frames in the receptive field."""
     frames: int = convolution.kernel_size[0] // 2
     return frames
 
 
 def state(config: StreamingConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of what is remembered of a stream."""
+    """Shapes of a stream's state arrays."""
     import torch
 
     with torch.device("meta"):
@@ -195,10 +195,10 @@ def step(module: Any, frame: Tensor, state: State) -> tuple[Tensor, State]:
 
 
 def layers(module: Any) -> Sequence[nn.Module]:
-    """Stem, four stages, and what comes before the projection."""
+    """Stem, four stages, and the layers before the projection."""
     return list(module.blocks)
 
 
 def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The zoo's state dict without its last projection."""
+    """Adapt the zoo's state dict: without the last projection."""
     return {name: value for name, value in state.items() if not name.startswith(_PROJECTION)}

@@ -9,7 +9,7 @@ import pytest
 from fitsense._internal.atomic import atomic_path
 
 
-def test_what_was_written_to_the_end_is_there_alone(tmp_path: Path) -> None:
+def test_atomic_path_complete_write_replaces_file(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
         assert not (tmp_path / "a.txt").exists()
@@ -17,7 +17,7 @@ def test_what_was_written_to_the_end_is_there_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "new"
 
 
-def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+def test_atomic_path_interrupted_write_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
 
     def interrupted() -> None:
@@ -31,7 +31,7 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(tmp_path: Path) 
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
-def test_two_who_write_the_same_do_no_harm(tmp_path: Path) -> None:
+def test_atomic_path_concurrent_writes_do_not_mix(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "a.txt") as one, atomic_path(tmp_path / "a.txt") as other:
         one.write_text("one")
         other.write_text("other")

@@ -7,7 +7,7 @@ from pathlib import Path
 from fitsense._internal.hashing import fingerprint
 
 
-def test_a_fingerprint_is_of_contents_alone(tmp_path: Path) -> None:
+def test_fingerprint_depends_on_content_only(tmp_path: Path) -> None:
     contents = bytes(range(256)) * 1024
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(contents)

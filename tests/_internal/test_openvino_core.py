@@ -60,16 +60,16 @@ def said(program: str) -> str:
         "other = threading.Thread(target=models.clear); other.start(); other.join()",
     ],
 )
-def test_an_interruption_is_one_after_models_were_given_up(given_up: str) -> None:
+def test_openvino_core_after_models_are_freed_keeps_interrupt(given_up: str) -> None:
     assert said(INTERRUPTED.format(given_up=given_up)) == "interrupted\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no fork")
-def test_a_process_that_was_forked_has_models_of_its_own() -> None:
+def test_openvino_core_in_forked_process_works() -> None:
     assert said(FORKED) == "0\n"
 
 
-def test_no_core_is_made_otherwise() -> None:
+def test_openvino_core_is_the_only_constructor() -> None:
     files = [file for folder in ("fitsense", "plugins", "tests") for file in (ROOT / folder).rglob("*.py")]
     made = {file.relative_to(ROOT).as_posix() for file in files if re.search(r"\bCore\(\)", file.read_text("utf-8"))}
     assert made == {"fitsense/_internal/openvino_core.py"}

@@ -37,17 +37,17 @@ NAN, INF = float("nan"), float("inf")
         (SessionConfig, "decisions", RepetitionConfig()),
         (SessionConfig, "repetitions", None),
         (SessionConfig, "repetitions", CameraConfig()),
-        (SessionConfig, "scene", False),
-        (SessionConfig, "scene", DecisionConfig()),
+        (SessionConfig, "camera", False),
+        (SessionConfig, "camera", DecisionConfig()),
         *((DecisionConfig, "enter", value) for value in ("0.5", 1.5, NAN, True)),
         *((DecisionConfig, "smoothing_s", value) for value in ("1", None, INF, -1)),
-        *((RepetitionConfig, "span_s", value) for value in ("14", None, INF, 1e6)),
-        *((RepetitionConfig, "share", value) for value in ("0.2", None, 2, NAN)),
+        *((RepetitionConfig, "window_s", value) for value in ("14", None, INF, 1e6)),
+        *((RepetitionConfig, "min_motion_share", value) for value in ("0.2", None, 2, NAN)),
         *((CameraConfig, "idle", value) for value in ("0.6", None, 2)),
         *((CameraConfig, "clear_s", value) for value in ("1", None, INF, -1)),
     ],
 )  # fmt: skip
-def test_configuration_with_a_value_that_cannot_be_is_refused(kind: type[Any], field: str, value: Any) -> None:
+def test_config_invalid_value_is_refused(kind: type[Any], field: str, value: Any) -> None:
     with pytest.raises(InvalidInputError, match=rf"{field}: expected .*, got "):
         kind(**{field: value})
     with pytest.raises(InvalidInputError):

@@ -30,6 +30,7 @@ from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 TRUTH = Path(__file__).parent.parent / "truth" / "repetitions.csv"
@@ -178,7 +179,7 @@ def main(data: Path, lone: float, bundle: str, json_file: Path | None) -> None:
     costs: list[float] = []
     for path, row, truth in wanted(data):
         session = Session(model, SessionConfig(repetitions=config))
-        with VideoSource(path, model.short_side, min_interval_s=step_s) as source:
+        with VideoSource(path, DecodeConfig(short_side=model.short_side, min_interval_s=step_s)) as source:
             told, in_session, cost_ms = count_repetitions(source, session, config)
         sure, alternating = truth["sure"] == "yes", truth["alternating"] == "yes"
         group = row["group"] or row["exercise"]

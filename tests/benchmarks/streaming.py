@@ -21,10 +21,12 @@ from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
 from fitsense.data.manifest import read_manifest
 from fitsense.imaging.resize import branch_images
+from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_branch, load_stream
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.types import FloatArray, UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import nearest_to
 from tests.benchmarks.measuring import Measured, compare, half_quartile_range
@@ -105,7 +107,7 @@ def agreement(
     two to each other; at the end of videos of 10 s or more."""
     spec, found = PluginManager.discover().backbone(CLIP).config().clip(), []
     for item in read_manifest(data, ["test", "val"]).items:
-        with VideoSource(item.path, spec.short_side) as source:
+        with VideoSource(item.path, DecodeConfig(short_side=spec.short_side)) as source:
             frames = [(frame.time_s, branch_images(frame.rgb, {"": spec})[""]) for frame in source]
         times = np.array([time_s for time_s, _ in frames])
         count = int((times[-1] - times[0]) * spec.rate_hz)
@@ -143,9 +145,9 @@ def main(rounds: int, threads: int, weights: str, data: Path | None, clips: int)
         folder = Path(name)
         plain = bundle_of(plugins, CLIP, module, folder / "clip")
         going_on = bundle_of(plugins, STREAM, streaming, folder / "stream")
-        run = load_branch(plain, plain.manifest.branches[0], threads=threads, bf16=False)
-        clip_run = load_branch(going_on, going_on.manifest.branches[0], threads=threads, bf16=False)
-        stream = load_stream(going_on, going_on.manifest.branches[0], threads=threads, bf16=False)
+        run = load_branch(plain, plain.manifest.branches[0], RuntimeConfig(threads=threads, bf16=False))
+        clip_run = load_branch(going_on, going_on.manifest.branches[0], RuntimeConfig(threads=threads, bf16=False))
+        stream = load_stream(going_on, going_on.manifest.branches[0], RuntimeConfig(threads=threads, bf16=False))
         clip = np.random.default_rng(0).integers(0, 256, (1, *plain.manifest.branches[0].clip.shape), dtype=np.uint8)
         _, state = over(stream, clip[0])
         for rate, frames in (("5 predictions a second", 1), ("1 prediction a second", _SECOND)):

@@ -19,6 +19,7 @@ import fitsense
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted, ExerciseUpdated, MusclesActivated
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from tests.benchmarks.footage import HD, RATE, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, cores, cost
@@ -144,7 +145,9 @@ def analyze(model: fitsense.Model, path: Path, origins_s: Sequence[float], laten
 def _frames(path: Path, model: fitsense.Model, origin_s: float, lateness: Lateness) -> Iterator[Frame]:
     """What a source of that file gives, in time; it is decoded by whoever asks."""
     step_s = min_interval_s(model.clips.values())
-    with VideoSource(path, model.short_side, min_interval_s=step_s, threads=model.threads) as source:
+    with VideoSource(
+        path, DecodeConfig(short_side=model.short_side, min_interval_s=step_s, threads=model.threads)
+    ) as source:
         yield from _paced(source, lambda frame: frame.time_s, origin_s, lateness)
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fitsense
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.files import Pipeline, by_hand, by_tutorial
@@ -142,7 +143,7 @@ def test_by_libraries_alone_the_same_windows_have_the_same_answers(
     path = attrs.evolve(footage, loops=1).path
     answers = np.concatenate(pipeline(path, model, model.run))
     session, predictions = fitsense.Session(model), []
-    with VideoSource(path, model.short_side) as source:
+    with VideoSource(path, DecodeConfig(short_side=model.short_side)) as source:
         for frame in source:
             seen = session.prepare(frame)
             predictions += model.predict(seen.windows)

@@ -10,7 +10,7 @@ import numpy as np
 import fitsense
 from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
 from fitsense.bundles.manifest import BranchEntry
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeConfig, RuntimeName
 from fitsense.inference.loading import load_branch
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, compare, cores, cost, torch_on_all_cores
 
@@ -59,7 +59,7 @@ def _window(path: str, runtime: RuntimeName = "openvino", bf16: bool | None = No
         raise SkippedError(f"the bundle {path} has no branch {_BRANCH}")
     if runtime == "torch":
         torch_on_all_cores()
-    run = load_branch(bundle, branch, runtime, bf16=bf16)
+    run = load_branch(bundle, branch, RuntimeConfig(runtime=runtime, bf16=bf16))
     return functools.partial(run, _noise(branch))
 
 

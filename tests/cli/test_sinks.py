@@ -56,7 +56,7 @@ def test_a_receiver_that_is_away_changes_nothing_but_is_told(squats_file: Path, 
     ("value", "says"),
     [
         ("webhook", "expected NAME=URL or a .toml"),
-        ("carrier-pigeon=x", "there are: sinks/mqtt, sinks/webhook"),
+        ("carrier-pigeon=x", "available: sinks/mqtt, sinks/webhook"),
         ("webhook=https://user:password@host/", "no user and no password"),
         ("webhook=https://host/", "FITSENSE_WEBHOOK_SECRET"),
         ("nowhere.toml", "nowhere.toml"),

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, is_typeddict
 
 import attrs
 import cattrs
@@ -132,6 +132,13 @@ def _class(name: str, kind: type[Any]) -> dict[str, str]:
             p.replace(annotation=written[p.name]) if p.name in fields else p for p in signature.parameters.values()
         ]
         entries |= _parameters(name, signature.replace(parameters=typed))
+    if is_typeddict(kind):
+        # Keyword arguments that several functions share.
+        entries |= {
+            f"{name}({key})": getattr(text, "__forward_arg__", str(text))
+            for key, text in inspect.get_annotations(kind).items()
+        }
+        return {entry: text for entry, text in entries.items() if " is a " not in entry}
     for member in sorted(set(dir(kind)) - set(fields)):
         value = inspect.getattr_static(kind, member)
         owner = next((base for base in kind.__mro__ if member in vars(base)), kind)

@@ -25,6 +25,7 @@ from fitsense.evaluate.untrimmed import (
 )
 from fitsense.session.config import SessionConfig
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video, sample
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 
@@ -100,7 +101,7 @@ def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: J
     frames = list(joined)
     for segment in joined.truth:
         played = [frame for frame in frames if segment.start_s <= frame.time_s < segment.end_s]
-        with VideoSource(folder / f"{segment.exercise}.mp4", 182) as source:
+        with VideoSource(folder / f"{segment.exercise}.mp4", DecodeConfig(short_side=182)) as source:
             clip = list(source)
         assert len(played) == pytest.approx(3 * len(clip), abs=2)
         for index in (0, 7, len(clip), 2 * len(clip) + 4):

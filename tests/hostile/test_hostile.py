@@ -14,6 +14,7 @@ import pytest
 import fitsense
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Prediction
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window
 from tests.hostile.fields import fields
@@ -96,7 +97,9 @@ def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_pat
     assert 15 < seen < 45
     path.write_bytes(whole(video))
     session = fitsense.Session(model, config)
-    with VideoSource(path, model.short_side, min_interval_s=min_interval_s(model.clips.values())) as source:
+    with VideoSource(
+        path, DecodeConfig(short_side=model.short_side, min_interval_s=min_interval_s(model.clips.values()))
+    ) as source:
         # The last pictures before the fault may be damaged themselves.
         frames = list(source)[: seen - 6]
     expected = [event.to_json() for frame in frames for event in session.push(frame)]

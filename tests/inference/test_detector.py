@@ -69,7 +69,7 @@ def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path
 
 def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path)
-    with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'none'; there are: boxes/all"):
+    with pytest.raises(fitsense.UnknownNameError, match="unknown detector 'none'; available: boxes/all"):
         load_detector("none", host(Boxes()))
     with pytest.raises(fitsense.InvalidInputError, match="configuration of boxes/all"):
         load_detector("all", host(Boxes()), config={"circles": 3})

@@ -112,11 +112,11 @@ def test_the_rest_is_asked_once_about_the_doubtful_alone(outputs: Outputs, first
 
     def ask(clips: NDArray[np.intp]) -> Outputs:
         calls.append(clips)
-        return taken(outputs, cascade.rest, clips)
+        return taken(outputs, cascade.deferred, clips)
 
     assert set(cascade.first) == set(first)
-    assert set(cascade.rest) == set(NAMES) - set(first)
-    same(cascade.answer(taken(outputs, first), ask), cascade.fuse(outputs))
+    assert set(cascade.deferred) == set(NAMES) - set(first)
+    same(cascade.predict(taken(outputs, first), ask), cascade.fuse(outputs))
     assert len(calls) <= 1
     for clips in calls:
         assert len(clips) > 0
@@ -145,7 +145,7 @@ def test_no_clips_have_no_answers() -> None:
 
 def test_a_task_without_a_cascade_wants_all_its_branches_at_once() -> None:
     one = FusionPipeline(manifest(exercise=(("cheap",), 0.5)), PLUGINS)
-    assert (one.first, one.rest) == (NAMES, ())
+    assert (one.first, one.deferred) == (NAMES, ())
 
 
 def test_a_branch_that_streams_is_always_asked_but_heard_when_it_is_its_turn() -> None:
@@ -153,7 +153,7 @@ def test_a_branch_that_streams_is_always_asked_but_heard_when_it_is_its_turn() -
     made = manifest(**both(("cheap",), 0.0))
     made = attrs.evolve(made, branches=(made.branches[0], streaming, made.branches[2]))
     cascade = FusionPipeline(made, PLUGINS)
-    assert (cascade.first, cascade.rest) == (("cheap", "dear"), ("dearest",))
+    assert (cascade.first, cascade.deferred) == (("cheap", "dear"), ("dearest",))
     outputs = {
         name: {"exercise": np.full((1, 3), at, np.float32), "muscles": np.full((1, 2), at, np.float32)}
         for at, name in enumerate(NAMES)

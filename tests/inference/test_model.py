@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import FusionEntry, Labels
-from fitsense.inference.base import RUNTIMES, RuntimeName
+from fitsense.inference.config import RUNTIMES, RuntimeConfig, RuntimeName
 from fitsense.inference.loading import load_branch, load_joint
 from fitsense.types import Clip, UInt8Array
 from fitsense.windowing.sampler import Window
@@ -86,9 +86,10 @@ def test_branches_together_give_what_each_gives_alone(
     bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     branches = bundle.manifest.branches[:3]
-    joint = load_joint(bundle, branches, runtime, threads=1, bf16=False, plugins=plugins)
+    joint = load_joint(bundle, branches, RuntimeConfig(runtime=runtime, threads=1, bf16=False), plugins=plugins)
     alone = {
-        branch.name: load_branch(bundle, branch, runtime, threads=1, bf16=False, plugins=plugins) for branch in branches
+        branch.name: load_branch(bundle, branch, RuntimeConfig(runtime=runtime, threads=1, bf16=False), plugins=plugins)
+        for branch in branches
     }
     for batch in (0, 1, 3):
         together = joint(clips(batch))

@@ -15,7 +15,7 @@ from fitsense._internal.hashing import sha256
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry, Labels, ObservationEntry
 from fitsense.events.schema import validate
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeConfig, RuntimeName
 from fitsense.inference.loading import load_branch, load_graph
 from fitsense.synthetic.figures import FigureVideo
 from tests.helpers import tiny_models
@@ -89,8 +89,8 @@ def test_it_takes_pictures_and_its_graph_takes_observations(
     bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     (branch,) = bundle.manifest.branches
-    run = load_branch(bundle, branch, runtime, bf16=False, plugins=plugins)
-    graph = load_graph(bundle, branch, runtime, bf16=False, plugins=plugins)
+    run = load_branch(bundle, branch, RuntimeConfig(runtime=runtime, bf16=False), plugins=plugins)
+    graph = load_graph(bundle, branch, RuntimeConfig(runtime=runtime, bf16=False), plugins=plugins)
     # The file says that all is twice as bright.
     seen = np.asarray(CLIPS.mean(axis=(2, 3)) / 255 * 2, dtype=np.float32)
     outputs, expected = run(CLIPS), graph(seen)

@@ -7,7 +7,7 @@ import pytest
 
 import fitsense
 from fitsense.data.clip_views import clip_views
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeName
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import UInt8Array
 

@@ -72,7 +72,7 @@ def ended(events: list[Event]) -> SessionEnded:
     return last
 
 
-def test_a_file_gives_the_events_of_analyze_while_the_loop_goes_on(
+def test_analyze_async_gives_the_events_of_analyze(
     model: fitsense.Model, squats_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [event.to_json() for event in fitsense.analyze(squats_file, model=model, hop_s=0.3)]
@@ -98,7 +98,7 @@ def test_a_file_gives_the_events_of_analyze_while_the_loop_goes_on(
     run(program)
 
 
-def test_frames_may_come_from_an_asynchronous_iterator(model: fitsense.Model) -> None:
+def test_analyze_async_accepts_asynchronous_frames(model: fitsense.Model) -> None:
     async def frames() -> AsyncIterator[Frame]:
         for frame in still(5.0):
             await asyncio.sleep(0)
@@ -112,7 +112,7 @@ def test_frames_may_come_from_an_asynchronous_iterator(model: fitsense.Model) ->
     run(program)
 
 
-def test_stop_ends_with_a_valid_session(model: fitsense.Model) -> None:
+def test_analyze_async_stop_ends_session_validly(model: fitsense.Model) -> None:
     async def program() -> None:
         watch = fitsense.analyze_async(still(), model=model)
         events = []
@@ -125,7 +125,7 @@ def test_stop_ends_with_a_valid_session(model: fitsense.Model) -> None:
     run(program)
 
 
-def test_stop_wakes_who_waits_for_a_frame(model: fitsense.Model) -> None:
+def test_analyze_async_stop_ends_wait_for_frame(model: fitsense.Model) -> None:
     async def silence() -> AsyncIterator[Frame]:
         for frame in itertools.islice(still(), 5):
             yield frame
@@ -140,7 +140,7 @@ def test_stop_wakes_who_waits_for_a_frame(model: fitsense.Model) -> None:
 
 
 @pytest.mark.parametrize("way", ["break", "cancel", "cancel between", "aclose", "leave"])
-def test_however_it_is_left_the_source_is_closed_and_threads_end(way: str, url: str, model: fitsense.Model) -> None:
+def test_analyze_async_any_exit_closes_source_and_threads(way: str, url: str, model: fitsense.Model) -> None:
     async def program() -> None:
         watch = fitsense.analyze_async(url, model=model)
         seen = asyncio.Event()
@@ -178,7 +178,7 @@ def test_however_it_is_left_the_source_is_closed_and_threads_end(way: str, url: 
     run(program)
 
 
-def test_errors_surface_after_the_events_that_came_before(model: fitsense.Model) -> None:
+def test_analyze_async_error_follows_earlier_events(model: fitsense.Model) -> None:
     def frames() -> Iterator[Frame]:
         yield from itertools.islice(still(), 30)
         raise OSError("the cable broke")
@@ -199,7 +199,7 @@ def test_errors_surface_after_the_events_that_came_before(model: fitsense.Model)
     run(program)
 
 
-def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
+def test_analyze_async_realtime_takes_the_length_of_the_video(model: fitsense.Model) -> None:
     async def program() -> None:
         began_s = time.monotonic()
         events = await all_of(fitsense.analyze_async(still(1.5), model=model, realtime=True))
@@ -209,9 +209,9 @@ def test_realtime_takes_as_long_as_the_video(model: fitsense.Model) -> None:
     run(program)
 
 
-def test_a_camera_that_dies_and_comes_back(model: fitsense.Model, film: Path) -> None:
+def test_analyze_async_camera_reconnects(model: fitsense.Model, film: Path) -> None:
     """From socket to events: the gap, the news, and the right time of day."""
-    live = fitsense.LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
+    live = fitsense.LiveConfig(backoff=fitsense.BackoffConfig(0.1, 0.2))
 
     async def program() -> None:
         before = datetime.now(UTC)

@@ -9,7 +9,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.pipeline.source_group import AnalysisOptions, _Source
+from fitsense.pipeline.source_group import _Source
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from fitsense.video.inputs import Source
@@ -81,7 +81,7 @@ def alone(model: fitsense.Model, name: str, source: Path) -> list[str]:
     return [event.to_json() for event in fitsense.analyze(source, model=model, config=config)]
 
 
-def test_each_source_gives_the_events_that_it_gives_alone(
+def test_source_group_gives_the_events_of_single_analyses(
     model: fitsense.Model, squats_file: Path, jacks: Path
 ) -> None:
     sources = {"squats": squats_file, "urn:gym:jacks": jacks, "again": squats_file}
@@ -93,7 +93,7 @@ def test_each_source_gives_the_events_that_it_gives_alone(
         assert [event.to_json() for event in found[name]] == alone(model, name, source)
 
 
-def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_add_options_override_common_ones(model: fitsense.Model, squats_file: Path) -> None:
     common = fitsense.SessionConfig(hop_s=2.0, source="not-this")
     with fitsense.SourceGroup(model=model, config=common) as streams:
         streams.add("common", squats_file)
@@ -104,12 +104,25 @@ def test_options_of_a_source_come_before_those_of_all(model: fitsense.Model, squ
     assert hops == {"common": 2.0, "hop": 1.5, "config": 3.0}
 
 
-def test_options_are_those_of_analyze() -> None:
-    analyze = inspect.signature(fitsense.analyze).parameters
-    assert AnalysisOptions.__annotations__.keys() == analyze.keys() - {"source", "model"}
+@pytest.mark.parametrize(
+    "function",
+    [fitsense.analyze, fitsense.Analysis, fitsense.analyze_async, fitsense.SourceGroup, fitsense.SourceGroup.add],
+)
+def test_analysis_options_are_the_same_everywhere(function: Callable[..., object]) -> None:
+    options = inspect.signature(function).parameters["options"]
+    assert options.kind is inspect.Parameter.VAR_KEYWORD
+    assert options.annotation == "Unpack[AnalysisOptions]"
 
 
-def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_file: Path) -> None:
+def test_analysis_options_unknown_name_is_refused(model: fitsense.Model, squats_file: Path) -> None:
+    for analyse in (fitsense.analyze, fitsense.analyze_async):
+        with pytest.raises(TypeError, match=r"expected one of config, hop_s.*got 'hop'"):
+            analyse(squats_file, model=model, hop=1.0)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="got 'hop'"):
+        fitsense.SourceGroup(model=model, hop=1.0)  # type: ignore[call-arg]
+
+
+def test_source_group_failed_source_ends_alone_with_its_error(model: fitsense.Model, squats_file: Path) -> None:
     before = datetime.now(UTC)
     live = fitsense.LiveConfig(timeout_s=2.0)
     sources: dict[str, Source] = {
@@ -142,7 +155,7 @@ def test_who_breaks_ends_alone_and_it_is_told_why(model: fitsense.Model, squats_
     assert before <= found["refused"][0].time <= datetime.now(UTC)
 
 
-def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
+def test_source_group_failed_source_is_freed(model: fitsense.Model) -> None:
     class Held:
         pass
 
@@ -162,7 +175,7 @@ def test_what_a_broken_source_held_is_freed(model: fitsense.Model) -> None:
         assert failure.__traceback__ is not None
 
 
-def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_add_and_remove_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
     told: list[Event] = []
     seen = threading.Event()
 
@@ -183,7 +196,7 @@ def test_sources_come_and_go_from_other_threads(model: fitsense.Model, squats_fi
     assert [event.to_json() for event in found["squats"]] == alone(model, "squats", squats_file)
 
 
-def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_name_is_free_after_session_end(model: fitsense.Model, squats_file: Path) -> None:
     sessions = 0
     with fitsense.SourceGroup({"door": breaking(5)}, model=model, hop_s=2.0) as streams:
         for event in streams:
@@ -195,7 +208,7 @@ def test_a_name_is_free_again_when_its_session_has_ended(model: fitsense.Model, 
     assert sessions == 2
 
 
-def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
+def test_source_group_invalid_arguments_are_refused(model: fitsense.Model) -> None:
     with fitsense.SourceGroup({"one": still()}, model=model) as streams:
         for name in ("front door", "", "Tür"):
             with pytest.raises(fitsense.InvalidInputError, match="name: expected a URI reference"):
@@ -209,13 +222,13 @@ def test_what_cannot_be_is_refused_at_once(model: fitsense.Model) -> None:
         with pytest.raises(fitsense.InvalidInputError, match="expected one of one, got 'two'"):
             streams.remove("two")
         assert streams.names == ["one"]
-    with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+    with pytest.raises(fitsense.FitsenseError, match="the source group has ended"):
         streams.add("two", still())
     with pytest.raises(fitsense.InvalidInputError, match="expected a URI reference"):
         fitsense.SourceGroup({"one": still(), "not one": still()}, model=model)
 
 
-def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_source_group_slow_consumer_delays_files(model: fitsense.Model, squats: FigureVideo) -> None:
     once = list(squats)
     taken = dict.fromkeys(("one", "other"), 0)
 
@@ -238,10 +251,10 @@ def test_who_takes_events_slowly_makes_sources_wait(model: fitsense.Model, squat
             time.sleep(0.02)
 
 
-def test_who_takes_events_slowly_makes_live_sources_drop_frames(
+def test_source_group_slow_consumer_drops_live_frames(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.pipeline.source_group._MAX_WAITING", 1)
+    monkeypatch.setattr("fitsense.pipeline.source_group._MAX_QUEUED", 1)
     film = encode(tmp_path / "squats.ts", squats, rate=10)
     live = fitsense.LiveConfig(queue_size=4, reconnect_timeout_s=0, warning_interval_s=0)
     with (
@@ -257,7 +270,7 @@ def test_who_takes_events_slowly_makes_live_sources_drop_frames(
 
 
 @pytest.mark.parametrize("way", ["with", "forgotten", "close", "close elsewhere", "break"])
-def test_however_it_is_left_sources_are_freed(
+def test_source_group_any_exit_frees_sources(
     way: str, model: fitsense.Model, squats: FigureVideo, squats_file: Path, tmp_path: Path
 ) -> None:
     ended: list[str] = []
@@ -308,19 +321,19 @@ def test_however_it_is_left_sources_are_freed(
     assert ended == ([] if way == "close elsewhere" else ["frames"])
 
 
-def test_stop_lets_every_session_end(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_stop_ends_every_session(model: fitsense.Model, squats_file: Path) -> None:
     sources = {"one": still(), "other": still()}
     events: list[Event] = []
     with fitsense.SourceGroup(sources, model=model, keep_open=True) as streams:
         for event in streams:
             events.append(event)
             streams.stop()
-        with pytest.raises(fitsense.FitsenseError, match="the streams have ended"):
+        with pytest.raises(fitsense.FitsenseError, match="the source group has ended"):
             streams.add("late", squats_file)
     assert {name: reason(each) for name, each in by_source(events).items()} == dict.fromkeys(sources, "interrupted")
 
 
-def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Path) -> None:
+def test_source_group_keep_open_waits_for_sources(model: fitsense.Model, squats_file: Path) -> None:
     events: list[Event] = []
     with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         assert list(streams) == []
@@ -338,7 +351,7 @@ def test_lasting_streams_wait_for_others(model: fitsense.Model, squats_file: Pat
     assert by_source(events).keys() == {"first", "second"}
 
 
-def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
+def test_source_group_remove_before_opening_ends_source(model: fitsense.Model, tmp_path: Path) -> None:
     """While it waits for its turn."""
     with fitsense.SourceGroup({"one": still()}, model=model, realtime=True) as streams:
         streams.add("other", tmp_path / "missing.mp4", hop_s=60.0)
@@ -352,16 +365,18 @@ def test_what_was_never_opened_ends_when_it_is_removed(model: fitsense.Model, tm
 
 
 @pytest.mark.parametrize("count", [2, 5, 15, 40])
-def test_paced_sources_share_the_hop(count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(_Source, "pause", lambda stream: pauses.append(stream.rest_s))
+def test_source_group_paced_sources_are_spread_over_the_hop(
+    count: int, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(_Source, "delay", lambda source: delays.append(source.delay_s))
     with fitsense.SourceGroup(model=model, hop_s=2.0) as streams:
         for at in range(count):
             streams.add(f"paced-{at}", still(0.2), realtime=True)
             streams.add(f"file-{at}", still(0.2))
         by_source(streams)
-    paced = sorted(pauses)[count:]
-    assert pauses.count(0.0) == count + 1
+    paced = sorted(delays)[count:]
+    assert delays.count(0.0) == count + 1
     steps = np.diff([*paced, 2.0])
     assert steps.min() > 0.3 * 2.0 / count
     assert steps.max() < 2.5 * 2.0 / count

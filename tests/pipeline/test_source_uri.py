@@ -11,7 +11,7 @@ import pytest
 
 import fitsense
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
-from fitsense.video.source import _created_at
+from fitsense.video.timing import creation_time
 
 
 def test_file_uri_same_name_other_content_differs(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_stream_uri_is_new_each_time_and_holds_no_secret(address: str) -> None:
     ],
 )
 def test_created_at_takes_only_plausible_times_with_a_zone(metadata: dict[str, str], expected: datetime | None) -> None:
-    assert _created_at(metadata) == expected
+    assert creation_time(metadata) == expected
 
 
 def test_config_started_at_explicit_epoch_is_kept() -> None:

@@ -98,7 +98,7 @@ def test_a_short_name_is_enough_where_only_one_has_it() -> None:
     with pytest.raises(fitsense.AmbiguousNameError, match="one/net, two/net"):
         host.backbone("net")
     assert host.full_name("backbone", "other") == "one/other"
-    with pytest.raises(fitsense.UnknownNameError, match="there are: one/net, one/other, two/net"):
+    with pytest.raises(fitsense.UnknownNameError, match="available: one/net, one/other, two/net"):
         host.backbone("nope")
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_name_mentions_plugins_that_failed() -> None:
     host = PluginManager()
     host.register(plugin("mine", fitsense_backbones=lambda: [1]))
     with pytest.raises(
-        fitsense.UnknownNameError, match=r"not loaded: module_mine \(broken: .*expected BackboneSpec, got int"
+        fitsense.UnknownNameError, match=r"failed plugins: module_mine \(broken: .*expected BackboneSpec, got int"
     ):
         host.backbone("net")
 
@@ -151,7 +151,7 @@ def test_discovery_loads_only_what_is_allowed() -> None:
     assert host.backbones() == {}
     with pytest.raises(fitsense.UnknownNameError, match=r"x3d \(disabled: not among those that the program allows\)"):
         host.backbone("x3d/s")
-    with pytest.raises(fitsense.UnknownNameError, match=r"called 'heds' or 'x4d'; there are: .*heads, .*x3d"):
+    with pytest.raises(fitsense.UnknownNameError, match=r"named 'heds' or 'x4d'; available: .*heads, .*x3d"):
         PluginManager.discover(allow=["x4d", "heds", "ensemble"])
     with pytest.raises(fitsense.InvalidInputError, match="expected a list of names, got the single text 'x3d'"):
         PluginManager.discover(allow="x3d")
@@ -201,14 +201,15 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     report = host.register(plugin("mine", fitsense_mixers=lambda: [], fitsense_fusions=lambda: fusions))
     assert report.status == "loaded"
     assert report.deprecations == (
-        "hook fitsense_mixers is deprecated since fitsense 0.3 and goes with plugin API 2: use fitsense_fusions",
-        "OldFusionSpec.bold (of old) is deprecated since fitsense 0.4 and goes with plugin API 3: "
+        "hook fitsense_mixers is deprecated since fitsense 0.3 and will be removed in plugin API 2: "
+        "use fitsense_fusions",
+        "OldFusionSpec.bold (of old) is deprecated since fitsense 0.4 and will be removed in plugin API 3: "
         "use a fusion of that name",
     )
     assert [record.args for record in caplog.records] == [("mine", note) for note in report.deprecations]
     assert host.register(plugin("other", fitsense_fusions=lambda: fusions[1:])).deprecations == ()
     # Where there is no such hook any more, it is refused.
-    assert "no hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
+    assert "unknown hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
 
 
 def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,19 +220,17 @@ def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pyt
     report = PluginManager().register(module)
     assert (report.status, report.reason) == (
         "incompatible",
-        "written for plugin API 1, and this fitsense offers 2: update the plugin",
+        "expected plugin API 2, got 1: update the plugin",
     )
 
 
 def test_a_misspelt_hook_is_named_with_the_right_one() -> None:
-    assert (
-        broken(fitsense_backbone=lambda: []) == "there is no hook fitsense_backbone; did you mean fitsense_backbones?"
-    )
+    assert broken(fitsense_backbone=lambda: []) == "unknown hook fitsense_backbone; did you mean fitsense_backbones?"
 
 
 def test_an_implementation_that_asks_for_other_arguments_is_refused() -> None:
     reason = broken(fitsense_resolve_weights=lambda reference: None)
-    assert reason == "hook fitsense_resolve_weights takes (ref), and the implementation asks for (reference)"
+    assert reason == "hook fitsense_resolve_weights: expected parameters among (ref), got (reference)"
 
 
 def test_a_hook_that_was_not_marked_is_refused() -> None:
@@ -266,14 +265,14 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_backbones": raising}, "RuntimeError: no GPU"),
         ({"fitsense_backbones": leaving}, "SystemExit: 3"),
         ({"fitsense_backbones": lambda: [spec("Net")]}, "name 'Net': expected lower-case"),
-        ({"fitsense_backbones": lambda: [spec(), spec()]}, "mine/net is offered twice"),
+        ({"fitsense_backbones": lambda: [spec(), spec()]}, "mine/net: expected a unique name"),
         ({"fitsense_backbones": lambda: [spec(config=NoDefault)]}, "every field needs a default; frames has none"),
         ({"fitsense_backbones": lambda: [spec(config=dict)]}, "expected an attrs class"),
         ({"fitsense_backbones": lambda: [spec(clip=lambda c: (4, 8))]}, "clip: expected a ClipSpec, got tuple"),
-        ({"fitsense_backbones": lambda: [spec(feature_dim=lambda c: 0)]}, "feature_dim: expected a whole number"),
+        ({"fitsense_backbones": lambda: [spec(feature_dim=lambda c: 0)]}, "feature_dim: expected an integer"),
         ({"fitsense_backbones": lambda: [spec(weights={"w": WeightsRef("x", "abc")})]}, "expected a sha256"),
-        ({"fitsense_backbones": lambda: [streaming(stride=0)]}, "stride: expected a whole number from 1 on, got 0"),
-        ({"fitsense_backbones": lambda: [streaming(delay=-1)]}, "delay: expected a whole number from 0 on, got -1"),
+        ({"fitsense_backbones": lambda: [streaming(stride=0)]}, "stride: expected an integer of at least 1, got 0"),
+        ({"fitsense_backbones": lambda: [streaming(delay=-1)]}, "delay: expected an integer of at least 0, got -1"),
         (
             {"fitsense_backbones": lambda: [streaming(delay=1, stride=2), streaming(delay=4)]},
             "expected features after the last of a clip's 4 frames, got a delay of 4 and a stride of 1",
@@ -285,7 +284,7 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_backbones": lambda: [spec(build=None)]}, "or an observation, got neither"),
         (
             {"fitsense_backbones": lambda: [spec(build=None, observation=observing(4, 3))]},
-            "observation: expected the features' shape, (3,), since nothing is built on it, got (4, 3)",
+            "observation: expected the features' shape, (3,), since there is no network, got (4, 3)",
         ),
         (
             {
@@ -293,11 +292,11 @@ def raising() -> Iterable[BackboneSpec]:
                     spec(build=None, observation=observing(3), layers=nothing, weights={"w": WeightsRef("x")})
                 ]
             },
-            "layers, weights: expected nothing, since there is no network",
+            "layers, weights: expected nothing without a network",
         ),
         (
             {"fitsense_heads": lambda: [HeadSpec("h", "exercise", "sigmoid", "cross_entropy", nothing, Config)]},
-            "do not go together",
+            "do not match",
         ),
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         ({"fitsense_pose_estimators": lambda: [spec()]}, "expected PoseEstimatorSpec, got BackboneSpec"),
@@ -309,7 +308,7 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_detectors": lambda: [DetectorSpec("d", NoDefault, nothing)]}, "frames has none"),
         ({"fitsense_sinks": lambda: [spec()]}, "expected SinkSpec, got BackboneSpec"),
         ({"fitsense_sinks": lambda: [SinkSpec("s", NoDefault, nothing)]}, "frames has none"),
-        ({"fitsense_sinks": lambda: [SinkSpec("s", Config, nothing, lambda config: 0)]}, "batch: expected a whole"),
+        ({"fitsense_sinks": lambda: [SinkSpec("s", Config, nothing, lambda config: 0)]}, "batch: expected an integer"),
         (
             {"fitsense_detectors": lambda: [DetectorSpec("d", Config, nothing, {"w": WeightsRef("x", "abc")}, "d")]},
             "assets w: expected a sha256",
@@ -338,7 +337,7 @@ def test_what_a_plugin_offers_is_checked(hooks: dict[str, Callable[..., Any]], r
 
 
 def test_a_plugin_without_an_introduction_is_broken() -> None:
-    assert "no hook fitsense_plugin" in PluginManager().register(types.ModuleType("nobody")).reason
+    assert "expected a hook fitsense_plugin" in PluginManager().register(types.ModuleType("nobody")).reason
 
 
 def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:

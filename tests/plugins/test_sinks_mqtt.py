@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
+from fitsense import BackoffConfig, Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
 from fitsense.events.schema import validate_event
 from fitsense_sinks.config import MqttConfig
 from fitsense_sinks.mqtt import Mqtt, topic
 from tests.helpers.http_receiver import PATIENCE_S, event, until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
-FAST = DeliveryConfig(first_delay_s=0.02, max_delay_s=0.1, flush_timeout_s=30.0)
+FAST = DeliveryConfig(backoff=BackoffConfig(0.02, 0.1), flush_timeout_s=30.0)
 
 
 class Broker:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
+from fitsense import BackoffConfig, Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, InvalidInputError
 from fitsense.events.schema import validate_event
 from fitsense_sinks.config import WebhookConfig
 from fitsense_sinks.webhook import Webhook, _message
@@ -30,7 +30,7 @@ from tests.helpers.http_receiver import Answer, Receiver, event, until
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
-FAST = DeliveryConfig(first_delay_s=0.01, max_delay_s=0.05, flush_timeout_s=30.0)
+FAST = DeliveryConfig(backoff=BackoffConfig(0.01, 0.05), flush_timeout_s=30.0)
 
 
 @pytest.fixture(autouse=True)

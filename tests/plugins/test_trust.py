@@ -21,7 +21,7 @@ import fitsense
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.manifest import MANIFEST
-from fitsense.inference.base import RuntimeName
+from fitsense.inference.config import RuntimeName
 
 
 class Malicious:

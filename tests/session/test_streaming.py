@@ -14,7 +14,7 @@ import pytest
 import fitsense
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import Labels
-from fitsense.inference.base import RUNTIMES, RuntimeName
+from fitsense.inference.config import RUNTIMES, RuntimeConfig, RuntimeName
 from fitsense.inference.loading import load_stream
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.session.config import SessionConfig
@@ -103,7 +103,10 @@ def test_a_bundle_says_how_its_branch_goes_on_and_keeps_its_weights_once(bundle:
 def test_stepping_over_a_clip_gives_what_the_clip_gives(bundle: Bundle, runtime: RuntimeName) -> None:
     entry = bundle.manifest.branches[0]
     model = fitsense.Model(bundle, plugins=plugins(), runtime=runtime, threads=1, bf16=False)
-    stream, pictures = load_stream(bundle, entry, runtime, threads=1, bf16=False, plugins=plugins()), clip()
+    stream, pictures = (
+        load_stream(bundle, entry, RuntimeConfig(runtime=runtime, threads=1, bf16=False), plugins=plugins()),
+        clip(),
+    )
     state = stream.start()
     for picture in pictures:
         outputs, state = stream.step(picture, state)
@@ -146,7 +149,7 @@ def test_a_frame_that_does_not_fit_is_refused(stream: StreamingBranch) -> None:
 
 
 def test_a_branch_that_does_not_stream_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match="branch pictures: expected one that streams"):
+    with pytest.raises(fitsense.InvalidInputError, match="branch pictures: expected a streaming branch"):
         load_stream(bundle, bundle.manifest.branches[1])
 
 

@@ -150,7 +150,7 @@ def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
 
 
 def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Path) -> None:
-    with pytest.raises(fitsense.UnknownNameError, match="no detector is called 'toy/halves'"):
+    with pytest.raises(fitsense.UnknownNameError, match="unknown detector 'toy/halves'"):
         analyze(file, model=model, people="toy/halves")
     plugins = fitsense.PluginManager.discover()
     assert plugins.register(Halves()).provides == {"detectors": ("toy/halves",)}

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense import Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
+from fitsense import BackoffConfig, Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
 from fitsense.events.model import ExerciseStarted
 from fitsense.plugins import SinkSpec
 from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
 from tests.plugins.test_manager import plugin
 
-FAST = DeliveryConfig(first_delay_s=0.0002, max_delay_s=0.001, flush_timeout_s=30.0)
+FAST = DeliveryConfig(backoff=BackoffConfig(0.0002, 0.001), flush_timeout_s=30.0)
 
 # What becomes of one call: whether the events arrive, and what is raised.
 OUTCOMES = {
@@ -78,7 +78,9 @@ def total(counts: DeliveryCounts) -> int:
     queue=st.integers(1, 30),
     held=st.booleans(),
 )
-def test_the_laws_of_a_delivery(script: list[str], events: int, batch: int, queue: int, held: bool) -> None:
+def test_delivery_is_ordered_bounded_and_at_least_once(
+    script: list[str], events: int, batch: int, queue: int, held: bool
+) -> None:
     gate = threading.Event()
     sink = Scripted(*script, batch=batch, gate=gate)
     delivery = Delivery(sink, "scripted", attrs.evolve(FAST, queue_size=queue), batch=batch)
@@ -119,7 +121,7 @@ def test_the_laws_of_a_delivery(script: list[str], events: int, batch: int, queu
     assert sink.closed == 1
 
 
-def test_a_receiver_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delivery_retry_after_delays_next_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OUTCOMES, "later", (False, DeliveryError("busy", retry_after_s=0.15)))
     sink = Scripted("later")
     with Delivery(sink, "busy", FAST) as delivery:
@@ -128,7 +130,7 @@ def test_a_receiver_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.Mon
     assert sink.calls[1][2] - sink.calls[0][2] >= 0.15
 
 
-def test_the_end_does_not_wait_for_a_sink_that_is_stuck(caplog: pytest.LogCaptureFixture) -> None:
+def test_delivery_close_ignores_stuck_sink(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     sink = Scripted(gate=gate)
     delivery = Delivery(sink, "stuck", DeliveryConfig(flush_timeout_s=0.05))
@@ -145,7 +147,7 @@ def test_the_end_does_not_wait_for_a_sink_that_is_stuck(caplog: pytest.LogCaptur
     ]
 
 
-def test_the_end_does_not_wait_for_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delivery_close_ignores_retry_after_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OUTCOMES, "tomorrow", (False, DeliveryError("busy", retry_after_s=86400.0)))
     sink = Scripted("tomorrow")
     delivery = Delivery(sink, "tomorrow", DeliveryConfig(flush_timeout_s=20.0, retry_timeout_s=1e6))
@@ -157,16 +159,15 @@ def test_the_end_does_not_wait_for_what_comes_after_it(monkeypatch: pytest.Monke
     assert (len(sink.calls), sink.closed) == (1, 1)
 
 
-def test_the_end_tries_at_once_what_would_wait_for_long() -> None:
-    sink = Scripted("lost", "lost")
-    delivery = Delivery(sink, "patient", DeliveryConfig(first_delay_s=0.01, max_delay_s=500.0, flush_timeout_s=20.0))
-    delivery._retries._longest_s = 500.0
+def test_delivery_close_cuts_long_delay_short() -> None:
+    sink = Scripted("lost")
+    delivery = Delivery(sink, "patient", DeliveryConfig(backoff=BackoffConfig(500.0, 500.0), flush_timeout_s=20.0))
     delivery.put(event(0))
     until(lambda: sink.calls)
     assert delivery.close().delivered == 1
 
 
-def test_what_is_given_up_makes_room_for_the_next() -> None:
+def test_delivery_after_retry_timeout_sends_next() -> None:
     sink = Scripted("lost")
     with Delivery(sink, "hasty", attrs.evolve(FAST, retry_timeout_s=0.0)) as delivery:
         delivery.put(event(0))
@@ -176,7 +177,7 @@ def test_what_is_given_up_makes_room_for_the_next() -> None:
     assert sink.arrived == [1]
 
 
-def test_only_the_types_that_are_asked_for_are_told() -> None:
+def test_delivery_types_selects_events() -> None:
     sink = Scripted()
     started = ExerciseStarted("squat", 1.0, 0.5)
     with Delivery(sink, "picky", attrs.evolve(FAST, types=("exercise.started",))) as delivery:
@@ -186,14 +187,14 @@ def test_only_the_types_that_are_asked_for_are_told() -> None:
     assert sink.arrived == [1]
 
 
-def test_what_comes_after_the_end_is_dropped() -> None:
+def test_delivery_put_after_close_is_dropped() -> None:
     delivery = Delivery(Scripted(), "over", FAST)
     delivery.close()
     delivery.put(event(0))
     assert delivery.counts == DeliveryCounts(total=1, dropped=1)
 
 
-def test_a_fault_of_a_sink_ends_neither_the_delivery_nor_the_program(caplog: pytest.LogCaptureFixture) -> None:
+def test_delivery_survives_fault_of_sink(caplog: pytest.LogCaptureFixture) -> None:
     class Faulty(Scripted):
         def close(self) -> None:
             raise SystemExit(3)
@@ -215,7 +216,7 @@ def test_a_fault_of_a_sink_ends_neither_the_delivery_nor_the_program(caplog: pyt
     assert caplog.records[0].exc_info
 
 
-def test_a_queue_that_runs_over_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_delivery_full_queue_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     sink = Scripted(gate=gate)
     with Delivery(sink, "slow", attrs.evolve(FAST, queue_size=2)) as delivery:
@@ -229,7 +230,7 @@ def test_a_queue_that_runs_over_is_told_once(caplog: pytest.LogCaptureFixture) -
     assert sum("the oldest are dropped" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_all_that_was_delivered_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_delivery_complete_logs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), Delivery(Scripted(), "good", FAST) as delivery:
         delivery.put(event(0))
     assert [record.levelname for record in caplog.records] == ["INFO"]
@@ -240,13 +241,12 @@ def test_all_that_was_delivered_is_no_warning(caplog: pytest.LogCaptureFixture) 
     [
         ({"types": ("exercise.begun",)}, "exercise.started"),
         ({"queue_size": 0}, "queue_size"),
-        ({"first_delay_s": float("nan")}, "first_delay_s"),
-        ({"max_delay_s": -1.0}, "max_delay_s"),
+        ({"backoff": 0.5}, "backoff"),
         ({"retry_timeout_s": -1.0}, "retry_timeout_s"),
         ({"flush_timeout_s": float("inf")}, "flush_timeout_s"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], says: str) -> None:
+def test_delivery_config_invalid_value_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         DeliveryConfig(**settings)
 
@@ -266,7 +266,7 @@ def host(opened: Callable[[Any], Any]) -> fitsense.PluginManager:
     return plugins
 
 
-def test_a_plugins_sink_is_opened_by_name() -> None:
+def test_open_sink_by_name() -> None:
     given: list[Config] = []
     gate = threading.Event()
 
@@ -282,15 +282,17 @@ def test_a_plugins_sink_is_opened_by_name() -> None:
         pass
     assert given == [Config("x", 2)]
     assert (delivery.name, delivery.counts.delivered) == ("own/mine", 7)
-    with pytest.raises(fitsense.UnknownNameError, match="there are: own/mine"):
+    with pytest.raises(fitsense.UnknownNameError, match="available: own/mine"):
         fitsense.open_sink("other", plugins=host(opened))
     with pytest.raises(InvalidInputError, match="own/mine"):
         fitsense.open_sink("mine", {"uri": "x"}, plugins=host(opened))
 
 
-def test_a_file_says_which_sink(tmp_path: Path) -> None:
+def test_sink_settings_read_from_file(tmp_path: Path) -> None:
     file = tmp_path / "sink.toml"
-    file.write_text('sink = "webhook"\nconfig.url = "https://x"\ndelivery = { types = ["session.ended"], queue = 5 }')
+    file.write_text(
+        'sink = "webhook"\nconfig.url = "https://x"\ndelivery = { types = ["session.ended"], queue_size = 5 }'
+    )
     assert SinkSettings.read(file) == SinkSettings(
         "webhook", {"url": "https://x"}, DeliveryConfig(types=("session.ended",), queue_size=5)
     )

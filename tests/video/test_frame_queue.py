@@ -30,7 +30,7 @@ STEPS = st.lists(st.sampled_from(["frame", "frame", "note", "take"]), max_size=6
 
 
 @given(steps=STEPS)
-def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(steps: list[str]) -> None:
+def test_frame_queue_latest_keeps_newest_frames_and_all_warnings(steps: list[str]) -> None:
     backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=math.inf)
     sent: list[float | str] = []
     got: list[Frame | SourceWarning] = []
@@ -60,7 +60,7 @@ def test_latest_keeps_the_newest_in_order_counts_the_others_and_loses_no_note(st
 
 
 @given(steps=STEPS)
-def test_all_keeps_everything_and_makes_the_reader_wait(steps: list[str]) -> None:
+def test_frame_queue_all_keeps_every_frame_and_delays_reader(steps: list[str]) -> None:
     backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=1.0)
     sent: list[float] = []
     got: list[Frame | SourceWarning] = []
@@ -78,7 +78,7 @@ def test_all_keeps_everything_and_makes_the_reader_wait(steps: list[str]) -> Non
     assert backlog.pending_warning(100.0) is None
 
 
-def test_a_burst_waits_for_its_time_rather_than_being_dropped() -> None:
+def test_frame_queue_burst_waits_instead_of_dropping() -> None:
     backlog = FrameQueue("latest", SIZE, origin_s=10.0, warning_interval_s=1.0)
     for number in range(SIZE):
         assert backlog.offer(frame(number / 10), 10.0) == 0
@@ -90,7 +90,7 @@ def test_a_burst_waits_for_its_time_rather_than_being_dropped() -> None:
     assert [item.time_s for item in drain(backlog, 10.6) if isinstance(item, Frame)] == [0.2, 0.3, 0.4, 0.5]
 
 
-def test_latest_catches_up_after_a_hiccup_of_the_network() -> None:
+def test_frame_queue_latest_after_network_delay_catches_up() -> None:
     """Whoever can do ten frames a second, and no more, is behind by five seconds of frames at first."""
     backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=math.inf)
     arrivals = iter([(max(5.0, number / 10), number / 10) for number in range(1500)])
@@ -107,7 +107,7 @@ def test_latest_catches_up_after_a_hiccup_of_the_network() -> None:
     assert max(lags[-100:]) < 1.0
 
 
-def test_a_source_that_is_late_by_itself_is_not_analysis_falling_behind() -> None:
+def test_frame_queue_late_source_is_not_reported_as_lag() -> None:
     backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=1.0)
     for number in range(50):
         now_s = 30.0 + number / 10
@@ -115,7 +115,7 @@ def test_a_source_that_is_late_by_itself_is_not_analysis_falling_behind() -> Non
         assert isinstance(backlog.take(now_s), Frame)
 
 
-def test_falling_behind_is_told_with_its_length_and_not_at_every_frame() -> None:
+def test_frame_queue_lag_is_reported_at_intervals() -> None:
     backlog = FrameQueue("all", SIZE, origin_s=0.0, warning_interval_s=5.0)
     notes: list[tuple[float, SourceWarning]] = []
     offered = 0
@@ -133,7 +133,7 @@ def test_falling_behind_is_told_with_its_length_and_not_at_every_frame() -> None
     assert min(np.diff([now_s for now_s, _ in notes])) >= 5
 
 
-def test_dropped_frames_are_told_once_in_a_while_with_numbers() -> None:
+def test_frame_queue_dropped_frames_are_reported_at_intervals() -> None:
     backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=5.0)
     notes = []
     for number in range(200):

@@ -18,6 +18,7 @@ from fitsense.events.model import SessionWarning
 from fitsense.events.schema import validate_event
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.hwaccel import device_types, fault_of
 from fitsense.video.live import LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
@@ -45,10 +46,10 @@ def present() -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "none", "cuda0", ":1"])
-def test_hardware_that_ffmpeg_does_not_know_is_refused_with_what_it_knows(name: str, squats_file: Path) -> None:
+def test_hwaccel_unknown_type_is_refused_with_known_types(name: str, squats_file: Path) -> None:
     match = f"^hwaccel: expected a type that this build of FFmpeg knows, one of .*, got '{name}'$"
     with pytest.raises(fitsense.InvalidInputError, match=match) as error:
-        VideoSource(squats_file, hwaccel=name)
+        VideoSource(squats_file, DecodeConfig(hwaccel=name))
     assert all(kind in str(error.value) for kind in device_types())
     with pytest.raises(fitsense.InvalidInputError, match=match):
         fitsense.analyze(squats_file, hwaccel=name)
@@ -57,16 +58,16 @@ def test_hardware_that_ffmpeg_does_not_know_is_refused_with_what_it_knows(name: 
     assert "fitsense: hwaccel: expected a type" in done.output
 
 
-def test_a_device_of_cuda_is_called_by_its_number(squats_file: Path) -> None:
+def test_hwaccel_cuda_device_is_an_index(squats_file: Path) -> None:
     if "cuda" not in device_types():
         pytest.skip("this build of FFmpeg does not know cuda")
     with pytest.raises(fitsense.InvalidInputError, match="expected a device's number after cuda:, got 'cuda:first'"):
-        VideoSource(squats_file, hwaccel="cuda:first")
-    with VideoSource(squats_file, hwaccel="cuda:99") as source:
+        VideoSource(squats_file, DecodeConfig(hwaccel="cuda:first"))
+    with VideoSource(squats_file, DecodeConfig(hwaccel="cuda:99")) as source:
         assert source.unaccelerated is not None
 
 
-def test_without_its_device_all_is_the_same_but_for_one_warning(
+def test_hwaccel_missing_device_decodes_on_cpu_with_warning(
     absent: str, model: fitsense.Model, squats_file: Path
 ) -> None:
     without = list(fitsense.analyze(squats_file, model=model))
@@ -81,27 +82,27 @@ def test_without_its_device_all_is_the_same_but_for_one_warning(
     assert without[-1].type == "fitsense.session.ended"
 
 
-def test_a_codec_that_hardware_does_not_decode_is_named(absent: str, squats: FigureVideo, tmp_path: Path) -> None:
+def test_hwaccel_unsupported_codec_is_named(absent: str, squats: FigureVideo, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.gif", itertools.islice(squats, 5), "gif", "rgb8", rate=10)
-    with VideoSource(path, hwaccel=absent) as source:
+    with VideoSource(path, DecodeConfig(hwaccel=absent)) as source:
         assert len(list(source)) == 5
         assert source.warning is None
         assert source.unaccelerated is not None
     assert source.unaccelerated.message.endswith("FFmpeg's decoder of gif does not use it")
 
 
-def test_a_source_that_cannot_be_read_is_the_same_error(absent: str, tmp_path: Path) -> None:
+def test_hwaccel_unreadable_source_gives_the_same_error(absent: str, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("this is not a video")
     for name in ("missing.mp4", "text.mp4"):
         with pytest.raises(fitsense.SourceError) as without:
             VideoSource(tmp_path / name)
         with pytest.raises(fitsense.SourceError) as error:
-            VideoSource(tmp_path / name, hwaccel=absent)
+            VideoSource(tmp_path / name, DecodeConfig(hwaccel=absent))
         assert str(error.value) == str(without.value)
 
 
-def test_a_live_source_says_it_before_its_first_frame(absent: str, film: Path) -> None:
-    with Camera(film) as camera, closing(LiveSource(camera.url(), hwaccel=absent)) as source:
+def test_hwaccel_live_source_warns_before_first_frame(absent: str, film: Path) -> None:
+    with Camera(film) as camera, closing(LiveSource(camera.url(), DecodeConfig(hwaccel=absent))) as source:
         first, *others = itertools.islice(source, 10)
     assert isinstance(first, SourceWarning)
     assert first.code == "software_decoding"
@@ -109,17 +110,17 @@ def test_a_live_source_says_it_before_its_first_frame(absent: str, film: Path) -
 
 
 @pytest.mark.parametrize("step_s", [0.0, 0.05])
-def test_hardware_gives_the_pictures_of_the_cpu(step_s: float, present: list[str], tmp_path: Path) -> None:
+def test_hwaccel_gives_the_frames_of_the_cpu(step_s: float, present: list[str], tmp_path: Path) -> None:
     """The same frames, those skipped that are to be, and the right way up."""
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(320, 192))
     path = encode(tmp_path / "film.mp4", video, codec_options={"bf": "3"})
     shutil.copy(path, tmp_path / "turned.mp4")
     set_display_matrix(tmp_path / "turned.mp4", (0, -1, 1, 0))
     for file in (path, tmp_path / "turned.mp4"):
-        with VideoSource(file, 96, min_interval_s=step_s) as source:
+        with VideoSource(file, DecodeConfig(short_side=96, min_interval_s=step_s)) as source:
             expected = list(source)
         for kind in present:
-            with VideoSource(file, 96, min_interval_s=step_s, hwaccel=kind) as source:
+            with VideoSource(file, DecodeConfig(short_side=96, min_interval_s=step_s, hwaccel=kind)) as source:
                 assert source.unaccelerated is None, kind
                 given = list(source)
             assert [frame.time_s for frame in given] == [frame.time_s for frame in expected]

@@ -48,7 +48,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("source", "message"), WRONG, ids=lambda value: str(type(value).__name__))
-def test_source_of_a_wrong_type_is_refused_at_once(source: Any, message: str, model: fitsense.Model) -> None:
+def test_checked_source_wrong_type_is_refused(source: Any, message: str, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=message):
         fitsense.analyze(source, model=model)
     with pytest.raises(fitsense.InvalidInputError, match=message):
@@ -57,13 +57,13 @@ def test_source_of_a_wrong_type_is_refused_at_once(source: Any, message: str, mo
         streams.add("door", source)
 
 
-def test_asynchronous_frames_are_for_watch(model: fitsense.Model) -> None:
+def test_checked_source_asynchronous_frames_point_to_analyze_async(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"fitsense\.watch takes frames"):
         fitsense.analyze(asynchronous_frames(), model=model)  # type: ignore[arg-type]
     fitsense.analyze_async(asynchronous_frames(), model=model)
 
 
-def test_item_that_is_no_frame_ends_the_session_with_an_error(model: fitsense.Model) -> None:
+def test_analyze_item_other_than_frame_raises(model: fitsense.Model) -> None:
     def frames() -> Iterator[Any]:
         yield FRAME
         yield FRAME.rgb
@@ -76,7 +76,7 @@ def test_item_that_is_no_frame_ends_the_session_with_an_error(model: fitsense.Mo
     assert events.reason == "failed"
 
 
-def test_source_that_is_a_path_of_another_kind_becomes_a_path() -> None:
+def test_checked_source_path_like_becomes_path() -> None:
     class Elsewhere:
         def __fspath__(self) -> str:
             return "a.mp4"
@@ -85,12 +85,12 @@ def test_source_that_is_a_path_of_another_kind_becomes_a_path() -> None:
     assert checked_source(frames := iter([FRAME])) is frames
 
 
-def test_folder_is_refused_at_once(tmp_path: Path, model: fitsense.Model) -> None:
+def test_analyze_folder_is_refused(tmp_path: Path, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.SourceError, match="is a folder; give a video file"):
         fitsense.analyze(tmp_path, model=model)
 
 
 @pytest.mark.parametrize("track", [-1, 1.0, "0", True])
-def test_track_of_a_wrong_kind_is_refused_at_once(track: Any, model: fitsense.Model) -> None:
+def test_analyze_track_of_wrong_type_is_refused(track: Any, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="track: expected the number of a video track"):
         fitsense.analyze("film.mp4", model=model, track=track)

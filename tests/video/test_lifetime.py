@@ -18,6 +18,7 @@ from av.packet import Packet
 import fitsense
 from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.prefetch import Prefetcher
 from fitsense.video.source import VideoSource
@@ -40,8 +41,8 @@ def readers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("frames", [0, 5, None], ids=["unread", "begun", "read"])
-def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, squats_file: Path) -> None:
-    source = VideoSource(squats_file, 64)
+def test_source_close_frees_decoder(frames: int | None, squats_file: Path) -> None:
+    source = VideoSource(squats_file, DecodeConfig(short_side=64))
     context = source._stream.codec_context
     reading = iter(source)
     read = list(itertools.islice(reading, frames))
@@ -55,19 +56,19 @@ def test_close_frees_the_decoder_while_the_source_is_kept(frames: int | None, sq
     assert len(read) == (60 if frames is None else frames)
 
 
-def test_close_frees_the_decoder_of_a_source_that_went_back(squats_file: Path) -> None:
+def test_source_close_after_seek_frees_decoder(squats_file: Path) -> None:
     """A source that thins frames and finds a hole seeks, and decodes by another generator."""
-    with VideoSource(squats_file, 64, min_interval_s=0.15) as source:
+    with VideoSource(squats_file, DecodeConfig(short_side=64, min_interval_s=0.15)) as source:
         context = source._stream.codec_context
         reading = iter(source)
         next(reading)
         source._stream.codec_context.skip_frame = "NONREF"
-        assert source._decodes_all(0.0)
+        assert source._decode_all_frames(0.0)
         next(reading)
     assert sys.getrefcount(context) == ONLY_OURS
 
 
-def test_a_source_that_is_refused_keeps_no_decoder(squats_file: Path) -> None:
+def test_source_refused_frees_decoder(squats_file: Path) -> None:
     contexts = []
 
     class Refusing(VideoSource):
@@ -99,7 +100,7 @@ def leave(analysis: Analysis) -> None:
 
 
 @pytest.mark.parametrize("use", [finish, begin, leave])
-def test_an_analysis_frees_its_source_and_its_thread_when_it_is_closed(
+def test_analysis_close_frees_source_and_thread(
     use: Callable[[Analysis], None], squats_file: Path, model: fitsense.Model
 ) -> None:
     analysis = fitsense.analyze(squats_file, model=model)
@@ -117,7 +118,7 @@ def test_an_analysis_frees_its_source_and_its_thread_when_it_is_closed(
     assert source() is None
 
 
-def test_an_analysis_that_is_read_to_its_end_need_not_be_closed(squats_file: Path, model: fitsense.Model) -> None:
+def test_analysis_read_to_end_frees_source(squats_file: Path, model: fitsense.Model) -> None:
     analysis = fitsense.analyze(squats_file, model=model)
     assert analysis._video is not None
     context, kept = analysis._video._stream.codec_context, weakref.ref(analysis)
@@ -128,7 +129,7 @@ def test_an_analysis_that_is_read_to_its_end_need_not_be_closed(squats_file: Pat
     assert sys.getrefcount(context) == ONLY_OURS
 
 
-def test_items_that_break_are_not_kept_with_their_error() -> None:
+def test_prefetcher_error_keeps_no_items() -> None:
     class Item:
         pass
 
@@ -151,9 +152,9 @@ def test_items_that_break_are_not_kept_with_their_error() -> None:
 
 
 @pytest.mark.parametrize("frames", [0, 3])
-def test_a_live_source_is_freed_when_it_is_closed(frames: int, film: Path) -> None:
+def test_live_source_close_frees_decoder(frames: int, film: Path) -> None:
     with Camera(film) as camera:
-        source = LiveSource(camera.url(), 16, LiveConfig(reconnect_timeout_s=0))
+        source = LiveSource(camera.url(), DecodeConfig(short_side=16), config=LiveConfig(reconnect_timeout_s=0))
         context = source._video._stream.codec_context
         assert len(list(itertools.islice(source, frames))) == frames
         source.close()
@@ -176,10 +177,10 @@ class StopsAfter(StopFlag):
         return self.left < 0
 
 
-def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
+def test_source_stop_between_frames_ends_reading(squats_file: Path) -> None:
     stop = StopFlag()
     # No frame but the first is far enough from the one before.
-    with VideoSource(squats_file, 64, min_interval_s=1000.0, stop=stop) as source:
+    with VideoSource(squats_file, DecodeConfig(short_side=64, min_interval_s=1000.0), stop=stop) as source:
         packets = source._packets
         demuxed = []
 
@@ -196,7 +197,7 @@ def test_stop_ends_reading_while_no_frame_is_given(squats_file: Path) -> None:
     assert len(demuxed) == 3
 
 
-def test_stop_ends_opening_while_no_frame_can_be_decoded(squats_file: Path, tmp_path: Path) -> None:
+def test_source_stop_while_opening_raises(squats_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged.mp4"
     content = bytearray(squats_file.read_bytes())
     begin = content.index(b"mdat") + 4
@@ -209,7 +210,7 @@ def test_stop_ends_opening_while_no_frame_can_be_decoded(squats_file: Path, tmp_
         VideoSource(path, stop=stop)
 
 
-def test_an_analysis_that_is_stopped_while_its_source_opens_is_interrupted(
+def test_analysis_stop_while_opening_is_interrupted(
     squats_file: Path, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analysis = Analysis(squats_file, model)
@@ -226,7 +227,7 @@ def test_an_analysis_that_is_stopped_while_its_source_opens_is_interrupted(
     assert [event.type for event in events] == ["fitsense.session.started", "fitsense.session.ended"]
 
 
-def test_stop_ends_frames_that_are_too_soon_in_an_analysis(squats_file: Path, model: fitsense.Model) -> None:
+def test_analysis_stop_while_frames_are_skipped_ends(squats_file: Path, model: fitsense.Model) -> None:
     """Whatever the thread that reads ahead does, its source shares the flag of the analysis."""
     analysis = fitsense.analyze(squats_file, model=model)
     with closing(analysis):

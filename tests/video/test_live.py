@@ -21,7 +21,9 @@ import pytest
 from PIL import Image
 
 import fitsense
+from fitsense._internal.backoff import BackoffConfig
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
 from tests.conftest import encode
@@ -50,9 +52,9 @@ def readers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("protocol", ["http", "rtsp"])
-def test_frames_come_at_their_times_and_the_wall_clock_is_known(protocol: str, camera: Camera) -> None:
+def test_live_source_frames_have_media_and_wall_clock_times(protocol: str, camera: Camera) -> None:
     before, began_s = datetime.now(UTC), time.monotonic()
-    with closing(LiveSource(camera.url(protocol=protocol), 16)) as source:
+    with closing(LiveSource(camera.url(protocol=protocol), DecodeConfig(short_side=16))) as source:
         assert source.started_at is not None
         assert before <= source.started_at <= datetime.now(UTC)
         assert source.info.duration_s is None
@@ -66,8 +68,8 @@ def test_frames_come_at_their_times_and_the_wall_clock_is_known(protocol: str, c
     assert readers() == []
 
 
-def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.2)
+def test_live_source_reconnect_leaves_gap_of_true_length(film: Path) -> None:
+    config = LiveConfig(backoff=BackoffConfig(0.1, 0.2))
     before: list[Frame | SourceWarning] = []
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = iter(source)
@@ -90,7 +92,7 @@ def test_a_source_that_dies_and_comes_back_leaves_a_gap_of_the_true_length(film:
     assert abs(times[-1] - times[len(before) - 1] - (back_s - lost_s)) < 1.5
 
 
-def test_a_source_that_goes_silent_is_lost(camera: Camera) -> None:
+def test_live_source_silent_is_lost(camera: Camera) -> None:
     config = LiveConfig(timeout_s=3.5, reconnect_timeout_s=0)
     with closing(LiveSource(camera.url("stall=1.2"), config=config)) as source:
         items = list(source)
@@ -100,8 +102,8 @@ def test_a_source_that_goes_silent_is_lost(camera: Camera) -> None:
     assert readers() == []
 
 
-def test_a_source_that_never_comes_back_is_given_up_when_time_is_up(film: Path) -> None:
-    config = LiveConfig(first_delay_s=0.1, max_delay_s=0.3, reconnect_timeout_s=0.8)
+def test_live_source_lost_is_given_up_after_timeout(film: Path) -> None:
+    config = LiveConfig(backoff=BackoffConfig(0.1, 0.3), reconnect_timeout_s=0.8)
     with Camera(film) as camera, closing(LiveSource(camera.url(), config=config)) as source:
         items = []
         for item in source:
@@ -115,7 +117,7 @@ def test_a_source_that_never_comes_back_is_given_up_when_time_is_up(film: Path) 
         assert str(camera.port) not in items[-1].message
 
 
-def test_a_source_that_never_comes_is_an_error_at_once(camera: Camera) -> None:
+def test_live_source_unreachable_raises(camera: Camera) -> None:
     with pytest.raises(fitsense.SourceError, match=r"cannot be opened as video: nothing came for 0\.3 s"):
         LiveSource(camera.url("mute"), config=LiveConfig(timeout_s=0.3))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -124,7 +126,7 @@ def test_a_source_that_never_comes_is_an_error_at_once(camera: Camera) -> None:
         LiveSource(f"http://127.0.0.1:{nobody}/live")
 
 
-def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) -> None:
+def test_live_source_latest_drops_frames_and_warns(camera: Camera) -> None:
     config = LiveConfig(policy="latest", queue_size=4, warning_interval_s=0.5)
     items: list[Frame | SourceWarning] = []
     lags = []
@@ -150,7 +152,7 @@ def test_latest_drops_what_it_has_no_time_for_and_says_how_much(camera: Camera) 
             assert 0 < dropped < offered
 
 
-def test_all_drops_nothing_and_says_how_far_it_is_behind(camera: Camera) -> None:
+def test_live_source_all_lags_and_warns(camera: Camera) -> None:
     config = LiveConfig(policy="all", queue_size=4)
     items: list[Frame | SourceWarning] = []
     with closing(LiveSource(camera.url(), config=config)) as source:
@@ -164,7 +166,7 @@ def test_all_drops_nothing_and_says_how_far_it_is_behind(camera: Camera) -> None
     np.testing.assert_allclose([frame.time_s for frame in frames_of(items)], np.arange(40) * STEP_S, atol=1e-3)
 
 
-def test_a_stream_that_comes_in_bursts_loses_nothing(camera: Camera) -> None:
+def test_live_source_bursts_lose_no_frames(camera: Camera) -> None:
     config = LiveConfig(policy="latest", queue_size=4)
     with closing(LiveSource(camera.url("burst=1.2"), config=config)) as source:
         items = list(itertools.islice(source, 60))
@@ -172,7 +174,7 @@ def test_a_stream_that_comes_in_bursts_loses_nothing(camera: Camera) -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames_of(items)], np.arange(60) * STEP_S, atol=1e-3)
 
 
-def test_whoever_waits_for_a_source_can_be_told_to_stop(camera: Camera) -> None:
+def test_live_source_stop_ends_wait(camera: Camera) -> None:
     """While nothing comes, and the reader cannot be woken."""
     source = LiveSource(camera.url("stall=1.2"), config=LiveConfig(timeout_s=3.5))
     threading.Timer(1.0, source.stop).start()
@@ -191,23 +193,25 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_a_recording_on_a_server_is_read_like_a_file(film: Path, tmp_path: Path) -> None:
+def test_live_source_recording_is_read_like_a_file(film: Path, tmp_path: Path) -> None:
     with VideoSource(film) as whole:
         encode(tmp_path / "film.mp4", itertools.islice(whole, 40))
     handler = partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with closing(LiveSource(f"http://127.0.0.1:{server.server_address[1]}/film.mp4", 16)) as source:
+        with closing(
+            LiveSource(f"http://127.0.0.1:{server.server_address[1]}/film.mp4", DecodeConfig(short_side=16))
+        ) as source:
             assert source.started_at is None
             items = list(source)
             assert readers() == []
         server.shutdown()
-    with VideoSource(tmp_path / "film.mp4", 16) as file:
+    with VideoSource(tmp_path / "film.mp4", DecodeConfig(short_side=16)) as file:
         assert [frame.time_s for frame in frames_of(items)] == [frame.time_s for frame in file]
     assert codes_of(items) == []
 
 
-def test_pictures_without_times_are_timed_by_the_clock() -> None:
+def test_live_source_without_timestamps_uses_the_clock() -> None:
     """As many cheap cameras send them; what reads them would take them for 25 a second."""
     pictures = []
     for level in range(10):
@@ -239,15 +243,15 @@ def test_pictures_without_times_are_timed_by_the_clock() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"queue_size": 0}, r"LiveConfig\.queue_size: expected a number above 0, got 0"),
+        ({"queue_size": 0}, r"LiveConfig\.queue_size: expected an integer of at least 1, got 0"),
         ({"timeout_s": math.inf}, r"LiveConfig\.timeout_s"),
         (
             {"reconnect_timeout_s": -1},
-            r"LiveConfig\.reconnect_timeout_s: expected a number of seconds, at least 0, got -1",
+            r"LiveConfig\.reconnect_timeout_s: expected a number in 0..inf, got -1",
         ),
         ({"policy": "some"}, "policy"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
+def test_live_config_invalid_value_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LiveConfig(**changes)  # type: ignore[arg-type]

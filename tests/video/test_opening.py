@@ -16,6 +16,7 @@ import pytest
 
 import fitsense
 from fitsense.synthetic.figures import FigureVideo
+from fitsense.video.config import DecodeConfig
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -62,14 +63,14 @@ def write_into(path: Path, content: bytes) -> threading.Thread:
 
 
 def times_of(source: str | Path | BinaryIO) -> list[float]:
-    with VideoSource(source, 64) as video:
+    with VideoSource(source, DecodeConfig(short_side=64)) as video:
         times = [frame.time_s for frame in video]
         assert video.warning is None
     return times
 
 
 @pytest.mark.parametrize("name", STREAMABLE)
-def test_fifo_of_a_streamable_format_gives_what_the_file_gives(name: str, films: Path, tmp_path: Path) -> None:
+def test_source_fifo_gives_the_frames_of_the_file(name: str, films: Path, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     writer = write_into(fifo, (films / name).read_bytes())
@@ -79,12 +80,12 @@ def test_fifo_of_a_streamable_format_gives_what_the_file_gives(name: str, films:
 
 
 @pytest.mark.parametrize("name", STREAMABLE)
-def test_file_object_that_cannot_be_sought_gives_what_the_file_gives(name: str, films: Path) -> None:
+def test_source_unseekable_object_gives_the_frames_of_the_file(name: str, films: Path) -> None:
     assert times_of(Unseekable((films / name).read_bytes())) == times_of(films / name)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [*STREAMABLE, "late.mp4"])
-def test_file_object_that_can_be_sought_is_read_from_its_beginning(name: str, films: Path) -> None:
+def test_source_seekable_object_is_read_from_its_beginning(name: str, films: Path) -> None:
     content = io.BytesIO((films / name).read_bytes())
     content.seek(0, os.SEEK_END)
     assert times_of(content) == times_of(content) == times_of(films / name)
@@ -93,7 +94,7 @@ def test_file_object_that_can_be_sought_is_read_from_its_beginning(name: str, fi
         assert times_of(file) == times_of(films / name)
 
 
-def test_pipe_of_an_mp4_with_a_late_index_is_refused(films: Path, tmp_path: Path) -> None:
+def test_source_pipe_with_late_index_is_refused(films: Path, tmp_path: Path) -> None:
     content = (films / "late.mp4").read_bytes()
     with pytest.raises(fitsense.SourceError, match=r"cannot be read from a pipe, since the index .* is at its end"):
         VideoSource(Unseekable(content))  # type: ignore[arg-type]
@@ -105,14 +106,14 @@ def test_pipe_of_an_mp4_with_a_late_index_is_refused(films: Path, tmp_path: Path
     writer.join()
 
 
-def test_pipe_that_ends_early_gives_what_there_is(films: Path) -> None:
+def test_source_truncated_pipe_gives_its_frames(films: Path) -> None:
     content = (films / "film.mkv").read_bytes()
     with VideoSource(Unseekable(content[: len(content) // 2])) as source:  # type: ignore[arg-type]
         assert list(source)
         assert source.warning is not None
 
 
-def test_file_object_that_was_cut_is_truncated(films: Path) -> None:
+def test_source_truncated_object_warns(films: Path) -> None:
     content = (films / "film.mkv").read_bytes()
     with VideoSource(io.BytesIO(content[: len(content) // 2])) as source:
         assert list(source)
@@ -120,13 +121,13 @@ def test_file_object_that_was_cut_is_truncated(films: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"this is not a video" * 1000])
-def test_file_object_without_a_video_is_refused(content: bytes) -> None:
+def test_source_object_without_video_is_refused(content: bytes) -> None:
     for file in (io.BytesIO(content), Unseekable(content)):
         with pytest.raises(fitsense.SourceError, match="empty" if not content else "cannot be opened as video"):
             VideoSource(file)  # type: ignore[arg-type]
 
 
-def test_file_object_that_gives_text_is_refused(films: Path) -> None:
+def test_source_text_object_is_refused(films: Path) -> None:
     class Text:
         def read(self, size: int = -1) -> str:
             return "a" * size
@@ -135,7 +136,7 @@ def test_file_object_that_gives_text_is_refused(films: Path) -> None:
         VideoSource(Text())  # type: ignore[arg-type]
 
 
-def test_file_object_that_breaks_ends_the_source_with_what_came_before(films: Path) -> None:
+def test_source_failing_object_keeps_earlier_frames(films: Path) -> None:
     content = (films / "film.mkv").read_bytes()
 
     class Breaking(Unseekable):
@@ -153,7 +154,7 @@ def test_file_object_that_breaks_ends_the_source_with_what_came_before(films: Pa
         assert "the connection is gone" in source.read_error
 
 
-def test_file_object_that_is_interrupted_while_it_is_opened_raises_it(films: Path) -> None:
+def test_source_interrupted_object_raises_interruption(films: Path) -> None:
     class Interrupted(Unseekable):
         def read(self, size: int = -1) -> bytes:
             if self._content.tell() > 20_000:
@@ -165,26 +166,27 @@ def test_file_object_that_is_interrupted_while_it_is_opened_raises_it(films: Pat
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
-def test_source_that_names_standard_input_reads_it(name: str, films: Path) -> None:
+def test_source_dash_reads_standard_input(name: str, films: Path) -> None:
     if name != "-" and not Path(name).exists():
         pytest.skip(f"no {name} here")
     program = (
         "import sys; from fitsense.video.source import VideoSource\n"
-        "with VideoSource(sys.argv[1], 64) as source: print(len(list(source)), source.trouble)"
+        "from fitsense.video.config import DecodeConfig\n"
+        "with VideoSource(sys.argv[1], DecodeConfig(short_side=64)) as source: print(len(list(source)), source.warning)"
     )
     content = (films / "film.ts").read_bytes()
     done = subprocess.run([sys.executable, "-c", program, name], input=content, capture_output=True, check=True)
     assert done.stdout.split() == [b"60", b"None"]
 
 
-def test_names_below_dev_are_live_only_if_they_are_devices(tmp_path: Path) -> None:
+def test_is_live_below_dev_only_for_devices(tmp_path: Path) -> None:
     assert is_live("/dev/video0")
     assert is_live("/dev/null")
     for name in ("/dev/stdin", "/dev/fd/0", "/dev/shm/film.mp4", "-", f"file://{tmp_path}/film.mp4"):
         assert not is_live(name)
 
 
-def test_file_url_is_a_file(films: Path, tmp_path: Path) -> None:
+def test_is_live_file_url_is_false(films: Path, tmp_path: Path) -> None:
     shutil.copy(films / "film.ts", tmp_path / "a film.ts")
     assert times_of((tmp_path / "a film.ts").as_uri()) == times_of(films / "film.ts")
 
@@ -208,12 +210,12 @@ def write_playlist(path: Path, address: str) -> Path:
     return path
 
 
-def test_playlist_of_a_file_in_its_own_folder_is_read(films: Path, playlist_folder: Path) -> None:
+def test_source_playlist_of_own_folder_is_read(films: Path, playlist_folder: Path) -> None:
     assert times_of(write_playlist(playlist_folder / "list.m3u8", "own.ts")) == times_of(films / "film.ts")
 
 
 @pytest.mark.parametrize("name", ["list.ffconcat", "list.mp4"])
-def test_list_that_ffmpeg_would_follow_under_any_name_is_refused(name: str, playlist_folder: Path) -> None:
+def test_source_referring_format_is_refused(name: str, playlist_folder: Path) -> None:
     with pytest.raises(fitsense.SourceError, match="expected a file that holds its pictures"):
         VideoSource(write_playlist(playlist_folder / name, "own.ts"))
 
@@ -235,7 +237,7 @@ def test_list_that_ffmpeg_would_follow_under_any_name_is_refused(name: str, play
         "async:{secret}",
     ],
 )
-def test_playlist_of_a_file_elsewhere_is_refused(name: str, address: str, playlist_folder: Path) -> None:
+def test_source_playlist_of_other_folder_is_refused(name: str, address: str, playlist_folder: Path) -> None:
     secret = playlist_folder.parent / "secret" / "secret.ts"
     path = write_playlist(playlist_folder / name, address.format(secret=secret))
     with pytest.raises(fitsense.SourceError):
@@ -243,13 +245,13 @@ def test_playlist_of_a_file_elsewhere_is_refused(name: str, address: str, playli
 
 
 @pytest.mark.parametrize("inner", ["list.m3u8", "inner.mp4"])
-def test_playlist_of_a_playlist_leads_nowhere_else(inner: str, playlist_folder: Path) -> None:
+def test_source_nested_playlist_stays_in_its_folder(inner: str, playlist_folder: Path) -> None:
     write_playlist(playlist_folder / inner, str(playlist_folder.parent / "secret" / "secret.ts"))
     with pytest.raises(fitsense.SourceError):
         VideoSource(write_playlist(playlist_folder / "outer.m3u8", inner), timeout_s=5.0)
 
 
-def test_playlist_in_a_pipe_is_refused(playlist_folder: Path) -> None:
+def test_source_playlist_in_pipe_is_refused(playlist_folder: Path) -> None:
     content = write_playlist(playlist_folder / "list.m3u8", "own.ts").read_bytes()
     with pytest.raises(fitsense.SourceError, match="is a playlist of other files"):
         VideoSource(io.BytesIO(content))
@@ -266,7 +268,7 @@ a=rtpmap:96 H264/90000
 
 
 @pytest.mark.parametrize("name", ["session.sdp", "session.mp4"])
-def test_session_description_is_refused(name: str, tmp_path: Path) -> None:
+def test_source_session_description_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(SDP)
     with pytest.raises(fitsense.SourceError, match="cannot be opened as video"):
         VideoSource(tmp_path / name, timeout_s=5.0)

@@ -49,7 +49,7 @@ def timeline() -> Timeline:
     return Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))
 
 
-def test_a_timeline_knows_every_moment() -> None:
+def test_timeline_gives_every_moment() -> None:
     found = timeline()
     assert found.at(0.5) == Moment(None, 0.0, None, {})
     assert found.at(1.0) == Moment("squat", 1.0, 0.7, {"quads": 0.8, "biceps": 0.0})
@@ -60,9 +60,7 @@ def test_a_timeline_knows_every_moment() -> None:
     assert [segment.exercise for segment in found.segments] == ["squat", "unknown"]
 
 
-def test_an_overlay_has_every_frame_at_its_time_and_leaves_the_rest_of_the_picture(
-    squats: FigureVideo, tmp_path: Path
-) -> None:
+def test_overlay_keeps_frames_times_and_picture(squats: FigureVideo, tmp_path: Path) -> None:
     path = tmp_path / "overlay.mp4"
     assert write_overlay(path, squats, timeline(), squats.rate_hz) == len(squats)
     with VideoSource(path) as source:
@@ -88,7 +86,7 @@ def test_overlay_of_a_file_with_a_display_matrix_shows_upright_pictures(squats: 
     assert np.abs(shown[60:, 120:].astype(int) - expected[60:, 120:]).mean() < 12
 
 
-def test_late_frames_are_left_out_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
+def test_overlay_omits_late_frames_and_failed_files(tmp_path: Path) -> None:
     pictures = [Frame(np.zeros((64, 64, 3), np.uint8), time_s) for time_s in (1.0, 1.1, 0.5, 0.6, 1.2)]
     path = tmp_path / "overlay.mp4"
     assert write_overlay(path, pictures, timeline(), 10.0) == 3
@@ -104,7 +102,7 @@ def test_late_frames_are_left_out_and_a_failure_leaves_nothing(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_labels_and_bars_fit_pictures_of_any_shape() -> None:
+def test_overlay_fits_pictures_of_any_shape() -> None:
     moment = Moment("overhead_tricep_extension", 0.0, 0.9, {f"group_{i}": 1.0 - i / 20 for i in range(12)})
     for shape in ((90, 160), (720, 1280), (1280, 720), (64, 64)):
         drawn = draw(np.zeros((*shape, 3), np.uint8), moment, 3.0)

@@ -14,11 +14,11 @@ from fitsense.video.prefetch import Prefetcher
 
 
 def threads() -> int:
-    return sum(thread.name == "fitsense reading ahead" for thread in threading.enumerate())
+    return sum(thread.name == "fitsense prefetcher" for thread in threading.enumerate())
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 5))
-def test_all_comes_in_order(items: list[int], buffer: int) -> None:
+def test_prefetcher_keeps_order(items: list[int], buffer: int) -> None:
     closed: list[bool] = []
     ahead = Prefetcher(items, lambda: closed.append(True), buffer)
     assert list(ahead) == items
@@ -26,7 +26,7 @@ def test_all_comes_in_order(items: list[int], buffer: int) -> None:
     assert closed == [True]
 
 
-def test_no_more_is_read_than_may_wait() -> None:
+def test_prefetcher_reads_at_most_its_buffer() -> None:
     read: list[int] = []
 
     def items() -> Iterator[int]:
@@ -43,7 +43,7 @@ def test_no_more_is_read_than_may_wait() -> None:
     ahead.close()
 
 
-def test_what_breaks_is_told_after_what_came_before() -> None:
+def test_prefetcher_error_follows_earlier_items() -> None:
     def items() -> Iterator[int]:
         yield from range(3)
         raise ValueError("broken")
@@ -56,23 +56,23 @@ def test_what_breaks_is_told_after_what_came_before() -> None:
     assert got == [0, 1, 2]
 
 
-def test_closing_ends_the_thread_and_frees_the_source_there() -> None:
+def test_prefetcher_close_ends_thread_and_frees_source() -> None:
     before = threads()
     closed_in: list[str] = []
     ahead = Prefetcher(iter(range(1000)), lambda: closed_in.append(threading.current_thread().name), buffer=2)
     assert next(iter(ahead)) == 0
     ahead.close()
-    assert closed_in == ["fitsense reading ahead"]
+    assert closed_in == ["fitsense prefetcher"]
     assert threads() == before
 
 
-def test_closed_before_it_began_it_frees_the_source() -> None:
+def test_prefetcher_close_before_start_frees_source() -> None:
     closed: list[bool] = []
     Prefetcher([1], lambda: closed.append(True)).close()
     assert closed == [True]
 
 
-def test_stopping_ends_an_iteration_that_waits() -> None:
+def test_prefetcher_stop_ends_waiting_iteration() -> None:
     go = threading.Event()
 
     def items() -> Iterator[int]:

@@ -22,6 +22,7 @@ from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scale
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame, UInt8Array
+from fitsense.video.config import DecodeConfig
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -43,7 +44,7 @@ def frames(squats: FigureVideo) -> list[Frame]:
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: list[Frame], tmp_path: Path) -> None:
+def test_source_any_container_gives_frames_at_their_times(suffix: str, frames: list[Frame], tmp_path: Path) -> None:
     codec, pix_fmt = CONTAINERS[suffix]
     path = encode(tmp_path / f"video{suffix}", frames, codec, pix_fmt, rate=10)
     with VideoSource(path) as source:
@@ -58,12 +59,12 @@ def test_every_container_gives_its_frames_at_their_times(suffix: str, frames: li
         )  # a .gif has 256 colours
 
 
-def test_frames_are_scaled_by_their_short_side(squats_file: Path) -> None:
-    with VideoSource(squats_file, short_side=91) as source:
+def test_source_short_side_scales_frames(squats_file: Path) -> None:
+    with VideoSource(squats_file, DecodeConfig(short_side=91)) as source:
         assert next(iter(source)).rgb.shape == (91, 160, 3)
 
 
-def test_a_variable_frame_rate_keeps_its_times(frames: list[Frame], tmp_path: Path) -> None:
+def test_source_variable_frame_rate_keeps_times(frames: list[Frame], tmp_path: Path) -> None:
     times = np.cumsum([0.0, 0.04, 0.2, 0.05, 0.5, 0.03, 0.31])
     path = encode(tmp_path / "vfr.mp4", [Frame(f.rgb, float(t)) for f, t in zip(frames, times, strict=False)])
     with VideoSource(path) as source:
@@ -96,7 +97,7 @@ def test_source_with_a_display_matrix_shows_the_picture_as_players_do(
         first = next(iter(source)).rgb
         assert (source.info.height, source.info.width) == first.shape[:2] == expected.shape[:2]
     assert np.abs(first.astype(int) - expected).mean() < 12
-    with VideoSource(path, short_side=91) as source:
+    with VideoSource(path, DecodeConfig(short_side=91)) as source:
         small = next(iter(source)).rgb
     assert min(small.shape[:2]) == 91
     assert np.abs(small.astype(int) - shown(scale(frames[0].rgb, 160, 91))).mean() < 12
@@ -120,7 +121,7 @@ def test_ten_bit_video_is_read(frames: list[Frame], tmp_path: Path) -> None:
         assert all(frame.rgb.dtype == np.uint8 for frame in source)
 
 
-def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
+def test_source_missing_folder_or_empty_gives_distinct_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is not a video")
     for path, message in (
@@ -133,7 +134,7 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path: Path
             VideoSource(path)
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+def test_source_audio_only_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
@@ -146,7 +147,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_truncated_file_gives_frames_and_warns(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
     codec, pix_fmt = CONTAINERS[suffix]
     # An .mp4 whose index comes first, as those made for the web, can be read as far as it goes.
     path = encode(tmp_path / f"whole{suffix}", squats, codec, pix_fmt, rate=10, options={"movflags": "faststart"})
@@ -159,9 +160,7 @@ def test_a_truncated_file_gives_what_there_is_and_says_so(suffix: str, squats: F
     assert 5 < len(read) < len(squats)
 
 
-def test_a_recording_that_breaks_off_between_its_fragments_gives_what_there_is(
-    squats: FigureVideo, tmp_path: Path
-) -> None:
+def test_source_truncated_between_fragments_gives_frames(squats: FigureVideo, tmp_path: Path) -> None:
     fragmented = {"movflags": "empty_moov", "frag_duration": "1000000"}
     path = encode(tmp_path / "a.mp4", squats, rate=10, options=fragmented)
     content = path.read_bytes()
@@ -173,14 +172,14 @@ def test_a_recording_that_breaks_off_between_its_fragments_gives_what_there_is(
             assert len(list(source)) > len(squats) // 2
 
 
-def test_an_mp4_without_its_index_is_an_error(squats_file: Path, tmp_path: Path) -> None:
+def test_source_mp4_without_index_is_refused(squats_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp4"
     path.write_bytes(squats_file.read_bytes()[:2000])
     with pytest.raises(fitsense.SourceError, match="cannot be opened as video"):
         VideoSource(path)
 
 
-def test_damage_in_the_middle_costs_only_what_is_damaged(squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_damaged_packets_are_left_out(squats: FigureVideo, tmp_path: Path) -> None:
     path = encode(tmp_path / "whole.avi", squats, "mpeg4", rate=10)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -192,7 +191,7 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(squats: FigureVideo, tm
     assert read[-1].time_s > 5
 
 
-def test_a_picture_that_cannot_be_unpacked_costs_only_itself(frames: list[Frame], tmp_path: Path) -> None:
+def test_source_damaged_picture_is_left_out(frames: list[Frame], tmp_path: Path) -> None:
     """A .gif's decoder calls that "operation not permitted"."""
     path = encode(tmp_path / "a.gif", frames, "gif", "rgb8", rate=10)
     content = bytearray(path.read_bytes())
@@ -207,7 +206,7 @@ def test_a_picture_that_cannot_be_unpacked_costs_only_itself(frames: list[Frame]
 
 
 @pytest.mark.parametrize(("side", "fits"), [(4000, True), (8000, False), (65535, False)])
-def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
+def test_source_above_8k_is_refused_before_allocation(
     side: int, fits: bool, frames: list[Frame], tmp_path: Path
 ) -> None:
     path = encode(tmp_path / "a.gif", frames[:3], "gif", "rgb8", rate=10)
@@ -216,12 +215,12 @@ def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
         field.write(content, side)
     path.write_bytes(content)
     if fits:
-        with VideoSource(path, 64) as source:
+        with VideoSource(path, DecodeConfig(short_side=64)) as source:
             assert (source.info.width, source.info.height) == (side, side)
             assert next(iter(source)).rgb.shape == (64, 64, 3)
     else:
         with pytest.raises(fitsense.SourceError, match="none of its frames can be decoded"):
-            VideoSource(path, 64)
+            VideoSource(path, DecodeConfig(short_side=64))
 
 
 @pytest.mark.parametrize(
@@ -237,21 +236,21 @@ def test_a_picture_of_more_than_8k_is_refused_before_it_fills_the_memory(
         (".gif", "gif"),
     ],
 )
-def test_pictures_above_a_limit_are_refused_with_their_size(
+def test_source_above_max_pixels_is_refused_with_its_size(
     suffix: str, codec: str, frames: list[Frame], tmp_path: Path
 ) -> None:
     pix_fmt = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
     path = encode(tmp_path / f"a{suffix}", frames[:5], codec, pix_fmt, rate=10)
     # Decoders count whole blocks, so that 182 rows are 192, and still no more than is allowed.
-    with VideoSource(path, 64, max_pixels=320 * 182) as source:
+    with VideoSource(path, DecodeConfig(short_side=64, max_pixels=320 * 182)) as source:
         assert len(list(source)) == 5
     # Some decoders alone know the size, and tell nobody.
     refused = r"expected pictures of at most 40000 pixels, got 320 x 182|damaged, or of more than 40000 pixels"
     with pytest.raises(fitsense.SourceError, match=refused):
-        VideoSource(path, 64, max_pixels=40_000)
+        VideoSource(path, DecodeConfig(short_side=64, max_pixels=40_000))
 
 
-def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame], tmp_path: Path) -> None:
+def test_source_late_streams_are_ignored(frames: list[Frame], tmp_path: Path) -> None:
     """As when transport streams with other programs come in the middle of one."""
     parts = [
         encode(tmp_path / f"{pid}.ts", frames, rate=10, options={"mpegts_start_pid": str(pid)}).read_bytes()
@@ -261,13 +260,13 @@ def test_streams_that_appear_after_the_header_are_not_minded(frames: list[Frame]
     padding = (b"\x47\x1f\xff\x10" + bytes(184)) * 8_000
     path = tmp_path / "all.ts"
     path.write_bytes(parts[0] + padding + b"".join(parts[1:]) + padding + parts[0])
-    with VideoSource(path, 64) as source:
+    with VideoSource(path, DecodeConfig(short_side=64)) as source:
         read = list(source)
         assert source.read_error is None
     assert len(read) == 2 * len(frames)
 
 
-def test_names_that_look_like_something_else_are_files(squats_file: Path, tmp_path: Path) -> None:
+def test_source_unusual_file_names_are_files(squats_file: Path, tmp_path: Path) -> None:
     for name in ("a:b.mp4", "-i.mp4", "pipe:0", "%03d.mp4", "ü und leer.mp4"):
         shutil.copy(squats_file, tmp_path / name)
         with VideoSource(tmp_path / name) as source:
@@ -287,15 +286,15 @@ def web_server(squats_file: Path) -> Iterator[str]:
         httpd.shutdown()
 
 
-def test_a_network_stream_is_read_by_its_address(web_server: str, squats: FigureVideo) -> None:
+def test_source_url_is_read(web_server: str, squats: FigureVideo) -> None:
     assert is_live(web_server)
-    with VideoSource(web_server, 91) as source:
+    with VideoSource(web_server, DecodeConfig(short_side=91)) as source:
         assert len(list(source)) == len(squats)
     with pytest.raises(fitsense.SourceError, match="cannot be opened"):
         VideoSource(f"{web_server}.missing")
 
 
-def test_a_clock_that_leaps_is_counted_on_and_told(frames: list[Frame], tmp_path: Path) -> None:
+def test_source_clock_jump_continues_time_and_warns(frames: list[Frame], tmp_path: Path) -> None:
     """Two transport streams, one after the other in one file, as cameras write them."""
     one = encode(tmp_path / "one.ts", frames, rate=10).read_bytes()
     path = tmp_path / "both.ts"
@@ -309,7 +308,7 @@ def test_a_clock_that_leaps_is_counted_on_and_told(frames: list[Frame], tmp_path
     assert times[-1] == pytest.approx(6.0, abs=0.5)
 
 
-def test_a_time_out_of_range_ends_the_source_with_what_came_before(frames: list[Frame], tmp_path: Path) -> None:
+def test_source_time_out_of_range_keeps_earlier_frames(frames: list[Frame], tmp_path: Path) -> None:
     late = [*frames[:20], Frame(frames[20].rgb, 5e5), *(Frame(f.rgb, 5e5 + f.time_s) for f in frames[21:])]
     path = encode(tmp_path / "leap.mkv", late, rate=10)
     events = list(fitsense.analyze(path))
@@ -317,22 +316,22 @@ def test_a_time_out_of_range_ends_the_source_with_what_came_before(frames: list[
     assert "fitsense.session.warning" in [event.type for event in events]
 
 
-def test_a_picture_too_long_to_scale_is_refused(tmp_path: Path) -> None:
+def test_source_extreme_aspect_ratio_is_refused(tmp_path: Path) -> None:
     path = encode(tmp_path / "long.mkv", [Frame(np.zeros((16, 1600, 3), np.uint8), i / 10) for i in range(3)])
     with pytest.raises(fitsense.SourceError, match="1600 x 16 pixels: expected a long side of at most 16 short ones"):
-        VideoSource(path, 182)
+        VideoSource(path, DecodeConfig(short_side=182))
 
 
 @pytest.mark.parametrize(("zoom", "height"), [(1.0, 40), (2.5, 100), (9.0, 120)])
-def test_what_is_looked_at_closely_is_scaled_less_but_never_up(zoom: float, height: int, tmp_path: Path) -> None:
+def test_source_zoom_scales_less_but_never_up(zoom: float, height: int, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mkv", [Frame(np.zeros((120, 240, 3), np.uint8), i / 10) for i in range(3)])
-    with VideoSource(path, 40, zoom=zoom) as source:
+    with VideoSource(path, DecodeConfig(short_side=40, zoom=zoom)) as source:
         assert {frame.rgb.shape for frame in source} == {(height, 2 * height, 3)}
 
 
 @pytest.mark.parametrize(("times", "exact"), [(2, True), (3, False), (6, False)])
 @pytest.mark.parametrize("full_range", [False, True])
-def test_pictures_that_are_made_much_smaller_look_the_same(
+def test_source_large_reduction_keeps_pictures(
     times: int, exact: bool, full_range: bool, frames: list[Frame], tmp_path: Path
 ) -> None:
     large = [Frame(scale(frame.rgb, 960, 546), frame.time_s) for frame in frames[:10]]
@@ -341,7 +340,7 @@ def test_pictures_that_are_made_much_smaller_look_the_same(
     height, width = round(546 / times), round(960 / times)
     with av.open(str(path)) as container:
         decoded = [scaled.to_ndarray() for scaled in map(partial(to_rgb, width, height), container.decode(video=0))]
-    with VideoSource(path, height) as source:
+    with VideoSource(path, DecodeConfig(short_side=height)) as source:
         given = [frame.rgb for frame in source]
     assert len(given) == len(decoded) == 10
     differences = [mine.astype(int) - whole for mine, whole in zip(given, decoded, strict=True)]
@@ -356,7 +355,7 @@ def to_rgb(width: int, height: int, frame: av.VideoFrame) -> av.VideoFrame:
     return frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
 
 
-def test_what_is_live_and_what_is_a_file() -> None:
+def test_is_live_of_files_cameras_and_urls() -> None:
     assert is_live("rtsp://camera/1")
     assert is_live("camera:0")
     assert is_live("/dev/video0")
@@ -364,20 +363,20 @@ def test_what_is_live_and_what_is_a_file() -> None:
     assert not is_live("C:\\video.mp4")
 
 
-def test_a_camera_that_is_not_there_is_an_error() -> None:
+def test_source_missing_camera_is_refused() -> None:
     with pytest.raises(fitsense.SourceError, match="camera:99: cannot be opened as video"):
         VideoSource("camera:99")
 
 
 @pytest.mark.parametrize("b_frames", [0, 3])
-def test_thinned_it_gives_what_thinning_all_of_it_gives(tmp_path: Path, b_frames: int) -> None:
+def test_source_min_interval_equals_thinning_all_frames(tmp_path: Path, b_frames: int) -> None:
     """Whether or not the decoder may skip some, those that come are the file's own, and none are too far apart."""
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
     path = encode(tmp_path / "film.mp4", video, codec_options={"bf": str(b_frames)})
     with VideoSource(path) as source:
         whole = {frame.time_s: frame.rgb for frame in source}
     step_s = 0.05
-    with VideoSource(path, min_interval_s=step_s) as source:
+    with VideoSource(path, DecodeConfig(min_interval_s=step_s)) as source:
         some = list(source)
     times = [frame.time_s for frame in some]
     assert all(np.array_equal(frame.rgb, whole[frame.time_s]) for frame in some)
@@ -389,28 +388,28 @@ def test_thinned_it_gives_what_thinning_all_of_it_gives(tmp_path: Path, b_frames
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
-def test_frames_that_would_leave_holes_are_not_skipped(tmp_path: Path, name: str) -> None:
+def test_source_sparse_reference_frames_skip_none(tmp_path: Path, name: str) -> None:
     """Of four frames three may be skipped here: 8 a second would be left. It is seen too late, and so done again."""
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=24.0, size=(160, 96))
     options = {"bf": "3", "x264-params": "b-adapt=0:b-pyramid=none"}
     path = encode(tmp_path / name, video, codec_options=options)
     times = {}
     for threads in (1, 2, 4):
-        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
+        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
             times[threads] = [frame.time_s for frame in source]
     assert times[1] == times[2] == times[4]
     assert max(np.diff(times[1])) < 0.09
     assert times[1][-1] == pytest.approx(4.0, abs=0.1)
 
 
-def test_a_hole_in_the_middle_is_filled_however_many_threads_look_ahead(tmp_path: Path) -> None:
+def test_source_hole_is_filled_for_any_thread_count(tmp_path: Path) -> None:
     """In the last second, in which there are fewer frames, none can be spared."""
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
     frames = [frame for at, frame in enumerate(video) if frame.time_s < 3.0 or at % 2 == 0]
     path = encode(tmp_path / "film.mp4", frames, codec_options={"bf": "1", "x264-params": "b-adapt=0"})
     found = []
     for threads in (1, 4):
-        with VideoSource(path, min_interval_s=0.05, threads=threads) as source:
+        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
             found.append([(frame.time_s, frame.rgb.tobytes()) for frame in source])
     assert found[0] == found[1]
     steps = np.diff([time_s for time_s, _ in found[0]])

@@ -15,14 +15,15 @@ from tests.helpers.network_camera import Camera
 # When Python has ended, with the code 1, freeing the libraries takes as many seconds.
 PROGRAM = """
 import ctypes, sys, time
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveSource
 
 library = ctypes.CDLL(None)
 library.on_exit(library.sleep, None)
-source = LiveSource(sys.argv[1], 182)
+source = LiveSource(sys.argv[1], DecodeConfig(short_side=182))
 next(iter(source))
 time.sleep(3.5)
-assert source._reader.is_alive(), "the camera is silent, and nobody can end that"
+assert source._thread.is_alive(), "nothing can end the wait for a silent camera"
 if sys.argv[2] == "closed":
     source.close()
 sys.exit(1)
@@ -41,18 +42,18 @@ how, url = sys.argv[1:]
 if how == "streams":
     import fitsense
     from tests.hostile.worker import Scripted
-    following = fitsense.Streams({"camera": url}, model=Scripted())
+    group = fitsense.SourceGroup({"camera": url}, model=Scripted())
 else:
     import asyncio
-    from fitsense.server.engine.source_reader import Feeder
+    from fitsense.server.engine.source_reader import SourceReader
     from fitsense.server.source_policy import Opened
     from fitsense.video.live import LiveConfig
-    feeder = Feeder(
+    reader = SourceReader(
         Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, min_interval_s=0.0, max_pixels=1 << 20,
         threads=1, live=LiveConfig(timeout_s=3600.0),
     )
     loop = asyncio.new_event_loop()
-    opening = loop.create_task(feeder.open(3600.0))
+    opening = loop.create_task(reader.open(3600.0))
     loop.run_until_complete(asyncio.sleep(0))
 show()
 sys.stdin.readline()
@@ -80,7 +81,7 @@ def test_threads_that_open_a_source_end_before_python(how: str) -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others cannot make a program's end last")
 @pytest.mark.parametrize("source", ["closed", "open"])
-def test_nobody_asks_python_when_it_has_ended(film: Path, source: str) -> None:
+def test_threads_make_no_calls_after_python_has_ended(film: Path, source: str) -> None:
     with Camera(film) as camera:
         command = [sys.executable, "-c", PROGRAM, camera.url("stall=3"), source]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=300)

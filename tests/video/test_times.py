@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.video.config import DecodeConfig
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -81,7 +82,7 @@ def test_source_of_any_packing_gives_its_pictures_in_order_and_at_the_frame_rate
 def test_thinned_source_of_any_packing_lasts_as_long(name: str, video: FigureVideo, tmp_path: Path) -> None:
     container, codec, options = PACKINGS[name]
     path = pack(tmp_path / name, video, container, codec, options)
-    with VideoSource(path, min_interval_s=STEP_S) as source:
+    with VideoSource(path, DecodeConfig(min_interval_s=STEP_S)) as source:
         times = [frame.time_s for frame in source]
     assert times[-1] - times[0] == pytest.approx(len(video) / RATE_HZ, abs=0.15)
     assert STEP_S - 1e-3 <= min(np.diff(times)) <= max(np.diff(times)) < 2.6 * STEP_S

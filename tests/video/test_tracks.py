@@ -14,6 +14,7 @@ from av.stream import Disposition
 from PIL import Image
 
 import fitsense
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 SMALL, LARGE = (160, 96), (320, 192)
@@ -51,7 +52,7 @@ def write(path: Path, sizes: Sequence[tuple[int, int]], default: int | None = No
 
 
 def size_of(path: Path, track: int | None = None) -> tuple[int, int]:
-    with VideoSource(path, track=track) as source:
+    with VideoSource(path, DecodeConfig(track=track)) as source:
         assert len(list(source)) == 10
         return source.info.width, source.info.height
 
@@ -85,7 +86,7 @@ def test_source_with_a_track_given_gives_that_one(tmp_path: Path) -> None:
 def test_source_with_a_track_that_is_not_there_is_refused(track: int, tmp_path: Path) -> None:
     path = write(tmp_path / "film.mkv", (SMALL, LARGE))
     with pytest.raises(fitsense.InvalidInputError, match=r"0: h264 160 x 96, 1: h264 320 x 192\), got"):
-        VideoSource(path, track=track)
+        VideoSource(path, DecodeConfig(track=track))
 
 
 def test_attached_pictures_are_no_video_tracks(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fitsense.synthetic.figures import FigureVideo
+from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from fitsense.video.wholeness import is_whole
 from tests.conftest import encode
@@ -48,7 +49,7 @@ def with_sound(path: Path, video: FigureVideo, sound_s: float, last_s: float | N
 
 
 def trouble_of(path: Path) -> str | None:
-    with VideoSource(path, 64) as source:
+    with VideoSource(path, DecodeConfig(short_side=64)) as source:
         assert list(source)
         return None if source.warning is None else source.warning.code
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from fitsense._internal.threads import WorkerThread, handed_over
+from fitsense._internal.threads import WorkerThread, detached
 from fitsense.errors import FitsenseError
 from fitsense.server.engine.batch_worker import BatchWorker
 from fitsense.server.engine.session_queue import QueuedFrame, SessionQueue
@@ -19,6 +19,7 @@ from fitsense.server.log import LOGGER
 from fitsense.server.source_policy import Opened
 from fitsense.session.session import Reason
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
 from fitsense.video.stopping import StopFlag
@@ -120,7 +121,7 @@ class SourceReader:
             try:
                 source = self._open()
             except Exception as error:
-                _settle(loop, opening, handed_over(error))
+                _settle(loop, opening, detached(error))
                 return
             with contextlib.closing(source):
                 self._live = source if isinstance(source, LiveSource) else None
@@ -135,29 +136,17 @@ class SourceReader:
             self._held, self._closed = _never, _nothing
 
     def _open(self) -> VideoSource | LiveSource:
-        name, side, options = self._opened.address, self._short_side, self._opened.options
-        if self._opened.live:
-            return LiveSource(
-                name,
-                side,
-                self._config,
-                zoom=self._zoom,
-                min_interval_s=self._min_step_s,
-                options=options,
-                threads=self._threads,
-                max_pixels=self._max_pixels,
-                stop=self._stop,
-            )
-        return VideoSource(
-            name,
-            side,
+        decode = DecodeConfig(
+            short_side=self._short_side,
             zoom=self._zoom,
             min_interval_s=self._min_step_s,
-            options=options,
+            options=self._opened.options,
             threads=self._threads,
             max_pixels=self._max_pixels,
-            stop=self._stop,
         )
+        if self._opened.live:
+            return LiveSource(self._opened.address, decode, self._config, stop=self._stop)
+        return VideoSource(self._opened.address, decode, stop=self._stop)
 
     def _read(self, source: VideoSource | LiveSource, lane: SessionQueue) -> Reason:
         items: Iterable[Frame | SourceWarning] = source if isinstance(source, LiveSource) else source.items()

@@ -126,9 +126,12 @@ class NetworkContract(OfferContract):
         tolerance: float,
         tmp_path: Path,
     ) -> None:
+        from fitsense.inference.config import RuntimeConfig
         from fitsense.inference.loading import load_graph
 
-        run = load_graph(exported(branch, entry, tmp_path, exports=exports), entry, threads=1, bf16=False)
+        run = load_graph(
+            exported(branch, entry, tmp_path, exports=exports), entry, RuntimeConfig(threads=1, bf16=False)
+        )
         for count in (1, len(inputs)):
             expected = outputs_of(branch, inputs[:count], torch)
             for name, values in run(inputs[:count]).items():

@@ -135,12 +135,13 @@ class StreamingLaws:
         tolerance: float,
         tmp_path: Path,
     ) -> None:
+        from fitsense.inference.config import RuntimeConfig
         from fitsense.inference.loading import load_stream
         from fitsense.nn.branch import stream_entry
 
         entry = attrs.evolve(entry, stream=stream_entry(entry.name, spec, config))
         bundle = exported(branch, entry, tmp_path, exports=exports, step_alone=True)
-        stream = load_stream(bundle, entry, threads=1, bf16=False)
+        stream = load_stream(bundle, entry, RuntimeConfig(threads=1, bf16=False))
         state = stream.start()
         for at, (features, _) in enumerate(streams.over(pictures[:1])):
             outputs, state = stream.step(pictures[0, at], state)
