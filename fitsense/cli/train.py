@@ -117,9 +117,9 @@ def command(
     test = test if test is not None else "test" if "test" in there else None
     sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
-    machines = DistributedConfig(nodes, devices, strategy)
-    if machines.processes > 1 and rank():
-        train_worker(recipe, sources, cache=cache, machines=machines)
+    distributed = DistributedConfig(nodes, devices, strategy)
+    if distributed.processes > 1 and rank():
+        train_worker(recipe, sources, cache=cache, distributed=distributed)
         return
     with _log_on_stderr():
         bundle, report = train(
@@ -130,7 +130,7 @@ def command(
             version=version,
             cache=cache,
             track=track,
-            machines=machines,
+            distributed=distributed,
         )
     for skip in report["trained"]["skipped"]:
         click.echo(f"skipped {skip['path']}: {skip['reason']}")
