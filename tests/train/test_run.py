@@ -450,7 +450,7 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
     refused("expected a new or empty folder", trained / "bundle")
     refused("expected a new or empty folder", taken)
     refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
-    refused("expected a head for exercises", branches=(attrs.evolve(COLOURS, exercise_head=""),))
+    refused("expected an exercise head", branches=(attrs.evolve(COLOURS, exercise_head=""),))
     refused(
         "tiny/colours has untrained weights: expected finetuning, got none",
         branches=(attrs.evolve(COLOURS, finetuning=None),),
