@@ -1,4 +1,4 @@
-"""The command line, one module a command. A command's module is imported when it is asked for."""
+"""The command line. Each command is a module, which is imported when the command runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" f
 
 
 class _Commands(click.Group):
-    """Finds commands by name, and turns fitsense's errors into one line and an exit code."""
+    """Finds commands by name, and converts fitsense's errors into one line and an exit code."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -52,14 +52,14 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except click.ClickException as error:
-            # What was typed may be an address with a password.
+            # The command line may contain a URL with a password.
             vars(error)["message"] = redact(error.message)
             raise
         except FitsenseError as error:
             click.echo(f"fitsense: {redact(str(error))}", err=True)
             context.exit(exit_code_of(error))
         except BrokenPipeError:
-            # What is still buffered has nowhere to go; Python would complain about that when it exits.
+            # Python would fail to flush its buffer to the closed pipe when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             context.exit(ExitCode.READER_GONE)
         except KeyboardInterrupt:

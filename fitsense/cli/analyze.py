@@ -1,4 +1,4 @@
-"""``fitsense analyze``: a video's events, live on a terminal or as NDJSON."""
+"""``fitsense analyze``: events of a video, as a live view on a terminal or as NDJSON."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
 
-# Overlays are for looking at; larger pictures only take longer.
+# People watch overlays; larger pictures only take longer to write.
 _OVERLAY_SHORT_SIDE = 720
 
 
 def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Region | None:
-    """``L,T,R,B`` in shares of the picture."""
+    """Parse ``L,T,R,B``, in shares of the picture."""
     if value is None:
         return None
     try:
@@ -53,9 +53,9 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("analyze", short_help="Say which exercises a video shows, and when.")
+@click.command("analyze", short_help="Find the exercises in a video.")
 @click.argument("source", required=False)
-@click.option("--sample", is_flag=True, help="Analyse a rendered figure's workout instead of a SOURCE.")
+@click.option("--sample", is_flag=True, help="Analyse a rendered sample workout instead of a SOURCE.")
 @click.option(
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -66,7 +66,7 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     "sinks",
     metavar="NAME=URL|FILE.toml",
     multiple=True,
-    help="Send the events there too, say webhook=https://app.example/events; may be given several times.",
+    help="Also send the events there, such as webhook=https://app.example/events; repeatable.",
 )
 @click.option(
     "--overlay",
@@ -86,46 +86,47 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     "--region",
     metavar="LEFT,TOP,RIGHT,BOTTOM",
     callback=_region,
-    help="Look at this part of the picture only, in shares of it.",
+    help="Analyse only this part of the picture, in shares of its width and height.",
 )
-@click.option("--people", is_flag=True, help="Follow everybody in the picture, each with events of their own.")
-@click.option("--detector", default="pose/people", show_default=True, help="What looks for --people.")
+@click.option("--people", is_flag=True, help="Track every person; each has separate events.")
+@click.option("--detector", default="pose/people", show_default=True, help="Detector for --people.")
 @click.option(
     "--live",
     "policy",
     type=click.Choice(["latest", "all"]),
     default="latest",
     show_default=True,
-    help="If a camera or stream is faster than analysis: drop its oldest frames, or fall behind. Either is told.",
+    help="When analysis cannot keep up with a live source: latest drops the oldest frames, all lags behind. Both emit "
+    "warnings.",
 )
 @click.option(
     "--reconnect",
     type=click.FloatRange(min=0.0),
     default=300.0,
     show_default=True,
-    help="For how many seconds to try to reach a camera or stream again; 0 to end when it does.",
+    help="Seconds to try to reconnect to a live source; 0 ends with the source.",
 )
 @click.option(
     "--hwaccel",
     metavar="TYPE",
-    help="Decode the source by hardware of this type, such as cuda or videotoolbox; where that fails, by the CPU.",
+    help="Hardware decoder, such as cuda or videotoolbox; falls back to the CPU.",
 )
 @click.option(
     "--track",
     type=click.IntRange(min=0),
-    help="Which of several video tracks to read, from 0; by default the one that players take.",
+    help="Index of the video track, from 0; by default the track that players choose.",
 )
 @click.option(
     "--source",
     "source_uri",
     metavar="URI",
-    help="How the events call the source, such as urn:gym:door; by default a file's name with a digest of its content.",
+    help="Source URI in the events, such as urn:gym:door; by default the file name with a digest of the content.",
 )
 @click.option(
     "--started-at",
     metavar="ISO",
     callback=moment,
-    help="When the video began, such as 2026-05-01T18:30+02:00; by default what the file says, if it does.",
+    help="Start time of the video, such as 2026-05-01T18:30+02:00; by default from the file's metadata.",
 )
 @results_only()
 def command(
@@ -149,10 +150,10 @@ def command(
     source_uri: str | None,
     started_at: datetime | None,
 ) -> None:
-    """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
+    """Find the exercises in SOURCE, with start, end and activated muscle groups.
 
-    SOURCE is a video file, a URL (rtsp, http, …), camera:0, a FIFO, or - for standard input. On a terminal the result
-    is shown as it comes; piped, or with --events, it is NDJSON: one event a line, each line as soon as it is known.
+    SOURCE is a video file, a URL (rtsp, http, …), camera:0, a FIFO, or - for standard input. On a terminal, a live view
+    shows the result; piped, or with --events, events are written as NDJSON, one per line, as soon as they are emitted.
     Ctrl-C ends with a valid session.ended.
     """
     if (source is None) == (not sample):
@@ -176,10 +177,10 @@ def command(
         video, config, live = source, None, LiveConfig(policy=policy, reconnect_timeout_s=reconnect)
     kept: list[Event] = []
     with contextlib.ExitStack() as stack:
-        # First to be opened, so that what is refused is refused before the work; last to end, and Ctrl-C ends that.
+        # Opened first, so that errors come before the analysis; closed last, and Ctrl-C interrupts that.
         deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
         model = load_model(bundle, runtime=runtime, device=device, compile=compile)
-        who = detector if people else None
+        people_detector = detector if people else None
         analysis = analyze(
             video,
             model=model,
@@ -187,7 +188,7 @@ def command(
             hop_s=hop,
             live=live,
             region=region,
-            people=who,
+            people=people_detector,
             hwaccel=hwaccel,
             track=track,
             source_uri=source_uri,
@@ -220,7 +221,7 @@ def _sink(value: str) -> SinkSettings:
     if value.endswith(".toml"):
         return SinkSettings.read(Path(value))
     name, equals, url = value.partition("=")
-    # An address without a name may have an = in its password.
+    # A URL without a name may have an = in its password.
     if not (name and equals and url) or "://" in name:
         raise click.UsageError(f"--sink: expected NAME=URL or a .toml, got {value!r}")
     return SinkSettings(name, {"url": url})
@@ -252,7 +253,7 @@ def _write(event: Event, outputs: list[IO[str]], deliveries: list[Delivery]) -> 
 
 @contextlib.contextmanager
 def _stopping(analysis: Analysis) -> Iterator[None]:
-    """Ctrl-C and a polite kill end the session rather than the process."""
+    """Make SIGINT and SIGTERM end the session instead of the process."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         analysis.stop()
@@ -266,12 +267,12 @@ def _stopping(analysis: Analysis) -> Iterator[None]:
 
 
 def _check_outputs(source: str | None, events: Path | None, overlay: Path | None) -> None:
-    """Refuse before the work what could only fail, or destroy something, after it."""
+    """Reject outputs that cannot be written, or that would overwrite the source, before the analysis."""
     from fitsense.video.bytestream import is_pipe
     from fitsense.video.opening import is_live
 
     if overlay is not None and source is not None and (is_live(source) or is_pipe(source)):
-        raise click.UsageError("--overlay needs a file: it looks at the video a second time")
+        raise click.UsageError("--overlay needs a file: it reads the video a second time")
     if overlay is not None and overlay.suffix.lower() not in (".mp4", ".mov", ".mkv"):
         raise click.UsageError(f"--overlay writes .mp4, .mov or .mkv, not {overlay.name}")
     for option, path in (("--events", events), ("--overlay", overlay)):
@@ -311,6 +312,6 @@ def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:
 
 
 def _damage(event: Event) -> SessionWarning | None:
-    """The warning that the source is damaged or incomplete, if the event is one."""
+    """The event's warning of a damaged or incomplete source; None for other events."""
     data = event.data
     return data if isinstance(data, SessionWarning) and data.code.startswith("source_") else None

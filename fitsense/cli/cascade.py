@@ -1,4 +1,4 @@
-"""``fitsense cascade``: asking cheap branches first."""
+"""``fitsense cascade``: running cheap branches first."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from fitsense.evaluate.cascade import Point
 
 
-@click.command("cascade", short_help="Ask cheap branches first, and the others where these leave doubt.")
+@click.command("cascade", short_help="Run cheap branches first, and the others on low confidence.")
 @click.argument("bundle", default=DEFAULT)
-@click.option("--first", multiple=True, required=True, help="A branch that is asked first; repeat it.")
+@click.option("--first", multiple=True, required=True, help="Branch to run first; repeatable.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with clips and a manifest.csv: show accuracy and cost by threshold.",
+    help="Folder with clips and a manifest.csv; prints accuracy and cost by threshold.",
 )
 @click.option("--split", default="val", show_default=True, help="Value of the manifest's split column.")
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--json", "as_json", is_flag=True, help="Print the curve as JSON.")
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="Above which confidence the others are not asked; for --out."
+    "--threshold", type=click.FloatRange(0, 1), help="Confidence above which the other branches are skipped; for --out."
 )
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of a bundle with the cascade.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a bundle with the cascade.")
 @results_only()
 def command(
     bundle: str,
@@ -45,11 +45,11 @@ def command(
     threshold: float | None,
     out: Path | None,
 ) -> None:
-    """Show what a cascade of BUNDLE costs and saves on clips (--data), or make a bundle that has it (--threshold,
+    """Measure accuracy and cost of a cascade of BUNDLE on clips (--data), or make a bundle with it (--threshold,
     --out).
 
-    Branches that are asked first decide alone where their confidence is above a threshold. Cost is CPU time of a window
-    over that of the bundle as it is, measured here. With --data it needs fitsense[torch].
+    The first branches decide alone if their confidence is above a threshold. Cost is the CPU time of a window as a
+    share of that of the bundle without a cascade, measured on this machine. --data needs fitsense[torch].
     """
     if (out is None) != (threshold is None):
         raise click.UsageError("give --out and --threshold together")

@@ -1,4 +1,4 @@
-"""``fitsense dataset``: a manifest from clips as people have them."""
+"""``fitsense dataset``: a manifest from folders or tables of clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _muscles(context: click.Context, parameter: click.Parameter, given: tuple[st
         group, equals, names = text.partition("=")
         if not (exercise_of(group) and equals):
             raise click.BadParameter(f"expected CLASS=MUSCLE;MUSCLE, got {text!r}", context, parameter)
-        # What is no muscle group is left as it is, and refused with those that there are.
+        # Unknown names stay as they are; import_clips rejects them and lists the known ones.
         muscles[exercise_of(group)] = tuple(muscle_of(name) or name for name in names.split(";"))
     return muscles
 
@@ -32,30 +32,36 @@ def _muscles(context: click.Context, parameter: click.Parameter, given: tuple[st
     type=click.Choice(GROUPINGS),
     default="fine",
     show_default=True,
-    help="Train each exercise by itself, the catalogue's more general ones, or the 16 classes of arXiv 2406.06703.",
+    help="Classes: each exercise, the catalogue's coarser groups, or the 16 classes of arXiv 2406.06703.",
 )
-@click.option("--test", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share to test on.")
-@click.option("--val", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share to choose with.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another one gives other splits and folds.")
-@click.option("--scene-pattern", metavar="REGEX", help="What in a clip's path tells its scene, such as '(person\\d+)'.")
+@click.option(
+    "--test", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of clips in the split test."
+)
+@click.option(
+    "--val", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of clips in the split val."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of splits and folds.")
+@click.option(
+    "--scene-pattern", metavar="REGEX", help="Part of a clip's path that names its scene, such as '(person\\d+)'."
+)
 @click.option(
     "--alike",
     type=click.FloatRange(0, 1),
     default=ALIKE,
     show_default=True,
-    help="How different the colours of clips of one scene may be, where no scene is given.",
+    help="Largest colour difference between clips of one scene, where no scene is given.",
 )
-@click.option("--publisher", default="", help="Where clips were published whose source does not say.")
+@click.option("--publisher", default="", help="Publisher to record for clips that name none.")
 @click.option(
     "--muscles",
     multiple=True,
     callback=_muscles,
     metavar="CLASS=MUSCLE;…",
-    help="What a class works that the catalogue does not know.",
+    help="Muscle groups of a class that is not in the catalogue; repeatable.",
 )
-@click.option("--resplit", is_flag=True, help="Make splits and folds anew where the source gives some.")
-@click.option("--force", is_flag=True, help="Replace a manifest that is there already.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers clips.")
+@click.option("--resplit", is_flag=True, help="Replace the splits and folds that the source gives.")
+@click.option("--force", is_flag=True, help="Replace an existing manifest.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for the cache of probed clips.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     source: Path,
@@ -73,13 +79,13 @@ def command(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a manifest.csv of the clips of SOURCE, so that they can be trained on and evaluated with.
+    """Make a manifest.csv of the clips in SOURCE, for training and evaluation.
 
     SOURCE is a folder with a folder of clips for each exercise, or a CSV file with a column path, and group, exercise,
-    muscles or labels (names of exercises and muscles, separated by semicolons). Nothing is copied.
+    muscles or labels (names of exercises and muscles, separated by semicolons). Clips are not copied.
 
-    Every clip is opened. Those of one scene (same people and place) stay in one split; where scenes are not given,
-    clips of about the same colours count as one. An interrupted run goes on where it was.
+    Every clip is opened. Clips of one scene (same people and place) stay in one split; where scenes are not given,
+    clips of similar colours form one. An interrupted run continues from its cache.
     """
     import platformdirs
 
@@ -113,7 +119,7 @@ def _show(report: dict[str, Any], out: Path) -> None:
         console.print(f"left out {report['skipped']}: {reasons}; {out / 'skipped.csv'} names them")
     for group, count in report["unknown"].items():
         console.print(
-            f"{group} ({count}) is not in the catalogue: to train it, say what it works: "
+            f"{group} ({count}) is not in the catalogue: to train it, give its muscle groups: "
             f"--muscles '{group}=MUSCLE;MUSCLE'"
         )
     if report["too_few_scenes"]:

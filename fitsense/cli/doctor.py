@@ -1,4 +1,4 @@
-"""``fitsense doctor``: what is installed, what runs, what is missing and how to get it."""
+"""``fitsense doctor``: a check of the installation, with advice on missing parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fitsense.errors import FitsenseError
 from fitsense.plugins._manager import PluginManager
 
 _BASE = ("numpy", "av", "attrs", "cattrs", "jsonschema", "pluggy", "openvino", "pillow", "jinja2")
-# Import names, by extra, of what proves that it is there.
+# Modules of each extra.
 _EXTRAS = {
     "torch": ("torch", "torchvision", "pytorchvideo", "safetensors", "onnx", "onnxscript", "sklearn"),
     "motion": ("cv2",),
@@ -37,7 +37,7 @@ _EXACT_TORCH = re.compile(r"torch\s*\(?==([^\s,;)]+)")
 def command() -> None:
     """Check the installation: versions, runtimes, CPU features, plugins, the default bundle.
 
-    Exits with 1 if something that a session needs does not work.
+    Exits with 1 if a part that sessions need does not work.
     """
     click.echo(f"fitsense {fitsense.__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo("packages  " + ", ".join(f"{name} {metadata.version(name)}" for name in _BASE))
@@ -52,7 +52,7 @@ def command() -> None:
         healthy &= report.status in ("loaded", "disabled")
         click.echo(f"plugin    {report.name}: {report.status}{f', {report.reason}' if report.reason else ''}")
     healthy &= _bundle()
-    click.echo("all that a session needs works" if healthy else "something is wrong: see above")
+    click.echo("everything a session needs is working" if healthy else "some parts do not work: see above")
     sys.exit(0 if healthy else 1)
 
 
@@ -72,7 +72,7 @@ def _runtime() -> bool:
 
 
 def _torch() -> None:
-    """The other runtime, which no session needs."""
+    """Report on torch, which is optional."""
     if util.find_spec("torch") is None:
         return
     from fitsense.inference.torch import devices
@@ -89,7 +89,7 @@ def _torch() -> None:
 
 
 def _torchvision_fault() -> str | None:
-    """Why the installed torchvision does not fit the installed torch; None where it does, or where it is missing."""
+    """Mismatch between the installed torchvision and torch; None for no mismatch, or without torchvision."""
     torch, torchvision = _build("torch"), _build("torchvision")
     if torch is None or torchvision is None:
         return None

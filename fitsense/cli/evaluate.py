@@ -1,4 +1,4 @@
-"""``fitsense evaluate``: a bundle's figures on labelled clips."""
+"""``fitsense evaluate``: metrics of a bundle on labelled clips."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from fitsense.inference.model import load_model
 @runtime_options
 @click.option("--views", type=click.IntRange(1), default=4, show_default=True, help="Windows of each clip.")
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Add mirror images.")
-@click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 @click.option(
     "--report",
     "page",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write an HTML page with plots, and pictures of the worst clips, to this file.",
+    help="Write an HTML page with plots and pictures of the worst clips to this file.",
 )
 @results_only()
 def command(
@@ -49,10 +49,10 @@ def command(
     as_json: bool,
     page: Path | None,
 ) -> None:
-    """Evaluate a bundle on a split, deterministically, in several windows of each clip.
+    """Evaluate a bundle on a split of labelled clips. Results are deterministic.
 
-    A clip's probabilities are averaged over its windows and their mirror images; figures are of the averages.
-    Intervals are of 95 %, by bootstrap over scenes. Needs fitsense[torch].
+    A clip's probabilities are averaged over its windows and their mirror images; metrics are of these averages. 95 %
+    intervals are by bootstrap over scenes. Needs fitsense[torch].
     """
     from fitsense.evaluate.html_report import write_page
     from fitsense.evaluate.run import evaluate
@@ -76,8 +76,8 @@ def _show(report: Mapping[str, Any]) -> None:
     console = Console(file=results(), highlight=False, soft_wrap=True)
     exercise, muscles, rejection, unknown = (report[part] for part in ("exercise", "muscles", "rejection", "unknown"))
 
-    def sure(part: str, name: str) -> str:
-        """A figure with its interval."""
+    def bounded(part: str, name: str) -> str:
+        """A metric with its interval."""
         interval = report["intervals"].get(f"{part}.{name}")
         return _figure(report[part][name]) + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
@@ -89,20 +89,20 @@ def _show(report: Mapping[str, Any]) -> None:
     for skip in report["skipped_files"]:
         console.print(f"  skipped {skip['path']}: {skip['reason']}", markup=False)
     lines = {
-        "exercise": f"{exercise['clips']} clips of {exercise['groups']} groups: top-1 {sure('exercise', 'top1')}, "
-        f"top-5 {sure('exercise', 'top5')}, macro recall {sure('exercise', 'macro_recall')}",
-        "sureness": f"calibration error {sure('exercise', 'ece')}, before temperature "
+        "exercise": f"{exercise['clips']} clips of {exercise['groups']} groups: top-1 {bounded('exercise', 'top1')}, "
+        f"top-5 {bounded('exercise', 'top5')}, macro recall {bounded('exercise', 'macro_recall')}",
+        "confidence": f"calibration error {bounded('exercise', 'ece')}, before temperature "
         f"{_figure(exercise['ece_uncalibrated'])}, by chance {_figure(exercise['ece_by_chance'])}; of single windows "
         f"{_figure(exercise['ece_windows'])}, before {_figure(exercise['ece_windows_uncalibrated'])}",
-        "muscles": f"mAP {sure('muscles', 'map')}, look-up {_figure(muscles['map_lookup'])}, difference "
-        f"{sure('muscles', 'map_over_lookup')}; micro F1 {_figure(muscles['f1']['micro'])}, look-up "
+        "muscles": f"mAP {bounded('muscles', 'map')}, look-up {_figure(muscles['map_lookup'])}, difference "
+        f"{bounded('muscles', 'map_over_lookup')}; micro F1 {_figure(muscles['f1']['micro'])}, look-up "
         f"{_figure(muscles['f1_lookup']['micro'])}; label accuracy {_figure(muscles['label_accuracy'])}, look-up "
         f"{_figure(muscles['label_accuracy_lookup'])}, all negative {_figure(muscles['label_accuracy_all_negative'])}",
-        "rejection": f"{rejection['clips']} clips of no exercise: AUROC {sure('rejection', 'auroc')}, rejected "
+        "rejection": f"{rejection['clips']} clips of no exercise: AUROC {bounded('rejection', 'auroc')}, rejected "
         f"{_figure(rejection['recall'])}; exercises rejected {_figure(rejection['false_rejections'])}",
         "unknown": f"{unknown['clips']} clips of groups that the bundle does not know, counted apart: "
         f"{_figure(unknown['named'])} of them are named, of known ones {_figure(unknown['known_named'])}; AUROC of "
-        f"doubt {sure('unknown', 'auroc')}, for no exercise {_figure(unknown['auroc_idle'])}, for unknown groups "
+        f"doubt {bounded('unknown', 'auroc')}, for no exercise {_figure(unknown['auroc_idle'])}, for unknown groups "
         f"{_figure(unknown['auroc_foreign'])}",
     }
     for name, line in lines.items():
@@ -112,7 +112,7 @@ def _show(report: Mapping[str, Any]) -> None:
 
 
 def _show_branches(console: Any, report: Mapping[str, Any]) -> None:
-    """Each branch alone, with how far the ensemble is ahead of it."""
+    """Print the metrics of each branch alone, and the gain of the ensemble over it."""
     for name, tasks in report["branches"].items():
         over = report["ensemble"]["over_branch"].get(name, {})
         parts = []

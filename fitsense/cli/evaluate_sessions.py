@@ -1,4 +1,4 @@
-"""``fitsense evaluate-sessions``: a bundle's figures on untrimmed streams, with pauses between the sets."""
+"""``fitsense evaluate-sessions``: metrics of sessions on untrimmed videos, with pauses between the sets."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from fitsense.inference.model import load_model
 from fitsense.session.config import SessionConfig
 
 
-@click.command("streams", short_help="Evaluate a bundle on untrimmed streams.")
+@click.command("evaluate-sessions", short_help="Evaluate a bundle on untrimmed videos.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with clips and a manifest.csv (columns path, group, split), to be joined with pauses.",
+    help="Folder with clips and a manifest.csv (columns path, group, split); clips are joined with pauses.",
 )
 @click.option("--split", default="test", show_default=True, help="Value of the manifest's split column.")
-@click.option("--unknown-split", is_flag=True, help="Join clips of exercises that the bundle does not know, too.")
-@click.option("--rendered", type=click.IntRange(1), help="So many streams of rendered figures.")
+@click.option("--unknown-split", is_flag=True, help="Also join clips of exercises that the bundle does not know.")
+@click.option("--rendered", type=click.IntRange(1), help="Number of rendered videos.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
 @runtime_options
 @click.option(
     "--hop", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between predictions."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of order, pauses and figures.")
-@click.option("--json", "as_json", is_flag=True, help="Print every figure, and what was told when, as JSON.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of order, pauses and rendering."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all metrics and emitted segments as JSON.")
 @results_only()
 def command(
     data: Path | None,
@@ -48,9 +50,9 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Evaluate a bundle on untrimmed streams: does it find each set, how soon, and is it quiet in the pauses?
+    """Evaluate sessions on untrimmed videos: sets found, latency, and false alarms in the pauses.
 
-    Streams are made of a folder's clips, joined with pauses, or rendered, or both; figures are given for each kind.
+    Videos are the clips of a folder, joined with pauses, or rendered; each kind has separate metrics.
     """
     if data is None and rendered is None:
         raise click.UsageError("give --data FOLDER, --rendered N, or both")
@@ -76,8 +78,8 @@ def command(
             **session_quality(model, joined, config, track),
         }
     if rendered is not None:
-        streams = rendered_videos(rendered, model.labels.exercise, seed=seed)
-        report["rendered"] = session_quality(model, streams, config, track)
+        videos = rendered_videos(rendered, model.labels.exercise, seed=seed)
+        report["rendered"] = session_quality(model, videos, config, track)
     if as_json:
         click.echo(json.dumps(report, indent=2), file=results())
     else:
@@ -89,7 +91,7 @@ def _show(report: dict[str, Any]) -> None:
 
     console = Console(file=results(), highlight=False, soft_wrap=True)
     console.print(
-        f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed streams, "
+        f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed videos, "
         f"a prediction every {report['hop_s']:g} s"
     )
     if "joined" in report:
@@ -99,7 +101,7 @@ def _show(report: dict[str, Any]) -> None:
             console.print(f"  left out {skip['path']}: {skip['reason']}")
         _show_figures(console, joined)
     if "rendered" in report:
-        console.print("\nRendered figures")
+        console.print("\nRendered videos")
         _show_figures(console, report["rendered"])
 
 

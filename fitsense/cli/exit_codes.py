@@ -8,7 +8,7 @@ from fitsense.errors import BundleError, FitsenseError, MissingExtraError, Sourc
 
 
 class ExitCode(enum.IntEnum):
-    """What a command's exit code means."""
+    """Exit codes of commands, with their meanings."""
 
     meaning: str
 
@@ -18,19 +18,19 @@ class ExitCode(enum.IntEnum):
         member.meaning = meaning
         return member
 
-    OK = 0, "all went well"
-    FAILED = 1, "an error that no other code describes"
-    USAGE = 2, "the command line is wrong"
-    NO_SOURCE = 3, "the source is missing, empty, or has no video that can be decoded"
-    DAMAGED_SOURCE = 4, "the source is damaged or incomplete; the events before that point stand"
+    OK = 0, "success"
+    FAILED = 1, "any other error"
+    USAGE = 2, "invalid command line"
+    NO_SOURCE = 3, "the source is missing, empty, or has no decodable video"
+    DAMAGED_SOURCE = 4, "the source is damaged or incomplete; events before that point are valid"
     BAD_BUNDLE = 5, "the model bundle or its weights are missing, altered or malformed"
     MISSING_EXTRA = 6, "an optional part of fitsense is not installed"
     INTERRUPTED = 130, "interrupted; the events end with a valid session.ended"
-    READER_GONE = 141, "whoever read standard output went away"
+    READER_GONE = 141, "the reader of standard output closed it"
 
 
 def exit_code_of(error: FitsenseError) -> ExitCode:
-    """The exit code that an error ends the command with."""
+    """Exit code of an error."""
     for kind, code in (
         (SourceError, ExitCode.NO_SOURCE),
         (BundleError, ExitCode.BAD_BUNDLE),

@@ -1,4 +1,4 @@
-"""``fitsense experiment``: one of the paper's experiments, or one that it lacks."""
+"""``fitsense experiment``: the paper's experiments, and further ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fitsense.cli.progress import track
 
 @click.command("experiment", short_help="Run one of the paper's experiments.")
 @click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="List the experiments, as no NAME does.")
+@click.option("--list", "listed", is_flag=True, help="List the experiments; the default without NAME.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -27,24 +27,30 @@ from fitsense.cli.progress import track
     type=click.Choice(["small", "paper"]),
     default="small",
     show_default=True,
-    help="small: minutes on two CPU cores; shows that it works. paper: the paper's own; needs a GPU and its data.",
+    help="small: minutes on two CPU cores, for a trial. paper: the paper's settings; needs a GPU and its data.",
 )
 @click.option(
     "--weights",
     default="kinetics400",
     show_default=True,
-    help="What X3D starts from: its published weights, or a .pyth or .safetensors file.",
+    help="Initial weights of X3D: published weights, or a .pyth or .safetensors file.",
 )
 @click.option(
     "--slowfast-weights",
-    help="What SlowFast starts from where it is joined with X3D; by default published weights at the paper's scale, "
-    "and random ones at the small one, which has none.",
+    help="Initial weights of SlowFast; by default published weights at scale paper, and random ones at scale small, "
+    "which has no published weights.",
 )
-@click.option("--ratio", "ratios", multiple=True, type=click.IntRange(4, 16), help="For channel-ratio; repeat it.")
-@click.option("--epochs", type=click.IntRange(1), help="Of networks that are trained as a whole.")
-@click.option("--clips", type=click.IntRange(1), help="So many clips at most to train a network as a whole on.")
-@click.option("--min-scenes", type=click.IntRange(1), help="Fewest scenes an exercise needs.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
+@click.option(
+    "--ratio", "ratios", multiple=True, type=click.IntRange(4, 16), help="Ratio for channel-ratio; repeatable."
+)
+@click.option("--epochs", type=click.IntRange(1), help="Epochs of finetuned networks.")
+@click.option("--clips", type=click.IntRange(1), help="Largest number of clips to finetune a network on.")
+@click.option("--min-scenes", type=click.IntRange(1), help="Smallest number of scenes of an exercise.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for cached features, frames and checkpoints.",
+)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write NAME.json, NAME.md and plots to this folder."
 )
@@ -65,10 +71,10 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Run an experiment: train what it compares, and measure it on clips that were held out.
+    """Run an experiment: train the models that it compares, and measure them on held-out clips.
 
-    Without a NAME, list the experiments. The split test is left alone. Features, frames and checkpoints are kept as
-    they come: an interrupted run goes on where it was. Needs fitsense[torch].
+    Without NAME, list the experiments. The split test is not used. Features, frames and checkpoints are cached: an
+    interrupted run continues. Needs fitsense[torch].
     """
     from fitsense.experiments import EXPERIMENTS
 
@@ -78,7 +84,7 @@ def command(
             click.echo(f"{experiment.name:<18} {experiment.question}", file=results())
         return
     if name not in experiments:
-        raise click.UsageError(f"no experiment is called {name!r}; there are: {', '.join(experiments)}")
+        raise click.UsageError(f"unknown experiment {name!r}; available: {', '.join(experiments)}")
     if data is None:
         raise click.UsageError(f"{name}: give --data FOLDER")
     import platformdirs

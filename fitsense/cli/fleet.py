@@ -1,4 +1,4 @@
-"""``fitsense fleet``: a library of videos on all cores, or on a Ray cluster."""
+"""``fitsense fleet``: analysis of a library of videos on all cores, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from fitsense.fleet import Fleet
     from fitsense.fleet.outcome import Outcome
 
-# How soon an interruption that was not noticed is repeated.
-_AGAIN_S = 1.0
+# Seconds until an interruption that had no effect is repeated.
+_REPEAT_S = 1.0
 
 
 @click.command("fleet", short_help="Analyse a library of videos, on one machine or many.")
 @click.argument("library", nargs=-1, required=True)
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results; new or not."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results; may exist."
 )
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
 @click.option(
     "--hop", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between predictions."
 )
-@click.option("--workers", type=click.IntRange(1), help="Videos analysed at once; by default one on each core.")
-@click.option("--address", help="A Ray cluster's, such as auto or head:6379; by default this machine alone.")
-@click.option("--retry-failed", is_flag=True, help="Do videos again that failed before.")
+@click.option("--workers", type=click.IntRange(1), help="Videos analysed in parallel; by default one per core.")
+@click.option("--address", help="Address of a Ray cluster, such as auto or head:6379; by default this machine.")
+@click.option("--retry-failed", is_flag=True, help="Analyse failed videos again.")
 def command(
     library: tuple[str, ...],
     out: Path,
@@ -50,9 +50,9 @@ def command(
 ) -> None:
     """Analyse every video of a LIBRARY: folders, globs, CSV files with a column path, single videos, or their URLs.
 
-    Each video's events go to OUT/events, a line on each to OUT/outcomes.ndjson, and tables of segments, sets and muscle
-    load to OUT/tables. Videos whose results are there already are not done again, so that the same command goes on
-    after an interruption. Needs fitsense[ray].
+    Events of each video are written to OUT/events, one line per video to OUT/outcomes.ndjson, and tables of segments,
+    sets and muscle load to OUT/tables. Videos with results are skipped, so that the same command continues after an
+    interruption. Needs fitsense[ray].
     """
     from fitsense.fleet import analyze_library
 
@@ -62,7 +62,7 @@ def command(
         library, out, bundle=bundle, hop_s=hop, workers=workers, address=address, retry_failed=retry_failed
     ) as fleet:
         try:
-            with insisting():
+            with repeat_interrupts():
                 _follow(fleet, done)
         except KeyboardInterrupt:
             click.echo(
@@ -75,12 +75,12 @@ def command(
 
 
 @contextlib.contextmanager
-def insisting() -> Iterator[None]:
-    """Repeat an interruption until it ends this: what is raised while Ray destroys an object is lost."""
-    noticed = threading.Event()
+def repeat_interrupts() -> Iterator[None]:
+    """Repeat an interruption until it takes effect: exceptions raised while Ray destroys an object are lost."""
+    handled = threading.Event()
 
     def repeat() -> None:
-        while not noticed.wait(_AGAIN_S):
+        while not handled.wait(_REPEAT_S):
             os.kill(os.getpid(), signal.SIGINT)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
@@ -92,12 +92,12 @@ def insisting() -> Iterator[None]:
     try:
         yield
     finally:
-        noticed.set()
+        handled.set()
         signal.signal(signal.SIGINT, before)
 
 
 def _follow(fleet: Fleet, done: list[Outcome]) -> None:
-    """Show how far it is, and what is wrong with videos, on standard error."""
+    """Show progress and the faults of videos on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -114,10 +114,10 @@ def _follow(fleet: Fleet, done: list[Outcome]) -> None:
 
 def _summary(fleet: Fleet, done: list[Outcome], seconds: float) -> str:
     counts = Counter(outcome.status for outcome in fleet.outcomes)
-    told = ", ".join(f"{counts[status]} {status}" for status in ("done", "damaged", "failed") if counts[status])
+    by_status = ", ".join(f"{counts[status]} {status}" for status in ("done", "damaged", "failed") if counts[status])
     earlier = len(fleet.videos) - len(done)
     media_s = sum(outcome.duration_s or 0.0 for outcome in done)
-    parts = [f"{len(fleet.videos)} videos: {told}"]
+    parts = [f"{len(fleet.videos)} videos: {by_status}"]
     if earlier:
         parts.append(f"{earlier} of them before")
     if done:

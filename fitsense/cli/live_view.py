@@ -1,4 +1,4 @@
-"""What ``fitsense analyze`` shows on a terminal: a live view, and a summary table at the end."""
+"""Terminal output of ``fitsense analyze``: a live view, and a summary table at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_ROWS = 6
 
 @attrs.define
 class _Now:
-    """What somebody does."""
+    """Current state of one person."""
 
     exercise: str | None = None
     confidence: float = 0.0
@@ -44,7 +44,8 @@ class _Now:
 class LiveView:
     """Shows a session while it runs. Use it as a context manager.
 
-    :param analysis: whose progress is shown, also while it has no events.
+    :param console: the terminal.
+    :param analysis: the analysis whose progress is shown.
     """
 
     def __init__(self, console: Console, analysis: Analysis) -> None:
@@ -62,8 +63,8 @@ class LiveView:
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Take an event in; finished exercises and warnings stay on the terminal."""
-        data, who = event.data, _named(event.subject)
+        """Update the view with an event; finished exercises and warnings stay on the terminal."""
+        data, prefix = event.data, _prefix(event.subject)
         name = load_catalogue().exercise_name
         now = self._now.setdefault(event.subject, _Now())
         match data:
@@ -78,12 +79,12 @@ class LiveView:
             case ExerciseEnded():
                 self._now[event.subject] = _Now()
                 self._live.console.print(
-                    f"{who}{clock(data.start_s)} to {clock(data.end_s)}  [bold]{name(data.exercise)}[/]"
-                    f"  {data.duration_s:.1f} s, {_repetitions(data.repetitions)}{data.confidence:.0%} sure",
+                    f"{prefix}{clock(data.start_s)} to {clock(data.end_s)}  [bold]{name(data.exercise)}[/]"
+                    f"  {data.duration_s:.1f} s, {_repetitions(data.repetitions)}{data.confidence:.0%} confidence",
                     highlight=False,
                 )
             case SessionWarning():
-                self._live.console.print(Text(f"{who}{clock(data.start_s)}  {data.message}", style="yellow"))
+                self._live.console.print(Text(f"{prefix}{clock(data.start_s)}  {data.message}", style="yellow"))
             case SessionEnded():
                 del self._now[event.subject]
 
@@ -94,7 +95,7 @@ class LiveView:
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
-        # Another thread may show an event meanwhile.
+        # A copy, since another thread may call show().
         people = dict(self._now) or {None: _Now()}
         titles = [_title(subject, now) for subject, now in people.items()]
         if len(people) > 1:
@@ -108,7 +109,7 @@ class LiveView:
 
 
 def summary(data: SessionEnded, subject: str | None = None) -> Table:
-    """The table at the end."""
+    """Summary table of a session."""
     catalogue = load_catalogue()
     table = Table("exercise", "sets", "repetitions", "time", box=None, pad_edge=False, title_justify="left")
     table.title = subject
@@ -130,22 +131,24 @@ def summary(data: SessionEnded, subject: str | None = None) -> Table:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Format a time as minutes and seconds."""
     minutes, rest = divmod(round(seconds, 1), 60)
     return f"{minutes:.0f}:{rest:04.1f}"
 
 
-def _named(subject: str | None) -> str:
+def _prefix(subject: str | None) -> str:
     return f"{subject}: " if subject else ""
 
 
 def _title(subject: str | None, now: _Now) -> Text:
     catalogue = load_catalogue()
     if now.exercise is None:
-        return Text(_named(subject) + catalogue.exercise_name(IDLE), style="dim")
+        return Text(_prefix(subject) + catalogue.exercise_name(IDLE), style="dim")
     style = "bold yellow" if now.exercise == UNKNOWN else "bold cyan"
     counted = f"  {now.repetitions} x" if now.repetitions else ""
-    return Text(f"{_named(subject)}{catalogue.exercise_name(now.exercise)}  {now.confidence:.0%}{counted}", style=style)
+    return Text(
+        f"{_prefix(subject)}{catalogue.exercise_name(now.exercise)}  {now.confidence:.0%}{counted}", style=style
+    )
 
 
 def _repetitions(count: int) -> str:

@@ -1,4 +1,4 @@
-"""``fitsense models``: which bundles there are, what they hold, and the files of others that some need."""
+"""``fitsense models``: the available bundles, their contents, and third-party files that some need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec
 
 
 class _ShowByDefault(click.Group):
-    """Takes ``models``, ``models gym`` and ``models --json`` for ``models show …``."""
+    """Treats ``models``, ``models gym`` and ``models --json`` as ``models show …``."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in context.help_option_names):
@@ -29,10 +29,10 @@ class _ShowByDefault(click.Group):
         return super().parse_args(context, args)
 
 
-@click.group("models", cls=_ShowByDefault, short_help="Show model bundles and verify them; fetch what they need.")
+@click.group("models", cls=_ShowByDefault, short_help="Show and verify model bundles; fetch their assets.")
 @results_only()
 def command() -> None:
-    """Show model bundles, or fetch what some need.
+    """Show model bundles, or fetch the third-party files that some need.
 
     fitsense models [BUNDLE] is short for fitsense models show [BUNDLE].
     """
@@ -44,7 +44,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @results_only()
 def show(bundle: str | None, card: bool, as_json: bool) -> None:
-    """List the bundles that come with fitsense, or show one: a name, a folder or a zip.
+    """List the bundles that fitsense includes, or show one: a name, a folder or a zip.
 
     Reading a bundle verifies the sha256 of each of its files.
     """
@@ -71,20 +71,20 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
         click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}", file=results())
 
 
-@command.command("pull", short_help="Fetch files of others that a plugin needs to run.")
+@command.command("pull", short_help="Fetch third-party files that a plugin needs.")
 @click.argument("name")
 @click.option(
     "--from",
     "origin",
     metavar="FILE|FOLDER|URL",
-    help="Where to take them: one of the files; a folder, wheel or zip that holds them; or the address of such a file.",
+    help="Origin: one of the files; a folder, wheel or zip that contains them; or the URL of such a file.",
 )
 @results_only()
 def pull(name: str, origin: str | None) -> None:
-    """Fetch files of others that a backbone, detector or pose estimator needs, such as the networks of blazepose.
+    """Fetch third-party files that a backbone, detector or pose estimator needs, such as the networks of blazepose.
 
-    They are verified and kept in the user's cache folder; sessions never download anything. Needs a network, unless
-    --from names what was brought along.
+    They are verified and stored in the user's cache folder; sessions never download. Needs a network connection,
+    unless --from names local files.
     """
     plugins = PluginManager.discover()
     refs = _assets(plugins, name)
@@ -100,7 +100,7 @@ def pull(name: str, origin: str | None) -> None:
 
 
 def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
-    """The files that go by `name`, of all backbones, detectors and pose estimators, each once."""
+    """Distinct files of the backbones, detectors and pose estimators whose assets have this name."""
     by_name: dict[str, dict[str, WeightsRef]] = {}
     specs: list[BackboneSpec | DetectorSpec | PoseEstimatorSpec] = [
         *plugins.backbones().values(),
@@ -111,7 +111,7 @@ def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
         if spec.assets:
             by_name.setdefault(spec.assets_name, {}).update({ref.uri: ref for ref in spec.assets.values()})
     if name not in by_name:
-        raise UnknownNameError(f"nothing to pull is called {name!r}; there are: {', '.join(sorted(by_name)) or 'none'}")
+        raise UnknownNameError(f"unknown assets {name!r}; available: {', '.join(sorted(by_name)) or 'none'}")
     return list(by_name[name].values())
 
 
@@ -125,7 +125,7 @@ def _pulled(refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRe
 
 
 def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
-    """From `origin`, at least one of them; the others may have been fetched before."""
+    """Import files from `origin`: at least one of them; the others may be in the cache."""
     with tempfile.TemporaryDirectory(prefix="fitsense-") as folder:
         place = Path(origin).expanduser()
         if origin.startswith("https://"):
@@ -140,19 +140,19 @@ def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) ->
             paths |= {ref: resolve(ref, plugins, fetch=False) for ref in missing}
     if len(paths) < len(refs):
         names = ", ".join(file_name(ref) for ref in missing)
-        raise WeightsError(f"{origin}: expected {names}, or a folder, wheel or zip with that")
+        raise WeightsError(f"{origin}: expected {names}, or a folder, wheel or zip that contains them")
     return paths
 
 
 @contextmanager
 def _progress(description: str) -> Iterator[Progress]:
-    """A bar on a terminal's standard error, which goes away when all is done."""
+    """Progress bar on standard error, removed at the end; nothing without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        # Without a total, it only moves: pip does not tell how far it is.
+        # Without a total, the bar pulses: pip does not report progress.
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

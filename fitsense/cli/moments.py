@@ -1,4 +1,4 @@
-"""Options that are a date and time."""
+"""Date and time options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 def moment(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """A date and time by ISO 8601; without a time zone, by the clock of this machine."""
+    """Parse a date and time in ISO 8601; without a time zone, in the local one."""
     if value is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Standard output of the commands that run plugins: it carries results alone.
+"""Standard output of the commands that run plugins, which carries only results.
 
-What plugins and libraries print meanwhile goes to standard error, also where C code prints it.
+Output of plugins and libraries, also from C code, is redirected to standard error.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _results: list[TextIO] = []
 
 
 def results() -> TextIO:
-    """Where a command writes its results: what standard output was when the command began."""
+    """Stream for a command's results: the standard output from before the command began."""
     return _results[-1] if _results else sys.stdout
 
 
 @contextlib.contextmanager
 def results_only() -> Iterator[None]:
-    """Keep standard output for :func:`results`; also a decorator of commands."""
+    """Reserve standard output for :func:`results`; also a decorator of commands."""
     before = sys.stdout
     before.flush()
     stream = _detached(before)
@@ -40,9 +40,9 @@ def results_only() -> Iterator[None]:
 
 
 def _detached(before: TextIO) -> TextIO:
-    """A stream of its own to where the process's standard output leads, which then leads to standard error.
+    """Duplicate the process's standard output, and redirect the original to standard error.
 
-    Streams that are not the process's, as tests set them, stay what they are: only ``sys.stdout`` is replaced.
+    Streams of tests, which are not the process's, are returned unchanged: only ``sys.stdout`` is replaced.
     """
     try:
         if before.fileno() != _STDOUT:
@@ -56,11 +56,11 @@ def _detached(before: TextIO) -> TextIO:
 
 
 def _reattach(stream: TextIO, before: TextIO) -> None:
-    # What is still buffered was printed by others and belongs to standard error.
+    # The buffer has output of plugins, which belongs to standard error.
     before.flush()
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).fflush(None)
     os.dup2(stream.fileno(), _STDOUT)
-    # Results are flushed as they are written. Where their reader is gone, that was raised there.
+    # Results are flushed as they are written, which has already raised BrokenPipeError.
     with contextlib.suppress(BrokenPipeError):
         stream.close()

@@ -1,4 +1,4 @@
-"""``fitsense plugins``: which plugins there are, what they offer, and what is wrong with the others."""
+"""``fitsense plugins``: installed plugins, their contributions, and load failures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from fitsense.testing.runner import Outcome
 
 
-@click.group(
-    "plugins", short_help="Show plugins, why some did not load; check one, begin one.", invoke_without_command=True
-)
+@click.group("plugins", short_help="Show, check and create plugins.", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 @click.pass_context
 @results_only()
 def command(context: click.Context, as_json: bool) -> None:
-    """Show every installed plugin: loaded or not, why not, what it offers, and what it uses that is deprecated.
+    """Show every installed plugin: status, reason of a failure, contributions, and use of deprecated features.
 
-    The environment variable FITSENSE_PLUGINS_BLOCK lists, with commas, plugins that are not to be loaded.
+    The environment variable FITSENSE_PLUGINS_BLOCK is a comma-separated list of plugins to leave out.
     """
     if context.invoked_subcommand is not None:
         return
@@ -53,23 +51,25 @@ def command(context: click.Context, as_json: bool) -> None:
 command.add_command(plugins_new.command)
 
 
-@command.command(short_help="Check an installed plugin by the conformance kit.")
+@command.command(short_help="Run the conformance kit on an installed plugin.")
 @click.argument("name")
-@click.option("--only", metavar="PLUGIN/NAME", help="Check this offer alone.")
+@click.option("--only", metavar="PLUGIN/NAME", help="Check only this contribution.")
 @click.option(
     "--config",
     "configs",
     metavar="PLUGIN/NAME=JSON",
     multiple=True,
-    help='What differs from an offer\'s configuration, say x3d/l={"size": 64, "short_side": 64}. Repeatable.',
+    help='Configuration of a contribution, such as x3d/l={"size": 64, "short_side": 64}; repeatable.',
 )
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there too.")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file."
+)
 @click.pass_context
 @results_only()
 def check(context: click.Context, name: str, only: str | None, configs: tuple[str, ...], file: Path | None) -> None:
-    """Check the installed plugin NAME, and all that it offers, by the laws of fitsense.testing.contracts.
+    """Check the installed plugin NAME and its contributions against the laws of fitsense.testing.contracts.
 
-    Ends with exit code 1 if a law is broken. A large network takes minutes; --only and --config make it less.
+    Exits with 1 if a law is broken. Large networks take minutes; --only and --config shorten that.
     """
     from fitsense.testing import runner
 

@@ -1,4 +1,4 @@
-"""``fitsense plugins new``: a package of one's own, from the one that comes with fitsense."""
+"""``fitsense plugins new``: a plugin package from fitsense's template."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FILES = (
     "src/fitsense_template/py.typed",
     "tests/*.py",
 )
-"""What there is to copy, and nothing that building or testing leaves beside it."""
+"""Files of the template, without the leftovers of builds and tests."""
 
 _OWN_NAMES = re.compile("fitsense[-_]template|template")
-# A plugin's name, as far as a package can be called so: no hyphen at its end, and no two in a row.
+# A plugin's name that is valid in a package name too: no hyphen at the end, and no two in a row.
 _NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -34,27 +34,27 @@ def _new_name(context: click.Context, parameter: click.Parameter, name: str) -> 
         )
     for entry_point in metadata.entry_points(group=ENTRY_POINT_GROUP, name=name):
         distribution = entry_point.dist.name if entry_point.dist else entry_point.value
-        raise click.BadParameter(f"expected one that is not taken, got {name!r}, which {distribution} has")
+        raise click.BadParameter(f"expected a free name, got {name!r}, which {distribution} uses")
     return name
 
 
-@click.command("new", short_help="Begin a plugin: a package with a backbone, a head, a fusion and tests.")
+@click.command("new", short_help="Create a plugin package with a backbone, a head, a fusion and tests.")
 @click.argument("name", callback=_new_name)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the package; new or empty. By default fitsense-NAME."
 )
 def command(name: str, out: Path | None) -> None:
-    """Make fitsense-NAME, a package for a plugin that is called NAME.
+    """Create fitsense-NAME, a package for a plugin with the name NAME.
 
-    It works as it is: a backbone, a head, a fusion, tests, and a recipe to train them. Keep and change what you need.
+    It works unchanged: a backbone, a head, a fusion, tests, and a recipe to train them.
     """
     package = f"fitsense-{name}"
     out = out or Path(package)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InvalidInputError(f"{out}: expected a folder that is new or empty")
+        raise InvalidInputError(f"{out}: expected a new or empty folder")
     copy(out, {"fitsense-template": package, "fitsense_template": package.replace("-", "_"), "template": name})
     folder = shlex.quote(str(out))
-    click.echo(f"{folder} has a backbone, a head and a fusion. Its README.md says which file is what.\nnext:")
+    click.echo(f"{folder} has a backbone, a head and a fusion. Its README.md explains the files.\nnext:")
     for line in (
         f"pip install -e {shlex.quote(f'{out}[dev]')}",
         f"pytest {folder}",
@@ -64,9 +64,9 @@ def command(name: str, out: Path | None) -> None:
 
 
 def copy(out: Path, names: dict[str, str]) -> None:
-    """Write the package that comes with fitsense into the folder `out`.
+    """Copy the template package into the folder `out`.
 
-    :param names: what to call each of its own names instead.
+    :param names: replacements of the template's names.
     """
 
     def filled(text: str) -> str:

@@ -11,7 +11,7 @@ from fitsense._internal.progress import ItemT
 
 
 def track(items: Sequence[ItemT], description: str) -> Iterable[ItemT]:
-    """Pass items on, with a bar on a terminal, and a line at the end elsewhere."""
+    """Iterate over items with a progress bar on a terminal, and a line at the end elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from items

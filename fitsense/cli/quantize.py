@@ -1,4 +1,4 @@
-"""``fitsense quantize``: a bundle that computes with 8-bit integers."""
+"""``fitsense quantize``: quantisation of a bundle to 8-bit integers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from fitsense.cli.progress import track
 
 
-@click.command("quantize", short_help="Make a bundle that computes with 8-bit integers.")
+@click.command("quantize", short_help="Quantise a bundle to 8-bit integers.")
 @click.argument("bundle")
 @click.option(
     "--data",
@@ -20,17 +20,19 @@ from fitsense.cli.progress import track
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the new bundle."
 )
-@click.option("--split", default="train", show_default=True, help="Where clips to measure ranges on are taken from.")
-@click.option("--clips", type=click.IntRange(1), default=128, show_default=True, help="How many, at most.")
+@click.option("--split", default="train", show_default=True, help="Split of the calibration clips.")
 @click.option(
-    "--branch", "branches", multiple=True, help="A branch to quantise; repeat it. By default all that can be."
+    "--clips", type=click.IntRange(1), default=128, show_default=True, help="Largest number of calibration clips."
+)
+@click.option(
+    "--branch", "branches", multiple=True, help="Branch to quantise; repeatable. By default all that can be quantised."
 )
 def command(bundle: str, data: Path, out: Path, split: str, clips: int, branches: tuple[str, ...]) -> None:
-    """Make of BUNDLE one whose graphs compute with 8-bit integers; BUNDLE is a name, a folder or a zip.
+    """Make a bundle with 8-bit integer graphs from BUNDLE: a name, a folder or a zip.
 
-    It is measured on clips which ranges of values there are; nothing is trained. Whether it is faster depends on the
-    network and on the CPU, which may prefer bfloat16; fitsense evaluate tells what it costs. Branches that stream or
-    look at observations stay as they are. Needs fitsense[quantize].
+    Ranges of values are measured on calibration clips; nothing is trained. The gain in speed depends on the network
+    and the CPU, which may be faster in bfloat16; measure the loss of accuracy with fitsense evaluate. Branches that
+    stream or take observations stay unchanged. Needs fitsense[quantize].
     """
     from fitsense.bundles.bundle import Bundle
     from fitsense.errors import InvalidInputError
@@ -43,7 +45,7 @@ def command(bundle: str, data: Path, out: Path, split: str, clips: int, branches
         if name not in possible:
             raise InvalidInputError(f"--branch: expected one of {', '.join(possible) or 'none'}, got {name}")
     if not possible:
-        raise InvalidInputError(f"{bundle}: expected a branch that looks at clips alone, got none")
+        raise InvalidInputError(f"{bundle}: expected a branch on clips that does not stream, got none")
     chosen, skipped = typical_clips(loaded, branches or possible, data, split, clips, track)
     for skip in skipped:
         click.echo(f"skipped {skip.path}: {skip.reason}", err=True)

@@ -1,4 +1,4 @@
-"""``fitsense report``: what an event log comes to, on a terminal or as a page."""
+"""``fitsense report``: summary of an event log, on a terminal or as an HTML page."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _BAR = "█"
 _BAR_CELLS = 24
 
 
-@click.command("report", short_help="Sum up what fitsense analyze wrote.")
+@click.command("report", short_help="Summarise an event log.")
 @click.argument("events", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write a page with timeline, sets and a map of the muscles here, which opens offline; - for standard output.",
+    help="Write a self-contained HTML page with timeline, sets and muscle map here; - for standard output.",
 )
 def command(events: Path, html: Path | None) -> None:
-    """Sum up EVENTS, an NDJSON event log such as fitsense analyze --events writes; - reads standard input.
+    """Summarise EVENTS, an NDJSON event log such as fitsense analyze --events writes; - reads standard input.
 
-    A log that ends early, because its session still goes on or was killed, gives a report of what is there. Each
-    session in it, by source and subject, is reported on.
+    An incomplete log, of a running or killed session, gives a report of the events that it has. Each session in the
+    log, by source and subject, has a report.
     """
     _check_output(events, html)
     reports = _read(events)
@@ -66,7 +66,7 @@ def _read(events: Path) -> list[Report]:
 
 
 def _check_output(events: Path, html: Path | None) -> None:
-    """Refuse what could only fail, or destroy the log."""
+    """Reject an output that cannot be written, or that would overwrite the log."""
     if html is None or str(html) == "-":
         return
     if not html.absolute().parent.is_dir():

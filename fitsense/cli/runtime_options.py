@@ -1,4 +1,4 @@
-"""The options that say what executes a bundle."""
+"""Options of the runtime that executes a bundle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
 _OPTIONS = (
     click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True),
-    click.option("--device", help="What torch computes on, such as cuda:1; by default CUDA's, if there is one."),
-    click.option("--compile", is_flag=True, help="Compile torch's networks: slow to start, and faster from then on."),
+    click.option("--device", help="Device of torch, such as cuda:1; by default CUDA if available."),
+    click.option("--compile", is_flag=True, help="Compile torch networks: a slower start, then faster inference."),
 )
 
 
 def runtime_options(command: CommandT) -> CommandT:
-    """Give a command ``runtime``, ``device`` and ``compile``, as :func:`fitsense.load_model` takes them."""
+    """Add the options ``runtime``, ``device`` and ``compile`` of :func:`fitsense.load_model` to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

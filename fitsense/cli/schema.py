@@ -1,4 +1,4 @@
-"""``fitsense schema``: the JSON Schemas of what leaves the process."""
+"""``fitsense schema``: JSON Schemas of events and messages."""
 
 from __future__ import annotations
 

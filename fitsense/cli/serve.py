@@ -18,11 +18,11 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 def _sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """``NAME=WHAT``, several times."""
+    """Parse every ``NAME=WHAT``."""
     sources = {}
     for value in values:
         name, equals, what = value.partition("=")
-        # An address without a name may have an = in its password.
+        # A URL without a name may have an = in its password.
         if not (equals and name and what) or "/" in name:
             raise click.BadParameter(f"expected NAME=WHAT, such as front=rtsp://192.168.1.20/stream, got {value!r}")
         sources[name] = what
@@ -30,30 +30,33 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
 
 
 @click.command("serve", short_help="Serve sessions over HTTP and WebSocket.")
-@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="Settings, as TOML.")
+@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="TOML file with settings.")
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="0 for any that is free.  [default: 8765]")
-@click.option("--bundle", "bundles", multiple=True, help="A bundle's name, folder or zip; may be given several times.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 for any free one.  [default: 8765]")
+@click.option("--bundle", "bundles", multiple=True, help="A bundle's name, folder or zip; repeatable.")
 @click.option(
     "--source",
     "sources",
     metavar="NAME=WHAT",
     multiple=True,
     callback=_sources,
-    help="A file, folder, camera or URL that clients may have opened, by name; may be given several times. "
-    "With a password, let it be env:VARIABLE or @FILE, which holds the URL: anybody can read a command line.",
+    help="A file, folder, camera or URL that clients may open by name; repeatable. For a URL with a password, give "
+    "env:VARIABLE or @FILE, which contains the URL: other users can read command lines.",
 )
-@click.option("--tokens-file", help="A file with a token a line; FITSENSE_TOKENS may hold some too.")
+@click.option("--tokens-file", help="File with one token per line; FITSENSE_TOKENS may have further ones.")
 @click.option(
-    "--origin", "origins", multiple=True, help="A web site whose pages may call, such as https://app.example."
+    "--origin",
+    "origins",
+    multiple=True,
+    help="Web origin whose pages may call the server, such as https://app.example.",
 )
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)
 @results_only()
 def command(file: Path | None, sources: dict[str, str], log_level: str, **options: Any) -> None:
-    """Serve sessions: video in, events out, for programs in any language.
+    """Serve sessions over HTTP: video in, events out, for programs in any language.
 
-    It listens at this machine only, unless clients need tokens. Options win over the file. Logs go to standard error
-    as JSON lines; the address is printed once it can be reached. Ctrl-C ends every session with a valid session.ended.
+    Without tokens, the server listens only on this machine. Options override the file. Logs go to standard error as
+    JSON lines; the address is printed when the server is ready. Ctrl-C ends every session with a valid session.ended.
     """
     try:
         from fitsense.server.config import config_of, read_config
@@ -78,7 +81,7 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
         return_large_blocks()
         server = create_server(config, tokens)
         configure(log_level)
-        # Uvicorn raises the signals that stopped it once more when it is done.
+        # After its shutdown, Uvicorn raises the signals that stopped it again.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stopped)
         host = f"[{config.host}]" if ":" in config.host else config.host
@@ -88,4 +91,4 @@ def command(file: Path | None, sources: dict[str, str], log_level: str, **option
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
-    """All was done that is to be done."""
+    """Ignore the signal: the server has shut down."""

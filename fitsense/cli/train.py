@@ -1,4 +1,4 @@
-"""``fitsense train``: a bundle from labelled clips."""
+"""``fitsense train``: training of a bundle on labelled clips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--auxiliary-data",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="More such folders, which branches whose recipe says so learn from, and nothing is measured on.",
+    help="Further folders for the branches whose recipe sets use_auxiliary; excluded from metrics. Repeatable.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     "--recipe",
     "recipe_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file that says what to train: a recipe, or the model.json of a bundle. Without it, one branch is "
-    "trained, with its backbone frozen.",
+    help="JSON file with a recipe, or the model.json of a bundle. By default, one branch with a frozen backbone.",
 )
 @click.option("--backbone", default="x3d/s", show_default=True, help="The branch's backbone, without --recipe.")
 @click.option(
@@ -46,32 +45,44 @@ if TYPE_CHECKING:
     "weights",
     multiple=True,
     metavar="[BRANCH=]WEIGHTS",
-    help="What a branch starts from: one of its backbone's published weights, or a .pyth or .safetensors file. "
-    "Without --recipe, by default kinetics400.",
+    help="Initial weights of a branch: published weights of its backbone, or a .pyth or .safetensors file. By default "
+    "kinetics400 without --recipe.",
 )
-@click.option("--weights-origin", default="", help="Where a file of weights comes from; for the model card.")
-@click.option("--split", "splits", multiple=True, help="To train on; by default train, and val if there is one.")
-@click.option("--unknown-split", help="Split of exercises not trained; by default extra, if there is one; '' for none.")
-@click.option("--test", help="Split for the model card; by default test, if there is one; '' for none.")
-@click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's.")
+@click.option("--weights-origin", default="", help="Origin of a file of weights, for the model card.")
+@click.option(
+    "--split", "splits", multiple=True, help="Split to train on; repeatable. By default train, and val if it exists."
+)
+@click.option(
+    "--unknown-split", help="Split of exercises that are not trained; by default extra if it exists; '' for none."
+)
+@click.option("--test", help="Test split for the model card; by default test if it exists; '' for none.")
+@click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's number.")
 @click.option(
     "--synthetic-clips",
     type=click.IntRange(0),
-    help="Rendered figures of each kind to mix in; by default none, or the recipe's.",
+    help="Rendered clips of each kind to add; by default none, or the recipe's number.",
 )
 @click.option(
-    "--min-scenes", type=click.IntRange(1), help="Fewest scenes a group needs; by default 5, or the recipe's."
+    "--min-scenes",
+    type=click.IntRange(1),
+    help="Smallest number of scenes of a group; by default 5, or the recipe's number.",
 )
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that remembers work done.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for cached features, frames and checkpoints.",
+)
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines that train together.")
 @click.option(
     "--devices",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="GPUs of each, or processes; torchrun or SLURM starts a fitsense train for each.",
+    help="GPUs, or processes, of each machine; torchrun or SLURM starts one fitsense train for each.",
 )
-@click.option("--strategy", default="auto", show_default=True, help="Lightning's for several of them, such as ddp.")
+@click.option(
+    "--strategy", default="auto", show_default=True, help="Lightning's strategy for several devices, such as ddp."
+)
 def command(
     data: Path,
     auxiliary_data: tuple[Path, ...],
@@ -93,10 +104,9 @@ def command(
     devices: int,
     strategy: str,
 ) -> None:
-    """Train a bundle: branches, and how they are joined.
+    """Train a bundle: its branches and their fusion.
 
-    Features, frames and checkpoints are kept as they come: an interrupted run goes on where it was. Needs
-    fitsense[torch].
+    Features, frames and checkpoints are cached: an interrupted run continues. Needs fitsense[torch].
     """
     import platformdirs
 
@@ -111,15 +121,15 @@ def command(
     given: dict[str, Any] = {"views": views, "synthetic_clips": synthetic_clips, "min_scenes": min_scenes}
     recipe = attrs.evolve(recipe, **{key: value for key, value in given.items() if value is not None})
     recipe = _with_weights(recipe, weights, weights_origin)
-    there = splits_of(data)
-    splits = splits or ("train", *(["val"] if "val" in there else []))
-    unknown_split = unknown_split if unknown_split is not None else "extra" if "extra" in there else None
-    test = test if test is not None else "test" if "test" in there else None
+    existing = splits_of(data)
+    splits = splits or ("train", *(["val"] if "val" in existing else []))
+    unknown_split = unknown_split if unknown_split is not None else "extra" if "extra" in existing else None
+    test = test if test is not None else "test" if "test" in existing else None
     sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
-    machines = DistributedConfig(nodes, devices, strategy)
-    if machines.processes > 1 and rank():
-        train_worker(recipe, sources, cache=cache, machines=machines)
+    distributed = DistributedConfig(nodes, devices, strategy)
+    if distributed.processes > 1 and rank():
+        train_worker(recipe, sources, cache=cache, distributed=distributed)
         return
     with _log_on_stderr():
         bundle, report = train(
@@ -130,7 +140,7 @@ def command(
             version=version,
             cache=cache,
             track=track,
-            machines=machines,
+            distributed=distributed,
         )
     for skip in report["trained"]["skipped"]:
         click.echo(f"skipped {skip['path']}: {skip['reason']}")
@@ -139,7 +149,7 @@ def command(
 
 
 def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Recipe:
-    """The recipe with the weights that the command line names."""
+    """Set the weights of the command line in a recipe."""
     from fitsense.train.recipe import branch_name
 
     branches = {branch_name(branch): branch for branch in recipe.branches}
@@ -150,7 +160,7 @@ def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Reci
             if len(branches) > 1:
                 raise click.UsageError(f"--weights {value}: expected BRANCH=WEIGHTS, for one of {', '.join(branches)}")
         if name not in branches:
-            raise click.UsageError(f"--weights {value}: no branch {name!r}; there are: {', '.join(branches)}")
+            raise click.UsageError(f"--weights {value}: no branch {name!r}; available: {', '.join(branches)}")
         branch = attrs.evolve(branches[name], weights=file)
         branches[name] = attrs.evolve(branch, weights_origin=origin) if origin else branch
     return attrs.evolve(recipe, branches=tuple(branches.values()))
@@ -158,7 +168,7 @@ def _with_weights(recipe: Recipe, weights: tuple[str, ...], origin: str) -> Reci
 
 @contextlib.contextmanager
 def _log_on_stderr() -> Iterator[None]:
-    """Write training's log to standard error: what it trains on, and each epoch."""
+    """Log the training data and each epoch to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("fitsense.train")

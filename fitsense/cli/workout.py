@@ -1,4 +1,4 @@
-"""``fitsense workout``: an event log as a file that other fitness programs read."""
+"""``fitsense workout``: export of an event log to other fitness programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fitsense.workouts.health_connect import to_health_connect
 from fitsense.workouts.tcx import to_tcx
 from fitsense.workouts.workout import Workout, has_workout, workout_of
 
-# CSV holds any number of workouts, the others one: what they make belongs to one person.
+# CSV holds any number of workouts, the other formats one, of one person.
 _OF_SEVERAL = "csv"
 _OF_ONE: Mapping[str, Callable[[Workout], bytes]] = {
     "fit": to_fit,
@@ -32,20 +32,20 @@ _ENDINGS = {".fit": "fit", ".tcx": "tcx", ".csv": "csv", ".json": "health-connec
 
 @click.command("workout", short_help="Export sets as FIT, TCX, CSV or for Health Connect.")
 @click.argument("events", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--format", "format_", type=click.Choice(_FORMATS), help="By default what the ending of -o says.")
+@click.option("--format", "format_", type=click.Choice(_FORMATS), help="By default the extension of -o.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of standard output."
 )
 @click.option(
-    "--started-at", metavar="ISO", callback=moment, help="When the video began; by default what the events say."
+    "--started-at", metavar="ISO", callback=moment, help="Start time of the video; by default from the events."
 )
-@click.option("--session", type=click.IntRange(1), help="Only this one of several sessions, counted from 1.")
+@click.option("--session", type=click.IntRange(1), help="Number of one of several sessions, from 1.")
 def command(
     events: Path, format_: str | None, output: Path | None, started_at: datetime | None, session: int | None
 ) -> None:
-    """Export the sets in EVENTS, NDJSON that fitsense analyze wrote, to what other fitness programs read.
+    """Export the sets in EVENTS, NDJSON of fitsense analyze, for other fitness programs.
 
-    EVENTS is a file, or - for standard input. A log that breaks off is exported as far as it goes.
+    EVENTS is a file, or - for standard input. An incomplete log is exported up to its end.
     """
     if format_ is None:
         format_ = _ENDINGS.get(output.suffix.lower()) if output is not None else None
@@ -61,7 +61,7 @@ def command(
     if len(logs) > 1 and format_ != _OF_SEVERAL:
         raise click.UsageError(f"{format_} holds one workout: choose one by --session\n{_listed(logs)}")
     if len(logs) > 1 and started_at is not None and len({log.subject for log in logs}) < len(logs):
-        raise click.UsageError(f"these did not begin together: choose one by --session\n{_listed(logs)}")
+        raise click.UsageError(f"these sessions have different starts: choose one by --session\n{_listed(logs)}")
     try:
         workouts = [workout_of(log, started_at) for log in logs]
         content = to_csv(workouts).encode(errors="replace") if format_ == _OF_SEVERAL else _OF_ONE[format_](workouts[0])
@@ -83,14 +83,14 @@ def _read(events: Path) -> list[EventLog]:
 
 
 def _chosen(logs: Sequence[EventLog], events: Path, session: int | None) -> list[EventLog]:
-    told = [log for log in logs if has_workout(log)]
-    if not told:
+    workouts = [log for log in logs if has_workout(log)]
+    if not workouts:
         raise FitsenseError(f"{events}: expected events of a session, as fitsense analyze writes them; there are none")
     if session is None:
-        return told
-    if session > len(told):
-        raise click.UsageError(f"--session {session}: there are {len(told)}\n{_listed(told)}")
-    return [told[session - 1]]
+        return workouts
+    if session > len(workouts):
+        raise click.UsageError(f"--session {session}: there are {len(workouts)}\n{_listed(workouts)}")
+    return [workouts[session - 1]]
 
 
 def _listed(logs: Sequence[EventLog]) -> str:

@@ -1,4 +1,4 @@
-"""Labelled footage, whether a clip on disk or a rendered figure."""
+"""Labelled samples: clips on disk and rendered videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 NO_FOLD = -1
-"""The fold of what is never held out."""
+"""Fold of samples that are never held out."""
 
 Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
@@ -26,12 +26,12 @@ Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 class Sample:
     """One labelled stretch of video.
 
-    :param key: stands for its pictures: another key means that what was computed from them is out of date.
-    :param name: what to call it in messages.
+    :param key: identifies its pictures; caches depend on it.
+    :param name: name in messages.
     :param group: its label.
-    :param scene: what must not be split.
+    :param scene: scene, all clips of which stay in one split.
     :param split: the manifest's; empty for a rendered figure.
-    :param source: who published it.
+    :param source: publisher.
     :param muscles: muscle groups that it works.
     :param licence: the manifest's; empty where it states none, and for a rendered figure.
     :param open: gives, for a short side in pixels, its frames.
@@ -50,12 +50,12 @@ class Sample:
 
 
 def clips(items: Sequence[ClipItem]) -> list[Sample]:
-    """Clips of a manifest as footage."""
+    """Convert clips of a manifest to samples."""
     return [_clip(item) for item in items]
 
 
 def synthetic_samples(videos: int) -> list[Sample]:
-    """`videos` rendered figures of each kind, each a scene of its own."""
+    """Render `videos` samples of each kind, each with a separate scene."""
     made = []
     for seed in range(videos):
         for exercise in (*EXERCISES, IDLE):

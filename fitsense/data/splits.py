@@ -1,4 +1,4 @@
-"""Spreads scenes over splits and folds; a scene is never parted."""
+"""Distribution of scenes over splits and folds; all clips of a scene stay together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PartT = TypeVar("PartT", str, int)
 
 
 class Placed(Protocol):
-    """Footage of which is known where it comes from."""
+    """A sample with a scene and a source."""
 
     @property
     def scene(self) -> str: ...

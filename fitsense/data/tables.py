@@ -1,4 +1,4 @@
-"""CSV files with a header, as people and spreadsheets write them."""
+"""CSV files with a header, in the variants that spreadsheets write."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How sure figures are: intervals by the bootstrap over scenes.
+"""Confidence intervals of metrics, by the bootstrap over scenes.
 
 Clips of one scene are alike, so that a split holds as many independent trials as it has scenes, not as it has clips.
-A draw takes as many scenes as there are, with replacement (Efron, 1979), and a figure of a draw is that figure with
-each clip counted as often as its scene was taken. Figures here are taken of all draws at once.
+A draw takes as many scenes as there are, with replacement (Efron, 1979), and the metric of a draw counts
+each clip as often as its scene was drawn. Functions here compute a metric for all draws together.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 
 @attrs.frozen(eq=False)
 class BootstrapSamples:
-    """Draws of scenes, the same ones for the same scenes.
+    """Draws of scenes; the same scenes give the same draws.
 
-    :param weights: how often each clip counts in each draw, (draws, clips).
-    :param scenes: how many there are to draw from.
+    :param weights: count of each clip in each draw, (draws, clips).
+    :param scenes: number of scenes to draw from.
     """
 
     weights: Floats
@@ -31,7 +31,7 @@ class BootstrapSamples:
 
     @classmethod
     def of(cls, scenes: Sequence[str], draws: int = 1000, seed: int = 0) -> BootstrapSamples:
-        """`draws` draws for clips of these scenes, (clips,)."""
+        """Draw `draws` times for clips of these scenes, (clips,)."""
         names, index = np.unique(np.array(scenes, dtype=str), return_inverse=True)
         if len(names) == 0:
             return cls(np.zeros((draws, 0)), 0)
@@ -39,9 +39,9 @@ class BootstrapSamples:
         return cls(counts[:, index].astype(np.float64), len(names))
 
     def interval(self, figures: Floats, level: float = 0.95) -> list[float] | None:
-        """The percentile interval of a figure that was taken of each draw, (draws,).
+        """Percentile interval of a metric with a value for each draw, (draws,).
 
-        None where it would say nothing: for fewer than two scenes, or no draw that has the figure.
+        None for fewer than two scenes, or where no draw has a finite value.
         """
         there = figures[np.isfinite(figures)]
         if self.scenes < 2 or len(there) == 0:
@@ -106,7 +106,7 @@ def auroc(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bo
 
 
 def _average_precision(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
-    """As scikit-learn's with sample weights, for many weights at once; NaN where no positive has any weight."""
+    """As scikit-learn's with sample weights, for each row of weights; NaN where no positive has any weight."""
     order, ends = _ranked(scores)
     found = np.cumsum(weights[:, order] * positive[order], axis=1)[:, ends]
     looked_at = np.cumsum(weights[:, order], axis=1)[:, ends]

@@ -1,4 +1,4 @@
-"""What a cascade costs and what it saves: accuracy against time, by how sure the first branches have to be."""
+"""Accuracy and cost of a cascade by its threshold."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames, StreamProgress
 
 STEPS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
-"""Thresholds that a curve has."""
+"""Thresholds of a curve."""
 
 _ROUNDS = 15
 
 
 @attrs.frozen
 class Point:
-    """A threshold, and what comes of it.
+    """Accuracy and cost of a cascade at a threshold.
 
     :param threshold: the threshold of the exercise's cascade.
-    :param asked: share of the windows about which all branches are asked.
-    :param cost: CPU time of a window, over that without a cascade.
-    :param top1: share of the clips whose likeliest exercise is right; None for no clips.
+    :param asked: share of the windows that all branches run on.
+    :param cost: CPU time of a window, as a share of that without a cascade.
+    :param top1: share of the clips whose most probable exercise is correct; None for no clips.
     :param macro_recall: its mean over exercises.
     """
 
@@ -63,14 +63,14 @@ def curve(
 ) -> tuple[list[Point], list[Skipped]]:
     """A point for each of :data:`STEPS`, by clips of exercises that the bundle knows; and clips that cannot be read.
 
-    Branches are asked about each clip once, in `views` windows; who would have been asked at a threshold follows from
-    what they said. Costs are measured, and differ from CPU to CPU.
+    All branches run once on `views` windows of each clip; the branches that a threshold would skip follow from their
+    outputs. Costs are measured, and differ from CPU to CPU.
     """
     plugins = plugins or PluginManager.discover()
     names = [branch.name for branch in bundle.manifest.branches]
     if not first or not set(first) < set(names):
         raise InvalidInputError(f"first: expected some, but not all, of {', '.join(names)}, got {', '.join(first)}")
-    # Whatever is wrong with the cascade is found before the work.
+    # Errors of the cascade come before the work.
     fusings = {
         sure: FusionPipeline(set_cascade(bundle.manifest, plugins, Cascade(first, sure)), plugins) for sure in STEPS
     }
@@ -100,7 +100,7 @@ def curve(
 def _said(
     model: Model, data: Path, split: str, views: int, track: Track
 ) -> tuple[list[tuple[ClipItem, Outputs]], list[Skipped]]:
-    """What all branches say of each clip's windows."""
+    """Outputs of all branches for the windows of each clip."""
     known = set(model.labels.exercise) - {IDLE}
     items = [item for item in read_manifest(data, [split]).items if item.group in known]
     said, skipped = [], []
@@ -116,7 +116,8 @@ def _said(
 
 
 def _answer(fusing: FusionPipeline, outputs: Outputs) -> tuple[FloatArray, float]:
-    """Mean calibrated probabilities over a clip's windows, (labels,), and of how many of these all were asked."""
+    """Mean calibrated probabilities over a clip's windows, (labels,), and the share of windows that all branches ran
+    on."""
     asked: list[int] = []
 
     def ask(windows: NDArray[np.intp]) -> Outputs:
@@ -137,7 +138,7 @@ def _costs(model: Model, bundle: Bundle, plugins: PluginManager, first: Sequence
         models.append(Model(changed, plugins=plugins))
     times: list[list[float]] = [[] for _ in models]
     for _ in range(_ROUNDS):
-        # In turns, so that what slows the machine down slows all of them.
+        # In turns, so that load on the machine slows all of them alike.
         for one, spent in zip(models, times, strict=True):
             window = _window(one)
             started = time.process_time()

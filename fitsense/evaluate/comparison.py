@@ -1,4 +1,4 @@
-"""Whether joining branches is better than each of them alone."""
+"""Comparison of an ensemble with each of its branches alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Figure = Callable[[Floats, FloatArray], Floats]
 def compare(
     clips: Sequence[ClipScores], truth: NDArray[np.int64], worked: NDArray[np.bool_], draws: BootstrapSamples
 ) -> dict[str, Any]:
-    """Figures of each member of the fusions alone, and how much better they are joined.
+    """Metrics of each member of the fusions alone, and the gain of the fusion.
 
     :param clips: clips of known exercises.
     :param truth: indices of their labels, (clips,).

@@ -1,6 +1,6 @@
-"""A model on untrimmed streams, as a live app has them: sets of exercises with pauses between.
+"""Sessions on untrimmed videos: sets of exercises with pauses between them.
 
-Streams are rendered figures, or real clips joined. Either is iterated for its frames and knows its truth.
+Videos are rendered, or joined from recorded clips. Iterating one gives its frames; it has its ground truth.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _RENDERED_SETS = 4
 
 
 class UntrimmedVideo(Protocol):
-    """An untrimmed video whose truth is known; iterating gives its frames, the same ones each time."""
+    """An untrimmed video with ground truth; iterating gives its frames, the same ones each time."""
 
     @property
     def truth(self) -> Sequence[Segment]:
-        """What is exercised from when to when; the rest is idle."""
+        """Segments of exercises; the rest is idle."""
 
     @property
     def duration_s(self) -> float:
@@ -62,10 +62,10 @@ class UntrimmedVideo(Protocol):
 def session_quality(
     model: Model, streams: Sequence[UntrimmedVideo], config: SessionConfig | None = None, track: Track = silent
 ) -> dict[str, Any]:
-    """Figures of sessions on streams, as a JSON object.
+    """Metrics of sessions on videos, as a JSON object.
 
-    They are those of :func:`fitsense.evaluate.segment_metrics.summarise`; ``runs`` lists, stream by stream, what was
-    done and what was told of it.
+    They are those of :func:`fitsense.evaluate.segment_metrics.summarise`; ``runs`` lists the true and the predicted
+    segments of each video.
     """
     config = config or SessionConfig()
     results = [run_session(model, stream, config) for stream in track(streams, "Streams")]
@@ -73,21 +73,21 @@ def session_quality(
 
 
 def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> VideoResult:
-    """Run a session on a stream, and note at which frame each segment was told."""
+    """Run a session on a video, and record the time at which it emitted each segment."""
     session = Session(model, config)
-    heard: list[tuple[Event, float]] = []
+    emitted: list[tuple[Event, float]] = []
     now_s = 0.0
     for frame in stream:
         now_s = frame.time_s
-        heard += [(event, now_s) for event in session.push(frame)]
-    heard += [(event, now_s) for event in session.finish()]
-    return VideoResult(stream.truth, _told(heard), stream.duration_s)
+        emitted += [(event, now_s) for event in session.push(frame)]
+    emitted += [(event, now_s) for event in session.finish()]
+    return VideoResult(stream.truth, _segments(emitted), stream.duration_s)
 
 
-def _told(heard: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
-    """The segments of a session's events; each ends before the next starts."""
+def _segments(emitted: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
+    """Segments of a session's events; each ends before the next starts."""
     segments, started_s = [], 0.0
-    for event, now_s in heard:
+    for event, now_s in emitted:
         match event.data:
             case ExerciseStarted():
                 started_s = now_s
@@ -98,13 +98,13 @@ def _told(heard: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
 
 @attrs.frozen
 class RenderedVideo:
-    """A figure that exercises, with pauses."""
+    """A rendered person who exercises, with pauses."""
 
     video: FigureVideo
 
     @property
     def truth(self) -> list[Segment]:
-        """What is exercised from when to when; getting into posture is idle."""
+        """Segments of exercises; getting into posture is idle."""
         return [Segment(part.exercise, part.start_s, part.end_s) for part in self.video.segments]
 
     @property
@@ -184,7 +184,7 @@ class JoinedVideo:
 
     @property
     def truth(self) -> list[Segment]:
-        """What is exercised from when to when."""
+        """Segments of exercises."""
         return [
             Segment(piece.exercise, start_s, start_s + piece.duration_s)
             for piece, start_s in self._plan()

@@ -1,4 +1,4 @@
-"""What an experiment is, what it is given, and what it gives."""
+"""Experiments: interface, settings and results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fitsense.plugins._manager import PluginManager
 
 @attrs.frozen
 class Setting:
-    """What an experiment is run with.
+    """Settings of an experiment.
 
-    :param data: a folder with a ``manifest.csv``. The split ``test`` is left alone: experiments are there to choose by.
-    :param cache: folder for features, frames and checkpoints, by which an interrupted run goes on.
-    :param weights: what X3D starts from: the name of published weights, or a file.
-    :param slowfast_weights: likewise of SlowFast, where an experiment does not train it from nothing.
+    :param data: a folder with a ``manifest.csv``. The split ``test`` is not used: experiments are for choosing models.
+    :param cache: folder for features, frames and checkpoints, from which an interrupted run continues.
+    :param weights: initial weights of X3D: the name of published weights, or a file.
+    :param slowfast_weights: initial weights of SlowFast, where an experiment does not use random ones.
     """
 
     data: Path
@@ -37,7 +37,7 @@ class Setting:
 
 @attrs.frozen
 class Figure:
-    """A measured figure.
+    """A measured value.
 
     :param value: None where there is nothing to measure it on.
     :param interval: 95 %, by bootstrap; None where it would say nothing.
@@ -49,7 +49,7 @@ class Figure:
 
 @attrs.frozen
 class Row:
-    """What one way of doing it gave.
+    """Measurements of one variant.
 
     :param facts: what is known without measuring, such as a count.
     :param difference: whether the figures are differences between two ways.
@@ -86,7 +86,7 @@ class Plot:
 
 @attrs.frozen
 class Result:
-    """What came out.
+    """Result of an experiment.
 
     :param measured: on what, and how, in words.
     :param answer: the answer to the question, in words.
@@ -104,13 +104,13 @@ class Experiment(Protocol):
     """A module that answers a question by measuring."""
 
     name: str
-    """What the command line calls it."""
+    """Name on the command line."""
 
     question: str
-    """What it answers."""
+    """Question that it answers."""
 
     def run(self, setting: Setting) -> Result:
-        """Measure. What was computed before is taken from the setting's cache."""
+        """Run the experiment, with cached results of earlier runs."""
 
 
 def require() -> None:

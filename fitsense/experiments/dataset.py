@@ -10,7 +10,7 @@ import numpy as np
 from fitsense.data.manifest import splits_of
 from fitsense.data.samples import Sample
 from fitsense.experiments.base import Setting
-from fitsense.train.finetuning import draw_weights
+from fitsense.train.finetuning import sampling_weights
 from fitsense.train.recipe import Recipe, Sources
 from fitsense.train.training_set import Pool, partitions, read_pool
 
@@ -58,6 +58,6 @@ def chosen(footage: Sequence[Sample], most: int | None) -> list[Sample]:
     """At most so many of them, drawn as training draws them: rare exercises and scenes of few clips come first."""
     if most is None or len(footage) <= most:
         return list(footage)
-    weights = draw_weights(footage, class_power=0.5)
+    weights = sampling_weights(footage, class_power=0.5)
     drawn = np.random.default_rng(0).choice(len(footage), most, replace=False, p=weights)
     return [footage[index] for index in sorted(drawn.tolist())]

@@ -9,22 +9,23 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import BranchEntry, Labels, StreamEntry
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import BackboneSpec, HeadSpec, StreamingSpec
+from fitsense.plugins.specs import BackboneSpec, HeadSpec, LandmarkSpec, StreamingSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 def build_backbone(spec: BackboneSpec, config: Any) -> nn.Module:
-    """What heads stand on: the backbone's network, or, without one, its observation as it is."""
-    return _observed(spec.feature_dim(config)) if spec.build is None else spec.build(config)
+    """The input of the heads: the backbone's network, or for a backbone without one a module that passes its
+    observation through."""
+    return _identity(spec.feature_dim(config)) if spec.build is None else spec.build(config)
 
 
-def _observed(feature_dim: int) -> nn.Module:
-    """A module that gives the features that it takes, float32 (clips, feature_dim)."""
+def _identity(feature_dim: int) -> nn.Module:
+    """A module that returns its input, float32 (clips, feature_dim)."""
     from torch import Tensor, nn
 
-    class Observed(nn.Module):
+    class Identity(nn.Module):
         def forward(self, observation: Tensor) -> Tensor:
             if observation.ndim != 2 or observation.shape[1] != feature_dim:
                 raise InvalidInputError(
@@ -33,11 +34,11 @@ def _observed(feature_dim: int) -> nn.Module:
             # A graph's input cannot be one of its outputs.
             return observation.clone()
 
-    return Observed().eval()
+    return Identity().eval()
 
 
 def stream_entry(name: str, spec: BackboneSpec, config: Any) -> StreamEntry | None:
-    """How a branch of this name goes on frame by frame, for the bundle; None where its backbone does not."""
+    """The bundle's entry of a branch that streams; None for a backbone that does not."""
     streaming = spec.streaming
     if streaming is None:
         return None
@@ -50,11 +51,17 @@ def stream_entry(name: str, spec: BackboneSpec, config: Any) -> StreamEntry | No
     )
 
 
-def join(backbone: nn.Module, heads: Mapping[str, nn.Module], streaming: StreamingSpec | None = None) -> nn.Module:
+def join(
+    backbone: nn.Module,
+    heads: Mapping[str, nn.Module],
+    streaming: StreamingSpec | None = None,
+    landmarks: LandmarkSpec | None = None,
+) -> nn.Module:
     """A module from clips to a dict: ``features``, and each head's logits by its task.
 
-    Where the backbone streams, its method ``step`` takes a frame of each stream and a state as a
-    :class:`StreamingSpec` says, and gives such a dict and the new state.
+    With `streaming`, its method ``step`` takes a frame of each stream and a state, as :class:`StreamingSpec` describes
+    them, and gives such a dict and the new state. With `landmarks`, its method ``forward_with_landmarks`` takes clips
+    and gives such a dict that has ``landmarks`` too, as :class:`LandmarkSpec` describes them.
     """
     from torch import Tensor, nn
 
@@ -72,6 +79,11 @@ def join(backbone: nn.Module, heads: Mapping[str, nn.Module], streaming: Streami
             features, state = streaming.step(self.backbone, frame, state)
             return self._outputs(features), state
 
+        def forward_with_landmarks(self, clip: Tensor) -> dict[str, Tensor]:
+            assert landmarks is not None
+            features, predicted = landmarks.forward(self.backbone, clip)
+            return {**self._outputs(features), "landmarks": predicted}
+
         def _outputs(self, features: Tensor) -> dict[str, Tensor]:
             return {"features": features, **{task: head(features) for task, head in self.heads.items()}}
 
@@ -79,14 +91,14 @@ def join(backbone: nn.Module, heads: Mapping[str, nn.Module], streaming: Streami
 
 
 def build_branch(plugins: PluginManager, branch: BranchEntry, labels: Labels) -> nn.Module:
-    """The module of a bundle's branch, its weights still to be loaded."""
+    """Build the module of a bundle's branch, without loading its weights."""
     spec = plugins.backbone(branch.backbone)
     backbone = build_backbone(spec, config_from_json(spec.config, branch.config, branch.backbone))
     heads: dict[str, nn.Module] = {}
     for entry in branch.heads:
         head = plugins.head(entry.head)
         if not isinstance(head, HeadSpec):
-            raise PluginError(f"head {entry.head} reads no features, so that it cannot be a branch's")
+            raise PluginError(f"head {entry.head} reads no features, so that a branch cannot have it")
         config = config_from_json(head.config, entry.config, entry.head)
         heads[entry.task] = head.build(config, branch.feature_dim, getattr(labels, entry.task))
     return join(backbone, heads, spec.streaming)

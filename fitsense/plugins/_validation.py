@@ -152,6 +152,8 @@ def _check_backbone(spec: BackboneSpec) -> None:
         _check_observed(spec, config, dim)
     if spec.streaming is not None:
         _check_streaming(spec, config)
+    if spec.landmarks is not None and (spec.build is None or spec.observation is not None):
+        raise PluginError("landmarks: expected a network on pictures, got a backbone on observations")
     _check_files("weights", spec.weights)
 
 

@@ -111,6 +111,21 @@ class StreamingSpec:
 
 
 @attrs.frozen
+class LandmarkSpec:
+    """Body landmarks that a backbone predicts in training, where another branch teaches it where they are.
+
+    They are those of :data:`fitsense.nn.landmarks.LANDMARKS`, in that order. Bundles and sessions do not use them.
+
+    :param forward: gives, for (module, clips), the features that the module itself gives for the clips, float32
+        (clips, feature_dim), and the landmarks, float32 (clips, frames, 19, 6): x and y in units of the picture's side
+        from its middle, x, y and z in metres from the middle of the hips, and visibility. The module is one that
+        ``build`` gave, in training or in eval mode; clips are as for the module itself.
+    """
+
+    forward: Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+
+
+@attrs.frozen
 class BackboneSpec:
     """Turns clips into features: a network, an observation, or a network on an observation.
 
@@ -134,6 +149,8 @@ class BackboneSpec:
     :param paper: publication of the method.
     :param summary: one line for ``fitsense plugins``.
     :param streaming: frame-by-frame execution of the network; None for whole clips only.
+    :param landmarks: prediction of landmarks beside the features, by which the network learns from a landmark teacher;
+        None for a network without it.
     """
 
     name: str
@@ -151,6 +168,7 @@ class BackboneSpec:
     paper: str = ""
     summary: str = ""
     streaming: StreamingSpec | None = None
+    landmarks: LandmarkSpec | None = None
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""One branch of a bundle: trained without what is held out, and trained on everything."""
+"""Training of one branch: once without each partition's held-out clips, and once on everything."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Outputs = Mapping[str, FloatArray]
-"""A branch's features and logits for a footage's windows, (views, ...) by name."""
+"""Features and logits of a branch for the windows of a sample, (views, ...) by name."""
 
 
 @attrs.frozen(eq=False)
 class TrainedBranch:
-    """A branch that was trained with something held out, or with nothing.
+    """A trained branch and its outputs.
 
-    :param module: from what the branch takes to its outputs.
-    :param outputs: what it says of all footage that it can read, by key.
+    :param module: from the branch's inputs to its outputs.
+    :param outputs: its outputs for all readable samples, by key.
     """
 
     module: nn.Module
@@ -71,14 +71,15 @@ class TrainedBranch:
 
 @attrs.frozen(eq=False)
 class FittedBranch:
-    """A branch of a bundle, and what is known of it.
+    """A branch of a bundle: trained on everything, and without each partition's held-out clips.
 
-    :param final: what the bundle has: trained on everything, unless its recipe says otherwise.
-    :param out_of_fold: what branches say of footage that they were not trained on, by key.
-    :param folds: the branches that said it, by partition's name.
-    :param recordings: pictures or observations of all footage that it can read, by key; none for a frozen branch.
-    :param skipped: footage that it cannot read.
-    :param traced: its graphs so far, as :func:`export_branch` keeps them.
+    :param entry: the branch's entry in the bundle.
+    :param final: the branch in the bundle: trained on everything, unless its recipe says otherwise.
+    :param out_of_fold: outputs for samples by the branch that was trained without them, by key.
+    :param folds: the branches that gave these outputs, by partition's name.
+    :param recordings: pictures or observations of all readable samples, by key; none for a frozen branch.
+    :param skipped: samples that cannot be read.
+    :param traced: graphs exported so far, as :func:`export_branch` keeps them.
     """
 
     entry: BranchEntry
@@ -92,10 +93,13 @@ class FittedBranch:
 
 @attrs.frozen(eq=False)
 class BranchTrainer:
-    """What fitting any branch of a recipe takes.
+    """Trains the branches of a recipe.
 
-    :param cache: folder for features, frames and checkpoints, by which an interrupted run goes on.
-    :param machines: what branches are trained on as a whole.
+    :param pool: the samples.
+    :param partitions: the ways of holding clips out.
+    :param cache: folder for features, frames and checkpoints, from which an interrupted run continues.
+    :param track: reports progress.
+    :param distributed: processes and devices for finetuning.
     """
 
     recipe: Recipe
@@ -104,41 +108,53 @@ class BranchTrainer:
     plugins: PluginManager
     cache: Path
     track: Track = silent
-    machines: DistributedConfig = attrs.field(factory=DistributedConfig)
+    distributed: DistributedConfig = attrs.field(factory=DistributedConfig)
 
     def fit(
-        self, branch: BranchRecipe, teachers: Sequence[FittedBranch], guide: FittedBranch | None = None
+        self, branch: BranchRecipe, teachers: Sequence[FittedBranch], landmark_teacher: FittedBranch | None = None
     ) -> FittedBranch:
-        """Train a branch once for each partition, and once on everything unless it is to stay as it is."""
+        """Train a branch once for each partition, and once on everything if its recipe asks for that.
+
+        :param teachers: branches whose features and probabilities it learns from.
+        :param landmark_teacher: a branch whose landmarks it learns from; None for none.
+        :raises InvalidInputError: the recipe does not suit the backbone.
+        """
         spec = self.plugins.backbone(branch.backbone)
         config = config_from_json(spec.config, branch.config, f"branch {branch_name(branch)}")
         if spec.build is None and (branch.finetuning or branch.weights):
             raise InvalidInputError(
-                f"branch {branch_name(branch)}: {branch.backbone} has no network: expected neither tuning nor weights, "
-                f"got {'tuning' if branch.finetuning else repr(branch.weights)}"
+                f"branch {branch_name(branch)}: expected neither finetuning nor weights, since {branch.backbone} has "
+                f"no network, got {'finetuning' if branch.finetuning else repr(branch.weights)}"
+            )
+        if branch.finetuning and branch.finetuning.landmark_weight and spec.landmarks is None:
+            raise InvalidInputError(
+                f"branch {branch_name(branch)}: landmark_weight: expected 0, since backbone {branch.backbone} predicts "
+                f"no landmarks, got {branch.finetuning.landmark_weight:g}"
             )
         entry = self._entry(branch, spec, config)
         if branch.finetuning is None:
             if spec.build is not None and spec.observation is not None:
                 raise InvalidInputError(
-                    f"branch {entry.name}: {entry.backbone} has no weights of its own yet; it needs tuning"
+                    f"branch {entry.name}: {entry.backbone} has untrained weights: expected finetuning, got none"
                 )
-            kind: _FrozenBranchTrainer | _FinetunedBranchTrainer = _FrozenBranchTrainer(
+            trainer: _FrozenBranchTrainer | _FinetunedBranchTrainer = _FrozenBranchTrainer(
                 self, branch, spec, config, entry
             )
         else:
-            kind = _FinetunedBranchTrainer(self, branch, branch.finetuning, spec, config, entry, teachers, guide)
-        partial, held_out = {}, {}
+            trainer = _FinetunedBranchTrainer(
+                self, branch, branch.finetuning, spec, config, entry, teachers, landmark_teacher
+            )
+        folds, out_of_fold = {}, {}
         for partition in self.partitions:
-            trained = kind.train([item for item in kind.footage if not partition.held(item)], partition)
-            partial[partition.name] = trained
-            held = [item for item in self.pool.labelled if partition.held(item) and item.key in trained.outputs]
-            held_out.update({item.key: trained.outputs[item.key] for item in held})
-        whole = kind.train(kind.footage, None) if branch.retrain_on_all else partial["val"]
-        return FittedBranch(entry, whole, held_out, partial, kind.recordings, kind.skipped, kind.traced)
+            fold = trainer.train([item for item in trainer.samples if not partition.held(item)], partition)
+            folds[partition.name] = fold
+            held = [item for item in self.pool.labelled if partition.held(item) and item.key in fold.outputs]
+            out_of_fold.update({item.key: fold.outputs[item.key] for item in held})
+        final = trainer.train(trainer.samples, None) if branch.retrain_on_all else folds["val"]
+        return FittedBranch(entry, final, out_of_fold, folds, trainer.recordings, trainer.skipped, trainer.traced)
 
-    def learned(self, branch: BranchRecipe) -> list[Sample]:
-        """What a branch learns from."""
+    def samples(self, branch: BranchRecipe) -> list[Sample]:
+        """Samples that a branch learns from."""
         return [*self.pool.labelled, *self.pool.synthetic, *(self.pool.auxiliary if branch.use_auxiliary else ())]
 
     def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
@@ -151,9 +167,9 @@ class BranchTrainer:
             assets = {asset: str(ref.sha256) for asset, ref in spec.assets.items()}
             observation = ObservationEntry(tuple(spec.observation.shape(config)), assets)
             if branch.finetuning and observation.shape[0] != spec.clip(config).frames:
-                # They are kept for whole clips, of which windows then take some.
+                # Observations are kept for whole clips, and windows are some of their frames.
                 raise PluginError(
-                    f"backbone {branch.backbone}: to be trained, its observation needs one entry for each of "
+                    f"backbone {branch.backbone}: finetuning needs an observation with one entry for each of "
                     f"{spec.clip(config).frames} frames, got shape {observation.shape}"
                 )
         return BranchEntry(
@@ -178,33 +194,33 @@ class BranchTrainer:
             full = self.plugins.full_name("head", name)
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
-                raise PluginError(f"head {full}: expected one that answers {task} from features")
+                raise PluginError(f"head {full}: expected one that scores {task} from features")
             config = config_from_json(spec.config, branch.head_config, full)
             entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
         return entries
 
     def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:
-        """A head's spec and configuration."""
+        """Spec and configuration of a head."""
         spec = self.plugins.head(entry.head)
         assert isinstance(spec, HeadSpec)
         return spec, config_from_json(spec.config, entry.config, entry.head)
 
     def plugin_version(self, entry: BranchEntry) -> str:
-        """That of the plugin which offers a branch's backbone."""
+        """Version of the plugin that provides a branch's backbone."""
         plugin = entry.backbone.partition("/")[0]
         return next(
             report.version for report in self.plugins.reports if (report.name, report.status) == (plugin, "loaded")
         )
 
     def weights_digest(self, branch: BranchRecipe) -> str | None:
-        """sha256 of the file that a branch starts from; None for none. Recipes name no folders."""
+        """sha256 of a branch's initial weights; None for none. Recipes name files without their folders."""
         if not branch.weights:
             return None
         ref = self.plugins.backbone(branch.backbone).weights.get(branch.weights) or WeightsRef(branch.weights)
         return sha256(resolve(ref, self.plugins))
 
     def backbone(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> nn.Module:
-        """A backbone as the recipe says that it starts."""
+        """Build a backbone with its initial weights."""
         import torch
 
         torch.manual_seed(branch.finetuning.seed if branch.finetuning else 0)
@@ -215,10 +231,10 @@ class BranchTrainer:
 
 
 @contextmanager
-def _shipped(
+def _temporary_bundle(
     module: nn.Module, entry: BranchEntry, labels: Labels, fusion: str, traced: dict[str, Any] | None = None
 ) -> Iterator[Bundle]:
-    """A bundle of this branch alone, for as long as it is needed: the very graph that sessions will run on clips."""
+    """A bundle of this branch alone, deleted afterwards: the same graph that sessions run on clips."""
     entry = attrs.evolve(entry, stream=None)
     with tempfile.TemporaryDirectory(prefix="fitsense-branch-") as name:
         folder = Path(name)
@@ -238,60 +254,62 @@ def _shipped(
 
 
 class _FrozenBranchTrainer:
-    """A branch whose heads alone are fitted."""
+    """Trains the heads of a branch on features of its frozen backbone."""
 
     recordings: Mapping[str, Recording] = {}
 
     def __init__(
-        self, workshop: BranchTrainer, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
+        self, trainer: BranchTrainer, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
     ) -> None:
-        self._workshop = workshop
+        self._trainer = trainer
         self._branch = branch
         self._spec = spec
         self._config = config
         self._entry = entry
         self.traced: dict[str, Any] = {}
-        learned = workshop.learned(branch)
-        everything = [*learned, *workshop.pool.unknown]
-        with self._looking() as extractor:
-            self._features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", workshop.track)
-        self.footage = [item for item in learned if item.key in self._features]
+        learned = trainer.samples(branch)
+        everything = [*learned, *trainer.pool.unknown]
+        with self._extractor() as extractor:
+            self._features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", trainer.track)
+        self.samples = [item for item in learned if item.key in self._features]
 
     @functools.cached_property
     def _backbone(self) -> nn.Module:
-        return self._workshop.backbone(self._branch, self._spec, self._config)
+        return self._trainer.backbone(self._branch, self._spec, self._config)
 
     @contextmanager
-    def _looking(self) -> Iterator[Extractor]:
-        """What looks at footage: the network, as sessions will run it, or the observer alone, which needs no torch."""
-        workshop, entry = self._workshop, self._entry
-        policy = ViewPolicy(workshop.recipe.views, workshop.recipe.mirror)
-        cache = workshop.cache / "features"
+    def _extractor(self) -> Iterator[Extractor]:
+        """Extractor of features: the network as sessions run it, or the observer alone, which needs no torch."""
+        trainer, entry = self._trainer, self._entry
+        policy = ViewPolicy(trainer.recipe.views, trainer.recipe.mirror)
+        cache = trainer.cache / "features"
         if self._spec.build is None:
-            observe = load_observer(entry, workshop.plugins)
+            observe = load_observer(entry, trainer.plugins)
             assert entry.observation is not None
-            # No weights tell one way to compute them from another.
-            stated = [entry.backbone, workshop.plugin_version(entry), entry.config, dict(entry.observation.assets)]
+            # Without weights, these identify how the features are computed.
+            stated = [entry.backbone, trainer.plugin_version(entry), entry.config, dict(entry.observation.assets)]
             yield Extractor(lambda clips: {"features": observe(clips)}, entry, policy, json.dumps(stated), cache)
             return
         headless = attrs.evolve(entry, heads=())
-        with _shipped(join(self._backbone, {}), headless, workshop.pool.labels, workshop.recipe.fusion) as bundle:
+        with _temporary_bundle(
+            join(self._backbone, {}), headless, trainer.pool.labels, trainer.recipe.fusion
+        ) as bundle:
             fingerprint = sha256(bundle.path(entry.weights))
             run = load_branch(bundle, headless, RuntimeConfig(bf16=False))
             yield Extractor(run, entry, policy, f"{entry.backbone} {fingerprint}", cache)
 
-    def train(self, footage: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
+    def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
         import torch
 
         penalties = {"exercise": self._branch.l2_exercise, "muscles": self._branch.l2_muscles}
-        labels, recipe = self._workshop.pool.labels, self._workshop.recipe
+        labels, recipe = self._trainer.pool.labels, self._trainer.recipe
         modules: dict[str, nn.Module] = {}
         for entry in self._entry.heads:
-            spec, config = self._workshop.head(entry)
+            spec, config = self._trainer.head(entry)
             modules[str(entry.task)] = fitting.fit(
                 spec,
                 config,
-                footage,
+                samples,
                 self._features,
                 getattr(labels, entry.task),
                 penalties[entry.task],
@@ -300,28 +318,28 @@ class _FrozenBranchTrainer:
         outputs: dict[str, Outputs] = {}
         with torch.inference_mode():
             for key, features in self._features.items():
-                # The first views are the windows themselves, the rest their mirror images, which no session sees.
-                seen = features[: recipe.views]
-                logits = {task: head(torch.from_numpy(seen)).numpy() for task, head in modules.items()}
-                outputs[key] = {"features": seen, **logits}
+                # The views after these are mirror images, which sessions do not use.
+                windows = features[: recipe.views]
+                logits = {task: head(torch.from_numpy(windows)).numpy() for task, head in modules.items()}
+                outputs[key] = {"features": windows, **logits}
         return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
 
 
 class _FinetunedBranchTrainer:
-    """A branch that is trained as a whole."""
+    """Trains backbone and heads of a branch together."""
 
     def __init__(
         self,
-        workshop: BranchTrainer,
+        trainer: BranchTrainer,
         branch: BranchRecipe,
         tuning: Tuning,
         spec: BackboneSpec,
         config: Any,
         entry: BranchEntry,
         teachers: Sequence[FittedBranch],
-        guide: FittedBranch | None,
+        landmark_teacher: FittedBranch | None,
     ) -> None:
-        self._workshop = workshop
+        self._trainer = trainer
         self._branch = branch
         self._tuning = tuning
         self._spec = spec
@@ -329,85 +347,90 @@ class _FinetunedBranchTrainer:
         self._entry = entry
         self.traced: dict[str, Any] = {}
         self._teachers = teachers
-        self._guide = LandmarkTargets(guide.entry.clip, guide.recordings) if guide else None
-        pool, clip = workshop.pool, entry.clip
-        if guide and (entry.observation or clip.fit == "pad"):
-            raise InvalidInputError(f"branch {entry.name}: only one that looks at cropped pictures can have a guide")
-        frames = workshop.cache / "frames"
+        self._landmarks = (
+            LandmarkTargets(landmark_teacher.entry.clip, landmark_teacher.recordings) if landmark_teacher else None
+        )
+        pool, clip = trainer.pool, entry.clip
+        if landmark_teacher and (entry.observation or clip.fit == "pad"):
+            raise InvalidInputError(
+                f"branch {entry.name}: landmark_teacher: expected none, since backbone {entry.backbone} does not take "
+                f"cropped pictures, got {branch.landmark_teacher!r}"
+            )
+        frames = trainer.cache / "frames"
         if entry.observation is None:
             recorder = pictures(frames, clip.short_side)
         else:
-            what = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
-            recorder = observations(frames, what, clip, load_observer(entry, workshop.plugins))
-        learned = workshop.learned(branch)
+            key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
+            recorder = observations(frames, key, clip, load_observer(entry, trainer.plugins))
+        learned = trainer.samples(branch)
         everything = [*learned, *pool.unknown]
-        recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", workshop.track)
+        recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
         self.recordings = {recording.footage.key: recording for recording in recordings}
-        taught = [teacher.final.outputs.keys() for teacher in teachers]
-        if guide:
-            taught.append(guide.recordings.keys())
-        self.footage = [
-            item for item in learned if item.key in self.recordings and all(item.key in said for said in taught)
+        readable = [teacher.final.outputs.keys() for teacher in teachers]
+        if landmark_teacher:
+            readable.append(landmark_teacher.recordings.keys())
+        self.samples = [
+            item for item in learned if item.key in self.recordings and all(item.key in keys for keys in readable)
         ]
 
-    def train(self, footage: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
-        labels = self._workshop.pool.labels
-        backbone = self._workshop.backbone(self._branch, self._spec, self._config)
+    def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
+        labels = self._trainer.pool.labels
+        backbone = self._trainer.backbone(self._branch, self._spec, self._config)
         modules = {}
         for entry in self._entry.heads:
-            spec, config = self._workshop.head(entry)
+            spec, config = self._trainer.head(entry)
             modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, getattr(labels, entry.task))
-        module = join(backbone, modules, self._spec.streaming)
-        held = [item for item in self.footage if partition is not None and partition.held(item)]
-        lesson = TrainingData(
-            recordings=[self.recordings[item.key] for item in footage],
+        module = join(backbone, modules, self._spec.streaming, self._spec.landmarks)
+        held = [item for item in self.samples if partition is not None and partition.held(item)]
+        data = TrainingData(
+            recordings=[self.recordings[item.key] for item in samples],
             spec=self._entry.clip,
             labels=labels,
-            teachers=self._taught(footage, partition),
-            guide=self._guide if self._tuning.landmark_weight else None,
+            teachers=self._teacher_outputs(samples, partition),
+            landmarks=self._landmarks if self._tuning.landmark_weight else None,
         )
         tuning = self._tuning if held else attrs.evolve(self._tuning, patience=0)
         layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
         without = f"without {partition.name}" if partition else "on everything"
-        logger.info("%s: training %s, %d clips", self._entry.name, without, len(footage))
-        folder = self._workshop.cache / "runs" / self._digest(footage, held, partition)
-        watched = [self.recordings[item.key] for item in held]
-        tune(module, layers, lesson, watched, tuning, folder, self._workshop.machines)
+        logger.info("%s: training %s, %d clips", self._entry.name, without, len(samples))
+        folder = self._trainer.cache / "runs" / self._digest(samples, held, partition)
+        validation = [self.recordings[item.key] for item in held]
+        tune(module, layers, data, validation, tuning, folder, self._trainer.distributed)
         recordings: list[Recording] = list(self.recordings.values())
-        recipe = self._workshop.recipe
-        with _shipped(module, self._entry, labels, recipe.fusion, self.traced) as bundle:
+        recipe = self._trainer.recipe
+        with _temporary_bundle(module, self._entry, labels, recipe.fusion, self.traced) as bundle:
             run = load_graph(bundle, self._entry, RuntimeConfig(bf16=False))
-            said = predict(run, recordings, self._entry.clip, recipe.views)
-        return TrainedBranch(module, {one.footage.key: each for one, each in zip(recordings, said, strict=True)})
+            outputs = predict(run, recordings, self._entry.clip, recipe.views)
+        return TrainedBranch(module, {one.footage.key: each for one, each in zip(recordings, outputs, strict=True)})
 
-    def _taught(
-        self, footage: Sequence[Sample], partition: Partition | None
+    def _teacher_outputs(
+        self, samples: Sequence[Sample], partition: Partition | None
     ) -> dict[str, tuple[FloatArray, FloatArray]]:
-        """What the teachers, who have not seen what is held out either, say of each footage."""
+        """Mean features and probabilities of the teachers, trained without the same partition, by sample's key."""
         if not self._teachers:
             return {}
-        said = [teacher.folds[partition.name] if partition else teacher.final for teacher in self._teachers]
+        teachers = [teacher.folds[partition.name] if partition else teacher.final for teacher in self._teachers]
         features = np.stack(
-            [np.concatenate([one.outputs[item.key]["features"].mean(axis=0) for one in said]) for item in footage]
+            [np.concatenate([one.outputs[item.key]["features"].mean(axis=0) for one in teachers]) for item in samples]
         )
         features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-3)
-        answers = np.stack(
+        probabilities = np.stack(
             [
                 np.mean(
-                    [to_probabilities(one.outputs[item.key]["exercise"], "softmax").mean(axis=0) for one in said],
+                    [to_probabilities(one.outputs[item.key]["exercise"], "softmax").mean(axis=0) for one in teachers],
                     axis=0,
                 )
-                for item in footage
+                for item in samples
             ]
         )
         return {
-            item.key: (seen.astype(np.float32), answer.astype(np.float32))
-            for item, seen, answer in zip(footage, features, answers, strict=True)
+            item.key: (mean.astype(np.float32), probability.astype(np.float32))
+            for item, mean, probability in zip(samples, features, probabilities, strict=True)
         }
 
-    def _digest(self, footage: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
-        """Stands for all that the result depends on."""
-        recipe = self._workshop.recipe
+    def _digest(self, samples: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
+        """Name and digest of everything that the result depends on."""
+        recipe = self._trainer.recipe
         learned_from = _learned_from(recipe, self._entry.name)
         branches = [
             document
@@ -415,27 +438,27 @@ class _FinetunedBranchTrainer:
             if branch_name(branch) in learned_from
         ]
         for document in branches:
-            # What becomes of it makes no difference to what it learns.
-            for field in ("only_teaches", "refit"):
+            # The use of the result makes no difference to training.
+            for field in ("teacher_only", "retrain_on_all"):
                 document.pop(field)
         weights = [
-            self._workshop.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from
+            self._trainer.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from
         ]
-        taught = bool(self._teachers or self._guide)
+        has_teacher = bool(self._teachers or self._landmarks)
         stated = [
             branches,
             weights,
-            [recipe.views, recipe.mirror, recipe.class_power] if taught else None,
-            attrs.asdict(self._workshop.pool.labels),
+            [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
+            attrs.asdict(self._trainer.pool.labels),
             partition.name if partition else None,
-            sorted([item.key, item.group, item.scene, sorted(item.muscles)] for item in footage),
+            sorted([item.key, item.group, item.scene, sorted(item.muscles)] for item in samples),
             sorted([item.key, item.group, sorted(item.muscles)] for item in held) if self._tuning.patience else None,
         ]
         return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
 
 
 def _learned_from(recipe: Recipe, name: str) -> set[str]:
-    """A branch's name, and those of its teachers and guides, of theirs, and so on."""
+    """Names of a branch, of its teachers, of their teachers, and so on."""
     branch = next(branch for branch in recipe.branches if branch_name(branch) == name)
-    behind = (*branch.teachers, *([branch.landmark_teacher] if branch.landmark_teacher else []))
-    return {name}.union(*(_learned_from(recipe, teacher) for teacher in behind))
+    teachers = (*branch.teachers, *([branch.landmark_teacher] if branch.landmark_teacher else []))
+    return {name}.union(*(_learned_from(recipe, teacher) for teacher in teachers))

@@ -11,17 +11,16 @@ from fitsense.bundles.manifest import Calibration
 from fitsense.catalogue import IDLE
 from fitsense.types import FloatArray, to_probabilities
 
-# How far below the entering threshold an exercise may fall before it is given up.
+# The exit threshold as a share of the enter threshold.
 _HYSTERESIS = 0.7
 
 
 def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> float:
-    """What to divide logits by for the least log loss, single windows taken alone (Guo et al., 2017).
+    """Temperature: the divisor of logits with the lowest log loss of single windows (Guo et al., 2017).
 
     :param logits: float32 (views, labels) for each clip.
     :param targets: int64 (clips,).
     """
-
     candidates = np.geomspace(0.1, 5.0, 120)
     return round(float(min(candidates, key=lambda value: log_loss(logits, targets, value))), 4)
 
@@ -31,54 +30,54 @@ def log_loss(logits: Sequence[FloatArray], targets: NDArray[np.int64], temperatu
     views = [len(clip) for clip in logits]
     probabilities = to_probabilities(np.concatenate(logits) / np.float32(temperature), "softmax")
     of_truth = probabilities[np.arange(len(probabilities)), np.repeat(targets, views)]
-    # Clips count alike, however many windows they have.
+    # Every clip has the same weight, whatever its number of windows.
     return -float(np.average(np.log(of_truth + 1e-9), weights=np.repeat(1 / np.array(views), views)))
 
 
 def naming_threshold(
     known: Sequence[FloatArray],
     truth: Sequence[str],
-    foreign: Sequence[FloatArray],
+    unknown: Sequence[FloatArray],
     labels: Sequence[str],
-    wrong_costs: float,
+    error_cost: float,
     share: float = 1.0,
 ) -> tuple[float, float, float]:
-    """The threshold at which naming pays most: each right name gains 1, each wrong one costs `wrong_costs`.
+    """Naming threshold of the highest gain: each correct name gains 1, each wrong one costs `error_cost`.
 
     :param known: calibrated probabilities (labels,) of held-out windows of known labels.
-    :param truth: their labels.
-    :param foreign: those of windows of exercises that the model does not know; any name for one is wrong.
-    :param share: of all clips of known labels, those that were held out: they stand for the others too, or else
-        strangers, who are always there in full, would outnumber them.
-    :returns: the threshold, the share of known exercise windows that are then named, and the share of those names
-        that are right.
+    :param truth: labels of these windows.
+    :param unknown: probabilities of windows of exercises that the model does not know; any name for one is wrong.
+    :param share: share of the clips of known labels that was held out. Known windows are weighted by its inverse,
+        since all unknown clips are there.
+    :returns: the threshold, the share of known exercise windows that it names, and the share of these names that is
+        correct.
     """
     idle = labels.index(IDLE) if IDLE in labels else None
-    scores, right, exercise, weights = [], [], [], []
-    for probabilities, label in [*zip(known, truth, strict=True), *((p, None) for p in foreign)]:
+    scores, correct, exercise, weights = [], [], [], []
+    for probabilities, label in [*zip(known, truth, strict=True), *((p, None) for p in unknown)]:
         others = np.array(probabilities)
         if idle is not None:
             others[idle] = -1.0
         best = int(others.argmax())
         scores.append(others[best])
-        right.append(labels[best] == label)
+        correct.append(labels[best] == label)
         exercise.append(label not in (None, IDLE))
         weights.append(1.0 if label is None else 1 / share)
-    score, is_right, is_exercise, weight = np.array(scores), np.array(right), np.array(exercise), np.array(weights)
+    score, is_correct, is_exercise, weight = np.array(scores), np.array(correct), np.array(exercise), np.array(weights)
 
     def gain(threshold: float) -> float:
         named = score >= threshold
-        return float(weight[named & is_right].sum() - wrong_costs * weight[named & ~is_right].sum())
+        return float(weight[named & is_correct].sum() - error_cost * weight[named & ~is_correct].sum())
 
     best_threshold = max(np.arange(0.2, 0.9, 0.01), key=gain)
     named = (score >= best_threshold) & is_exercise
     return (
         round(float(best_threshold), 2),
         float(named.sum() / max(is_exercise.sum(), 1)),
-        float(is_right[named].mean()) if named.any() else 0.0,
+        float(is_correct[named].mean()) if named.any() else 0.0,
     )
 
 
 def calibration(temperature: float, enter: float) -> Calibration:
-    """The bundle's calibration; exercises are left well below where they are entered."""
+    """Calibration of a bundle; the exit threshold is well below the enter threshold."""
     return Calibration(temperature=temperature, enter=enter, exit=round(enter * _HYSTERESIS, 3))

@@ -1,4 +1,4 @@
-"""Windows of recordings: the same each time for measuring, at random for training."""
+"""Windows of recordings: evenly spaced for measuring, random and augmented for training."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.frames import Recording
-from fitsense.imaging.resize import branch_images as crops
+from fitsense.imaging.resize import branch_images
 from fitsense.types import ClipSpec, UInt8Array
 from fitsense.windowing.sampler import nearest
 
 
 @attrs.frozen
 class Augmentation:
-    """How training windows differ from what is on disk, each chosen evenly between bounds.
+    """Bounds of random augmentation; each value is drawn uniformly.
 
-    :param speed: playing is up to this share faster or slower.
-    :param zoom: side of the square that is cut out, as a share of the short side, at least; at most all of it.
-    :param shift: how far from the middle the square may be, as a share of the room that there is.
+    :param speed: playback is faster or slower by up to this share.
+    :param zoom: smallest side of the square crop, as a share of the picture's short side; the largest is all of it.
+    :param shift: largest offset of the crop from the middle, as a share of the room that there is.
     :param light: brightness and contrast change by up to this share.
-    :param colour: saturation and the balance of colours change by up to this share.
-    :param mirror: whether half of the windows are mirrored.
+    :param colour: saturation and colour balance change by up to this share.
+    :param mirror: whether to mirror half of the windows.
     """
 
     speed: float = 0.2
@@ -36,14 +36,14 @@ class Augmentation:
 
 @attrs.frozen
 class Crop:
-    """What was cut out of pictures.
+    """A square crop of pictures.
 
-    :param width: of the pictures, in pixels.
-    :param height: likewise.
-    :param left: where the square begins.
-    :param top: likewise.
-    :param side: of the square.
-    :param mirrored: whether it was mirrored afterwards.
+    :param width: width of the pictures, in pixels.
+    :param height: height of the pictures, in pixels.
+    :param left: left edge of the square, in pixels.
+    :param top: top edge of the square, in pixels.
+    :param side: side of the square, in pixels.
+    :param mirrored: whether the crop was mirrored afterwards.
     """
 
     width: int
@@ -54,62 +54,72 @@ class Crop:
     mirrored: bool
 
 
-def spread(recording: Recording, spec: ClipSpec, views: int) -> list[NDArray[np.intp]]:
-    """Frame indices (spec.frames,) of `views` windows spread evenly over a recording, as
-    :func:`fitsense.data.clip_views.clip_views` takes them."""
+def evenly_spaced(recording: Recording, spec: ClipSpec, views: int) -> list[NDArray[np.intp]]:
+    """Frame indices (spec.frames,) of `views` evenly spaced windows of a recording, the same as those of
+    :func:`fitsense.data.clip_views.clip_views`."""
     times = recording.times
     first, room_s = _room(recording, spec)
     offsets = np.linspace(0.0, room_s, views) if views > 1 else [room_s / 2]
     return [nearest(times, spec, float(first + spec.span_s + offset)) for offset in offsets]
 
 
-def at_random(
+def random_window(
     recording: Recording, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Frame indices (spec.frames,) of a window anywhere in a recording, at another speed."""
+    """Frame indices (spec.frames,) of a random window of a recording, at a random speed."""
     pace = float(np.exp(rng.uniform(-1, 1) * np.log1p(augmentation.speed)))
     faster = attrs.evolve(spec, rate_hz=spec.rate_hz / pace)
     first, room_s = _room(recording, faster)
     return nearest(recording.times, faster, float(first + faster.span_s + rng.uniform(0.0, 1.0) * room_s))
 
 
-def centred(pictures: UInt8Array, spec: ClipSpec) -> UInt8Array:
-    """uint8 (frames, height, width, 3) as a session would crop or pad them: (frames, size, size, 3)."""
-    return np.stack([crops(picture, {"": spec})[""] for picture in pictures])
+def window_values(recording: Recording, chosen: NDArray[np.intp], spec: ClipSpec) -> NDArray[Any]:
+    """The frames `chosen` as a session gives them to a branch: pictures cropped or padded, observations unchanged."""
+    values = recording.values[chosen]
+    return crop_or_pad(values, spec) if values.dtype == np.uint8 else np.asarray(values)
 
 
-def varied(
+def crop_or_pad(pictures: UInt8Array, spec: ClipSpec) -> UInt8Array:
+    """uint8 (frames, height, width, 3) cropped or padded as in a session: (frames, size, size, 3)."""
+    return np.stack([branch_images(picture, {"": spec})[""] for picture in pictures])
+
+
+def augment(
     pictures: UInt8Array, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[UInt8Array, Crop]:
-    """uint8 (frames, height, width, 3) cut out, coloured and mirrored at random, all frames alike: uint8 (frames,
-    size, size, 3), and what was cut out. Where the whole picture is to be seen, it is cut out of the padded square."""
+    """Crop, colour and mirror uint8 (frames, height, width, 3) at random, all frames alike.
+
+    For a spec that pads, the crop is of the padded square.
+
+    :returns: uint8 (frames, size, size, 3), and the crop.
+    """
     if spec.fit == "pad":
-        pictures = centred(pictures, spec)
+        pictures = crop_or_pad(pictures, spec)
     height, width = pictures.shape[1:3]
-    crop = round(min(height, width) * rng.uniform(augmentation.zoom, 1.0))
-    top, left = (round((side - crop) / 2 * (1 + augmentation.shift * rng.uniform(-1, 1))) for side in (height, width))
-    cut = _resized(pictures[:, top : top + crop, left : left + crop], spec.size)
+    side = round(min(height, width) * rng.uniform(augmentation.zoom, 1.0))
+    top, left = (round((room - side) / 2 * (1 + augmentation.shift * rng.uniform(-1, 1))) for room in (height, width))
+    cropped = _resize(pictures[:, top : top + side, left : left + side], spec.size)
     mirrored = augmentation.mirror and rng.random() < 0.5
     if mirrored:
-        cut = cut[:, :, ::-1]
-    values = cut.astype(np.float32)
+        cropped = cropped[:, :, ::-1]
+    values = cropped.astype(np.float32)
     grey = values.mean(axis=-1, keepdims=True)
     values = grey + (values - grey) * rng.uniform(1 - augmentation.colour, 1 + augmentation.colour)
     values *= rng.uniform(1 - augmentation.colour / 3, 1 + augmentation.colour / 3, 3).astype(np.float32)
     middle = float(grey.mean())
     values = middle + (values - middle) * rng.uniform(1 - augmentation.light, 1 + augmentation.light)
     values *= rng.uniform(1 - augmentation.light, 1 + augmentation.light)
-    return np.clip(values, 0, 255).astype(np.uint8), Crop(width, height, left, top, crop, mirrored)
+    return np.clip(values, 0, 255).astype(np.uint8), Crop(width, height, left, top, side, mirrored)
 
 
 def _room(recording: Recording, spec: ClipSpec) -> tuple[float, float]:
-    """Where a recording begins, and for how long a window can move over it, in seconds."""
+    """First time of a recording, and the length of the span over which a window can start, both in seconds."""
     times = recording.times
     step_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return float(times[0]), max(0.0, float(times[-1] + step_s - times[0]) - spec.span_s)
 
 
-def _resized(pictures: Any, size: int) -> UInt8Array:
+def _resize(pictures: Any, size: int) -> UInt8Array:
     if pictures.shape[1] == size:
         return np.array(pictures)
     import torch

@@ -1,4 +1,4 @@
-"""Features of footage by a frozen backbone, kept on disk so that no clip is looked at twice."""
+"""Features of samples by a frozen backbone, cached on disk."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from fitsense.types import FloatArray
 
 @attrs.frozen
 class ViewPolicy:
-    """How a clip is looked at.
+    """Windows of a clip that features are computed of.
 
-    :param views: windows spread over it.
+    :param views: number of evenly spaced windows.
     :param mirror: whether to add their mirror images.
     """
 
@@ -34,10 +34,13 @@ class ViewPolicy:
 
 
 class Extractor:
-    """Runs a branch over footage, and remembers.
+    """Runs a branch on samples and caches its features.
 
-    :param fingerprint: of the network and its weights: what a remembered feature depends on.
-    :param cache: folder of remembered features.
+    :param run: runs the branch on clips.
+    :param branch: the branch's entry in the bundle.
+    :param policy: the windows of each sample.
+    :param fingerprint: identifies the network and its weights, on which a cached feature depends.
+    :param cache: folder of cached features.
     """
 
     def __init__(
@@ -51,29 +54,29 @@ class Extractor:
         cache.mkdir(parents=True, exist_ok=True)
 
     def extract(
-        self, footage: Sequence[Sample], description: str, track: Track = silent
+        self, samples: Sequence[Sample], description: str, track: Track = silent
     ) -> tuple[dict[str, FloatArray], list[Skipped]]:
-        """Features, float32 (views, feature_dim), by footage's key; and what cannot be read, with the reason."""
-        found, skipped = {}, []
-        for item in track(footage, description):
+        """Features, float32 (views, feature_dim), by the sample's key; and the unreadable samples, with the reason."""
+        features, skipped = {}, []
+        for item in track(samples, description):
             try:
-                found[item.key] = self._remembered(item)
+                features[item.key] = self._cached(item)
             except FitsenseError as error:
                 skipped.append(Skipped(item.name, str(error)))
-        return found, skipped
+        return features, skipped
 
-    def _look(self, footage: Sample) -> FloatArray:
+    def _compute(self, sample: Sample) -> FloatArray:
         policy, name = self._policy, self._branch.name
-        with footage.open(self._branch.clip.short_side) as frames:
+        with sample.open(self._branch.clip.short_side) as frames:
             clips = clip_views(frames, {name: self._branch.clip}, policy.views, policy.mirror)[name]
         return self._run(clips)["features"]
 
-    def _remembered(self, footage: Sample) -> FloatArray:
-        name = hashlib.sha256(f"{self._key} {footage.key}".encode()).hexdigest()
+    def _cached(self, sample: Sample) -> FloatArray:
+        name = hashlib.sha256(f"{self._key} {sample.key}".encode()).hexdigest()
         file = self._cache / f"{name}.npy"
         if file.is_file():
             return np.asarray(np.load(file, allow_pickle=False), dtype=np.float32)
-        features = self._look(footage).astype(np.float16)
+        features = self._compute(sample).astype(np.float16)
         with atomic_path(file) as temporary:
             np.save(temporary, features)
         return features.astype(np.float32)

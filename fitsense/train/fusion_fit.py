@@ -1,4 +1,4 @@
-"""How a bundle's branches are joined and calibrated: on what they say of clips that they were not trained on."""
+"""Fusion and calibration of a bundle's branches, fitted on their out-of-fold outputs."""
 
 from __future__ import annotations
 
@@ -26,96 +26,99 @@ from fitsense.types import FloatArray, Scores, Task, to_logits
 
 @attrs.frozen(eq=False)
 class FittedFusion:
-    """How branches are joined.
+    """Fitted fusion and calibration.
 
-    :param figures: of the held-out clips: what branches reach, and all of them together.
+    :param fusion: the fusion of each task.
+    :param derived: heads that derive a task from another.
+    :param metrics: metrics of the held-out clips: of each branch, and of the fusion.
     """
 
     fusion: Mapping[str, FusionEntry]
     derived: tuple[DerivedEntry, ...]
     calibration: Calibration
-    figures: Mapping[str, Any]
+    metrics: Mapping[str, Any]
 
 
 @attrs.frozen(eq=False)
 class _HeldOutScores:
-    """Held-out windows, and what members of a fusion say of them.
+    """Logits of the members of a fusion for held-out windows.
 
-    :param footage: of each clip.
+    :param samples: the sample of each clip.
     :param members: logits (clips, views, labels) by member's name.
     """
 
-    footage: Sequence[Sample]
+    samples: Sequence[Sample]
     members: Mapping[str, FloatArray]
 
 
 def fit_fusion(
     recipe: Recipe,
     branches: Sequence[FittedBranch],
-    known: Sequence[Sample],
-    foreign: Sequence[Sample],
+    labelled: Sequence[Sample],
+    unknown: Sequence[Sample],
     labels: Labels,
     plugins: PluginManager,
 ) -> FittedFusion:
     """Fit fusions, temperature and thresholds.
 
-    :param known: footage of trained labels; what some branch has no held-out answer for is left out.
-    :param foreign: footage of other exercises.
+    :param labelled: samples of trained labels; those without out-of-fold outputs of every branch are left out.
+    :param unknown: samples of other exercises.
+    :raises InvalidInputError: no sample has out-of-fold outputs of every branch.
     """
     full = plugins.full_name("fusion", recipe.fusion)
     spec = plugins.fusion(full)
-    held = [item for item in known if all(item.key in branch.out_of_fold for branch in branches)]
+    held = [item for item in labelled if all(item.key in branch.out_of_fold for branch in branches)]
     if not held:
-        raise InvalidInputError("no clip was held out from all branches, so that they cannot be joined")
+        raise InvalidInputError("fusion: expected clips with out-of-fold outputs of every branch, got none")
     exercise = _windows(branches, held, "exercise")
     truth = targets(held, "exercise", labels.exercise)
     fused, config, temperature = _best_space(spec, exercise, truth, labels)
     probabilities = _probabilities(fused / temperature, labels.exercise)
-    strangers = [item for item in foreign if all(item.key in branch.final.outputs for branch in branches)]
-    said = (
-        _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels) if strangers else None
+    unknown = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
+    unknown_logits = (
+        _fused(spec, config, _windows(branches, unknown, "exercise", held_out=False), labels) if unknown else None
     )
-    enter, named, rightly = calibration.naming_threshold(
+    enter, named, correct = calibration.naming_threshold(
         list(probabilities.reshape(-1, len(labels.exercise))),
         [item.group for item in held for _ in range(recipe.views)],
         []
-        if said is None
-        else list(_probabilities(said / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
+        if unknown_logits is None
+        else list(_probabilities(unknown_logits / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
         labels.exercise,
         recipe.error_cost,
-        len(held) / len(known),
+        len(held) / len(labelled),
     )
-    muscles_entry, derived, muscles = _join_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
+    muscles_entry, derived, muscles = _fit_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
     mean = probabilities.mean(axis=1)
     alone = {
-        name: exercise_figures(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
+        name: exercise_metrics(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
     return FittedFusion(
         fusion={"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry},
         derived=derived,
         calibration=calibration.calibration(temperature, enter),
-        figures={
+        metrics={
             "clips": len(held),
-            **exercise_figures(mean, held, labels),
+            **exercise_metrics(mean, held, labels),
             "branches": alone,
             "temperature": temperature,
             "enter": enter,
             "named": named,
-            "named_rightly": rightly,
-            "foreign_clips": len(strangers),
+            "named_correctly": correct,
+            "unknown_clips": len(unknown),
             "muscles": muscles,
         },
     )
 
 
-def exercise_figures(probabilities: FloatArray, footage: Sequence[Sample], labels: Labels) -> dict[str, Any]:
-    """Top-1 and mean recall over exercises, for clips that show any.
+def exercise_metrics(probabilities: FloatArray, samples: Sequence[Sample], labels: Labels) -> dict[str, Any]:
+    """Top-1 accuracy and mean recall over exercises, of clips that show an exercise.
 
     :param probabilities: (clips, labels).
     """
-    active = np.array([item.group != IDLE for item in footage])
-    truth = targets(footage, "exercise", labels.exercise)[active]
+    active = np.array([item.group != IDLE for item in samples])
+    truth = targets(samples, "exercise", labels.exercise)[active]
     recall = metrics.recall_by_label(probabilities[active].argmax(axis=1), truth, labels.exercise)
     return {
         "top1": metrics.top_k(probabilities[active], truth, 1),
@@ -124,24 +127,24 @@ def exercise_figures(probabilities: FloatArray, footage: Sequence[Sample], label
 
 
 def _windows(
-    branches: Sequence[FittedBranch], footage: Sequence[Sample], task: Task, *, held_out: bool = True
+    branches: Sequence[FittedBranch], samples: Sequence[Sample], task: Task, *, held_out: bool = True
 ) -> _HeldOutScores:
-    def said(branch: FittedBranch) -> Mapping[str, Outputs]:
+    def outputs(branch: FittedBranch) -> Mapping[str, Outputs]:
         return branch.out_of_fold if held_out else branch.final.outputs
 
     members = {
-        branch.entry.name: np.stack([said(branch)[item.key][task] for item in footage])
+        branch.entry.name: np.stack([outputs(branch)[item.key][task] for item in samples])
         for branch in branches
         if any(head.task == task for head in branch.entry.heads)
     }
-    return _HeldOutScores(footage, members)
+    return _HeldOutScores(samples, members)
 
 
 def _best_space(
     spec: FusionSpec, windows: _HeldOutScores, truth: NDArray[np.int64], labels: Labels
 ) -> tuple[FloatArray, Any, float]:
-    """Fused logits (clips, views, labels), the fusion's configuration and the temperature, for that of the fusion's
-    spaces which, calibrated, loses least."""
+    """Fused logits (clips, views, labels), configuration and temperature of the fusion's space with the lowest
+    calibrated log loss."""
     tried = []
     for config in _spaces(spec):
         if spec.fit is not None and len(windows.members) > 1:
@@ -162,7 +165,7 @@ def _best_space(
 
 
 def _spaces(spec: FusionSpec) -> list[Any]:
-    """Configurations of a fusion that joins logits, and of one that joins probabilities; one where it has no choice."""
+    """Configurations of a fusion for logits and for probabilities; only one for a fusion without that choice."""
     if "space" not in attrs.fields_dict(spec.config):
         return [spec.config()]
     return [spec.config(space="logits"), spec.config(space="probabilities")]
@@ -181,12 +184,12 @@ def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
 
 
 def _probabilities(logits: FloatArray, labels: Sequence[str]) -> FloatArray:
-    """Of logits (..., labels), of the same shape."""
+    """Softmax of logits (..., labels), of the same shape."""
     flat = Scores("exercise", tuple(labels), logits.reshape(-1, len(labels)), "softmax").probabilities
     return flat.reshape(logits.shape)
 
 
-def _join_muscles(
+def _fit_muscles(
     recipe: Recipe,
     spec: FusionSpec,
     full: str,
@@ -196,7 +199,7 @@ def _join_muscles(
     labels: Labels,
     plugins: PluginManager,
 ) -> tuple[FusionEntry, tuple[DerivedEntry, ...], dict[str, Any]]:
-    """How the branches' heads for muscles and the look-up are weighted, and figures of each.
+    """Fit the fusion of the muscles heads and the look-up; return also metrics of each.
 
     :param exercise: calibrated, fused probabilities (clips, views, labels).
     """
@@ -213,28 +216,28 @@ def _join_muscles(
         if not isinstance(head, DerivedHeadSpec) or head.task != "muscles":
             raise PluginError(f"head {head_name}: expected one that derives muscles")
         config = head.config()
-        named = _scores("exercise", to_logits(exercise.mean(axis=1), "softmax"), labels)
-        members[LOOKUP] = head.derive(config, named, labels.muscles)
+        predicted = _scores("exercise", to_logits(exercise.mean(axis=1), "softmax"), labels)
+        members[LOOKUP] = head.derive(config, predicted, labels.muscles)
         derived = (DerivedEntry(LOOKUP, "muscles", head_name, config_to_json(config)),)
     active = np.array([item.group != IDLE for item in held])
 
     def precision(scores: Scores) -> float | None:
         return metrics.mean_average_precision(scores.probabilities[active], truth[active])
 
-    figures: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
+    results: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
     unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
-        figures["map"] = precision(spec.fuse(unfitted, members))
-        return FusionEntry(full, config_to_json(unfitted)), derived, figures
+        results["map"] = precision(spec.fuse(unfitted, members))
+        return FusionEntry(full, config_to_json(unfitted)), derived, results
     folds = np.array([item.fold for item in held])
     fused = np.zeros_like(truth)
     for fold in np.unique(folds):
-        # Also the weights must not have seen what they are measured on.
+        # The weights of the fusion must not be fitted on the clips that they are measured on.
         others = folds != fold if len(set(folds)) > 1 else folds == fold
         kept = spec.fit(unfitted, _rows(members, others), truth[others])
         fused[folds == fold] = spec.fuse(kept, _rows(members, folds == fold)).probabilities
-    figures["map"] = metrics.mean_average_precision(fused[active], truth[active])
-    return FusionEntry(full, config_to_json(spec.fit(unfitted, members, truth))), derived, figures
+    results["map"] = metrics.mean_average_precision(fused[active], truth[active])
+    return FusionEntry(full, config_to_json(spec.fit(unfitted, members, truth))), derived, results
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:

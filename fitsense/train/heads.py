@@ -10,47 +10,46 @@ from numpy.typing import NDArray
 
 from fitsense.data.samples import Sample
 from fitsense.plugins.specs import HeadSpec
-from fitsense.train.finetuning import draw_weights
+from fitsense.train.finetuning import sampling_weights
 from fitsense.types import FloatArray, Task
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def targets(footage: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDArray[Any]:
-    """What a head should say of each footage: int64 (clips,) label indices for exercises, float32 (clips, labels)
-    of 0 and 1 for muscles."""
+def targets(samples: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDArray[Any]:
+    """Targets of samples: int64 (clips,) label indices of exercises, or float32 (clips, labels), 0 or 1, of muscles."""
     if task == "exercise":
         index = {label: position for position, label in enumerate(labels)}
-        return np.array([index[item.group] for item in footage], dtype=np.int64)
-    return np.array([[group in item.muscles for group in labels] for item in footage], dtype=np.float32)
+        return np.array([index[item.group] for item in samples], dtype=np.int64)
+    return np.array([[group in item.muscles for group in labels] for item in samples], dtype=np.float32)
 
 
 def fit(
     spec: HeadSpec,
     config: Any,
-    footage: Sequence[Sample],
+    samples: Sequence[Sample],
     features: Mapping[str, FloatArray],
     labels: tuple[str, ...],
     l2: float,
     class_power: float,
 ) -> nn.Module:
-    """A head that minimises its loss over the footage's views, plus ``l2 / 2`` times its squared weights.
+    """Fit a head: minimise its loss over the samples' views, plus ``l2 / 2`` times its squared weights.
 
     Full-batch L-BFGS, so that the result does not depend on an order or a learning rate.
 
-    :param features: float32 (views, feature_dim) by footage's key; a clip's views share its weight.
-    :param l2: biases are not penalised.
+    :param features: float32 (views, feature_dim) by the sample's key; a clip's views share its weight.
+    :param l2: penalty on squared weights; biases are not penalised.
     :param class_power: 0 makes classes count alike, 1 by their number of scenes; scenes of a class count alike.
     """
     import torch
     from torch.nn import functional as F
 
-    seen = [features[item.key] for item in footage]
-    values = torch.from_numpy(np.concatenate(seen))
-    views = [len(each) for each in seen]
-    target = torch.from_numpy(np.repeat(targets(footage, spec.task, labels), views, axis=0))
-    share = torch.from_numpy(np.repeat(draw_weights(footage, class_power) / views, views).astype(np.float32))
+    by_clip = [features[item.key] for item in samples]
+    values = torch.from_numpy(np.concatenate(by_clip))
+    views = [len(each) for each in by_clip]
+    target = torch.from_numpy(np.repeat(targets(samples, spec.task, labels), views, axis=0))
+    share = torch.from_numpy(np.repeat(sampling_weights(samples, class_power) / views, views).astype(np.float32))
     share /= share.sum()
     head = spec.build(config, values.shape[1], labels)
     optimizer = torch.optim.LBFGS(

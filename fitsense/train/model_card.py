@@ -28,9 +28,9 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"Held out ({_held_out(recipe)}; {held_out['clips']} clips, no scene of which was trained on): top-1 "
         f"{held_out['top1']:.3f}, mean recall over exercises {held_out['macro_recall']:.3f}. Fusion weights, "
         f"temperature {held_out['temperature']:.3f} and naming threshold {held_out['enter']:.2f} were fitted on these, "
-        f"with {held_out['foreign_clips']} clips of exercises that the model does not know; at that threshold "
+        f"with {held_out['unknown_clips']} clips of exercises that the model does not know; at that threshold "
         f"{held_out['named']:.0%} of single windows of exercise get a name, and "
-        f"{held_out['named_rightly']:.0%} of those names are right.",
+        f"{held_out['named_correctly']:.0%} of those names are right.",
         _weights(manifest, held_out),
         _bf16(report["bf16"]),
     ]
@@ -69,13 +69,15 @@ def _licences(counts: Mapping[str, int]) -> str:
 def _beside(trained: Mapping[str, Any]) -> str:
     """What was trained on beside the clips."""
     parts = []
-    if trained["figures"]:
-        parts.append(f"Beside them {trained['figures']} videos that fitsense renders (`fitsense.synthetic.figures`).")
-    if trained["aids"]:
+    if trained["synthetic_clips"]:
         parts.append(
-            f"Branches that are marked so were also trained on {trained['aids']} clips of further folders "
+            f"Beside them {trained['synthetic_clips']} videos that fitsense renders (`fitsense.synthetic.figures`)."
+        )
+    if trained["auxiliary_clips"]:
+        parts.append(
+            f"Branches that are marked so were also trained on {trained['auxiliary_clips']} clips of further folders "
             f"(`--auxiliary-data`), "
-            f"which nothing is measured on. {_licences(trained['licences_of_aids'])}"
+            f"which nothing is measured on. {_licences(trained['licences_of_auxiliary'])}"
         )
     return " ".join(parts)
 

@@ -1,4 +1,4 @@
-"""What makes a bundle: saved in it, and read again to make it anew."""
+"""Recipes of bundles. A bundle contains its recipe, from which it can be trained again."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from fitsense.errors import InvalidInputError
 from fitsense.train.finetuning import Tuning
 
 LOOKUP = "lookup"
-"""What the bundle calls muscles that are derived from exercises."""
+"""Name of the fusion member that derives muscles from exercises."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @attrs.frozen
 class BranchRecipe:
-    """What makes one branch.
+    """Recipe of one branch.
 
-    :param name: what the bundle calls it; empty for its backbone's name.
-    :param backbone: a backbone's name.
-    :param config: what differs from the backbone's default configuration.
-    :param weights: what it starts from: one of the backbone's published weights, or a file; empty for random ones.
-    :param weights_origin: where a file of weights comes from, and its licence; for the model card.
-    :param finetuning: how it is trained as a whole; None to leave the backbone as it is, and fit the heads alone.
-    :param teachers: branches before this one in the recipe, from which it learns beside the labels.
-    :param landmark_teacher: a branch before this one that observes landmarks, which this one learns to imagine; empty
+    :param name: the branch's name in the bundle; empty for its backbone's name.
+    :param backbone: full name of a backbone.
+    :param config: values that differ from the backbone's default configuration.
+    :param weights: initial weights: one of the backbone's published weights, or a file; empty for random ones.
+    :param weights_origin: origin and licence of a file of weights, for the model card.
+    :param finetuning: hyperparameters of finetuning; None to freeze the backbone and fit the heads alone.
+    :param teachers: branches before this one in the recipe whose features and probabilities it learns from.
+    :param landmark_teacher: a branch before this one that observes landmarks, which this one learns to predict; empty
         for none.
-    :param teacher_only: whether it is left out of the bundle.
-    :param retrain_on_all: whether it is trained once more, on everything, for the bundle. Otherwise the bundle has what
-        was trained without the split ``val``, which takes half the time.
-    :param use_auxiliary: whether it learns from aids too, footage that is never measured on, such as drawn people.
-    :param exercise_head: a head for exercises; empty for none.
-    :param muscles_head: a head for muscle groups; empty for none.
+    :param teacher_only: whether the bundle leaves this branch out.
+    :param retrain_on_all: whether to train once more, on everything, for the bundle. Otherwise the bundle has the
+        branch that was trained without the split ``val``, which takes half the time.
+    :param use_auxiliary: whether to learn from auxiliary clips too, such as drawn people, which metrics leave out.
+    :param exercise_head: full name of the head for exercises; empty for none.
+    :param muscles_head: full name of the head for muscle groups; empty for none.
     :param head_config: the heads' configuration.
-    :param l2_exercise: penalty on the exercise head's squared weights, where heads are fitted alone.
-    :param l2_muscles: likewise of the muscles head.
+    :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone.
+    :param l2_muscles: penalty on the muscles head's squared weights, for a frozen backbone.
     """
 
     name: str = ""
@@ -64,19 +64,19 @@ class BranchRecipe:
 
 @attrs.frozen
 class Recipe:
-    """What makes a bundle.
+    """Recipe of a bundle.
 
     :param branches: its branches, at least one.
-    :param views: windows of each clip that heads are fitted on, and that figures are of.
-    :param mirror: whether heads are fitted on the windows' mirror images too.
-    :param synthetic_clips: rendered figures of each kind to mix in; none by default.
-    :param min_scenes: an exercise that fewer scenes show is not trained.
-    :param class_power: for heads that are fitted alone, 0 makes classes count alike, 1 by their number of scenes.
-    :param validation: what fusion, temperature and thresholds are fitted on: each fold in turn, by branches that were
-        trained without it; or the split ``val``, once.
-    :param fusion: what joins the branches, for each task.
-    :param lookup_head: a derived head that joins the muscles' heads; empty for none.
-    :param error_cost: what a wrong name costs, where a right one gains 1; it sets the naming threshold.
+    :param views: windows of each clip for fitting heads and for metrics.
+    :param mirror: whether to fit heads on mirror images of the windows too.
+    :param synthetic_clips: number of rendered clips of each kind to add.
+    :param min_scenes: smallest number of scenes of a trained exercise.
+    :param class_power: for heads on a frozen backbone, 0 makes classes count alike, 1 by their number of scenes.
+    :param validation: the held-out clips that fusion, temperature and thresholds are fitted on: ``folds`` holds out
+        each fold in turn, ``val`` the split of that name.
+    :param fusion: full name of the fusion, for each task.
+    :param lookup_head: full name of a derived head that is fused with the muscles heads; empty for none.
+    :param error_cost: cost of a wrong name, where a correct one gains 1; it sets the naming threshold.
     """
 
     branches: tuple[BranchRecipe, ...] = (BranchRecipe(weights="kinetics400"),)
@@ -95,38 +95,35 @@ class Recipe:
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
         if len({*names, LOOKUP}) <= len(names):
-            raise InvalidInputError(
-                f"branches: expected names of their own, and none {LOOKUP!r}, got {', '.join(names)}"
-            )
+            raise InvalidInputError(f"branches: expected distinct names other than {LOOKUP!r}, got {', '.join(names)}")
         for name in names:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"branch {name!r}: expected a name of lower-case letters, digits, - and _")
         if self.validation != "val" and not all(branch.retrain_on_all for branch in self.branches):
-            raise InvalidInputError("refit: expected true, since no one network is trained without what is held out")
-        silent = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
+            raise InvalidInputError("retrain_on_all: expected true with validation by folds, got false")
+        without_exercise = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
         for position, branch in enumerate(self.branches):
-            if wordless := sorted(silent.intersection(branch.teachers)):
+            if others := sorted(without_exercise.intersection(branch.teachers)):
                 raise InvalidInputError(
-                    f"branch {names[position]}: expected teachers with a head for exercises, got {', '.join(wordless)}"
+                    f"branch {names[position]}: expected teachers with a head for exercises, got {', '.join(others)}"
                 )
             for teacher in (*branch.teachers, *([branch.landmark_teacher] if branch.landmark_teacher else [])):
                 if teacher not in names[:position]:
                     raise InvalidInputError(
-                        f"branch {names[position]}: expected teachers and guides among those before it "
+                        f"branch {names[position]}: expected teachers among the branches before it "
                         f"({', '.join(names[:position]) or 'none'}), got {teacher!r}"
                     )
 
 
 @attrs.frozen
 class Sources:
-    """What a bundle is trained on and measured with.
+    """Data that a bundle is trained and measured on.
 
     :param data: a folder with a ``manifest.csv``.
-    :param auxiliary: more such folders, of clips that branches may learn from, but that are never held out or measured
-        on.
+    :param auxiliary: further folders, whose clips branches may learn from, but which are never held out or measured on.
     :param splits: the splits to train on.
-    :param unknown_split: clips of exercises that are not trained, for the threshold of unknown; None for none.
-    :param test_split: the split whose figures go into the model card; None for none.
+    :param unknown_split: split of exercises that are not trained, for the naming threshold; None for none.
+    :param test_split: split whose metrics go into the model card; None for none.
     """
 
     data: Path
@@ -137,14 +134,14 @@ class Sources:
 
 
 def branch_name(branch: BranchRecipe) -> str:
-    """What the bundle calls a branch."""
+    """Name of a branch in the bundle."""
     return branch.name or branch.backbone.replace("/", "_")
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a JSON file: one alone, or a bundle's ``model.json``.
+    """Read a recipe from a JSON file: a recipe alone, or a bundle's ``model.json``.
 
-    :raises InvalidInputError: it is no recipe; the message says why.
+    :raises InvalidInputError: the file contains no valid recipe; the message says why.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
@@ -158,6 +155,6 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as a JSON object, without paths, which say nothing on another machine."""
+    """Convert a recipe to a JSON object. Files of weights are named without their folders."""
     branches = [attrs.evolve(branch, weights=Path(branch.weights).name) for branch in recipe.branches]
     return config_to_json(attrs.evolve(recipe, branches=tuple(branches)))

@@ -1,4 +1,4 @@
-"""From labelled clips to a bundle."""
+"""Training of a bundle from labelled clips."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from fitsense.train.training_set import Pool, partitions, read_pool
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-# Clips that bfloat16 is tried on, and the share of them whose answer must stay.
+# Clips to compare bfloat16 on, and the share of them whose predicted exercise has to stay the same.
 _BF16_CLIPS, _BF16_AGREEMENT = 100, 0.98
-# What an evaluation says of single clips and of who published them is not for everybody who gets the bundle.
+# Results of single clips and publishers are left out of the bundle.
 _PRIVATE = ("worst", "by_source", "plots", "skipped_files")
 
 
@@ -52,16 +52,17 @@ def train(
     cache: Path,
     plugins: PluginManager | None = None,
     track: Track = silent,
-    machines: DistributedConfig | None = None,
+    distributed: DistributedConfig | None = None,
 ) -> tuple[Bundle, dict[str, Any]]:
-    """Make a bundle in the folder `out`, which must not hold anything yet; give it and a report.
+    """Train a bundle into the folder `out`, which has to be new or empty; return it and a report.
 
-    What was computed before, also by an interrupted run, is taken from `cache`: features, frames, and what tuning has
-    reached. Figures of clips that were held out, and of the test split, are in the report and in the model card.
+    Features, frames and checkpoints of earlier runs, also of interrupted ones, are reused from `cache`. Metrics of the
+    held-out clips and of the test split are in the report and in the model card.
 
-    On several `machines`, one process calls this, that of :func:`fitsense.train.finetuning.rank` 0; the others call
+    In distributed training, the process of :func:`fitsense.train.finetuning.rank` 0 calls this; the others call
     :func:`train_worker`.
 
+    :raises InvalidInputError: the recipe, the name or the folder is not usable.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
     try:
@@ -69,20 +70,20 @@ def train(
     except ImportError as error:
         raise MissingExtraError("training", "torch", error) from error
     if not any(branch.exercise_head and not branch.teacher_only for branch in recipe.branches):
-        raise InvalidInputError("branches: expected a head for exercises on one that is in the bundle, got none")
+        raise InvalidInputError("branches: expected an exercise head on a branch in the bundle, got none")
     if not _NAME.fullmatch(name):
         raise InvalidInputError(f"name: expected lower-case letters, digits, ., - and _, got {name!r}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InvalidInputError(f"{out}: expected a folder that is new or empty")
+        raise InvalidInputError(f"{out}: expected a new or empty folder")
     plugins = plugins or PluginManager.discover()
     pool = read_pool(recipe, sources)
     logger.info(
-        "training on %d clips of %d scenes, %d rendered figures and %d clips of aids",
+        "training on %d clips of %d scenes, %d rendered clips and %d auxiliary clips",
         len(pool.labelled), len({item.scene for item in pool.labelled}), len(pool.synthetic), len(pool.auxiliary),
     )  # fmt: skip
-    fitted = fit_branches(recipe, pool, plugins, cache, track, machines)
+    fitted = fit_branches(recipe, pool, plugins, cache, track, distributed)
     branches = [one for one, made in zip(fitted, recipe.branches, strict=True) if not made.teacher_only]
-    joined = fit_fusion(recipe, branches, pool.labelled, pool.unknown, pool.labels, plugins)
+    fused = fit_fusion(recipe, branches, pool.labelled, pool.unknown, pool.labels, plugins)
     manifest = Manifest(
         name=name,
         version=version,
@@ -90,13 +91,13 @@ def train(
         summary=_summary(pool, branches),
         labels=pool.labels,
         branches=tuple(branch.entry for branch in branches),
-        fusion=joined.fusion,
-        derived=joined.derived,
-        calibration=joined.calibration,
+        fusion=fused.fusion,
+        derived=fused.derived,
+        calibration=fused.calibration,
         training={"recipe": recipe_to_json(recipe), "splits": list(sources.splits)},
     )
-    report = _report(pool, branches, joined)
-    # Elsewhere until it is whole, so that a run that is interrupted leaves `out` as it was.
+    report = _report(pool, branches, fused)
+    # In a temporary folder until it is complete, so that an interrupted run leaves `out` unchanged.
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".training-", dir=out.parent) as unfinished:
         folder = Path(unfinished) / "bundle"
@@ -107,10 +108,10 @@ def train(
         manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
         if sources.test_split:
             model = Model(save(folder, manifest), plugins=plugins)
-            figures = evaluate(
+            metrics = evaluate(
                 model, sources.data, sources.test_split, views=recipe.views, mirror=recipe.mirror, track=track
             )
-            report["test"] = {key: value for key, value in figures.items() if key not in _PRIVATE}
+            report["test"] = {key: value for key, value in metrics.items() if key not in _PRIVATE}
         (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
         (folder / "README.md").write_text(model_card(manifest, report), "utf-8")
         save(folder, manifest)
@@ -121,13 +122,20 @@ def train(
 
 
 def train_worker(
-    recipe: Recipe, sources: Sources, *, cache: Path, machines: DistributedConfig, plugins: PluginManager | None = None
+    recipe: Recipe,
+    sources: Sources,
+    *,
+    cache: Path,
+    distributed: DistributedConfig,
+    plugins: PluginManager | None = None,
 ) -> None:
-    """Train the branches of a recipe together with the process that calls :func:`train`, which makes the bundle.
+    """Train the branches of a recipe in one process beside the one that calls :func:`train`.
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
-    fit_branches(recipe, read_pool(recipe, sources), plugins or PluginManager.discover(), cache, machines=machines)
+    fit_branches(
+        recipe, read_pool(recipe, sources), plugins or PluginManager.discover(), cache, distributed=distributed
+    )
 
 
 def fit_branches(
@@ -136,15 +144,15 @@ def fit_branches(
     plugins: PluginManager,
     cache: Path,
     track: Track = silent,
-    machines: DistributedConfig | None = None,
+    distributed: DistributedConfig | None = None,
 ) -> list[FittedBranch]:
-    """Train a recipe's branches, in its order."""
-    workshop = BranchTrainer(
-        recipe, pool, partitions(recipe, pool), plugins, cache, track, machines or DistributedConfig()
+    """Train the branches of a recipe in their order."""
+    trainer = BranchTrainer(
+        recipe, pool, partitions(recipe, pool), plugins, cache, track, distributed or DistributedConfig()
     )
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
-        fitted[branch_name(branch)] = workshop.fit(
+        fitted[branch_name(branch)] = trainer.fit(
             branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.landmark_teacher)
         )
     return list(fitted.values())
@@ -156,7 +164,7 @@ def _summary(pool: Pool, branches: Sequence[FittedBranch]) -> str:
     return f"{backbones} with heads for {exercises} exercises and {len(pool.labels.muscles)} muscle groups"
 
 
-def _report(pool: Pool, branches: Sequence[FittedBranch], joined: FittedFusion) -> dict[str, Any]:
+def _report(pool: Pool, branches: Sequence[FittedBranch], fused: FittedFusion) -> dict[str, Any]:
     skipped = {(skip.path, skip.reason): skip for skip in pool.skipped}
     for branch in branches:
         skipped |= {(skip.path, skip.reason): skip for skip in branch.skipped}
@@ -164,37 +172,39 @@ def _report(pool: Pool, branches: Sequence[FittedBranch], joined: FittedFusion) 
         "trained": {
             "clips": len(pool.labelled),
             "scenes": len({item.scene for item in pool.labelled}),
-            "figures": len(pool.synthetic),
-            "aids": len(pool.auxiliary),
+            "synthetic_clips": len(pool.synthetic),
+            "auxiliary_clips": len(pool.auxiliary),
             "licences": _licences(pool.labelled),
-            "licences_of_aids": _licences(pool.auxiliary),
+            "licences_of_auxiliary": _licences(pool.auxiliary),
             "by_group": dict(sorted(Counter(item.group for item in pool.labelled).items())),
             "too_few_scenes": dict(pool.too_few),
             "skipped": [attrs.asdict(skip) for skip in skipped.values()],
         },
-        "held_out": dict(joined.figures),
+        "held_out": dict(fused.metrics),
     }
 
 
-def _licences(footage: Sequence[Sample]) -> dict[str, int]:
-    """Clips by the licence that their manifest states, the most frequent first; empty for none."""
-    return dict(Counter(item.licence for item in footage).most_common())
+def _licences(samples: Sequence[Sample]) -> dict[str, int]:
+    """Number of clips by the licence in their manifest, the most frequent first; empty for none."""
+    return dict(Counter(item.licence for item in samples).most_common())
 
 
 def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: Track) -> dict[str, Any]:
-    """How far bfloat16 moves the answers on clips of the training splits, where this CPU computes in it."""
+    """Difference that bfloat16 makes to predictions on clips of the training splits, on a CPU that supports it."""
     if not cpu_computes_bf16():
         return {"clips": 0, "good_enough": False}
     items = read_manifest(sources.data, sources.splits).items
     chosen = items[:: max(1, len(items) // _BF16_CLIPS)]
-    exact, rough = (
+    exact, rounded = (
         score(Model(bundle, plugins=plugins, bf16=bf16), chosen, views=1, mirror=False, track=track)[0]
         for bf16 in (False, True)
     )
     agreement = np.mean(
-        [one.exercise.argmax() == other.exercise.argmax() for one, other in zip(exact, rough, strict=True)]
+        [one.exercise.argmax() == other.exercise.argmax() for one, other in zip(exact, rounded, strict=True)]
     )
-    difference = np.mean([np.abs(one.exercise - other.exercise).max() for one, other in zip(exact, rough, strict=True)])
+    difference = np.mean(
+        [np.abs(one.exercise - other.exercise).max() for one, other in zip(exact, rounded, strict=True)]
+    )
     return {
         "clips": len(exact),
         "same_answer": float(agreement),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense.plugins import BackboneSpec, PluginInfo, StreamingSpec, WeightsRef, hookimpl
+from fitsense.plugins import BackboneSpec, LandmarkSpec, PluginInfo, StreamingSpec, WeightsRef, hookimpl
 from fitsense_x3d import bodies, streaming
 from fitsense_x3d.bodies import BodiesConfig
 from fitsense_x3d.config import StreamingConfig, X3DConfig, preset
@@ -42,7 +42,8 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         adapt_weights=bodies.adapt_weights,
         weights={"kinetics400": WeightsRef(f"{_ZOO}X3D_S.pyth", license="Apache-2.0")},
         paper="arXiv 2004.04730",
-        summary="X3D-S that imagines the body's landmarks",
+        landmarks=LandmarkSpec(bodies.forward_with_landmarks),
+        summary="X3D-S that predicts the body's landmarks",
     )
     yield BackboneSpec(
         name="streaming",

@@ -1,14 +1,14 @@
 """X3D with a landmark head: body landmarks in each frame, and their statistics as features.
 
 X3D's own features say what a scene looks like; where the joints are, which tells exercises of unseen people apart,
-survives in its last but one stages. A decoder reads it from there. It is taught with landmarks that somebody else found
-(privileged information: Vapnik and Vashist, 2009), which nobody needs afterwards.
+survives in its last but one stages. A decoder reads it from there. It learns from a pose estimator's landmarks
+(privileged information: Vapnik and Vashist, 2009), which inference does not need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -48,8 +48,7 @@ class BodiesConfig(X3DConfig):
 def build(config: BodiesConfig) -> nn.Module:
     """A module from clips to features, float32 (clips, width), in eval mode.
 
-    Its method ``imagine`` gives the landmarks besides, float32 (clips, frames, 19, 6): x and y in -0.5..0.5 of the
-    crop, x, y and z in metres from the middle of the hips, and 1.
+    :func:`forward_with_landmarks` gives the landmarks too.
     """
     create_x3d = pytorchvideo_models("x3d").create_x3d
     import torch
@@ -122,9 +121,9 @@ def build(config: BodiesConfig) -> nn.Module:
             )
 
         def forward(self, clips: Tensor) -> Tensor:
-            return self.imagine(clips)[0]
+            return self.forward_with_landmarks(clips)[0]
 
-        def imagine(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        def forward_with_landmarks(self, clips: Tensor) -> tuple[Tensor, Tensor]:
             x = self.normalise(clips)
             for stage in self.stages[:-1]:
                 x = stage(x)
@@ -138,6 +137,12 @@ def build(config: BodiesConfig) -> nn.Module:
             return features, landmarks
 
     return Bodies().eval()
+
+
+def forward_with_landmarks(module: Any, clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and landmarks of clips, for :class:`fitsense.plugins.LandmarkSpec`; every landmark is visible."""
+    features, landmarks = module.forward_with_landmarks(clips)
+    return features, landmarks
 
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:

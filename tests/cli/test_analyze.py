@@ -164,7 +164,7 @@ def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: 
     os.close(master)
     assert process.wait(timeout=60) == 0
     text = shown.decode()
-    for words in ("Squat", "sure", "muscle group", "Quads", "load"):
+    for words in ("Squat", "confidence", "muscle group", "Quads", "load"):
         assert words in text, words
     assert "specversion" not in text
     events_of((tmp_path / "events.ndjson").read_text("utf-8"))

@@ -46,7 +46,14 @@ def test_plugins_are_shown_as_a_table_and_as_json() -> None:
     assert "slowfast/small" in run("plugins").output.replace("\n", "")
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
-    assert reports["x3d"]["offers"]["backbones"] == ["x3d/xs", "x3d/s", "x3d/m", "x3d/l", "x3d/bodies", "x3d/streaming"]
+    assert reports["x3d"]["provides"]["backbones"] == [
+        "x3d/xs",
+        "x3d/s",
+        "x3d/m",
+        "x3d/l",
+        "x3d/bodies",
+        "x3d/streaming",
+    ]
 
 
 def test_schemas_are_listed_and_printed() -> None:
@@ -74,7 +81,7 @@ def test_the_doctor_finds_this_installation_healthy() -> None:
         "decoding  by the CPU",
         "plugin    x3d: loaded",
         "is verified and runs",
-        "all that a session needs works",
+        "everything a session needs is working",
     ):
         assert words in done.output
 

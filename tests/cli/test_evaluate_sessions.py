@@ -69,7 +69,7 @@ def test_figures_are_rendered_on_demand(monkeypatch: pytest.MonkeyPatch) -> None
     rendered = report["rendered"]
     assert (rendered["streams"], rendered["segments"], len(rendered["runs"])) == (1, 4, 1)
     assert set(rendered["by_exercise"]) >= {"squat", "push_up", "jumping_jack"}
-    assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["told"]) >= 1
+    assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_the_papers_scale_says_what_it_needs(data: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nope",), "no experiment is called 'nope'; there are: pretraining, channel-ratio"),
+        (("nope",), "unknown experiment 'nope'; available: pretraining, channel-ratio"),
         (("transfer",), "transfer: give --data FOLDER"),
         (("channel-ratio", "--ratio", "3"), "3 is not in the range 4<=x<=16"),
     ],

@@ -94,7 +94,7 @@ def test_what_a_detector_needs_is_pulled_too(cache: Path, index: Path) -> None:
 def test_an_unknown_name_lists_what_there_is(cache: Path) -> None:
     done = run("pull", "nope")
     assert done.exit_code == ExitCode.FAILED
-    assert "nothing to pull is called 'nope'; there are:" in done.output
+    assert "unknown assets 'nope'; available:" in done.output
     assert "toys" in done.output
 
 
@@ -111,7 +111,7 @@ def test_files_come_from_a_wheel_or_one_by_one(cache: Path, tmp_path: Path) -> N
         (tmp_path / Path(name).name).write_bytes(content)
     done = run("pull", "toys", "--from", str(tmp_path / "b.bin"))
     assert done.exit_code == ExitCode.BAD_BUNDLE
-    assert "b.bin: expected a.bin, or a folder, wheel or zip with that" in done.stderr
+    assert "b.bin: expected a.bin, or a folder, wheel or zip that contains them" in done.stderr
     assert kept(cache) == {"b.bin"}
     assert run("pull", "toys", "--from", str(tmp_path / "a.bin")).exit_code == 0
     assert kept(cache) == {"a.bin", "b.bin"}

@@ -1,4 +1,4 @@
-"""X3D that imagines bodies."""
+"""X3D that predicts body landmarks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 import fitsense
 from fitsense.bundles.weights import load_backbone
 from fitsense.nn.branch import build_backbone
+from fitsense_x3d import bodies
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def clips(seed: int = 0) -> torch.Tensor:
 
 def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.nn.Module) -> None:
     with torch.inference_mode():
-        features, landmarks = module.imagine(clips())  # type: ignore[operator]
+        features, landmarks = bodies.forward_with_landmarks(module, clips())
         torch.testing.assert_close(features, module(clips()))
     assert features.shape == (1, 256)
     assert landmarks.shape == (1, 13, len(fitsense.nn.landmarks.LANDMARKS), 6)
@@ -41,7 +42,7 @@ def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.n
 
 
 def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Module) -> None:
-    features, _ = module.imagine(clips())  # type: ignore[operator]
+    features, _ = bodies.forward_with_landmarks(module, clips())
     features.sum().backward()
     decoder = module.get_submodule("body.decoder")
     assert all(parameter.grad is None for parameter in decoder.parameters())

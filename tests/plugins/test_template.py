@@ -153,7 +153,7 @@ def test_what_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
 def test_the_name_of_a_plugin_that_is_installed_is_refused(tmp_path: Path) -> None:
     done = new("x3d", "--out", tmp_path / "out")
     assert done.exit_code == 2
-    assert "expected one that is not taken, got 'x3d', which fitsense has" in done.stderr
+    assert "expected a free name, got 'x3d', which fitsense uses" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -34,7 +34,7 @@ def test_the_threshold_is_where_names_begin_to_be_right() -> None:
     known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 200)]
     # Right above .7, wrong below.
     truth = ["row" if p >= 0.7 else "squat" for p in np.linspace(0.5, 1.0, 200)]
-    enter, named, right = naming_threshold(known, truth, [], LABELS, wrong_costs=1.0)
+    enter, named, right = naming_threshold(known, truth, [], LABELS, error_cost=1.0)
     assert 0.69 <= enter <= 0.71
     assert 0.55 < named < 0.65
     assert right > 0.97
@@ -43,8 +43,8 @@ def test_the_threshold_is_where_names_begin_to_be_right() -> None:
 def test_strangers_raise_the_threshold() -> None:
     known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 100)]
     foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
-    low, _, _ = naming_threshold(known, ["row"] * 100, [], LABELS, wrong_costs=1.0)
-    high, _, _ = naming_threshold(known, ["row"] * 100, foreign, LABELS, wrong_costs=1.0)
+    low, _, _ = naming_threshold(known, ["row"] * 100, [], LABELS, error_cost=1.0)
+    high, _, _ = naming_threshold(known, ["row"] * 100, foreign, LABELS, error_cost=1.0)
     assert high > low + 0.2
 
 
@@ -52,16 +52,16 @@ def test_a_sample_of_what_is_known_stands_for_all_of_it() -> None:
     random = np.random.default_rng(0)
     known = [np.array([0.0, p, 1 - p]) for p in random.uniform(0.5, 1.0, 800)]
     foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
-    everything = naming_threshold(known, ["row"] * 800, foreign, LABELS, wrong_costs=1.0)
-    tenth = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, wrong_costs=1.0, share=0.1)
-    unweighted = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, wrong_costs=1.0)
+    everything = naming_threshold(known, ["row"] * 800, foreign, LABELS, error_cost=1.0)
+    tenth = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, error_cost=1.0, share=0.1)
+    unweighted = naming_threshold(known[:80], ["row"] * 80, foreign, LABELS, error_cost=1.0)
     assert abs(everything[0] - tenth[0]) <= 0.02
     assert unweighted[0] > everything[0] + 0.2
 
 
 def test_idle_is_never_a_name() -> None:
     idle = [np.array([0.9, 0.1, 0.0])] * 10
-    _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, wrong_costs=1.0)
+    _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, error_cost=1.0)
     assert named == 0.0
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from fitsense.data.clip_views import clip_views
 from fitsense.data.frames import Recording
 from fitsense.imaging.resize import branch_images
-from fitsense.train.clip_augmentation import Augmentation, at_random, centred, spread, varied
+from fitsense.train.clip_augmentation import Augmentation, augment, crop_or_pad, evenly_spaced, random_window
 from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
 from tests.helpers.tiny_models import footage
 
@@ -52,7 +52,7 @@ def pictures(seed: int, size: tuple[int, int]) -> UInt8Array:
 @given(times(), specs, st.integers(1, 5))
 def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, number: int) -> None:
     recording = recorded(at)
-    chosen = spread(recording, spec, number)
+    chosen = evenly_spaced(recording, spec, number)
     frames = [Frame(recording.values[index], float(time)) for index, time in enumerate(at)]
     seen = clip_views(frames, {"": spec}, number, mirror=False)[""]
     assert np.stack(chosen).tolist() == seen[:, :, 0, 0, 0].tolist()
@@ -61,7 +61,7 @@ def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, numbe
 @given(times(), specs, seeds, st.floats(0, 1))
 def test_a_window_at_random_is_of_the_recording(at: TimeArray, spec: ClipSpec, seed: int, speed: float) -> None:
     rng = np.random.default_rng(seed)
-    chosen = at_random(recorded(at), spec, Augmentation(speed=speed), rng)
+    chosen = random_window(recorded(at), spec, Augmentation(speed=speed), rng)
     assert chosen.shape == (spec.frames,)
     assert chosen.min() >= 0
     assert chosen.max() < len(at)
@@ -72,7 +72,7 @@ def test_a_window_at_random_is_of_the_recording(at: TimeArray, spec: ClipSpec, s
 def test_its_pace_stays_within_the_bounds(spec: ClipSpec, seed: int, speed: float) -> None:
     assume(spec.frames > 1)
     at = np.arange(0.0, 2.5 * spec.span_s, 0.002)
-    chosen = at_random(recorded(at), spec, Augmentation(speed=speed), np.random.default_rng(seed))
+    chosen = random_window(recorded(at), spec, Augmentation(speed=speed), np.random.default_rng(seed))
     lasts = (at[chosen[-1]] - at[chosen[0]]) * spec.frames / (spec.frames - 1)
     # Half a frame may be missing at each end.
     assert spec.span_s / (1 + speed) - 0.01 <= lasts <= spec.span_s * (1 + speed) + 0.01
@@ -81,7 +81,7 @@ def test_its_pace_stays_within_the_bounds(spec: ClipSpec, seed: int, speed: floa
 def test_windows_at_random_are_everywhere_and_at_every_pace() -> None:
     spec, at = ClipSpec(8, 4.0, 2, 2), np.arange(0, 10, 0.01)
     rng = np.random.default_rng(0)
-    chosen = np.stack([at[at_random(recorded(at), spec, Augmentation(speed=0.25), rng)] for _ in range(400)])
+    chosen = np.stack([at[random_window(recorded(at), spec, Augmentation(speed=0.25), rng)] for _ in range(400)])
     assert chosen[:, 0].min() < 0.3
     assert chosen[:, -1].max() > 9.7
     paces = (chosen[:, -1] - chosen[:, 0]) / 1.75
@@ -98,7 +98,7 @@ def test_centred_is_what_a_session_sees(seed: int, height: int, width: int, size
     short_side = 8 if fit == "crop" else size
     spec = ClipSpec(3, 2.0, size, short_side, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
-    clip = centred(seen, spec)
+    clip = crop_or_pad(seen, spec)
     assert (clip.shape, clip.dtype.name) == (spec.shape, "uint8")
     np.testing.assert_array_equal(clip, np.stack([branch_images(picture, {"": spec})[""] for picture in seen]))
 
@@ -120,10 +120,10 @@ def test_varied_is_of_the_shape_that_is_wanted(
     spec = ClipSpec(3, 2.0, size, size, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
     kept = seen.copy()
-    clip, cut = varied(seen, spec, augmentation, np.random.default_rng(seed))
+    clip, cut = augment(seen, spec, augmentation, np.random.default_rng(seed))
     assert (clip.shape, clip.dtype.name) == (spec.shape, "uint8")
     np.testing.assert_array_equal(seen, kept, "what is on disk stays as it is")
-    again, same = varied(seen, spec, augmentation, np.random.default_rng(seed))
+    again, same = augment(seen, spec, augmentation, np.random.default_rng(seed))
     np.testing.assert_array_equal(clip, again)
     assert cut == same
     assert 0 <= cut.left <= cut.left + cut.side <= cut.width
@@ -136,9 +136,9 @@ def test_varied_is_of_the_shape_that_is_wanted(
 def test_without_bounds_varied_changes_nothing(seed: int, height: int, width: int, fit: str) -> None:
     spec = ClipSpec(3, 2.0, 12, 12, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
-    clip, _ = varied(seen, spec, STILL, np.random.default_rng(seed))
+    clip, _ = augment(seen, spec, STILL, np.random.default_rng(seed))
     # But for who scales it, and for half a pixel where the middle lies between two.
-    assert np.abs(clip.astype(float) - centred(seen, spec)).mean() < 10
+    assert np.abs(clip.astype(float) - crop_or_pad(seen, spec)).mean() < 10
 
 
 @given(seeds)
@@ -147,7 +147,7 @@ def test_what_was_cut_out_is_what_is_seen(seed: int) -> None:
     rows, columns = np.indices((50, 70))
     seen = np.stack([rows * 3, columns * 3, np.full_like(rows, 100)], axis=-1).astype(np.uint8)[None]
     moving = attrs.evolve(STILL, zoom=0.5, shift=1.0, mirror=True)
-    clip, cut = varied(seen, ClipSpec(1, 1.0, 25, 25), moving, np.random.default_rng(seed))
+    clip, cut = augment(seen, ClipSpec(1, 1.0, 25, 25), moving, np.random.default_rng(seed))
     top, left = clip[0, 0, 0, :2] / 3
     bottom, right = clip[0, -1, -1, :2] / 3
     if cut.mirrored:
@@ -160,7 +160,7 @@ def test_what_was_cut_out_is_what_is_seen(seed: int) -> None:
 def test_colours_alone_do_not_move_anything(seen: UInt8Array, seed: int) -> None:
     grey = np.repeat(seen[..., :1], 3, axis=-1)
     changing = attrs.evolve(STILL, light=0.9)
-    clip, _ = varied(grey, ClipSpec(2, 1.0, 8, 8), changing, np.random.default_rng(seed))
+    clip, _ = augment(grey, ClipSpec(2, 1.0, 8, 8), changing, np.random.default_rng(seed))
     # Brightness and contrast: darker stays darker, and alike stays alike, in all frames at once.
     order = np.argsort(grey[..., 0].ravel(), kind="stable")
     assert (np.diff(clip[..., 0].ravel()[order].astype(int)) >= 0).all()
@@ -169,7 +169,7 @@ def test_colours_alone_do_not_move_anything(seen: UInt8Array, seed: int) -> None
 
 def test_training_windows_differ_from_each_other() -> None:
     seen, spec = pictures(0, (30, 40)), ClipSpec(3, 2.0, 12, 12)
-    made = [varied(seen, spec, Augmentation(), np.random.default_rng(seed)) for seed in range(40)]
+    made = [augment(seen, spec, Augmentation(), np.random.default_rng(seed)) for seed in range(40)]
     assert len({clip.tobytes() for clip, _ in made}) == 40
     assert 8 < sum(cut.mirrored for _, cut in made) < 32
     levels = [clip.mean() for clip, _ in made]

@@ -20,7 +20,7 @@ from fitsense.data.frames import Recording, Values
 from fitsense.inference.torch import run_module
 from fitsense.nn.branch import join
 from fitsense.train.clip_augmentation import Augmentation
-from fitsense.train.finetuning import TrainingData, Tuning, draw_weights, predict, tune
+from fitsense.train.finetuning import TrainingData, Tuning, predict, sampling_weights, tune
 from fitsense.types import FloatArray
 from tests.helpers import tiny_models
 
@@ -393,18 +393,13 @@ def test_weights_may_be_laid_out_channels_last(lesson: TrainingData, tmp_path: P
         np.testing.assert_allclose(value, ends[1][name], atol=2e-3, err_msg=name)
 
 
-def test_landmarks_are_imagined_by_those_alone_that_can(lesson: TrainingData, tmp_path: Path) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match="guided: expected 0 for a backbone that cannot"):
-        trained(lesson, tmp_path, attrs.evolve(QUICK, landmark_weight=1.0))
-
-
 clips = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=1, max_size=40)
 
 
 @given(clips, st.floats(0, 1))
 def test_scenes_of_a_class_are_drawn_alike(chosen: list[tuple[str, int]], class_power: float) -> None:
     footage = [tiny_models.footage(group, f"{group}{scene}") for group, scene in chosen]
-    weights = draw_weights(footage, class_power)
+    weights = sampling_weights(footage, class_power)
     assert weights.sum() == pytest.approx(1)
     by_scene: dict[tuple[str, str], float] = {}
     for item, weight in zip(footage, weights, strict=True):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fitsense.data.frames import Recording
 from fitsense.imaging.resize import fitted_size
 from fitsense.nn.landmarks import LANDMARKS, mirror
-from fitsense.train.clip_augmentation import Augmentation, Crop, varied
+from fitsense.train.clip_augmentation import Augmentation, Crop, augment
 from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.types import ClipSpec
 from tests.helpers.tiny_models import footage
@@ -42,7 +42,7 @@ def test_landmarks_are_where_they_are_seen(seed: int, width: int, height: int, a
     picture = np.zeros((1, height, width, 3), np.uint8)
     picture[0, y - 1 : y + 2, x - 1 : x + 2] = 255
     moving = Augmentation(zoom=0.7, shift=0.4, light=0, colour=0)
-    clip, cut = varied(picture, ClipSpec(1, 1.0, 40, 40), moving, np.random.default_rng(seed))
+    clip, cut = augment(picture, ClipSpec(1, 1.0, 40, 40), moving, np.random.default_rng(seed))
     bright = clip[0, ..., 0].astype(float)
     rows, columns = np.indices(bright.shape) + 0.5
     seen = np.array([(columns * bright).sum(), (rows * bright).sum()]) / bright.sum() / 40 - 0.5

@@ -20,8 +20,8 @@ TEACHER, PUPIL = BranchRecipe(name="teacher"), BranchRecipe(name="pupil", teache
 tunings = st.builds(
     Tuning,
     epochs=st.integers(1, 99),
-    layers=st.none() | st.integers(0, 9),
-    soft=st.floats(0, 1),
+    trainable_layers=st.none() | st.integers(0, 9),
+    label_distillation=st.floats(0, 1),
     batch_norm=st.booleans(),
     muscles_loss=st.sampled_from(["binary_cross_entropy", "asymmetric"]),
     augmentation=st.builds(Augmentation, zoom=st.floats(0.1, 1), mirror=st.booleans()),
@@ -31,15 +31,15 @@ branches = st.builds(
     name=st.sampled_from(["a", "b-2", "3_c"]),
     weights=st.sampled_from(["", "kinetics400"]),
     config=st.dictionaries(st.text(), st.integers() | st.booleans() | st.text()),
-    tuning=st.none() | tunings,
-    aids=st.booleans(),
+    finetuning=st.none() | tunings,
+    use_auxiliary=st.booleans(),
     l2_muscles=st.floats(0, 1),
 )
 recipes = st.builds(
     Recipe,
     st.lists(branches, min_size=1, max_size=3, unique_by=branch_name).map(tuple),
     views=st.integers(1, 9),
-    hold_out=st.sampled_from(["folds", "val"]),
+    validation=st.sampled_from(["folds", "val"]),
 )
 
 
@@ -75,10 +75,10 @@ def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
     [
         ([], "expected at least one that is in the bundle, got none"),
         ([attrs.evolve(TEACHER, teacher_only=True)], "expected at least one that is in the bundle, got none"),
-        ([TEACHER, TEACHER], "expected names of their own, and none 'lookup', got teacher, teacher"),
-        ([BranchRecipe(name="lookup")], "expected names of their own, and none 'lookup', got lookup"),
+        ([TEACHER, TEACHER], "expected distinct names other than 'lookup', got teacher, teacher"),
+        ([BranchRecipe(name="lookup")], "expected distinct names other than 'lookup', got lookup"),
         ([BranchRecipe(name="My Branch")], "branch 'My Branch': expected a name of lower-case letters"),
-        ([PUPIL, TEACHER], r"branch pupil: .* among those before it \(none\), got 'teacher'"),
+        ([PUPIL, TEACHER], r"branch pupil: .* among the branches before it \(none\), got 'teacher'"),
         ([PUPIL], "branch pupil: .* got 'teacher'"),
         (
             [TEACHER, BranchRecipe(name="seer", landmark_teacher="pose")],

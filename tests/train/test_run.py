@@ -157,7 +157,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "skipped missing.mp4: no such file" in done.output
-    assert "training on 17 clips of 17 scenes, 4 rendered figures and 1 clips of aids" in done.output
+    assert "training on 17 clips of 17 scenes, 4 rendered clips and 1 auxiliary clips" in done.output
     assert done.output.count("broken.mp4: cannot be opened as video") == 1, "though every branch stumbles over it"
     return folder
 
@@ -252,7 +252,7 @@ def test_its_own_recipe_makes_it_again_from_what_was_kept(
 ) -> None:
     monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
     monkeypatch.setattr("fitsense.data.frames._at_rate", refuse)
-    monkeypatch.setattr("fitsense.train.finetuning._learner", refuse)
+    monkeypatch.setattr("fitsense.train.lightning_module.FinetuningModule", refuse)
     # On another CPU.
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)
     done = run(
@@ -301,7 +301,7 @@ def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sour
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "runs").iterdir())) == 1
     assert "trained without it; colours stayed so;" in bundle.path("README.md").read_text("utf-8")
-    with pytest.raises(fitsense.InvalidInputError, match="refit: expected true"):
+    with pytest.raises(fitsense.InvalidInputError, match="retrain_on_all: expected true"):
         attrs.evolve(recipe, validation="folds")
 
 
@@ -401,6 +401,16 @@ def test_an_interrupted_run_leaves_the_folder_as_it_was(
     assert list(out.parent.iterdir()) == []
 
 
+def test_fit_landmark_weight_without_landmarks_raises(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+    recipe, sources = quick
+    assert COLOURS.finetuning is not None
+    branch = attrs.evolve(COLOURS, finetuning=attrs.evolve(COLOURS.finetuning, landmark_weight=0.5))
+    with pytest.raises(
+        fitsense.InvalidInputError, match=r"landmark_weight: expected 0, since .* no landmarks, got 0.5"
+    ):
+        train(attrs.evolve(recipe, branches=(branch,)), sources, tmp_path / "out", name="it", cache=tmp_path / "cache")
+
+
 def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
     @attrs.frozen
     class Config:
@@ -437,19 +447,25 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
         with pytest.raises(fitsense.FitsenseError, match=message):
             train(attrs.evolve(recipe, **changes), sources, out, name=name, cache=tmp_path / "cache")
 
-    refused("expected a folder that is new or empty", trained / "bundle")
-    refused("expected a folder that is new or empty", taken)
+    refused("expected a new or empty folder", trained / "bundle")
+    refused("expected a new or empty folder", taken)
     refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
-    refused("expected a head for exercises", branches=(attrs.evolve(COLOURS, exercise_head=""),))
+    refused("expected an exercise head", branches=(attrs.evolve(COLOURS, exercise_head=""),))
     refused(
-        "tiny/colours has no weights of its own yet; it needs tuning",
+        "tiny/colours has untrained weights: expected finetuning, got none",
         branches=(attrs.evolve(COLOURS, finetuning=None),),
     )
     means = BranchRecipe(name="means", backbone="tiny/means")
-    refused("expected neither tuning nor weights, got tuning", branches=(attrs.evolve(means, finetuning=Tuning()),))
-    refused("expected neither tuning nor weights, got 'best'", branches=(attrs.evolve(means, weights="best"),))
     refused(
-        "expected one that answers exercise", branches=(attrs.evolve(COLOURS, exercise_head="heads/linear_muscles"),)
+        "expected neither finetuning nor weights, .* got finetuning",
+        branches=(attrs.evolve(means, finetuning=Tuning()),),
+    )
+    refused(
+        "expected neither finetuning nor weights, .* got 'best'",
+        branches=(attrs.evolve(means, weights="best"),),
+    )
+    refused(
+        "expected one that scores exercise", branches=(attrs.evolve(COLOURS, exercise_head="heads/linear_muscles"),)
     )
     assert not (tmp_path / "bundle").exists()
 

@@ -99,6 +99,17 @@ class BackboneContract(StreamingLaws, NetworkContract):
         """The same, of a copy."""
         return lambda clips: look(clips.copy())
 
+    @pytest.fixture
+    def predicted(
+        self, spec: BackboneSpec, module: Any, inputs: NDArray[Any], torch: Any
+    ) -> tuple[FloatArray, FloatArray]:
+        """Features and landmarks of `inputs`, as its :class:`LandmarkSpec` gives them."""
+        if spec.landmarks is None:
+            pytest.skip("it predicts no landmarks")
+        with torch.inference_mode():
+            features, landmarks = spec.landmarks.forward(module, torch.from_numpy(inputs.copy()))
+        return features.numpy(), landmarks.numpy()
+
     def test_it_comes_in_eval_mode(self, module: Any) -> None:
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
         assert not training, f"expected build to give a module in eval mode; in training mode: {training[:3]}"
@@ -143,6 +154,21 @@ class BackboneContract(StreamingLaws, NetworkContract):
             assert value.shape == own[name].shape, (
                 f"{name}: expected shape {tuple(own[name].shape)}, got {tuple(value.shape)}"
             )
+
+    def test_landmarks_are_as_declared(self, predicted: tuple[FloatArray, FloatArray], inputs: NDArray[Any]) -> None:
+        from fitsense.nn.landmarks import LANDMARKS
+
+        _, landmarks = predicted
+        expected = (*inputs.shape[:2], len(LANDMARKS), 6)
+        assert landmarks.shape == expected, f"expected landmarks of shape {expected}, got {landmarks.shape}"
+        assert landmarks.dtype == np.float32, f"expected float32, got {landmarks.dtype}"
+        assert np.isfinite(landmarks).all(), "expected finite numbers"
+
+    def test_landmarks_come_with_the_features_of_the_module(
+        self, predicted: tuple[FloatArray, FloatArray], run: Any, inputs: NDArray[Any], tolerance: float
+    ) -> None:
+        features, _ = predicted
+        assert_close(features, run(inputs), tolerance, "features beside landmarks, against the module's")
 
     def test_observations_are_as_declared(
         self, spec: BackboneSpec, config: Any, observe: Observe, pictures: UInt8Array

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import fitsense
+from fitsense.nn.landmarks import LANDMARKS
 from fitsense.testing.contracts import BackboneContract
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.runner import run, subclass
@@ -248,6 +249,23 @@ def step_exported_otherwise(module: Any, frame: Any, state: Any) -> Any:
     return features + 1 if torch.compiler.is_exporting() else features, after
 
 
+def predicting(forward: Callable[[Any, Any], tuple[Any, Any]]) -> fitsense.plugins.BackboneSpec:
+    """The good backbone with landmarks."""
+    return attrs.evolve(GOOD, landmarks=fitsense.plugins.LandmarkSpec(forward))
+
+
+def landmarks_of(clips: Any, points: int = len(LANDMARKS)) -> Any:
+    import torch
+
+    return torch.zeros((*clips.shape[:2], points, 6))
+
+
+LANDMARK_MUTANTS = {
+    "test_landmarks_are_as_declared": predicting(lambda module, clips: (module(clips), landmarks_of(clips, 33))),
+    "test_landmarks_come_with_the_features_of_the_module": predicting(
+        lambda module, clips: (module(clips) + 1, landmarks_of(clips))
+    ),
+}
 EXPORTED = ("test_the_exported_graph_agrees", "test_the_exported_step_agrees")
 STREAMS = {
     "test_stepping_over_a_clip_gives_what_the_clip_gives": stepping(step_apart),
@@ -285,6 +303,11 @@ def test_a_law_is_broken_by_a_stream_that_keeps_the_others(law: str) -> None:
     assert broken(STREAMS[law]) == {law}
 
 
+@pytest.mark.parametrize("law", LANDMARK_MUTANTS)
+def test_landmark_laws_mutant_breaks_one_law(law: str) -> None:
+    assert broken(LANDMARK_MUTANTS[law]) == {law}
+
+
 def test_a_graph_that_computes_something_else_breaks_the_law_of_export_alone() -> None:
     assert broken(wrapped(exported_otherwise), exports=True) == {"test_the_exported_graph_agrees"}
     assert broken(stepping(step_exported_otherwise), exports=True) == {"test_the_exported_step_agrees"}
@@ -292,6 +315,7 @@ def test_a_graph_that_computes_something_else_breaks_the_law_of_export_alone() -
 
 def test_good_backbones_break_no_law() -> None:
     assert broken(GOOD, exports=True) == set()
+    assert broken(predicting(lambda module, clips: (module(clips), landmarks_of(clips)))) == set()
     assert broken(observing(colours)) == set()
     assert broken(computed(), exports=True) == set()
     assert broken(attrs.evolve(streaming(), name="tiny"), exports=True) == set()
@@ -319,5 +343,5 @@ def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
 
 
 def test_every_law_has_a_mutant() -> None:
-    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *STREAMS, *EXPORTED}
+    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *STREAMS, *LANDMARK_MUTANTS, *EXPORTED}
     assert laws(NetworkContract) < laws(BackboneContract)
