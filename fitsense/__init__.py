@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fitsense import client as client
     from fitsense import nn as nn
     from fitsense import plugins as plugins
     from fitsense.bundles.bundle import Bundle as Bundle
@@ -105,8 +106,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public packages for plugin authors.
-_PACKAGES = ("nn", "plugins")
+# Public packages: for users of the server, and for plugin authors.
+_PACKAGES = ("client", "nn", "plugins")
 
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
