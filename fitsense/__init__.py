@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fitsense import client as client
+    from fitsense import coach as coach
     from fitsense import nn as nn
     from fitsense import plugins as plugins
     from fitsense.bundles.bundle import Bundle as Bundle
@@ -106,8 +107,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public packages: for users of the server, and for plugin authors.
-_PACKAGES = ("client", "nn", "plugins")
+# Public packages: for users of the server and for coaching, and for plugin authors.
+_PACKAGES = ("client", "coach", "nn", "plugins")
 
 # The module of each public name; a test holds it to the imports above.
 _HOMES = {
