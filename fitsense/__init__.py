@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
     from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
+    from fitsense.tabular.tables import Tables as Tables
+    from fitsense.tabular.tables import tables as tables
     from fitsense.tracking import TrackerConfig as TrackerConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -180,6 +182,7 @@ _HOMES = {
     "session.tracked": ("TrackedSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
     "sinks.settings": ("open_sink",),
+    "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "to_logits", "to_probabilities"),
     "video.live": ("LiveConfig",),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 from fitsense.catalogue import load_catalogue
 from fitsense.workouts.workout import Workout, WorkoutSet
@@ -38,14 +40,21 @@ def to_csv(workouts: Iterable[Workout]) -> str:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
     for workout in workouts:
-        before_s: float | None = None
-        for number, one in enumerate(workout.sets, 1):
-            writer.writerow(_row(workout, number, one, before_s))
-            before_s = one.end_s
+        for row in set_rows(workout):
+            writer.writerow({name: _text(value) for name, value in row.items()})
     return file.getvalue()
 
 
-def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None) -> dict[str, object]:
+def set_rows(workout: Workout) -> list[dict[str, Any]]:
+    """A workout's sets as rows with :data:`COLUMNS`; times are datetimes, and what is not known is None."""
+    rests_before = [None, *(one.end_s for one in workout.sets)]
+    return [
+        _row(workout, number, one, before_s)
+        for number, (one, before_s) in enumerate(zip(workout.sets, rests_before, strict=False), 1)
+    ]
+
+
+def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None) -> dict[str, Any]:
     known = workout.started_at is not None
     return {
         "source": workout.source,
@@ -57,8 +66,8 @@ def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None)
         "start_s": _seconds(one.start_s),
         "end_s": _seconds(one.end_s),
         "duration_s": _seconds(one.duration_s),
-        "started_at": workout.time_at(one.start_s).isoformat(timespec="milliseconds") if known else None,
-        "ended_at": workout.time_at(one.end_s).isoformat(timespec="milliseconds") if known else None,
+        "started_at": workout.time_at(one.start_s) if known else None,
+        "ended_at": workout.time_at(one.end_s) if known else None,
         "repetitions": one.repetitions,
         "attempts": one.attempts,
         "time_under_tension_s": _seconds(one.time_under_tension_s),
@@ -66,6 +75,10 @@ def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None)
         "tempo_spread_s": _seconds(one.tempo_spread_s),
         "rest_before_s": None if before_s is None else _seconds(one.start_s - before_s),
     }
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
 
 
 def _seconds(value: float | None) -> float | None:
