@@ -128,6 +128,15 @@ def test_a_video_without_a_date_gets_one(tmp_path: Path) -> None:
     assert (first["exercise"], first["start_s"], first["started_at"]) == ("squat", "5.0", "")
 
 
+@pytest.mark.parametrize("format_", ["health-connect", "healthkit"])
+def test_a_phones_health_store_is_told_the_device(format_: str, tmp_path: Path) -> None:
+    done = run(log(tmp_path), "--format", format_, "--device", "phone:Google:Pixel 9")
+    record = json.loads(done.stdout)
+    device = record["metadata"]["device"] if format_ == "health-connect" else record["device"]
+    assert (device["manufacturer"], device["model"]) == ("Google", "Pixel 9")
+    assert len(record["segments"]) == 3
+
+
 def test_several_sessions(tmp_path: Path) -> None:
     path = log(
         tmp_path, *lines(subject="left"), *lines(subject="right"), '{"type": "x", "source": "urn:x", "data": {}}'
@@ -165,11 +174,13 @@ def test_a_log_that_breaks_off_is_exported_as_far_as_it_goes(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], ExitCode.USAGE, "give --format fit|tcx|health-connect|csv, or -o FILE"),
+        ([], ExitCode.USAGE, "give --format fit|tcx|health-connect|healthkit|csv, or -o FILE"),
         (["-o", "workout.xlsx"], ExitCode.USAGE, "ends in .fit, .tcx, .csv, .json"),
         (["--format", "gpx"], ExitCode.USAGE, "gpx"),
         (["--format", "csv", "--started-at", "noon"], ExitCode.USAGE, "expected a time such as 2026-05-01T18:30+02:00"),
         (["--format", "csv", "--session", "2"], ExitCode.USAGE, "--session 2: there are 1"),
+        (["--format", "fit", "--device", "phone"], ExitCode.USAGE, "--device is for health-connect and healthkit, not"),
+        (["--format", "healthkit", "--device", "toaster"], ExitCode.USAGE, "expected a type of unknown, watch, phone"),
         (["--format", "csv", "-o", "no/such/folder.csv"], ExitCode.FAILED, "cannot be written"),
         (["--format", "fit", "--started-at", "1990-01-01"], ExitCode.FAILED, "expected a time from 1998 to 2126"),
     ],

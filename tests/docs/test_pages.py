@@ -65,7 +65,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_blocks_are_in_languages_that_are_checked(page: str) -> None:
-    assert languages(page) <= {"", "console", "json", "python", "text", "toml", "typescript"}
+    assert languages(page) <= {"", "console", "json", "kotlin", "python", "swift", "text", "toml", "typescript"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in ELSEWHERE])
