@@ -15,7 +15,9 @@ import attrs
 import click
 
 from fitsense.bundles.bundle import DEFAULT
+from fitsense.catalogue import Catalogue
 from fitsense.cli.exit_codes import ExitCode
+from fitsense.cli.languages import lang_option
 from fitsense.cli.moments import moment
 from fitsense.cli.output import results, results_only
 from fitsense.cli.runtime_options import runtime_options
@@ -127,6 +129,12 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     callback=moment,
     help="When the video began, such as 2026-05-01T18:30+02:00; by default what the file says, if it does.",
 )
+@lang_option
+@click.option(
+    "--font",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A font for --overlay, if no usual one has the characters of --lang.",
+)
 @results_only()
 def command(
     source: str | None,
@@ -148,6 +156,8 @@ def command(
     track: int | None,
     source_uri: str | None,
     started_at: datetime | None,
+    catalogue: Catalogue,
+    font: Path | None,
 ) -> None:
     """Say which exercises SOURCE shows, from when to when, and which muscle groups they activate.
 
@@ -164,6 +174,10 @@ def command(
     if overlay is not None and people:
         raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     _check_outputs(source, events, overlay)
+    if overlay is not None:
+        from fitsense.video.overlay import find_font
+
+        find_font(catalogue, font)
     video: Source
     if sample:
         from fitsense.synthetic.figures import sample as rendered
@@ -201,7 +215,7 @@ def command(
             outputs.append(results())
         stack.enter_context(_stopping(analysis))
         if terminal and str(events) != "-":
-            _show(analysis, outputs, deliveries, kept)
+            _show(analysis, outputs, deliveries, kept, catalogue)
         else:
             for event in analysis:
                 kept.append(event)
@@ -210,7 +224,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        _overlay(overlay, video, kept, track)
+        _overlay(overlay, video, kept, track, catalogue, font)
     sys.exit(code)
 
 
@@ -226,20 +240,26 @@ def _sink(value: str) -> SinkSettings:
     return SinkSettings(name, {"url": url})
 
 
-def _show(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery], kept: list[Event]) -> None:
+def _show(
+    analysis: Analysis,
+    outputs: list[IO[str]],
+    deliveries: list[Delivery],
+    kept: list[Event],
+    catalogue: Catalogue,
+) -> None:
     from rich.console import Console
 
     from fitsense.cli.live_view import LiveView, summary
 
     console = Console(file=results())
-    with LiveView(console, analysis) as view:
+    with LiveView(console, analysis, catalogue) as view:
         for event in analysis:
             kept.append(event)
             _write(event, outputs, deliveries)
             view.show(event)
     for event in kept:
         if isinstance(event.data, SessionEnded):
-            console.print(summary(event.data, event.subject))
+            console.print(summary(event.data, catalogue, event.subject))
 
 
 def _write(event: Event, outputs: list[IO[str]], deliveries: list[Delivery]) -> None:
@@ -285,7 +305,9 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
         raise click.UsageError("--events and --overlay name the same file")
 
 
-def _overlay(path: Path, video: Source, events: list[Event], track: int | None) -> None:
+def _overlay(
+    path: Path, video: Source, events: list[Event], track: int | None, catalogue: Catalogue, font: Path | None
+) -> None:
     from fitsense.events.timeline import Timeline
     from fitsense.synthetic.figures import FigureVideo
     from fitsense.video.overlay import write_overlay
@@ -294,11 +316,11 @@ def _overlay(path: Path, video: Source, events: list[Event], track: int | None) 
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
         with VideoSource(video, _OVERLAY_SHORT_SIDE, track=track) as source:
-            frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
+            frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font)
     else:
         assert isinstance(video, FigureVideo)
         larger = attrs.evolve(video, size=(640, 360))
-        frames = write_overlay(path, larger, timeline, larger.rate_hz)
+        frames = write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font)
     click.echo(f"{path}: {frames} frames", err=True)
 
 

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
+from fitsense.catalogue import IDLE, UNKNOWN, Catalogue
 from fitsense.events.model import (
     Event,
     ExerciseEnded,
@@ -45,9 +45,11 @@ class LiveView:
     """Shows a session while it runs. Use it as a context manager.
 
     :param analysis: whose progress is shown, also while it has no events.
+    :param catalogue: whose names are shown.
     """
 
-    def __init__(self, console: Console, analysis: Analysis) -> None:
+    def __init__(self, console: Console, analysis: Analysis, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
         self._analysis = analysis
         self._now: dict[str | None, _Now] = {}
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
@@ -64,7 +66,7 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Take an event in; finished exercises and warnings stay on the terminal."""
         data, who = event.data, _named(event.subject)
-        name = load_catalogue().exercise_name
+        name = self._catalogue.exercise_name
         now = self._now.setdefault(event.subject, _Now())
         match data:
             case ExerciseStarted():
@@ -88,7 +90,7 @@ class LiveView:
                 del self._now[event.subject]
 
     def _render(self) -> Group:
-        catalogue = load_catalogue()
+        catalogue = self._catalogue
         done, total = self._analysis.media_s, self._analysis.duration_s
         where = clock(done) + (f" of {clock(total)}" if total else "")
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
@@ -96,7 +98,7 @@ class LiveView:
         head.add_row(bar, where)
         # Another thread may show an event meanwhile.
         people = dict(self._now) or {None: _Now()}
-        titles = [_title(subject, now) for subject, now in people.items()]
+        titles = [_title(subject, now, catalogue) for subject, now in people.items()]
         if len(people) > 1:
             return Group(head, *titles)
         (now,) = people.values()
@@ -107,9 +109,8 @@ class LiveView:
         return Group(head, *titles, body)
 
 
-def summary(data: SessionEnded, subject: str | None = None) -> Table:
+def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None) -> Table:
     """The table at the end."""
-    catalogue = load_catalogue()
     table = Table("exercise", "sets", "repetitions", "time", box=None, pad_edge=False, title_justify="left")
     table.title = subject
     for total in data.exercises:
@@ -139,8 +140,7 @@ def _named(subject: str | None) -> str:
     return f"{subject}: " if subject else ""
 
 
-def _title(subject: str | None, now: _Now) -> Text:
-    catalogue = load_catalogue()
+def _title(subject: str | None, now: _Now, catalogue: Catalogue) -> Text:
     if now.exercise is None:
         return Text(_named(subject) + catalogue.exercise_name(IDLE), style="dim")
     style = "bold yellow" if now.exercise == UNKNOWN else "bold cyan"

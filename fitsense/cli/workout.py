@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from fitsense._internal.atomic import atomic_path
+from fitsense.catalogue import Catalogue
+from fitsense.cli.languages import lang_option
 from fitsense.cli.moments import moment
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.log import EventLog, load_log
@@ -23,11 +25,11 @@ from fitsense.workouts.workout import Workout, has_workout, workout_of
 
 # CSV holds any number of workouts, the others one: what they make belongs to one person.
 _OF_SEVERAL = "csv"
-_OF_ONE: Mapping[str, Callable[[Workout, Device | None], bytes]] = {
-    "fit": lambda workout, device: to_fit(workout),
-    "tcx": lambda workout, device: to_tcx(workout).encode(),
-    "health-connect": lambda workout, device: to_health_connect(workout, device).encode(),
-    "healthkit": lambda workout, device: to_healthkit(workout, device).encode(),
+_OF_ONE: Mapping[str, Callable[[Workout, Device | None, Catalogue], bytes]] = {
+    "fit": lambda workout, device, catalogue: to_fit(workout, catalogue),
+    "tcx": lambda workout, device, catalogue: to_tcx(workout, catalogue).encode(),
+    "health-connect": lambda *of: to_health_connect(*of).encode(),
+    "healthkit": lambda *of: to_healthkit(*of).encode(),
 }
 _WITH_DEVICE = ("health-connect", "healthkit")
 _FORMATS = (*_OF_ONE, _OF_SEVERAL)
@@ -57,6 +59,7 @@ def _device(context: click.Context, parameter: click.Parameter, value: str | Non
     help=f"What filmed it, for {' and '.join(_WITH_DEVICE)}: {', '.join(DEVICE_TYPES)}.",
 )
 @click.option("--session", type=click.IntRange(1), help="Only this one of several sessions, counted from 1.")
+@lang_option
 def command(
     events: Path,
     format_: str | None,
@@ -64,6 +67,7 @@ def command(
     started_at: datetime | None,
     device: Device | None,
     session: int | None,
+    catalogue: Catalogue,
 ) -> None:
     """Export the sets in EVENTS, NDJSON that fitsense analyze wrote, to what other fitness programs read.
 
@@ -89,9 +93,9 @@ def command(
     try:
         workouts = [workout_of(log, started_at) for log in logs]
         if format_ == _OF_SEVERAL:
-            content = to_csv(workouts).encode(errors="replace")
+            content = to_csv(workouts, catalogue).encode(errors="replace")
         else:
-            content = _OF_ONE[format_](workouts[0], device)
+            content = _OF_ONE[format_](workouts[0], device, catalogue)
     except FitsenseError as error:
         raise type(error)(f"{events}: {error}") from error
     for workout in workouts:

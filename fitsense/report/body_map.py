@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.errors import InvalidInputError
 from fitsense.report.scale import colour
 
@@ -34,7 +34,14 @@ _STYLE = """
 """
 
 
-def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", most: float | None = None) -> str:
+def body_map(
+    load: Mapping[str, float],
+    *,
+    unit: str,
+    title: str = "Muscle load",
+    most: float | None = None,
+    catalogue: Catalogue | None = None,
+) -> str:
     """SVG of a body from the front and from the back. It has no script, and needs no other file.
 
     Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
@@ -44,8 +51,10 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
     :param unit: of the load, such as ``s``.
     :param title: of the picture.
     :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
+    :param catalogue: whose names the regions have; None for the English ones.
     :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
     """
+    catalogue = catalogue or load_catalogue()
     for group, value in load.items():
         if not (math.isfinite(value) and value >= 0.0):
             raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
@@ -69,10 +78,10 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
         },
     )
     _add(root, "title", {}, title)
-    _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit)}")
+    _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit, catalogue)}")
     _add(root, "style", {}, _STYLE)
     for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
-        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most)
+        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most, catalogue)
         _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, side.capitalize())
     _draw_key(root, unit, most)
     return ElementTree.tostring(root, "unicode")
@@ -89,7 +98,14 @@ def _geometry() -> Mapping[str, Any]:
     return document
 
 
-def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], unit: str, most: float) -> None:
+def _draw(
+    parent: ElementTree.Element,
+    side: str,
+    load: Mapping[str, float],
+    unit: str,
+    most: float,
+    catalogue: Catalogue,
+) -> None:
     shapes = _geometry()[side]
     outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
     skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
@@ -98,7 +114,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
-        _draw_group(parent, group, side, load.get(group), paths, unit, most)
+        _draw_group(parent, catalogue.muscle_group_name(group), group, side, load.get(group), paths, unit, most)
     fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
     fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
     _add_both(_add(parent, "g", fibres), shapes["fibres"])
@@ -108,6 +124,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
 
 def _draw_group(
     parent: ElementTree.Element,
+    name: str,
     group: str,
     side: str,
     value: float | None,
@@ -115,7 +132,6 @@ def _draw_group(
     unit: str,
     most: float,
 ) -> None:
-    name = load_catalogue().muscle_group_name(group)
     region = {"role": "img", "data-group": group, "data-side": side}
     if value is None:
         label, more = f"{name}: no value", f"{side}; nothing is known of it"
@@ -155,9 +171,9 @@ def _filled(share: float) -> dict[str, str]:
     return {"class": "load", "fill": light, "style": f"--light: {light}; --dark: {dark}"}
 
 
-def _in_words(load: Mapping[str, float], unit: str) -> str:
+def _in_words(load: Mapping[str, float], unit: str, catalogue: Catalogue) -> str:
     """The groups with the most load."""
-    name = load_catalogue().muscle_group_name
+    name = catalogue.muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
     said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
     return f"Most load: {said}." if said else "There is no load."

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.events.log import EventLog, load_log, read_log
 from fitsense.events.model import Event
@@ -65,7 +65,8 @@ class Tables:
     is None.
     """
 
-    def __init__(self, logs: Sequence[EventLog]) -> None:
+    def __init__(self, logs: Sequence[EventLog], catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or load_catalogue()
         self._logs = [log for log in logs if has_workout(log)]
         self._reports = reports_of(logs)
 
@@ -89,7 +90,7 @@ class Tables:
         return [
             {"session": number, "source": log.source, "subject": log.subject, **row}
             for number, (report, log) in sessions
-            for row in makers[table](report, log)
+            for row in makers[table](report, log, self._catalogue)
         ]
 
     def arrow(self, table: TableName) -> pa.Table:
@@ -148,7 +149,7 @@ class Tables:
         from fitsense.report.page import page
 
         # A page of its own, so that its styles are not the notebook's.
-        document = html.escape(page(self._reports, "events"), quote=True)
+        document = html.escape(page(self._reports, "events", self._catalogue), quote=True)
         style = f"width: 100%; height: {_FRAME_HEIGHT}px; border: 0"
         return f'<iframe title="Report" style="{style}" srcdoc="{document}"></iframe>'
 
@@ -157,19 +158,22 @@ class Tables:
         return f"<fitsense tables: {counts}>"
 
 
-def tables(events: Iterable[Event | OtherEvent | Mapping[str, Any]] | Path) -> Tables:
+def tables(
+    events: Iterable[Event | OtherEvent | Mapping[str, Any]] | Path, *, catalogue: Catalogue | None = None
+) -> Tables:
     """Make tables of events.
 
     :param events: the events of one or several sessions, as :func:`fitsense.analyze` gives them, or as the JSON objects
         of a log; or the path of a log. Events of other types than fitsense's are left out.
+    :param catalogue: whose names exercises and muscle groups have; None for the English ones.
     :raises SchemaError: there is no session in them, or an event does not obey its schema.
     :raises OSError: the log cannot be read.
     """
     if isinstance(events, Path):
-        return Tables(load_log(events))
+        return Tables(load_log(events), catalogue)
     if isinstance(events, str):
         raise InvalidInputError(f"events: expected events or the Path of a log, got the text {events!r}; use Path(…)")
-    return Tables(read_log(_lines(events)))
+    return Tables(read_log(_lines(events)), catalogue)
 
 
 def _lines(events: Iterable[Any]) -> Iterator[str]:
@@ -180,7 +184,7 @@ def _lines(events: Iterable[Any]) -> Iterator[str]:
             yield json.dumps(event)
 
 
-def _session_rows(report: Report, log: EventLog) -> Iterator[Row]:
+def _session_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Iterator[Row]:
     workout = report.workout
     yield {
         "model": report.model,
@@ -196,16 +200,16 @@ def _session_rows(report: Report, log: EventLog) -> Iterator[Row]:
     }
 
 
-def _set_rows(report: Report, log: EventLog) -> Iterator[Row]:
-    yield from set_rows(report.workout)
+def _set_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Iterator[Row]:
+    yield from set_rows(report.workout, catalogue)
 
 
 def _which_set(row: Row) -> Row:
     return {name: row[name] for name in ("set", "exercise", "name")}
 
 
-def _repetition_rows(report: Report, log: EventLog) -> Iterator[Row]:
-    for row, repetitions in _by_set(report):
+def _repetition_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Iterator[Row]:
+    for row, repetitions in _by_set(report, catalogue):
         for number, one in enumerate(repetitions, 1):
             yield {
                 **_which_set(row),
@@ -216,28 +220,32 @@ def _repetition_rows(report: Report, log: EventLog) -> Iterator[Row]:
             }
 
 
-def _by_set(report: Report) -> Iterator[tuple[Row, list[Any]]]:
+def _by_set(report: Report, catalogue: Catalogue) -> Iterator[tuple[Row, list[Any]]]:
     """Each set and the repetitions whose middle lies in it."""
     left = list(report.repetitions)
-    for row in set_rows(report.workout):
+    for row in set_rows(report.workout, catalogue):
         yield row, [one for one in left if row["start_s"] <= (one.start_s + one.end_s) / 2 <= row["end_s"]]
 
 
-def _load_rows(report: Report, log: EventLog) -> Iterator[Row]:
+def _load_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Iterator[Row]:
     by_repetitions = report.load_repetitions or {}
     for muscle, load_s in report.load_s.items():
-        yield {**_muscle(muscle), "load_s": _rounded(load_s), "load_repetitions": _rounded(by_repetitions.get(muscle))}
+        yield {
+            **_muscle(muscle, catalogue),
+            "load_s": _rounded(load_s),
+            "load_repetitions": _rounded(by_repetitions.get(muscle)),
+        }
 
 
-def _set_load_rows(report: Report, log: EventLog) -> Iterator[Row]:
+def _set_load_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Iterator[Row]:
     parts = log.data("muscles.activated") or log.data("exercise.ended")
-    for row, repetitions in _by_set(report):
+    for row, repetitions in _by_set(report, catalogue):
         load = _load(parts, row["start_s"], row["end_s"])
         each = [_load(parts, one.start_s, one.end_s, mean=True) for one in repetitions]
         for muscle in report.load_s:
             yield {
                 **_which_set(row),
-                **_muscle(muscle),
+                **_muscle(muscle, catalogue),
                 "load_s": _rounded(load.get(muscle, 0.0)),
                 "load_repetitions": _rounded(sum(one.get(muscle, 0.0) for one in each)),
             }
@@ -261,5 +269,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _muscle(id_: str) -> Row:
-    return {"muscle": id_, "muscle_name": load_catalogue().muscle_group_name(id_)}
+def _muscle(id_: str, catalogue: Catalogue) -> Row:
+    return {"muscle": id_, "muscle_name": catalogue.muscle_group_name(id_)}

@@ -12,7 +12,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.workouts.device import DEVICE_TYPES, Device
 from fitsense.workouts.names import names_of
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet
@@ -25,16 +25,17 @@ _MILLISECOND_S = 0.001
 _TITLE_NAMES = 3
 
 
-def to_health_connect(workout: Workout, device: Device | None = None) -> str:
+def to_health_connect(workout: Workout, device: Device | None = None, catalogue: Catalogue | None = None) -> str:
     """A workout as a record in JSON.
 
     Segments are the sets and the rests between them. The same workout gets the same ``clientRecordId``, so that
     inserting it again replaces it. Where only UTC is known, there are no zone offsets.
 
     :param device: what filmed it; Health Connect wants to know one.
+    :param catalogue: whose names exercises have; None for the English ones.
     :raises InvalidInputError: if nobody knows when the workout was.
     """
-    catalogue = load_catalogue()
+    catalogue = catalogue or load_catalogue()
     device = device or Device()
     names = list(dict.fromkeys(catalogue.exercise_name(one.exercise) for one in workout.sets))
     # A session that ends when it begins is refused.

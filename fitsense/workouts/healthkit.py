@@ -9,7 +9,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.workouts.device import Device
 from fitsense.workouts.health_connect import record_id
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet
@@ -20,7 +20,7 @@ _TRADITIONAL_STRENGTH_TRAINING = 50
 _MILLISECOND_S = 0.001
 
 
-def to_healthkit(workout: Workout, device: Device | None = None) -> str:
+def to_healthkit(workout: Workout, device: Device | None = None, catalogue: Catalogue | None = None) -> str:
     """A workout as JSON.
 
     Dates are seconds since 1970, as ``JSONDecoder.DateDecodingStrategy.secondsSince1970`` reads them. ``segments`` are
@@ -28,6 +28,7 @@ def to_healthkit(workout: Workout, device: Device | None = None) -> str:
     makes no second one.
 
     :param device: what filmed it.
+    :param catalogue: whose names exercises have; None for the English ones.
     :raises InvalidInputError: if nobody knows when the workout was.
     """
     device = device or Device()
@@ -42,12 +43,12 @@ def to_healthkit(workout: Workout, device: Device | None = None) -> str:
         "syncIdentifier": record_id(workout),
         "syncVersion": 1,
         "device": {"name": device.type, "manufacturer": device.manufacturer, "model": device.model},
-        "segments": [_segment(workout, period) for period in workout.periods],
+        "segments": [_segment(workout, period, catalogue or load_catalogue()) for period in workout.periods],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _segment(workout: Workout, period: WorkoutSet | Rest) -> dict[str, Any]:
+def _segment(workout: Workout, period: WorkoutSet | Rest, catalogue: Catalogue) -> dict[str, Any]:
     segment: dict[str, Any] = {
         "kind": "rest",
         "startDate": _stamp(workout.time_at(period.start_s)),
@@ -57,7 +58,7 @@ def _segment(workout: Workout, period: WorkoutSet | Rest) -> dict[str, Any]:
         segment |= {
             "kind": "set",
             "exercise": period.exercise,
-            "name": load_catalogue().exercise_name(period.exercise),
+            "name": catalogue.exercise_name(period.exercise),
             "set": period.index,
             "repetitions": period.repetitions,
         }

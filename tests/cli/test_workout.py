@@ -42,6 +42,12 @@ def active_sets(content: bytes) -> list[dict[str, Any]]:
     return [one for one in values if one["set_type"] == "active"]
 
 
+def active_titles(content: bytes) -> list[str]:
+    with fitdecode.FitReader(io.BytesIO(content)) as reader:
+        frames = [frame for frame in reader if isinstance(frame, fitdecode.FitDataMessage)]
+    return [frame.get_value("wkt_step_name") for frame in frames if frame.name == "exercise_title"]
+
+
 def lines(source: str = "urn:a", subject: str | None = None, year: int = 2026) -> list[str]:
     """A session of two sets, as it is on the wire."""
     whose = {} if subject is None else {"subject": subject}
@@ -135,6 +141,16 @@ def test_a_phones_health_store_is_told_the_device(format_: str, tmp_path: Path) 
     device = record["metadata"]["device"] if format_ == "health-connect" else record["device"]
     assert (device["manufacturer"], device["model"]) == ("Google", "Pixel 9")
     assert len(record["segments"]) == 3
+
+
+@pytest.mark.parametrize("format_", ["csv", "tcx", "health-connect", "healthkit"])
+def test_names_are_of_the_language(format_: str, tmp_path: Path) -> None:
+    done = run(log(tmp_path), "--format", format_, "--lang", "de")
+    assert "Kniebeuge" in done.stdout
+    assert "Kniebeuge" in active_titles(run(log(tmp_path), "--format", "fit", "--lang", "de").stdout_bytes)
+    refused = run(log(tmp_path), "--format", format_, "--lang", "tlh")
+    assert refused.exit_code == ExitCode.USAGE
+    assert "lang: expected one of en, de" in refused.stderr
 
 
 def test_several_sessions(tmp_path: Path) -> None:

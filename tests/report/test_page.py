@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from fitsense.catalogue import load_catalogue
 from fitsense.events.log import read_log
 from fitsense.report.page import page, ticks
 from fitsense.report.scale import colour
 from fitsense.report.totals import Report, reports_of
-from tests.helpers.event_logs import WORKOUT, log, ndjson
+from tests.helpers.event_logs import WORKOUT, Done, log, ndjson
 from tests.helpers.html import Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -170,3 +171,18 @@ def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: P
 def rgb(name: str) -> str:
     red, green, blue = (int(name[index : index + 2], 16) for index in (1, 3, 5))
     return f"rgb({red}, {green}, {blue})"
+
+
+def test_names_are_of_the_catalogues_language() -> None:
+    made = page(reports(*log()), "log", load_catalogue("de"))
+    assert '<html lang="de">' in made
+    for name in ("Kniebeuge", "Bankdrücken", "Rudern", "Quadrizeps", "Brust"):
+        assert name in made
+    for name in ("Squat", "Bench press", "Quads"):
+        assert name not in made
+
+
+def test_names_of_a_hosts_own_exercises_are_shown() -> None:
+    extra = {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"]}}}
+    sled = Done("sled_push", (2.0, 2.0), 5.0, {"quads": 0.5})
+    assert "Sled push" in page(reports(*log((sled,))), "log", load_catalogue(extra=extra))

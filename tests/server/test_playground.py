@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 import fitsense
+from fitsense.catalogue import LANGUAGES
 from fitsense.events.schema import schemas
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.playground import assets
@@ -367,9 +368,13 @@ def test_the_page_and_the_schemas_need_no_token(model: fitsense.Model) -> None:
 
 def test_the_body_is_the_reports_own() -> None:
     body = assets()["body.svg"].content.decode()
-    facts = json.loads(assets()["facts.json"].content)
+    facts = json.loads(assets()["facts.en.json"].content)
     drawn = set(re.findall(r'data-group="(\w+)"', body))
     assert {"quads", "glutes", "chest"} < drawn <= set(facts["muscle_groups"])
     assert "style" not in body
     assert facts["exercises"]["squat"] == "Squat"
+    german = json.loads(assets()["facts.de.json"].content)
+    assert (german["exercises"]["squat"], german["muscle_groups"]["chest"]) == ("Kniebeuge", "Brust")
+    (listed,) = re.findall(r"^const LANGUAGES = (.*);$", assets()["app.js"].content.decode(), re.MULTILINE)
+    assert tuple(json.loads(listed)) == LANGUAGES
     assert len(facts["scale"]["light"]) == len(set(facts["scale"]["dark"])) == 33

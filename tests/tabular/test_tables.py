@@ -160,3 +160,10 @@ def test_a_missing_extra_is_named(call: str, package: str, tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "pip install 'fitsense[tables]'" in done.stdout
+
+
+def test_names_are_of_the_catalogues_language() -> None:
+    german = fitsense.tables(log(), catalogue=fitsense.load_catalogue("de"))
+    assert german.rows("sets")[0]["name"] == "Kniebeuge"
+    assert {row["muscle_name"] for row in german.rows("set_muscle_load")} >= {"Quadrizeps", "Brust"}
+    assert "Kniebeuge" in german._repr_html_()
