@@ -24,6 +24,7 @@ from fitsense.server.playground import assets
 from fitsense.server.security import Tokens
 from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
+from tests.helpers.event_logs import WORKOUT, log, ndjson
 from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, serving, until
 from tests.server.api.test_routes import problem
 
@@ -147,14 +148,14 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
     with contextlib.ExitStack() as stack:
 
-        def visit(url: str, **options: Any) -> Page:
+        def visit(url: str, query: str = "", **options: Any) -> Page:
             context = stack.enter_context(browser.new_context(**({"permissions": ["camera"]} | options)))
             context.set_default_timeout(PATIENCE_S * 1000)
             page = context.new_page()
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("request", lambda asked: None if _near(asked.url, url) else troubles.append(asked.url))
             page.on("console", lambda said: troubles.append(said.text) if "Policy" in said.text else None)
-            page.goto(f"{url}/")
+            page.goto(f"{url}/{query}")
             shows(page.locator("html[data-ready]"))
             return page
 
@@ -249,6 +250,19 @@ def test_a_video_is_analysed_saved_and_replayed(
     page.get_by_role("combobox", name="Speed").select_option("2")
     page.get_by_role("button", name="Play").click()
     shows(page.locator("#exercise"), "Squat")
+
+
+@pytest.mark.parametrize(
+    ("address", "locale", "name"), [("", "de-AT", "Bankdrücken"), ("?lang=fr", "de-DE", "Développé couché")]
+)
+def test_names_are_of_the_browsers_language_or_the_addresss(
+    running: Running, visit: Visit, tmp_path: Path, address: str, locale: str, name: str
+) -> None:
+    (tmp_path / "events.ndjson").write_bytes(ndjson(log(WORKOUT[2:3], warnings=())))
+    page = visit(running.url, query=address, locale=locale)
+    page.locator("#events-file").set_input_files(tmp_path / "events.ndjson")
+    page.get_by_role("slider", name="Position").press("End")
+    shows(page.locator(".stretch"), name)
 
 
 def test_it_says_what_is_in_the_way(
