@@ -99,6 +99,21 @@ class Catalogue:
         """A muscle group's name for people, else the id."""
         return self.muscle_groups[id_].name if id_ in self.muscle_groups else id_
 
+    def translate(self, text: str, **values: object) -> str:
+        """One of fitsense's own texts in the catalogue's language, or as it is where there is no translation.
+
+        :param text: English, with ``{fields}`` for `values`.
+        """
+        texts: Mapping[str, str] = locale_of(self.lang).get("texts", {})
+        return texts.get(text, text).format(**values)
+
+    def count(self, number: int, what: str) -> str:
+        """A number of things in the catalogue's language.
+
+        :param what: ``exercise``, ``repetition``, ``set`` or ``warning``.
+        """
+        return self.translate(f"{{n}} {what}{'' if number == 1 else 's'}", n=number)
+
     def find(self, name: str) -> Exercise:
         """The exercise of an id, a name or an alias, whatever its case, spaces, hyphens and underscores.
 

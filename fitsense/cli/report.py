@@ -86,9 +86,9 @@ def _show(reports: Sequence[Report], catalogue: Catalogue) -> None:
             console.print()
         head = report.name + (f", {when(report)}" if when(report) else "")
         console.print(head, markup=False, style="bold", soft_wrap=True)
-        console.print(summary(report), soft_wrap=True)
+        console.print(summary(report, catalogue), soft_wrap=True)
         warnings = [f"{clock(warning.start_s)}  {warning.message}" for warning in report.warnings]
-        for line in (*notes(report), *warnings):
+        for line in (*notes(report, catalogue), *warnings):
             console.print(line, style="yellow", markup=False, soft_wrap=True)
         _show_tables(console, report, catalogue)
 

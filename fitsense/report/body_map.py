@@ -38,7 +38,7 @@ def body_map(
     load: Mapping[str, float],
     *,
     unit: str,
-    title: str = "Muscle load",
+    title: str | None = None,
     most: float | None = None,
     catalogue: Catalogue | None = None,
 ) -> str:
@@ -49,12 +49,13 @@ def body_map(
 
     :param load: by muscle group id, 0 or more.
     :param unit: of the load, such as ``s``.
-    :param title: of the picture.
+    :param title: of the picture; None for "Muscle load".
     :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
     :param catalogue: whose names the regions have; None for the English ones.
     :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
     """
     catalogue = catalogue or load_catalogue()
+    title = catalogue.translate("Muscle load") if title is None else title
     for group, value in load.items():
         if not (math.isfinite(value) and value >= 0.0):
             raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
@@ -78,12 +79,17 @@ def body_map(
         },
     )
     _add(root, "title", {}, title)
-    _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit, catalogue)}")
+    _add(
+        root,
+        "desc",
+        {},
+        f"{catalogue.translate('A body from the front and from the back.')} {_in_words(load, unit, catalogue)}",
+    )
     _add(root, "style", {}, _STYLE)
     for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
         _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most, catalogue)
-        _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, side.capitalize())
-    _draw_key(root, unit, most)
+        _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, catalogue.translate(side.capitalize()))
+    _draw_key(root, unit, most, catalogue.translate("no value"))
     return ElementTree.tostring(root, "unicode")
 
 
@@ -114,7 +120,7 @@ def _draw(
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
-        _draw_group(parent, catalogue.muscle_group_name(group), group, side, load.get(group), paths, unit, most)
+        _draw_group(parent, catalogue, group, side, load.get(group), paths, unit, most)
     fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
     fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
     _add_both(_add(parent, "g", fibres), shapes["fibres"])
@@ -124,7 +130,7 @@ def _draw(
 
 def _draw_group(
     parent: ElementTree.Element,
-    name: str,
+    catalogue: Catalogue,
     group: str,
     side: str,
     value: float | None,
@@ -132,21 +138,24 @@ def _draw_group(
     unit: str,
     most: float,
 ) -> None:
+    translate, name = catalogue.translate, catalogue.muscle_group_name(group)
     region = {"role": "img", "data-group": group, "data-side": side}
     if value is None:
-        label, more = f"{name}: no value", f"{side}; nothing is known of it"
+        label = f"{name}: {translate('no value')}"
+        more = translate("nothing is known of it")
         region |= {"class": "muscle", "fill": "#dcd4cb"}
     else:
         share = value / most if most else 0.0
-        label, more = f"{name}: {_figure(value)} {unit}", f"{side}; {share:.0%} of the scale"
+        label = f"{name}: {_figure(value)} {unit}"
+        more = translate("{share} of the scale", share=f"{share:.0%}")
         region |= _filled(share)
-    element = _add(parent, "g", region | {"aria-label": f"{label} ({side})"})
+    element = _add(parent, "g", region | {"aria-label": f"{label} ({translate(side)})"})
     _add(element, "title", {}, label)
-    _add(element, "desc", {}, more)
+    _add(element, "desc", {}, f"{translate(side)}; {more}")
     _add_both(element, paths)
 
 
-def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
+def _draw_key(root: ElementTree.Element, unit: str, most: float, none: str) -> None:
     """The scale with its ends, and the grey of what has no value."""
     key = _add(root, "g", {"aria-hidden": "true"})
     wide = _KEY_WIDTH / _KEY_STEPS
@@ -162,7 +171,7 @@ def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
     _add(key, "text", end, f"{_figure(most)} {unit}" if most else "")
     grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
     _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
-    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, "no value")
+    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, none)
 
 
 def _filled(share: float) -> dict[str, str]:
@@ -176,7 +185,9 @@ def _in_words(load: Mapping[str, float], unit: str, catalogue: Catalogue) -> str
     name = catalogue.muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
     said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
-    return f"Most load: {said}." if said else "There is no load."
+    return (
+        catalogue.translate("Most load: {groups}.", groups=said) if said else catalogue.translate("There is no load.")
+    )
 
 
 def _figure(value: float) -> str:

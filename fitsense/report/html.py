@@ -19,7 +19,7 @@ def render(
     """A package's ``templates/page.html``, filled in. What is text in the values is text in the page.
 
     Templates may include ``common.css``, which all pages share, and have the filters ``exercise`` and ``muscle``,
-    which give names for ids.
+    which give names for ids, ``translate``, and ``counted``, which gives a number of things.
 
     :param catalogue: whose names they are; None for the English ones.
     """
@@ -34,6 +34,8 @@ def render(
     environment.filters |= {
         "exercise": catalogue.exercise_name,
         "muscle": catalogue.muscle_group_name,
+        "translate": catalogue.translate,
+        "counted": catalogue.count,
         **filters,
     }
     return environment.get_template("page.html").render(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,9 +41,9 @@ def page(reports: Sequence[Report], name: str, catalogue: Catalogue | None = Non
         "clock": clock,
         "colour": colour,
         "count": count,
-        "notes": notes,
+        "notes": functools.partial(notes, catalogue=catalogue),
         "span": span,
-        "summary": summary,
+        "summary": functools.partial(summary, catalogue=catalogue),
         "tempo": tempo,
         "when": when,
     }

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import LANGUAGES, load_catalogue, locale_of
 from fitsense.events.log import read_log
 from fitsense.report.page import page, ticks
 from fitsense.report.scale import colour
 from fitsense.report.totals import Report, reports_of
+from tests.helpers.doc_pages import ROOT
 from tests.helpers.event_logs import WORKOUT, Done, log, ndjson
 from tests.helpers.html import Page
 
@@ -186,3 +187,35 @@ def test_names_of_a_hosts_own_exercises_are_shown() -> None:
     extra = {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"]}}}
     sled = Done("sled_push", (2.0, 2.0), 5.0, {"quads": 0.5})
     assert "Sled push" in page(reports(*log((sled,))), "log", load_catalogue(extra=extra))
+
+
+REPORT = ROOT / "fitsense" / "report"
+
+
+def texts() -> set[str]:
+    """The texts that the report translates, as its templates and modules have them."""
+    templates = "".join(file.read_text("utf-8") for file in (REPORT / "templates").glob("*.html"))
+    modules = "".join(file.read_text("utf-8") for file in REPORT.glob("*.py"))
+    found = re.findall(r'"([^"]+)" \| translate', templates)
+    found += [text for _, text in re.findall(r"""translate\(\s*(["'])(.+?)\1""", modules)]
+    return {*found, "front", "back", "Front", "Back", *PLURALS}
+
+
+PLURALS = {f"{{n}} {what}{end}" for what in ("exercise", "repetition", "set", "warning") for end in ("", "s")}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None:
+    translated = locale_of(lang)["texts"]
+    assert translated.keys() == texts()
+    for text, other in translated.items():
+        assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", other)), text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_a_page_in_another_language_has_no_english_text(lang: str) -> None:
+    made = html.unescape(page(reports(*log()), "log", load_catalogue(lang)))
+    # Messages of warnings are the events' own.
+    same = {text for text, other in locale_of(lang)["texts"].items() if other.startswith(text)}
+    shown = {text.strip() for text in re.findall(r">([^<]+)<", made)} | set(re.findall(r'aria-label="([^"]*)"', made))
+    assert shown & (texts() - same) == set()
