@@ -38,6 +38,8 @@ function look(frame) {{
       fills[region.dataset.group] = getComputedStyle(region).fill;
   return {{
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
+    cut: [...page.querySelectorAll(".timeline rect, .timeline text, .sets tr > :nth-child(3), .totals tr > :nth-child(3)")]
+      .filter(seen).filter(part => part.getBoundingClientRect().right > root.clientWidth + 1).length,
     across: root.scrollWidth - root.clientWidth,
     rows: [...page.querySelectorAll("tbody tr")].filter(seen).map(row => [...row.cells].map(c => c.innerText.trim())),
     repetitions: [...page.querySelectorAll("rect.repetition")].filter(seen).length,
@@ -159,6 +161,8 @@ def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: P
     for width in ("phone", "desktop"):
         look = seen[width]
         assert (look["loaded"], look["across"]) == (0, 0)
+        # Neither the timeline nor the repetitions need scrolling.
+        assert look["cut"] == 0
         assert [row[:2] for row in look["rows"][:4]] == sets
         assert ["Quads", "23.7 s", "8.6"] in look["rows"]
         assert look["repetitions"] == 21
