@@ -18,6 +18,9 @@ _WIDTH, _HEIGHT = 800, 930
 _FRONT_X, _BACK_X, _TOP = 203, 597, 14
 _KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
 
+# A group with less than this share of the scale was not trained: it stays grey.
+LEAST_SHARE = 0.05
+
 # The second rule is only for screens: paper is white, whatever its reader's screen is set to.
 _STYLE = """
 .fitsense-body { --skin: #f1ece6; --muscle: #dcd4cb; --fibre: #fff; color-scheme: light dark; }
@@ -45,7 +48,7 @@ def body_map(
     """SVG of a body from the front and from the back. It has no script, and needs no other file.
 
     Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
-    are grey; a load of 0 has the scale's first colour. Groups that the picture does not have are left out.
+    are grey, and so are those with less than 5 % of the scale. Groups that the picture does not have are left out.
 
     :param load: by muscle group id, 0 or more.
     :param unit: of the load, such as ``s``.
@@ -148,7 +151,7 @@ def _draw_group(
         share = value / most if most else 0.0
         label = f"{name}: {_figure(value)} {unit}"
         more = translate("{share} of the scale", share=f"{share:.0%}")
-        region |= _filled(share)
+        region |= _filled(share) if share >= LEAST_SHARE else {"class": "muscle", "fill": "#dcd4cb"}
     element = _add(parent, "g", region | {"aria-label": f"{label} ({translate(side)})"})
     _add(element, "title", {}, label)
     _add(element, "desc", {}, f"{translate(side)}; {more}")

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fitsense.catalogue import Catalogue, load_catalogue
-from fitsense.report.body_map import body_map
+from fitsense.report.body_map import LEAST_SHARE, body_map
 from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
 from fitsense.report.html import render
 from fitsense.report.scale import colour
@@ -30,6 +30,7 @@ def page(reports: Sequence[Report], name: str, catalogue: Catalogue | None = Non
     catalogue = catalogue or load_catalogue()
     values = {
         "lang": catalogue.lang,
+        "least_share": LEAST_SHARE,
         "name": name,
         "reports": reports,
         "rows": [_rows(report) for report in reports],

@@ -319,7 +319,8 @@ def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
     assert page.evaluate(TOO_FAINT) == []
     page.keyboard.press("Tab")
     expecting(page.get_by_role("link", name="To the content")).to_be_focused()
-    for name in ("Dark", "Use the camera"):
+    other = "Light theme" if scheme == "dark" else "Dark theme"
+    for name in (other, "Use the camera"):
         page.keyboard.press("Tab")
         expecting(page.get_by_role("button", name=name)).to_be_focused()
     events = tmp_path / "events.ndjson"
@@ -335,7 +336,8 @@ def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
     assert page.evaluate(TOO_FAINT) == []
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     theme = page.locator("html")
-    page.get_by_role("button", name="Dark").press("Enter")
+    page.get_by_role("button", name=other).press("Enter")
+    expecting(page.get_by_role("button", name="Dark theme" if scheme == "dark" else "Light theme")).to_be_visible()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")
     page.reload()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")

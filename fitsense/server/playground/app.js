@@ -477,12 +477,17 @@ function listen() {
 
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  one("theme").setAttribute("aria-pressed", String(dark));
+  nameTheme(dark);
   try {
     localStorage.setItem("fitsense.theme", dark ? "dark" : "light");
   } catch {
     // It then lasts until the page is loaded again.
   }
+}
+
+/** The button says which theme it brings. */
+function nameTheme(dark) {
+  one("other-theme").textContent = dark ? "Light theme" : "Dark theme";
 }
 
 /** The language of names: what the address asks for, or the browser's own. */
@@ -493,7 +498,7 @@ function language() {
 }
 
 async function start() {
-  one("theme").setAttribute("aria-pressed", String(document.documentElement.dataset.theme === "dark"));
+  nameTheme(document.documentElement.dataset.theme === "dark");
   listen();
   try {
     const [facts, picture] = await Promise.all([
