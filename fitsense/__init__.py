@@ -201,7 +201,11 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}")
+    import difflib
+
+    similar = difflib.get_close_matches(name, [*__all__, *_PACKAGES], n=1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

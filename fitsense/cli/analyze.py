@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -55,7 +56,11 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("analyze", short_help="Say which exercises a video shows, and when.")
+@click.command(
+    "analyze",
+    short_help="Say which exercises a video shows, and when.",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("source", required=False)
 @click.option("--sample", is_flag=True, help="Analyse a rendered figure's workout instead of a SOURCE.")
 @click.option(
@@ -165,6 +170,11 @@ def command(
     is shown as it comes; piped, or with --events, it is NDJSON: one event a line, each line as soon as it is known.
     Ctrl-C ends with a valid session.ended.
     """
+    if more := click.get_current_context().args:
+        raise click.UsageError(
+            f"expected one SOURCE, got {len(more) + 1}; for several run  "
+            f"{shlex.join(['fitsense', 'fleet', str(source), *more, '--out', 'FOLDER'])}"
+        )
     if (source is None) == (not sample):
         raise click.UsageError("give either a SOURCE or --sample")
     if sample and track is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import numpy as np
@@ -73,6 +73,12 @@ class Model:
         for group, runner in self._runners.items():
             if not self._streams.keys() & group:
                 runner()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Model cannot be pickled: its compiled networks belong to this process; "
+            "call fitsense.load_model() in the other one, with the same bundle"
+        )
 
     @property
     def manifest(self) -> Manifest:

@@ -125,3 +125,17 @@ def test_a_folder_without_a_manifest_is_refused(command: str, tmp_path_factory: 
     done = run(command, "--data", str(folder), *more)
     assert done.exit_code in (ExitCode.FAILED, ExitCode.BAD_BUNDLE)
     assert "fitsense: " in done.output
+
+
+def test_misspelt_command_names_the_similar_one() -> None:
+    done = run("analyse", "video.mp4")
+    assert done.exit_code == ExitCode.USAGE
+    assert "No such command 'analyse'. Did you mean 'analyze'?" in done.output
+    assert "No such command 'xyzzy'" in run("xyzzy").output
+
+
+def test_analyze_of_several_files_names_the_command_for_them() -> None:
+    done = run("analyze", "one.mp4", "two films.mp4")
+    assert done.exit_code == ExitCode.USAGE
+    assert "expected one SOURCE, got 2" in done.output
+    assert "fitsense fleet one.mp4 'two films.mp4' --out FOLDER" in done.output

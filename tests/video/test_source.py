@@ -125,7 +125,7 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path: Path
     (tmp_path / "text.mp4").write_text("this is not a video")
     for path, message in (
         (tmp_path / "missing.mp4", "no such file"),
-        (tmp_path, "is a folder"),
+        (tmp_path, "is a folder; give a video file, or analyse all in it by  fitsense fleet"),
         (tmp_path / "empty.mp4", r"is empty \(0 bytes\)"),
         (tmp_path / "text.mp4", "cannot be opened as video: Invalid data"),
     ):
