@@ -134,6 +134,9 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     callback=moment,
     help="When the video began, such as 2026-05-01T18:30+02:00; by default what the file says, if it does.",
 )
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Show and print nothing but errors, beside --events, --sink and --overlay."
+)
 @lang_option
 @click.option(
     "--font",
@@ -161,6 +164,7 @@ def command(
     track: int | None,
     source_uri: str | None,
     started_at: datetime | None,
+    quiet: bool,
     catalogue: Catalogue,
     font: Path | None,
 ) -> None:
@@ -179,6 +183,8 @@ def command(
         raise click.UsageError("give either a SOURCE or --sample")
     if sample and track is not None:
         raise click.UsageError("--track chooses among a SOURCE's video tracks: leave out --sample")
+    if quiet and not sinks and overlay is None and (events is None or str(events) == "-"):
+        raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
     if overlay is not None and people:
@@ -221,10 +227,10 @@ def command(
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
         terminal = results().isatty()
-        if str(events) == "-" or (events is None and not terminal):
+        if not quiet and (str(events) == "-" or (events is None and not terminal)):
             outputs.append(results())
         stack.enter_context(_stopping(analysis))
-        if terminal and str(events) != "-":
+        if not quiet and terminal and str(events) != "-":
             _show(analysis, outputs, deliveries, kept, catalogue)
         else:
             for event in analysis:
@@ -234,7 +240,9 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        _overlay(overlay, video, kept, track, catalogue, font)
+        frames = _overlay(overlay, video, kept, track, catalogue, font)
+        if not quiet:
+            click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
 
 
@@ -317,7 +325,8 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
 
 def _overlay(
     path: Path, video: Source, events: list[Event], track: int | None, catalogue: Catalogue, font: Path | None
-) -> None:
+) -> int:
+    """Write the overlay, and give its number of frames."""
     from fitsense.events.timeline import Timeline
     from fitsense.synthetic.figures import FigureVideo
     from fitsense.video.overlay import write_overlay
@@ -326,12 +335,10 @@ def _overlay(
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
         with VideoSource(video, _OVERLAY_SHORT_SIDE, track=track) as source:
-            frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font)
-    else:
-        assert isinstance(video, FigureVideo)
-        larger = attrs.evolve(video, size=(640, 360))
-        frames = write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font)
-    click.echo(f"{path}: {frames} frames", err=True)
+            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font)
+    assert isinstance(video, FigureVideo)
+    larger = attrs.evolve(video, size=(640, 360))
+    return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font)
 
 
 def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:

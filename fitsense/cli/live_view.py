@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -27,6 +28,8 @@ from fitsense.pipeline.analysis import Analysis
 
 _BAR = "█"
 _BAR_CELLS = 24
+# Loading and the first window say little of the pace.
+_MIN_DONE_S, _MIN_ELAPSED_S = 5.0, 2.0
 _MAX_ROWS = 6
 
 
@@ -50,6 +53,7 @@ class LiveView:
 
     def __init__(self, console: Console, analysis: Analysis, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._began_s = time.monotonic()
         self._analysis = analysis
         self._now: dict[str | None, _Now] = {}
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
@@ -92,7 +96,9 @@ class LiveView:
     def _render(self) -> Group:
         catalogue = self._catalogue
         done, total = self._analysis.media_s, self._analysis.duration_s
-        where = clock(done) + (f" of {clock(total)}" if total else "")
+        where = clock(done) + (
+            f" of {clock(total)}{left(done, total, time.monotonic() - self._began_s)}" if total else ""
+        )
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
@@ -128,6 +134,18 @@ def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None
         for value, group in load[:_MAX_ROWS]:
             table.add_row(catalogue.muscle_group_name(group), "", "", f"{value:.1f} s")
     return table
+
+
+def left(done_s: float, total_s: float, elapsed_s: float) -> str:
+    """How long a file will still take at the pace so far; empty while nobody can tell.
+
+    :param done_s: seconds of the video that are analysed.
+    :param total_s: its length in seconds.
+    :param elapsed_s: how long that took.
+    """
+    if done_s < _MIN_DONE_S or elapsed_s < _MIN_ELAPSED_S or done_s >= total_s:
+        return ""
+    return f", about {clock(elapsed_s * (total_s - done_s) / done_s).partition('.')[0]} left"
 
 
 def clock(seconds: float) -> str:
