@@ -1,4 +1,4 @@
-"""The page on many cameras does what it says."""
+"""The page on many sources does what it says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import encode
 from tests.helpers.doc_pages import blocks
 from tests.helpers.network_camera import Camera
 
-PAGE = "docs/how-to/many-streams.md"
+PAGE = "docs/how-to/many-sources.md"
 
 
 def test_the_programs_follow_every_camera_to_its_end(
@@ -25,7 +25,7 @@ def test_the_programs_follow_every_camera_to_its_end(
         def run(program: str) -> None:
             # With cameras that are there, and that are not waited for when they go away.
             program = re.sub(r"rtsp://[\d.]+/stream", camera.url(protocol="rtsp"), program)
-            program = program.replace(") as streams", ", live=fitsense.LiveConfig(give_up_s=0)) as streams")
+            program = program.replace(") as group", ", live=fitsense.LiveConfig(reconnect_timeout_s=0)) as group")
             exec(compile(program, PAGE, "exec"), {})
 
         programs = blocks(PAGE, "python")
