@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fitsense import client as client
+    from fitsense import coach as coach
     from fitsense import nn as nn
     from fitsense import plugins as plugins
     from fitsense._internal.backoff import BackoffConfig as BackoffConfig
@@ -87,6 +89,8 @@ if TYPE_CHECKING:
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
     from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
+    from fitsense.tabular.tables import Tables as Tables
+    from fitsense.tabular.tables import tables as tables
     from fitsense.tracking import TrackerConfig as TrackerConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -107,8 +111,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public packages for plugin authors.
-_PACKAGES = ("nn", "plugins")
+# Public packages: for users of the server and for coaching, and for plugin authors.
+_PACKAGES = ("client", "coach", "nn", "plugins")
 
 # Public names by module; a test compares them with the imports above.
 _HOMES = {
@@ -184,6 +188,7 @@ _HOMES = {
     "session.tracked": ("TrackedSession",),
     "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
     "sinks.settings": ("open_sink",),
+    "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "to_logits", "to_probabilities"),
     "video.live": ("LiveConfig",),
@@ -203,7 +208,11 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}")
+    import difflib
+
+    similar = difflib.get_close_matches(name, [*__all__, *_PACKAGES], n=1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from fitsense.catalogue import load_catalogue
-from fitsense.errors import UnknownNameError
+from fitsense.catalogue import IDLE, LANGUAGES, UNKNOWN, load_catalogue, locale_of
+from fitsense.errors import InvalidInputError, UnknownNameError
 
 KAGGLE = """barbell biceps curl, bench press, chest fly machine, deadlift, decline bench press, hammer curl, hip thrust,
 incline bench press, lat pulldown, lateral raise, leg extension, leg raises, plank, pull Up, push-up, romanian deadlift,
@@ -57,8 +61,9 @@ def test_everything_refers_to_something() -> None:
     assert sum(group.paper for group in catalogue.muscle_groups.values()) == 11
 
 
-def test_no_alias_means_two_exercises() -> None:
-    catalogue = load_catalogue()
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_alias_means_two_exercises(lang: str) -> None:
+    catalogue = load_catalogue(lang)
     for exercise in catalogue.exercises.values():
         for name in (exercise.id, exercise.name, *exercise.aliases):
             assert catalogue.find(name) is exercise, name
@@ -67,3 +72,94 @@ def test_no_alias_means_two_exercises() -> None:
 def test_an_unknown_name_is_an_error_that_says_where_to_look() -> None:
     with pytest.raises(UnknownNameError, match="unknown exercise 'moonwalk'"):
         load_catalogue().find("moonwalk")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_every_language_names_everything_and_nothing_else(lang: str) -> None:
+    english, catalogue, texts = load_catalogue(), load_catalogue(lang), locale_of(lang)
+    assert texts["exercises"].keys() == english.exercises.keys() | {UNKNOWN, IDLE}
+    assert texts["muscle_groups"].keys() == english.muscle_groups.keys()
+    for part in ("exercises", "muscle_groups"):
+        names = list(texts[part].values())
+        assert len(set(names)) == len(names)
+        assert all(name == name.strip() and name for name in names)
+    assert catalogue.lang == lang
+    assert catalogue.exercise_name(UNKNOWN) == texts["exercises"][UNKNOWN]
+    # Facts are the same in all languages.
+    assert [one.muscles for one in catalogue.exercises.values()] == [one.muscles for one in english.exercises.values()]
+
+
+def test_names_are_of_the_language_and_found_in_english_too() -> None:
+    german = load_catalogue("de")
+    assert (german.exercise_name("squat"), german.muscle_group_name("chest")) == ("Kniebeuge", "Brust")
+    assert german.find("kniebeuge").id == german.find("squat").id == "squat"
+    assert load_catalogue("ja").exercise_name("squat") == "スクワット"
+
+
+@pytest.mark.parametrize("lang", ["de-AT", "DE", "de_DE.UTF-8"])
+def test_a_language_is_what_a_locale_begins_with(lang: str) -> None:
+    assert load_catalogue(lang) is load_catalogue("de")
+
+
+def test_a_language_without_names_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"lang: expected one of en, de, .*, got 'tlh'"):
+        load_catalogue("tlh")
+
+
+EXTRA: dict[str, Any] = {
+    "muscle_groups": {"neck": {"name": "Neck", "side": "back", "names": {"de": "Nacken"}}},
+    "exercises": {
+        "sled_push": {
+            "name": "Sled push",
+            "names": {"de": "Schlitten schieben"},
+            "aliases": ["prowler"],
+            "muscles": ["quads", "glutes"],
+            "assisting": ["neck"],
+        },
+        "heavy_sled_push": {"name": "Heavy sled push", "group": "sled_push", "muscles": ["quads"]},
+    },
+}
+
+
+def test_extra_exercises_are_added_for_this_catalogue_alone(tmp_path: Path) -> None:
+    file = tmp_path / "exercises.json"
+    file.write_text(json.dumps(EXTRA))
+    catalogue = load_catalogue("de", extra=file)
+    assert catalogue.exercise_name("sled_push") == "Schlitten schieben"
+    assert catalogue.muscle_group_name("neck") == "Nacken"
+    assert catalogue.exercise_name("heavy_sled_push") == "Heavy sled push"
+    for name in ("Schlitten schieben", "sled push", "PROWLER"):
+        assert catalogue.find(name).id == "sled_push"
+    assert catalogue.exercises["sled_push"].source == "extra"
+    assert "sled_push" not in load_catalogue("de").exercises
+    assert load_catalogue(extra=EXTRA).exercise_name("sled_push") == "Sled push"
+
+
+def _changed(exercise: dict[str, Any]) -> dict[str, Any]:
+    return {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"], **exercise}}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ([], r"extra: expected a JSON object, got \[\]"),
+        ({"exercise": {}}, r"expected the properties exercises, muscle_groups, got \['exercise'\]"),
+        ({"exercises": {"squat": {"name": "Mine", "muscles": []}}}, "expected ids that are not taken, got 'squat'"),
+        ({"exercises": {"unknown": {"name": "Mine", "muscles": []}}}, "expected ids that are not taken, got 'unknown'"),
+        ({"exercises": {"Sled push": {}}}, "expected ids of a-z, 0-9 and _, got 'Sled push'"),
+        (_changed({"muscles": ["neck"]}), r"exercises.sled_push.muscles: expected a list of ids of .*, got \['neck'\]"),
+        (_changed({"muscles": None}), "exercises.sled_push.muscles: expected a list"),
+        (_changed({"name": ""}), "exercises.sled_push.name: expected a name, got ''"),
+        (_changed({"names": {"tlh": "x"}}), "exercises.sled_push.names: expected names by language"),
+        (
+            _changed({"aliases": ["knee bend", "Squat"]}),
+            "names that no other exercise has; squat is called so, got 'Squat'",
+        ),
+        (_changed({"group": "sled"}), "exercises.sled_push.group: expected the id of an exercise, got 'sled'"),
+        (_changed({"colour": 1}), r"expected the properties name, .*, got \['colour'\]"),
+        ({"muscle_groups": {"neck": {"name": "Neck", "side": "left"}}}, "side: expected one of front, back, both"),
+    ],
+)
+def test_extra_exercises_that_make_no_sense_are_refused(extra: Any, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        load_catalogue(extra=extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ import attrs
 import click
 
 from fitsense.bundles.bundle import DEFAULT
+from fitsense.catalogue import Catalogue
 from fitsense.cli.exit_codes import ExitCode
+from fitsense.cli.languages import lang_option
 from fitsense.cli.moments import moment
 from fitsense.cli.output import results, results_only
 from fitsense.cli.runtime_options import runtime_options
@@ -53,7 +56,11 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("analyze", short_help="Find the exercises in a video.")
+@click.command(
+    "analyze",
+    short_help="Find the exercises in a video.",
+    context_settings={"allow_extra_args": True},
+)
 @click.argument("source", required=False)
 @click.option("--sample", is_flag=True, help="Analyse a rendered sample workout instead of a SOURCE.")
 @click.option(
@@ -128,6 +135,15 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     callback=moment,
     help="Start time of the video, such as 2026-05-01T18:30+02:00; by default from the file's metadata.",
 )
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Show and print nothing but errors, beside --events, --sink and --overlay."
+)
+@lang_option
+@click.option(
+    "--font",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A font for --overlay, if no usual one has the characters of --lang.",
+)
 @results_only()
 def command(
     source: str | None,
@@ -149,6 +165,9 @@ def command(
     track: int | None,
     source_uri: str | None,
     started_at: datetime | None,
+    quiet: bool,
+    catalogue: Catalogue,
+    font: Path | None,
 ) -> None:
     """Find the exercises in SOURCE, with start, end and activated muscle groups.
 
@@ -156,15 +175,26 @@ def command(
     shows the result; piped, or with --events, events are written as NDJSON, one per line, as soon as they are emitted.
     Ctrl-C ends with a valid session.ended.
     """
+    if more := click.get_current_context().args:
+        raise click.UsageError(
+            f"expected one SOURCE, got {len(more) + 1}; for several run  "
+            f"{shlex.join(['fitsense', 'fleet', str(source), *more, '--out', 'FOLDER'])}"
+        )
     if (source is None) == (not sample):
         raise click.UsageError("give either a SOURCE or --sample")
     if sample and track is not None:
         raise click.UsageError("--track chooses among a SOURCE's video tracks: leave out --sample")
+    if quiet and not sinks and overlay is None and (events is None or str(events) == "-"):
+        raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
     if overlay is not None and people:
         raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     _check_outputs(source, events, overlay)
+    if overlay is not None:
+        from fitsense.video.overlay import find_font
+
+        find_font(catalogue, font)
     video: Source
     if sample:
         from fitsense.synthetic.figures import sample as rendered
@@ -198,11 +228,11 @@ def command(
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
         terminal = results().isatty()
-        if str(events) == "-" or (events is None and not terminal):
+        if not quiet and (str(events) == "-" or (events is None and not terminal)):
             outputs.append(results())
         stack.enter_context(_stopping(analysis))
-        if terminal and str(events) != "-":
-            _show(analysis, outputs, deliveries, kept)
+        if not quiet and terminal and str(events) != "-":
+            _show(analysis, outputs, deliveries, kept, catalogue)
         else:
             for event in analysis:
                 kept.append(event)
@@ -211,7 +241,9 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        _overlay(overlay, video, kept, track)
+        frames = _overlay(overlay, video, kept, track, catalogue, font)
+        if not quiet:
+            click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
 
 
@@ -227,20 +259,26 @@ def _sink(value: str) -> SinkSettings:
     return SinkSettings(name, {"url": url})
 
 
-def _show(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery], kept: list[Event]) -> None:
+def _show(
+    analysis: Analysis,
+    outputs: list[IO[str]],
+    deliveries: list[Delivery],
+    kept: list[Event],
+    catalogue: Catalogue,
+) -> None:
     from rich.console import Console
 
     from fitsense.cli.live_view import LiveView, summary
 
     console = Console(file=results())
-    with LiveView(console, analysis) as view:
+    with LiveView(console, analysis, catalogue) as view:
         for event in analysis:
             kept.append(event)
             _write(event, outputs, deliveries)
             view.show(event)
     for event in kept:
         if isinstance(event.data, SessionEnded):
-            console.print(summary(event.data, event.subject))
+            console.print(summary(event.data, catalogue, event.subject))
 
 
 def _write(event: Event, outputs: list[IO[str]], deliveries: list[Delivery]) -> None:
@@ -286,7 +324,10 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
         raise click.UsageError("--events and --overlay name the same file")
 
 
-def _overlay(path: Path, video: Source, events: list[Event], track: int | None) -> None:
+def _overlay(
+    path: Path, video: Source, events: list[Event], track: int | None, catalogue: Catalogue, font: Path | None
+) -> int:
+    """Write the overlay, and give its number of frames."""
     from fitsense.events.timeline import Timeline
     from fitsense.synthetic.figures import FigureVideo
     from fitsense.video.config import DecodeConfig
@@ -296,12 +337,10 @@ def _overlay(path: Path, video: Source, events: list[Event], track: int | None) 
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
         with VideoSource(video, DecodeConfig(short_side=_OVERLAY_SHORT_SIDE, track=track)) as source:
-            frames = write_overlay(path, source, timeline, source.info.rate_hz or 30.0)
-    else:
-        assert isinstance(video, FigureVideo)
-        larger = attrs.evolve(video, size=(640, 360))
-        frames = write_overlay(path, larger, timeline, larger.rate_hz)
-    click.echo(f"{path}: {frames} frames", err=True)
+            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font)
+    assert isinstance(video, FigureVideo)
+    larger = attrs.evolve(video, size=(640, 360))
+    return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font)
 
 
 def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -12,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
+from fitsense.catalogue import IDLE, UNKNOWN, Catalogue
 from fitsense.events.model import (
     Event,
     ExerciseEnded,
@@ -27,6 +28,8 @@ from fitsense.pipeline.analysis import Analysis
 
 _BAR = "█"
 _BAR_CELLS = 24
+# Loading and the first window say little of the pace.
+_MIN_DONE_S, _MIN_ELAPSED_S = 5.0, 2.0
 _MAX_ROWS = 6
 
 
@@ -46,9 +49,12 @@ class LiveView:
 
     :param console: the terminal.
     :param analysis: the analysis whose progress is shown.
+    :param catalogue: names of exercises.
     """
 
-    def __init__(self, console: Console, analysis: Analysis) -> None:
+    def __init__(self, console: Console, analysis: Analysis, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._began_s = time.monotonic()
         self._analysis = analysis
         self._now: dict[str | None, _Now] = {}
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
@@ -65,7 +71,7 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Update the view with an event; finished exercises and warnings stay on the terminal."""
         data, prefix = event.data, _prefix(event.subject)
-        name = load_catalogue().exercise_name
+        name = self._catalogue.exercise_name
         now = self._now.setdefault(event.subject, _Now())
         match data:
             case ExerciseStarted():
@@ -89,15 +95,17 @@ class LiveView:
                 del self._now[event.subject]
 
     def _render(self) -> Group:
-        catalogue = load_catalogue()
+        catalogue = self._catalogue
         done, total = self._analysis.media_s, self._analysis.duration_s
-        where = clock(done) + (f" of {clock(total)}" if total else "")
+        where = clock(done) + (
+            f" of {clock(total)}{left(done, total, time.monotonic() - self._began_s)}" if total else ""
+        )
         bar = ProgressBar(total=total or None, completed=min(done, total or 0.0), width=40, pulse=not total)
         head = Table.grid(padding=(0, 1))
         head.add_row(bar, where)
         # A copy, since another thread may call show().
         people = dict(self._now) or {None: _Now()}
-        titles = [_title(subject, now) for subject, now in people.items()]
+        titles = [_title(subject, now, catalogue) for subject, now in people.items()]
         if len(people) > 1:
             return Group(head, *titles)
         (now,) = people.values()
@@ -108,9 +116,8 @@ class LiveView:
         return Group(head, *titles, body)
 
 
-def summary(data: SessionEnded, subject: str | None = None) -> Table:
+def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None) -> Table:
     """Summary table of a session."""
-    catalogue = load_catalogue()
     table = Table("exercise", "sets", "repetitions", "time", box=None, pad_edge=False, title_justify="left")
     table.title = subject
     for total in data.exercises:
@@ -130,6 +137,18 @@ def summary(data: SessionEnded, subject: str | None = None) -> Table:
     return table
 
 
+def left(done_s: float, total_s: float, elapsed_s: float) -> str:
+    """How long a file will still take at the pace so far; empty while nobody can tell.
+
+    :param done_s: seconds of the video that are analysed.
+    :param total_s: its length in seconds.
+    :param elapsed_s: how long that took.
+    """
+    if done_s < _MIN_DONE_S or elapsed_s < _MIN_ELAPSED_S or done_s >= total_s:
+        return ""
+    return f", about {clock(elapsed_s * (total_s - done_s) / done_s).partition('.')[0]} left"
+
+
 def clock(seconds: float) -> str:
     """Format a time as minutes and seconds."""
     minutes, rest = divmod(round(seconds, 1), 60)
@@ -140,8 +159,7 @@ def _prefix(subject: str | None) -> str:
     return f"{subject}: " if subject else ""
 
 
-def _title(subject: str | None, now: _Now) -> Text:
-    catalogue = load_catalogue()
+def _title(subject: str | None, now: _Now, catalogue: Catalogue) -> Text:
     if now.exercise is None:
         return Text(_prefix(subject) + catalogue.exercise_name(IDLE), style="dim")
     style = "bold yellow" if now.exercise == UNKNOWN else "bold cyan"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue
+from fitsense.cli.languages import lang_option
 from fitsense.errors import FitsenseError
 from fitsense.events.log import load_log
 from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
@@ -29,7 +30,8 @@ _BAR_CELLS = 24
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write a self-contained HTML page with timeline, sets and muscle map here; - for standard output.",
 )
-def command(events: Path, html: Path | None) -> None:
+@lang_option
+def command(events: Path, html: Path | None, catalogue: Catalogue) -> None:
     """Summarise EVENTS, an NDJSON event log such as fitsense analyze --events writes; - reads standard input.
 
     An incomplete log, of a running or killed session, gives a report of the events that it has. Each session in the
@@ -38,11 +40,11 @@ def command(events: Path, html: Path | None) -> None:
     _check_output(events, html)
     reports = _read(events)
     if html is None:
-        _show(reports)
+        _show(reports, catalogue)
         return
     from fitsense.report.page import page
 
-    text = page(reports, "standard input" if str(events) == "-" else events.name)
+    text = page(reports, "standard input" if str(events) == "-" else events.name, catalogue)
     if str(html) == "-":
         click.echo(text)
         return
@@ -75,7 +77,7 @@ def _check_output(events: Path, html: Path | None) -> None:
         raise click.UsageError("--html would overwrite the event log")
 
 
-def _show(reports: Sequence[Report]) -> None:
+def _show(reports: Sequence[Report], catalogue: Catalogue) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -84,18 +86,16 @@ def _show(reports: Sequence[Report]) -> None:
             console.print()
         head = report.name + (f", {when(report)}" if when(report) else "")
         console.print(head, markup=False, style="bold", soft_wrap=True)
-        console.print(summary(report), soft_wrap=True)
+        console.print(summary(report, catalogue), soft_wrap=True)
         warnings = [f"{clock(warning.start_s)}  {warning.message}" for warning in report.warnings]
-        for line in (*notes(report), *warnings):
+        for line in (*notes(report, catalogue), *warnings):
             console.print(line, style="yellow", markup=False, soft_wrap=True)
-        _show_tables(console, report)
+        _show_tables(console, report, catalogue)
 
 
-def _show_tables(console: Console, report: Report) -> None:
+def _show_tables(console: Console, report: Report, catalogue: Catalogue) -> None:
     from rich.markup import escape
     from rich.table import Table
-
-    catalogue = load_catalogue()
 
     def table(title: str, *more: str) -> Table:
         made = Table(title, box=None, pad_edge=False)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import Any
 
 from fitsense._internal.atomic import atomic_path
 from fitsense.errors import FitsenseError, MissingExtraError
 from fitsense.events.log import EventLog, load_log
 from fitsense.fleet.outcome import Outcome
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from fitsense.tabular.columns import EFFORT, LOAD, SPAN, Column, arrow_schema
 
 Row = Mapping[str, Any]
 
@@ -23,45 +19,22 @@ Row = Mapping[str, Any]
 _ROWS = 10_000
 
 
-@attrs.frozen
-class Column:
-    """A column of a table.
-
-    :param kind: a type of Arrow's, by its name.
-    :param unit: such as ``s``; empty where there is none.
-    """
-
-    name: str
-    kind: str
-    unit: str = ""
-
-
 _VIDEO = (Column("video", "string"), Column("url", "string"))
-_SPAN = (Column("start_s", "double", "s"), Column("end_s", "double", "s"), Column("duration_s", "double", "s"))
-_EFFORT = (
-    Column("repetitions", "int64"),
-    Column("attempts", "int64"),
-    Column("time_under_tension_s", "double", "s"),
-    Column("tempo_mean_s", "double", "s"),
-    Column("tempo_spread_s", "double", "s"),
-)
 
 TABLES: Mapping[str, Sequence[Column]] = {
-    "segments": (*_VIDEO, Column("exercise", "string"), *_SPAN, Column("confidence", "double"), *_EFFORT),
+    "segments": (*_VIDEO, Column("exercise", "string"), *SPAN, Column("confidence", "double"), *EFFORT),
     "sets": (
         *_VIDEO,
         Column("set", "int64"),
         Column("exercise", "string"),
         Column("exercise_set", "int64"),
-        *_SPAN,
-        *_EFFORT,
+        *SPAN,
+        *EFFORT,
         Column("rest_before_s", "double", "s"),
     ),
     "muscle_load": (
         *_VIDEO,
-        Column("muscle", "string"),
-        Column("load_s", "double", "s at full activation"),
-        Column("load_repetitions", "double", "repetitions at full activation"),
+        *LOAD,
     ),
 }
 """The columns of each table. ``video`` is the outcome's ``id``; times are seconds of the video's media time."""
@@ -95,7 +68,7 @@ def write_tables(folder: Path, videos: Iterable[tuple[Outcome, Path]]) -> None:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("fitsense fleet", "ray", error) from error
-    schemas = {table: _schema(columns) for table, columns in TABLES.items()}
+    schemas = {table: arrow_schema(columns) for table, columns in TABLES.items()}
     with ExitStack() as stack:
         writers = {}
         for table, schema in schemas.items():
@@ -125,16 +98,3 @@ def _rows(outcome: Outcome, file: Path) -> Iterator[tuple[str, Row]]:
         for table, rows in rows_of(log).items():
             for row in rows:
                 yield table, {**video, **row}
-
-
-def _schema(columns: Sequence[Column]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            pa.field(
-                column.name, pa.type_for_alias(column.kind), metadata={"unit": column.unit} if column.unit else None
-            )
-            for column in columns
-        ]
-    )

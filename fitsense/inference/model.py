@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import NoReturn, Unpack
 
 import attrs
 import numpy as np
@@ -55,6 +55,12 @@ class Model:
         for group, runner in self._runners.items():
             if not self._streaming.keys() & group:
                 runner()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Model cannot be pickled: its compiled networks belong to this process; "
+            "call fitsense.load_model() in the other one, with the same bundle"
+        )
 
     @property
     def manifest(self) -> Manifest:

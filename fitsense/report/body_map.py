@@ -10,13 +10,16 @@ from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.errors import InvalidInputError
 from fitsense.report.scale import colour
 
 _WIDTH, _HEIGHT = 800, 930
 _FRONT_X, _BACK_X, _TOP = 203, 597, 14
 _KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
+
+# A group with less than this share of the scale was not trained: it stays grey.
+LEAST_SHARE = 0.05
 
 # The second rule is only for screens: paper is white, whatever its reader's screen is set to.
 _STYLE = """
@@ -34,18 +37,28 @@ _STYLE = """
 """
 
 
-def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", most: float | None = None) -> str:
+def body_map(
+    load: Mapping[str, float],
+    *,
+    unit: str,
+    title: str | None = None,
+    most: float | None = None,
+    catalogue: Catalogue | None = None,
+) -> str:
     """SVG of a body from the front and from the back. It has no script, and needs no other file.
 
     Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
-    are grey; a load of 0 has the scale's first colour. Groups that the picture does not have are left out.
+    are grey, and so are those with less than 5 % of the scale. Groups that the picture does not have are left out.
 
     :param load: by muscle group id, 0 or more.
     :param unit: of the load, such as ``s``.
-    :param title: of the picture.
+    :param title: of the picture; None for "Muscle load".
     :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
+    :param catalogue: whose names the regions have; None for the English ones.
     :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
     """
+    catalogue = catalogue or load_catalogue()
+    title = catalogue.translate("Muscle load") if title is None else title
     for group, value in load.items():
         if not (math.isfinite(value) and value >= 0.0):
             raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
@@ -69,12 +82,17 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
         },
     )
     _add(root, "title", {}, title)
-    _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit)}")
+    _add(
+        root,
+        "desc",
+        {},
+        f"{catalogue.translate('A body from the front and from the back.')} {_in_words(load, unit, catalogue)}",
+    )
     _add(root, "style", {}, _STYLE)
     for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
-        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most)
-        _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, side.capitalize())
-    _draw_key(root, unit, most)
+        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most, catalogue)
+        _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, catalogue.translate(side.capitalize()))
+    _draw_key(root, unit, most, catalogue.translate("no value"))
     return ElementTree.tostring(root, "unicode")
 
 
@@ -89,7 +107,14 @@ def _geometry() -> Mapping[str, Any]:
     return document
 
 
-def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], unit: str, most: float) -> None:
+def _draw(
+    parent: ElementTree.Element,
+    side: str,
+    load: Mapping[str, float],
+    unit: str,
+    most: float,
+    catalogue: Catalogue,
+) -> None:
     shapes = _geometry()[side]
     outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
     skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
@@ -98,7 +123,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
-        _draw_group(parent, group, side, load.get(group), paths, unit, most)
+        _draw_group(parent, catalogue, group, side, load.get(group), paths, unit, most)
     fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
     fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
     _add_both(_add(parent, "g", fibres), shapes["fibres"])
@@ -108,6 +133,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
 
 def _draw_group(
     parent: ElementTree.Element,
+    catalogue: Catalogue,
     group: str,
     side: str,
     value: float | None,
@@ -115,22 +141,24 @@ def _draw_group(
     unit: str,
     most: float,
 ) -> None:
-    name = load_catalogue().muscle_group_name(group)
+    translate, name = catalogue.translate, catalogue.muscle_group_name(group)
     region = {"role": "img", "data-group": group, "data-side": side}
     if value is None:
-        label, more = f"{name}: no value", f"{side}; nothing is known of it"
+        label = f"{name}: {translate('no value')}"
+        more = translate("nothing is known of it")
         region |= {"class": "muscle", "fill": "#dcd4cb"}
     else:
         share = value / most if most else 0.0
-        label, more = f"{name}: {_figure(value)} {unit}", f"{side}; {share:.0%} of the scale"
-        region |= _filled(share)
-    element = _add(parent, "g", region | {"aria-label": f"{label} ({side})"})
+        label = f"{name}: {_figure(value)} {unit}"
+        more = translate("{share} of the scale", share=f"{share:.0%}")
+        region |= _filled(share) if share >= LEAST_SHARE else {"class": "muscle", "fill": "#dcd4cb"}
+    element = _add(parent, "g", region | {"aria-label": f"{label} ({translate(side)})"})
     _add(element, "title", {}, label)
-    _add(element, "desc", {}, more)
+    _add(element, "desc", {}, f"{translate(side)}; {more}")
     _add_both(element, paths)
 
 
-def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
+def _draw_key(root: ElementTree.Element, unit: str, most: float, none: str) -> None:
     """The scale with its ends, and the grey of what has no value."""
     key = _add(root, "g", {"aria-hidden": "true"})
     wide = _KEY_WIDTH / _KEY_STEPS
@@ -146,7 +174,7 @@ def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
     _add(key, "text", end, f"{_figure(most)} {unit}" if most else "")
     grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
     _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
-    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, "no value")
+    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, none)
 
 
 def _filled(share: float) -> dict[str, str]:
@@ -155,12 +183,14 @@ def _filled(share: float) -> dict[str, str]:
     return {"class": "load", "fill": light, "style": f"--light: {light}; --dark: {dark}"}
 
 
-def _in_words(load: Mapping[str, float], unit: str) -> str:
+def _in_words(load: Mapping[str, float], unit: str, catalogue: Catalogue) -> str:
     """The groups with the most load."""
-    name = load_catalogue().muscle_group_name
+    name = catalogue.muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
     said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
-    return f"Most load: {said}." if said else "There is no load."
+    return (
+        catalogue.translate("Most load: {groups}.", groups=said) if said else catalogue.translate("There is no load.")
+    )
 
 
 def _figure(value: float) -> str:

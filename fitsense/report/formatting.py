@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fitsense.catalogue import UNKNOWN
+from fitsense.catalogue import UNKNOWN, Catalogue, load_catalogue
 from fitsense.report.totals import Report, Total
 from fitsense.workouts.workout import WorkoutSet
 
@@ -45,36 +45,34 @@ def when(report: Report) -> str:
     return "" if start is None else f"{start:%Y-%m-%d %H:%M} {start.tzname()}"
 
 
-def summary(report: Report) -> str:
+def summary(report: Report, catalogue: Catalogue | None = None) -> str:
     """The session in a line."""
-    length = f"in {span(report.end_s - report.start_s)}"
+    catalogue = catalogue or load_catalogue()
+    length = span(report.end_s - report.start_s)
     if not report.totals:
-        return f"No exercise {length}"
+        return catalogue.translate("No exercise in {span}", span=length)
     exercises = {total.exercise for total in report.totals} - {UNKNOWN}
-    parts = [_counted(len(exercises), "exercise"), _counted(len(report.sets), "set")]
+    parts = [catalogue.count(len(exercises), "exercise"), catalogue.count(len(report.sets), "set")]
     if report.repetition_count is not None:
-        parts.append(_counted(report.repetition_count, "repetition"))
-    said = f"{', '.join(parts)} {length}"
+        parts.append(catalogue.count(report.repetition_count, "repetition"))
+    said = catalogue.translate("{parts} in {span}", parts=", ".join(parts), span=length)
     if report.time_under_tension_s is not None:
-        said += f"; {span(report.time_under_tension_s)} under tension"
+        said += "; " + catalogue.translate("{span} under tension", span=span(report.time_under_tension_s))
     rest_s = sum(rest_s or 0.0 for _, rest_s in report.sets)
-    return said + (f", {span(rest_s)} of rest" if rest_s else "")
+    return said + (", " + catalogue.translate("{span} of rest", span=span(rest_s)) if rest_s else "")
 
 
-def notes(report: Report) -> list[str]:
+def notes(report: Report, catalogue: Catalogue | None = None) -> list[str]:
     """What the reader of a report should know about how it came about."""
+    translate = (catalogue or load_catalogue()).translate
     match report.reason:
         case None:
-            return ["The log breaks off before the session ends. The figures are of what it tells."]
+            return [translate("The log breaks off before the session ends. The figures are of what it tells.")]
         case "finished":
             return []
         case "interrupted":
-            return ["The session was interrupted."]
+            return [translate("The session was interrupted.")]
         case "failed":
-            return ["The session's source failed. The figures are of what came before."]
+            return [translate("The session's source failed. The figures are of what came before.")]
         case other:
-            return [f"The session ended otherwise than usual: {other}."]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+            return [translate("The session ended otherwise than usual: {reason}.", reason=other)]

@@ -7,16 +7,23 @@ from typing import Any
 
 import jinja2
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 
 
-def render(package: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., Any]]) -> str:
+def render(
+    package: str,
+    values: Mapping[str, Any],
+    filters: Mapping[str, Callable[..., Any]],
+    catalogue: Catalogue | None = None,
+) -> str:
     """A package's ``templates/page.html``, filled in. What is text in the values is text in the page.
 
     Templates may include ``common.css``, which all pages share, and have the filters ``exercise`` and ``muscle``,
-    which give names for ids.
+    which give names for ids, ``translate``, and ``counted``, which gives a number of things.
+
+    :param catalogue: whose names they are; None for the English ones.
     """
-    catalogue = load_catalogue()
+    catalogue = catalogue or load_catalogue()
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("fitsense.report")]),
         autoescape=True,
@@ -27,6 +34,8 @@ def render(package: str, values: Mapping[str, Any], filters: Mapping[str, Callab
     environment.filters |= {
         "exercise": catalogue.exercise_name,
         "muscle": catalogue.muscle_group_name,
+        "translate": catalogue.translate,
+        "counted": catalogue.count,
         **filters,
     }
     return environment.get_template("page.html").render(values)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from fitsense.report.body_map import body_map
+from fitsense.catalogue import Catalogue, load_catalogue
+from fitsense.report.body_map import LEAST_SHARE, body_map
 from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
 from fitsense.report.html import render
 from fitsense.report.scale import colour
@@ -19,30 +21,34 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400
 _MAX_TICKS = 10
 
 
-def page(reports: Sequence[Report], name: str) -> str:
+def page(reports: Sequence[Report], name: str, catalogue: Catalogue | None = None) -> str:
     """HTML of an event log's sessions, one after the other.
 
     :param name: of the log.
+    :param catalogue: whose names are shown, and in what language; None for the English ones.
     """
+    catalogue = catalogue or load_catalogue()
     values = {
+        "lang": catalogue.lang,
+        "least_share": LEAST_SHARE,
         "name": name,
         "reports": reports,
         "rows": [_rows(report) for report in reports],
         "ticks": [ticks(report.start_s, report.end_s) for report in reports],
-        "maps": [Markup(_map(report)) for report in reports],
+        "maps": [Markup(_map(report, catalogue)) for report in reports],
         "loads": [sorted(report.load_s.items(), key=lambda item: -item[1]) for report in reports],
     }
     filters: dict[str, Callable[..., Any]] = {
         "clock": clock,
         "colour": colour,
         "count": count,
-        "notes": notes,
+        "notes": functools.partial(notes, catalogue=catalogue),
         "span": span,
-        "summary": summary,
+        "summary": functools.partial(summary, catalogue=catalogue),
         "tempo": tempo,
         "when": when,
     }
-    return render("fitsense.report", values, filters)
+    return render("fitsense.report", values, filters, catalogue)
 
 
 def ticks(start_s: float, end_s: float) -> list[float]:
@@ -53,9 +59,9 @@ def ticks(start_s: float, end_s: float) -> list[float]:
     return [index * step for index in range(first, int(end_s // step) + 1)]
 
 
-def _map(report: Report) -> str:
+def _map(report: Report, catalogue: Catalogue) -> str:
     # The table has groups that the picture does not have, and the same colours.
-    return body_map(report.load_s, unit="s", most=max(report.load_s.values(), default=0.0))
+    return body_map(report.load_s, unit="s", most=max(report.load_s.values(), default=0.0), catalogue=catalogue)
 
 
 def _rows(report: Report) -> list[str]:

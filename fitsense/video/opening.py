@@ -169,7 +169,7 @@ def _open_file(path: Path, name: str, timeout_s: float, more: Mapping[str, str],
     if not path.exists():
         raise SourceError(f"{name}: no such file")
     if path.is_dir():
-        raise SourceError(f"{name}: is a folder; give a video file")
+        raise SourceError(f"{name}: is a folder; give a video file, or analyse all in it by  fitsense fleet")
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: is empty (0 bytes)")
     options = {"format_whitelist": _SELF_CONTAINED_FORMATS, "protocol_whitelist": "file", **_MAX_STREAMS, **more}

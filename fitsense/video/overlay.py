@@ -10,7 +10,8 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
+from fitsense.catalogue import IDLE, UNKNOWN, Catalogue, load_catalogue
+from fitsense.errors import InvalidInputError
 from fitsense.events.timeline import Moment, Timeline
 from fitsense.types import Frame, UInt8Array
 
@@ -21,23 +22,60 @@ _MAX_BARS = 6
 # Smallest activation that is drawn.
 _MIN_ACTIVATION = 0.15
 _CLOCK_HZ = 90_000
+# A noncharacter: what a font draws for it, it draws for all that it lacks.
+_NO_CHARACTER = "\uffff"
+_CHECKED_SIZE = 20
+# Pillow's own font is for English alone. It finds these by name in the systems' folders.
+_USUAL_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial.ttf",
+    "arial.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "wqy-zenhei.ttc",
+    "PingFang.ttc",
+    "Hiragino Sans GB.ttc",
+    "Arial Unicode.ttf",
+    "msyh.ttc",
+    "msgothic.ttc",
+)
 
 
-def write_overlay(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: float) -> int:
-    """Encode `frames` to `path` (H.264) with labels and muscle bars, at their media times; return the number of frames.
+def write_overlay(
+    path: Path,
+    frames: Iterable[Frame],
+    timeline: Timeline,
+    rate_hz: float,
+    catalogue: Catalogue | None = None,
+    font: Path | None = None,
+) -> int:
+    """Encode `frames` to `path` (H.264) with labels and muscle bars, at their own times; give their number.
 
-    :param rate_hz: average frames per second, a hint for players.
+    :param rate_hz: average frames a second, a hint to players.
+    :param catalogue: whose names are drawn; None for the English ones.
+    :param font: file of a font with the names' characters; None to find one.
+    :raises InvalidInputError: the font cannot be read, or has no characters of the names' language.
     """
+    catalogue = catalogue or load_catalogue()
+    found = find_font(catalogue, font)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
-        written = _encode(unfinished, frames, timeline, rate_hz)
+        written = _encode(unfinished, frames, timeline, rate_hz, catalogue, found)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
     return written
 
 
-def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: float) -> int:
+def _encode(
+    path: Path,
+    frames: Iterable[Frame],
+    timeline: Timeline,
+    rate_hz: float,
+    catalogue: Catalogue,
+    font: str | None,
+) -> int:
     written, last_pts = 0, -1
     with av.open(str(path), "w") as container:
         stream = None
@@ -53,7 +91,7 @@ def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: fl
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, _CLOCK_HZ)
                 stream.options = {"crf": "21", "preset": "veryfast"}
-            picture = draw(frame.rgb, timeline.at(frame.time_s), frame.time_s)
+            picture = draw(frame.rgb, timeline.at(frame.time_s), frame.time_s, catalogue, font)
             encoded = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(picture[: stream.height, : stream.width]), format="rgb24"
             )
@@ -65,17 +103,51 @@ def _encode(path: Path, frames: Iterable[Frame], timeline: Timeline, rate_hz: fl
     return written
 
 
-def draw(rgb: UInt8Array, moment: Moment, time_s: float) -> UInt8Array:
-    """Draw a moment's label and muscle bars on a picture, uint8 (height, width, 3)."""
+def find_font(catalogue: Catalogue, font: Path | None = None) -> str | None:
+    """A font that has the characters of the catalogue's names: the file to load, None for Pillow's own.
+
+    :param font: file of a font to use; None for Pillow's own, or one of those that systems usually have.
+    :raises InvalidInputError: the font cannot be read or lacks characters, or none was found.
+    """
+    names = (catalogue.exercise_name(UNKNOWN), *(one.name for one in catalogue.muscle_groups.values()))
+    needed = sorted({character for name in names for character in name if not character.isspace()})
+    for candidate in (None, *_USUAL_FONTS) if font is None else (str(font),):
+        try:
+            loaded = _font(candidate, _CHECKED_SIZE)
+        except OSError as error:
+            if font is None:
+                continue
+            raise InvalidInputError(f"font: expected the file of a font, got {font}: {error}") from error
+        missing = bytes(loaded.getmask(_NO_CHARACTER))
+        if all(bytes(loaded.getmask(character)) != missing for character in needed):
+            return candidate
+    got = "none on this machine" if font is None else str(font)
+    raise InvalidInputError(f"font: expected one with the characters of {names[0]!r}, got {got}; give another's file")
+
+
+def _font(file: str | None, size: float) -> ImageFont.FreeTypeFont:
+    if file is not None:
+        return ImageFont.truetype(file, size)
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def draw(
+    rgb: UInt8Array, moment: Moment, time_s: float, catalogue: Catalogue | None = None, font: str | None = None
+) -> UInt8Array:
+    """The picture, uint8 (height, width, 3), with a moment's label and muscle bars on it.
+
+    :param catalogue: whose names are drawn; None for the English ones.
+    :param font: as :func:`find_font` gives it.
+    """
+    catalogue = catalogue or load_catalogue()
     image = Image.fromarray(rgb)
     canvas = ImageDraw.Draw(image, "RGBA")
     short = min(image.size)
-    large, small = (
-        ImageFont.load_default(max(13, short * 0.062)),
-        ImageFont.load_default(max(9, short * 0.036)),
-    )
+    large, small = _font(font, max(13, short * 0.062)), _font(font, max(9, short * 0.036))
     margin = max(5, round(short * 0.025))
-    title, detail, colour = _words(moment, time_s)
+    title, detail, colour = _words(moment, time_s, catalogue)
     _, top, right, bottom = canvas.textbbox((2 * margin, 1.5 * margin), title, font=large)
     detail_box = canvas.textbbox((2 * margin, bottom + margin * 0.6), detail, font=small)
     box = (margin, top - margin, max(right, detail_box[2]) + margin, detail_box[3] + margin)
@@ -83,13 +155,13 @@ def draw(rgb: UInt8Array, moment: Moment, time_s: float) -> UInt8Array:
     canvas.rectangle((box[0], box[1] + margin, box[0] + margin * 0.45, box[3] - margin), fill=colour)
     canvas.text((2 * margin, 1.5 * margin), title, font=large, fill=_WHITE)
     canvas.text((2 * margin, bottom + margin * 0.6), detail, font=small, fill=(220, 220, 220))
-    _draw_bars(canvas, image.size, moment, small, margin)
+    _draw_bars(canvas, image.size, moment, small, margin, catalogue)
     return np.asarray(image)
 
 
-def _words(moment: Moment, time_s: float) -> tuple[str, str, tuple[int, int, int]]:
+def _words(moment: Moment, time_s: float, catalogue: Catalogue) -> tuple[str, str, tuple[int, int, int]]:
     clock = f"{time_s:.1f} s"
-    name = load_catalogue().exercise_name(moment.exercise or IDLE)
+    name = catalogue.exercise_name(moment.exercise or IDLE)
     if moment.exercise is None:
         return name, clock, _NOTHING
     for_s = f"for {time_s - moment.since_s:.0f} s"
@@ -102,15 +174,16 @@ def _draw_bars(
     canvas: ImageDraw.ImageDraw,
     size: tuple[int, int],
     moment: Moment,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    font: ImageFont.FreeTypeFont,
     margin: int,
+    catalogue: Catalogue,
 ) -> None:
     """Horizontal bars of the most active muscle groups, at the bottom left."""
     active = sorted(moment.muscles.items(), key=lambda item: -item[1])[:_MAX_BARS]
     active = [(group, activation) for group, activation in active if activation >= _MIN_ACTIVATION]
     if not active:
         return
-    labels = [load_catalogue().muscle_group_name(group) for group, _ in active]
+    labels = [catalogue.muscle_group_name(group) for group, _ in active]
     line = canvas.textbbox((0, 0), "Ag", font=font)[3] + margin * 0.5
     text_width = max(canvas.textlength(label, font=font) for label in labels)
     bar_width = max(40, size[0] * 0.18)

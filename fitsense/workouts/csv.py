@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.workouts.workout import Workout, WorkoutSet
 
 COLUMNS = (
@@ -32,33 +34,46 @@ COLUMNS = (
 ``end_s`` are seconds of media time, ``started_at`` and ``ended_at`` wall-clock time. What is not known is empty."""
 
 
-def to_csv(workouts: Iterable[Workout]) -> str:
-    """Workouts as CSV by RFC 4180, with a line of names; workouts without sets have no row."""
+def to_csv(workouts: Iterable[Workout], catalogue: Catalogue | None = None) -> str:
+    """Workouts as CSV by RFC 4180, with a line of names; workouts without sets have no row.
+
+    :param catalogue: whose names exercises have; None for the English ones.
+    """
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
     for workout in workouts:
-        before_s: float | None = None
-        for number, one in enumerate(workout.sets, 1):
-            writer.writerow(_row(workout, number, one, before_s))
-            before_s = one.end_s
+        for row in set_rows(workout, catalogue):
+            writer.writerow({name: _text(value) for name, value in row.items()})
     return file.getvalue()
 
 
-def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None) -> dict[str, object]:
+def set_rows(workout: Workout, catalogue: Catalogue | None = None) -> list[dict[str, Any]]:
+    """A workout's sets as rows with :data:`COLUMNS`; times are datetimes, and what is not known is None."""
+    catalogue = catalogue or load_catalogue()
+    rests_before = [None, *(one.end_s for one in workout.sets)]
+    return [
+        _row(workout, number, one, before_s, catalogue)
+        for number, (one, before_s) in enumerate(zip(workout.sets, rests_before, strict=False), 1)
+    ]
+
+
+def _row(
+    workout: Workout, number: int, one: WorkoutSet, before_s: float | None, catalogue: Catalogue
+) -> dict[str, Any]:
     known = workout.started_at is not None
     return {
         "source": workout.source,
         "subject": workout.subject,
         "set": number,
         "exercise": one.exercise,
-        "name": load_catalogue().exercise_name(one.exercise),
+        "name": catalogue.exercise_name(one.exercise),
         "exercise_set": one.index,
         "start_s": _seconds(one.start_s),
         "end_s": _seconds(one.end_s),
         "duration_s": _seconds(one.duration_s),
-        "started_at": workout.time_at(one.start_s).isoformat(timespec="milliseconds") if known else None,
-        "ended_at": workout.time_at(one.end_s).isoformat(timespec="milliseconds") if known else None,
+        "started_at": workout.time_at(one.start_s) if known else None,
+        "ended_at": workout.time_at(one.end_s) if known else None,
         "repetitions": one.repetitions,
         "attempts": one.attempts,
         "time_under_tension_s": _seconds(one.time_under_tension_s),
@@ -66,6 +81,10 @@ def _row(workout: Workout, number: int, one: WorkoutSet, before_s: float | None)
         "tempo_spread_s": _seconds(one.tempo_spread_s),
         "rest_before_s": None if before_s is None else _seconds(one.start_s - before_s),
     }
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
 
 
 def _seconds(value: float | None) -> float | None:

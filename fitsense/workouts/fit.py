@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.workouts.fit_protocol import ENUM, STRING, UINT16, UINT32, Field, Kind, Message, encode, fit_time
 from fitsense.workouts.names import names_of
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet
@@ -100,11 +100,12 @@ _SESSION_END, _ACTIVITY_END = 7, 0
 _MANUAL = 0
 
 
-def to_fit(workout: Workout) -> bytes:
+def to_fit(workout: Workout, catalogue: Catalogue | None = None) -> bytes:
     """A workout as the bytes of a FIT activity file.
 
     An exercise that FIT has no name for goes by its category alone, or by none; its title tells its name then too.
 
+    :param catalogue: whose names exercises have; None for the English ones.
     :raises InvalidInputError: if nobody knows when the workout was, or a value is more than FIT can hold.
     """
     start = fit_time(workout.time_at(workout.start_s))
@@ -134,7 +135,7 @@ def to_fit(workout: Workout) -> bytes:
     messages += [
         Message(_RECORD, {"timestamp": end}),
         Message(_EVENT, {"timestamp": end, "event": _TIMER, "event_type": _STOP_ALL}),
-        *_titles(workout),
+        *_titles(workout, catalogue or load_catalogue()),
         Message(_LAP, {**totals, **kind_of_sport, "event": _LAP_EVENT, "lap_trigger": _SESSION_END}),
         Message(
             _SESSION,
@@ -182,9 +183,8 @@ def _set(workout: Workout, index: int, period: WorkoutSet | Rest) -> dict[str, A
     return values
 
 
-def _titles(workout: Workout) -> list[Message]:
+def _titles(workout: Workout, catalogue: Catalogue) -> list[Message]:
     """What the exercises are called, once for each pair of category and name that stands for them."""
-    catalogue = load_catalogue()
     titles: dict[tuple[int, int | None], list[str]] = {}
     for one in workout.sets:
         names = names_of(one.exercise)

@@ -12,7 +12,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
+from fitsense.workouts.device import DEVICE_TYPES, Device
 from fitsense.workouts.names import names_of
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet
 
@@ -24,24 +25,31 @@ _MILLISECOND_S = 0.001
 _TITLE_NAMES = 3
 
 
-def to_health_connect(workout: Workout) -> str:
+def to_health_connect(workout: Workout, device: Device | None = None, catalogue: Catalogue | None = None) -> str:
     """A workout as a record in JSON.
 
     Segments are the sets and the rests between them. The same workout gets the same ``clientRecordId``, so that
     inserting it again replaces it. Where only UTC is known, there are no zone offsets.
 
+    :param device: what filmed it; Health Connect wants to know one.
+    :param catalogue: whose names exercises have; None for the English ones.
     :raises InvalidInputError: if nobody knows when the workout was.
     """
-    catalogue = load_catalogue()
+    catalogue = catalogue or load_catalogue()
+    device = device or Device()
     names = list(dict.fromkeys(catalogue.exercise_name(one.exercise) for one in workout.sets))
     # A session that ends when it begins is refused.
     end_s = max(workout.end_s, workout.start_s + _MILLISECOND_S)
-    key = json.dumps([workout.source, workout.subject, _stamp(workout.time_at(workout.start_s))])
     record = {
         "recordType": "ExerciseSession",
         "metadata": {
-            "clientRecordId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:fitsense:workout:{key}")),
+            "clientRecordId": record_id(workout),
             "recordingMethod": _ACTIVELY_RECORDED,
+            "device": {
+                "type": DEVICE_TYPES[device.type],
+                "manufacturer": device.manufacturer,
+                "model": device.model,
+            },
         },
         "startTime": _stamp(workout.time_at(workout.start_s)),
         "startZoneOffset": _zone(workout.zone_offset),
@@ -54,6 +62,12 @@ def to_health_connect(workout: Workout) -> str:
         "segments": [_segment(workout, period) for period in workout.periods],
     }
     return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def record_id(workout: Workout) -> str:
+    """A UUID that is the same whenever a workout is exported."""
+    key = json.dumps([workout.source, workout.subject, _stamp(workout.time_at(workout.start_s))])
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:fitsense:workout:{key}"))
 
 
 def _segment(workout: Workout, period: WorkoutSet | Rest) -> dict[str, Any]:

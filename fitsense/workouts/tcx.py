@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from fitsense.catalogue import load_catalogue
+from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.workouts.workout import Rest, Workout, WorkoutSet
 
 _NAMESPACE = "http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"
@@ -15,12 +15,13 @@ _NAMESPACE = "http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_tcx(workout: Workout) -> str:
+def to_tcx(workout: Workout, catalogue: Catalogue | None = None) -> str:
     """A workout as a TCX document.
 
     TCX knows no exercises and no repetitions: a lap's notes tell them. Distance and calories, which it demands, are
     0.
 
+    :param catalogue: whose names exercises have; None for the English ones.
     :raises InvalidInputError: if nobody knows when the workout was.
     """
     root = ElementTree.Element("TrainingCenterDatabase", xmlns=_NAMESPACE)
@@ -29,14 +30,14 @@ def to_tcx(workout: Workout) -> str:
     _text(activity, "Id", _stamp(workout.time_at(workout.start_s)))
     # An activity has a lap at least.
     for period in workout.periods if workout.sets else [Rest(workout.start_s, workout.end_s)]:
-        _lap(activity, workout, period)
+        _lap(activity, workout, period, catalogue or load_catalogue())
     whose = f" of {workout.subject}" if workout.subject else ""
     _text(activity, "Notes", f"{workout.source}{whose}, by fitsense")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _lap(activity: ElementTree.Element, workout: Workout, period: WorkoutSet | Rest) -> None:
+def _lap(activity: ElementTree.Element, workout: Workout, period: WorkoutSet | Rest, catalogue: Catalogue) -> None:
     start, end = workout.time_at(period.start_s), workout.time_at(period.end_s)
     lap = ElementTree.SubElement(activity, "Lap", StartTime=_stamp(start))
     _text(lap, "TotalTimeSeconds", f"{period.duration_s:.3f}")
@@ -49,11 +50,11 @@ def _lap(activity: ElementTree.Element, workout: Workout, period: WorkoutSet | R
     for time in (start, end):
         _text(ElementTree.SubElement(track, "Trackpoint"), "Time", _stamp(time))
     if isinstance(period, WorkoutSet):
-        _text(lap, "Notes", _notes(period))
+        _text(lap, "Notes", _notes(period, catalogue))
 
 
-def _notes(one: WorkoutSet) -> str:
-    name = load_catalogue().exercise_name(one.exercise)
+def _notes(one: WorkoutSet, catalogue: Catalogue) -> str:
+    name = catalogue.exercise_name(one.exercise)
     if not one.repetitions:
         return name
     return f"{name}, {one.repetitions} repetition{'' if one.repetitions == 1 else 's'}"

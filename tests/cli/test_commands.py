@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from fitsense.cli import doctor, main
 from fitsense.cli.exit_codes import ExitCode
+from fitsense.cli.live_view import left
 from fitsense.events.schema import schemas
 
 
@@ -132,3 +133,34 @@ def test_a_folder_without_a_manifest_is_refused(command: str, tmp_path_factory: 
     done = run(command, "--data", str(folder), *more)
     assert done.exit_code in (ExitCode.FAILED, ExitCode.BAD_BUNDLE)
     assert "fitsense: " in done.output
+
+
+def test_misspelt_command_names_the_similar_one() -> None:
+    done = run("analyse", "video.mp4")
+    assert done.exit_code == ExitCode.USAGE
+    assert "No such command 'analyse'. Did you mean 'analyze'?" in done.output
+    assert "No such command 'xyzzy'" in run("xyzzy").output
+
+
+def test_analyze_of_several_files_names_the_command_for_them() -> None:
+    done = run("analyze", "one.mp4", "two films.mp4")
+    assert done.exit_code == ExitCode.USAGE
+    assert "expected one SOURCE, got 2" in done.output
+    assert "fitsense fleet one.mp4 'two films.mp4' --out FOLDER" in done.output
+
+
+@pytest.mark.parametrize(
+    ("done_s", "elapsed_s", "said"),
+    [(60.0, 20.0, ", about 0:40 left"), (1.0, 20.0, ""), (60.0, 0.5, ""), (180.0, 60.0, "")],
+)
+def test_left_is_estimated_from_the_pace_so_far(done_s: float, elapsed_s: float, said: str) -> None:
+    assert left(done_s, 180.0, elapsed_s) == said
+
+
+def test_quiet_analysis_prints_nothing_and_writes_its_events(squats_file: Path, tmp_path: Path) -> None:
+    done = run("analyze", str(squats_file), "--hop", "2", "--quiet", "--events", str(tmp_path / "events.ndjson"))
+    assert (done.exit_code, done.output) == (0, "")
+    assert '"fitsense.session.ended"' in (tmp_path / "events.ndjson").read_text()
+    refused = run("analyze", str(squats_file), "--quiet")
+    assert refused.exit_code == ExitCode.USAGE
+    assert "give --events FILE, --sink or --overlay" in refused.output

@@ -42,6 +42,12 @@ def active_sets(content: bytes) -> list[dict[str, Any]]:
     return [one for one in values if one["set_type"] == "active"]
 
 
+def active_titles(content: bytes) -> list[str]:
+    with fitdecode.FitReader(io.BytesIO(content)) as reader:
+        frames = [frame for frame in reader if isinstance(frame, fitdecode.FitDataMessage)]
+    return [frame.get_value("wkt_step_name") for frame in frames if frame.name == "exercise_title"]
+
+
 def lines(source: str = "urn:a", subject: str | None = None, year: int = 2026) -> list[str]:
     """A session of two sets, as it is on the wire."""
     whose = {} if subject is None else {"subject": subject}
@@ -128,6 +134,25 @@ def test_a_video_without_a_date_gets_one(tmp_path: Path) -> None:
     assert (first["exercise"], first["start_s"], first["started_at"]) == ("squat", "5.0", "")
 
 
+@pytest.mark.parametrize("format_", ["health-connect", "healthkit"])
+def test_a_phones_health_store_is_told_the_device(format_: str, tmp_path: Path) -> None:
+    done = run(log(tmp_path), "--format", format_, "--device", "phone:Google:Pixel 9")
+    record = json.loads(done.stdout)
+    device = record["metadata"]["device"] if format_ == "health-connect" else record["device"]
+    assert (device["manufacturer"], device["model"]) == ("Google", "Pixel 9")
+    assert len(record["segments"]) == 3
+
+
+@pytest.mark.parametrize("format_", ["csv", "tcx", "health-connect", "healthkit"])
+def test_names_are_of_the_language(format_: str, tmp_path: Path) -> None:
+    done = run(log(tmp_path), "--format", format_, "--lang", "de")
+    assert "Kniebeuge" in done.stdout
+    assert "Kniebeuge" in active_titles(run(log(tmp_path), "--format", "fit", "--lang", "de").stdout_bytes)
+    refused = run(log(tmp_path), "--format", format_, "--lang", "tlh")
+    assert refused.exit_code == ExitCode.USAGE
+    assert "lang: expected one of en, de" in refused.stderr
+
+
 def test_several_sessions(tmp_path: Path) -> None:
     path = log(
         tmp_path, *lines(subject="left"), *lines(subject="right"), '{"type": "x", "source": "urn:x", "data": {}}'
@@ -165,11 +190,13 @@ def test_a_log_that_breaks_off_is_exported_as_far_as_it_goes(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], ExitCode.USAGE, "give --format fit|tcx|health-connect|csv, or -o FILE"),
+        ([], ExitCode.USAGE, "give --format fit|tcx|health-connect|healthkit|csv, or -o FILE"),
         (["-o", "workout.xlsx"], ExitCode.USAGE, "ends in .fit, .tcx, .csv, .json"),
         (["--format", "gpx"], ExitCode.USAGE, "gpx"),
         (["--format", "csv", "--started-at", "noon"], ExitCode.USAGE, "expected a time such as 2026-05-01T18:30+02:00"),
         (["--format", "csv", "--session", "2"], ExitCode.USAGE, "--session 2: there are 1"),
+        (["--format", "fit", "--device", "phone"], ExitCode.USAGE, "--device is for health-connect and healthkit, not"),
+        (["--format", "healthkit", "--device", "toaster"], ExitCode.USAGE, "expected a type of unknown, watch, phone"),
         (["--format", "csv", "-o", "no/such/folder.csv"], ExitCode.FAILED, "cannot be written"),
         (["--format", "fit", "--started-at", "1990-01-01"], ExitCode.FAILED, "expected a time from 1998 to 2126"),
     ],

@@ -62,6 +62,11 @@ def test_public_names_are_those_that_are_imported_for_type_checkers() -> None:
         fitsense.nope  # noqa: B018
 
 
+def test_misspelt_name_raises_error_with_the_similar_one() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'anaylze'; did you mean 'analyze'"):
+        fitsense.anaylze  # noqa: B018
+
+
 def test_a_missing_extra_is_named() -> None:
     """In a process where the packages of the extra cannot be imported."""
     script = (

@@ -29,6 +29,7 @@ from tests.helpers.doc_pages import PAGES, ROOT, blocks, languages
 
 ELSEWHERE = {
     "README.md",  # test_readme
+    "docs/how-to/client.md",  # test_client_page
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
     "docs/how-to/fleet.md",  # test_fleet_page
     "docs/how-to/gpu.md",  # test_gpu_page
@@ -64,7 +65,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_blocks_are_in_languages_that_are_checked(page: str) -> None:
-    assert languages(page) <= {"", "console", "json", "python", "text", "toml", "typescript"}
+    assert languages(page) <= {"", "console", "json", "kotlin", "python", "swift", "text", "toml", "typescript"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in ELSEWHERE])

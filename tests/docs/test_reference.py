@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import fitsense
-from fitsense import nn, plugins
+from fitsense import client, coach, nn, plugins
 from fitsense.events.schema import schemas
 from fitsense.nn import landmarks
 from fitsense.plugins import hookspecs
@@ -21,7 +21,9 @@ def documented(page: str) -> list[str]:
 def test_every_public_name_and_every_hook_is_documented_once() -> None:
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, "fitsense_spec")]
     names = documented("docs/reference/api.md") + documented("docs/reference/hooks.md")
-    assert sorted(names) == sorted({*fitsense.__all__, *plugins.__all__, *nn.__all__, *landmarks.__all__, *hooks})
+    own = {*fitsense.__all__, *plugins.__all__, *coach.__all__, *nn.__all__, *landmarks.__all__, *hooks}
+    # A client's Session is another class than a program's own.
+    assert sorted(names) == sorted([*own, *client.__all__])
 
 
 def test_every_schema_is_shown_once() -> None:

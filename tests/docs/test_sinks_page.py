@@ -69,7 +69,7 @@ def test_the_account_reads_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_statuses_that_it_names_are_those_that_are_tried_again() -> None:
-    text = PAGES[PAGE].partition("means that it has\nthem.")[2].partition("should be tried again")[0]
+    text = " ".join(PAGES[PAGE].split()).partition("confirms the events.")[2].partition("are retried")[0]
     *named, above = [int(status) for status in re.findall(r"\d{3}", text)]
     statuses = [status for status in range(300, 520) if status != 410]
     with Receiver(*map(Answer, statuses)) as receiver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -180,3 +181,8 @@ def test_branches_that_nobody_asks_are_not_run(bundle: Bundle, plugins: fitsense
         np.testing.assert_array_equal(ours.exercise, theirs.exercise)
     with pytest.raises(KeyError, match="other"):
         loaded(cascading(bundle, ("one",), 1.0), plugins).predict(without_clips)
+
+
+def test_pickle_of_a_model_says_what_to_do(model: fitsense.Model) -> None:
+    with pytest.raises(TypeError, match=r"a Model cannot be pickled.*load_model"):
+        pickle.dumps(model)

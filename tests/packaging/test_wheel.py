@@ -18,6 +18,10 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
     for wanted in (
         "fitsense/py.typed",
         "fitsense/catalogue.json",
+        "fitsense/client/__init__.py",
+        "fitsense/coach/__init__.py",
+        "fitsense/locales/de.json",
+        "fitsense/tabular/tables.py",
         "fitsense/schemas/v1/envelope.schema.json",
         "fitsense/schemas/v1/examples/valid/exercise.ended.json",
         "fitsense/schemas/asyncapi.json",

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from fitsense.catalogue import LANGUAGES, load_catalogue, locale_of
 from fitsense.events.log import read_log
 from fitsense.report.page import page, ticks
 from fitsense.report.scale import colour
 from fitsense.report.totals import Report, reports_of
-from tests.helpers.event_logs import WORKOUT, log, ndjson
+from tests.helpers.doc_pages import ROOT
+from tests.helpers.event_logs import WORKOUT, Done, log, ndjson
 from tests.helpers.html import Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -36,6 +38,8 @@ function look(frame) {{
       fills[region.dataset.group] = getComputedStyle(region).fill;
   return {{
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
+    cut: [...page.querySelectorAll(".timeline rect, .timeline text, tr > :nth-child(3)")]
+      .filter(seen).filter(part => part.getBoundingClientRect().right > root.clientWidth + 1).length,
     across: root.scrollWidth - root.clientWidth,
     rows: [...page.querySelectorAll("tbody tr")].filter(seen).map(row => [...row.cells].map(c => c.innerText.trim())),
     repetitions: [...page.querySelectorAll("rect.repetition")].filter(seen).length,
@@ -157,16 +161,67 @@ def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: P
     for width in ("phone", "desktop"):
         look = seen[width]
         assert (look["loaded"], look["across"]) == (0, 0)
+        # Neither the timeline nor the repetitions need scrolling.
+        assert look["cut"] == 0
         assert [row[:2] for row in look["rows"][:4]] == sets
         assert ["Quads", "23.7 s", "8.6"] in look["rows"]
         assert look["repetitions"] == 21
         assert look["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
         assert len(look["fills"]) == 17
         for group, value in load.items():
-            assert look["fills"][group] == rgb(colour(value / most, dark=dark)), group
+            # What has hardly any load is as grey as what has none.
+            expected = rgb(colour(value / most, dark=dark)) if value >= 0.05 * most else look["fills"]["traps"]
+            assert look["fills"][group] == expected, group
     assert (seen["phone"]["below"], seen["desktop"]["below"]) == (True, False)
 
 
 def rgb(name: str) -> str:
     red, green, blue = (int(name[index : index + 2], 16) for index in (1, 3, 5))
     return f"rgb({red}, {green}, {blue})"
+
+
+def test_names_are_of_the_catalogues_language() -> None:
+    made = page(reports(*log()), "log", load_catalogue("de"))
+    assert '<html lang="de">' in made
+    for name in ("Kniebeuge", "Bankdrücken", "Rudern", "Quadrizeps", "Brust"):
+        assert name in made
+    for name in ("Squat", "Bench press", "Quads"):
+        assert name not in made
+
+
+def test_names_of_a_hosts_own_exercises_are_shown() -> None:
+    extra = {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"]}}}
+    sled = Done("sled_push", (2.0, 2.0), 5.0, {"quads": 0.5})
+    assert "Sled push" in page(reports(*log((sled,))), "log", load_catalogue(extra=extra))
+
+
+REPORT = ROOT / "fitsense" / "report"
+
+
+def texts() -> set[str]:
+    """The texts that the report translates, as its templates and modules have them."""
+    templates = "".join(file.read_text("utf-8") for file in (REPORT / "templates").glob("*.html"))
+    modules = "".join(file.read_text("utf-8") for file in REPORT.glob("*.py"))
+    found = re.findall(r'"([^"]+)" \| translate', templates)
+    found += [text for _, text in re.findall(r"""translate\(\s*(["'])(.+?)\1""", modules)]
+    return {*found, "front", "back", "Front", "Back", *PLURALS}
+
+
+PLURALS = {f"{{n}} {what}{end}" for what in ("exercise", "repetition", "set", "warning") for end in ("", "s")}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None:
+    translated = locale_of(lang)["texts"]
+    assert translated.keys() == texts()
+    for text, other in translated.items():
+        assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", other)), text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_a_page_in_another_language_has_no_english_text(lang: str) -> None:
+    made = html.unescape(page(reports(*log()), "log", load_catalogue(lang)))
+    # Messages of warnings are the events' own.
+    same = {text for text, other in locale_of(lang)["texts"].items() if other.startswith(text)}
+    shown = {text.strip() for text in re.findall(r">([^<]+)<", made)} | set(re.findall(r'aria-label="([^"]*)"', made))
+    assert shown & (texts() - same) == set()

@@ -162,3 +162,48 @@ def test_the_pages_program_is_complete(package: Path, server: Running, squats_fi
     assert printed[0].startswith("squat since ")
     assert printed[1].startswith("  number 1, in ")
     assert printed[-1] == "1 sets in 6 s"
+
+
+def test_the_readmes_examples_compile_and_push_pictures(
+    package: Path, flags: list[str], server: Running, jpegs: list[tuple[float, bytes]], tmp_path: Path
+) -> None:
+    text = (PACKAGE / "README.md").read_text("utf-8")
+    reading, pushing = re.findall(r"^```ts\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (package / "test" / "reading.ts").write_text(reading, "utf-8")
+    address = 'new Client("http://127.0.0.1:8765")'
+    assert address in pushing
+    here = f'new Client("{server.url}", {{ token: "{TOKEN}" }})'
+    (package / "test" / "pushing.ts").write_text(pushing.replace(address, here), "utf-8")
+    tsc(package, "--project", "tsconfig.test.json", "--noEmit", "false", "--outDir", "readme")
+    for number, (_, content) in enumerate(jpegs):
+        (tmp_path / f"{number}.jpg").write_bytes(content)
+    times = [time_s for time_s, _ in jpegs]
+    program = f"""
+        import {{ openAsBlob }} from "node:fs";
+        import {{ coach }} from "./pushing.js";
+        async function* pictures() {{
+          for (const [number, timeS] of {json.dumps(times)}.entries())
+            yield {{ jpeg: await openAsBlob(`{tmp_path.as_posix()}/${{number}}.jpg`), timeS }};
+        }}
+        console.log(await coach(pictures()));
+    """
+    (package / "readme" / "test" / "program.mjs").write_text(program, "utf-8")
+    assert run(package, "node", *flags, "readme/test/program.mjs").strip().endswith("3")
+
+
+def test_npm_pack_builds_a_package_that_old_and_new_resolution_find(package: Path, tmp_path: Path) -> None:
+    for built in ("dist", "LICENSE"):
+        shutil.rmtree(package / built, ignore_errors=True)
+    run(package, "npm", "pack", "--pack-destination", str(tmp_path))
+    (archive,) = tmp_path.glob("*.tgz")
+    shutil.unpack_archive(archive, tmp_path, filter="data")
+    home = tmp_path / "app" / "node_modules" / "fitsense-client"
+    home.parent.mkdir(parents=True)
+    (tmp_path / "package").rename(home)
+    document = json.loads((home / "package.json").read_text("utf-8"))
+    exported = document["exports"]["."]
+    assert (document["main"], document["types"]) == (exported["default"], exported["types"])
+    assert (home / document["main"]).is_file()
+    assert (home / document["types"]).is_file()
+    program = 'import("fitsense-client").then(({ Client }) => console.log(Client.name))'
+    assert run(tmp_path / "app", "node", "-e", program).strip() == "Client"

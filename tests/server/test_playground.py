@@ -17,12 +17,14 @@ import attrs
 import pytest
 
 import fitsense
+from fitsense.catalogue import LANGUAGES
 from fitsense.events.schema import schemas
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.playground import assets
 from fitsense.server.security import Tokens
 from fitsense.synthetic.figures import FigureVideo
 from tests.conftest import encode
+from tests.helpers.event_logs import WORKOUT, log, ndjson
 from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, serving, until
 from tests.server.api.test_routes import problem
 
@@ -146,14 +148,14 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
     with contextlib.ExitStack() as stack:
 
-        def visit(url: str, **options: Any) -> Page:
+        def visit(url: str, query: str = "", **options: Any) -> Page:
             context = stack.enter_context(browser.new_context(**({"permissions": ["camera"]} | options)))
             context.set_default_timeout(PATIENCE_S * 1000)
             page = context.new_page()
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("request", lambda asked: None if _near(asked.url, url) else troubles.append(asked.url))
             page.on("console", lambda said: troubles.append(said.text) if "Policy" in said.text else None)
-            page.goto(f"{url}/")
+            page.goto(f"{url}/{query}")
             shows(page.locator("html[data-ready]"))
             return page
 
@@ -250,6 +252,19 @@ def test_a_video_is_analysed_saved_and_replayed(
     shows(page.locator("#exercise"), "Squat")
 
 
+@pytest.mark.parametrize(
+    ("address", "locale", "name"), [("", "de-AT", "Bankdrücken"), ("?lang=fr", "de-DE", "Développé couché")]
+)
+def test_names_are_of_the_browsers_language_or_the_addresss(
+    running: Running, visit: Visit, tmp_path: Path, address: str, locale: str, name: str
+) -> None:
+    (tmp_path / "events.ndjson").write_bytes(ndjson(log(WORKOUT[2:3], warnings=())))
+    page = visit(running.url, query=address, locale=locale)
+    page.locator("#events-file").set_input_files(tmp_path / "events.ndjson")
+    page.get_by_role("slider", name="Position").press("End")
+    shows(page.locator(".stretch"), name)
+
+
 def test_it_says_what_is_in_the_way(
     model: fitsense.Model, running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:
@@ -304,7 +319,8 @@ def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
     assert page.evaluate(TOO_FAINT) == []
     page.keyboard.press("Tab")
     expecting(page.get_by_role("link", name="To the content")).to_be_focused()
-    for name in ("Dark", "Use the camera"):
+    other = "Light theme" if scheme == "dark" else "Dark theme"
+    for name in (other, "Use the camera"):
         page.keyboard.press("Tab")
         expecting(page.get_by_role("button", name=name)).to_be_focused()
     events = tmp_path / "events.ndjson"
@@ -320,7 +336,8 @@ def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
     assert page.evaluate(TOO_FAINT) == []
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     theme = page.locator("html")
-    page.get_by_role("button", name="Dark").press("Enter")
+    page.get_by_role("button", name=other).press("Enter")
+    expecting(page.get_by_role("button", name="Dark theme" if scheme == "dark" else "Light theme")).to_be_visible()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")
     page.reload()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")
@@ -367,9 +384,13 @@ def test_the_page_and_the_schemas_need_no_token(model: fitsense.Model) -> None:
 
 def test_the_body_is_the_reports_own() -> None:
     body = assets()["body.svg"].content.decode()
-    facts = json.loads(assets()["facts.json"].content)
+    facts = json.loads(assets()["facts.en.json"].content)
     drawn = set(re.findall(r'data-group="(\w+)"', body))
     assert {"quads", "glutes", "chest"} < drawn <= set(facts["muscle_groups"])
     assert "style" not in body
     assert facts["exercises"]["squat"] == "Squat"
+    german = json.loads(assets()["facts.de.json"].content)
+    assert (german["exercises"]["squat"], german["muscle_groups"]["chest"]) == ("Kniebeuge", "Brust")
+    (listed,) = re.findall(r"^const LANGUAGES = (.*);$", assets()["app.js"].content.decode(), re.MULTILINE)
+    assert tuple(json.loads(listed)) == LANGUAGES
     assert len(facts["scale"]["light"]) == len(set(facts["scale"]["dark"])) == 33

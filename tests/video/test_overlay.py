@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
+from fitsense.catalogue import load_catalogue
+from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
 from fitsense.events.timeline import Moment, Timeline
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
-from fitsense.video.overlay import draw, write_overlay
+from fitsense.video import overlay
+from fitsense.video.overlay import draw, find_font, write_overlay
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 from tests.video.test_source import set_display_matrix
@@ -108,3 +112,30 @@ def test_overlay_fits_pictures_of_any_shape() -> None:
         drawn = draw(np.zeros((*shape, 3), np.uint8), moment, 3.0)
         assert drawn.shape == (*shape, 3)
         assert drawn.any()
+
+
+DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def test_an_overlay_draws_names_of_the_language() -> None:
+    black = np.zeros((360, 640, 3), np.uint8)
+    moment = timeline().at(3.0)
+    german, font = load_catalogue("de"), find_font(load_catalogue("de"), DEJAVU)
+    # The same font, so that only the names differ.
+    english = draw(black, moment, 3.0, load_catalogue(), font)
+    assert not np.array_equal(english, draw(black, moment, 3.0, german, font))
+    assert np.array_equal(english, draw(black, moment, 3.0, None, font))
+
+
+def test_a_font_is_one_that_has_the_names_characters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert find_font(load_catalogue()) is None
+    # Pillow's own font has no umlauts.
+    monkeypatch.setattr(overlay, "_USUAL_FONTS", ("no such font.ttf", str(DEJAVU)))
+    assert find_font(load_catalogue("de")) == str(DEJAVU)
+    with pytest.raises(InvalidInputError, match="expected one with the characters of '不明な動き', got none on this"):
+        find_font(load_catalogue("ja"))
+    with pytest.raises(InvalidInputError, match=r"got .*DejaVuSans.ttf; give another"):
+        find_font(load_catalogue("zh"), DEJAVU)
+    (tmp_path / "font.ttf").write_text("none")
+    with pytest.raises(InvalidInputError, match="expected the file of a font"):
+        find_font(load_catalogue("de"), tmp_path / "font.ttf")

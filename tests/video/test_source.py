@@ -126,7 +126,7 @@ def test_source_missing_folder_or_empty_gives_distinct_errors(tmp_path: Path) ->
     (tmp_path / "text.mp4").write_text("this is not a video")
     for path, message in (
         (tmp_path / "missing.mp4", "no such file"),
-        (tmp_path, "is a folder"),
+        (tmp_path, "is a folder; give a video file, or analyse all in it by  fitsense fleet"),
         (tmp_path / "empty.mp4", r"is empty \(0 bytes\)"),
         (tmp_path / "text.mp4", "cannot be opened as video: Invalid data"),
     ):

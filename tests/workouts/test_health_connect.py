@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import InvalidInputError
+from fitsense.workouts.device import Device
 from fitsense.workouts.health_connect import to_health_connect
 from fitsense.workouts.names import names_of
 from fitsense.workouts.workout import Rest, Workout
@@ -77,6 +78,37 @@ def test_inserting_again_replaces(workout: Workout) -> None:
     other = record(attrs.evolve(workout, started_at=workout.started_at + timedelta(seconds=1)))
     key = same["metadata"]["clientRecordId"]
     assert key == again["metadata"]["clientRecordId"] != other["metadata"]["clientRecordId"]
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        (None, {"type": 0, "manufacturer": None, "model": None}),
+        (Device("phone"), {"type": 2, "manufacturer": None, "model": None}),
+        (Device("watch", "Google", "Pixel Watch"), {"type": 1, "manufacturer": "Google", "model": "Pixel Watch"}),
+    ],
+)
+def test_a_record_that_was_recorded_actively_has_a_device(device: Device | None, expected: dict[str, Any]) -> None:
+    metadata = json.loads(to_health_connect(NO_LENGTH, device))["metadata"]
+    assert metadata["device"] == expected
+    assert metadata["recordingMethod"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("phone", Device("phone")),
+        ("phone:Google", Device("phone", "Google")),
+        ("phone::Pixel 9: Pro", Device("phone", None, "Pixel 9: Pro")),
+    ],
+)
+def test_a_device_is_parsed_from_its_parts(text: str, device: Device) -> None:
+    assert Device.parse(text) == device
+
+
+def test_a_device_of_an_unknown_type_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"expected a type of unknown, watch, .*, got 'toaster'"):
+        Device.parse("toaster")
 
 
 def test_without_a_wall_clock_it_says_what_to_do() -> None:

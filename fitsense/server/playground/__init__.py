@@ -17,7 +17,7 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
+from fitsense.catalogue import IDLE, LANGUAGES, UNKNOWN, load_catalogue
 from fitsense.report.body_map import body_map
 from fitsense.report.scale import colour
 from fitsense.server.api.responses import compact
@@ -72,7 +72,8 @@ def assets() -> Mapping[str, Asset]:
         for file in resources.files(__package__).iterdir()
         if (suffix := PurePath(file.name).suffix) in _TYPES
     }
-    made = {"body.svg": _body(), "facts.json": compact(_facts())}
+    facts = {f"facts.{lang}.json": compact(_facts(lang)) for lang in LANGUAGES}
+    made = {"body.svg": _body(), **facts}
     return found | {name: Asset(text.encode(), _TYPES[PurePath(name).suffix]) for name, text in made.items()}
 
 
@@ -98,11 +99,12 @@ def _body() -> str:
     return ElementTree.tostring(root, "unicode")
 
 
-def _facts() -> Mapping[str, object]:
+def _facts(lang: str) -> Mapping[str, object]:
     """Names for people, and the colours from no load to the most."""
-    catalogue = load_catalogue()
+    catalogue = load_catalogue(lang)
     shares = [shade / (_SHADES - 1) for shade in range(_SHADES)]
     return {
+        "lang": lang,
         "exercises": {id_: catalogue.exercise_name(id_) for id_ in (*catalogue.exercises, UNKNOWN, IDLE)},
         "muscle_groups": {id_: catalogue.muscle_group_name(id_) for id_ in catalogue.muscle_groups},
         "scale": {

@@ -12,6 +12,8 @@ import { Timeline } from "./timeline.js";
 import { hideTrouble, showTrouble, wordsOf } from "./errors.js";
 import { many, setNames, time } from "./format.js";
 
+// Those that facts.LANGUAGE.json is there for.
+const LANGUAGES = ["en", "de", "es", "fr", "pt", "it", "zh", "ja"];
 const TICK_MS = 100;
 // Media times are rounded, and so are a browser's.
 const SLACK_S = 0.05;
@@ -475,7 +477,7 @@ function listen() {
 
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  one("theme").setAttribute("aria-pressed", String(dark));
+  nameTheme(dark);
   try {
     localStorage.setItem("fitsense.theme", dark ? "dark" : "light");
   } catch {
@@ -483,12 +485,24 @@ function setTheme(dark) {
   }
 }
 
+/** The button says which theme it brings. */
+function nameTheme(dark) {
+  one("other-theme").textContent = dark ? "Light theme" : "Dark theme";
+}
+
+/** The language of names: what the address asks for, or the browser's own. */
+function language() {
+  const asked = [new URLSearchParams(location.search).get("lang"), ...navigator.languages];
+  const known = asked.map((tag) => tag?.split("-")[0].toLowerCase()).find((tag) => LANGUAGES.includes(tag));
+  return known ?? LANGUAGES[0];
+}
+
 async function start() {
-  one("theme").setAttribute("aria-pressed", String(document.documentElement.dataset.theme === "dark"));
+  nameTheme(document.documentElement.dataset.theme === "dark");
   listen();
   try {
     const [facts, picture] = await Promise.all([
-      api.request("playground/facts.json", { cache: "default" }).then((response) => response.json()),
+      api.request(`playground/facts.${language()}.json`, { cache: "default" }).then((response) => response.json()),
       api.request("playground/body.svg", { cache: "default" }).then((response) => response.text()),
     ]);
     setNames(facts);

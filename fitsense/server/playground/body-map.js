@@ -5,6 +5,8 @@ import { most, muscleName, seconds } from "./format.js";
 
 // Less than this does not fill the scale, or the first second of a session would.
 const LEAST_S = 10;
+// A group with less than this share of the scale stays grey, as in reports.
+const LEAST_SHARE = 0.05;
 
 export class Body {
   constructor(svg, scale) {
@@ -24,11 +26,12 @@ export class Body {
       const { group, side } = region.dataset;
       const value = load.get(group);
       const known = value !== undefined;
-      region.classList.toggle("muscle", !known);
-      region.classList.toggle("load", known);
+      const filled = known && value / end_s >= LEAST_SHARE;
+      region.classList.toggle("muscle", !filled);
+      region.classList.toggle("load", filled);
       for (const theme of ["light", "dark"]) {
         const shades = this.scale[theme];
-        region.style.setProperty(`--${theme}`, known ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
+        region.style.setProperty(`--${theme}`, filled ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
       }
       const label = known ? `${muscleName(group)}: ${seconds(value)}` : `${muscleName(group)}: no value`;
       if (region.dataset.label === label) continue;

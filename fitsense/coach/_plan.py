@@ -1,0 +1,90 @@
+"""What somebody intends to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from fitsense._internal.configs import config_from_json
+from fitsense.catalogue import load_catalogue
+from fitsense.errors import InvalidInputError
+
+
+def _seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected seconds from 0, got {value!r}")
+
+
+def _positive_seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected seconds above 0, got {value!r}")
+
+
+def _count(instance: Any, attribute: attrs.Attribute[int], value: int) -> None:
+    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected a whole number from 1, got {value!r}")
+
+
+@attrs.frozen
+class PlannedExercise:
+    """Some sets of an exercise.
+
+    :param exercise: catalogue id, such as ``squat``. A model that only knows the exercise's group, such as
+        ``bicep_curl`` for ``hammer_curl``, counts for it too.
+    :param repetitions: of each set; None for an exercise that is held.
+    :param hold_s: seconds that an exercise such as a plank is held in each set; None for one that is repeated.
+    :param sets: how many.
+    :param rest_s: rest after each set, in seconds.
+    :param tempo_s: intended length of a repetition in seconds; None for any.
+    :raises InvalidInputError: a number is out of range, or there is not exactly one of repetitions and hold_s.
+    """
+
+    exercise: str
+    repetitions: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
+    hold_s: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive_seconds))
+    sets: int = attrs.field(default=1, validator=_count)
+    rest_s: float = attrs.field(default=60.0, validator=_seconds)
+    tempo_s: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive_seconds))
+
+    def __attrs_post_init__(self) -> None:
+        if (self.repetitions is None) == (self.hold_s is None):
+            raise InvalidInputError(
+                f"PlannedExercise {self.exercise!r}: expected either repetitions or hold_s, "
+                f"got repetitions={self.repetitions!r} and hold_s={self.hold_s!r}"
+            )
+
+    def is_of(self, exercise: str) -> bool:
+        """Whether sets of an exercise, as events name it, count for this one."""
+        known = load_catalogue().exercises.get(self.exercise)
+        return exercise == self.exercise or (known is not None and exercise == known.group)
+
+
+def _in_order(exercises: Iterable[PlannedExercise]) -> tuple[PlannedExercise, ...]:
+    return tuple(exercises)
+
+
+@attrs.frozen
+class Plan:
+    """A workout as it is intended: exercises in order.
+
+    :param exercises: at least one. Those who do them in another order are followed all the same.
+    :raises InvalidInputError: there is none.
+    """
+
+    exercises: tuple[PlannedExercise, ...] = attrs.field(converter=_in_order)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.exercises:
+            raise InvalidInputError("Plan: expected at least one exercise, got none")
+
+    @classmethod
+    def from_dicts(cls, exercises: Iterable[Mapping[str, Any]]) -> Plan:
+        """A plan from JSON objects with the properties of :class:`PlannedExercise`.
+
+        :raises InvalidInputError: a property is missing, unknown or of the wrong type.
+        """
+        places = enumerate(exercises, 1)
+        return cls(tuple(config_from_json(PlannedExercise, one, f"plan: exercise {number}") for number, one in places))

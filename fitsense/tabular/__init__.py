@@ -1,0 +1,1 @@
+"""Sets, repetitions and muscle load as tables and plots."""

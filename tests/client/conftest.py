@@ -1,0 +1,3 @@
+"""Pictures for the clients."""
+
+from tests.server.conftest import jpegs as jpegs
