@@ -32,11 +32,11 @@ PAPER = {
 
 
 @pytest.mark.parametrize("name", [name.strip() for name in f"{KAGGLE}, {MORE}".split(",")])
-def test_names_as_folders_have_them_are_found(name: str) -> None:
+def test_find_folder_names_are_found(name: str) -> None:
     assert load_catalogue().find(name).muscles
 
 
-def test_the_papers_classes_work_the_papers_muscles() -> None:
+def test_catalogue_paper_classes_have_the_papers_muscles() -> None:
     seen = set()
     for exercise in load_catalogue().exercises.values():
         if exercise.paper_class is not None:
@@ -46,7 +46,7 @@ def test_the_papers_classes_work_the_papers_muscles() -> None:
     assert seen == set(PAPER)
 
 
-def test_everything_refers_to_something() -> None:
+def test_catalogue_references_exist() -> None:
     catalogue = load_catalogue()
     for exercise in catalogue.exercises.values():
         group = catalogue.exercises[exercise.group]
@@ -57,13 +57,13 @@ def test_everything_refers_to_something() -> None:
     assert sum(group.paper for group in catalogue.muscle_groups.values()) == 11
 
 
-def test_no_alias_means_two_exercises() -> None:
+def test_catalogue_aliases_are_unique() -> None:
     catalogue = load_catalogue()
     for exercise in catalogue.exercises.values():
         for name in (exercise.id, exercise.name, *exercise.aliases):
             assert catalogue.find(name) is exercise, name
 
 
-def test_an_unknown_name_is_an_error_that_says_where_to_look() -> None:
+def test_find_unknown_name_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown exercise 'moonwalk'"):
         load_catalogue().find("moonwalk")

@@ -28,7 +28,7 @@ def stretch(sets: Sets, exercise: str, start_s: float, end_s: float, movements: 
     return sets.end(end_s)[1]
 
 
-def test_repetitions_are_numbered_and_measured() -> None:
+def test_end_repetitions_are_numbered_and_measured() -> None:
     sets = Sets(rest_s=10)
     sets.begin("squat", 1.0)
     sets.add(repetitions(1.0, 2))
@@ -41,7 +41,7 @@ def test_repetitions_are_numbered_and_measured() -> None:
     assert (only.index, only.start_s, only.end_s, only.stats, only.rest_before_s) == (1, 1.0, 8.5, effort, None)
 
 
-def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
+def test_count_long_pause_ends_a_set_and_short_does_not() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 0.0, 60.0, [*repetitions(0, 3), *repetitions(15.9, 2), *repetitions(40, 4)])
     assert effort.repetitions == 9
@@ -62,7 +62,7 @@ def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
     assert sets.total("squat").repetitions == 12
 
 
-def test_what_is_held_is_a_set_without_repetitions() -> None:
+def test_end_hold_is_a_set_without_repetitions() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "plank", 3.0, 33.0, [])
     assert effort == SetStats(0, 0, 30.0, None, None)
@@ -72,7 +72,7 @@ def test_what_is_held_is_a_set_without_repetitions() -> None:
     assert stretch(Sets(10), "squat", 0, 2, repetitions(0, 1)) == SetStats(1, 0, 2.0, 2.0, None)
 
 
-def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does() -> None:
+def test_end_unknown_movement_needs_repetitions_for_a_set() -> None:
     sets = Sets(rest_s=10)
     assert stretch(sets, UNKNOWN, 0.0, 8.0, [PartialRepetition(1, 2)]) == SetStats(0, 1, 8.0, None, None)
     assert sets.sets == []
@@ -80,7 +80,7 @@ def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does
     assert [(one.exercise, one.stats.repetitions) for one in sets.sets] == [(UNKNOWN, 3)]
 
 
-def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
+def test_count_movement_belongs_to_the_segment_of_its_middle() -> None:
     sets = Sets(rest_s=10)
     # Nobody exercises yet, or so it seems: the stretch is announced later.
     sets.add(repetitions(0.0, 5))
@@ -104,7 +104,7 @@ def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
     assert sets.count() == []
 
 
-def test_what_is_told_too_late_belongs_to_nobody() -> None:
+def test_count_movement_before_the_segment_is_dropped() -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "pull_up", 0.0, 1.8, [])
     effort = stretch(sets, "squat", 1.8, 5.4, [Repetition(0.141, 1.406, 0.9)])
@@ -112,7 +112,7 @@ def test_what_is_told_too_late_belongs_to_nobody() -> None:
     assert all(one.start_s <= one.end_s for one in sets.sets)
 
 
-def test_what_nobody_claims_is_not_kept_for_ever() -> None:
+def test_add_while_idle_keeps_recent_movements_only() -> None:
     sets = Sets(rest_s=10)
     for at in range(1000):
         sets.add(repetitions(float(at), 1, tempo_s=1.0))
@@ -120,7 +120,7 @@ def test_what_nobody_claims_is_not_kept_for_ever() -> None:
 
 
 @pytest.mark.parametrize(("back_s", "taken_in"), [(12.0, True), (25.0, False)])
-def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: bool) -> None:
+def test_begin_after_short_unknown_merges_the_sets(back_s: float, taken_in: bool) -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "squat", 0.0, 7.0, repetitions(0, 3))
     # What is told meanwhile is the truth as far as it is known.
@@ -148,14 +148,14 @@ def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: boo
         ]
 
 
-def test_another_exercise_takes_nothing_in() -> None:
+def test_begin_other_exercise_merges_nothing() -> None:
     sets = Sets(rest_s=10)
     for exercise, start_s in (("squat", 0.0), (UNKNOWN, 3.0), ("lunge", 6.0), (UNKNOWN, 9.0), (UNKNOWN, 12.0)):
         stretch(sets, exercise, start_s, start_s + 3.0, repetitions(start_s, 1))
     assert [one.exercise for one in sets.sets] == ["squat", UNKNOWN, "lunge", UNKNOWN]
 
 
-def test_end_attempt_before_a_named_stretch_ends_without_repetition_makes_no_set() -> None:
+def test_end_attempts_without_repetition_make_no_set() -> None:
     sets = Sets(rest_s=10)
     # An attempt at the end of a stretch once made a set of 2 s with 12 s under tension.
     effort = stretch(sets, "squat", 0.0, 12.0, [PartialRepetition(10.0, 12.0)])
@@ -176,7 +176,7 @@ def test_end_attempt_before_the_first_repetition_belongs_to_its_set() -> None:
     assert (only.start_s, only.stats.repetitions, only.stats.attempts) == (20.0, 3, 1)
 
 
-def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
+def test_end_segment_without_movement_after_repetitions_is_a_pause() -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "squat", 0.0, 6.0, repetitions(0, 3))
     sets.begin("squat", 9.0)
@@ -185,14 +185,14 @@ def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
     assert [(one.end_s, one.stats.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
 
 
-def test_end_stretch_without_repetitions_of_an_exercise_that_is_not_held_makes_no_set() -> None:
+def test_end_segment_without_movement_not_held_makes_no_set() -> None:
     sets = Sets(10, lambda exercise: exercise == "plank")
     stretch(sets, "squat", 0.0, 20.0, [])
     stretch(sets, "plank", 30.0, 50.0, [])
     assert [(one.exercise, one.stats.time_under_tension_s) for one in sets.sets] == [("plank", 20.0)]
 
 
-def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> None:
+def test_end_repetition_beyond_its_segment_is_clipped() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 5.0, 10.0, [Repetition(4.0, 7.0, 0.9), Repetition(8.0, 11.5, 0.9)])
     (only,) = sets.sets
@@ -202,13 +202,13 @@ def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> 
 
 
 @pytest.mark.parametrize("rest_s", [0.0, -1.0, math.nan, math.inf])
-def test_a_rest_is_some_time(rest_s: float) -> None:
+def test_init_rest_not_positive_is_refused(rest_s: float) -> None:
     with pytest.raises(InvalidInputError, match="set_rest_s"):
         Sets(rest_s)
 
 
 @given(st.data())
-def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
+def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> None:
     """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
     sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
     parts: list[ExerciseSet] = []
