@@ -1,4 +1,4 @@
-"""The catalogue is complete, consistent, and says what the paper says."""
+"""The catalogue is complete, consistent, and agrees with the paper."""
 
 from __future__ import annotations
 

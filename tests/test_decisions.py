@@ -1,4 +1,4 @@
-"""The laws of decisions."""
+"""Invariants of decisions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SURE = {"smoothing_s": 0.0}
 
 
 def prediction(exercise: dict[str, float], muscles: tuple[float, float] = (0.1, 0.9)) -> Prediction:
-    """A prediction with these probabilities; what is left is spread over the other labels."""
+    """A prediction with these probabilities; the remainder is spread over the other labels."""
     rest = (1.0 - sum(exercise.values())) / (len(LABELS) - len(exercise))
     scores = np.array([exercise.get(label, rest) for label in LABELS], dtype=np.float32)
     return Prediction(0.0, 1.0, scores, np.array(muscles, dtype=np.float32))
 
 
 def decide(steps: list[dict[str, float]], config: DecisionConfig | None = None) -> list[Decision]:
-    """Decisions on one prediction a second, and on the end of the run."""
+    """Decisions for one prediction a second, and for the end of the run."""
     decisions = Decisions(LABELS, GROUPS, config)
     found = [d for t, step in enumerate(steps) for d in decisions.update(prediction(step), t, t + 1)]
     return found + decisions.end_run(len(steps))
@@ -48,7 +48,7 @@ def segments(decisions: list[Decision]) -> list[tuple[str, float, float]]:
 distributions = st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4).map(
     lambda values: {label: value / sum(values) * 0.999999 for label, value in zip(LABELS, values, strict=True)}
 )
-# Long stretches of one answer, as in life, mixed with noise.
+# Long intervals of one answer, as in practice, mixed with noise.
 streams = st.lists(
     st.tuples(st.sampled_from(LABELS), st.integers(1, 6), st.floats(0.3, 0.97)), min_size=1, max_size=8
 ).map(lambda parts: [{label: p} for label, length, p in parts for _ in range(length)])

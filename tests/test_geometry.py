@@ -1,4 +1,4 @@
-"""Where in the picture a session looks."""
+"""Boxes in a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ sides = st.integers(8, 60)
 
 
 def picture(width: int, height: int) -> UInt8Array:
-    """Each pixel says where it is."""
+    """A picture whose pixels encode their positions."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
 

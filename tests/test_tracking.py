@@ -1,4 +1,4 @@
-"""Who is who from one picture to the next."""
+"""Tracks keep their names from frame to frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP_S = 0.2
 
 
 def at(x: float, y: float = 0.5, height: float = 0.5, score: float = 0.9) -> Detection:
-    """Somebody in the middle of a box in a picture that is twice as wide as high."""
+    """A person in the middle of a box in a picture that is twice as wide as high."""
     width = height / 2
     return Detection(Region(x - width / 2, y - height / 2, x + width / 2, y + height / 2), score)
 
@@ -38,7 +38,7 @@ def follow(
 
 
 class Jitter:
-    """A detector's trembling, the same each time."""
+    """Jitter of a detector, the same each time."""
 
     def __init__(self, seed: int, size: float = 0.01) -> None:
         self._random = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def test_update_max_people_limits_the_names() -> None:
     st.floats(0, 0.4),
 )
 def test_update_order_of_detections_does_not_matter(places: list[int], seed: int, random: object, rate: float) -> None:
-    """Nor do missed people, trembling boxes or false ones change who is who."""
+    """Missed people, jitter and false boxes do not change the names."""
     jitter, chance = Jitter(seed), np.random.default_rng(seed)
     pictures = []
     for number in range(25):
@@ -127,7 +127,7 @@ def test_update_crossing_people_keep_their_names(speed: float, above: float, see
         one, other = jitter(at(0.2 + way, 0.5)), jitter(at(0.8 - way, 0.5 + above))
         apart = abs(0.6 - 2 * way)
         pictures.append([one, other] if seen == "both" or apart > 0.08 else [one] if seen == "first" else [])
-    # Boxes of what was reached a while ago would say little about where people are.
+    # Old boxes would say little about current positions.
     told = follow(pictures, TrackerConfig(box_memory_s=0.1))
     assert set(itertools.chain(*told)) == {"1", "2"}
     assert middle(told[-1]["1"]) > 0.6
@@ -135,7 +135,7 @@ def test_update_crossing_people_keep_their_names(speed: float, above: float, see
 
 
 def test_update_exercise_in_place_keeps_the_box() -> None:
-    """Up and down by a tenth of the picture, a detector that trembles, for two minutes."""
+    """Up and down by a tenth of the picture, with jitter, for two minutes."""
     jitter = Jitter(3, 0.005)
     told = follow([jitter(at(0.5, 0.5 + 0.05 * math.sin(number * 0.6)))] for number in range(600))
     boxes = [people["1"] for people in told[2:]]
@@ -171,7 +171,7 @@ detections = st.lists(
 def test_update_any_detections_and_times_keep_the_invariants(
     pictures: list[tuple[list[Detection], float]], most: int, confirm: int
 ) -> None:
-    """Boxes are in the picture, names are numbers that only grow, and state goes through a snapshot."""
+    """Boxes are in the picture, names are growing numbers, and the state survives a snapshot."""
     config = TrackerConfig(max_people=most, min_hits=confirm)
     following, again = Tracker(config), Tracker(config)
     time_s, so_far = 0.0, 0

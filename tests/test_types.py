@@ -1,4 +1,4 @@
-"""Values at the boundary are validated, and cannot be changed."""
+"""Values at the boundary are validated and immutable."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_to_probabilities_softmax_sums_to_one_sigmoid_in_range(values: np.ndarra
     np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-5)
     sigmoid = to_probabilities(values, "sigmoid")
     assert ((sigmoid >= 0) & (sigmoid <= 1)).all()
-    # Order survives.
+    # The order is preserved.
     assert (np.diff(np.take_along_axis(soft, values.argsort(axis=1), axis=1), axis=1) >= -1e-7).all()
 
 

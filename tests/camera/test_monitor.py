@@ -1,4 +1,4 @@
-"""The laws of what is told about the camera's picture."""
+"""Invariants of the camera monitor's warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fitsense.synthetic.rendering import Camera
 from fitsense.types import UInt8Array
 
 RATE_HZ = 10.0
-# Seconds of each, so that streams are short.
+# Seconds of each state, so that the sequences are short.
 QUICK = CameraConfig(
     picture_black_s=1.0, camera_blocked_s=1.0, picture_frozen_s=1.5, no_person_s=2.0, no_motion_s=3.0, clear_s=0.5
 )
@@ -31,7 +31,7 @@ Kind = str
 
 @cache
 def room(seed: int) -> UInt8Array:
-    """A room full of things, uint8 (96, 96, 3); it is larger than what the camera sees of it."""
+    """A room with objects, uint8 (96, 96, 3), larger than the camera's view of it."""
     random = np.random.default_rng(seed)
     picture = np.full((96, 96, 3), 128, dtype=np.uint8)
     for _ in range(80):
@@ -42,7 +42,7 @@ def room(seed: int) -> UInt8Array:
 
 
 class Stage:
-    """Makes the pictures of a camera in a room: what it sees depends on the time, and on nothing else."""
+    """Renders the pictures of a camera in a room; they depend on the time only."""
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -53,7 +53,7 @@ class Stage:
         return len(self.pictures) / RATE_HZ
 
     def show(self, seconds: float, kind: Kind = "person", scene: int = 0, at: tuple[int, int] = (16, 16)) -> Stage:
-        """Go on with a kind of picture."""
+        """Continue with a kind of picture."""
         for _ in range(round(seconds * RATE_HZ)):
             self.pictures.append(self._picture(kind, room(scene), at))
         return self
@@ -80,7 +80,7 @@ class Stage:
 def watch(
     pictures: Sequence[UInt8Array], config: CameraConfig = QUICK, start_s: float = 0.0, idle: float | None = None
 ) -> list[CameraWarning]:
-    """What is told of pictures, ten a second, with a prediction every second, and at the end of the run."""
+    """Warnings for pictures, ten a second, with a prediction every second, and at the end of the run."""
     scene = CameraMonitor(config)
     found = []
     for index, picture in enumerate(pictures):
@@ -168,7 +168,7 @@ def test_push_light_changes_give_no_warning(lights: list[tuple[float, float]], s
     pictures = []
     for index, picture in enumerate(Stage().show(8.0, scene=scene).pictures):
         gain, offset = lights[index * len(lights) // 80]
-        # The light stays within what a picture can show: what is clipped is lost.
+        # The light stays within the range of pixels: clipping loses detail.
         pictures.append(np.asarray(128 + (picture - 128.0) * min(gain, 0.8) + offset, dtype=np.uint8))
     assert watch(pictures) == []
 
@@ -178,11 +178,11 @@ def test_push_light_changes_give_no_warning(lights: list[tuple[float, float]], s
     [("black", "picture_black"), ("covered", "camera_blocked"), ("frozen", "picture_frozen"), ("empty", "no_motion")],
 )
 def test_push_state_is_reported_with_start_and_end(kind: Kind, code: str) -> None:
-    told, over = watch(Stage().show(2.0).show(4.0, kind).show(3.0).pictures)
-    assert (told.code, over.code) == (code, code)
-    assert told.start_s == pytest.approx(2.0, abs=0.11)
-    assert told.end_s == pytest.approx(told.start_s + getattr(QUICK, f"{code}_s"), abs=0.11)
-    assert over.start_s == told.start_s
+    reported, over = watch(Stage().show(2.0).show(4.0, kind).show(3.0).pictures)
+    assert (reported.code, over.code) == (code, code)
+    assert reported.start_s == pytest.approx(2.0, abs=0.11)
+    assert reported.end_s == pytest.approx(reported.start_s + getattr(QUICK, f"{code}_s"), abs=0.11)
+    assert over.start_s == reported.start_s
     assert over.end_s == pytest.approx(5.9, abs=0.11)
     assert "4.0 s" in over.message or "3.9 s" in over.message
 
@@ -264,7 +264,7 @@ def test_push_person_leaving_bare_room_is_no_move() -> None:
 def test_push_empty_room_reports_no_person() -> None:
     empty = Stage().show(2.0).show(6.0, "empty").pictures
     assert codes(watch(empty, idle=0.9)) == ["no_person"]
-    # Who holds a plank hardly moves.
+    # A person who holds a plank hardly moves.
     assert codes(watch(empty, idle=0.1)) == ["no_motion"]
     assert codes(watch(empty)) == ["no_motion"]
 
@@ -279,8 +279,8 @@ def test_predicted_no_detection_reports_no_person_despite_motion() -> None:
         if index % 10 == 0:
             scene.predicted(index / RATE_HZ, idle=0.2, present=1.0 if index < 30 else 0.0)
         found += scene.push(picture, index / RATE_HZ)
-    told, over = found + scene.end_run()
-    assert (told.code, told.start_s, over.over) == ("no_person", 3.0, True)
+    reported, over = found + scene.end_run()
+    assert (reported.code, reported.start_s, over.over) == ("no_person", 3.0, True)
 
 
 def test_end_run_resets_the_monitor() -> None:
@@ -294,7 +294,7 @@ def test_end_run_resets_the_monitor() -> None:
 
 
 def test_push_above_ten_a_second_is_skipped() -> None:
-    """A burst of other pictures between two that are looked at changes nothing."""
+    """Other pictures between two analysed ones change nothing."""
     pictures = Stage().show(4.0).pictures
     scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(pictures):
@@ -330,7 +330,7 @@ def test_config_invalid_values_are_refused(field: str, value: float) -> None:
 
 
 def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
-    """A rendered figure that squats, seen by a camera that changes after six seconds; with a sensor's noise."""
+    """A rendered figure that squats, with a camera that changes after six seconds, and sensor noise."""
     camera = Camera(azimuth_deg=50.0, distance_m=4.2)
     videos = [
         FigureVideo((Bout("squat", 5, 2.0),), camera=view, size=(96, 54), rate_hz=RATE_HZ, seed=7)
@@ -374,8 +374,8 @@ def test_due_camera_rates_give_expected_steps() -> None:
     """A camera of two pictures a second is judged by the same seconds."""
     pictures = Stage().show(2.0).show(5.0, "black").pictures[::5]
     scene = CameraMonitor(QUICK)
-    told = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
-    assert [(notice.code, notice.start_s) for notice in told] == [("picture_black", 2.0)]
+    reported = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
+    assert [(notice.code, notice.start_s) for notice in reported] == [("picture_black", 2.0)]
 
 
 def _fading(kind: str) -> list[tuple[UInt8Array, float]]:

@@ -1,4 +1,4 @@
-"""Event logs, read tolerantly."""
+"""Tolerant reading of event logs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_read_log_real_session_gives_its_events(model: fitsense.Model, squats: F
     assert log.data("exercise.ended")
     assert log.last("exercise.ended") == log.data("exercise.ended")[-1]
     assert log.started_at == start
-    # Told a little after it ended, and never before.
+    # Emitted a little after the end, and never before.
     (broken,) = read_log(one.to_json() for one in events[:-1])
     assert not broken.complete
     assert broken.started_at is not None
@@ -81,7 +81,7 @@ def test_read_log_cut_anywhere_keeps_whole_lines(data: st.DataObject) -> None:
     ends = [at for at, byte in enumerate(content) if byte == ord("\n")]
     cut = data.draw(st.integers(ends[0], len(content)))
     (log,) = load_log(io.BytesIO(content[:cut]))
-    # A line may be whole without its end.
+    # The last line may be complete without its line end.
     assert len(log.events) == sum(end <= cut for end in ends)
 
 

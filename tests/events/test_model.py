@@ -1,4 +1,4 @@
-"""Events on the wire."""
+"""Events and their JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_to_json_keeps_names_outside_ascii() -> None:
     assert "übung" in event.to_json()
 
 
-# What the first logs did not have yet: every event has it, but no reader may insist on it.
+# Properties that the first logs lack: every event has them, but readers must not require them.
 LATER = {
     "exercise.ended": {"repetitions", "attempts", "sets", "time_under_tension_s", "tempo_mean_s", "tempo_spread_s"},
     "session.ended": {"sets", "muscle_load_repetitions"},

@@ -1,4 +1,4 @@
-"""Squeezed pictures are sums of their samples, whatever their size."""
+"""Downsampled pictures are sums of their samples at any size."""
 
 from __future__ import annotations
 

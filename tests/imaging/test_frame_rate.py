@@ -1,4 +1,4 @@
-"""The laws of passing frames over."""
+"""Invariants of skipping frames."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_rate_limiter_kept_frames_are_evenly_spaced(steps: list[float]) -> None:
 
 @given(timestamps())
 def test_sampler_limited_source_gives_the_same_windows(times: list[float]) -> None:
-    """A frame is known by its picture, whose number is made from its place in the list."""
+    """A picture encodes its frame's position in the list."""
     places = {time_s: place for place, time_s in reversed(list(enumerate(times)))}
 
     def told(of: list[float]) -> list[object]:
@@ -62,7 +62,7 @@ def test_sampler_limited_source_gives_the_same_windows(times: list[float]) -> No
     ("rate_hz", "per_second"), [(10, 10), (15, 15), (24, 12), (25, 12.5), (30, 15), (50, 50 / 3), (60, 50 / 3)]
 )
 def test_rate_limiter_any_camera_rate_gives_12_to_20(rate_hz: float, per_second: float) -> None:
-    # Phones are off by a millisecond here and there.
+    # Phones' intervals vary by a millisecond.
     noise = np.random.default_rng(0).uniform(-0.001, 0.001, round(20 * rate_hz))
     times = [index / rate_hz + float(noise[index]) for index in range(round(20 * rate_hz))]
     assert len(kept(times)) == pytest.approx(20 * per_second, rel=0.06)

@@ -1,4 +1,4 @@
-"""Frames as branches see them."""
+"""Frames resized for branches."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_branch_images_deferred_are_the_same(height: int, width: int, later: set
     }
     picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
     now, waiting = branch_images(picture.copy(), specs), branch_images(picture, specs, later)
-    # Whoever gave the picture may use its memory again.
+    # The caller may reuse the picture's memory.
     picture[:] = 0
     assert list(waiting) == list(specs)
     for name, view in now.items():
@@ -76,7 +76,7 @@ def test_pad_keeps_the_picture_on_black(height: int, width: int, more: int) -> N
     assert seen.sum() == height * width
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     np.testing.assert_array_equal(square[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], picture)
-    # In the middle, up to half a pixel.
+    # Centred up to half a pixel.
     assert abs(rows[0] - (size - 1 - rows[-1])) <= 1
     assert abs(columns[0] - (size - 1 - columns[-1])) <= 1
 
@@ -87,7 +87,7 @@ def test_branch_images_pad_shows_the_whole_picture(height: int, width: int, shor
     wide, high = fitted_size(width, height, spec)
     assert max(wide, high) <= spec.size
     assert min(wide, high) <= short_side
-    # As large as may be: either side is at its limit.
+    # Maximal: either side is at its limit.
     assert max(wide, high) == spec.size or min(wide, high) == short_side
     assert wide / high == pytest.approx(width / height, rel=1.5 / min(wide, high))
     seen = branch_images(np.full((height, width, 3), 200, np.uint8), {"": spec})[""]

@@ -1,4 +1,4 @@
-"""Movements become sets."""
+"""Movements are grouped into sets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_count_long_pause_ends_a_set_and_short_does_not() -> None:
         (1, 5, None),
         (2, 4, pytest.approx(40 - 19.9)),
     ]
-    # The same again after too short a rest, something else, and the same after that.
+    # The same exercise after too short a rest, another exercise, and the first one after that.
     stretch(sets, "squat", 55.0, 60.0, repetitions(55, 1))
     stretch(sets, "lunge", 61.0, 65.0, repetitions(61, 2))
     stretch(sets, "squat", 66.0, 70.0, repetitions(66, 2))
@@ -82,12 +82,12 @@ def test_end_unknown_movement_needs_repetitions_for_a_set() -> None:
 
 def test_count_movement_belongs_to_the_segment_of_its_middle() -> None:
     sets = Sets(rest_s=10)
-    # Nobody exercises yet, or so it seems: the stretch is announced later.
+    # No exercise is recognised yet: the segment is announced later.
     sets.add(repetitions(0.0, 5))
     assert sets.count() == []
     sets.begin("squat", 3.0)
     assert [one.repetition.start_s for one in sets.count()] == [2.0, 4.0, 6.0, 8.0]
-    # On trial, another exercise is found to have begun at 13.
+    # Another exercise, on trial so far, is found to have begun at 13.
     sets.add(repetitions(10.0, 3))
     counted, effort, _ = sets.end(13.0)
     assert [one.repetition.start_s for one in counted] == [10.0]
@@ -123,7 +123,7 @@ def test_add_while_idle_keeps_recent_movements_only() -> None:
 def test_begin_after_short_unknown_merges_the_sets(back_s: float, taken_in: bool) -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "squat", 0.0, 7.0, repetitions(0, 3))
-    # What is told meanwhile is the truth as far as it is known.
+    # The sets reported in between are right as far as they are known.
     sets.begin(UNKNOWN, 7.0)
     sets.add(repetitions(7.0, 2))
     sets.add(repetitions(11.0, 1, tempo_s=back_s - 11.0))
@@ -135,7 +135,7 @@ def test_begin_after_short_unknown_merges_the_sets(back_s: float, taken_in: bool
     assert effort.repetitions == 1
     if taken_in:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 7)]
-        # The stretch adds one repetition to a set that began before it.
+        # The segment adds one repetition to a set that began before it.
         assert [(one.index, one.stats.repetitions, one.start_s) for one in made] == [(1, 1, 12.0)]
         assert [(one.exercise, one.stats.repetitions, one.start_s) for one in sets.sets] == [("squat", 7, 0.0)]
         assert sets.total(UNKNOWN).repetitions == 0
@@ -157,7 +157,7 @@ def test_begin_other_exercise_merges_nothing() -> None:
 
 def test_end_attempts_without_repetition_make_no_set() -> None:
     sets = Sets(rest_s=10)
-    # An attempt at the end of a stretch once made a set of 2 s with 12 s under tension.
+    # Regression: an attempt at the end of a segment made a set of 2 s with 12 s under tension.
     effort = stretch(sets, "squat", 0.0, 12.0, [PartialRepetition(10.0, 12.0)])
     assert (effort.repetitions, effort.attempts) == (0, 1)
     assert sets.sets == []
@@ -209,7 +209,7 @@ def test_init_rest_not_positive_is_refused(rest_s: float) -> None:
 
 @given(st.data())
 def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> None:
-    """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
+    """Any movements in any portions: sets are ordered, rests lie between them, and sums agree."""
     sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
     parts: list[ExerciseSet] = []
     for _ in range(data.draw(st.integers(1, 5))):
@@ -226,7 +226,7 @@ def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> Non
             at_s = end_s
             if data.draw(st.booleans()):
                 stretch_counted += sets.count()
-        # The stretch may end within the last movement, which may then belong to nobody.
+        # The segment may end within the last movement, which may then belong to no segment.
         at_s = max(start_s, at_s - data.draw(st.floats(0, 5)))
         last, effort, made = sets.end(at_s)
         stretch_counted += last
@@ -239,7 +239,7 @@ def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> Non
         counted += stretch_counted
         efforts.append((exercise, effort))
     made = sets.sets
-    # Each set is in the stretches' parts once, and each part is a set by itself.
+    # Each set is in the segments' parts once, and each part is a set.
     for one in [*parts, *made]:
         assert one.stats.time_under_tension_s <= one.end_s - one.start_s + 1e-9
         assert one.stats.repetitions or (not one.stats.attempts and one.stats.time_under_tension_s > 0)
@@ -257,12 +257,12 @@ def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> Non
     for exercise in ("squat", "plank", UNKNOWN):
         own = sum(effort.repetitions for of, effort in efforts if of == exercise)
         total = sets.total(exercise).repetitions
-        # What was unknown may turn out to have been an exercise.
+        # Unknown movement may turn out to have been an exercise.
         assert total <= own if exercise == UNKNOWN else total >= own
         assert [one.index for one in made if one.exercise == exercise] == list(
             range(1, 1 + sum(one.exercise == exercise for one in made))
         )
     for exercise in ("squat", "plank"):
-        # Numbers start anew with each set, and skip those that were told as unknown.
+        # Numbers restart with each set, and skip those that were reported as unknown.
         numbers = iter([at for one in made if one.exercise == exercise for at in range(1, one.stats.repetitions + 1)])
         assert all(one.index in numbers for one in counted if one.exercise == exercise)

@@ -1,4 +1,4 @@
-"""Several people in one picture."""
+"""Sessions of several subjects in one picture."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_push_subjects_come_and_go(model: fitsense.Model, together: list[Frame],
     session = MultiSession(model, absent_s=1.0)
     events: list[Event] = []
     for at, frame in enumerate(together):
-        # Ben comes after a second; where Anna is, nobody says any more after two.
+        # Ben comes after a second; Anna has no region after two.
         regions = {name: region for name, region in BOTH.items() if (at < 20 if name == "anna" else at >= 10)}
         events += session.push(frame, regions=regions)
     assert session.subjects == ["ben"]
@@ -88,7 +88,7 @@ def test_push_subjects_come_and_go(model: fitsense.Model, together: list[Frame],
     assert anna[-1].frames == 30
     assert anna[-1].end_s == pytest.approx(3.0)
     assert ben == alone(model, jacks[10:])
-    # She is back, as somebody new.
+    # She returns as a new subject.
     again = MultiSession(model, absent_s=1.0)
     events = again.push(together[0], regions={"anna": LEFT}) + again.leave("anna")
     events += again.push(together[1], regions={"anna": LEFT}) + again.finish()
@@ -162,7 +162,7 @@ def test_multi_session_invalid_calls_are_refused(model: fitsense.Model, together
 
 
 def test_push_moved_region_follows_the_subject(model: fitsense.Model, frames: list[Frame]) -> None:
-    """A figure that is carried through the picture is seen as one that stays, where the box goes with it."""
+    """A figure that moves through the picture looks like one that stays if the region moves with it."""
     height, width = frames[0].rgb.shape[:2]
     session, events = MultiSession(model), list[Event]()
     for at, frame in enumerate(frames):

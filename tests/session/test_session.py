@@ -50,7 +50,7 @@ def run(model: fitsense.Model, frames: Sequence[Frame], config: SessionConfig | 
 
 
 def check(events: Sequence[Event]) -> None:
-    """What holds of every session's events."""
+    """Check the invariants of every session's events."""
     for number, event in enumerate(events):
         document = event.to_dict()
         validate_event(document)
@@ -78,7 +78,7 @@ def check(events: Sequence[Event]) -> None:
 
 
 class Scripted:
-    """Predicts what a script says for the time, so that laws can be tested over many sessions quickly."""
+    """Predicts pseudo-random scores for the time, so that many sessions run quickly."""
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
@@ -102,10 +102,10 @@ def test_push_sample_gives_its_true_segments(model: fitsense.Model) -> None:
     ended = [e.data for e in events if e.type == "fitsense.exercise.ended" and e.data.exercise != "unknown"]  # type: ignore[union-attr]
     truth = video.segments
     assert [d.exercise for d in ended] == [t.exercise for t in truth]  # type: ignore[union-attr]
-    for told, true in zip(ended, truth, strict=True):
-        overlap = min(told.end_s, true.end_s) - max(told.start_s, true.start_s)  # type: ignore[union-attr]
-        union = max(told.end_s, true.end_s) - min(told.start_s, true.start_s)  # type: ignore[union-attr]
-        assert overlap / union > 0.6, (told, true)
+    for reported, true in zip(ended, truth, strict=True):
+        overlap = min(reported.end_s, true.end_s) - max(reported.start_s, true.start_s)  # type: ignore[union-attr]
+        union = max(reported.end_s, true.end_s) - min(reported.start_s, true.start_s)  # type: ignore[union-attr]
+        assert overlap / union > 0.6, (reported, true)
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
     assert {total.exercise for total in summary.exercises} - {"unknown"} == {"squat", "push_up", "jumping_jack"}
@@ -142,7 +142,7 @@ def test_push_any_times_give_valid_events(model: fitsense.Model, steps: list[flo
     check(events)
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
-    # The rest came too soon to show anything new.
+    # The other frames came too soon.
     assert summary.frames >= 1
     assert summary.frames + summary.late_frames <= len(times)
 
@@ -152,7 +152,7 @@ def test_push_any_times_give_valid_events(model: fitsense.Model, steps: list[flo
 def test_resume_any_snapshot_gives_the_same_events(
     model: fitsense.Model, frames: list[Frame], data: st.DataObject
 ) -> None:
-    """Wherever a host stops and starts again, the events are the same, byte for byte."""
+    """Wherever a host restarts, the events are the same, byte for byte."""
     restarts = set(data.draw(st.lists(st.integers(0, len(frames)), min_size=1, max_size=3)))
     config = SessionConfig(source="urn:gym:7", started_at=datetime(2026, 3, 1, tzinfo=UTC))
     session = Session(model, config)
@@ -170,7 +170,7 @@ def test_resume_any_snapshot_gives_the_same_events(
 def test_resume_after_any_times_gives_the_same_events(
     model: fitsense.Model, steps: list[float], data: st.DataObject
 ) -> None:
-    """Also where a gap, a late frame or a changing answer has just been."""
+    """Also after a gap, a late frame or a changing answer."""
     random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     stream = [
         Frame(random.integers(0, 256, (8, 8, 3), dtype=np.uint8), float(time)) for time in np.cumsum([0.0, *steps])
@@ -186,7 +186,7 @@ def test_resume_after_any_times_gives_the_same_events(
 
 
 def test_push_cascade_that_always_defers_gives_the_same_events(model: fitsense.Model, frames: list[Frame]) -> None:
-    """Though what the branches see that come later is made as they are asked."""
+    """Images of deferred branches are made on first access."""
     asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), threshold=1.0), bf16=False)
     assert set(asking.deferred_branches) == {"x3d_bodies", "slowfast"}
     session = Session(asking)
@@ -215,7 +215,7 @@ def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
     video = FigureVideo([Bout("squat", 6, 2.0), Bout(IDLE, 1, 20.0), Bout("squat", 5, 2.0)], seed=3)
     events = run(model, list(video))
     check(events)
-    told = [e.data for e in events if isinstance(e.data, RepetitionCompleted)]
+    reported = [e.data for e in events if isinstance(e.data, RepetitionCompleted)]
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
     squats = [one for one in summary.sets if one.exercise == "squat"]
@@ -226,9 +226,9 @@ def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
         # Standing between two repetitions is no part of them.
         assert one.tempo_mean_s == pytest.approx(1.8, abs=0.3)
     assert squats[1].rest_before_s == pytest.approx(20, abs=5)
-    assert sum(one.repetitions for one in summary.sets) == len(told)
-    # Each is one of the figure's: none is made up, none is halved.
-    for repetition in told:
+    assert sum(one.repetitions for one in summary.sets) == len(reported)
+    # Each overlaps one of the figure's repetitions: none is invented, none is halved.
+    for repetition in reported:
         overlaps = [
             min(repetition.end_s, true.end_s) - max(repetition.start_s, true.start_s) for true in video.repetitions
         ]
@@ -236,7 +236,7 @@ def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
     (total,) = [total for total in summary.exercises if total.exercise == "squat"]
     assert (total.sets, total.repetitions) == (2, sum(one.repetitions for one in squats))
     quads = summary.muscle_load_repetitions["quads"]
-    assert 0.5 * len(told) < quads <= len(told)
+    assert 0.5 * len(reported) < quads <= len(reported)
     assert quads > summary.muscle_load_repetitions["obliques"]
 
 

@@ -1,4 +1,4 @@
-"""Sessions on a bundle with a branch that goes on frame by frame, beside one that does not."""
+"""Sessions on a bundle with a streaming branch and a clip branch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def copied(bundle: Bundle, folder: Path, **changes: Any) -> Bundle:
-    """A bundle of the branch that streams alone, with what differs in how it goes on."""
+    """A bundle of the streaming branch only, with changes of its streaming entry."""
     entry = bundle.manifest.branches[0]
     assert entry.stream is not None
     for file in entry.files:
@@ -65,7 +65,7 @@ def stream(model: fitsense.Model) -> StreamingBranch:
 
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
-    """Nine seconds of colours that change, with a gap after four."""
+    """Nine seconds of changing colours, with a gap after four."""
     random = np.random.default_rng(3)
     base = np.repeat(random.integers(40, 200, (6, 1, 1, 3)), 15, axis=0)
     pictures = np.clip(base + random.normal(0, 30, (90, 16, 16, 3)), 0, 255).astype(np.uint8)
@@ -166,7 +166,7 @@ def test_step_graph_is_listed_and_verified(bundle: Bundle, tmp_path: Path, graph
 
 
 class Recording:
-    """A model that takes down what it is asked and answers."""
+    """A model that records its windows and predictions."""
 
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
@@ -184,7 +184,7 @@ class Recording:
 def test_predict_window_equals_stepping_over_its_run(
     model: fitsense.Model, stream: StreamingBranch, frames: list[Frame], hop_s: float
 ) -> None:
-    """Each slot of a run once, from the run's start to the window's end, whatever the hop."""
+    """Each slot of a run once, from the run's start to the window's end, for any hop."""
     recording: Any = Recording(model)
     whole(recording, frames, SessionConfig(hop_s=hop_s, camera=None))
     runs = [frames[:40], frames[40:]]
@@ -208,7 +208,7 @@ def test_predict_window_equals_stepping_over_its_run(
 
 
 def slots(run: Sequence[Frame], end_s: float) -> Iterator[UInt8Array]:
-    """For each quarter of a second that is over, the frame nearest to its middle, the earlier one in a tie."""
+    """For each past quarter of a second, the frame nearest to its middle, the earlier one in a tie."""
     at = 0
     while run[0].time_s + (at + 1) / 4 <= end_s + 1e-5:
         middle = run[0].time_s + (at + 0.5) / 4

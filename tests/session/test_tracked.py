@@ -1,4 +1,4 @@
-"""People who come and go, found by a detector: on rendered figures, and a detector that knows where they may be."""
+"""Tracked people, on rendered figures with a detector that knows the halves of the picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEFT, RIGHT = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)
 
 
 def halves(picture: UInt8Array) -> list[Detection]:
-    """Who is in which half of a picture; nobody where it is black."""
+    """Detects a person in each half of a picture that is not black."""
     middle = picture.shape[1] // 2
     sides = ((LEFT, picture[:, :middle]), (RIGHT, picture[:, middle:]))
     return [Detection(region, 0.9) for region, side in sides if side.mean() > 20]
@@ -53,7 +53,7 @@ def load(config: Settings, files: Mapping[str, Path], threads: int | None) -> Ca
 
 @pytest.fixture(scope="module")
 def together(squats: FigureVideo) -> list[Frame]:
-    """Somebody squats at the left; at the right, somebody else comes after a second and jumps."""
+    """One person squats at the left; another one comes after a second and jumps at the right."""
     jacks = FigureVideo(bouts=(Bout("jumping_jack", 5, 1.2),), rate_hz=10.0, seed=8)
     return [
         Frame(np.concatenate([one.rgb, other.rgb * (at >= 10)], axis=1), one.time_s)
@@ -107,7 +107,7 @@ def test_push_person_leaving_ends_the_session(model: fitsense.Model, together: l
     events += session.finish()
     check(events)
     began = [(event.subject, type(event.data)) for event in events]
-    # Who comes back after so long may be somebody else.
+    # A person who returns after so long gets a new name.
     assert [subject for subject, kind in began if kind is SessionStarted] == ["1", "2", "3"]
     ended = [event.data.end_s for event in events if event.subject == "1" and isinstance(event.data, SessionEnded)]
     assert ended == [pytest.approx(3.0, abs=0.11)]
@@ -122,7 +122,7 @@ def test_resume_any_snapshot_gives_the_same_events(model: fitsense.Model, togeth
             events += session.push(frame)
         return [event.to_json() for event in events + session.finish()]
 
-    # Before anybody is confirmed, and in the middle of what they do.
+    # Before a track has a name, and during an exercise.
     assert run(1) == run(37) == run(None)
     with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
         TrackedSession.resume(model, halves, fitsense.MultiSession(model).snapshot())
@@ -174,7 +174,7 @@ def test_analyze_region_hides_other_people(model: fitsense.Model, file: Path, re
 def test_analyze_region_is_decoded_at_the_models_size(
     model: fitsense.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As far as the file's own pictures go."""
+    """Within the size of the file's pictures."""
     seen: list[tuple[int, ...]] = []
     cut = Region.crop
 

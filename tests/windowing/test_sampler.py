@@ -1,4 +1,4 @@
-"""The laws of windows."""
+"""Invariants of the window sampler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP_S = 1.5
 
 
 def picture(number: int) -> dict[str, UInt8Array]:
-    """A one-pixel picture that says which frame it is."""
+    """A one-pixel picture that encodes the frame's number."""
     return {"a": np.array([[[number % 256, number // 256, 0]]], dtype=np.uint8)}
 
 
@@ -47,7 +47,7 @@ def windows_of(outputs: list[Output]) -> list[Window]:
 
 @st.composite
 def timestamps(draw: st.DrawFn) -> list[float]:
-    """Ascending times with steps of any size that is not passed over, some of them gaps."""
+    """Ascending times with steps long enough to be kept, some of them gaps."""
     steps = draw(st.lists(st.floats(0.06, 0.9) | st.floats(1.6, 4.0), min_size=1, max_size=60))
     return [round(float(t), 3) for t in np.cumsum([draw(st.floats(-5, 5)), *steps])]
 
@@ -59,7 +59,7 @@ def test_push_any_times_picks_frames_nearest_to_slot_middles(times: list[float],
         for slot, pixel in enumerate(clip.frames):
             wanted = clip.start_s + (slot + 0.5) / SPEC.rate_hz
             chosen = times[number(pixel)]
-            # Within the window's run nothing is nearer.
+            # No frame of the window's run is nearer.
             run_times = [t for t in times if window.start_s - 5 <= t and same_run(times, t, chosen)]
             assert abs(chosen - wanted) <= min(abs(t - wanted) for t in run_times) + 1e-9
 
@@ -228,7 +228,7 @@ def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
 
 
 def streamed(times: list[float], hop_s: float, *, spec: ClipSpec = SPEC) -> list[Output]:
-    """Of a branch that streams, ``a``, beside one that looks at clips, ``b``."""
+    """Outputs for a streaming branch, ``a``, and a clip branch, ``b``."""
     windows = WindowSampler({"a": spec, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, streaming=["a"])
     outputs = []
     for index, time in enumerate(times):
@@ -249,7 +249,7 @@ def test_streaming_branch_gets_each_slot_of_its_run_once(times: list[float], hop
                 assert "a" not in output.clips
                 assert stretch.first == len(seen)
                 seen += [number(pixel) for pixel in stretch.pictures]
-                # A window that is longer than its run sees held pictures.
+                # A window longer than its run repeats the last picture.
                 end_s = max(output.end_s, output.start_s + SPEC.span_s)
                 assert len(seen) == int((end_s - begun.start_s) * SPEC.rate_hz + 1e-4)
             case RunEnd(start_s=start_s, end_s=end_s):
@@ -271,11 +271,11 @@ def test_streaming_branch_hops_of_whole_slots_gives_the_clip(times: list[float],
                 seen += output.new_frames["a"].pictures
                 hops = (output.start_s - begun_s) / hop_s
                 if abs(hops - round(hops)) > 1e-6:
-                    # The one that ends with its run.
+                    # The window that ends with its run.
                     continue
                 for slot, (mine, its) in enumerate(zip(seen[-SPEC.frames :], output.clips["b"].frames, strict=True)):
                     wanted = output.start_s + (slot + 0.5) / SPEC.rate_hz
-                    # The same, or as near.
+                    # The same frame, or one as near.
                     apart = [abs(times[number(pixel)] - wanted) for pixel in (mine, its)]
                     assert apart[0] == pytest.approx(apart[1], abs=1e-6)
             case RunEnd():
