@@ -227,19 +227,19 @@ def test_counter_restored_state_continues_the_same() -> None:
 
 @settings(max_examples=3, deadline=None)
 @given(st.floats(1.5, 3.0), st.integers(0, 99))
-def test_push_surplus_reports_are_compensated(tempo_s: float, seed: int) -> None:
+def test_what_was_told_amiss_is_made_up_for(tempo_s: float, seed: int) -> None:
     end_s = 2.0 + 4 * tempo_s
-    # As if the halves of the first repetition had been reported as two.
+    # As if the halves of the first had been taken for two.
     middle_s, first_end_s = 1.0 + 0.5 * tempo_s, 1.0 + tempo_s
     halves = [(1.0, middle_s), (middle_s, first_end_s)]
     repetitions = RepetitionCounter()
-    reported: list[Movement] = []
+    told: list[Movement] = []
     for picture, time_s in drawn(swings(tempo_s, 4), end_s, seed=seed):
-        if not reported and time_s > first_end_s:
-            reported += [Repetition(*half, 1.0) for half in halves]
+        if not told and time_s > first_end_s:
+            told += [Repetition(*half, 1.0) for half in halves]
             repetitions.state.reported, repetitions.state.reported_s = halves, first_end_s
-        reported += repetitions.push(picture, time_s)
-    assert numbers(reported + repetitions.end_run(end_s)) == (4, 0)
+        told += repetitions.push(picture, time_s)
+    assert numbers(told + repetitions.end_run(end_s)) == (4, 0)
 
 
 @settings(max_examples=4, deadline=None)

@@ -171,7 +171,7 @@ class Recording:
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.rest = model.bundle, model.deferred_branches
+        self.bundle, self.deferred_branches = model.bundle, model.deferred_branches
         self.asked: list[tuple[Window, Any]] = []
 
     def predict(self, windows: Sequence[Window]) -> list[fitsense.Prediction]:
