@@ -1,4 +1,4 @@
-"""The catalogue is complete, consistent, and says what the paper says."""
+"""The catalogue is complete, consistent, and agrees with the paper."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ PAPER = {
 
 
 @pytest.mark.parametrize("name", [name.strip() for name in f"{KAGGLE}, {MORE}".split(",")])
-def test_names_as_folders_have_them_are_found(name: str) -> None:
+def test_find_folder_names_are_found(name: str) -> None:
     assert load_catalogue().find(name).muscles
 
 
-def test_the_papers_classes_work_the_papers_muscles() -> None:
+def test_catalogue_paper_classes_have_the_papers_muscles() -> None:
     seen = set()
     for exercise in load_catalogue().exercises.values():
         if exercise.paper_class is not None:
@@ -50,7 +50,7 @@ def test_the_papers_classes_work_the_papers_muscles() -> None:
     assert seen == set(PAPER)
 
 
-def test_everything_refers_to_something() -> None:
+def test_catalogue_references_exist() -> None:
     catalogue = load_catalogue()
     for exercise in catalogue.exercises.values():
         group = catalogue.exercises[exercise.group]
@@ -62,14 +62,14 @@ def test_everything_refers_to_something() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_no_alias_means_two_exercises(lang: str) -> None:
+def test_catalogue_aliases_are_unique(lang: str) -> None:
     catalogue = load_catalogue(lang)
     for exercise in catalogue.exercises.values():
         for name in (exercise.id, exercise.name, *exercise.aliases):
             assert catalogue.find(name) is exercise, name
 
 
-def test_an_unknown_name_is_an_error_that_says_where_to_look() -> None:
+def test_find_unknown_name_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown exercise 'moonwalk'"):
         load_catalogue().find("moonwalk")
 

@@ -1,4 +1,4 @@
-"""The laws of decisions."""
+"""Invariants of decisions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SURE = {"smoothing_s": 0.0}
 
 
 def prediction(exercise: dict[str, float], muscles: tuple[float, float] = (0.1, 0.9)) -> Prediction:
-    """A prediction with these probabilities; what is left is spread over the other labels."""
+    """A prediction with these probabilities; the remainder is spread over the other labels."""
     rest = (1.0 - sum(exercise.values())) / (len(LABELS) - len(exercise))
     scores = np.array([exercise.get(label, rest) for label in LABELS], dtype=np.float32)
     return Prediction(0.0, 1.0, scores, np.array(muscles, dtype=np.float32))
 
 
 def decide(steps: list[dict[str, float]], config: DecisionConfig | None = None) -> list[Decision]:
-    """Decisions on one prediction a second, and on the end of the run."""
+    """Decisions for one prediction a second, and for the end of the run."""
     decisions = Decisions(LABELS, GROUPS, config)
     found = [d for t, step in enumerate(steps) for d in decisions.update(prediction(step), t, t + 1)]
     return found + decisions.end_run(len(steps))
@@ -48,14 +48,14 @@ def segments(decisions: list[Decision]) -> list[tuple[str, float, float]]:
 distributions = st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4).map(
     lambda values: {label: value / sum(values) * 0.999999 for label, value in zip(LABELS, values, strict=True)}
 )
-# Long stretches of one answer, as in life, mixed with noise.
+# Long intervals of one answer, as in practice, mixed with noise.
 streams = st.lists(
     st.tuples(st.sampled_from(LABELS), st.integers(1, 6), st.floats(0.3, 0.97)), min_size=1, max_size=8
 ).map(lambda parts: [{label: p} for label, length, p in parts for _ in range(length)])
 
 
 @given(st.one_of(st.lists(distributions, min_size=1, max_size=40), streams))
-def test_segments_are_ordered_disjoint_long_enough_and_each_told_once(steps: list[dict[str, float]]) -> None:
+def test_update_segments_are_ordered_disjoint_and_long_enough(steps: list[dict[str, float]]) -> None:
     config = DecisionConfig()
     current: SegmentStarted | None = None
     last_end = 0.0
@@ -82,7 +82,7 @@ def test_segments_are_ordered_disjoint_long_enough_and_each_told_once(steps: lis
 
 
 @given(st.lists(distributions, min_size=1, max_size=30))
-def test_muscle_reports_do_not_overlap(steps: list[dict[str, float]]) -> None:
+def test_update_muscle_reports_do_not_overlap(steps: list[dict[str, float]]) -> None:
     reports = [d for d in decide([dict(list(s.items())[:3]) for s in steps]) if isinstance(d, MusclesActivated)]
     for before, after in itertools.pairwise(reports):
         assert before.end_s <= after.start_s + 1e-9
@@ -91,33 +91,33 @@ def test_muscle_reports_do_not_overlap(steps: list[dict[str, float]]) -> None:
 
 
 @given(st.integers(2, 30), st.sampled_from(["squat", "lunge", "push_up"]))
-def test_a_sure_answer_is_one_segment_from_end_to_end(seconds: int, exercise: str) -> None:
+def test_update_certain_answer_is_one_segment(seconds: int, exercise: str) -> None:
     assert segments(decide([{exercise: 0.95}] * seconds)) == [(exercise, 0.0, float(seconds))]
 
 
-def test_an_empty_room_gives_nothing() -> None:
+def test_update_idle_gives_nothing() -> None:
     assert decide([{IDLE: 0.9}] * 20) == []
 
 
-def test_what_cannot_be_named_is_unknown() -> None:
+def test_update_low_scores_give_unknown() -> None:
     assert segments(decide([{"squat": 0.35, "lunge": 0.3, IDLE: 0.1}] * 10)) == [(UNKNOWN, 0.0, 10.0)]
 
 
-def test_where_no_exercise_is_likeliest_nothing_is_told() -> None:
+def test_update_idle_most_probable_gives_nothing() -> None:
     assert decide([{IDLE: 0.4, "squat": 0.35}] * 10) == []
 
 
-def test_a_flicker_does_not_split_a_segment() -> None:
+def test_update_flicker_does_not_split_a_segment() -> None:
     steps = [{"squat": 0.9}] * 5 + [{"lunge": 0.9}] + [{"squat": 0.9}] * 5
     assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 11.0)]
 
 
-def test_a_change_counts_from_where_it_began() -> None:
+def test_update_change_counts_from_its_beginning() -> None:
     steps = [{"squat": 0.9}] * 5 + [{IDLE: 0.9}] * 4 + [{"push_up": 0.9}] * 5
     assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 5.0), ("push_up", 9.0, 14.0)]
 
 
-def test_answers_that_change_all_the_time_are_unknown_and_end_what_was_before() -> None:
+def test_update_constant_changes_give_unknown() -> None:
     chaos = [{"push_up": 0.94}, {"lunge": 0.94}] * 30
     steps = [{"squat": 0.95}] * 10 + chaos + [{"squat": 0.95}] * 5
     found = segments(decide(steps, DecisionConfig(**SURE)))
@@ -125,13 +125,13 @@ def test_answers_that_change_all_the_time_are_unknown_and_end_what_was_before() 
     assert segments(decide(chaos, DecisionConfig(**SURE))) == [(UNKNOWN, 0.0, 60.0)]
 
 
-def test_a_flicker_counts_with_its_scores() -> None:
+def test_update_flicker_counts_in_the_mean_scores() -> None:
     steps = [{"squat": 0.9}] * 4 + [{"lunge": 0.9}] + [{"squat": 0.9}] * 5
     ended = next(d for d in decide(steps, DecisionConfig(**SURE)) if isinstance(d, SegmentEnded))
     assert ended.confidence == pytest.approx((9 * 0.9 + 0.1 / 3) / 10, abs=1e-4)
 
 
-def test_hysteresis_holds_an_exercise_that_has_become_less_sure() -> None:
+def test_update_hysteresis_keeps_a_less_certain_exercise() -> None:
     config = DecisionConfig(enter=0.6, exit=0.3, **SURE)
     wavering = [{"squat": 0.7}] * 4 + [{"squat": 0.4, "lunge": 0.3}] * 4
     assert segments(decide(wavering, config)) == [("squat", 0.0, 8.0)]
@@ -139,18 +139,18 @@ def test_hysteresis_holds_an_exercise_that_has_become_less_sure() -> None:
     assert segments(decide(never_sure, config)) == [(UNKNOWN, 0.0, 8.0)]
 
 
-def test_smoothing_rides_over_a_short_doubt() -> None:
+def test_update_smoothing_bridges_a_short_doubt() -> None:
     steps = [{"squat": 0.9}] * 4 + [{"lunge": 0.6}] * 2 + [{"squat": 0.9}] * 4
     config = DecisionConfig(smoothing_s=3.0, min_duration_s=1.0)
     assert segments(decide(steps, config)) == [("squat", 0.0, 10.0)]
 
 
-def test_a_movement_shorter_than_the_minimum_is_no_segment() -> None:
+def test_update_short_answer_is_no_segment() -> None:
     steps = [{IDLE: 0.9}] * 4 + [{"squat": 0.95}] + [{IDLE: 0.9}] * 4
     assert decide(steps, DecisionConfig(**SURE)) == []
 
 
-def test_reports_come_no_oftener_than_asked() -> None:
+def test_update_reports_keep_their_intervals() -> None:
     decisions = decide([{"squat": 0.95}] * 12, DecisionConfig(update_interval_s=3.0, muscles_interval_s=4.0))
     updates = [d.end_s for d in decisions if isinstance(d, SegmentUpdated)]
     assert all(b - a >= 3.0 for a, b in itertools.pairwise(updates))
@@ -158,7 +158,7 @@ def test_reports_come_no_oftener_than_asked() -> None:
     assert muscles == [(0.0, 4.0), (4.0, 8.0), (8.0, 12.0)]
 
 
-def test_after_a_run_smoothing_starts_anew() -> None:
+def test_end_run_resets_the_smoothing() -> None:
     decisions = Decisions(LABELS, GROUPS, DecisionConfig(smoothing_s=100.0))
     for t in range(5):
         decisions.update(prediction({"squat": 0.95}), t, t + 1)
@@ -168,7 +168,7 @@ def test_after_a_run_smoothing_starts_anew() -> None:
     assert found[0].exercise == "push_up"
 
 
-def test_a_model_without_a_label_for_idle_works() -> None:
+def test_update_model_without_idle_label_works() -> None:
     decisions = Decisions(("lunge", "squat"), ("quads",))
     sure = Prediction(0, 1, np.array([0.9, 0.1], np.float32), np.array([0.5], np.float32))
     found = decisions.update(sure, 0, 2) + decisions.end_run(2)
@@ -185,6 +185,6 @@ def test_a_model_without_a_label_for_idle_works() -> None:
         {"min_duration_s": float("nan")},
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: dict[str, float]) -> None:
+def test_config_invalid_values_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="expected"):
         DecisionConfig(**settings)

@@ -1,4 +1,4 @@
-"""Where in the picture a session looks."""
+"""Boxes in a picture."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ sides = st.integers(8, 60)
 
 
 def picture(width: int, height: int) -> UInt8Array:
-    """Each pixel says where it is."""
+    """A picture whose pixels encode their positions."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
 
 
-def test_all_of_the_picture() -> None:
+def test_crop_whole_picture_is_unchanged() -> None:
     rgb = picture(30, 20)
     assert np.array_equal(Region(0, 0, 1, 1).crop(rgb), rgb)
     assert np.array_equal(Region(-0.5, -0.1, 1.5, 1.1).crop(rgb), rgb), "detectors' boxes reach beyond the picture"
 
 
-def test_a_narrow_box_is_widened_to_a_square_as_far_as_the_picture_goes() -> None:
+def test_crop_narrow_box_is_widened_to_a_square() -> None:
     rgb = picture(60, 40)
     seen = Region(0.4, 0.0, 0.6, 0.5).crop(rgb)
     assert seen.shape == (20, 20, 3)
@@ -39,7 +39,7 @@ def test_a_narrow_box_is_widened_to_a_square_as_far_as_the_picture_goes() -> Non
 
 
 @given(shares, shares, shares, shares, sides, sides)
-def test_what_is_cut_lies_in_the_picture_and_shows_the_region(
+def test_crop_any_region_lies_in_the_picture(
     left: float, top: float, right: float, bottom: float, width: int, height: int
 ) -> None:
     left, right = sorted((left, right))
@@ -59,6 +59,6 @@ def test_what_is_cut_lies_in_the_picture_and_shows_the_region(
 @pytest.mark.parametrize(
     "box", [(0.5, 0, 0.5, 1), (0.6, 0, 0.5, 1), (0, float("nan"), 1, 1), (1.1, 0, 1.4, 1), (0, 0, 7, 1)]
 )
-def test_a_box_that_shows_nothing_is_refused(box: tuple[float, float, float, float]) -> None:
+def test_region_outside_the_picture_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(InvalidInputError, match=r"[Rr]egion"):
         Region(*box)

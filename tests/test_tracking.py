@@ -1,4 +1,4 @@
-"""Who is who from one picture to the next."""
+"""Tracks keep their names from frame to frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP_S = 0.2
 
 
 def at(x: float, y: float = 0.5, height: float = 0.5, score: float = 0.9) -> Detection:
-    """Somebody in the middle of a box in a picture that is twice as wide as high."""
+    """A person in the middle of a box in a picture that is twice as wide as high."""
     width = height / 2
     return Detection(Region(x - width / 2, y - height / 2, x + width / 2, y + height / 2), score)
 
@@ -38,7 +38,7 @@ def follow(
 
 
 class Jitter:
-    """A detector's trembling, the same each time."""
+    """Jitter of a detector, the same each time."""
 
     def __init__(self, seed: int, size: float = 0.01) -> None:
         self._random = np.random.default_rng(seed)
@@ -49,37 +49,37 @@ class Jitter:
         return Detection(Region(left, top, right, bottom), one.score)
 
 
-def test_somebody_is_followed_from_the_third_picture_on() -> None:
+def test_update_third_detection_gives_a_name() -> None:
     told = follow([[at(0.5)]] * 5)
     assert [list(people) for people in told] == [[], [], ["1"], ["1"], ["1"]]
 
 
-def test_names_are_given_from_left_to_right_and_never_twice() -> None:
+def test_update_names_go_left_to_right_and_are_not_reused() -> None:
     config = TrackerConfig(max_lost_s=1.0)
     told = follow([[at(0.8), at(0.2)]] * 4 + [[at(0.8)]] * 10 + [[at(0.2), at(0.8)]] * 4, config)
     assert {name: round(middle(region), 6) for name, region in told[3].items()} == {"1": 0.2, "2": 0.8}
     assert {name: round(middle(region), 6) for name, region in told[-1].items()} == {"2": 0.8, "3": 0.2}
 
 
-def test_who_is_missing_for_a_while_keeps_their_name() -> None:
+def test_update_short_absence_keeps_the_name() -> None:
     for missing, name in ((20, "1"), (30, "2")):
         told = follow([[at(0.5)]] * 4 + [[]] * missing + [[at(0.52)]] * 4)
         assert told[4] == {}
         assert list(told[-1]) == [name]
 
 
-def test_what_was_there_for_a_moment_is_nobody() -> None:
+def test_update_brief_detection_gets_no_name() -> None:
     assert not any(follow([[at(0.3)], [], [at(0.7)], []] * 5, TrackerConfig(min_hits=6)))
     assert not any(follow([at(0.5)] if number % 7 == 0 else [] for number in range(50)))
 
 
-def test_who_is_new_must_be_surer_than_who_is_known() -> None:
+def test_update_low_score_continues_but_begins_no_track() -> None:
     assert not any(follow([[at(0.5, score=0.5)]] * 9))
     told = follow([[at(0.5)]] * 3 + [[at(0.5, score=0.3)]] * 9)
     assert [list(people) for people in told[2:]] == [["1"]] * 10
 
 
-def test_no_more_are_followed_than_wanted() -> None:
+def test_update_max_people_limits_the_names() -> None:
     config = TrackerConfig(max_people=2, max_lost_s=1.0)
     three = [at(0.2), at(0.5), at(0.8)]
     told = follow([three] * 6 + [three[1:]] * 12, config)
@@ -93,10 +93,8 @@ def test_no_more_are_followed_than_wanted() -> None:
     st.randoms(use_true_random=False),
     st.floats(0, 0.4),
 )
-def test_names_do_not_depend_on_the_order_of_what_is_found(
-    places: list[int], seed: int, random: object, rate: float
-) -> None:
-    """Nor do missed people, trembling boxes or false ones change who is who."""
+def test_update_order_of_detections_does_not_matter(places: list[int], seed: int, random: object, rate: float) -> None:
+    """Missed people, jitter and false boxes do not change the names."""
     jitter, chance = Jitter(seed), np.random.default_rng(seed)
     pictures = []
     for number in range(25):
@@ -116,7 +114,7 @@ def test_names_do_not_depend_on_the_order_of_what_is_found(
 
 
 @given(st.floats(0.04, 0.08), st.floats(-0.02, 0.02), st.integers(0, 99), st.sampled_from(["both", "first", "neither"]))
-def test_names_stay_when_people_cross(speed: float, above: float, seed: int, seen: str) -> None:
+def test_update_crossing_people_keep_their_names(speed: float, above: float, seed: int, seen: str) -> None:
     """Who comes from the left goes on to the right, also if the two are one, or nobody, while they overlap.
 
     :param speed: in shares of the picture from one look to the next.
@@ -129,15 +127,15 @@ def test_names_stay_when_people_cross(speed: float, above: float, seed: int, see
         one, other = jitter(at(0.2 + way, 0.5)), jitter(at(0.8 - way, 0.5 + above))
         apart = abs(0.6 - 2 * way)
         pictures.append([one, other] if seen == "both" or apart > 0.08 else [one] if seen == "first" else [])
-    # Boxes of what was reached a while ago would say little about where people are.
+    # Old boxes would say little about current positions.
     told = follow(pictures, TrackerConfig(box_memory_s=0.1))
     assert set(itertools.chain(*told)) == {"1", "2"}
     assert middle(told[-1]["1"]) > 0.6
     assert middle(told[-1]["2"]) < 0.4
 
 
-def test_the_box_of_who_exercises_in_place_stays_where_it_is() -> None:
-    """Up and down by a tenth of the picture, a detector that trembles, for two minutes."""
+def test_update_exercise_in_place_keeps_the_box() -> None:
+    """Up and down by a tenth of the picture, with jitter, for two minutes."""
     jitter = Jitter(3, 0.005)
     told = follow([jitter(at(0.5, 0.5 + 0.05 * math.sin(number * 0.6)))] for number in range(600))
     boxes = [people["1"] for people in told[2:]]
@@ -146,7 +144,7 @@ def test_the_box_of_who_exercises_in_place_stays_where_it_is() -> None:
     assert sum(number > 50 for number in moves) < 10
 
 
-def test_the_box_of_who_walks_goes_with_them_and_shrinks_again() -> None:
+def test_update_walking_person_moves_the_box() -> None:
     walk = [[at(0.2 + 0.02 * number)] for number in range(30)]
     told = follow([*walk, *([walk[-1]] * 60)])
     for people, (one,) in zip(told[2:], [*walk, *([walk[-1]] * 60)][2:], strict=True):
@@ -170,10 +168,10 @@ detections = st.lists(
 
 
 @given(st.lists(st.tuples(detections, st.floats(-30, 30)), max_size=30), st.integers(1, 4), st.integers(1, 3))
-def test_whatever_a_detector_says_and_whatever_the_clock_does(
+def test_update_any_detections_and_times_keep_the_invariants(
     pictures: list[tuple[list[Detection], float]], most: int, confirm: int
 ) -> None:
-    """Boxes are in the picture, names are numbers that only grow, and state goes through a snapshot."""
+    """Boxes are in the picture, names are growing numbers, and the state survives a snapshot."""
     config = TrackerConfig(max_people=most, min_hits=confirm)
     following, again = Tracker(config), Tracker(config)
     time_s, so_far = 0.0, 0
@@ -193,7 +191,7 @@ def test_whatever_a_detector_says_and_whatever_the_clock_does(
         assert len(set(names)) == len(names) <= most
 
 
-def test_people_are_looked_for_so_often() -> None:
+def test_due_keeps_the_rate() -> None:
     following = Tracker(TrackerConfig(rate_hz=4.0))
     looks = 0
     for number in range(300):
@@ -205,7 +203,7 @@ def test_people_are_looked_for_so_often() -> None:
     assert following.due(2.0), "the clock was set back"
 
 
-def test_a_clock_that_is_set_back_loses_nobody() -> None:
+def test_update_clock_set_back_keeps_the_names() -> None:
     following = Tracker()
     for number in range(5):
         following.update([at(0.5)], 1000 + number * STEP_S)
@@ -220,12 +218,12 @@ def test_a_clock_that_is_set_back_loses_nobody() -> None:
     "changes",
     [{"rate_hz": 0}, {"min_hits": 0}, {"max_lost_s": math.nan}, {"box_memory_s": -1}, {"max_people": 0}, {"margin": 2}],
 )
-def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
+def test_config_invalid_values_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match=next(iter(changes))):
         TrackerConfig(**changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, math.nan])
-def test_scores_are_probabilities(score: float) -> None:
+def test_detection_score_outside_range_is_refused(score: float) -> None:
     with pytest.raises(InvalidInputError, match=r"Detection\.score"):
         Detection(Region(0, 0, 1, 1), score)

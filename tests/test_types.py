@@ -1,4 +1,4 @@
-"""Values at the boundary are validated, and cannot be changed."""
+"""Values at the boundary are validated and immutable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PICTURE = np.zeros((4, 6, 3), np.uint8)
 logits = hnp.arrays(np.float32, (3, 4), elements=st.floats(-80, 80, width=32))
 
 
-def test_arrays_are_read_only_and_the_callers_own_stays_writable() -> None:
+def test_frame_array_is_read_only_and_callers_stays_writable() -> None:
     mine = PICTURE.copy()
     frame = Frame(mine, 1.5)
     with pytest.raises(ValueError, match="read-only"):
@@ -36,12 +36,12 @@ def test_arrays_are_read_only_and_the_callers_own_stays_writable() -> None:
         (PICTURE, 1e12, "within 1e"),
     ],
 )
-def test_frames_that_cannot_be_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:
+def test_frame_invalid_values_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Frame(rgb, time_s)
 
 
-def test_clip_specs_say_their_span_and_shape() -> None:
+def test_clip_spec_has_span_and_shape() -> None:
     spec = ClipSpec(13, 5.0, 160, 182)
     assert spec.span_s == pytest.approx(2.6)
     assert spec.shape == (13, 160, 160, 3)
@@ -51,7 +51,7 @@ def test_clip_specs_say_their_span_and_shape() -> None:
         ClipSpec(0, 5.0, 160, 182)
 
 
-def test_a_clip_that_shows_the_whole_picture_is_at_least_as_large_as_what_it_scales_to() -> None:
+def test_clip_spec_short_side_and_size_must_fit() -> None:
     assert ClipSpec(16, 6.0, 384, 224, fit="pad").shape == (16, 384, 384, 3)
     assert ClipSpec(16, 6.0, 224, 224, fit="pad") != ClipSpec(16, 6.0, 224, 224)
     with pytest.raises(InvalidInputError, match=r"ClipSpec.short_side: expected at most size \(160\), got 182"):
@@ -60,12 +60,12 @@ def test_a_clip_that_shows_the_whole_picture_is_at_least_as_large_as_what_it_sca
         ClipSpec(16, 6.0, 160, 182, fit="stretch")  # type: ignore[arg-type]
 
 
-def test_clips_have_four_dimensions() -> None:
+def test_clip_other_dimensions_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="expected shape"):
         Clip(PICTURE, 0.0, 1.0)
 
 
-def test_scores_need_a_column_a_label_and_finite_numbers() -> None:
+def test_scores_wrong_shape_or_not_finite_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"expected shape \(clips, 2\), got \(1, 3\)"):
         Scores("exercise", ("a", "b"), np.zeros((1, 3), np.float32), "softmax")
     with pytest.raises(InvalidInputError, match="finite"):
@@ -73,17 +73,17 @@ def test_scores_need_a_column_a_label_and_finite_numbers() -> None:
 
 
 @given(logits)
-def test_softmax_is_a_distribution_and_sigmoid_a_fraction(values: np.ndarray) -> None:
+def test_to_probabilities_softmax_sums_to_one_sigmoid_in_range(values: np.ndarray) -> None:
     soft = to_probabilities(values, "softmax")
     np.testing.assert_allclose(soft.sum(axis=1), 1.0, rtol=1e-5)
     sigmoid = to_probabilities(values, "sigmoid")
     assert ((sigmoid >= 0) & (sigmoid <= 1)).all()
-    # Order survives.
+    # The order is preserved.
     assert (np.diff(np.take_along_axis(soft, values.argsort(axis=1), axis=1), axis=1) >= -1e-7).all()
 
 
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-8, 8, width=32)))
-def test_deactivate_undoes_activate(values: np.ndarray) -> None:
+def test_to_logits_inverts_to_probabilities(values: np.ndarray) -> None:
     np.testing.assert_allclose(to_logits(to_probabilities(values, "sigmoid"), "sigmoid"), values, atol=1e-2)
     soft = to_probabilities(values, "softmax")
     np.testing.assert_allclose(to_probabilities(to_logits(soft, "softmax"), "softmax"), soft, atol=1e-5)

@@ -116,7 +116,7 @@ def check_camera(state: CameraMonitorState) -> None:
             _require_array(getattr(picture, name), f"camera: {name}", dtype, shape)
 
 
-def _check_summary(summary: SummaryState, manifest: Manifest, answers: Collection[str]) -> None:
+def _check_summary(summary: SummaryState, manifest: Manifest, answers: set[str]) -> None:
     for name in ("muscle_load_s", "muscle_load_repetitions"):
         groups = set(getattr(summary, name))
         _require(groups == set(manifest.labels.muscles), f"summary.{name}", "the bundle's muscle groups")

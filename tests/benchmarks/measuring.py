@@ -1,4 +1,4 @@
-"""Figures: what is measured in several rounds, which its goal and its spread say how to read."""
+"""Measurements in several rounds, with a goal and a spread."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class SkippedError(Exception):
-    """What a figure needs is not there; the message says what, and how to get it."""
+    """A requirement of a measurement is missing; the message says how to get it."""
 
 
 @attrs.frozen
 class Measured:
-    """What the rounds gave.
+    """Values of the rounds.
 
     :param values: one a round.
     :param note: what it was measured on, where that is not always the same.
@@ -31,7 +31,7 @@ class Measured:
 
 @attrs.frozen
 class Goal:
-    """What a figure should reach.
+    """Goal of a measurement.
 
     :param least: or None.
     :param most: or None.
@@ -41,7 +41,7 @@ class Goal:
     most: float | None = None
 
     def met(self, value: float) -> bool:
-        """Whether a figure reaches it."""
+        """Whether a value reaches the goal."""
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Goal:
 
 @attrs.frozen
 class Benchmark:
-    """A figure to be measured.
+    """A measurement.
 
     :param name: of the figure; what comes before the first dot is what it is about.
     :param compares: in words.
@@ -68,7 +68,7 @@ class Benchmark:
     rounds: int = 9
 
     def figure(self, rounds: int | None = None) -> Figure:
-        """Measure it.
+        """Run the measurement.
 
         :raises SkippedError: what it needs is not there.
         """
@@ -83,7 +83,7 @@ class Benchmark:
 
 @attrs.frozen
 class Figure:
-    """What was found.
+    """Result of a measurement.
 
     :param value: median over rounds.
     :param spread: half the distance between the quartiles; 0 for a single round.
@@ -102,7 +102,7 @@ class Figure:
 
 @attrs.frozen
 class Cost:
-    """What an action took.
+    """Cost of an action.
 
     :param wall_s: of the clock.
     :param cpu_s: of all of the process's threads; other programs that use the machine hardly change it.
@@ -121,26 +121,26 @@ def half_quartile_range(values: Sequence[float]) -> float:
 
 
 def cost(action: Callable[[], object]) -> Cost:
-    """What it takes to do something."""
+    """Measure the cost of an action."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     action()
     return Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
 
 
 def alternate(*actions: Callable[[], T], rounds: int) -> list[tuple[T, ...]]:
-    """What the actions give, by round, done in turn: whatever else the machine does meets all of them."""
+    """Results of the actions by round, run alternately: other load on the machine affects all of them alike."""
     return [tuple(action() for action in actions) for _ in range(rounds)]
 
 
 def costs(first: Callable[[], object], second: Callable[[], object], rounds: int) -> list[tuple[Cost, Cost]]:
-    """What each of two things takes in each round; they are done once before, so that none is new."""
+    """Cost of two actions in each round, after one warm-up run of each."""
     first(), second()
     found: list[Any] = alternate(lambda: cost(first), lambda: cost(second), rounds=rounds)
     return found
 
 
 def compare(first: Callable[[], object], second: Callable[[], object], rounds: int, note: str = "") -> Measured:
-    """How many times as fast the first of two things is as the second."""
+    """Speed of the first of two actions relative to the second."""
     return Measured([other.wall_s / one.wall_s for one, other in costs(first, second, rounds)], note)
 
 
@@ -160,5 +160,5 @@ def torch_on_all_cores() -> None:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.resident FILE``: analyse a file in a process of its own, and tell its memory as JSON.
+"""``python -m tests.benchmarks.resident FILE``: analyse a file in a separate process and print its memory as JSON.
 
 A line for each event: media time in seconds, and what the process holds, in MB; at the end, the most that it held.
 """
@@ -24,7 +24,7 @@ def held_mb() -> float:
 
 
 def max_held_mb() -> float:
-    """The most resident memory that the process has had; Linux only.
+    """Peak resident memory of the process; Linux only.
 
     ``getrusage`` would tell that of the process which started this one, if it had more.
     """
@@ -34,7 +34,7 @@ def max_held_mb() -> float:
 
 
 def main(path: str) -> None:
-    """Analyse, and tell."""
+    """Analyse and print."""
     analysis = fitsense.analyze(path)
     for _ in analysis:
         click.echo(json.dumps({"media_s": analysis.media_s, "held_mb": held_mb()}))

@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> str:
     return result.output
 
 
-def test_the_figures_are_listed_with_what_they_compare() -> None:
+def test_list_shows_measurements_and_comparisons() -> None:
     listed = run(["--list"])
     for benchmark in BENCHMARKS.values():
         assert benchmark.name in listed
@@ -44,7 +44,7 @@ def test_the_figures_are_listed_with_what_they_compare() -> None:
     } <= set(BENCHMARKS)
 
 
-def test_a_figure_runs_by_itself_and_is_written(tmp_path: Path) -> None:
+def test_run_single_measurement_is_written(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     output = run(["import_s", "--rounds", "2", "--json", str(file)])
     written = json.loads(file.read_text())
@@ -60,7 +60,7 @@ def test_a_figure_runs_by_itself_and_is_written(tmp_path: Path) -> None:
     assert "import_s" in output
 
 
-def test_names_choose_all_that_begin_with_them_and_no_others() -> None:
+def test_run_names_select_by_prefix() -> None:
     listed = run(["--list", "window.x3d_s", "cold_start_s"])
     names = [line.split()[0] for line in listed.splitlines()]
     assert "window.x3d_s.over_eager" in names
@@ -71,7 +71,7 @@ def test_names_choose_all_that_begin_with_them_and_no_others() -> None:
     assert "got window.x3d" in refused.output
 
 
-def test_what_cannot_be_measured_is_skipped_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_run_unavailable_measurement_is_skipped_with_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def measure(rounds: int) -> Measured:
         raise SkippedError("there is no moon: wait for night")
 
@@ -82,14 +82,14 @@ def test_what_cannot_be_measured_is_skipped_and_says_why(monkeypatch: pytest.Mon
 
 
 @given(st.lists(st.floats(0.1, 100.0), min_size=1, max_size=9))
-def test_a_figure_lies_among_its_rounds_and_its_spread_within_them(values: list[float]) -> None:
+def test_result_lies_within_its_rounds(values: list[float]) -> None:
     figure = Benchmark("a", "b", lambda rounds: Measured(values), goal=Goal(least=1.0)).figure()
     assert min(values) - 1e-4 <= figure.value <= max(values) + 1e-4
     assert 0 <= half_quartile_range(values) <= (max(values) - min(values)) / 2 + 1e-9
     assert figure.rounds == len(values)
 
 
-def test_a_goal_is_met_at_its_bounds() -> None:
+def test_goal_at_its_bounds_is_met() -> None:
     assert Goal(least=0.8).met(0.8)
     assert not Goal(least=0.8).met(0.79)
     assert Goal(most=1.5).met(1.5)
@@ -97,14 +97,14 @@ def test_a_goal_is_met_at_its_bounds() -> None:
     assert (str(Goal(least=0.8)), str(Goal(most=400.0))) == (">= 0.8", "<= 400")
 
 
-def test_rounds_take_turns() -> None:
+def test_rounds_alternate() -> None:
     done: list[str] = []
     alternate(lambda: done.append("one"), lambda: done.append("other"), rounds=3)
     assert done == ["one", "other"] * 3
 
 
 @given(most=st.integers(0, 200), guess=st.integers(1, 200))
-def test_the_largest_that_holds_is_found_in_few_trials(most: int, guess: int) -> None:
+def test_search_finds_the_largest_in_few_trials(most: int, guess: int) -> None:
     tried: list[int] = []
 
     def holds(count: int) -> bool:
@@ -123,7 +123,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Footage]:
         yield Footage((160, 90), 2)
 
 
-def test_footage_is_made_once_and_repeats_without_a_gap(footage: Footage) -> None:
+def test_footage_is_made_once_and_loops_without_gap(footage: Footage) -> None:
     path = footage.path
     made = path.stat().st_mtime_ns
     assert footage.path == path
@@ -137,9 +137,7 @@ def test_footage_is_made_once_and_repeats_without_a_gap(footage: Footage) -> Non
 
 
 @pytest.mark.parametrize("pipeline", [by_hand, by_tutorial])
-def test_by_libraries_alone_the_same_windows_have_the_same_answers(
-    footage: Footage, model: fitsense.Model, pipeline: Pipeline
-) -> None:
+def test_libraries_only_gives_the_same_predictions(footage: Footage, model: fitsense.Model, pipeline: Pipeline) -> None:
     path = attrs.evolve(footage, loops=1).path
     answers = np.concatenate(pipeline(path, model, model.run))
     session, predictions = fitsense.Session(model), []
@@ -154,9 +152,7 @@ def test_by_libraries_alone_the_same_windows_have_the_same_answers(
     assert same.mean() >= 0.7
 
 
-def test_a_trial_tells_how_late_streams_are_and_what_they_cost(
-    footage: Footage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trial_measures_latency_and_cost(footage: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 1.0)
     found = trial(decode, footage.path, 2)
     assert found.count == 2
@@ -164,7 +160,7 @@ def test_a_trial_tells_how_late_streams_are_and_what_they_cost(
     assert 0 <= found.p50_s <= found.p95_s
 
 
-def test_streams_are_answered_after_their_windows(
+def test_trial_predictions_follow_their_windows(
     footage: Footage, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 4.5)
@@ -181,7 +177,7 @@ def test_streams_are_answered_after_their_windows(
     assert min(lateness.answers) > 0
 
 
-def test_streams_are_sustained_unless_they_come_late_or_drop_frames() -> None:
+def test_trial_late_or_dropped_frames_are_not_sustained() -> None:
     good = Trial(4, dropped=0.0, p50_s=0.1, p95_s=0.5, share=0.1)
     assert good.sustained
     assert not attrs.evolve(good, p95_s=0.51).sustained

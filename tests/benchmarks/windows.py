@@ -1,4 +1,4 @@
-"""How fast a window is predicted, once its pictures are there."""
+"""Time of predicting one window."""
 
 from __future__ import annotations
 

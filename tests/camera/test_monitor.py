@@ -1,4 +1,4 @@
-"""The laws of what is told about the camera's picture."""
+"""Invariants of the camera monitor's warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fitsense.synthetic.rendering import Camera
 from fitsense.types import UInt8Array
 
 RATE_HZ = 10.0
-# Seconds of each, so that streams are short.
+# Seconds of each state, so that the sequences are short.
 QUICK = CameraConfig(
     picture_black_s=1.0, camera_blocked_s=1.0, picture_frozen_s=1.5, no_person_s=2.0, no_motion_s=3.0, clear_s=0.5
 )
@@ -31,7 +31,7 @@ Kind = str
 
 @cache
 def room(seed: int) -> UInt8Array:
-    """A room full of things, uint8 (96, 96, 3); it is larger than what the camera sees of it."""
+    """A room with objects, uint8 (96, 96, 3), larger than the camera's view of it."""
     random = np.random.default_rng(seed)
     picture = np.full((96, 96, 3), 128, dtype=np.uint8)
     for _ in range(80):
@@ -42,7 +42,7 @@ def room(seed: int) -> UInt8Array:
 
 
 class Stage:
-    """Makes the pictures of a camera in a room: what it sees depends on the time, and on nothing else."""
+    """Renders the pictures of a camera in a room; they depend on the time only."""
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -53,7 +53,7 @@ class Stage:
         return len(self.pictures) / RATE_HZ
 
     def show(self, seconds: float, kind: Kind = "person", scene: int = 0, at: tuple[int, int] = (16, 16)) -> Stage:
-        """Go on with a kind of picture."""
+        """Continue with a kind of picture."""
         for _ in range(round(seconds * RATE_HZ)):
             self.pictures.append(self._picture(kind, room(scene), at))
         return self
@@ -80,7 +80,7 @@ class Stage:
 def watch(
     pictures: Sequence[UInt8Array], config: CameraConfig = QUICK, start_s: float = 0.0, idle: float | None = None
 ) -> list[CameraWarning]:
-    """What is told of pictures, ten a second, with a prediction every second, and at the end of the run."""
+    """Warnings for pictures, ten a second, with a prediction every second, and at the end of the run."""
     scene = CameraMonitor(config)
     found = []
     for index, picture in enumerate(pictures):
@@ -111,7 +111,7 @@ def staged(plan: Iterable[tuple[float, Kind, int, tuple[int, int]]]) -> list[UIn
 
 @settings(max_examples=12)
 @given(parts, st.sampled_from([None, 0.1, 0.9]))
-def test_each_state_is_told_once_and_once_more_when_it_is_over(
+def test_push_each_state_is_reported_at_start_and_end(
     plan: list[tuple[float, Kind, int, tuple[int, int]]], idle: float | None
 ) -> None:
     pictures = staged(plan)
@@ -136,7 +136,7 @@ def test_each_state_is_told_once_and_once_more_when_it_is_over(
 
 @settings(max_examples=6)
 @given(parts, st.integers(-1000, 1000))
-def test_what_is_told_does_not_depend_on_when_a_stream_begins(
+def test_push_shifted_times_give_the_same_warnings(
     plan: list[tuple[float, Kind, int, tuple[int, int]]], start_s: int
 ) -> None:
     pictures = staged(plan)
@@ -149,7 +149,7 @@ def test_what_is_told_does_not_depend_on_when_a_stream_begins(
 
 @settings(max_examples=6)
 @given(parts, st.data())
-def test_a_copy_made_on_the_way_goes_on_the_same(
+def test_monitor_copied_state_continues_the_same(
     plan: list[tuple[float, Kind, int, tuple[int, int]]], data: st.DataObject
 ) -> None:
     pictures = staged(plan)
@@ -164,11 +164,11 @@ def test_a_copy_made_on_the_way_goes_on_the_same(
 
 @settings(max_examples=6)
 @given(st.lists(st.tuples(st.floats(0.5, 1.3), st.floats(-15.0, 15.0)), min_size=1, max_size=6), st.integers(0, 9))
-def test_light_that_changes_is_neither_cut_nor_move(lights: list[tuple[float, float]], scene: int) -> None:
+def test_push_light_changes_give_no_warning(lights: list[tuple[float, float]], scene: int) -> None:
     pictures = []
     for index, picture in enumerate(Stage().show(8.0, scene=scene).pictures):
         gain, offset = lights[index * len(lights) // 80]
-        # The light stays within what a picture can show: what is clipped is lost.
+        # The light stays within the range of pixels: clipping loses detail.
         pictures.append(np.asarray(128 + (picture - 128.0) * min(gain, 0.8) + offset, dtype=np.uint8))
     assert watch(pictures) == []
 
@@ -177,70 +177,70 @@ def test_light_that_changes_is_neither_cut_nor_move(lights: list[tuple[float, fl
     ("kind", "code"),
     [("black", "picture_black"), ("covered", "camera_blocked"), ("frozen", "picture_frozen"), ("empty", "no_motion")],
 )
-def test_a_state_is_told_with_its_start_and_its_end(kind: Kind, code: str) -> None:
-    told, over = watch(Stage().show(2.0).show(4.0, kind).show(3.0).pictures)
-    assert (told.code, over.code) == (code, code)
-    assert told.start_s == pytest.approx(2.0, abs=0.11)
-    assert told.end_s == pytest.approx(told.start_s + getattr(QUICK, f"{code}_s"), abs=0.11)
-    assert over.start_s == told.start_s
+def test_push_state_is_reported_with_start_and_end(kind: Kind, code: str) -> None:
+    reported, over = watch(Stage().show(2.0).show(4.0, kind).show(3.0).pictures)
+    assert (reported.code, over.code) == (code, code)
+    assert reported.start_s == pytest.approx(2.0, abs=0.11)
+    assert reported.end_s == pytest.approx(reported.start_s + getattr(QUICK, f"{code}_s"), abs=0.11)
+    assert over.start_s == reported.start_s
     assert over.end_s == pytest.approx(5.9, abs=0.11)
     assert "4.0 s" in over.message or "3.9 s" in over.message
 
 
 @pytest.mark.parametrize("kind", ["black", "covered", "frozen", "empty"])
-def test_what_is_over_sooner_is_not_told(kind: Kind) -> None:
+def test_push_short_state_is_not_reported(kind: Kind) -> None:
     assert watch(Stage().show(2.0).show(0.8, kind).show(2.0).pictures) == []
 
 
-def test_a_flicker_neither_ends_a_state_nor_tells_it_again() -> None:
+def test_push_flicker_does_not_end_a_state() -> None:
     stage = Stage().show(1.0)
     for _ in range(5):
         stage.show(1.2, "black").show(0.2)
     assert codes(watch(stage.pictures)) == ["picture_black"]
 
 
-def test_a_state_that_came_back_is_told_again() -> None:
+def test_push_returning_state_is_reported_again() -> None:
     stage = Stage().show(1.0).show(2.0, "black").show(2.0).show(2.0, "black").show(2.0)
     assert codes(watch(stage.pictures)) == ["picture_black", "picture_black"]
 
 
-def test_a_cut_is_told_with_the_pictures_around_it() -> None:
+def test_push_cut_is_reported_with_adjacent_times() -> None:
     (cut,) = watch(Stage().show(3.0).show(3.0, scene=1).pictures)
     assert (cut.code, cut.over) == ("camera_cut", True)
     assert cut.start_s == pytest.approx(2.9)
     assert cut.end_s == pytest.approx(3.0)
 
 
-def test_a_cut_may_hide_behind_darkness_but_darkness_is_none() -> None:
+def test_push_cut_during_darkness_is_found() -> None:
     dark = Stage().show(3.0).show(2.0, "black")
     assert codes(watch(copy.deepcopy(dark).show(3.0).pictures)) == ["picture_black"]
     assert sorted(codes(watch(dark.show(3.0, scene=1).pictures))) == ["camera_cut", "picture_black"]
 
 
-def test_a_flash_is_no_cut() -> None:
+def test_push_flash_is_no_cut() -> None:
     pictures = Stage().show(6.0).pictures
     flash = np.asarray(room(5)[:64, :64])
     assert watch([*pictures[:30], flash, *pictures[31:]]) == []
 
 
 @pytest.mark.parametrize("move", [3, 8, 15])
-def test_a_camera_that_turns_and_stays_is_told_once(move: int) -> None:
+def test_push_turned_camera_is_reported_once(move: int) -> None:
     (moved,) = watch(Stage().show(4.0).show(6.0, at=(16, 16 + move)).pictures)
     assert moved.code == "camera_moved"
     assert moved.start_s == pytest.approx(3.9, abs=0.31)
     assert moved.end_s == pytest.approx(moved.start_s + QUICK.camera_moved_s, abs=0.31)
 
 
-def test_a_bump_is_not_told() -> None:
+def test_push_bump_is_not_reported() -> None:
     assert watch(Stage().show(4.0).show(1.0, at=(20, 22)).show(5.0).pictures) == []
 
 
-def test_a_camera_that_was_moved_may_be_moved_again() -> None:
+def test_push_second_camera_move_is_reported() -> None:
     stage = Stage().show(4.0).show(6.0, at=(16, 24)).show(6.0, at=(8, 8))
     assert codes(watch(stage.pictures)) == ["camera_moved", "camera_moved"]
 
 
-def test_a_camera_that_always_moves_tells_nothing() -> None:
+def test_push_constantly_moving_camera_gives_no_warning() -> None:
     stage = Stage()
     random = np.random.default_rng(3)
     for _ in range(80):
@@ -249,7 +249,7 @@ def test_a_camera_that_always_moves_tells_nothing() -> None:
     assert watch(stage.pictures) == []
 
 
-def test_a_person_who_walks_away_in_a_bare_room_is_no_move() -> None:
+def test_push_person_leaving_bare_room_is_no_move() -> None:
     def studio(index: int) -> UInt8Array:
         picture = np.full((64, 64, 3), 235, dtype=np.uint8)
         left = 26 if index < 40 else min(50, 26 + (index - 40))
@@ -261,29 +261,29 @@ def test_a_person_who_walks_away_in_a_bare_room_is_no_move() -> None:
     assert watch([studio(index) for index in range(100)], CameraConfig()) == []
 
 
-def test_nobody_is_missed_where_nothing_moves_and_nobody_exercises() -> None:
+def test_push_empty_room_reports_no_person() -> None:
     empty = Stage().show(2.0).show(6.0, "empty").pictures
     assert codes(watch(empty, idle=0.9)) == ["no_person"]
-    # Who holds a plank hardly moves.
+    # A person who holds a plank hardly moves.
     assert codes(watch(empty, idle=0.1)) == ["no_motion"]
     assert codes(watch(empty)) == ["no_motion"]
 
 
-def test_nobody_is_missed_where_somebody_stands_about() -> None:
+def test_push_standing_person_gives_no_warning() -> None:
     assert watch(Stage().show(8.0).pictures, idle=0.9) == []
 
 
-def test_nobody_is_found_by_who_looks_for_people_even_where_curtains_move() -> None:
+def test_predicted_no_detection_reports_no_person_despite_motion() -> None:
     scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(Stage().show(8.0).pictures):
         if index % 10 == 0:
             scene.predicted(index / RATE_HZ, idle=0.2, present=1.0 if index < 30 else 0.0)
         found += scene.push(picture, index / RATE_HZ)
-    told, over = found + scene.end_run()
-    assert (told.code, told.start_s, over.over) == ("no_person", 3.0, True)
+    reported, over = found + scene.end_run()
+    assert (reported.code, reported.start_s, over.over) == ("no_person", 3.0, True)
 
 
-def test_the_end_of_a_run_forgets() -> None:
+def test_end_run_resets_the_monitor() -> None:
     pictures = Stage().show(3.0).show(0.9, "black").pictures
     scene = CameraMonitor(QUICK)
     for index, picture in enumerate(pictures):
@@ -293,8 +293,8 @@ def test_the_end_of_a_run_forgets() -> None:
         assert scene.push(picture, 10.0 + index / RATE_HZ) == []
 
 
-def test_pictures_beyond_ten_a_second_are_passed_over() -> None:
-    """A burst of other pictures between two that are looked at changes nothing."""
+def test_push_above_ten_a_second_is_skipped() -> None:
+    """Other pictures between two analysed ones change nothing."""
     pictures = Stage().show(4.0).pictures
     scene, found = CameraMonitor(QUICK), []
     for index, picture in enumerate(pictures):
@@ -304,7 +304,7 @@ def test_pictures_beyond_ten_a_second_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (36, 64), (90, 160), (1080, 32)])
-def test_a_thumbnail_shows_the_whole_picture_at_any_size(shape: tuple[int, int]) -> None:
+def test_camera_thumbnail_any_size_shows_the_picture(shape: tuple[int, int]) -> None:
     rows = np.linspace(0, 200, shape[0])[:, None, None]
     columns = np.linspace(0, 55, shape[1])[None, :, None]
     small = camera_thumbnail(np.asarray(np.broadcast_to(rows + columns, (*shape, 3)), dtype=np.uint8))
@@ -315,7 +315,7 @@ def test_a_thumbnail_shows_the_whole_picture_at_any_size(shape: tuple[int, int])
         assert small[-1, -1, 0] - small[0, 0, 0] > 240
 
 
-def test_a_wrong_thumbnail_is_refused() -> None:
+def test_push_wrong_thumbnail_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"thumbnail: expected uint8 of shape \(64, 64, 3\), got uint8"):
         extract_features(np.zeros((64, 36, 3), dtype=np.uint8))
     with pytest.raises(InvalidInputError, match="got float32"):
@@ -324,13 +324,13 @@ def test_a_wrong_thumbnail_is_refused() -> None:
 
 @pytest.mark.parametrize("field", [field.name for field in attrs.fields(CameraConfig)])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
-def test_a_config_that_cannot_be_is_refused(field: str, value: float) -> None:
+def test_config_invalid_values_are_refused(field: str, value: float) -> None:
     with pytest.raises(InvalidInputError, match=rf"CameraConfig.{field}: expected .* got {value}"):
         CameraConfig(**{field: value})
 
 
 def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
-    """A rendered figure that squats, seen by a camera that changes after six seconds; with a sensor's noise."""
+    """A rendered figure that squats, with a camera that changes after six seconds, and sensor noise."""
     camera = Camera(azimuth_deg=50.0, distance_m=4.2)
     videos = [
         FigureVideo((Bout("squat", 5, 2.0),), camera=view, size=(96, 54), rate_hz=RATE_HZ, seed=7)
@@ -354,11 +354,13 @@ def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
     ],
     ids=["the same", "turned", "elsewhere"],
 )
-def test_rendered_people_and_cameras(change: Callable[[Camera], Camera], expected: list[str]) -> None:
+def test_push_rendered_people_and_cameras_give_expected_warnings(
+    change: Callable[[Camera], Camera], expected: list[str]
+) -> None:
     assert codes(watch(figures(change), CameraConfig())) == expected
 
 
-def test_a_rendered_figure_that_stands_about_is_not_missed() -> None:
+def test_push_rendered_standing_figure_gives_no_warning() -> None:
     video = FigureVideo((Bout(IDLE, 0, 7.0),), size=(96, 54), rate_hz=RATE_HZ, seed=5)
     random = np.random.default_rng(2)
     pictures = [
@@ -368,12 +370,12 @@ def test_a_rendered_figure_that_stands_about_is_not_missed() -> None:
     assert "picture_frozen" not in codes(watch(pictures, CameraConfig(), idle=0.9))
 
 
-def test_steps_between_looks_are_what_the_camera_gives() -> None:
+def test_due_camera_rates_give_expected_steps() -> None:
     """A camera of two pictures a second is judged by the same seconds."""
     pictures = Stage().show(2.0).show(5.0, "black").pictures[::5]
     scene = CameraMonitor(QUICK)
-    told = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
-    assert [(notice.code, notice.start_s) for notice in told] == [("picture_black", 2.0)]
+    reported = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
+    assert [(notice.code, notice.start_s) for notice in reported] == [("picture_black", 2.0)]
 
 
 def _fading(kind: str) -> list[tuple[UInt8Array, float]]:
@@ -394,7 +396,7 @@ def _fading(kind: str) -> list[tuple[UInt8Array, float]]:
 
 
 @pytest.mark.parametrize("kind", ["caption", "inset"])
-def test_push_overlay_that_changes_on_a_tripod_is_not_a_moved_camera(kind: str) -> None:
+def test_push_changing_overlay_is_no_move(kind: str) -> None:
     scene = CameraMonitor(CameraConfig())
     notices = [notice for picture, time_s in _fading(kind) for notice in scene.push(picture, time_s)]
     assert "camera_moved" not in {notice.code for notice in notices}

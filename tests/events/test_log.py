@@ -1,4 +1,4 @@
-"""Event logs, read tolerantly."""
+"""Tolerant reading of event logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def lines(*events: dict[str, Any]) -> list[str]:
     return [json.dumps(one, ensure_ascii=False) for one in events]
 
 
-def test_a_real_sessions_events_are_read_back(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_read_log_real_session_gives_its_events(model: fitsense.Model, squats: FigureVideo) -> None:
     start = datetime(2026, 5, 1, 18, 30, tzinfo=UTC)
     config = fitsense.SessionConfig(source="urn:example:squats", started_at=start)
     events = list(fitsense.analyze(squats, model=model, config=config))
@@ -36,14 +36,14 @@ def test_a_real_sessions_events_are_read_back(model: fitsense.Model, squats: Fig
     assert log.data("exercise.ended")
     assert log.last("exercise.ended") == log.data("exercise.ended")[-1]
     assert log.started_at == start
-    # Told a little after it ended, and never before.
+    # Emitted a little after the end, and never before.
     (broken,) = read_log(one.to_json() for one in events[:-1])
     assert not broken.complete
     assert broken.started_at is not None
     assert timedelta() <= broken.started_at - start < timedelta(seconds=30)
 
 
-def test_sessions_and_people_are_told_apart_in_the_order_in_which_they_begin() -> None:
+def test_read_log_separates_sessions_and_people_in_order() -> None:
     logs = read_log(
         lines(
             event("session.started", subject="left"),
@@ -61,27 +61,27 @@ def test_sessions_and_people_are_told_apart_in_the_order_in_which_they_begin() -
     ]
 
 
-def test_a_session_that_starts_again_is_another_and_a_repeated_event_is_dropped() -> None:
+def test_read_log_restart_is_a_session_and_repeats_are_dropped() -> None:
     once = [event("session.started"), event("exercise.ended", 1), event("exercise.ended", 1)]
     logs = read_log(lines(*once, *once, event("session.ended", 2)))
     assert [(len(log.events), log.complete) for log in logs] == [(2, False), (3, True)]
 
 
-def test_unknown_types_are_kept_and_ignored() -> None:
+def test_read_log_unknown_types_are_kept() -> None:
     (log,) = read_log(lines(event("new.thing"), {"type": "plugin.x", "source": "urn:a", "data": {"end_s": "soon"}}))
     assert [one["type"] for one in log.events] == ["fitsense.new.thing", "plugin.x"]
     assert (log.complete, log.last("exercise.ended"), log.started_at) == (False, None, None)
 
 
 @given(st.data())
-def test_a_log_cut_anywhere_keeps_what_is_whole(data: st.DataObject) -> None:
+def test_read_log_cut_anywhere_keeps_whole_lines(data: st.DataObject) -> None:
     names = st.text(max_size=9)
     events = [event("exercise.ended", number, title=data.draw(names)) for number in range(4)]
     content = "".join(line + "\n" for line in lines(*events)).encode("utf-8", errors="replace")
     ends = [at for at, byte in enumerate(content) if byte == ord("\n")]
     cut = data.draw(st.integers(ends[0], len(content)))
     (log,) = load_log(io.BytesIO(content[:cut]))
-    # A line may be whole without its end.
+    # The last line may be complete without its line end.
     assert len(log.events) == sum(end <= cut for end in ends)
 
 
@@ -99,7 +99,7 @@ def test_a_log_cut_anywhere_keeps_what_is_whole(data: st.DataObject) -> None:
         ('{"type": "x", "source": "y", "data": {}, "id": [1]}', "line 2: an event has a string as 'id'"),
     ],
 )
-def test_what_is_no_event_is_refused_by_line(wrong: str, message: str) -> None:
+def test_read_log_invalid_event_names_its_line(wrong: str, message: str) -> None:
     good = lines(event("session.started"))
     with pytest.raises(SchemaError, match=message):
         read_log([*good, wrong, *good])
@@ -114,7 +114,7 @@ def test_what_is_no_event_is_refused_by_line(wrong: str, message: str) -> None:
         (b'{"type": "fitsense.session.session', "line 1: expected an event"),
     ],
 )
-def test_files_that_are_no_event_log(content: bytes, message: str, tmp_path: Path) -> None:
+def test_load_log_other_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "events").write_bytes(content)
     with pytest.raises(SchemaError, match=message):
         load_log(tmp_path / "events")
@@ -122,7 +122,7 @@ def test_files_that_are_no_event_log(content: bytes, message: str, tmp_path: Pat
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_files_as_other_shells_write_them(encoding: str, end: str, tmp_path: Path) -> None:
+def test_load_log_other_encodings_are_read(encoding: str, end: str, tmp_path: Path) -> None:
     text = end.join([*lines(event("session.started", title="Kniebeuge 🏋"), event("session.ended", 1)), "", ""])
     (tmp_path / "events").write_bytes(text.encode(encoding))
     (log,) = load_log(tmp_path / "events")
@@ -131,6 +131,6 @@ def test_files_as_other_shells_write_them(encoding: str, end: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-05-01T18:30:00", ""])
-def test_times_that_tell_nothing(time: str) -> None:
+def test_started_at_unusable_times_give_none(time: str) -> None:
     (log,) = read_log(lines(event("exercise.ended", time=time, data={"end_s": 3.0})))
     assert log.started_at is None

@@ -1,4 +1,4 @@
-"""Events on the wire."""
+"""Events and their JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fitsense.events.schema import schema, schemas, validate_event
 TYPES = {kind.TYPE: kind for kind in get_args(EventData)}
 
 
-def test_numbers_are_rounded_and_json_is_one_line_that_repeats() -> None:
+def test_to_json_rounds_numbers_and_gives_one_line() -> None:
     event = Event("urn:x", 3, datetime(1970, 1, 1, tzinfo=UTC), ExerciseStarted("squat", 1.23456789, 0.123456))
     line = event.to_json()
     assert "\n" not in line
@@ -28,17 +28,17 @@ def test_numbers_are_rounded_and_json_is_one_line_that_repeats() -> None:
     validate_event(document)
 
 
-def test_no_number_on_the_wire_is_minus_zero() -> None:
+def test_to_json_never_gives_minus_zero() -> None:
     event = Event("urn:x", 0, datetime(1970, 1, 1, tzinfo=UTC), MusclesActivated(-1e-9, 1.0, {"quads": -0.0}))
     assert "-0.0" not in event.to_json()
 
 
-def test_names_outside_ascii_survive() -> None:
+def test_to_json_keeps_names_outside_ascii() -> None:
     event = Event("file:übung.mp4", 0, datetime(1970, 1, 1, tzinfo=UTC), ExerciseStarted("squat", 0, 1))
     assert "übung" in event.to_json()
 
 
-# What the first logs did not have yet: every event has it, but no reader may insist on it.
+# Properties that the first logs lack: every event has them, but readers must not require them.
 LATER = {
     "exercise.ended": {"repetitions", "attempts", "sets", "time_under_tension_s", "tempo_mean_s", "tempo_spread_s"},
     "session.ended": {"sets", "muscle_load_repetitions"},
@@ -47,19 +47,19 @@ LATER = {
 
 
 @pytest.mark.parametrize("name", sorted(TYPES))
-def test_classes_mirror_their_schemas(name: str) -> None:
+def test_event_classes_mirror_their_schemas(name: str) -> None:
     document = schema(name)
     fields = {field.name for field in attrs.fields(TYPES[name])}
     assert fields == set(document["properties"])
     assert fields - LATER.get(name, set()) == set(document["required"])
 
 
-def test_every_event_schema_has_a_class() -> None:
+def test_event_schemas_each_have_a_class() -> None:
     told = {name for name in schemas() if not name.startswith("server.")}
     assert told - {"common", "envelope", "model"} == TYPES.keys()
 
 
-def test_media_time_to_wall_clock_is_exact_to_the_millisecond() -> None:
+def test_event_time_is_exact_to_the_millisecond() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert events.event_time(start, 0.0015).microsecond in (1000, 2000)
     assert events.event_time(start, 3600.5) == datetime(2026, 1, 1, 1, 0, 0, 500_000, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The laws of passing frames over."""
+"""Invariants of skipping frames."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def timestamps(draw: st.DrawFn) -> list[float]:
 
 
 @given(timestamps())
-def test_what_was_kept_is_all_kept_again(times: list[float]) -> None:
+def test_rate_limiter_kept_frames_are_kept_again(times: list[float]) -> None:
     assert kept(kept(times)) == kept(times)
 
 
 @given(st.lists(st.floats(0.001, 0.3), min_size=1, max_size=80))
-def test_no_two_are_nearer_than_the_step_and_none_further_than_that_allows(steps: list[float]) -> None:
+def test_rate_limiter_kept_frames_are_evenly_spaced(steps: list[float]) -> None:
     times = [float(time_s) for time_s in np.cumsum([0.0, *steps])]
     ours = kept(times)
     assert all(after - before >= STEP_S - 2e-6 for before, after in itertools.pairwise(ours))
@@ -43,8 +43,8 @@ def test_no_two_are_nearer_than_the_step_and_none_further_than_that_allows(steps
 
 
 @given(timestamps())
-def test_windows_are_the_same_whether_or_not_the_source_passed_frames_over(times: list[float]) -> None:
-    """A frame is known by its picture, whose number is made from its place in the list."""
+def test_sampler_limited_source_gives_the_same_windows(times: list[float]) -> None:
+    """A picture encodes its frame's position in the list."""
     places = {time_s: place for place, time_s in reversed(list(enumerate(times)))}
 
     def told(of: list[float]) -> list[object]:
@@ -61,16 +61,16 @@ def test_windows_are_the_same_whether_or_not_the_source_passed_frames_over(times
 @pytest.mark.parametrize(
     ("rate_hz", "per_second"), [(10, 10), (15, 15), (24, 12), (25, 12.5), (30, 15), (50, 50 / 3), (60, 50 / 3)]
 )
-def test_cameras_of_any_rate_come_to_12_to_20(rate_hz: float, per_second: float) -> None:
-    # Phones are off by a millisecond here and there.
+def test_rate_limiter_any_camera_rate_gives_12_to_20(rate_hz: float, per_second: float) -> None:
+    # Phones' intervals vary by a millisecond.
     noise = np.random.default_rng(0).uniform(-0.001, 0.001, round(20 * rate_hz))
     times = [index / rate_hz + float(noise[index]) for index in range(round(20 * rate_hz))]
     assert len(kept(times)) == pytest.approx(20 * per_second, rel=0.06)
 
 
-def test_clips_of_a_higher_rate_are_given_two_frames_a_slot() -> None:
+def test_min_interval_higher_clip_rate_gives_two_frames_a_slot() -> None:
     assert min_interval_s([ClipSpec(frames=32, rate_hz=15.0, size=8, short_side=8), SPEC]) == pytest.approx(0.025)
 
 
-def test_without_a_step_all_are_kept() -> None:
+def test_rate_limiter_without_interval_keeps_all() -> None:
     assert kept([0.0, 1e-6, 0.0, 0.5], 0.0) == [0.0, 1e-6, 0.0, 0.5]

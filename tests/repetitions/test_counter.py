@@ -1,4 +1,4 @@
-"""The laws of counting repetitions, on drawn blobs that are cheap, and on rendered figures with exact truth."""
+"""Invariants of the repetition counter, on drawn blobs that are cheap, and on rendered figures with exact truth."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def drawn(height: Callable[[float], float], seconds: float, noise: float = 0.5, 
 
 
 def swings(tempo_s: float, count: int, before_s: float = 1.0) -> Callable[[float], float]:
-    """Up and back so many times, then at rest."""
+    """Height that goes up and back `count` times, then rests."""
 
     def height(time_s: float) -> float:
         phase = (time_s - before_s) / tempo_s
@@ -54,51 +54,51 @@ def count(
     thumbnails: Iterable[tuple[np.ndarray, float]], end_s: float, config: RepetitionConfig | None = None
 ) -> list[Movement]:
     repetitions = RepetitionCounter(config)
-    told = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
-    return told + repetitions.end_run(end_s)
+    reported = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
+    return reported + repetitions.end_run(end_s)
 
 
-def late(told: Iterable[tuple[Movement, float]], truth: Sequence[tuple[float, float]]) -> list[int]:
-    """How many further ones were complete when each was told.
+def late(reported: Iterable[tuple[Movement, float]], truth: Sequence[tuple[float, float]]) -> list[int]:
+    """Number of later repetitions that were complete when each was reported.
 
-    :param told: what was told, and when.
+    :param reported: what was reported, and when.
     :param truth: start and end of each repetition.
     """
     found = []
-    for one, time_s in told:
+    for one, time_s in reported:
         overlaps = [min(one.end_s, end_s) - max(one.start_s, start_s) for start_s, end_s in truth]
-        # From far end to far end, it is as much of the one as of the next.
+        # A cycle from far end to far end overlaps two repetitions equally.
         itself = max(at for at, overlap in enumerate(overlaps) if overlap > max(overlaps) - 0.1)
         found.append(sum(end_s <= time_s for _, end_s in truth[itself + 1 :]))
     return found
 
 
 def counted(video: Iterable[Frame], end_s: float, config: RepetitionConfig | None = None) -> list[Movement]:
-    """What is told of a video; its thumbnails are made as a session makes them."""
+    """Movements of a video; its thumbnails are made as a session makes them."""
     return count(((motion_thumbnail(camera_thumbnail(frame.rgb)), frame.time_s) for frame in video), end_s, config)
 
 
-def numbers(told: Iterable[Movement]) -> tuple[int, int]:
-    """How many repetitions, and how many attempts."""
-    told = list(told)
-    full = sum(isinstance(one, Repetition) for one in told)
-    return full, len(told) - full
+def numbers(reported: Iterable[Movement]) -> tuple[int, int]:
+    """Numbers of full and of partial repetitions."""
+    reported = list(reported)
+    full = sum(isinstance(one, Repetition) for one in reported)
+    return full, len(reported) - full
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.floats(0.8, 3.0), st.integers(3, 4), st.integers(0, 99))
-def test_swings_are_counted_once_each_in_order_and_where_they_are(tempo_s: float, number: int, seed: int) -> None:
+def test_counter_swings_are_counted_once_in_order_and_place(tempo_s: float, number: int, seed: int) -> None:
     end_s = 2.0 + number * tempo_s
-    told = count(drawn(swings(tempo_s, number), end_s, seed=seed), end_s)
-    assert numbers(told) == (number, 0)
-    assert told[0].start_s >= 0.0
-    assert told[-1].end_s <= end_s
-    for index, one in enumerate(told):
+    reported = count(drawn(swings(tempo_s, number), end_s, seed=seed), end_s)
+    assert numbers(reported) == (number, 0)
+    assert reported[0].start_s >= 0.0
+    assert reported[-1].end_s <= end_s
+    for index, one in enumerate(reported):
         assert isinstance(one, Repetition)
         assert 0.0 < one.confidence <= 1.0
         assert one.start_s < one.end_s
         assert one.start_s == pytest.approx(1.0 + index * tempo_s, abs=0.25 * tempo_s + 0.2)
-    for before, after in itertools.pairwise(told):
+    for before, after in itertools.pairwise(reported):
         assert before.end_s <= after.start_s
 
 
@@ -106,7 +106,7 @@ def test_swings_are_counted_once_each_in_order_and_where_they_are(tempo_s: float
 @given(st.floats(0.7, 3.0), st.sampled_from([0.0, 0.7, 1.5]), st.sampled_from([0.0, 0.7, 1.5]), st.integers(0, 99))
 @example(0.7, 0.0, 0.0, 0)
 @example(6.0, 0.0, 0.0, 0)
-def test_a_repetition_is_told_at_most_one_late(tempo_s: float, pause_s: float, hold_s: float, seed: int) -> None:
+def test_push_repetition_is_reported_at_most_one_late(tempo_s: float, pause_s: float, hold_s: float, seed: int) -> None:
     stroke = Stroke(tempo_s, hold_s=hold_s)
     cycle_s = stroke.moving_s + pause_s
     truth = [(1.0 + index * cycle_s, 1.0 + index * cycle_s + stroke.moving_s) for index in range(4)]
@@ -115,56 +115,56 @@ def test_a_repetition_is_told_at_most_one_late(tempo_s: float, pause_s: float, h
         return next((stroke.amount(time_s - start_s) for start_s, end_s in truth if start_s <= time_s < end_s), 0.0)
 
     repetitions = RepetitionCounter()
-    told = []
+    reported = []
     for picture, time_s in drawn(height, truth[-1][1] + 0.5, seed=seed):
-        told += [(one, time_s) for one in repetitions.push(picture, time_s)]
-    # The last may be told when the run ends, and slow ones fill what is looked at.
-    assert len(told) >= 2
-    assert max(late(told, truth)) <= 1
+        reported += [(one, time_s) for one in repetitions.push(picture, time_s)]
+    # The last may be reported at the end of the run, and slow ones fill the window.
+    assert len(reported) >= 2
+    assert max(late(reported, truth)) <= 1
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.floats(0.7, 2.5), min_size=3, max_size=6), st.floats(1.0, 8.0), st.integers(0, 99))
-def test_what_is_seen_too_late_is_not_told(tempi_s: list[float], hidden_s: float, seed: int) -> None:
+def test_push_repetition_found_too_late_is_not_reported(tempi_s: list[float], hidden_s: float, seed: int) -> None:
     ends_s = [1.0 + sum(tempi_s[: index + 1]) for index in range(len(tempi_s))]
     truth = [(end_s - tempo_s, end_s) for end_s, tempo_s in zip(ends_s, tempi_s, strict=True)]
 
     def height(time_s: float) -> float:
         return next((Stroke(e - s).amount(time_s - s) for s, e in truth if s <= time_s < e), 0.0)
 
-    # Nobody looks for some time, though thumbnails are kept.
+    # No pass for some time, though thumbnails are kept.
     repetitions = RepetitionCounter()
     repetitions.state.next_s = hidden_s
-    told = []
+    reported = []
     for picture, time_s in drawn(height, ends_s[-1] + 0.5, seed=seed):
-        told += [(one, time_s) for one in repetitions.push(picture, time_s)]
-    assert all(number <= 1 for number in late(told, truth))
+        reported += [(one, time_s) for one in repetitions.push(picture, time_s)]
+    assert all(number <= 1 for number in late(reported, truth))
 
 
 @settings(max_examples=3, deadline=None)
 @given(st.integers(-40, 400), st.sampled_from([0.25, 1.0, 2.0, 3.0]), st.floats(0, 30))
-def test_neither_the_clock_nor_the_light_has_a_say(shift_quarters: int, contrast: float, light: float) -> None:
+def test_counter_other_clock_or_light_gives_the_same(shift_quarters: int, contrast: float, light: float) -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     shift_s = shift_quarters / 4
-    told = count(thumbnails, 8.0)
+    reported = count(thumbnails, 8.0)
     other = count(((contrast * picture + light, time_s + shift_s) for picture, time_s in thumbnails), 8.0 + shift_s)
-    assert numbers(other) == numbers(told) == (4, 0)
-    for one, another in zip(told, other, strict=True):
+    assert numbers(other) == numbers(reported) == (4, 0)
+    for one, another in zip(reported, other, strict=True):
         assert another.start_s - shift_s == pytest.approx(one.start_s, abs=0.1)
         assert another.end_s - shift_s == pytest.approx(one.end_s, abs=0.1)
 
 
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 999), st.sampled_from([0.0, 0.01, 20.0]))
-def test_a_still_or_noisy_picture_gives_nothing(seed: int, noise: float) -> None:
+def test_counter_still_or_noisy_picture_gives_none(seed: int, noise: float) -> None:
     assert count(drawn(lambda _: 0.0, 9.0, noise=noise, seed=seed), 9.0) == []
 
 
-def test_one_way_there_is_no_repetition() -> None:
+def test_counter_movement_without_return_gives_none() -> None:
     assert count(drawn(lambda time_s: min(1.0, time_s / 8), 10.0), 10.0) == []
 
 
-def test_one_alone_is_told_at_the_end_of_the_run_only() -> None:
+def test_end_run_single_repetition_is_reported() -> None:
     repetitions = RepetitionCounter()
     for picture, time_s in drawn(swings(3.0, 1), 5.0):
         assert repetitions.push(picture, time_s) == []
@@ -173,7 +173,7 @@ def test_one_alone_is_told_at_the_end_of_the_run_only() -> None:
     assert (one.start_s, one.end_s) == pytest.approx((1.0, 4.0), abs=0.7)
 
 
-def test_a_run_leaves_nothing_behind() -> None:
+def test_end_run_resets_the_counter() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     repetitions = RepetitionCounter()
     first = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
@@ -185,25 +185,25 @@ def test_a_run_leaves_nothing_behind() -> None:
 
 @given(cut_s=st.floats(0.5, 9.0), tempo_s=st.floats(0.8, 2.5))
 @settings(max_examples=15)
-def test_nothing_after_the_runs_end_counts(cut_s: float, tempo_s: float) -> None:
-    """Somebody moved the camera, which is noticed late."""
+def test_end_run_in_the_past_drops_later_thumbnails(cut_s: float, tempo_s: float) -> None:
+    """A camera movement is noticed late."""
     repetitions = RepetitionCounter()
     thumbnails = drawn(swings(tempo_s, 9), 10.0)
     before = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
     ended = repetitions.end_run(cut_s)
     assert all(one.start_s < one.end_s <= cut_s for one in ended)
-    told = before + ended
-    assert all(one.start_s < one.end_s for one in told)
-    assert all(one.end_s <= other.start_s for one, other in itertools.pairwise(told))
+    reported = before + ended
+    assert all(one.start_s < one.end_s for one in reported)
+    assert all(one.end_s <= other.start_s for one, other in itertools.pairwise(reported))
 
 
-def test_frames_that_come_faster_than_needed_are_passed_over() -> None:
+def test_push_frames_above_max_rate_are_skipped() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     doubled = [(picture, time_s + late_s) for picture, time_s in thumbnails for late_s in (0.0, 0.02)]
     assert count(doubled, 8.0) == count(thumbnails, 8.0)
 
 
-def test_what_is_kept_is_small_however_long_the_run() -> None:
+def test_push_long_run_keeps_few_thumbnails() -> None:
     repetitions = RepetitionCounter(RepetitionConfig(interval_s=60.0))
     picture = np.zeros((SIDE, SIDE))
     for index in range(1000):
@@ -212,17 +212,17 @@ def test_what_is_kept_is_small_however_long_the_run() -> None:
     assert sum(kept.nbytes for kept in repetitions.state.thumbnails) < 500_000
 
 
-def test_a_counter_whose_state_is_kept_goes_on_as_if_nothing_had_been() -> None:
+def test_counter_restored_state_continues_the_same() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     repetitions = RepetitionCounter()
-    told = []
+    reported = []
     for index, (picture, time_s) in enumerate(thumbnails):
         if index % 20 == 19:
             state = copy.deepcopy(repetitions.state)
             repetitions = RepetitionCounter()
             repetitions.state = state
-        told += repetitions.push(picture, time_s)
-    assert told + repetitions.end_run(8.0) == count(thumbnails, 8.0)
+        reported += repetitions.push(picture, time_s)
+    assert reported + repetitions.end_run(8.0) == count(thumbnails, 8.0)
 
 
 @settings(max_examples=3, deadline=None)
@@ -244,7 +244,7 @@ def test_what_was_told_amiss_is_made_up_for(tempo_s: float, seed: int) -> None:
 
 @settings(max_examples=4, deadline=None)
 @given(st.floats(0.8, 2.5), st.floats(1.5, 4.0))
-def test_pauses_are_no_repetitions(tempo_s: float, pause_s: float) -> None:
+def test_counter_pauses_are_not_counted(tempo_s: float, pause_s: float) -> None:
     cycle_s = tempo_s + pause_s
 
     def height(time_s: float) -> float:
@@ -269,7 +269,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("video", [attrs.evolve(v, size=(96, 72)) for v in FIGURES.values()], ids=list(FIGURES))
-def test_figures_are_counted_right(video: RepetitionVideo) -> None:
+def test_counter_rendered_figures_are_counted_right(video: RepetitionVideo) -> None:
     repetitions = RepetitionCounter()
     timed = []
     for frame in video:
@@ -278,30 +278,30 @@ def test_figures_are_counted_right(video: RepetitionVideo) -> None:
         ]
     timed += [(one, video.duration_s) for one in repetitions.end_run(video.duration_s)]
     assert max(late(timed, [(one.start_s, one.end_s) for one in video.repetitions])) <= 1
-    told = [one for one, _ in timed]
-    assert numbers(told) == (len(video.repetitions), 0)
-    # From start to start, or from far end to far end: both are once around.
-    for one, truth in zip(told, video.repetitions, strict=True):
+    reported = [one for one, _ in timed]
+    assert numbers(reported) == (len(video.repetitions), 0)
+    # From start to start, or from far end to far end: both are one repetition.
+    for one, truth in zip(reported, video.repetitions, strict=True):
         assert one.start_s < truth.end_s
         assert truth.start_s < one.end_s
 
 
-def test_an_aborted_movement_is_an_attempt() -> None:
+def test_counter_aborted_movement_is_a_partial_repetition() -> None:
     movements = [*[Stroke(2.0)] * 3, Stroke(1.2, depth=0.4), *[Stroke(2.0)] * 3]
     video = RepetitionVideo("squat", movements, size=(96, 72))
-    told = counted(video, video.duration_s)
-    assert numbers(told) == (6, 1)
-    (attempt,) = [one for one in told if isinstance(one, PartialRepetition)]
+    reported = counted(video, video.duration_s)
+    assert numbers(reported) == (6, 1)
+    (attempt,) = [one for one in reported if isinstance(one, PartialRepetition)]
     (truth,) = video.attempts
     assert attempt.start_s == pytest.approx(truth.start_s, abs=0.5)
 
 
-def test_somebody_who_stands_about_repeats_nothing() -> None:
+def test_counter_standing_person_gives_none() -> None:
     video = FigureVideo((Bout("no_exercise", 0, 14.0),), size=(96, 72), seed=3)
     assert counted(video, video.duration_s, RepetitionConfig(min_motion_share_single=0.6)) == []
 
 
-def test_thumbnails_show_what_the_picture_shows_at_any_size() -> None:
+def test_motion_thumbnail_any_size_shows_the_picture() -> None:
     small = np.kron(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 251, np.ones((8, 8)))
     picture = np.repeat(small.astype(np.uint8)[..., None], 3, axis=2)
     assert motion_thumbnail(picture).dtype == np.float32
@@ -312,7 +312,7 @@ def test_thumbnails_show_what_the_picture_shows_at_any_size() -> None:
     assert motion_thumbnail(picture[:5, :3]).shape == (SIDE, SIDE)
 
 
-def test_a_small_motion_of_the_camera_moves_the_path_little() -> None:
+def test_path_small_camera_motion_changes_little() -> None:
     rows, columns = np.mgrid[0:SIDE, 0:SIDE]
 
     def wall(shift: float) -> np.ndarray:
@@ -325,7 +325,7 @@ def test_a_small_motion_of_the_camera_moves_the_path_little() -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=60), st.floats(0.1, 4))
-def test_turning_points_alternate_and_are_far_apart(values: list[float], least: float) -> None:
+def test_turning_points_alternate_by_the_minimum_change(values: list[float], least: float) -> None:
     view = np.array(values)
     found = turning_points(view, least)
     assert found == sorted(found)
@@ -343,12 +343,12 @@ def test_turning_points_alternate_and_are_far_apart(values: list[float], least: 
         ({"interval_s": math.nan}, "interval_s: expected a number above 0"),
     ],
 )
-def test_configs_that_cannot_be_are_refused(arguments: dict[str, float], message: str) -> None:
+def test_config_invalid_values_are_refused(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         RepetitionConfig(**arguments)
 
 
-def test_time_must_advance() -> None:
+def test_push_time_not_later_is_refused() -> None:
     repetitions = RepetitionCounter()
     repetitions.push(np.zeros((SIDE, SIDE)), 1.0)
     for time_s in (1.0, 0.5, math.nan):
@@ -356,7 +356,7 @@ def test_time_must_advance() -> None:
             repetitions.push(np.zeros((SIDE, SIDE)), time_s)
 
 
-def test_movements_that_cannot_be_are_refused() -> None:
+def test_stroke_invalid_tempo_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="tempo_s > 0"):
         Stroke(0.0)
 
@@ -364,11 +364,11 @@ def test_movements_that_cannot_be_are_refused() -> None:
 @pytest.mark.parametrize("rest_s", [3.0, 8.0])
 def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> None:
     repetitions = RepetitionCounter()
-    told = []
+    reported = []
     for picture, time_s in drawn(swings(2.0, 1, before_s=4.0), 6.0 + rest_s):
-        told += repetitions.push(picture, time_s)
-    assert told == []
-    # As a classifier tells it: half a second late at either end.
+        reported += repetitions.push(picture, time_s)
+    assert reported == []
+    # A classifier's segment: half a second late at either end.
     (only,) = repetitions.end_set(4.5, 6.5)
     assert isinstance(only, Repetition)
     assert only.start_s == pytest.approx(4.0, abs=0.5)
@@ -379,10 +379,10 @@ def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> No
 
 def test_end_set_after_repetitions_were_given_gives_none() -> None:
     repetitions = RepetitionCounter()
-    told = []
+    reported = []
     for picture, time_s in drawn(swings(1.5, 3), 10.0):
-        told += repetitions.push(picture, time_s)
-    assert numbers(told) == (3, 0)
+        reported += repetitions.push(picture, time_s)
+    assert numbers(reported) == (3, 0)
     assert repetitions.end_set(1.0, 5.5) == []
 
 
@@ -405,6 +405,6 @@ def test_end_set_without_movement_gives_none() -> None:
 def test_push_second_exercise_without_a_rest_is_counted_in_full(first: Bout, second: Bout) -> None:
     video = FigureVideo([first, second], size=(160, 90), rate_hz=15.0)
     one, other = video.segments
-    told = counted(video, other.end_s)
-    assert numbers(told) == (first.repetitions + second.repetitions, 0)
-    assert sum(movement.start_s + movement.end_s < 2 * one.end_s for movement in told) == first.repetitions
+    reported = counted(video, other.end_s)
+    assert numbers(reported) == (first.repetitions + second.repetitions, 0)
+    assert sum(movement.start_s + movement.end_s < 2 * one.end_s for movement in reported) == first.repetitions

@@ -1,4 +1,4 @@
-"""Movements become sets."""
+"""Movements are grouped into sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stretch(sets: Sets, exercise: str, start_s: float, end_s: float, movements: 
     return sets.end(end_s)[1]
 
 
-def test_repetitions_are_numbered_and_measured() -> None:
+def test_end_repetitions_are_numbered_and_measured() -> None:
     sets = Sets(rest_s=10)
     sets.begin("squat", 1.0)
     sets.add(repetitions(1.0, 2))
@@ -41,7 +41,7 @@ def test_repetitions_are_numbered_and_measured() -> None:
     assert (only.index, only.start_s, only.end_s, only.stats, only.rest_before_s) == (1, 1.0, 8.5, effort, None)
 
 
-def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
+def test_count_long_pause_ends_a_set_and_short_does_not() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 0.0, 60.0, [*repetitions(0, 3), *repetitions(15.9, 2), *repetitions(40, 4)])
     assert effort.repetitions == 9
@@ -49,7 +49,7 @@ def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
         (1, 5, None),
         (2, 4, pytest.approx(40 - 19.9)),
     ]
-    # The same again after too short a rest, something else, and the same after that.
+    # The same exercise after too short a rest, another exercise, and the first one after that.
     stretch(sets, "squat", 55.0, 60.0, repetitions(55, 1))
     stretch(sets, "lunge", 61.0, 65.0, repetitions(61, 2))
     stretch(sets, "squat", 66.0, 70.0, repetitions(66, 2))
@@ -62,7 +62,7 @@ def test_a_long_pause_ends_a_set_and_a_short_one_does_not() -> None:
     assert sets.total("squat").repetitions == 12
 
 
-def test_what_is_held_is_a_set_without_repetitions() -> None:
+def test_end_hold_is_a_set_without_repetitions() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "plank", 3.0, 33.0, [])
     assert effort == SetStats(0, 0, 30.0, None, None)
@@ -72,7 +72,7 @@ def test_what_is_held_is_a_set_without_repetitions() -> None:
     assert stretch(Sets(10), "squat", 0, 2, repetitions(0, 1)) == SetStats(1, 0, 2.0, 2.0, None)
 
 
-def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does() -> None:
+def test_end_unknown_movement_needs_repetitions_for_a_set() -> None:
     sets = Sets(rest_s=10)
     assert stretch(sets, UNKNOWN, 0.0, 8.0, [PartialRepetition(1, 2)]) == SetStats(0, 1, 8.0, None, None)
     assert sets.sets == []
@@ -80,14 +80,14 @@ def test_who_only_moves_about_does_no_set_and_who_repeats_something_unknown_does
     assert [(one.exercise, one.stats.repetitions) for one in sets.sets] == [(UNKNOWN, 3)]
 
 
-def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
+def test_count_movement_belongs_to_the_segment_of_its_middle() -> None:
     sets = Sets(rest_s=10)
-    # Nobody exercises yet, or so it seems: the stretch is announced later.
+    # No exercise is recognised yet: the segment is announced later.
     sets.add(repetitions(0.0, 5))
     assert sets.count() == []
     sets.begin("squat", 3.0)
     assert [one.repetition.start_s for one in sets.count()] == [2.0, 4.0, 6.0, 8.0]
-    # On trial, another exercise is found to have begun at 13.
+    # Another exercise, on trial so far, is found to have begun at 13.
     sets.add(repetitions(10.0, 3))
     counted, effort, _ = sets.end(13.0)
     assert [one.repetition.start_s for one in counted] == [10.0]
@@ -104,7 +104,7 @@ def test_movements_belong_to_the_stretch_that_their_middle_is_in() -> None:
     assert sets.count() == []
 
 
-def test_what_is_told_too_late_belongs_to_nobody() -> None:
+def test_count_movement_before_the_segment_is_dropped() -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "pull_up", 0.0, 1.8, [])
     effort = stretch(sets, "squat", 1.8, 5.4, [Repetition(0.141, 1.406, 0.9)])
@@ -112,7 +112,7 @@ def test_what_is_told_too_late_belongs_to_nobody() -> None:
     assert all(one.start_s <= one.end_s for one in sets.sets)
 
 
-def test_what_nobody_claims_is_not_kept_for_ever() -> None:
+def test_add_while_idle_keeps_recent_movements_only() -> None:
     sets = Sets(rest_s=10)
     for at in range(1000):
         sets.add(repetitions(float(at), 1, tempo_s=1.0))
@@ -120,10 +120,10 @@ def test_what_nobody_claims_is_not_kept_for_ever() -> None:
 
 
 @pytest.mark.parametrize(("back_s", "taken_in"), [(12.0, True), (25.0, False)])
-def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: bool) -> None:
+def test_begin_after_short_unknown_merges_the_sets(back_s: float, taken_in: bool) -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "squat", 0.0, 7.0, repetitions(0, 3))
-    # What is told meanwhile is the truth as far as it is known.
+    # The sets reported in between are right as far as they are known.
     sets.begin(UNKNOWN, 7.0)
     sets.add(repetitions(7.0, 2))
     sets.add(repetitions(11.0, 1, tempo_s=back_s - 11.0))
@@ -135,7 +135,7 @@ def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: boo
     assert effort.repetitions == 1
     if taken_in:
         assert [(one.exercise, one.index) for one in counted] == [("squat", 7)]
-        # The stretch adds one repetition to a set that began before it.
+        # The segment adds one repetition to a set that began before it.
         assert [(one.index, one.stats.repetitions, one.start_s) for one in made] == [(1, 1, 12.0)]
         assert [(one.exercise, one.stats.repetitions, one.start_s) for one in sets.sets] == [("squat", 7, 0.0)]
         assert sets.total(UNKNOWN).repetitions == 0
@@ -148,16 +148,16 @@ def test_a_set_goes_on_where_only_the_name_was_lost(back_s: float, taken_in: boo
         ]
 
 
-def test_another_exercise_takes_nothing_in() -> None:
+def test_begin_other_exercise_merges_nothing() -> None:
     sets = Sets(rest_s=10)
     for exercise, start_s in (("squat", 0.0), (UNKNOWN, 3.0), ("lunge", 6.0), (UNKNOWN, 9.0), (UNKNOWN, 12.0)):
         stretch(sets, exercise, start_s, start_s + 3.0, repetitions(start_s, 1))
     assert [one.exercise for one in sets.sets] == ["squat", UNKNOWN, "lunge", UNKNOWN]
 
 
-def test_end_attempt_before_a_named_stretch_ends_without_repetition_makes_no_set() -> None:
+def test_end_attempts_without_repetition_make_no_set() -> None:
     sets = Sets(rest_s=10)
-    # An attempt at the end of a stretch once made a set of 2 s with 12 s under tension.
+    # Regression: an attempt at the end of a segment made a set of 2 s with 12 s under tension.
     effort = stretch(sets, "squat", 0.0, 12.0, [PartialRepetition(10.0, 12.0)])
     assert (effort.repetitions, effort.attempts) == (0, 1)
     assert sets.sets == []
@@ -176,7 +176,7 @@ def test_end_attempt_before_the_first_repetition_belongs_to_its_set() -> None:
     assert (only.start_s, only.stats.repetitions, only.stats.attempts) == (20.0, 3, 1)
 
 
-def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
+def test_end_segment_without_movement_after_repetitions_is_a_pause() -> None:
     sets = Sets(rest_s=10)
     stretch(sets, "squat", 0.0, 6.0, repetitions(0, 3))
     sets.begin("squat", 9.0)
@@ -185,14 +185,14 @@ def test_end_stretch_without_repetitions_after_repetitions_is_a_pause() -> None:
     assert [(one.end_s, one.stats.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
 
 
-def test_end_stretch_without_repetitions_of_an_exercise_that_is_not_held_makes_no_set() -> None:
+def test_end_segment_without_movement_not_held_makes_no_set() -> None:
     sets = Sets(10, lambda exercise: exercise == "plank")
     stretch(sets, "squat", 0.0, 20.0, [])
     stretch(sets, "plank", 30.0, 50.0, [])
     assert [(one.exercise, one.stats.time_under_tension_s) for one in sets.sets] == [("plank", 20.0)]
 
 
-def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> None:
+def test_end_repetition_beyond_its_segment_is_clipped() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "squat", 5.0, 10.0, [Repetition(4.0, 7.0, 0.9), Repetition(8.0, 11.5, 0.9)])
     (only,) = sets.sets
@@ -202,14 +202,14 @@ def test_end_repetition_beyond_its_stretch_is_under_tension_within_it_only() -> 
 
 
 @pytest.mark.parametrize("rest_s", [0.0, -1.0, math.nan, math.inf])
-def test_a_rest_is_some_time(rest_s: float) -> None:
+def test_init_rest_not_positive_is_refused(rest_s: float) -> None:
     with pytest.raises(InvalidInputError, match="set_rest_s"):
         Sets(rest_s)
 
 
 @given(st.data())
-def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
-    """Whatever comes, in whatever portions: sets are ordered, rests lie between them, and sums agree."""
+def test_sets_any_sequence_counts_each_movement_once(data: st.DataObject) -> None:
+    """Any movements in any portions: sets are ordered, rests lie between them, and sums agree."""
     sets, at_s, counted, efforts = Sets(rest_s=data.draw(st.floats(0.5, 20))), 0.0, [], []
     parts: list[ExerciseSet] = []
     for _ in range(data.draw(st.integers(1, 5))):
@@ -226,7 +226,7 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
             at_s = end_s
             if data.draw(st.booleans()):
                 stretch_counted += sets.count()
-        # The stretch may end within the last movement, which may then belong to nobody.
+        # The segment may end within the last movement, which may then belong to no segment.
         at_s = max(start_s, at_s - data.draw(st.floats(0, 5)))
         last, effort, made = sets.end(at_s)
         stretch_counted += last
@@ -239,7 +239,7 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
         counted += stretch_counted
         efforts.append((exercise, effort))
     made = sets.sets
-    # Each set is in the stretches' parts once, and each part is a set by itself.
+    # Each set is in the segments' parts once, and each part is a set.
     for one in [*parts, *made]:
         assert one.stats.time_under_tension_s <= one.end_s - one.start_s + 1e-9
         assert one.stats.repetitions or (not one.stats.attempts and one.stats.time_under_tension_s > 0)
@@ -257,12 +257,12 @@ def test_nothing_is_lost_or_counted_twice(data: st.DataObject) -> None:
     for exercise in ("squat", "plank", UNKNOWN):
         own = sum(effort.repetitions for of, effort in efforts if of == exercise)
         total = sets.total(exercise).repetitions
-        # What was unknown may turn out to have been an exercise.
+        # Unknown movement may turn out to have been an exercise.
         assert total <= own if exercise == UNKNOWN else total >= own
         assert [one.index for one in made if one.exercise == exercise] == list(
             range(1, 1 + sum(one.exercise == exercise for one in made))
         )
     for exercise in ("squat", "plank"):
-        # Numbers start anew with each set, and skip those that were told as unknown.
+        # Numbers restart with each set, and skip those that were reported as unknown.
         numbers = iter([at for one in made if one.exercise == exercise for at in range(1, one.stats.repetitions + 1)])
         assert all(one.index in numbers for one in counted if one.exercise == exercise)

@@ -1,4 +1,4 @@
-"""Several people in one picture."""
+"""Sessions of several subjects in one picture."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def alone(model: fitsense.Model, frames: Sequence[Frame]) -> list[object]:
     return [event.data for event in session.push_many(frames) + session.finish()]
 
 
-def test_each_has_the_events_of_a_session_alone(
+def test_multi_session_subject_has_the_events_of_a_single_session(
     model: fitsense.Model, together: list[Frame], frames: list[Frame], jacks: list[Frame]
 ) -> None:
     session = MultiSession(model)
@@ -73,11 +73,11 @@ def test_each_has_the_events_of_a_session_alone(
     assert ended == {"anna": "squat", "ben": "jumping_jack"}
 
 
-def test_people_come_and_go(model: fitsense.Model, together: list[Frame], jacks: list[Frame]) -> None:
+def test_push_subjects_come_and_go(model: fitsense.Model, together: list[Frame], jacks: list[Frame]) -> None:
     session = MultiSession(model, absent_s=1.0)
     events: list[Event] = []
     for at, frame in enumerate(together):
-        # Ben comes after a second; where Anna is, nobody says any more after two.
+        # Ben comes after a second; Anna has no region after two.
         regions = {name: region for name, region in BOTH.items() if (at < 20 if name == "anna" else at >= 10)}
         events += session.push(frame, regions=regions)
     assert session.subjects == ["ben"]
@@ -88,7 +88,7 @@ def test_people_come_and_go(model: fitsense.Model, together: list[Frame], jacks:
     assert anna[-1].frames == 30
     assert anna[-1].end_s == pytest.approx(3.0)
     assert ben == alone(model, jacks[10:])
-    # She is back, as somebody new.
+    # She returns as a new subject.
     again = MultiSession(model, absent_s=1.0)
     events = again.push(together[0], regions={"anna": LEFT}) + again.leave("anna")
     events += again.push(together[1], regions={"anna": LEFT}) + again.finish()
@@ -96,16 +96,14 @@ def test_people_come_and_go(model: fitsense.Model, together: list[Frame], jacks:
     assert [type(data) for data in of(events, "anna")].count(SessionStarted) == 2
 
 
-def test_an_empty_room_gives_no_events(model: fitsense.Model, together: list[Frame]) -> None:
+def test_push_without_subjects_gives_no_events(model: fitsense.Model, together: list[Frame]) -> None:
     session = MultiSession(model)
     assert session.push(together[0]) == session.push(together[1], regions={}) == session.finish() == []
     with pytest.raises(fitsense.FitsenseError, match="finished"):
         session.push(together[2])
 
 
-def test_what_is_wrong_with_the_picture_is_told_once_and_of_nobody(
-    model: fitsense.Model, together: list[Frame]
-) -> None:
+def test_push_camera_warning_has_no_subject(model: fitsense.Model, together: list[Frame]) -> None:
     session, events = MultiSession(model), list[Event]()
     black = np.zeros_like(together[0].rgb)
     for at in range(100):
@@ -122,7 +120,7 @@ def test_what_is_wrong_with_the_picture_is_told_once_and_of_nobody(
     assert not [event for event in events if event.subject and isinstance(event.data, SessionWarning)]
 
 
-def test_a_cut_ends_what_everybody_does(model: fitsense.Model, together: list[Frame]) -> None:
+def test_push_scene_cut_ends_all_segments(model: fitsense.Model, together: list[Frame]) -> None:
     other = [np.ascontiguousarray(np.rot90(frame.rgb, 2)) for frame in together]
     session, events = MultiSession(model), list[Event]()
     for at in range(60):
@@ -136,7 +134,7 @@ def test_a_cut_ends_what_everybody_does(model: fitsense.Model, together: list[Fr
         assert all(data.end_s <= 3.4 or data.start_s >= 3.0 for data in ended)
 
 
-def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]) -> None:
+def test_resume_any_snapshot_gives_the_same_events(model: fitsense.Model, together: list[Frame]) -> None:
     def run(restart_at: int | None) -> list[str]:
         session, events = MultiSession(model), list[Event]()
         for at, frame in enumerate(together):
@@ -150,7 +148,7 @@ def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]
         MultiSession.resume(model, Session(model).snapshot())
 
 
-def test_mistakes_are_refused_and_change_nothing(model: fitsense.Model, together: list[Frame]) -> None:
+def test_multi_session_invalid_calls_are_refused(model: fitsense.Model, together: list[Frame]) -> None:
     session = MultiSession(model)
     session.push(together[0], regions=BOTH)
     before = session.snapshot()
@@ -163,8 +161,8 @@ def test_mistakes_are_refused_and_change_nothing(model: fitsense.Model, together
     assert session.snapshot() == before
 
 
-def test_a_region_follows_whoever_moves(model: fitsense.Model, frames: list[Frame]) -> None:
-    """A figure that is carried through the picture is seen as one that stays, where the box goes with it."""
+def test_push_moved_region_follows_the_subject(model: fitsense.Model, frames: list[Frame]) -> None:
+    """A figure that moves through the picture looks like one that stays if the region moves with it."""
     height, width = frames[0].rgb.shape[:2]
     session, events = MultiSession(model), list[Event]()
     for at, frame in enumerate(frames):

@@ -50,7 +50,7 @@ def run(model: fitsense.Model, frames: Sequence[Frame], config: SessionConfig | 
 
 
 def check(events: Sequence[Event]) -> None:
-    """What holds of every session's events."""
+    """Check the invariants of every session's events."""
     for number, event in enumerate(events):
         document = event.to_dict()
         validate_event(document)
@@ -78,7 +78,7 @@ def check(events: Sequence[Event]) -> None:
 
 
 class Scripted:
-    """Predicts what a script says for the time, so that laws can be tested over many sessions quickly."""
+    """Predicts pseudo-random scores for the time, so that many sessions run quickly."""
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
@@ -95,17 +95,17 @@ class Scripted:
         )
 
 
-def test_the_sample_is_told_truthfully(model: fitsense.Model) -> None:
+def test_push_sample_gives_its_true_segments(model: fitsense.Model) -> None:
     video = sample()
     events = run(model, list(video))
     check(events)
     ended = [e.data for e in events if e.type == "fitsense.exercise.ended" and e.data.exercise != "unknown"]  # type: ignore[union-attr]
     truth = video.segments
     assert [d.exercise for d in ended] == [t.exercise for t in truth]  # type: ignore[union-attr]
-    for told, true in zip(ended, truth, strict=True):
-        overlap = min(told.end_s, true.end_s) - max(told.start_s, true.start_s)  # type: ignore[union-attr]
-        union = max(told.end_s, true.end_s) - min(told.start_s, true.start_s)  # type: ignore[union-attr]
-        assert overlap / union > 0.6, (told, true)
+    for reported, true in zip(ended, truth, strict=True):
+        overlap = min(reported.end_s, true.end_s) - max(reported.start_s, true.start_s)  # type: ignore[union-attr]
+        union = max(reported.end_s, true.end_s) - min(reported.start_s, true.start_s)  # type: ignore[union-attr]
+        assert overlap / union > 0.6, (reported, true)
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
     assert {total.exercise for total in summary.exercises} - {"unknown"} == {"squat", "push_up", "jumping_jack"}
@@ -116,7 +116,9 @@ def test_the_sample_is_told_truthfully(model: fitsense.Model) -> None:
 
 @settings(max_examples=12)
 @given(data=st.data())
-def test_chunks_do_not_matter(model: fitsense.Model, frames: list[Frame], data: st.DataObject) -> None:
+def test_push_many_any_chunks_give_the_same_events(
+    model: fitsense.Model, frames: list[Frame], data: st.DataObject
+) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(frames)), max_size=6)))
     session = Session(model)
     events: list[Event] = []
@@ -130,7 +132,7 @@ def test_chunks_do_not_matter(model: fitsense.Model, frames: list[Frame], data: 
     st.lists(st.floats(-0.3, 3.0), min_size=0, max_size=60),
     st.sampled_from([0.5, 1.0, 2.0]),
 )
-def test_any_timestamps_give_valid_events(model: fitsense.Model, steps: list[float], hop_s: float) -> None:
+def test_push_any_times_give_valid_events(model: fitsense.Model, steps: list[float], hop_s: float) -> None:
     """Gaps, frames out of order and long streams break nothing."""
     picture = np.zeros((8, 8, 3), np.uint8)
     times = np.cumsum([0.0, *steps])
@@ -140,15 +142,17 @@ def test_any_timestamps_give_valid_events(model: fitsense.Model, steps: list[flo
     check(events)
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
-    # The rest came too soon to show anything new.
+    # The other frames came too soon.
     assert summary.frames >= 1
     assert summary.frames + summary.late_frames <= len(times)
 
 
 @settings(max_examples=10)
 @given(data=st.data())
-def test_a_snapshot_changes_nothing(model: fitsense.Model, frames: list[Frame], data: st.DataObject) -> None:
-    """Wherever a host stops and starts again, the events are the same, byte for byte."""
+def test_resume_any_snapshot_gives_the_same_events(
+    model: fitsense.Model, frames: list[Frame], data: st.DataObject
+) -> None:
+    """Wherever a host restarts, the events are the same, byte for byte."""
     restarts = set(data.draw(st.lists(st.integers(0, len(frames)), min_size=1, max_size=3)))
     config = SessionConfig(source="urn:gym:7", started_at=datetime(2026, 3, 1, tzinfo=UTC))
     session = Session(model, config)
@@ -163,8 +167,10 @@ def test_a_snapshot_changes_nothing(model: fitsense.Model, frames: list[Frame], 
 
 
 @given(st.lists(st.floats(-0.3, 3.0), min_size=1, max_size=40), st.data())
-def test_a_snapshot_holds_whatever_goes_on(model: fitsense.Model, steps: list[float], data: st.DataObject) -> None:
-    """Also where a gap, a late frame or a changing answer has just been."""
+def test_resume_after_any_times_gives_the_same_events(
+    model: fitsense.Model, steps: list[float], data: st.DataObject
+) -> None:
+    """Also after a gap, a late frame or a changing answer."""
     random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     stream = [
         Frame(random.integers(0, 256, (8, 8, 3), dtype=np.uint8), float(time)) for time in np.cumsum([0.0, *steps])
@@ -179,8 +185,8 @@ def test_a_snapshot_holds_whatever_goes_on(model: fitsense.Model, steps: list[fl
     assert [e.to_json() for e in events] == [e.to_json() for e in whole]
 
 
-def test_a_cascade_that_always_asks_changes_nothing(model: fitsense.Model, frames: list[Frame]) -> None:
-    """Though what the branches see that come later is made as they are asked."""
+def test_push_cascade_that_always_defers_gives_the_same_events(model: fitsense.Model, frames: list[Frame]) -> None:
+    """Images of deferred branches are made on first access."""
     asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), threshold=1.0), bf16=False)
     assert set(asking.deferred_branches) == {"x3d_bodies", "slowfast"}
     session = Session(asking)
@@ -189,7 +195,7 @@ def test_a_cascade_that_always_asks_changes_nothing(model: fitsense.Model, frame
     assert [event.to_json() for event in events] == [event.to_json() for event in Session(model).push_many(frames)]
 
 
-def test_what_is_no_snapshot_of_this_model_is_refused(
+def test_resume_other_bundle_or_no_snapshot_is_refused(
     model: fitsense.Model, frames: list[Frame], tmp_path: Path
 ) -> None:
     other = Bundle.load("gym")
@@ -205,11 +211,11 @@ def test_what_is_no_snapshot_of_this_model_is_refused(
             Session.resume(model, broken)
 
 
-def test_repetitions_are_counted_into_sets(model: fitsense.Model) -> None:
+def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
     video = FigureVideo([Bout("squat", 6, 2.0), Bout(IDLE, 1, 20.0), Bout("squat", 5, 2.0)], seed=3)
     events = run(model, list(video))
     check(events)
-    told = [e.data for e in events if isinstance(e.data, RepetitionCompleted)]
+    reported = [e.data for e in events if isinstance(e.data, RepetitionCompleted)]
     summary = events[-1].data
     assert isinstance(summary, SessionEnded)
     squats = [one for one in summary.sets if one.exercise == "squat"]
@@ -220,9 +226,9 @@ def test_repetitions_are_counted_into_sets(model: fitsense.Model) -> None:
         # Standing between two repetitions is no part of them.
         assert one.tempo_mean_s == pytest.approx(1.8, abs=0.3)
     assert squats[1].rest_before_s == pytest.approx(20, abs=5)
-    assert sum(one.repetitions for one in summary.sets) == len(told)
-    # Each is one of the figure's: none is made up, none is halved.
-    for repetition in told:
+    assert sum(one.repetitions for one in summary.sets) == len(reported)
+    # Each overlaps one of the figure's repetitions: none is invented, none is halved.
+    for repetition in reported:
         overlaps = [
             min(repetition.end_s, true.end_s) - max(repetition.start_s, true.start_s) for true in video.repetitions
         ]
@@ -230,11 +236,11 @@ def test_repetitions_are_counted_into_sets(model: fitsense.Model) -> None:
     (total,) = [total for total in summary.exercises if total.exercise == "squat"]
     assert (total.sets, total.repetitions) == (2, sum(one.repetitions for one in squats))
     quads = summary.muscle_load_repetitions["quads"]
-    assert 0.5 * len(told) < quads <= len(told)
+    assert 0.5 * len(reported) < quads <= len(reported)
     assert quads > summary.muscle_load_repetitions["obliques"]
 
 
-def test_what_is_wrong_with_the_picture_is_told(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_black_picture_gives_warnings(model: fitsense.Model, frames: list[Frame]) -> None:
     black = np.zeros_like(frames[0].rgb)
     stream = [Frame(black if 30 <= at < 70 else frames[at % 60].rgb, at / 10) for at in range(100)]
     events = run(model, stream)
@@ -249,7 +255,7 @@ def test_what_is_wrong_with_the_picture_is_told(model: fitsense.Model, frames: l
     assert not [e for e in run(model, stream, SessionConfig(camera=None)) if isinstance(e.data, SessionWarning)]
 
 
-def test_a_cut_ends_what_goes_on(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_scene_cut_ends_the_segment(model: fitsense.Model, frames: list[Frame]) -> None:
     upside_down = [Frame(frame.rgb[::-1, ::-1], frame.time_s + 6) for frame in frames]
     events = run(model, [*frames, *upside_down])
     check(events)
@@ -261,7 +267,7 @@ def test_a_cut_ends_what_goes_on(model: fitsense.Model, frames: list[Frame]) -> 
     assert all(data.start_s >= ended[0].end_s for data in ended[1:])
 
 
-def test_a_region_is_all_that_is_seen(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_region_hides_the_rest_of_the_picture(model: fitsense.Model, frames: list[Frame]) -> None:
     """A person beside noise gives the events of a person alone."""
     random = np.random.default_rng(0)
     height, width = frames[0].rgb.shape[:2]
@@ -277,7 +283,7 @@ def test_a_region_is_all_that_is_seen(model: fitsense.Model, frames: list[Frame]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
-def test_memory_is_flat_over_an_hour(model: fitsense.Model) -> None:
+def test_push_an_hour_keeps_memory_flat(model: fitsense.Model) -> None:
     """An hour of a figure at two frames in five seconds: once windows are full, nothing more is kept."""
 
     def resident() -> int:
@@ -295,7 +301,7 @@ def test_memory_is_flat_over_an_hour(model: fitsense.Model) -> None:
     assert grown < 10e6, f"{grown / 1e6:.1f} MB more than after the first minute"
 
 
-def test_a_gap_is_told_and_ends_what_went_on(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_gap_gives_a_warning_and_ends_the_segment(model: fitsense.Model, frames: list[Frame]) -> None:
     later = [Frame(frame.rgb, frame.time_s + 100) for frame in frames]
     events = run(model, [*frames, *later])
     check(events)
@@ -306,7 +312,7 @@ def test_a_gap_is_told_and_ends_what_went_on(model: fitsense.Model, frames: list
     assert ended[0].end_s < 7 < 100 <= ended[1].start_s  # type: ignore[union-attr]
 
 
-def test_late_frames_make_one_warning_and_change_nothing_else(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_late_frames_give_one_warning(model: fitsense.Model, frames: list[Frame]) -> None:
     disturbed = [*frames[:20], frames[3], frames[4], *frames[20:]]
     events = run(model, disturbed)
     check(events)
@@ -318,7 +324,7 @@ def test_late_frames_make_one_warning_and_change_nothing_else(model: fitsense.Mo
     assert summary.late_frames == 2
 
 
-def test_a_bad_picture_is_refused_and_the_session_goes_on(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_invalid_frame_is_refused_and_session_continues(model: fitsense.Model, frames: list[Frame]) -> None:
     session = Session(model)
     events = session.push_many(frames[:30])
     with pytest.raises(fitsense.InvalidInputError, match="expected dtype uint8, got float32"):
@@ -331,7 +337,7 @@ def test_a_bad_picture_is_refused_and_the_session_goes_on(model: fitsense.Model,
     assert [e.to_json() for e in events] == [e.to_json() for e in run(model, frames)]
 
 
-def test_two_sessions_share_a_model_and_nothing_else(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_two_sessions_with_one_model_are_independent(model: fitsense.Model, frames: list[Frame]) -> None:
     one, other = Session(model), Session(model)
     first: list[Event] = []
     second: list[Event] = []
@@ -341,7 +347,7 @@ def test_two_sessions_share_a_model_and_nothing_else(model: fitsense.Model, fram
     assert [e.to_json() for e in first + one.finish()] == [e.to_json() for e in second + other.finish()]
 
 
-def test_a_session_without_frames_is_still_whole(model: fitsense.Model) -> None:
+def test_finish_without_frames_gives_valid_events(model: fitsense.Model) -> None:
     session = Session(model)
     events = session.finish()
     check(events)
@@ -350,7 +356,7 @@ def test_a_session_without_frames_is_still_whole(model: fitsense.Model) -> None:
         session.push(np.zeros((8, 8, 3), np.uint8), 0.0)
 
 
-def test_wall_clock_time_is_the_hosts_start_plus_media_time(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_event_time_is_start_plus_media_time(model: fitsense.Model, frames: list[Frame]) -> None:
     start = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     events = run(model, frames, SessionConfig(started_at=start, source="urn:gym:7"))
     assert events[0].to_dict()["time"] == "2026-03-01T12:00:00.000Z"
@@ -360,7 +366,7 @@ def test_wall_clock_time_is_the_hosts_start_plus_media_time(model: fitsense.Mode
         SessionConfig(started_at=datetime(2026, 3, 1))
 
 
-def test_a_clock_that_is_set_back_is_told(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_clock_set_back_gives_a_warning(model: fitsense.Model, frames: list[Frame]) -> None:
     later = [Frame(frame.rgb, frame.time_s + 100) for frame in frames]
     events = run(model, [*later, *frames])
     check(events)
@@ -368,20 +374,20 @@ def test_a_clock_that_is_set_back_is_told(model: fitsense.Model, frames: list[Fr
     assert len([e for e in events if e.type == "fitsense.exercise.ended"]) == 2
 
 
-def test_a_warning_before_the_first_frame_does_not_turn_time_back(model: fitsense.Model) -> None:
+def test_warn_before_negative_time_keeps_time_monotone(model: fitsense.Model) -> None:
     session = Session(model)
     events = session.warn("camera_slow", "the camera takes its time")
     events += session.push(np.zeros((8, 8, 3), np.uint8), -5.0) + session.finish()
     check(events)
 
 
-def test_sessions_in_threads_share_a_model(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_push_sessions_in_threads_give_the_same_events(model: fitsense.Model, frames: list[Frame]) -> None:
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: [e.to_json() for e in run(model, frames)], range(3)))
     assert results[0] == results[1] == results[2]
 
 
-def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> None:
+def test_observer_that_fails_does_not_break_the_session(frames: list[Frame]) -> None:
     seen = []
 
     class Watcher:
@@ -416,7 +422,7 @@ def test_observers_are_told_and_cannot_break_a_session(frames: list[Frame]) -> N
         ([index / 10 for index in range(40)], None),
     ],
 )
-def test_session_source_that_cannot_work_is_warned_of_once(
+def test_push_unsuitable_frame_times_warn_once(
     model: fitsense.Model, frames: list[Frame], times: list[float], code: str | None
 ) -> None:
     events = run(

@@ -1,4 +1,4 @@
-"""A snapshot that was changed is refused, or the session that goes on with it works."""
+"""A changed snapshot is refused, or the session that continues from it works."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Path = tuple[Any, ...]
 
 
 class Steady:
-    """A model that looks at small clips and answers at once, always the same, so that states fill up."""
+    """A model with small clips and constant predictions, so that states fill up quickly."""
 
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
@@ -55,7 +55,7 @@ def steady() -> Any:
 
 @pytest.fixture(scope="module")
 def snapshot(steady: Any) -> bytes:
-    """Of a session in the middle of a set."""
+    """A snapshot in the middle of a set."""
     session = Session(steady)
     session.push_many(list(FigureVideo([Bout("squat", 6, 2.0)], size=(96, 96), rate_hz=15.0, seed=3))[:150])
     return session.snapshot()
@@ -96,7 +96,7 @@ def changed(snapshot: bytes, path: Path, value: Any) -> bytes:
 
 
 def refuses_or_goes_on(steady: Any, snapshot: bytes) -> bool:
-    """Whether the session goes on; also past a gap, a clock that is set back, and the end."""
+    """Whether the session continues, also after a gap, a clock that is set back, and the end."""
     try:
         session = Session.resume(steady, snapshot)
     except fitsense.InvalidInputError:
@@ -105,7 +105,7 @@ def refuses_or_goes_on(steady: Any, snapshot: bytes) -> bool:
     events: list[Event] = []
     if not session.state.finished:
         for time_s in (10.0, 11.2, 20.0, *[1.0] * 10):
-            # Where the changed clock takes it too far.
+            # The changed clock may take a time out of range.
             with contextlib.suppress(fitsense.InvalidInputError):
                 events += session.push(picture, time_s)
         events += session.finish()
@@ -127,7 +127,7 @@ NUMBERS = [2**70, -(2**70), 2.0**70, 1e9, -1e9, 1e5, -1e5, math.inf, -math.inf, 
 
 
 def test_resume_with_any_one_number_changed_refuses_or_goes_on(steady: Any, snapshot: bytes) -> None:
-    """Those that the issue names first, then every field with a few values each."""
+    """Two regressions first, then every field with a few values each."""
     for path, value in [(("windows", "clock", "offset_s"), 2**70), (("summary", "observed_s"), math.inf)]:
         assert not refuses_or_goes_on(steady, changed(snapshot, path, value))
     document = json.loads(unzipped(snapshot)["state.json"])
@@ -205,7 +205,7 @@ def test_push_with_a_time_that_cannot_be_raises_the_typed_error(time_s: Any) -> 
 
 
 def test_push_after_many_clock_resets_raises_the_typed_error(steady: Any) -> None:
-    """Rather than OverflowError, when the media time leaves the calendar."""
+    """The error is typed when the media time leaves the calendar, not an OverflowError."""
     session = Session(steady)
     picture = np.zeros((8, 8, 3), np.uint8)
     session.push(picture, 9e8)

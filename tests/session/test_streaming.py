@@ -1,4 +1,4 @@
-"""Sessions on a bundle with a branch that goes on frame by frame, beside one that does not."""
+"""Sessions on a bundle with a streaming branch and a clip branch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def copied(bundle: Bundle, folder: Path, **changes: Any) -> Bundle:
-    """A bundle of the branch that streams alone, with what differs in how it goes on."""
+    """A bundle of the streaming branch only, with changes of its streaming entry."""
     entry = bundle.manifest.branches[0]
     assert entry.stream is not None
     for file in entry.files:
@@ -65,7 +65,7 @@ def stream(model: fitsense.Model) -> StreamingBranch:
 
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
-    """Nine seconds of colours that change, with a gap after four."""
+    """Nine seconds of changing colours, with a gap after four."""
     random = np.random.default_rng(3)
     base = np.repeat(random.integers(40, 200, (6, 1, 1, 3)), 15, axis=0)
     pictures = np.clip(base + random.normal(0, 30, (90, 16, 16, 3)), 0, 255).astype(np.uint8)
@@ -85,7 +85,7 @@ def whole(model: fitsense.Model, frames: Sequence[Frame], config: SessionConfig 
     return told([*session.push_many(frames), *session.finish()])
 
 
-def test_a_bundle_says_how_its_branch_goes_on_and_keeps_its_weights_once(bundle: Bundle) -> None:
+def test_bundle_streaming_branch_shares_its_weights(bundle: Bundle) -> None:
     import onnx
 
     entry, other = bundle.manifest.branches
@@ -100,7 +100,7 @@ def test_a_bundle_says_how_its_branch_goes_on_and_keeps_its_weights_once(bundle:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_stepping_over_a_clip_gives_what_the_clip_gives(bundle: Bundle, runtime: RuntimeName) -> None:
+def test_step_over_a_clip_equals_the_clip(bundle: Bundle, runtime: RuntimeName) -> None:
     entry = bundle.manifest.branches[0]
     model = fitsense.Model(bundle, plugins=plugins(), runtime=runtime, threads=1, bf16=False)
     stream, pictures = (
@@ -118,7 +118,7 @@ def test_stepping_over_a_clip_gives_what_the_clip_gives(bundle: Bundle, runtime:
     assert state.steps == len(pictures)
 
 
-def test_a_stream_is_in_its_state_alone(stream: StreamingBranch) -> None:
+def test_step_depends_on_its_state_only(stream: StreamingBranch) -> None:
     start = stream.start()
     first, after = stream.step(clip()[0], start)
     stream.step(clip(1)[0], after)
@@ -130,7 +130,7 @@ def test_a_stream_is_in_its_state_alone(stream: StreamingBranch) -> None:
     np.testing.assert_array_equal(first["features"], again["features"])
 
 
-def test_outputs_come_after_the_delay_and_every_stride(bundle: Bundle, stream: StreamingBranch) -> None:
+def test_step_outputs_follow_delay_and_stride(bundle: Bundle, stream: StreamingBranch) -> None:
     entry = bundle.manifest.branches[0]
     assert entry.stream is not None
     slow = StreamingBranch(attrs.evolve(entry, stream=attrs.evolve(entry.stream, delay=1, stride=2)), stream._run)
@@ -141,19 +141,19 @@ def test_outputs_come_after_the_delay_and_every_stride(bundle: Bundle, stream: S
     assert given == [False, True, False, True, False, True, False]
 
 
-def test_a_frame_that_does_not_fit_is_refused(stream: StreamingBranch) -> None:
+def test_step_wrong_frame_is_refused(stream: StreamingBranch) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"expected uint8 of shape \(16, 16, 3\), got uint8 of shape"):
         stream.step(np.zeros((16, 15, 3), np.uint8), stream.start())
     with pytest.raises(fitsense.InvalidInputError, match="got float32"):
         stream.step(np.zeros((16, 16, 3), np.float32), stream.start())
 
 
-def test_a_branch_that_does_not_stream_is_refused(bundle: Bundle) -> None:
+def test_load_stream_clip_branch_is_refused(bundle: Bundle) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="branch pictures: expected a streaming branch"):
         load_stream(bundle, bundle.manifest.branches[1])
 
 
-def test_a_graph_that_does_not_step_as_stated_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+def test_step_graph_other_than_declared_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     changed = copied(bundle, tmp_path, state={"past": (CONFIG.width, 5)})
     with pytest.raises(fitsense.BundleError, match=r"stream\.step\.onnx"):
         load_stream(changed, changed.manifest.branches[0])
@@ -163,20 +163,18 @@ def test_a_graph_that_does_not_step_as_stated_is_refused(bundle: Bundle, tmp_pat
     ("graph", "message"),
     [("step.bin", r"expected a \.onnx file, got step\.bin"), ("other.onnx", "sha256 is not stated")],
 )
-def test_a_step_graph_is_named_and_stated_like_any_other(
-    bundle: Bundle, tmp_path: Path, graph: str, message: str
-) -> None:
+def test_step_graph_is_listed_and_verified(bundle: Bundle, tmp_path: Path, graph: str, message: str) -> None:
     with pytest.raises(fitsense.BundleError, match=message):
         copied(bundle, tmp_path, graph=graph)
 
 
 class Recording:
-    """A model that takes down what it is asked and answers."""
+    """A model that records its windows and predictions."""
 
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.rest = model.bundle, model.deferred_branches
+        self.bundle, self.deferred_branches = model.bundle, model.deferred_branches
         self.asked: list[tuple[Window, Any]] = []
 
     def predict(self, windows: Sequence[Window]) -> list[fitsense.Prediction]:
@@ -186,10 +184,10 @@ class Recording:
 
 
 @pytest.mark.parametrize("hop_s", [1.0, 0.25, 0.1, 0.37, 3.1])
-def test_a_window_is_told_what_stepping_over_its_run_gives(
+def test_predict_window_equals_stepping_over_its_run(
     model: fitsense.Model, stream: StreamingBranch, frames: list[Frame], hop_s: float
 ) -> None:
-    """Each slot of a run once, from the run's start to the window's end, whatever the hop."""
+    """Each slot of a run once, from the run's start to the window's end, for any hop."""
     recording: Any = Recording(model)
     whole(recording, frames, SessionConfig(hop_s=hop_s, camera=None))
     runs = [frames[:40], frames[40:]]
@@ -213,7 +211,7 @@ def test_a_window_is_told_what_stepping_over_its_run_gives(
 
 
 def slots(run: Sequence[Frame], end_s: float) -> Iterator[UInt8Array]:
-    """For each quarter of a second that is over, the frame nearest to its middle, the earlier one in a tie."""
+    """For each past quarter of a second, the frame nearest to its middle, the earlier one in a tie."""
     at = 0
     while run[0].time_s + (at + 1) / 4 <= end_s + 1e-5:
         middle = run[0].time_s + (at + 0.5) / 4
@@ -221,7 +219,7 @@ def slots(run: Sequence[Frame], end_s: float) -> Iterator[UInt8Array]:
         at += 1
 
 
-def test_asking_twice_moves_no_stream_twice(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_predict_twice_advances_the_stream_once(model: fitsense.Model, frames: list[Frame]) -> None:
     session = Session(model, SessionConfig(camera=None))
     for frame in frames[:30]:
         seen = session.prepare(frame)
@@ -232,7 +230,9 @@ def test_asking_twice_moves_no_stream_twice(model: fitsense.Model, frames: list[
 
 
 @pytest.mark.parametrize("hop_s", [0.2, 0.7, 1.0])
-def test_chunks_and_restarts_do_not_matter(model: fitsense.Model, frames: list[Frame], hop_s: float) -> None:
+def test_session_chunks_and_restarts_give_the_same_events(
+    model: fitsense.Model, frames: list[Frame], hop_s: float
+) -> None:
     config = SessionConfig(hop_s=hop_s)
     expected = whole(model, frames, config)
     for cuts in ([], [1, 9, 10], [11, 12, 39, 40, 41], [55, 89, 90]):
@@ -243,7 +243,7 @@ def test_chunks_and_restarts_do_not_matter(model: fitsense.Model, frames: list[F
         assert told([*events, *session.finish()]) == expected
 
 
-def test_sessions_that_share_a_model_do_not_meet(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_sessions_with_one_model_keep_their_streams(model: fitsense.Model, frames: list[Frame]) -> None:
     other = [Frame(255 - frame.rgb, frame.time_s) for frame in frames]
     one, two = Session(model), Session(model)
     events: tuple[list[fitsense.Event], list[fitsense.Event]] = ([], [])
@@ -254,7 +254,7 @@ def test_sessions_that_share_a_model_do_not_meet(model: fitsense.Model, frames: 
     assert told([*events[1], *two.finish()]) == whole(model, other)
 
 
-def test_several_subjects_have_streams_of_their_own(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_multi_session_subjects_keep_their_streams(model: fitsense.Model, frames: list[Frame]) -> None:
     left, right = fitsense.Region(0.0, 0.0, 0.5, 1.0), fitsense.Region(0.5, 0.0, 1.0, 1.0)
     wide = [Frame(np.concatenate([f.rgb, 255 - f.rgb], axis=1), f.time_s) for f in frames]
     sessions = fitsense.MultiSession(model, SessionConfig(camera=None))
@@ -269,7 +269,7 @@ def test_several_subjects_have_streams_of_their_own(model: fitsense.Model, frame
         ]
 
 
-def test_a_bundle_that_streams_alone_keeps_one_frame(bundle: Bundle, tmp_path: Path, frames: list[Frame]) -> None:
+def test_session_streaming_branches_only_keeps_one_frame(bundle: Bundle, tmp_path: Path, frames: list[Frame]) -> None:
     model = fitsense.Model(copied(bundle, tmp_path), plugins=plugins(), threads=1, bf16=False)
     session = Session(model)
     for frame in frames[:35]:

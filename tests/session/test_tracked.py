@@ -1,4 +1,4 @@
-"""People who come and go, found by a detector: on rendered figures, and a detector that knows where they may be."""
+"""Tracked people, on rendered figures with a detector that knows the halves of the picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEFT, RIGHT = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)
 
 
 def halves(picture: UInt8Array) -> list[Detection]:
-    """Who is in which half of a picture; nobody where it is black."""
+    """Detects a person in each half of a picture that is not black."""
     middle = picture.shape[1] // 2
     sides = ((LEFT, picture[:, :middle]), (RIGHT, picture[:, middle:]))
     return [Detection(region, 0.9) for region, side in sides if side.mean() > 20]
@@ -53,7 +53,7 @@ def load(config: Settings, files: Mapping[str, Path], threads: int | None) -> Ca
 
 @pytest.fixture(scope="module")
 def together(squats: FigureVideo) -> list[Frame]:
-    """Somebody squats at the left; at the right, somebody else comes after a second and jumps."""
+    """One person squats at the left; another one comes after a second and jumps at the right."""
     jacks = FigureVideo(bouts=(Bout("jumping_jack", 5, 1.2),), rate_hz=10.0, seed=8)
     return [
         Frame(np.concatenate([one.rgb, other.rgb * (at >= 10)], axis=1), one.time_s)
@@ -77,7 +77,7 @@ def exercises(events: Iterable[Event]) -> dict[str | None, str]:
     return {event.subject: event.data.exercise for event in events if isinstance(event.data, ExerciseEnded)}
 
 
-def test_each_has_events_of_their_own_from_when_they_come(model: fitsense.Model, together: list[Frame]) -> None:
+def test_push_each_person_has_events_from_arrival(model: fitsense.Model, together: list[Frame]) -> None:
     looks: list[UInt8Array] = []
 
     def detect(picture: UInt8Array) -> list[Detection]:
@@ -96,7 +96,7 @@ def test_each_has_events_of_their_own_from_when_they_come(model: fitsense.Model,
     assert warned == [None], "what is wrong with the source is about nobody"
 
 
-def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: list[Frame]) -> None:
+def test_push_person_leaving_ends_the_session(model: fitsense.Model, together: list[Frame]) -> None:
     session = TrackedSession(model, halves, tracker=TrackerConfig(max_lost_s=1.0))
     events: list[Event] = []
     for at, frame in enumerate(together):
@@ -107,13 +107,13 @@ def test_who_is_gone_has_their_session_ended(model: fitsense.Model, together: li
     events += session.finish()
     check(events)
     began = [(event.subject, type(event.data)) for event in events]
-    # Who comes back after so long may be somebody else.
+    # A person who returns after so long gets a new name.
     assert [subject for subject, kind in began if kind is SessionStarted] == ["1", "2", "3"]
     ended = [event.data.end_s for event in events if event.subject == "1" and isinstance(event.data, SessionEnded)]
     assert ended == [pytest.approx(3.0, abs=0.11)]
 
 
-def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]) -> None:
+def test_resume_any_snapshot_gives_the_same_events(model: fitsense.Model, together: list[Frame]) -> None:
     def run(restart_at: int | None) -> list[str]:
         session, events = TrackedSession(model, halves, tracker=TrackerConfig(min_hits=2)), list[Event]()
         for at, frame in enumerate(together):
@@ -122,19 +122,19 @@ def test_a_snapshot_changes_nothing(model: fitsense.Model, together: list[Frame]
             events += session.push(frame)
         return [event.to_json() for event in events + session.finish()]
 
-    # Before anybody is confirmed, and in the middle of what they do.
+    # Before a track has a name, and during an exercise.
     assert run(1) == run(37) == run(None)
     with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
         TrackedSession.resume(model, halves, fitsense.MultiSession(model).snapshot())
 
 
-def test_without_anybody_there_are_no_events(model: fitsense.Model) -> None:
+def test_push_without_people_gives_no_events(model: fitsense.Model) -> None:
     session = TrackedSession(model, halves)
     dark = [Frame(np.zeros((90, 160, 3), np.uint8), at / 10) for at in range(20)]
     assert [event for frame in dark for event in session.push(frame)] == session.finish() == []
 
 
-def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
+def test_finish_without_people_keeps_the_reason() -> None:
     plugins = fitsense.PluginManager.discover()
     plugins.register(Halves())
     knowing = fitsense.load_model(bf16=False, plugins=plugins)
@@ -149,7 +149,7 @@ def test_why_it_ended_is_known_also_where_there_was_nobody() -> None:
     assert stopped.reason == "interrupted"
 
 
-def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Path) -> None:
+def test_analyze_people_gives_events_of_each(model: fitsense.Model, file: Path) -> None:
     with pytest.raises(fitsense.UnknownNameError, match="unknown detector 'toy/halves'"):
         analyze(file, model=model, people="toy/halves")
     plugins = fitsense.PluginManager.discover()
@@ -165,16 +165,16 @@ def test_a_file_is_analysed_for_everybody_in_it(model: fitsense.Model, file: Pat
 
 
 @pytest.mark.parametrize(("region", "exercise"), [(LEFT, "squat"), (RIGHT, "jumping_jack")])
-def test_a_region_is_all_that_is_seen(model: fitsense.Model, file: Path, region: Region, exercise: str) -> None:
+def test_analyze_region_hides_other_people(model: fitsense.Model, file: Path, region: Region, exercise: str) -> None:
     events = list(analyze(file, model=model, region=region))
     check(events)
     assert exercises(events) == {None: exercise}
 
 
-def test_a_region_is_seen_as_large_as_the_model_wants_it(
+def test_analyze_region_is_decoded_at_the_models_size(
     model: fitsense.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As far as the file's own pictures go."""
+    """Within the size of the file's pictures."""
     seen: list[tuple[int, ...]] = []
     cut = Region.crop
 

@@ -1,4 +1,4 @@
-"""The laws of windows."""
+"""Invariants of the window sampler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP_S = 1.5
 
 
 def picture(number: int) -> dict[str, UInt8Array]:
-    """A one-pixel picture that says which frame it is."""
+    """A one-pixel picture that encodes the frame's number."""
     return {"a": np.array([[[number % 256, number // 256, 0]]], dtype=np.uint8)}
 
 
@@ -47,19 +47,19 @@ def windows_of(outputs: list[Output]) -> list[Window]:
 
 @st.composite
 def timestamps(draw: st.DrawFn) -> list[float]:
-    """Ascending times with steps of any size that is not passed over, some of them gaps."""
+    """Ascending times with steps long enough to be kept, some of them gaps."""
     steps = draw(st.lists(st.floats(0.06, 0.9) | st.floats(1.6, 4.0), min_size=1, max_size=60))
     return [round(float(t), 3) for t in np.cumsum([draw(st.floats(-5, 5)), *steps])]
 
 
 @given(timestamps(), st.floats(0.3, 3.0))
-def test_a_clip_shows_the_frames_nearest_to_the_middle_of_its_slots(times: list[float], hop_s: float) -> None:
+def test_push_any_times_picks_frames_nearest_to_slot_middles(times: list[float], hop_s: float) -> None:
     for window in windows_of(run(times, hop_s)):
         clip = window.clips["a"]
         for slot, pixel in enumerate(clip.frames):
             wanted = clip.start_s + (slot + 0.5) / SPEC.rate_hz
             chosen = times[number(pixel)]
-            # Within the window's run nothing is nearer.
+            # No frame of the window's run is nearer.
             run_times = [t for t in times if window.start_s - 5 <= t and same_run(times, t, chosen)]
             assert abs(chosen - wanted) <= min(abs(t - wanted) for t in run_times) + 1e-9
 
@@ -71,7 +71,7 @@ def same_run(times: list[float], one: float, other: float) -> bool:
 
 
 @given(timestamps(), st.floats(0.3, 3.0))
-def test_stretches_tile_each_run(times: list[float], hop_s: float) -> None:
+def test_push_any_times_decided_intervals_tile_each_run(times: list[float], hop_s: float) -> None:
     begun: float | None = None
     spoken = 0.0
     for output in run(times, hop_s):
@@ -90,7 +90,7 @@ def test_stretches_tile_each_run(times: list[float], hop_s: float) -> None:
 
 
 @given(timestamps())
-def test_every_run_gives_at_least_one_window_and_ends_once(times: list[float]) -> None:
+def test_push_any_run_gives_a_window_and_one_end(times: list[float]) -> None:
     outputs = run(times)
     gaps = [output for output in outputs if isinstance(output, Gap)]
     ends = [output for output in outputs if isinstance(output, RunEnd)]
@@ -104,7 +104,7 @@ def test_every_run_gives_at_least_one_window_and_ends_once(times: list[float]) -
 
 
 @given(timestamps(), st.integers(2, 5))
-def test_a_higher_frame_rate_gives_the_same_windows(times: list[float], factor: int) -> None:
+def test_push_higher_frame_rate_gives_the_same_windows(times: list[float], factor: int) -> None:
     """Frames added between others do not move windows."""
     dense = sorted(
         {
@@ -135,13 +135,13 @@ def near_gap(times: list[float], window: tuple[float, float]) -> bool:
     return any(abs(window[1] - end) <= 2.0 for end in ends)
 
 
-def test_a_constant_frame_rate_gives_windows_a_hop_apart() -> None:
+def test_push_constant_frame_rate_gives_windows_a_hop_apart() -> None:
     windows = windows_of(run([i / 10 for i in range(100)]))
     assert [round(w.end_s, 6) for w in windows] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
     assert [number(p) for p in windows[0].clips["a"].frames] == [2, 7, 12, 17]
 
 
-def test_a_video_shorter_than_a_window_gives_one_with_its_last_picture_held() -> None:
+def test_finish_short_run_gives_one_window_with_last_frame_repeated() -> None:
     window, end = run([0.0, 0.5])
     assert isinstance(window, Window)
     assert [number(p) for p in window.clips["a"].frames] == [0, 1, 1, 1]
@@ -149,13 +149,13 @@ def test_a_video_shorter_than_a_window_gives_one_with_its_last_picture_held() ->
     assert end == RunEnd(0.0, 1.0)
 
 
-def test_one_frame_is_a_run() -> None:
+def test_finish_single_frame_gives_a_run() -> None:
     window, end = run([3.0])
     assert isinstance(window, Window)
     assert end == RunEnd(3.0, 3.0)
 
 
-def test_late_frames_are_dropped() -> None:
+def test_push_late_frames_are_dropped() -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=1.0)
     assert windows.push(picture(0), 1.0) == []
     assert windows.push(picture(1), 1.0) == [LateFrame(1.0, 1.0)]
@@ -163,7 +163,7 @@ def test_late_frames_are_dropped() -> None:
     assert windows.last_s == 1.0
 
 
-def test_a_clock_that_is_set_back_goes_on_without_a_step() -> None:
+def test_push_clock_set_back_continues_media_time() -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
     for index in range(50):
         windows.push(picture(index), 100 + index / 10)
@@ -175,7 +175,7 @@ def test_a_clock_that_is_set_back_goes_on_without_a_step() -> None:
     assert windows.last_s == pytest.approx(reset.time_s + 4.0)
 
 
-def test_one_frame_from_the_future_does_not_silence_the_rest() -> None:
+def test_push_single_future_frame_recovers() -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=1.0, gap_s=GAP_S)
     times = [*(i / 10 for i in range(20)), 1e8, *(i / 10 for i in range(20, 100))]
     outputs = [output for index, time in enumerate(times) for output in windows.push(picture(index), time)]
@@ -183,7 +183,7 @@ def test_one_frame_from_the_future_does_not_silence_the_rest() -> None:
     assert len(windows_of(outputs)) > 5
 
 
-def test_branches_with_other_spans_end_together() -> None:
+def test_push_branches_with_other_spans_end_together() -> None:
     short = ClipSpec(frames=2, rate_hz=4.0, size=1, short_side=1)
     windows = WindowSampler({"a": SPEC, "b": short}, hop_s=1.0)
     outputs = [o for i in range(40) for o in windows.push({"a": picture(i)["a"], "b": picture(i)["a"]}, i / 10)]
@@ -193,7 +193,7 @@ def test_branches_with_other_spans_end_together() -> None:
 
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
-def test_a_time_that_cannot_be_is_refused_and_changes_nothing(time_s: float) -> None:
+def test_push_time_not_finite_is_refused(time_s: float) -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=1.0)
     windows.push(picture(0), 0.0)
     with pytest.raises(InvalidInputError, match="finite"):
@@ -201,14 +201,14 @@ def test_a_time_that_cannot_be_is_refused_and_changes_nothing(time_s: float) -> 
     assert windows.last_s == 0.0
 
 
-def test_memory_is_bounded_by_the_span() -> None:
+def test_push_many_frames_keeps_one_span() -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=0.5)
     for index in range(5000):
         windows.push(picture(index), index / 100)
     assert len(windows.state.frames) <= SPEC.span_s * 100 + 2
 
 
-def test_memory_is_bounded_however_many_frames_come_in_no_time() -> None:
+def test_push_very_high_rate_keeps_few_frames() -> None:
     windows = WindowSampler({"a": SPEC}, hop_s=0.5)
     for index in range(20_000):
         windows.push(picture(0), index / 1e4)
@@ -217,7 +217,7 @@ def test_memory_is_bounded_however_many_frames_come_in_no_time() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": 1.0, "gap_s": -1.0}])
-def test_settings_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None:
+def test_init_invalid_settings_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="expected a number above 0"):
         WindowSampler({"a": SPEC}, **arguments)
 
@@ -228,7 +228,7 @@ def test_nearest_takes_the_earlier_frame_in_a_tie() -> None:
 
 
 def streamed(times: list[float], hop_s: float, *, spec: ClipSpec = SPEC) -> list[Output]:
-    """Of a branch that streams, ``a``, beside one that looks at clips, ``b``."""
+    """Outputs for a streaming branch, ``a``, and a clip branch, ``b``."""
     windows = WindowSampler({"a": spec, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, streaming=["a"])
     outputs = []
     for index, time in enumerate(times):
@@ -238,7 +238,7 @@ def streamed(times: list[float], hop_s: float, *, spec: ClipSpec = SPEC) -> list
 
 
 @given(timestamps(), st.floats(0.1, 6.0))
-def test_a_stream_sees_each_slot_of_its_run_once(times: list[float], hop_s: float) -> None:
+def test_streaming_branch_gets_each_slot_of_its_run_once(times: list[float], hop_s: float) -> None:
     seen: list[int] = []
     begun: Window | None = None
     for output in streamed(times, hop_s):
@@ -249,7 +249,7 @@ def test_a_stream_sees_each_slot_of_its_run_once(times: list[float], hop_s: floa
                 assert "a" not in output.clips
                 assert stretch.first == len(seen)
                 seen += [number(pixel) for pixel in stretch.pictures]
-                # A window that is longer than its run sees held pictures.
+                # A window longer than its run repeats the last picture.
                 end_s = max(output.end_s, output.start_s + SPEC.span_s)
                 assert len(seen) == int((end_s - begun.start_s) * SPEC.rate_hz + 1e-4)
             case RunEnd(start_s=start_s, end_s=end_s):
@@ -261,7 +261,7 @@ def test_a_stream_sees_each_slot_of_its_run_once(times: list[float], hop_s: floa
 
 
 @given(timestamps(), st.sampled_from([0.5, 1.0, 2.5]))
-def test_where_hops_are_slots_a_streams_newest_pictures_are_the_clips(times: list[float], hop_s: float) -> None:
+def test_streaming_branch_hops_of_whole_slots_gives_the_clip(times: list[float], hop_s: float) -> None:
     seen: list[UInt8Array] = []
     begun_s: float | None = None
     for output in streamed(times, hop_s):
@@ -271,18 +271,18 @@ def test_where_hops_are_slots_a_streams_newest_pictures_are_the_clips(times: lis
                 seen += output.new_frames["a"].pictures
                 hops = (output.start_s - begun_s) / hop_s
                 if abs(hops - round(hops)) > 1e-6:
-                    # The one that ends with its run.
+                    # The window that ends with its run.
                     continue
                 for slot, (mine, its) in enumerate(zip(seen[-SPEC.frames :], output.clips["b"].frames, strict=True)):
                     wanted = output.start_s + (slot + 0.5) / SPEC.rate_hz
-                    # The same, or as near.
+                    # The same frame, or one as near.
                     apart = [abs(times[number(pixel)] - wanted) for pixel in (mine, its)]
                     assert apart[0] == pytest.approx(apart[1], abs=1e-6)
             case RunEnd():
                 seen, begun_s = [], None
 
 
-def test_a_stream_goes_on_through_hops_that_are_longer_than_clips() -> None:
+def test_streaming_branch_hop_longer_than_clip_skips_nothing() -> None:
     spec = ClipSpec(frames=2, rate_hz=2.0, size=1, short_side=1)
     windows = WindowSampler({"a": spec}, hop_s=30.0, streaming=["a"])
     outputs = [output for index in range(700) for output in windows.push(picture(index), index / 10)]
