@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fitsense.server.api.problems import ProblemError, on_failure, on_http_error, on_problem
-from fitsense.server.api.routes import Routes, nothing
+from fitsense.server.api.routes import Routes, not_found
 from fitsense.server.config import ServeConfig
 from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.engine.uploads import Uploads
@@ -90,5 +90,5 @@ def create_app(
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,
     )
-    app.router.default = nothing
+    app.router.default = not_found
     return Application(app, sessions)

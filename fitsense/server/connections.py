@@ -197,11 +197,11 @@ class HttpConnection(H11Protocol):
         self._upgraded = cast("WebSocketConnection", self.transport.get_protocol())
 
     def send_400_response(self, msg: str) -> None:
-        reply = ProblemError(ProblemType.MALFORMED, f"expected a valid HTTP request: {msg}").reply()
-        headers = [*reply.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
+        response = ProblemError(ProblemType.MALFORMED, f"expected a valid HTTP request: {msg}").response()
+        headers = [*response.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
         for event in (
-            h11.Response(status_code=reply.status_code, headers=headers),
-            h11.Data(data=bytes(reply.body)),
+            h11.Response(status_code=response.status_code, headers=headers),
+            h11.Data(data=bytes(response.body)),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
@@ -359,9 +359,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def _deny(self, detail: str) -> None:
         """Answer a handshake that is not one."""
-        reply = ProblemError(ProblemType.MALFORMED, f"expected a WebSocket's handshake: {detail}").reply()
-        headers = Headers(SECURITY_HEADERS | dict(reply.headers) | {"connection": "close"})
-        response = Response(reply.status_code, "Bad Request", headers, bytes(reply.body))
+        problem = ProblemError(ProblemType.MALFORMED, f"expected a WebSocket's handshake: {detail}").response()
+        headers = Headers(SECURITY_HEADERS | dict(problem.headers) | {"connection": "close"})
+        response = Response(problem.status_code, "Bad Request", headers, bytes(problem.body))
         self.handshake_initiated = self.handshake_complete = self.close_sent = True
         self.transport.write(response.serialize())
         self.transport.close()

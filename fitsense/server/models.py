@@ -12,7 +12,7 @@ from fitsense.inference.model import Model, load_model
 from fitsense.plugins._manager import PluginManager
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
-from fitsense.server.engine.batch_worker import batches
+from fitsense.server.engine.batch_worker import batch_sizes
 
 
 class Bundles:
@@ -42,7 +42,7 @@ class Bundles:
         plugins = PluginManager.discover()
         models = [load_model(bundle, plugins=plugins, threads=config.threads) for bundle in config.bundles]
         for model in models:
-            for size in batches(config.batch):
+            for size in batch_sizes(config.batch):
                 model.predict_clips(
                     {name: np.zeros((size, *spec.shape), np.uint8) for name, spec in model.clips.items()}
                 )

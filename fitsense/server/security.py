@@ -127,7 +127,7 @@ class Guard:
         try:
             self._check(scope)
         except ProblemError as problem:
-            await problem.reply()(scope, receive, send)
+            await problem.response()(scope, receive, send)
             return
         self._requests += 1
         try:

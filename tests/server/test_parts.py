@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, SessionWarning, event_time
 from fitsense.server.api.wire import HEADER_BYTES, Format, Message, pack, parse
-from fitsense.server.engine.batch_worker import batches
+from fitsense.server.engine.batch_worker import batch_sizes
 from fitsense.server.engine.event_buffer import EventBuffer, EventsExpiredError
 from fitsense.server.rate_limit import Bucket, Buckets
 from fitsense.session.config import EPOCH
@@ -62,7 +62,7 @@ def test_clients_have_buckets_of_their_own_and_so_many_are_remembered() -> None:
 
 @given(st.integers(1, 100))
 def test_batches_are_powers_of_two_that_make_up_any_number(most: int) -> None:
-    sizes = list(batches(most))
+    sizes = list(batch_sizes(most))
     assert sizes[0] <= most < 2 * sizes[0]
     assert sizes[-1] == 1
     assert all(larger == 2 * smaller for larger, smaller in itertools.pairwise(sizes))

@@ -44,15 +44,15 @@ if how == "streams":
     following = fitsense.Streams({"camera": url}, model=Scripted())
 else:
     import asyncio
-    from fitsense.server.engine.source_reader import Feeder
+    from fitsense.server.engine.source_reader import SourceReader
     from fitsense.server.source_policy import Opened
     from fitsense.video.live import LiveConfig
-    feeder = Feeder(
+    reader = SourceReader(
         Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, min_interval_s=0.0, max_pixels=1 << 20,
         threads=1, live=LiveConfig(timeout_s=3600.0),
     )
     loop = asyncio.new_event_loop()
-    opening = loop.create_task(feeder.open(3600.0))
+    opening = loop.create_task(reader.open(3600.0))
     loop.run_until_complete(asyncio.sleep(0))
 show()
 sys.stdin.readline()

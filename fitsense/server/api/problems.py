@@ -1,4 +1,4 @@
-"""Errors as clients see them: RFC 9457, ``application/problem+json``."""
+"""Errors of the API as problem details (RFC 9457, ``application/problem+json``)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fitsense.server.api.responses import json_reply
+from fitsense.server.api.responses import json_response
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:fitsense:problem:"
-# What is told of a client's own input may be as long as the input.
+# A detail quotes the client's input, which may be long.
 _MAX_CHARACTERS = 400
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class ProblemType(enum.Enum):
-    """What can be wrong: the end of a problem's ``type``, the status, the title."""
+    """Types of problems: the last part of the ``type`` URN, the HTTP status and the title."""
 
     INVALID = "invalid-request", 422, "The request is not understood"
     MALFORMED = "malformed-request", 400, "The request is not well-formed"
@@ -47,55 +47,65 @@ class ProblemType(enum.Enum):
         self.status = status
         self.title = title
 
+    @classmethod
+    def of_slug(cls, slug: str) -> ProblemType:
+        """The type whose URN ends with `slug`.
+
+        :raises KeyError: there is none.
+        """
+        return {one.type: one for one in cls}[_PREFIX + slug]
+
 
 _OF_STATUS = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD, 413: ProblemType.TOO_LARGE}
 
 
 class ProblemError(Exception):
-    """Something that a client is told is wrong.
+    """A problem to report to a client.
 
     :param detail: what was wrong, with what, and what to do.
-    :param headers: of the answer.
-    :param more: further members of the problem's JSON.
+    :param headers: further headers of the response.
+    :param members: further members of the problem's JSON object.
     """
 
-    def __init__(self, kind: ProblemType, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
-        # An object's own text says where it is in memory, which is nobody's business.
+    def __init__(
+        self, kind: ProblemType, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        # Do not disclose memory addresses, which the repr of an object contains.
         detail = _ADDRESS.sub("", detail)
         super().__init__(detail)
         self.kind = kind
         self.detail = detail if len(detail) <= _MAX_CHARACTERS else detail[:_MAX_CHARACTERS] + "…"
         self.headers = dict(headers or {})
-        self.more = more
+        self.members = members
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as a JSON object."""
         kind = self.kind
-        return {"type": kind.type, "title": kind.title, "status": kind.status, "detail": self.detail, **self.more}
+        return {"type": kind.type, "title": kind.title, "status": kind.status, "detail": self.detail, **self.members}
 
-    def reply(self) -> Response:
-        """The problem as an answer."""
-        return json_reply(self.to_dict(), self.kind.status, MEDIA_TYPE, self.headers)
+    def response(self) -> Response:
+        """The problem as a response."""
+        return json_response(self.to_dict(), self.kind.status, MEDIA_TYPE, self.headers)
 
 
 def on_problem(request: Request, error: Exception) -> Response:
-    """Answer with a problem that was raised."""
+    """Respond with a problem that was raised."""
     assert isinstance(error, ProblemError)
-    return error.reply()
+    return error.response()
 
 
 def on_http_error(request: Request, error: Exception) -> Response:
-    """Answer with what routing found."""
+    """Respond to an error of Starlette's routing."""
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, ProblemType.MALFORMED)
     path = request.url.path
-    words = {
+    details = {
         ProblemType.NOT_FOUND: f"{path}: there is nothing here; /openapi.json lists what there is",
         ProblemType.METHOD: f"{path}: does not allow {request.method}",
     }
-    return ProblemError(kind, words.get(kind, error.detail), error.headers).reply()
+    return ProblemError(kind, details.get(kind, error.detail), error.headers).response()
 
 
 def on_failure(request: Request, error: Exception) -> Response:
-    """Answer with our own fault, of which clients learn no more."""
-    return ProblemError(ProblemType.FAILED, "the server failed, and has logged why; try again").reply()
+    """Respond to an error of the server itself without disclosing its cause."""
+    return ProblemError(ProblemType.FAILED, "the server failed, and has logged why; try again").response()

@@ -56,7 +56,7 @@ def test_who_takes_nothing_is_left(kind: str) -> None:
             async for told in feed.follow():
                 yield told.json + "\n"
 
-        return Lines(lines(), headers={}, send_s=SEND_S, left=left.set)
+        return Lines(lines(), headers={}, send_s=SEND_S, on_end=left.set)
 
     with (
         listening(Starlette(routes=[Route("/", endpoint)])) as port,

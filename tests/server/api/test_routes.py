@@ -73,6 +73,7 @@ def test_a_session_is_opened_listed_ended_and_forgotten(client: httpx2.Client) -
 def test_a_source_is_read_to_its_end_and_its_events_can_be_read_again_from_any_of_them(
     client: httpx2.Client, model: fitsense.Model, videos: Path
 ) -> None:
+    since = datetime.now(UTC)
     session = opened(client, source="videos/deep/squats.mp4")
     address = f"/v1/sessions/{session['id']}"
     with client.stream("GET", f"{address}/events") as answer:
@@ -80,7 +81,10 @@ def test_a_source_is_read_to_its_end_and_its_events_can_be_read_again_from_any_o
         answer.read()
     events = sse(answer)
     assert ended(events)["reason"] == "finished"
-    config = fitsense.SessionConfig(source=session["event_source"])
+    # The file has no creation time: its events are dated by the request.
+    started_at = datetime.fromisoformat(events[0]["time"])
+    assert since - timedelta(milliseconds=1) <= started_at <= datetime.now(UTC)
+    config = fitsense.SessionConfig(source=session["event_source"], started_at=started_at)
     alone = [event.to_dict() for event in fitsense.analyze(videos / "deep/squats.mp4", model=model, config=config)]
     assert events == alone
     assert events_of(client.get(f"{address}/events.ndjson").text) == events

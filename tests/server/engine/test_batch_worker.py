@@ -14,7 +14,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded
 from fitsense.server.engine.batch_worker import BatchWorker
-from fitsense.server.engine.session_queue import SessionLike, SessionQueue, plain_frame_queue
+from fitsense.server.engine.session_queue import AnySession, SessionQueue, lossless_frame_queue
 from fitsense.server.metrics import Metrics
 from fitsense.session.config import EPOCH
 from fitsense.session.session import Reason
@@ -36,19 +36,19 @@ class Client:
         self._model = model
         self._all = told
         self.lane = SessionQueue(
-            model, self._begin, plain_frame_queue(1000), metrics, told=self._told, ended=self._ended
+            model, self._begin, lossless_frame_queue(1000), metrics, on_events=self._on_events, on_end=self._on_end
         )
 
-    def _begin(self, frame: Frame | None) -> SessionLike:
+    def _begin(self, frame: Frame | None) -> AnySession:
         return fitsense.Session(
             self._model, fitsense.SessionConfig(source=f"urn:{self.name}", started_at=self.started_at)
         )
 
-    def _told(self, events: Sequence[Event]) -> None:
+    def _on_events(self, events: Sequence[Event]) -> None:
         self.events += events
         self._all += [(self.name, event) for event in events]
 
-    def _ended(self, reason: Reason) -> None:
+    def _on_end(self, reason: Reason) -> None:
         self.reason = reason
         self.over.set()
 
@@ -172,14 +172,14 @@ class CountingModel:
         return [cast(Prediction, None) for _ in windows]
 
 
-def lane_of(model: CountingModel, watcher: SessionLike, order: list[str], name: str, metrics: Metrics) -> SessionQueue:
+def lane_of(model: CountingModel, watcher: AnySession, order: list[str], name: str, metrics: Metrics) -> SessionQueue:
     return SessionQueue(
         cast(fitsense.Model, model),
         lambda frame: watcher,
-        plain_frame_queue(1000),
+        lossless_frame_queue(1000),
         metrics,
-        told=lambda events: None,
-        ended=lambda reason: order.append(f"{name} {reason}"),
+        on_events=lambda events: None,
+        on_end=lambda reason: order.append(f"{name} {reason}"),
     )
 
 
@@ -211,7 +211,7 @@ def worker_done(worker: BatchWorker, order: list[str], lanes: int) -> None:
 
 def test_worker_session_that_exits_ends_alone() -> None:
     class Exiting(ManyWindows):
-        def see(self, frame: Frame, /) -> ManyWindows:
+        def prepare(self, frame: Frame, /) -> ManyWindows:
             raise SystemExit(3)
 
     metrics, model, order = Metrics(), CountingModel(), list[str]()
