@@ -369,7 +369,7 @@ def test_health_is_unavailable_beside_a_dead_worker_which_is_restarted(
             assert "worker" in problem(client.get(address), 503, "unavailable")
         monkeypatch.setattr(worker, "restart", restart)
         until(lambda: client.get("/healthz").status_code == 200)
-        assert "worker thread has ended" in caplog.text
+        assert "worker thread has died" in caplog.text
         address = f"/v1/sessions/{opened(client, source='videos/in.mp4')['id']}"
         until(lambda: client.get(address).json()["reason"] == "finished")
 
