@@ -62,7 +62,7 @@ def made() -> str:
     return page(reports(*log()), "monday.ndjson")
 
 
-def test_it_needs_no_other_file_no_network_and_no_script(made: str) -> None:
+def test_page_has_no_external_references_and_no_script(made: str) -> None:
     parsed = Page(made)
     for tag in ("link", "script", "img", "iframe"):
         assert not parsed.all(tag)
@@ -73,7 +73,7 @@ def test_it_needs_no_other_file_no_network_and_no_script(made: str) -> None:
     assert set(re.findall(r"https?://[^\"< ]*", made)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_it_can_be_read_without_seeing_it(made: str) -> None:
+def test_page_is_accessible(made: str) -> None:
     parsed = Page(made)
     for picture in parsed.all("svg"):
         assert picture["role"] in ("img", "group")
@@ -83,7 +83,7 @@ def test_it_can_be_read_without_seeing_it(made: str) -> None:
     assert all(region["role"] == "img" and region["aria-label"] for region in regions)
 
 
-def test_every_repetition_rest_and_warning_is_in_the_timeline(made: str) -> None:
+def test_page_timeline_has_repetitions_rests_and_warnings(made: str) -> None:
     parsed = Page(made)
     classes = [attributes.get("class") for _, attributes in parsed.elements]
     assert classes.count("repetition") == sum(len(done.tempi) for done in WORKOUT)
@@ -94,7 +94,7 @@ def test_every_repetition_rest_and_warning_is_in_the_timeline(made: str) -> None
         assert words in parsed.words
 
 
-def test_names_are_text() -> None:
+def test_page_names_are_escaped() -> None:
     bad = "<script>alert('x')</script>&"
     events = log(source=f"file:{bad}", subject=bad, warnings=[("odd", bad, 1.0, 2.0)])
     made = page(reports(*events), f"{bad}.ndjson")
@@ -102,7 +102,7 @@ def test_names_are_text() -> None:
     assert bad in Page(made).words
 
 
-def test_groups_that_the_picture_does_not_have_are_in_the_table() -> None:
+def test_page_groups_without_picture_are_in_table() -> None:
     events = log()
     events[-1]["data"]["muscle_load_s"]["neck"] = 100.0
     words = Page(page(reports(*events), "neck.ndjson")).words
@@ -110,7 +110,7 @@ def test_groups_that_the_picture_does_not_have_are_in_the_table() -> None:
     assert "Quads: 23.7 s" in words
 
 
-def test_a_session_in_which_nothing_happened_has_a_page() -> None:
+def test_page_empty_session_is_rendered() -> None:
     events = log((), warnings=())
     events[-1]["data"]["muscle_load_s"] = {}
     words = Page(page(reports(*events), "empty.ndjson")).words
@@ -118,7 +118,7 @@ def test_a_session_in_which_nothing_happened_has_a_page() -> None:
         assert said in words
 
 
-def test_each_session_has_a_section() -> None:
+def test_page_has_one_section_per_session() -> None:
     made = page(reports(*log(subject="Anna"), *log(WORKOUT[2:4], subject="Björn", warnings=())), "two.ndjson")
     parsed = Page(made)
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
@@ -130,7 +130,7 @@ def test_each_session_has_a_section() -> None:
 
 @pytest.mark.parametrize("span_s", [0.0, 0.4, 7.0, 61.0, 3600.0, 90_000.0, 1e8])
 @pytest.mark.parametrize("start_s", [-3.0, 0.0, 1234.5])
-def test_an_axis_has_some_ticks_within_it(start_s: float, span_s: float) -> None:
+def test_ticks_any_span_are_few_and_inside(start_s: float, span_s: float) -> None:
     made = ticks(start_s, start_s + span_s)
     assert len(made) <= 11
     assert all(start_s <= tick <= start_s + span_s for tick in made)
@@ -139,7 +139,7 @@ def test_an_axis_has_some_ticks_within_it(start_s: float, span_s: float) -> None
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: Path) -> None:
+def test_page_browser_offline_renders(made: str, dark: bool, tmp_path: Path) -> None:
     (tmp_path / "probe.html").write_text(PROBE.format(page=html.escape(made)), "utf-8")
     assert BROWSER is not None
     command = [

@@ -76,7 +76,7 @@ class Pictureless(VideoSource):
         return spoilt
 
 
-def test_uploads_leave_no_decoder_and_no_thread(one_place: Running, squats_file: Path) -> None:
+def test_upload_after_analysis_leaves_no_decoder_and_no_thread(one_place: Running, squats_file: Path) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -93,7 +93,7 @@ def test_uploads_leave_no_decoder_and_no_thread(one_place: Running, squats_file:
         gc.enable()
 
 
-def test_a_session_that_is_forgotten_leaves_nothing(one_place: Running, squats_file: Path) -> None:
+def test_session_forgotten_is_freed(one_place: Running, squats_file: Path) -> None:
     assert one_place.server is not None
     sessions = one_place.server.sessions
     gc.collect()
@@ -116,7 +116,7 @@ def left_upload(running: Running, content: bytes) -> None:
         next(answer.iter_lines())
 
 
-def test_an_upload_that_is_left_is_not_decoded_on(
+def test_upload_client_disconnects_stops_decoding(
     one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
@@ -127,7 +127,7 @@ def test_an_upload_that_is_left_is_not_decoded_on(
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_delete_ends_a_source_that_gives_no_more_pictures(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_source_without_frames_ends_session(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
         patch.setattr(source_reader, "VideoSource", Endless)
         address = client.post("/v1/sessions", json={"source": "videos/in.mp4"}).headers["location"]
@@ -135,7 +135,7 @@ def test_delete_ends_a_source_that_gives_no_more_pictures(one_place: Running, mo
         until(lambda: source_readers() == 0)
 
 
-def test_session_s_ends_a_source_that_gives_no_more_pictures(
+def test_session_s_source_without_frames_ends_session(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = attrs.evolve(Limits(), session_s=0.3, requests_per_s=1000)
@@ -150,7 +150,7 @@ def test_session_s_ends_a_source_that_gives_no_more_pictures(
         until(lambda: source_readers() == 0)
 
 
-def test_a_place_is_taken_until_the_thread_has_ended(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slot_reader_thread_alive_stays_occupied(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     may_close = threading.Event()
 
     class Slow(VideoSource):
@@ -170,7 +170,7 @@ def test_a_place_is_taken_until_the_thread_has_ended(one_place: Running, monkeyp
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_a_source_that_gives_no_picture_is_given_up(
+def test_source_without_first_frame_is_refused(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = attrs.evolve(Limits(), idle_s=0.3)
@@ -186,7 +186,7 @@ def test_a_source_that_gives_no_picture_is_given_up(
         until(lambda: source_readers() == 0)
 
 
-def test_a_client_that_goes_while_its_upload_is_opened_ends_it(
+def test_upload_client_disconnects_while_opening_ends_session(
     one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
@@ -198,9 +198,7 @@ def test_a_client_that_goes_while_its_upload_is_opened_ends_it(
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_uploads_and_sources_of_too_many_pixels_are_refused(
-    model: fitsense.Model, videos: Path, squats_file: Path
-) -> None:
+def test_source_of_too_many_pixels_is_refused(model: fitsense.Model, videos: Path, squats_file: Path) -> None:
     config = ServeConfig(sources={"videos": str(videos)}, limits=attrs.evolve(Limits(), pixels=40_000))
     with serving(model, config) as running, running.client() as client:
         answers = [
@@ -212,7 +210,7 @@ def test_uploads_and_sources_of_too_many_pixels_are_refused(
         assert "expected pictures of at most 40000 pixels, got 320 x 182" in answer.json()["detail"]
 
 
-def test_decoder_threads_bounds_those_of_each_decoder(
+def test_decoder_threads_limits_each_decoder(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
@@ -235,7 +233,7 @@ def test_decoder_threads_bounds_those_of_each_decoder(
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no such threshold")
-def test_pictures_that_are_freed_are_given_back() -> None:
+def test_return_large_blocks_freed_block_leaves_heap() -> None:
     program = """
 from fitsense.server.memory import return_large_blocks
 import ctypes, pathlib

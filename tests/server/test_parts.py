@@ -20,12 +20,12 @@ from fitsense.session.config import EPOCH
 
 
 @given(st.sampled_from(Format), st.integers(-(10**15), 10**15), st.binary(min_size=1, max_size=50))
-def test_messages_are_read_as_they_were_written(kind: Format, microseconds: int, content: bytes) -> None:
+def test_wire_pack_then_parse_round_trips(kind: Format, microseconds: int, content: bytes) -> None:
     assert parse(pack(kind, microseconds / 1e6, content)) == Message(kind, microseconds / 1e6, content)
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
+def test_wire_parse_any_bytes_gives_message_or_error(data: bytes) -> None:
     try:
         message = parse(data)
     except InvalidInputError:
@@ -36,7 +36,7 @@ def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
 
 
 @given(st.floats(0.1, 100), st.floats(1, 50), st.lists(st.floats(0, 3), min_size=1, max_size=60))
-def test_a_bucket_lets_no_more_through_than_its_rate(rate: float, burst: float, pauses: list[float]) -> None:
+def test_bucket_any_pauses_keeps_rate(rate: float, burst: float, pauses: list[float]) -> None:
     bucket, now_s, passed = Bucket(rate, burst), 0.0, 0
     for pause_s in pauses:
         now_s += pause_s
@@ -49,7 +49,7 @@ def test_a_bucket_lets_no_more_through_than_its_rate(rate: float, burst: float, 
             passed += 1
 
 
-def test_clients_have_buckets_of_their_own_and_so_many_are_remembered() -> None:
+def test_buckets_many_clients_forget_the_oldest() -> None:
     buckets = Buckets(1.0, 1.0)
     assert buckets.take("a", 0.0) == 0.0
     assert buckets.take("b", 0.0) == 0.0
@@ -61,7 +61,7 @@ def test_clients_have_buckets_of_their_own_and_so_many_are_remembered() -> None:
 
 
 @given(st.integers(1, 100))
-def test_batches_are_powers_of_two_that_make_up_any_number(most: int) -> None:
+def test_batch_sizes_any_maximum_are_powers_of_two(most: int) -> None:
     sizes = list(batch_sizes(most))
     assert sizes[0] <= most < 2 * sizes[0]
     assert sizes[-1] == 1
@@ -76,9 +76,7 @@ def warnings(start: int, count: int) -> list[Event]:
 
 
 @given(st.integers(1, 20), st.lists(st.integers(0, 7), max_size=12), st.integers(0, 60))
-def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
-    size: int, counts: list[int], number: int
-) -> None:
+def test_event_buffer_readers_get_each_event_once_or_an_error(size: int, counts: list[int], number: int) -> None:
     async def program() -> None:
         feed = EventBuffer(size)
         told: list[int] = []
@@ -109,7 +107,7 @@ def test_a_feed_gives_each_event_once_and_in_order_or_says_that_it_is_gone(
     asyncio.run(program())
 
 
-def test_who_reads_too_slowly_is_told_so() -> None:
+def test_event_buffer_slow_reader_gets_expired_error() -> None:
     async def program() -> None:
         feed = EventBuffer(3)
         feed.append(warnings(0, 3))

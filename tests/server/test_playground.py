@@ -183,7 +183,7 @@ def numbers(page: Page) -> list[str]:
     return ids
 
 
-def test_the_camera_is_analysed_even_when_the_connection_breaks(running: Running, visit: Visit) -> None:
+def test_playground_camera_connection_breaks_analysis_continues(running: Running, visit: Visit) -> None:
     line = Line(running.port)
     page = visit(f"http://127.0.0.1:{line.port}")
     page.get_by_role("button", name="Use the camera").click()
@@ -210,7 +210,7 @@ def test_the_camera_is_analysed_even_when_the_connection_breaks(running: Running
     assert "Squat" in (page.get_by_role("img", name="Timeline").get_attribute("aria-label") or "")
 
 
-def test_a_video_is_analysed_saved_and_replayed(
+def test_playground_video_is_analysed_saved_and_replayed(
     running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(running.url)
@@ -250,7 +250,7 @@ def test_a_video_is_analysed_saved_and_replayed(
     shows(page.locator("#exercise"), "Squat")
 
 
-def test_it_says_what_is_in_the_way(
+def test_playground_errors_are_shown(
     model: fitsense.Model, running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:
     line = Line(running.port)
@@ -297,7 +297,7 @@ def test_it_says_what_is_in_the_way(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
+def test_playground_phone_keyboard_and_reduced_motion_work(
     running: Running, scheme: str, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(running.url, viewport=PHONE, color_scheme=scheme, reduced_motion="reduce")
@@ -336,7 +336,7 @@ def _story() -> Iterator[str]:
         yield json.dumps(event | {"id": place, "sequence": place, "time": f"1970-01-01T00:00:{2 * number:02d}Z"}) + "\n"
 
 
-def test_its_files_are_typed_guarded_and_not_sent_twice(running: Running) -> None:
+def test_playground_files_have_types_headers_and_etags(running: Running) -> None:
     with running.client() as client:
         for name, asset in assets().items():
             answer = client.get("/" if name == "index.html" else f"/playground/{name}")
@@ -350,7 +350,7 @@ def test_its_files_are_typed_guarded_and_not_sent_twice(running: Running) -> Non
             problem(client.get(path), 404, "not-found")
 
 
-def test_every_schema_is_served(running: Running) -> None:
+def test_schemas_are_served(running: Running) -> None:
     with running.client() as client:
         for name, schema in schemas().items():
             answer = client.get(f"/schemas/v1/{name}")
@@ -358,14 +358,14 @@ def test_every_schema_is_served(running: Running) -> None:
         assert "exercise.started" in problem(client.get("/schemas/v1/nothing"), 404, "not-found")
 
 
-def test_the_page_and_the_schemas_need_no_token(model: fitsense.Model) -> None:
+def test_playground_and_schemas_need_no_token(model: fitsense.Model) -> None:
     with serving(model, tokens=Tokens([TOKEN])) as guarded, guarded.client() as client:
         for path in ("/", "/playground/app.js", "/schemas/v1/envelope"):
             assert client.get(path).status_code == 200
         problem(client.get("/v1/sessions"), 401, "unauthorized")
 
 
-def test_the_body_is_the_reports_own() -> None:
+def test_playground_body_matches_reports() -> None:
     body = assets()["body.svg"].content.decode()
     facts = json.loads(assets()["facts.json"].content)
     drawn = set(re.findall(r'data-group="(\w+)"', body))

@@ -32,7 +32,7 @@ def moment(stamp: str) -> datetime:
 @settings(max_examples=20)
 @given(workouts())
 @example(NO_LENGTH)
-def test_segments_are_the_sets_and_rests(workout: Workout) -> None:
+def test_to_health_connect_segments_are_sets_and_rests(workout: Workout) -> None:
     session = record(workout)
     assert (session["recordType"], session["exerciseType"]) == ("ExerciseSession", 70)
     start, end = moment(session["startTime"]), moment(session["endTime"])
@@ -56,7 +56,7 @@ def test_segments_are_the_sets_and_rests(workout: Workout) -> None:
 
 @settings(max_examples=20)
 @given(workouts())
-def test_zone_offsets_are_those_of_the_wall_clock(workout: Workout) -> None:
+def test_to_health_connect_zone_offsets_match_wall_clock(workout: Workout) -> None:
     session = record(workout)
     assert session["startZoneOffset"] == session["endZoneOffset"]
     assert workout.started_at is not None
@@ -71,7 +71,7 @@ def test_zone_offsets_are_those_of_the_wall_clock(workout: Workout) -> None:
 
 @settings(max_examples=20)
 @given(workouts())
-def test_inserting_again_replaces(workout: Workout) -> None:
+def test_to_health_connect_same_workout_has_same_record_id(workout: Workout) -> None:
     assert workout.started_at is not None
     same, again = record(workout), record(attrs.evolve(workout, started_at=workout.started_at.astimezone(UTC)))
     other = record(attrs.evolve(workout, started_at=workout.started_at + timedelta(seconds=1)))
@@ -79,6 +79,6 @@ def test_inserting_again_replaces(workout: Workout) -> None:
     assert key == again["metadata"]["clientRecordId"] != other["metadata"]["clientRecordId"]
 
 
-def test_without_a_wall_clock_it_says_what_to_do() -> None:
+def test_to_health_connect_without_wall_clock_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="--started-at"):
         to_health_connect(attrs.evolve(NO_LENGTH, started_at=None))

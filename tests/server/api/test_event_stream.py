@@ -41,7 +41,7 @@ def listening(app: Starlette) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", ["sse", "lines"])
-def test_who_takes_nothing_is_left(kind: str) -> None:
+def test_event_stream_client_receives_nothing_is_dropped(kind: str) -> None:
     feeds: list[EventBuffer] = []
     left = threading.Event()
 

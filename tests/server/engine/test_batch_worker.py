@@ -53,7 +53,7 @@ class Client:
         self.over.set()
 
 
-def test_lanes_take_turns_and_share_questions(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_two_sessions_take_turns_and_share_batches(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
     worker, told = BatchWorker(2, metrics), list[tuple[str, Event]]()
     frames = list(squats)
@@ -91,7 +91,7 @@ def _name(event: Event) -> str:
     return event.data.TYPE
 
 
-def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_failing_session_ends_alone(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
     worker, told = BatchWorker(1, metrics), list[tuple[str, Event]]()
     good, bad = (Client(name, model, told, metrics) for name in ("good", "bad"))
@@ -115,7 +115,9 @@ def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, s
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "failed"])
-def test_an_end_in_a_hurry_leaves_what_waits(reason: Reason, model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_end_other_than_finished_drops_queued_frames(
+    reason: Reason, model: fitsense.Model, squats: FigureVideo
+) -> None:
     metrics = Metrics()
     worker = BatchWorker(1, metrics)
     client = Client("one", model, [], metrics)
@@ -183,7 +185,7 @@ def lane_of(model: CountingModel, watcher: AnySession, order: list[str], name: s
     )
 
 
-def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() -> None:
+def test_worker_frame_with_many_windows_lets_others_run() -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
     worker = BatchWorker(2, metrics)
     greedy, modest = ManyWindows(14), ManyWindows(1)
@@ -209,7 +211,7 @@ def worker_done(worker: BatchWorker, order: list[str], lanes: int) -> None:
     worker.stop()
 
 
-def test_worker_session_that_exits_ends_alone() -> None:
+def test_worker_exiting_session_ends_alone() -> None:
     class Exiting(ManyWindows):
         def prepare(self, frame: Frame, /) -> ManyWindows:
             raise SystemExit(3)
@@ -226,7 +228,7 @@ def test_worker_session_that_exits_ends_alone() -> None:
     assert sorted(order) == ["exiting failed", "good finished"]
 
 
-def test_worker_whose_round_fails_logs_it_and_goes_on(
+def test_worker_failing_round_is_logged_and_continues(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
