@@ -202,8 +202,8 @@ class Gate:
 def test_websocket_keepalive_server_not_reading_keeps_client(
     model: fitsense.Model, jpegs: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_module, "_PING_S", 0.05)
-    monkeypatch.setattr(running_module, "_PONG_S", 0.1)
+    monkeypatch.setattr(running_module, "_PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(running_module, "_PING_TIMEOUT_S", 0.1)
     gate = Gate(monkeypatch)
     limits = Limits(queue=2)
     with serving(model, ServeConfig(limits=limits)) as running:
@@ -231,8 +231,8 @@ def test_websocket_keepalive_server_not_reading_keeps_client(
 
 
 def test_websocket_keepalive_silent_client_is_closed(model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_module, "_PING_S", 0.05)
-    monkeypatch.setattr(running_module, "_PONG_S", 0.1)
+    monkeypatch.setattr(running_module, "_PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(running_module, "_PING_TIMEOUT_S", 0.1)
     with serving(model) as running, raw_websocket(running) as client:
         assert everything(client).endswith(b"\x03\xf3keepalive ping timeout")
 
