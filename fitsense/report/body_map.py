@@ -1,4 +1,4 @@
-"""A picture of the body, front and back, whose muscle groups have the colours of their load."""
+"""An SVG body map: front and back of a body, with muscle groups coloured by their load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 800, 930
 _FRONT_X, _BACK_X, _TOP = 203, 597, 14
 _KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
 
-# The second rule is only for screens: paper is white, whatever its reader's screen is set to.
+# The dark colours are for screens only: paper is white.
 _STYLE = """
 .fitsense-body { --skin: #f1ece6; --muscle: #dcd4cb; --fibre: #fff; color-scheme: light dark; }
 .fitsense-body .skin { fill: var(--skin); }
@@ -35,16 +35,16 @@ _STYLE = """
 
 
 def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", most: float | None = None) -> str:
-    """SVG of a body from the front and from the back. It has no script, and needs no other file.
+    """Draw a body from the front and from the back as SVG, without scripts or external files.
 
-    Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
-    are grey; a load of 0 has the scale's first colour. Groups that the picture does not have are left out.
+    Each region has the name and value of its group as label and tooltip. Groups without a load are grey; a load of 0
+    has the first colour of the scale. Groups that the picture does not contain are left out.
 
-    :param load: by muscle group id, 0 or more.
-    :param unit: of the load, such as ``s``.
-    :param title: of the picture.
-    :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
-    :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
+    :param load: load by muscle group id, at least 0.
+    :param unit: unit of the load, such as ``s``.
+    :param title: title of the picture.
+    :param most: load at the end of the scale; None for the largest load. Give a value to make pictures comparable.
+    :raises InvalidInputError: a load is negative or not finite, or exceeds `most`.
     """
     for group, value in load.items():
         if not (math.isfinite(value) and value >= 0.0):
@@ -79,7 +79,7 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
 
 
 def drawn_groups() -> frozenset[str]:
-    """Ids of the muscle groups that the picture has."""
+    """Ids of the muscle groups in the picture."""
     return frozenset(group for side in ("front", "back") for group in _geometry()[side]["regions"])
 
 
@@ -94,7 +94,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
     outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
     skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
     for path in shapes["silhouette"]:
-        # Each layer as a whole, since the next one lies over both its halves.
+        # Draw both halves of a layer before the next layer, which overlaps them.
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
@@ -122,7 +122,7 @@ def _draw_group(
         region |= {"class": "muscle", "fill": "#dcd4cb"}
     else:
         share = value / most if most else 0.0
-        label, more = f"{name}: {_figure(value)} {unit}", f"{side}; {share:.0%} of the scale"
+        label, more = f"{name}: {_number(value)} {unit}", f"{side}; {share:.0%} of the scale"
         region |= _filled(share)
     element = _add(parent, "g", region | {"aria-label": f"{label} ({side})"})
     _add(element, "title", {}, label)
@@ -131,11 +131,11 @@ def _draw_group(
 
 
 def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
-    """The scale with its ends, and the grey of what has no value."""
+    """Draw the colour scale with its ends, and the grey of groups without a value."""
     key = _add(root, "g", {"aria-hidden": "true"})
     wide = _KEY_WIDTH / _KEY_STEPS
     for step in range(_KEY_STEPS):
-        # They overlap, or the page would show through between them.
+        # Adjacent steps overlap; otherwise the page would show through.
         place = {"x": f"{_KEY_X + step * wide:g}", "y": str(_KEY_Y), "width": f"{wide + (step < _KEY_STEPS - 1):g}"}
         _add(key, "rect", {**place, "height": str(_KEY_HEIGHT), **_filled(step / (_KEY_STEPS - 1))})
     frame = {"x": str(_KEY_X), "y": str(_KEY_Y), "width": str(_KEY_WIDTH), "height": str(_KEY_HEIGHT)}
@@ -143,7 +143,7 @@ def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
     below = str(_KEY_Y + _KEY_HEIGHT + 28)
     _add(key, "text", {"x": str(_KEY_X), "y": below, "text-anchor": "middle"}, "0")
     end = {"x": str(_KEY_X + _KEY_WIDTH), "y": below, "text-anchor": "middle"}
-    _add(key, "text", end, f"{_figure(most)} {unit}" if most else "")
+    _add(key, "text", end, f"{_number(most)} {unit}" if most else "")
     grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
     _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
     _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, "no value")
@@ -159,16 +159,16 @@ def _in_words(load: Mapping[str, float], unit: str) -> str:
     """The groups with the most load."""
     name = load_catalogue().muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
-    said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
+    said = ", ".join(f"{name(group)} {_number(value)} {unit}" for value, group in best)
     return f"Most load: {said}." if said else "There is no load."
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return f"{value:.1f}"
 
 
 def _add_both(parent: ElementTree.Element, paths: list[str]) -> None:
-    """Paths and their mirror images."""
+    """Add paths and their mirror images."""
     half = " ".join(paths)
     _add(parent, "path", {"d": half})
     _add(parent, "path", {"d": half, "transform": "scale(-1 1)"})

@@ -1,4 +1,4 @@
-"""A workout's figures as people read them."""
+"""Formats the numbers of a workout for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def clock(seconds: float) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A length of time."""
+    """A duration."""
     if seconds is None:
         return _NONE
     if round(seconds, 1) < 60:
@@ -27,12 +27,12 @@ def span(seconds: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """A number of things; a dash for one that is not known."""
+    """A count; a dash if it is unknown."""
     return _NONE if value is None else str(value)
 
 
 def tempo(of: WorkoutSet | Total) -> str:
-    """A repetition's length, with its spread."""
+    """The mean duration of a repetition with its standard deviation."""
     if of.tempo_mean_s is None:
         return _NONE
     spread = "" if of.tempo_spread_s is None else f" ± {of.tempo_spread_s:.1f}"
@@ -40,13 +40,13 @@ def tempo(of: WorkoutSet | Total) -> str:
 
 
 def when(report: Report) -> str:
-    """The day and time at which it began; empty if nobody knows."""
+    """Date and time of the start; empty if unknown."""
     start = report.workout.started_at
     return "" if start is None else f"{start:%Y-%m-%d %H:%M} {start.tzname()}"
 
 
 def summary(report: Report) -> str:
-    """The session in a line."""
+    """The session in one line."""
     length = f"in {span(report.end_s - report.start_s)}"
     if not report.totals:
         return f"No exercise {length}"
@@ -54,27 +54,27 @@ def summary(report: Report) -> str:
     parts = [_counted(len(exercises), "exercise"), _counted(len(report.sets), "set")]
     if report.repetition_count is not None:
         parts.append(_counted(report.repetition_count, "repetition"))
-    said = f"{', '.join(parts)} {length}"
+    line = f"{', '.join(parts)} {length}"
     if report.time_under_tension_s is not None:
-        said += f"; {span(report.time_under_tension_s)} under tension"
+        line += f"; {span(report.time_under_tension_s)} under tension"
     rest_s = sum(rest_s or 0.0 for _, rest_s in report.sets)
-    return said + (f", {span(rest_s)} of rest" if rest_s else "")
+    return line + (f", {span(rest_s)} of rest" if rest_s else "")
 
 
 def notes(report: Report) -> list[str]:
-    """What the reader of a report should know about how it came about."""
+    """Caveats for the reader of a report."""
     match report.reason:
         case None:
-            return ["The log breaks off before the session ends. The figures are of what it tells."]
+            return ["The log breaks off before the session ends. The figures cover the part in the log."]
         case "finished":
             return []
         case "interrupted":
             return ["The session was interrupted."]
         case "failed":
-            return ["The session's source failed. The figures are of what came before."]
+            return ["The session's source failed. The figures cover the time before."]
         case other:
-            return [f"The session ended otherwise than usual: {other}."]
+            return [f"The session ended for another reason: {other}."]
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

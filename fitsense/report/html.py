@@ -1,4 +1,4 @@
-"""HTML pages that need nothing else: no network, no other file."""
+"""Renders self-contained HTML pages, which need no network and no other file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fitsense.catalogue import load_catalogue
 
 
 def render(package: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., Any]]) -> str:
-    """A package's ``templates/page.html``, filled in. What is text in the values is text in the page.
+    """Render ``templates/page.html`` of a package. Text in the values is escaped.
 
-    Templates may include ``common.css``, which all pages share, and have the filters ``exercise`` and ``muscle``,
-    which give names for ids.
+    Templates may include the shared ``common.css``, and have the filters ``exercise`` and ``muscle``, which convert ids
+    to names.
     """
     catalogue = load_catalogue()
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""Workouts as CSV: a row a set."""
+"""Workouts as CSV with one row per set."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COLUMNS = (
     "tempo_spread_s",
     "rest_before_s",
 )
-"""The columns. ``set`` counts the workout's sets from 1, ``exercise_set`` those of its exercise; ``start_s`` and
-``end_s`` are seconds of media time, ``started_at`` and ``ended_at`` wall-clock time. What is not known is empty."""
+"""Column names. ``set`` counts the sets of the workout from 1, ``exercise_set`` those of the exercise; ``start_s`` and
+``end_s`` are seconds of media time, ``started_at`` and ``ended_at`` wall-clock times. Unknown values are empty."""
 
 
 def to_csv(workouts: Iterable[Workout]) -> str:
-    """Workouts as CSV by RFC 4180, with a line of names; workouts without sets have no row."""
+    """Write workouts as CSV (RFC 4180) with a header line; workouts without sets have no row."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
