@@ -154,7 +154,7 @@ class Guard:
         if self._requests >= self._max_requests:
             raise ProblemError(
                 ProblemType.UNAVAILABLE,
-                f"expected at most {self._max_requests} requests and WebSockets at once; end one, or try later",
+                f"expected at most {self._max_requests} concurrent requests and WebSockets; end one, or try later",
                 {"retry-after": "5"},
             )
 
@@ -169,7 +169,7 @@ class Guard:
         if wait_s:
             raise ProblemError(
                 ProblemType.TOO_MANY_REQUESTS,
-                f"expected fewer requests; ask again in {wait_s:.1f} s",
+                f"expected fewer requests; try again in {wait_s:.1f} s",
                 {"retry-after": str(int(wait_s) + 1)},
             )
 

@@ -101,7 +101,7 @@ def test_guard_without_origins_refuses_other_sites(model: fitsense.Model) -> Non
         # Six at once, and two a second.
         answers = [client.get("/v1/sessions") for _ in range(12)]
         refused = next(answer for answer in answers if answer.status_code != 200)
-        assert "ask again in" in problem(refused, 429, "too-many-requests")
+        assert "try again in" in problem(refused, 429, "too-many-requests")
         assert int(refused.headers["retry-after"]) >= 1
         assert client.get("/healthz").status_code == 200
 

@@ -182,7 +182,7 @@ def test_source_without_first_frame_is_refused(
         patch.setattr(source_reader, "VideoSource", Pictureless)
         answer = client.post("/v1/sessions", json={"source": "videos/in.mp4"})
         assert answer.status_code == 422
-        assert "expected a first picture within 0.3 s, got none" in answer.json()["detail"]
+        assert "expected a first frame within 0.3 s, got none" in answer.json()["detail"]
         until(lambda: source_readers() == 0)
 
 

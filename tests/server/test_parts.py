@@ -99,7 +99,7 @@ def test_event_buffer_readers_get_each_event_once_or_an_error(size: int, counts:
         assert feed.readers == 0
         assert (feed.first, feed.next) == (max(0, total - size), total)
         if number < feed.first:
-            with pytest.raises(EventsExpiredError, match=f"event {number:010d} is not kept any more"):
+            with pytest.raises(EventsExpiredError, match=f"event {number:010d} is no longer available"):
                 feed.since(number)
         else:
             assert [one.number for one in feed.since(number)] == list(range(number, total))

@@ -26,7 +26,7 @@ _RETRY_MS = 2000
 def events_gone(expired: EventsExpiredError) -> ProblemError:
     """The problem of a client that requests events which are no longer kept."""
     return ProblemError(
-        ProblemType.EVENTS_GONE, f"{expired}; ask for those after it, or for all that are kept", first=expired.first
+        ProblemType.EVENTS_GONE, f"{expired}; resume there, or request all available events", first=expired.first
     )
 
 
@@ -118,7 +118,7 @@ async def cancel_on_disconnect(receive: Receive, coroutine: Coroutine[Any, Any, 
         await asyncio.wait((task, disconnected), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ProblemError(ProblemType.MALFORMED, "expected a client that waits for the answer, and it has gone")
+        raise ProblemError(ProblemType.MALFORMED, "expected a client that waits for the response, got a disconnect")
     finally:
         for one in (task, disconnected):
             one.cancel()

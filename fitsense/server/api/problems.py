@@ -23,24 +23,24 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 class ProblemType(enum.Enum):
     """Types of problems: the last part of the ``type`` URN, the HTTP status and the title."""
 
-    INVALID = "invalid-request", 422, "The request is not understood"
-    MALFORMED = "malformed-request", 400, "The request is not well-formed"
-    UNAUTHORIZED = "unauthorized", 401, "A token is needed"
-    FORBIDDEN_HOST = "forbidden-host", 403, "The server is not called that"
-    FORBIDDEN_ORIGIN = "forbidden-origin", 403, "Pages of that site may not call the server"
-    UNKNOWN_SESSION = "unknown-session", 404, "There is no such session"
-    NOT_FOUND = "not-found", 404, "There is nothing here"
-    METHOD = "method-not-allowed", 405, "The method is not allowed"
-    CONFLICT = "conflict", 409, "The session does not allow it"
-    EVENTS_GONE = "events-gone", 410, "The events are not kept any more"
-    TOO_LARGE = "too-large", 413, "It is too large"
-    MEDIA = "unsupported-media-type", 415, "Content of that type is not understood"
-    SOURCE = "source-refused", 422, "The source cannot be used"
-    PICTURE = "picture-refused", 422, "The picture cannot be used"
+    INVALID = "invalid-request", 422, "Invalid request"
+    MALFORMED = "malformed-request", 400, "Malformed request"
+    UNAUTHORIZED = "unauthorized", 401, "Token required"
+    FORBIDDEN_HOST = "forbidden-host", 403, "Host not allowed"
+    FORBIDDEN_ORIGIN = "forbidden-origin", 403, "Origin not allowed"
+    UNKNOWN_SESSION = "unknown-session", 404, "Unknown session"
+    NOT_FOUND = "not-found", 404, "Not found"
+    METHOD = "method-not-allowed", 405, "Method not allowed"
+    CONFLICT = "conflict", 409, "Conflict with the session's state"
+    EVENTS_GONE = "events-gone", 410, "Events no longer available"
+    TOO_LARGE = "too-large", 413, "Content too large"
+    MEDIA = "unsupported-media-type", 415, "Unsupported media type"
+    SOURCE = "source-refused", 422, "Source refused"
+    PICTURE = "picture-refused", 422, "Picture refused"
     TOO_MANY_REQUESTS = "too-many-requests", 429, "Too many requests"
-    FAILED = "failed", 500, "The server failed"
+    FAILED = "failed", 500, "Internal server error"
     TOO_MANY_SESSIONS = "too-many-sessions", 503, "Too many sessions"
-    UNAVAILABLE = "unavailable", 503, "The server cannot do that now"
+    UNAVAILABLE = "unavailable", 503, "Service unavailable"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.type = _PREFIX + slug
@@ -100,12 +100,12 @@ def on_http_error(request: Request, error: Exception) -> Response:
     kind = _OF_STATUS.get(error.status_code, ProblemType.MALFORMED)
     path = request.url.path
     details = {
-        ProblemType.NOT_FOUND: f"{path}: there is nothing here; /openapi.json lists what there is",
-        ProblemType.METHOD: f"{path}: does not allow {request.method}",
+        ProblemType.NOT_FOUND: f"{path}: not found; /openapi.json lists all paths",
+        ProblemType.METHOD: f"{path}: method {request.method} is not allowed",
     }
     return ProblemError(kind, details.get(kind, error.detail), error.headers).response()
 
 
 def on_failure(request: Request, error: Exception) -> Response:
     """Respond to an error of the server itself without disclosing its cause."""
-    return ProblemError(ProblemType.FAILED, "the server failed, and has logged why; try again").response()
+    return ProblemError(ProblemType.FAILED, "the server failed and has logged the cause; try again").response()

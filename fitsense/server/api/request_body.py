@@ -47,7 +47,7 @@ async def _chunks(request: Request, max_bytes: int, timeout_s: float) -> AsyncIt
         except TimeoutError:
             raise ProblemError(ProblemType.MALFORMED, f"expected a body, got nothing for {timeout_s:g} s") from None
         except ClientDisconnect:
-            raise ProblemError(ProblemType.MALFORMED, "expected a whole body, and the client has gone") from None
+            raise ProblemError(ProblemType.MALFORMED, "expected a whole body, got a disconnect") from None
         if chunk is None:
             return
         size += len(chunk)

@@ -45,7 +45,7 @@ def parse_session_request(document: Any) -> SessionRequest:
         raise ProblemError(ProblemType.INVALID, str(error)) from error
     if request.people and request.region is not None:
         raise ProblemError(
-            ProblemType.INVALID, "people: expected no region beside it, since everybody has one of their own"
+            ProblemType.INVALID, "people: expected no region, because each tracked person has a separate one"
         )
     return request
 
@@ -72,7 +72,7 @@ def _check(document: Any) -> None:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _started_at(text: str, _: Any) -> datetime:
@@ -82,7 +82,8 @@ def _started_at(text: str, _: Any) -> datetime:
         time = None
     if time is None or time.tzinfo is None or time.year not in _YEARS:
         raise InvalidInputError(
-            f"started_at: expected a time of the years {_YEARS.start} to {_YEARS.stop - 1}, with its zone, got {text!r}"
+            f"started_at: expected an ISO 8601 timestamp with UTC offset, {_YEARS.start}–{_YEARS.stop - 1}, "
+            f"got {text!r}"
         )
     return time
 

@@ -170,13 +170,13 @@ class Routes:
     async def health(self, request: Request) -> Response:
         """``GET /healthz``"""
         if not self.sessions.alive:
-            raise ProblemError(ProblemType.UNAVAILABLE, "the worker thread has ended; another one is about to start")
+            raise ProblemError(ProblemType.UNAVAILABLE, "the worker thread has died; a new one is starting")
         return json_response({"status": "ok"})
 
     async def readiness(self, request: Request) -> Response:
         """``GET /readyz``"""
         if not self.sessions.ready:
-            raise ProblemError(ProblemType.UNAVAILABLE, "the server is about to stop, or its worker has")
+            raise ProblemError(ProblemType.UNAVAILABLE, "the server is shutting down, or its worker thread has died")
         return json_response({"status": "ok"})
 
     async def prometheus(self, request: Request) -> Response:
@@ -196,7 +196,7 @@ class Routes:
         name = request.path_params["name"]
         if name not in schemas():
             raise ProblemError(
-                ProblemType.NOT_FOUND, f"schema {name!r}: there is none; there are: {', '.join(schemas())}"
+                ProblemType.NOT_FOUND, f"schema {name!r}: unknown schema; available: {', '.join(schemas())}"
             )
         return json_response(schemas()[name], media_type="application/schema+json")
 
@@ -205,7 +205,7 @@ class Routes:
         name = request.path_params.get("name", playground.PAGE)
         asset = playground.assets().get(name)
         if asset is None:
-            raise ProblemError(ProblemType.NOT_FOUND, f"{playground.FOLDER}{name}: there is no such file")
+            raise ProblemError(ProblemType.NOT_FOUND, f"{playground.FOLDER}{name}: no such file")
         return playground.asset_response(request, asset)
 
     def _session(self, request: Request) -> ServerSession:
@@ -217,7 +217,7 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
         raise HTTPException(HTTPStatus.NOT_FOUND)
     problem = ProblemError(
-        ProblemType.NOT_FOUND, f"{scope['path']}: there is no WebSocket here; /asyncapi.json has them"
+        ProblemType.NOT_FOUND, f"{scope['path']}: no WebSocket at this path; /asyncapi.json lists all"
     )
     await _deny(WebSocket(scope, receive, send), problem)
 
@@ -253,7 +253,8 @@ def _next_number(session: ServerSession, after: str | None) -> int | None:
     number = int(after) + 1
     if number > events.next:
         raise ProblemError(
-            ProblemType.INVALID, f"event id: expected one of those told, below {events.next:010d}, got {after!r}"
+            ProblemType.INVALID,
+            f"event id: expected the id of an event so far, below {events.next:010d}, got {after!r}",
         )
     if number < events.first:
         raise events_gone(EventsExpiredError(number, events.first))

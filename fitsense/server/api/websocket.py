@@ -138,11 +138,12 @@ class FrameSocket:
             return
         if self._session.mode != "push":
             raise ProblemError(
-                ProblemType.CONFLICT, f"session {self._session.id}: it reads a source, and nothing can be pushed"
+                ProblemType.CONFLICT,
+                f"session {self._session.id}: expected a session for pushed pictures, got one that reads a source",
             )
         if self._session.state != "open":
             raise ProblemError(
-                ProblemType.CONFLICT, f"session {self._session.id}: it has ended, and nothing can be pushed"
+                ProblemType.CONFLICT, f"session {self._session.id}: expected an open session, got one that has ended"
             )
         decoder = self._claim_push()
         try:
@@ -160,7 +161,11 @@ class FrameSocket:
                 ProblemType.INVALID, 'message: expected {"op": "finish"}, or a picture as a binary message'
             )
         if self._session.mode != "push":
-            raise ProblemError(ProblemType.CONFLICT, f"session {self._session.id}: it reads a source; DELETE ends it")
+            raise ProblemError(
+                ProblemType.CONFLICT,
+                f"session {self._session.id}: expected a session for pushed pictures, got one that reads a source; "
+                "end it by DELETE",
+            )
         if self._decoder is not None:
             decoder, self._decoder = self._decoder, None
             for frame in await self._decode(decoder.flush):

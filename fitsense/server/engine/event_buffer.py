@@ -34,7 +34,7 @@ class EventsExpiredError(Exception):
     """
 
     def __init__(self, wanted: int, first: int) -> None:
-        super().__init__(f"event {wanted:010d} is not kept any more; the first that is, is {first:010d}")
+        super().__init__(f"event {wanted:010d} is no longer available; the oldest available event is {first:010d}")
         self.first = first
 
 

@@ -158,7 +158,7 @@ class SessionManager:
         :raises ProblemError: there is none, or it ended long ago.
         """
         if id not in self._sessions:
-            raise ProblemError(ProblemType.UNKNOWN_SESSION, f"session {id!r}: there is none, or it ended long ago")
+            raise ProblemError(ProblemType.UNKNOWN_SESSION, f"session {id!r}: unknown, or ended long ago")
         return self._sessions[id]
 
     async def open(self, request: SessionRequest) -> ServerSession:
@@ -246,7 +246,7 @@ class SessionManager:
         :raises ProblemError: there is none.
         """
         if not self.ready:
-            raise ProblemError(ProblemType.UNAVAILABLE, "the server is about to stop", {"retry-after": "5"})
+            raise ProblemError(ProblemType.UNAVAILABLE, "the server is shutting down", {"retry-after": "5"})
         occupied = sum(session.state != "ended" for session in self._sessions.values()) + self._opening
         # Decoders use memory and cores until their threads end.
         self._lingering = {reader for reader in self._lingering if reader.alive}
@@ -254,7 +254,7 @@ class SessionManager:
         if occupied >= self._limits.sessions:
             raise ProblemError(
                 ProblemType.TOO_MANY_SESSIONS,
-                f"expected at most {self._limits.sessions} sessions at once; end one, or try again later",
+                f"expected at most {self._limits.sessions} open sessions; end one, or try again later",
                 {"retry-after": "5"},
             )
         self._opening += 1
@@ -373,7 +373,7 @@ async def _open_source(reader: SourceReader, request: SessionRequest, timeout_s:
         raise ProblemError(ProblemType.SOURCE, f"source {name}: {reason}") from error
     except TimeoutError as error:
         raise ProblemError(
-            ProblemType.SOURCE, f"source {name}: expected a first picture within {timeout_s:g} s, got none"
+            ProblemType.SOURCE, f"source {name}: expected a first frame within {timeout_s:g} s, got none"
         ) from error
 
 
