@@ -220,7 +220,7 @@ def test_playground_video_is_analysed_saved_and_replayed(
     position.press("End")
     shows(page.locator("#exercise"), "Finished")
     expecting(page.get_by_role("row", name=re.compile("Squat 3 "))).to_be_visible()
-    shows(page.locator(".stretch"), "Squat")
+    shows(page.locator(".segment"), "Squat")
     with page.expect_download() as saving:
         page.get_by_role("button", name="Save").click()
     saved = tmp_path / "saved.ndjson"
@@ -265,7 +265,7 @@ def test_playground_errors_are_shown(
     text = tmp_path / "broken.ndjson"
     text.write_text('{"specversion":"1.0"}\n')
     page.locator("#events-file").set_input_files(text)
-    shows(alert, "Expected an event a line, as JSON; line 1 of broken.ndjson is none")
+    shows(alert, "Expected one event per line as JSON, got another line 1 in broken.ndjson")
     line.cut()
     page.locator("#video-file").set_input_files(squats_file)
     shows(alert, "The server does not answer")
@@ -277,12 +277,12 @@ def test_playground_errors_are_shown(
 
     with serving(model, ServeConfig(limits=Limits(sessions=1)), Tokens([TOKEN])) as guarded:
         page = visit(guarded.url)
-        dialog = page.get_by_role("dialog", name="This server asks for a token")
+        dialog = page.get_by_role("dialog", name="This server requires a token")
         for token in ("another-token-of-nobody", TOKEN):
             dialog.get_by_label("Token").fill(token)
             dialog.get_by_role("button", name="Use it").click()
             if token != TOKEN:
-                shows(dialog, "does not take that token")
+                shows(dialog, "refuses this token")
         expecting(dialog).to_be_hidden()
         with guarded.client(headers={"authorization": f"Bearer {TOKEN}"}) as client:
             other = client.post("/v1/sessions", json={}).json()["id"]

@@ -1,14 +1,14 @@
-// The body, whose muscles fill with what they did.
+// The body map, which shows the load of muscle groups.
 
 import { one } from "./dom.js";
 import { most, muscleName, seconds } from "./format.js";
 
-// Less than this does not fill the scale, or the first second of a session would.
+// Smallest load at the end of the scale; otherwise the first second of a session would fill it.
 const LEAST_S = 10;
 
 export class Body {
   constructor(svg, scale) {
-    // Parsed apart: what is put into the page has no script and no style of its own.
+    // Parsed as XML, so that no script or style of the picture enters the page.
     const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
     one("body").replaceChildren(document.importNode(picture, true));
     this.scale = scale;
