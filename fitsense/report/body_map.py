@@ -34,7 +34,7 @@ _STYLE = """
 """
 
 
-def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", most: float | None = None) -> str:
+def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load", max_load: float | None = None) -> str:
     """Draw a body from the front and from the back as SVG, without scripts or external files.
 
     Each region has the name and value of its group as label and tooltip. Groups without a load are grey; a load of 0
@@ -43,17 +43,17 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
     :param load: load by muscle group id, at least 0.
     :param unit: unit of the load, such as ``s``.
     :param title: title of the picture.
-    :param most: load at the end of the scale; None for the largest load. Give a value to make pictures comparable.
-    :raises InvalidInputError: a load is negative or not finite, or exceeds `most`.
+    :param max_load: load at the end of the scale; None for the largest load. Give a value to make pictures comparable.
+    :raises InvalidInputError: a load is negative or not finite, or exceeds `max_load`.
     """
     for group, value in load.items():
         if not (math.isfinite(value) and value >= 0.0):
             raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
     largest = max(load.values(), default=0.0)
-    if most is None:
-        most = largest
-    elif not (math.isfinite(most) and most >= largest):
-        raise InvalidInputError(f"most: expected at least the largest load, {largest:g}, got {most}")
+    if max_load is None:
+        max_load = largest
+    elif not (math.isfinite(max_load) and max_load >= largest):
+        raise InvalidInputError(f"max_load: expected at least the largest load, {largest:g}, got {max_load}")
     load = {group: value for group, value in load.items() if group in drawn_groups()}
     root = ElementTree.Element(
         "svg",
@@ -72,9 +72,9 @@ def body_map(load: Mapping[str, float], *, unit: str, title: str = "Muscle load"
     _add(root, "desc", {}, f"A body from the front and from the back. {_in_words(load, unit)}")
     _add(root, "style", {}, _STYLE)
     for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
-        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most)
+        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, max_load)
         _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, side.capitalize())
-    _draw_key(root, unit, most)
+    _draw_key(root, unit, max_load)
     return ElementTree.tostring(root, "unicode")
 
 
@@ -89,7 +89,7 @@ def _geometry() -> Mapping[str, Any]:
     return document
 
 
-def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], unit: str, most: float) -> None:
+def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], unit: str, max_load: float) -> None:
     shapes = _geometry()[side]
     outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
     skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
@@ -98,7 +98,7 @@ def _draw(parent: ElementTree.Element, side: str, load: Mapping[str, float], uni
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
-        _draw_group(parent, group, side, load.get(group), paths, unit, most)
+        _draw_group(parent, group, side, load.get(group), paths, unit, max_load)
     fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
     fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
     _add_both(_add(parent, "g", fibres), shapes["fibres"])
@@ -113,7 +113,7 @@ def _draw_group(
     value: float | None,
     paths: list[str],
     unit: str,
-    most: float,
+    max_load: float,
 ) -> None:
     name = load_catalogue().muscle_group_name(group)
     region = {"role": "img", "data-group": group, "data-side": side}
@@ -121,7 +121,7 @@ def _draw_group(
         label, more = f"{name}: no value", f"{side}; nothing is known of it"
         region |= {"class": "muscle", "fill": "#dcd4cb"}
     else:
-        share = value / most if most else 0.0
+        share = value / max_load if max_load else 0.0
         label, more = f"{name}: {_number(value)} {unit}", f"{side}; {share:.0%} of the scale"
         region |= _filled(share)
     element = _add(parent, "g", region | {"aria-label": f"{label} ({side})"})
@@ -130,7 +130,7 @@ def _draw_group(
     _add_both(element, paths)
 
 
-def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
+def _draw_key(root: ElementTree.Element, unit: str, max_load: float) -> None:
     """Draw the colour scale with its ends, and the grey of groups without a value."""
     key = _add(root, "g", {"aria-hidden": "true"})
     wide = _KEY_WIDTH / _KEY_STEPS
@@ -143,24 +143,24 @@ def _draw_key(root: ElementTree.Element, unit: str, most: float) -> None:
     below = str(_KEY_Y + _KEY_HEIGHT + 28)
     _add(key, "text", {"x": str(_KEY_X), "y": below, "text-anchor": "middle"}, "0")
     end = {"x": str(_KEY_X + _KEY_WIDTH), "y": below, "text-anchor": "middle"}
-    _add(key, "text", end, f"{_number(most)} {unit}" if most else "")
+    _add(key, "text", end, f"{_number(max_load)} {unit}" if max_load else "")
     grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
     _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
     _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, "no value")
 
 
 def _filled(share: float) -> dict[str, str]:
-    """Both pages' colours; whatever knows no style sheets takes the light page's."""
+    """Attributes with the colours for light and dark pages; renderers without style sheets use the light one."""
     light, dark = colour(share), colour(share, dark=True)
     return {"class": "load", "fill": light, "style": f"--light: {light}; --dark: {dark}"}
 
 
 def _in_words(load: Mapping[str, float], unit: str) -> str:
-    """The groups with the most load."""
+    """The groups with the largest load."""
     name = load_catalogue().muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
-    said = ", ".join(f"{name(group)} {_number(value)} {unit}" for value, group in best)
-    return f"Most load: {said}." if said else "There is no load."
+    text = ", ".join(f"{name(group)} {_number(value)} {unit}" for value, group in best)
+    return f"Most load: {text}." if text else "There is no load."
 
 
 def _number(value: float) -> str:

@@ -55,7 +55,7 @@ def ticks(start_s: float, end_s: float) -> list[float]:
 
 def _map(report: Report) -> str:
     # The table also has groups that the picture lacks; both use the same scale.
-    return body_map(report.load_s, unit="s", most=max(report.load_s.values(), default=0.0))
+    return body_map(report.load_s, unit="s", max_load=max(report.load_s.values(), default=0.0))
 
 
 def _rows(report: Report) -> list[str]:

@@ -69,15 +69,15 @@ def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
 def test_fleet_matches_analyze_and_skips_done_videos(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     fleet = analyze_library(library, tmp_path, hop_s=HOP_S)
     assert len(fleet.videos) == len(fleet.todo) == 5
-    told = list(fleet)
-    assert len(told) == 5
+    results = list(fleet)
+    assert len(results) == 5
     assert events(tmp_path) == alone
-    outcomes = by_name(told)
+    outcomes = by_name(results)
     assert {name: (one.status, one.reason) for name, one in outcomes.items() if one.reason} == {
         "empty.mp4": ("failed", "is empty (0 bytes)"),
         "text.mov": ("failed", "cannot be opened as video: Invalid data found when processing input"),
     }
-    assert sorted(fleet.outcomes, key=lambda one: one.id) == sorted(told, key=lambda one: one.id)
+    assert sorted(fleet.outcomes, key=lambda one: one.id) == sorted(results, key=lambda one: one.id)
     before = (tmp_path / "outcomes.ndjson").read_bytes()
 
     again = analyze_library([library], tmp_path, hop_s=HOP_S)
@@ -122,10 +122,10 @@ def once(act: Callable[[], object], name: str) -> Callable[[str], None]:
 def test_fleet_killed_worker_is_retried(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     killed: list[int] = []
     with Films(films_of(library), once(lambda: killed.append(kill_workers()), "two.mp4")) as films:
-        told = list(analyze_library(films.url, tmp_path, hop_s=HOP_S))
+        results = list(analyze_library(films.url, tmp_path, hop_s=HOP_S))
     assert killed[0] >= 1
     assert films.fetched.count("two.mp4") >= 2, "it was begun again"
-    assert {one.status for one in told} == {"done"}
+    assert {one.status for one in results} == {"done"}
     assert events(tmp_path) == alone
 
 
@@ -137,9 +137,9 @@ def test_fleet_video_that_kills_workers_fails_alone(library: Path, alone: dict[s
             kill_workers()
 
     with Films(films_of(library), deadly) as films:
-        told = by_name(list(analyze_library(films.url, tmp_path, hop_s=HOP_S, workers=1)))
+        results = by_name(list(analyze_library(films.url, tmp_path, hop_s=HOP_S, workers=1)))
     assert films.fetched.count("two.mp4") == 3
-    assert (told["two.mp4"].status, told["two.mp4"].reason) == ("failed", "its worker died, 3 times")
+    assert (results["two.mp4"].status, results["two.mp4"].reason) == ("failed", "its worker died, 3 times")
     assert events(tmp_path) == {name: text for name, text in alone.items() if name != "two.mp4"}
 
 
@@ -180,7 +180,7 @@ def test_fleet_changed_video_is_analysed_again(library: Path, tmp_path: Path) ->
     assert [video.name for video in fleet.todo] == ["film.mp4"]
     (outcome,) = fleet
     assert outcome.status == "failed"
-    assert events(tmp_path / "out") == {}, "what it was is not told any more"
+    assert events(tmp_path / "out") == {}, "the old result is removed"
 
 
 def test_analyze_library_invalid_arguments_are_refused(library: Path, tmp_path: Path) -> None:

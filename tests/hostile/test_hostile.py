@@ -1,4 +1,4 @@
-"""Hostile files: some of the many, and each that once found something."""
+"""Hostile files: a sample, and each file that once revealed a fault."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOUND = [
     Case("figure.gif", "lies-table", 166),
     # 17 KB that asked for 3.8 GB.
     Case("h264.mkv", "giant", 21),
-    # A repetition told so late that the stretch of its set had not begun: a set of less than no time.
+    # A repetition emitted before the start of its segment: a set of negative length.
     Case("fragments.mp4", "moved", 612),
 ]
 """As long as PyAV encodes as it does, these are the files that found something."""
@@ -76,7 +76,7 @@ def test_generator_same_case_gives_same_file(kind: str) -> None:
 
 
 class Steady(Scripted):
-    """Sees the same all the time, so that much is told."""
+    """Predicts the same all the time, so that there are many events."""
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         scores = np.eye(len(self.labels.exercise), dtype=np.float32)[0]
@@ -90,18 +90,18 @@ def test_worker_events_before_fault_match_whole_file(video: str, tmp_path: Path)
     path = tmp_path / video
     path.write_bytes(whole(video)[: len(whole(video)) * 4 // 5])
     config = fitsense.SessionConfig(hop_s=0.25)
-    told = list(fitsense.analyze(path, model=model, config=config))
-    assert not what_is_wrong([event.to_dict() for event in told])
-    seen = told[-1].to_dict()["data"]["frames"]
-    assert 15 < seen < 45
+    events = list(fitsense.analyze(path, model=model, config=config))
+    assert not what_is_wrong([event.to_dict() for event in events])
+    frame_count = events[-1].to_dict()["data"]["frames"]
+    assert 15 < frame_count < 45
     path.write_bytes(whole(video))
     session = fitsense.Session(model, config)
     with VideoSource(path, model.short_side, min_interval_s=min_interval_s(model.clips.values())) as source:
         # The last pictures before the fault may be damaged themselves.
-        frames = list(source)[: seen - 6]
+        frames = list(source)[: frame_count - 6]
     expected = [event.to_json() for frame in frames for event in session.push(frame)]
     assert len(expected) > 2
-    assert [event.to_json() for event in told[: len(expected)]] == expected
+    assert [event.to_json() for event in events[: len(expected)]] == expected
 
 
 def test_worker_file_truncated_in_fragment_header_is_read(tmp_path: Path) -> None:

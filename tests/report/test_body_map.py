@@ -63,20 +63,20 @@ def test_body_map_regions_are_labelled(load: dict[str, float]) -> None:
 
 @given(LOADS)
 def test_body_map_colours_follow_share_of_largest(load: dict[str, float]) -> None:
-    most = max(load.values())
+    max_load = max(load.values())
     for (group, _), region in regions(body_map(load, unit="s")).items():
         if group not in load:
             assert region.attrib["class"] == "muscle"
             continue
-        share = load[group] / most if most else 0.0
+        share = load[group] / max_load if max_load else 0.0
         assert region.attrib["fill"] == colour(share)
         assert region.attrib["style"] == f"--light: {colour(share)}; --dark: {colour(share, dark=True)}"
 
 
 @given(LOADS, st.sampled_from(GROUPS), st.floats(0, 1e6))
 def test_body_map_value_changes_only_its_regions(load: dict[str, float], group: str, value: float) -> None:
-    before = regions(body_map(load, unit="s", most=1e6))
-    after = regions(body_map({**load, group: value}, unit="s", most=1e6))
+    before = regions(body_map(load, unit="s", max_load=1e6))
+    after = regions(body_map({**load, group: value}, unit="s", max_load=1e6))
     for key, region in after.items():
         if key[0] != group:
             assert ElementTree.tostring(region) == ElementTree.tostring(before[key])
@@ -101,7 +101,7 @@ def test_body_map_has_no_external_references() -> None:
 
 
 def test_body_map_unknown_groups_count_for_scale_only() -> None:
-    svg = body_map({"quads": 1.0, "tail<": 2.0}, unit="s", most=2.0)
+    svg = body_map({"quads": 1.0, "tail<": 2.0}, unit="s", max_load=2.0)
     assert "tail" not in svg
     assert regions(svg)["quads", "front"].attrib["fill"] == colour(0.5)
 
@@ -112,14 +112,14 @@ def test_body_map_invalid_load_is_refused(load: dict[str, float]) -> None:
         body_map(load, unit="s")
 
 
-@pytest.mark.parametrize("most", [0.5, math.nan, math.inf])
-def test_body_map_scale_below_largest_load_is_refused(most: float) -> None:
-    with pytest.raises(InvalidInputError, match="most: expected at least the largest load, 1"):
-        body_map({"quads": 1.0}, unit="s", most=most)
+@pytest.mark.parametrize("max_load", [0.5, math.nan, math.inf])
+def test_body_map_scale_below_largest_load_is_refused(max_load: float) -> None:
+    with pytest.raises(InvalidInputError, match="max_load: expected at least the largest load, 1"):
+        body_map({"quads": 1.0}, unit="s", max_load=max_load)
 
 
 def test_body_map_groups_are_disjoint_and_inside_the_body() -> None:
-    """Drawn in full, pixel by pixel: a region may touch its neighbour, or the outline, by a pixel at most."""
+    """Drawn in full, pixel by pixel: a region may touch its neighbour, or the outline, by a pixel at max_load."""
     root = ElementTree.fromstring(body_map({}, unit="s"))
     for part in root.findall(f"{SVG}g")[:2]:
         skin, *_ = (mask(e) for e in part if e.attrib.get("class") == "skin")

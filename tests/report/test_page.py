@@ -21,7 +21,7 @@ from tests.helpers.html import Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
-# Lays the page out as wide as a phone and as a desktop, and says what is to be seen.
+# Lays the page out as wide as a phone and as a desktop, and reports what is visible.
 PROBE = """<!doctype html><html><body>
 <iframe id="phone" style="width: 390px; height: 800px" srcdoc="{page}"></iframe>
 <iframe id="desktop" style="width: 1280px; height: 900px" srcdoc="{page}"></iframe>
@@ -29,17 +29,18 @@ PROBE = """<!doctype html><html><body>
 <script>
 function look(frame) {{
   const page = frame.contentDocument, root = page.documentElement;
-  const seen = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
+  const visible = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
   const fills = {{}};
   for (const region of page.querySelectorAll("[data-group]"))
-    if ([...region.querySelectorAll("path")].every(seen))
+    if ([...region.querySelectorAll("path")].every(visible))
       fills[region.dataset.group] = getComputedStyle(region).fill;
   return {{
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
     across: root.scrollWidth - root.clientWidth,
-    rows: [...page.querySelectorAll("tbody tr")].filter(seen).map(row => [...row.cells].map(c => c.innerText.trim())),
-    repetitions: [...page.querySelectorAll("rect.repetition")].filter(seen).length,
-    labels: [...page.querySelectorAll(".timeline .name")].filter(seen).map(label => label.textContent),
+    rows: [...page.querySelectorAll("tbody tr")].filter(visible)
+      .map(row => [...row.cells].map(c => c.innerText.trim())),
+    repetitions: [...page.querySelectorAll("rect.repetition")].filter(visible).length,
+    labels: [...page.querySelectorAll(".timeline .name")].filter(visible).map(label => label.textContent),
     fills: fills,
     below: page.querySelector(".loads").getBoundingClientRect().top
       > page.querySelector(".fitsense-body").getBoundingClientRect().bottom,
@@ -150,21 +151,21 @@ def test_page_browser_offline_renders(made: str, dark: bool, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout)
     assert found is not None
-    seen = json.loads(html.unescape(found[1]))
+    visible = json.loads(html.unescape(found[1]))
     sets = [[one, index] for one, index in (("Squat", "1"), ("Squat", "2"), ("Bench press", "1"), ("Bench press", "2"))]
     load = reports(*log())[0].load_s
     most = max(load.values())
     for width in ("phone", "desktop"):
-        look = seen[width]
-        assert (look["loaded"], look["across"]) == (0, 0)
-        assert [row[:2] for row in look["rows"][:4]] == sets
-        assert ["Quads", "23.7 s", "8.6"] in look["rows"]
-        assert look["repetitions"] == 21
-        assert look["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
-        assert len(look["fills"]) == 17
+        layout = visible[width]
+        assert (layout["loaded"], layout["across"]) == (0, 0)
+        assert [row[:2] for row in layout["rows"][:4]] == sets
+        assert ["Quads", "23.7 s", "8.6"] in layout["rows"]
+        assert layout["repetitions"] == 21
+        assert layout["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
+        assert len(layout["fills"]) == 17
         for group, value in load.items():
-            assert look["fills"][group] == rgb(colour(value / most, dark=dark)), group
-    assert (seen["phone"]["below"], seen["desktop"]["below"]) == (True, False)
+            assert layout["fills"][group] == rgb(colour(value / most, dark=dark)), group
+    assert (visible["phone"]["below"], visible["desktop"]["below"]) == (True, False)
 
 
 def rgb(name: str) -> str:

@@ -48,8 +48,8 @@ def test_report_log_without_summary_has_same_totals(done: Sequence[Done]) -> Non
     assert cut.sets == whole.sets
     assert cut.repetition_count == whole.repetition_count == sum(len(one.tempi) for one in done)
     assert cut.time_under_tension_s == pytest.approx(whole.time_under_tension_s)
-    told = {group: value for group, value in whole.load_s.items() if value}
-    assert cut.load_s == pytest.approx(told)
+    expected = {group: value for group, value in whole.load_s.items() if value}
+    assert cut.load_s == pytest.approx(expected)
     assert {total.exercise: total.rest_s for total in cut.totals if total.rest_s} == pytest.approx(
         {total.exercise: total.rest_s for total in whole.totals if total.rest_s}
     )
@@ -146,9 +146,9 @@ def test_report_repeated_warning_is_listed_once() -> None:
     begun = {"code": "picture_black", "message": "black for 2.0 s now", "start_s": 5.0, "end_s": 7.0, "over": False}
     again = {**begun, "start_s": 9.0, "end_s": 11.0}
     done = {**begun, "message": "over after 3.0 s: black", "end_s": 8.0, "over": True}
-    told = [
+    expected = [
         {**events[at], "type": "fitsense.session.warning", "id": f"w{number}", "data": data}
         for number, data in enumerate((begun, done, again))
     ]
-    one = report(ndjson([*events[:at], *told, events[at]]))
+    one = report(ndjson([*events[:at], *expected, events[at]]))
     assert [(warning.start_s, warning.end_s) for warning in one.warnings] == [(5.0, 8.0), (9.0, 11.0)]

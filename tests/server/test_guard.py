@@ -1,4 +1,4 @@
-"""Who may call a server: tokens, hosts, origins, how often."""
+"""Access control: tokens, hosts, origins, and rates."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_guard_without_origins_refuses_other_sites(model: fitsense.Model) -> Non
         answer = client.get("/v1/sessions", headers={"origin": SITE})
         problem(answer, 403, "forbidden-origin")
         assert client.get("/v1/sessions").status_code == 200
-        # Six at once, and two a second.
+        # A burst of six, then two per second.
         answers = [client.get("/v1/sessions") for _ in range(12)]
         refused = next(answer for answer in answers if answer.status_code != 200)
         assert "try again in" in problem(refused, 429, "too-many-requests")

@@ -102,10 +102,10 @@ def test_session_forgotten_is_freed(one_place: Running, squats_file: Path) -> No
         with one_place.client() as client:
             answer = client.post("/v1/analyses", content=squats_file.read_bytes())
             until(lambda: source_readers() == 0)
-            (kept,) = (weakref.ref(served) for served in sessions)
-            lane = weakref.ref(kept().queue)  # type: ignore[union-attr]
+            (kept,) = (weakref.ref(session) for session in sessions)
+            queue = weakref.ref(kept().queue)  # type: ignore[union-attr]
             assert client.delete(answer.headers["location"]).status_code == 204
-            until(lambda: kept() is None and lane() is None)
+            until(lambda: kept() is None and queue() is None)
     finally:
         gc.enable()
 

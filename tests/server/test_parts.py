@@ -1,4 +1,4 @@
-"""The parts that need no network: bounds, framing, feeds."""
+"""The parts that need no network: limits, framing, event buffers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_buckets_many_clients_forget_the_oldest() -> None:
     assert buckets.take("a", 0.0) > 0.0
     for number in range(5000):
         buckets.take(str(number), 0.0)
-    # Whoever was quiet for so long is as good as new.
+    # A client that was inactive for long has a full bucket again.
     assert buckets.take("a", 0.0) == 0.0
 
 
@@ -78,42 +78,42 @@ def warnings(start: int, count: int) -> list[Event]:
 @given(st.integers(1, 20), st.lists(st.integers(0, 7), max_size=12), st.integers(0, 60))
 def test_event_buffer_readers_get_each_event_once_or_an_error(size: int, counts: list[int], number: int) -> None:
     async def program() -> None:
-        feed = EventBuffer(size)
-        told: list[int] = []
+        buffer = EventBuffer(size)
+        received: list[int] = []
 
         async def read() -> None:
             # Asks for all there is as soon as there is any, so that it misses only what never was kept.
-            async for one in feed.follow():
-                told.append(one.number)
+            async for one in buffer.follow():
+                received.append(one.number)
 
         reading = asyncio.create_task(read())
         total = 0
         for count in counts:
-            feed.append(warnings(total, min(count, size)))
+            buffer.append(warnings(total, min(count, size)))
             total += min(count, size)
             for _ in range(3):
                 await asyncio.sleep(0)
-        feed.close()
+        buffer.close()
         await reading
-        assert told == list(range(total))
-        assert feed.readers == 0
-        assert (feed.first, feed.next) == (max(0, total - size), total)
-        if number < feed.first:
+        assert received == list(range(total))
+        assert buffer.readers == 0
+        assert (buffer.first, buffer.next) == (max(0, total - size), total)
+        if number < buffer.first:
             with pytest.raises(EventsExpiredError, match=f"event {number:010d} is no longer available"):
-                feed.since(number)
+                buffer.since(number)
         else:
-            assert [one.number for one in feed.since(number)] == list(range(number, total))
+            assert [one.number for one in buffer.since(number)] == list(range(number, total))
 
     asyncio.run(program())
 
 
 def test_event_buffer_slow_reader_gets_expired_error() -> None:
     async def program() -> None:
-        feed = EventBuffer(3)
-        feed.append(warnings(0, 3))
-        followed = feed.follow(0)
+        buffer = EventBuffer(3)
+        buffer.append(warnings(0, 3))
+        followed = buffer.follow(0)
         assert (await anext(followed)).number == 0
-        feed.append(warnings(3, 3))
+        buffer.append(warnings(3, 3))
         with pytest.raises(EventsExpiredError) as missed:
             await anext(followed)
         assert missed.value.first == 3

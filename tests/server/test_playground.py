@@ -204,9 +204,9 @@ def test_playground_camera_connection_breaks_analysis_continues(running: Running
     line.close()
     with running.client() as client:
         session = client.get("/v1/sessions").json()["sessions"][-1]
-        told = events_of(client.get(f"/v1/sessions/{session['id']}/events.ndjson").text)
-    assert (session["mode"], ended(told)["reason"]) == ("push", "finished")
-    assert numbers(page) == [event["id"] for event in told]
+        events = events_of(client.get(f"/v1/sessions/{session['id']}/events.ndjson").text)
+    assert (session["mode"], ended(events)["reason"]) == ("push", "finished")
+    assert numbers(page) == [event["id"] for event in events]
     assert "Squat" in (page.get_by_role("img", name="Timeline").get_attribute("aria-label") or "")
 
 
@@ -225,22 +225,22 @@ def test_playground_video_is_analysed_saved_and_replayed(
         page.get_by_role("button", name="Save").click()
     saved = tmp_path / "saved.ndjson"
     saving.value.save_as(saved)
-    told = events_of(saved.read_text("utf-8"))
-    assert ended(told)["reason"] == "finished"
-    assert numbers(page) == [event["id"] for event in told]
+    events = events_of(saved.read_text("utf-8"))
+    assert ended(events)["reason"] == "finished"
+    assert numbers(page) == [event["id"] for event in events]
     shows(page.locator(".event").first, "session.ended")
     page.locator(".event summary").first.click()
-    assert json.loads(page.locator(".event pre").inner_text()) == told[-1]
+    assert json.loads(page.locator(".event pre").inner_text()) == events[-1]
     links = page.get_by_role("link", name="Schema of").evaluate_all("all => [...new Set(all.map((one) => one.href))]")
     with running.client() as client:
-        served = {client.get(link).json()["$id"] for link in links}
-    assert served == {event["dataschema"] for event in told}
+        schemas = {client.get(link).json()["$id"] for link in links}
+    assert schemas == {event["dataschema"] for event in events}
 
     page.get_by_role("button", name="Start over").click()
     page.locator("#events-file").set_input_files(saved)
     page.get_by_role("combobox", name="Speed").select_option("8")
     shows(page.locator("#exercise"), "Finished")
-    assert numbers(page) == [event["id"] for event in told]
+    assert numbers(page) == [event["id"] for event in events]
     assert page.locator("#repetitions").inner_text() == "3"
     position.press("Home")
     shows(page.locator("#count"), re.compile("^1$"))
@@ -287,12 +287,12 @@ def test_playground_errors_are_shown(
         with guarded.client(headers={"authorization": f"Bearer {TOKEN}"}) as client:
             other = client.post("/v1/sessions", json={}).json()["id"]
             page.get_by_role("button", name="Use the camera").click()
-            shows(page.get_by_role("alert"), "as many sessions as it takes")
+            shows(page.get_by_role("alert"), "The server has too many sessions")
             assert client.delete(f"/v1/sessions/{other}").status_code == 200
             page.get_by_role("button", name="Try again").click()
             shows(page.locator(".event").first, "session.started")
             page.reload()
-            # Who leaves the page leaves the session.
+            # Leaving the page ends the session.
             until(lambda: all(one["state"] == "ended" for one in client.get("/v1/sessions").json()["sessions"]))
 
 

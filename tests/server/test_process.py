@@ -44,11 +44,11 @@ def test_process_signal_ends_sessions_with_last_event(
                     socket.send(pack(Format.IMAGE, time_s, content))
                 until(lambda: client.get(f"/v1/sessions/{followed['id']}").json()["events"] > 2)
                 child.send_signal(signal.SIGTERM)
-                told, problems = split(rest(socket))
+                events, problems = split(rest(socket))
             following.join(PATIENCE_S)
         assert child.wait(PATIENCE_S) == 0
     assert not problems
-    assert ended(told)["reason"] == "interrupted"
+    assert ended(events)["reason"] == "interrupted"
     assert ended(events_of("\n".join(map(json.dumps, heard))))["reason"] == "interrupted"
     text = log.read_text()
     assert TOKEN not in text

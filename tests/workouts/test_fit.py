@@ -85,7 +85,7 @@ def check_totals(workout: Workout, messages: dict[str, dict[str, Any]]) -> None:
 
 
 def check_titles(workout: Workout, messages: list[tuple[str, dict[str, Any]]]) -> None:
-    """Every exercise can be told by its title."""
+    """Every exercise is identified by its title."""
     titles = {
         (values["exercise_category"], values["exercise_name"]): values["wkt_step_name"]
         for name, values in messages

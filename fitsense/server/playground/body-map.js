@@ -1,10 +1,10 @@
 // The body map, which shows the load of muscle groups.
 
 import { one } from "./dom.js";
-import { most, muscleName, seconds } from "./format.js";
+import { largest, muscleName, seconds } from "./format.js";
 
 // Smallest load at the end of the scale; otherwise the first second of a session would fill it.
-const LEAST_S = 10;
+const MIN_SCALE_S = 10;
 
 export class Body {
   constructor(svg, scale) {
@@ -19,7 +19,7 @@ export class Body {
   }
 
   show(load) {
-    const end_s = Math.max(LEAST_S, Math.ceil(Math.max(0, ...load.values()) / 5) * 5);
+    const end_s = Math.max(MIN_SCALE_S, Math.ceil(Math.max(0, ...load.values()) / 5) * 5);
     for (const region of this.regions) {
       const { group, side } = region.dataset;
       const value = load.get(group);
@@ -37,8 +37,8 @@ export class Body {
       region.querySelector("title").textContent = label;
       region.querySelector("desc").textContent = known ? `${side}; full at ${end_s} s` : `${side}; nothing is known of it`;
     }
-    one("most").textContent = `${end_s} s`;
-    const said = most([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
+    one("scale-end").textContent = `${end_s} s`;
+    const said = largest([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
     one("load").textContent = said.length ? said.join(" · ") : "Seconds at full activation; none yet.";
   }
 }

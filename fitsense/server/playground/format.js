@@ -48,7 +48,7 @@ export function gist({ type, data }) {
     case "repetition.completed":
       return `${exerciseName(data.exercise)}, number ${data.index}`;
     case "muscles.activated":
-      return most(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
+      return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
     case "session.warning":
       return data.message;
     case "session.ended":
@@ -59,9 +59,9 @@ export function gist({ type, data }) {
 }
 
 /** Select the largest of [name, value] pairs. */
-export function most(pairs, least, count = 3) {
+export function largest(pairs, minimum, count = 3) {
   return pairs
-    .filter(([, value]) => value > least)
+    .filter(([, value]) => value > minimum)
     .sort(([, a], [, b]) => b - a)
     .slice(0, count);
 }

@@ -6,7 +6,7 @@ import { gist, time } from "./format.js";
 
 const HOME = "urn:fitsense:v1:";
 // Thousands of elements make the page slow; saving includes all events.
-const MOST_SHOWN = 250;
+const MAX_SHOWN = 250;
 
 export class Log {
   constructor() {
@@ -22,7 +22,7 @@ export class Log {
 
   add({ event, emitted_s }) {
     this.list.prepend(item(event, emitted_s));
-    if (this.list.childElementCount > MOST_SHOWN) this.list.lastElementChild.remove();
+    if (this.list.childElementCount > MAX_SHOWN) this.list.lastElementChild.remove();
     this.count += 1;
     this.#say();
   }

@@ -3,7 +3,7 @@
 import { make, one } from "./dom.js";
 import { exerciseName, percent, seconds, time } from "./format.js";
 
-const MOST_SCORES = 4;
+const MAX_SCORES = 4;
 
 export function showSummary(state, begun) {
   const { exercise, last, count } = state;
@@ -36,7 +36,7 @@ function announce(text) {
 }
 
 function showScores(scores) {
-  const rows = scores.slice(0, MOST_SCORES).map(([id, share]) => {
+  const rows = scores.slice(0, MAX_SCORES).map(([id, share]) => {
     const bar = make("b");
     bar.style.width = `${100 * share}%`;
     return make(

@@ -3,7 +3,7 @@
 import { make, one } from "./dom.js";
 import { exerciseName, many, time } from "./format.js";
 
-const LEAST_S = 10;
+const MIN_LENGTH_S = 10;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 const TICK_PX = 60;
 
@@ -14,12 +14,12 @@ export class Timeline {
     for (const track of one("timeline").querySelectorAll(".track")) {
       this.tracks[track.dataset.track] = track.lastElementChild;
     }
-    this.total_s = LEAST_S;
+    this.total_s = MIN_LENGTH_S;
   }
 
   /** @param length_s minimum length; the length of a recording is known before its events. */
   show(state, length_s) {
-    this.total_s = Math.max(LEAST_S, length_s, state.end_s);
+    this.total_s = Math.max(MIN_LENGTH_S, length_s, state.end_s);
     const { exercises, repetitions, warnings, axis } = this.tracks;
     exercises.replaceChildren(
       ...state.segments.map(({ id, start_s, end_s }) => {
@@ -52,8 +52,8 @@ export class Timeline {
   }
 
   #ticks() {
-    const most = Math.max(2, this.tracks.axis.clientWidth / TICK_PX);
-    const step_s = STEPS_S.find((step) => this.total_s / step <= most) ?? 7200;
+    const maxTicks = Math.max(2, this.tracks.axis.clientWidth / TICK_PX);
+    const step_s = STEPS_S.find((step) => this.total_s / step <= maxTicks) ?? 7200;
     const ticks = [];
     for (let at_s = 0; at_s <= this.total_s; at_s += step_s) {
       const edge = at_s === 0 ? "first" : at_s > 0.96 * this.total_s ? "last" : "";

@@ -23,8 +23,8 @@ from tests.helpers.live_server import Running, ended, events_of, serving, until
 from tests.helpers.network_camera import Camera
 
 
-def opened(client: httpx2.Client, **wish: Any) -> dict[str, Any]:
-    answer = client.post("/v1/sessions", json=wish)
+def opened(client: httpx2.Client, **request: Any) -> dict[str, Any]:
+    answer = client.post("/v1/sessions", json=request)
     assert answer.status_code == 201, answer.text
     session: dict[str, Any] = answer.json()
     validate(session, "server.session")
@@ -94,7 +94,7 @@ def test_source_events_can_be_read_again_from_any_event(
         assert sse(client.get(f"{address}/events", params={"after": known})) == rest
         assert events_of(client.get(f"{address}/events.ndjson", params={"after": known}).text) == rest
     last = {"last-event-id": events[-1]["id"]}
-    # So that browsers do not ask again.
+    # Keeps browsers from reconnecting.
     assert client.get(f"{address}/events", headers=last).status_code == 204
     for wrong in ("9999999999", "-1", "x", "00000000000"):
         detail = problem(client.get(f"{address}/events", params={"after": wrong}), 422, "invalid-request")
@@ -207,7 +207,7 @@ def test_upload_form_is_refused_with_hint(client: httpx2.Client, squats_file: Pa
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("request_body", "words"),
     [
         ({"hop": 1}, "'hop' was unexpected"),
         ({"hop_s": 0}, "minimum"),
@@ -220,8 +220,8 @@ def test_upload_form_is_refused_with_hint(client: httpx2.Client, squats_file: Pa
         ([], "is not of type 'object'"),
     ],
 )
-def test_session_request_invalid_is_refused(client: httpx2.Client, wish: Any, words: str) -> None:
-    assert words in problem(client.post("/v1/sessions", json=wish), 422, "invalid-request")
+def test_session_request_invalid_is_refused(client: httpx2.Client, request_body: Any, words: str) -> None:
+    assert words in problem(client.post("/v1/sessions", json=request_body), 422, "invalid-request")
 
 
 @pytest.mark.parametrize(

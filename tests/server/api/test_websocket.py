@@ -34,26 +34,26 @@ START = "2026-01-01T00:00:00Z"
 FRAMES = 40
 
 
-def opened(running: Running, **wish: Any) -> dict[str, Any]:
+def opened(running: Running, **request: Any) -> dict[str, Any]:
     with running.client() as client:
-        session: dict[str, Any] = client.post("/v1/sessions", json=wish).json()
+        session: dict[str, Any] = client.post("/v1/sessions", json=request).json()
         return session
 
 
 def rest(socket: ClientConnection) -> list[dict[str, Any]]:
     """What comes until the server closes."""
-    told = []
+    received = []
     try:
         while True:
-            told.append(json.loads(socket.recv(PATIENCE_S)))
+            received.append(json.loads(socket.recv(PATIENCE_S)))
     except ConnectionClosed:
-        return told
+        return received
 
 
-def split(told: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def split(received: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Events and problems, each of which obeys its schema."""
     events, problems = [], []
-    for one in told:
+    for one in received:
         if "specversion" in one:
             validate_event(one)
             events.append(one)
@@ -167,7 +167,7 @@ def test_websocket_invalid_message_is_refused_and_session_continues(
 
 def test_websocket_large_message_ends_connection_not_session(running: Running) -> None:
     session = opened(running)
-    # Who goes on sending may find the door shut before they are told why, which is 1009.
+    # A client that continues to send may see a reset before the close code, 1009.
     with contextlib.suppress(ConnectionClosed), connect(running.websocket(session["id"])) as socket:
         socket.send(b"\1" * ((4 << 20) + 20))
         assert rest(socket) == []
@@ -225,7 +225,7 @@ def test_websocket_fast_push_reports_dropped_frames(
     messages = [pack(Format.IMAGE, number / 100, pushed["jpeg"][number // 4][10:]) for number in range(150)]
     config = ServeConfig(sources={"videos": str(videos)}, limits=limits)
     with serving(model, config) as running, running.client() as client:
-        # Others, who each ask for a window in every round.
+        # Other sessions, each with a window in every round.
         others = [opened(running, source="videos/in.mp4", hop_s=0.1)["id"] for _ in range(3)]
         until(lambda: client.get(f"/v1/sessions/{others[-1]}").json()["frames"] > 26)
         session = opened(running)
