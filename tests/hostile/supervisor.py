@@ -83,7 +83,7 @@ class Supervisor:
         return json.loads(line) if line.endswith("\n") else None
 
     def _buried(self) -> Verdict:
-        """Why the worker died, and whether what it had told until then stands."""
+        """The reason of the worker's death, and whether its events until then are valid."""
         process = self.process
         assert process is not None
         try:

@@ -50,7 +50,7 @@ class Verdict:
         ``whole``, where the damage was not noticed.
     :param detail: what was wrong, or why it was refused.
     :param frames: how many the session saw.
-    :param events: how many it told.
+    :param events: number of events.
     :param peak_mb: memory on top of what was there before, at most.
     :param resident_mb: memory of the process afterwards.
     """
@@ -144,7 +144,7 @@ def _analysed(path: Path, log: Path, model: fitsense.Model) -> Verdict:
 def what_is_wrong(events: Sequence[Mapping[str, Any]], *, complete: bool = True) -> str:
     """Why a session's events are not what they should be; nothing, if they are.
 
-    :param complete: whether they are all, or only those that were told before a crash.
+    :param complete: whether they are all, or only those before a crash.
     """
     open_exercise = None
     for number, event in enumerate(events):
@@ -175,7 +175,7 @@ def what_is_wrong(events: Sequence[Mapping[str, Any]], *, complete: bool = True)
 
 
 def last_words(folder: Path) -> list[Mapping[str, Any]]:
-    """The events that a worker told before it died."""
+    """The events of a worker before it died."""
     lines = (folder / _LOG).read_text().splitlines(keepends=True) if (folder / _LOG).exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

@@ -38,21 +38,21 @@ def show():
 
 atexit.register(show)
 how, url = sys.argv[1:]
-if how == "streams":
+if how == "source-group":
     import fitsense
     from tests.hostile.worker import Scripted
-    following = fitsense.Streams({"camera": url}, model=Scripted())
+    group = fitsense.SourceGroup({"camera": url}, model=Scripted())
 else:
     import asyncio
-    from fitsense.server.engine.source_reader import Feeder
+    from fitsense.server.engine.source_reader import SourceReader
     from fitsense.server.source_policy import Opened
     from fitsense.video.live import LiveConfig
-    feeder = Feeder(
+    reader = SourceReader(
         Opened(url, live=True, options={}), None, short_side=64, zoom=1.0, min_interval_s=0.0, max_pixels=1 << 20,
         threads=1, live=LiveConfig(timeout_s=3600.0),
     )
     loop = asyncio.new_event_loop()
-    opening = loop.create_task(feeder.open(3600.0))
+    opening = loop.create_task(reader.open(3600.0))
     loop.run_until_complete(asyncio.sleep(0))
 show()
 sys.stdin.readline()
@@ -60,7 +60,7 @@ sys.exit(1)
 """
 
 
-@pytest.mark.parametrize("how", ["evaluate-sessions", "feeder"])
+@pytest.mark.parametrize("how", ["source-group", "source-reader"])
 def test_threads_that_open_a_source_end_before_python(how: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         command = [sys.executable, "-c", OPENING, how, f"http://127.0.0.1:{mute.getsockname()[1]}/live"]
