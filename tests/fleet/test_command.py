@@ -121,7 +121,7 @@ def test_fleet_command_lost_interrupt_is_repeated() -> None:
 
 @pytest.mark.slow
 def test_fleet_command_without_cluster_runs_locally(film: Path, tmp_path: Path) -> None:
-    """With a Ray of its own, which ends with it."""
+    """Without a cluster, the command starts and stops Ray."""
     command = [sys.executable, "-W", "error", "-m", "fitsense", "fleet", str(film), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == ExitCode.OK, done.stderr

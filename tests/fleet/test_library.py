@@ -1,4 +1,4 @@
-"""Which videos a library has."""
+"""Listing of a library's videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a video to its events and what became of it."""
+"""Analysis of one video and its outcome."""
 
 from __future__ import annotations
 

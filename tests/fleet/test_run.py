@@ -1,4 +1,4 @@
-"""A library on Ray: real workers, some of which are killed."""
+"""Analysis of a library on Ray, with workers that are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of what the events come to."""
+"""Parquet tables of events."""
 
 from __future__ import annotations
 

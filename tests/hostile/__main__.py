@@ -1,4 +1,4 @@
-"""``python -m tests.hostile``: many damaged and lying files, and what they do.
+"""``python -m tests.hostile``: analyses many damaged and falsified files and reports faults.
 
 An interrupted run resumes with the same ``--json``. A fault is reported as a triple, which
 belongs into `test_hostile.FOUND` once it is mended.

@@ -1,4 +1,4 @@
-"""The picture has every muscle group, once, where it belongs, and says what it shows."""
+"""The body map: every muscle group once, in its place, with labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: whole by itself, honest markup, and what a real browser makes of it."""
+"""The HTML report: self-contained, valid markup, and its layout in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scale can be read by everybody."""
+"""The colour scale, also with colour vision deficiency."""
 
 from __future__ import annotations
 

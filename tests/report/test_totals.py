@@ -1,4 +1,4 @@
-"""What a log comes to, whole, old, cut off, or of several."""
+"""Reports of complete, older and truncated logs, and of several sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TypeScript client: its types are those of the schemas, and it understands a real server.
+"""The TypeScript client: its types match the schemas, and it works with a real server.
 
 What the client is expected to do is in ``schemas/typescript/test``; here it is built, and the server started.
 """

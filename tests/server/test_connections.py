@@ -1,4 +1,4 @@
-"""What the server does with its connections, whatever is sent through them, or is not."""
+"""Limits of connections: idle, flooding, slow and silent clients."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
 
 @contextlib.contextmanager
 def raw_websocket(running: Running) -> Iterator[socket.socket]:
-    """A client whose connection is a WebSocket's, of a session that is opened for it."""
+    """A client with the WebSocket of a new session."""
     session = opened(running)["id"].encode()
     with raw(running, b"GET /v1/sessions/" + session + b"/frames HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n") as client:
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 101")

@@ -1,4 +1,4 @@
-"""A little of ``python -m tests.server.fuzz``."""
+"""A short run of ``python -m tests.server.fuzz``."""
 
 from __future__ import annotations
 

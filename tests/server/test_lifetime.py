@@ -1,4 +1,4 @@
-"""Work, memory and threads end with their session, and hold its place until they have."""
+"""Threads and memory end with their session, which occupies its slot until then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages on the server say what is so."""
+"""The documentation of the server matches the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The playground in a real browser, whose camera is a file, on a real server."""
+"""The playground in a real browser with a file as its camera, on a real server."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, before whose camera a figure squats."""
+    """Chromium with a camera that shows a squatting figure."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -143,7 +143,7 @@ def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens pages; none of them may ask for anything elsewhere, break its own policy, or fail."""
+    """Opens pages, which must not load external resources, violate their policy, or raise errors."""
     troubles: list[str] = []
 
     with contextlib.ExitStack() as stack:

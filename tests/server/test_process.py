@@ -1,4 +1,4 @@
-"""``fitsense serve`` as a process: its logs, and its end."""
+"""``fitsense serve`` as a process: logs and shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV is read back by the csv module."""
+"""CSV, read back by the csv module."""
 
 from __future__ import annotations
 

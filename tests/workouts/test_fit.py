@@ -1,4 +1,4 @@
-"""FIT files are read back by fitdecode, which has the protocol and the profile from elsewhere."""
+"""FIT files, read back by fitdecode, an independent implementation."""
 
 from __future__ import annotations
 

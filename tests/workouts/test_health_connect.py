@@ -1,4 +1,4 @@
-"""Health Connect's record, held to what its constructor demands."""
+"""The Health Connect record, checked by the rules of its constructor."""
 
 from __future__ import annotations
 

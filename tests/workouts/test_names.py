@@ -1,4 +1,4 @@
-"""Names in other formats, against tables that others keep."""
+"""Identifiers in other formats, checked against published tables."""
 
 from __future__ import annotations
 

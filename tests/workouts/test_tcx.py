@@ -1,4 +1,4 @@
-"""TCX documents are read back by tcxreader."""
+"""TCX documents, read back by tcxreader."""
 
 from __future__ import annotations
 

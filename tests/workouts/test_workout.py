@@ -1,4 +1,4 @@
-"""From event logs, of today's sessions, of older ones and of ones that broke off, to workouts."""
+"""Workouts from current, older and truncated event logs."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def components() -> dict[str, Any]:
         }
     documents["event"] = {
         "title": "Event",
-        "description": "One event; others may come, which consumers ignore.",
+        "description": "One event. Consumers ignore unknown types.",
         "anyOf": [*(reference(f"event.{name}") for name in event_names()), reference("envelope")],
     }
     return documents

@@ -47,7 +47,9 @@ class Uploads:
                 break
             # Another process has removed the folder as a leftover before it was locked.
         else:
-            raise OSError(f"{self._parent}: expected a folder for uploads, and each was removed at once")
+            raise OSError(
+                f"{self._parent}: expected a folder for uploads, got only folders that other processes removed"
+            )
         self._remove_leftovers()
 
     def new(self) -> tempfile.TemporaryDirectory[str]:

@@ -27,7 +27,7 @@ function said({ exercise, last, ended }, begun) {
   if (exercise) return `${percent(exercise.confidence)} sure`;
   if (ended) return "The session has ended.";
   if (last) return `Before: ${exerciseName(last.id)}, ${seconds(last.duration_s)}`;
-  return begun ? "Waiting for somebody to move." : "Start with the camera, a video or events.";
+  return begun ? "Waiting for movement." : "Start with the camera, a video or events.";
 }
 
 /** Update text only if it changes, so that screen readers announce changes only. */

@@ -1,4 +1,4 @@
-"""OpenAPI and AsyncAPI: valid, of what is there, and as committed."""
+"""The OpenAPI and AsyncAPI documents: valid, complete, and as committed."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def problem(answer: httpx2.Response, status: int, kind: str) -> str:
 
 
 def sse(answer: httpx2.Response) -> list[dict[str, Any]]:
-    """The events of a stream; the id of each is its own."""
+    """The events of a stream, whose message ids must match."""
     events = []
     for block in answer.text.replace("\r\n", "\n").split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)

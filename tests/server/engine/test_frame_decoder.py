@@ -1,4 +1,4 @@
-"""Pictures of strangers: decoded, or refused; never more than they may be."""
+"""Decoding of untrusted pictures within limits."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def with_exif(content: bytes, exif: bytes) -> bytes:
 
 
 def progressive(rgb: np.ndarray[Any, Any], scans: int) -> bytes:
-    """A JPEG with so many more scans, which refine nothing."""
+    """A JPEG with additional scans that refine nothing."""
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "JPEG", progressive=True)
     content = file.getvalue()

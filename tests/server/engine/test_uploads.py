@@ -1,4 +1,4 @@
-"""Folders of uploads: one for each process, and none is left for good."""
+"""Folders of uploads: one per process, removed in the end."""
 
 from __future__ import annotations
 
