@@ -181,7 +181,7 @@ def rgb(name: str) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def test_names_are_of_the_catalogues_language() -> None:
+def test_page_other_language_has_its_names() -> None:
     made = page(reports(*log()), "log", load_catalogue("de"))
     assert '<html lang="de">' in made
     for name in ("Kniebeuge", "Bankdrücken", "Rudern", "Quadrizeps", "Brust"):
@@ -190,7 +190,7 @@ def test_names_are_of_the_catalogues_language() -> None:
         assert name not in made
 
 
-def test_names_of_a_hosts_own_exercises_are_shown() -> None:
+def test_page_extra_exercises_are_named() -> None:
     extra = {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"]}}}
     sled = Done("sled_push", (2.0, 2.0), 5.0, {"quads": 0.5})
     assert "Sled push" in page(reports(*log((sled,))), "log", load_catalogue(extra=extra))
@@ -212,7 +212,7 @@ PLURALS = {f"{{n}} {what}{end}" for what in ("exercise", "repetition", "set", "w
 
 
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
-def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None:
+def test_locale_texts_match_report_and_fields(lang: str) -> None:
     translated = locale_of(lang)["texts"]
     assert translated.keys() == texts()
     for text, other in translated.items():
@@ -220,7 +220,7 @@ def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None
 
 
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
-def test_a_page_in_another_language_has_no_english_text(lang: str) -> None:
+def test_page_other_language_has_no_english_text(lang: str) -> None:
     made = html.unescape(page(reports(*log()), "log", load_catalogue(lang)))
     # Messages of warnings are the events' own.
     same = {text for text, other in locale_of(lang)["texts"].items() if other.startswith(text)}

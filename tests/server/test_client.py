@@ -164,7 +164,7 @@ def test_docs_page_program_compiles(package: Path, server: Running, squats_file:
     assert printed[-1] == "1 sets in 6 s"
 
 
-def test_the_readmes_examples_compile_and_push_pictures(
+def test_readme_examples_compile_and_push_frames(
     package: Path, flags: list[str], server: Running, jpegs: list[tuple[float, bytes]], tmp_path: Path
 ) -> None:
     text = (PACKAGE / "README.md").read_text("utf-8")
@@ -191,7 +191,7 @@ def test_the_readmes_examples_compile_and_push_pictures(
     assert run(package, "node", *flags, "readme/test/program.mjs").strip().endswith("3")
 
 
-def test_npm_pack_builds_a_package_that_old_and_new_resolution_find(package: Path, tmp_path: Path) -> None:
+def test_npm_pack_package_is_found_by_old_and_new_resolution(package: Path, tmp_path: Path) -> None:
     for built in ("dist", "LICENSE"):
         shutil.rmtree(package / built, ignore_errors=True)
     run(package, "npm", "pack", "--pack-destination", str(tmp_path))
