@@ -1,4 +1,4 @@
-"""From a video of a library to its events and what became of it; without Ray."""
+"""Analysis of one video of a library and its outcome; independent of Ray."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Status = Literal["done", "damaged", "failed"]
 
 @attrs.frozen
 class Outcome:
-    """What became of a video.
+    """The outcome of a video's analysis.
 
-    :param id: what its results are called.
-    :param url: its path or URL, without a password.
-    :param version: of the file, as it was when the library was listed.
+    :param id: name of the results, as of :attr:`Video.id`.
+    :param url: path or URL without password.
+    :param version: version of the file when the library was listed.
     :param analysis: digest of the bundle and the settings.
-    :param bundle: the bundle's name and version.
-    :param status: ``done``; ``damaged`` if only a part of it could be read; ``failed`` if it could not be opened, or
-        analysis broke off. Events that came before that stand.
-    :param reason: why; None if it is done.
-    :param events: how many there are.
-    :param bytes: of the events, as they are stored.
-    :param duration_s: media time that was analysed, in seconds; None if it failed.
+    :param bundle: name and version of the bundle.
+    :param status: ``done``; ``damaged`` if only a part of the file could be read; ``failed`` if it could not be opened
+        or the analysis broke off. Events before that are kept.
+    :param reason: reason of the status; None if it is ``done``.
+    :param events: number of events.
+    :param bytes: size of the stored events.
+    :param duration_s: analysed media time in seconds; None if the analysis failed.
     """
 
     id: str
@@ -53,15 +53,15 @@ class Outcome:
     duration_s: float | None = None
 
     def to_json(self) -> str:
-        """One line, without a line end."""
-        # Escapes, for a path need not be Unicode.
+        """The outcome as one line without line end."""
+        # ASCII with escapes, because a path may not be Unicode.
         return json.dumps(attrs.asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> Outcome:
-        """:meth:`to_json` reversed.
+        """Parse a line of :meth:`to_json`.
 
-        :raises ValueError: it is no outcome.
+        :raises ValueError: the line is no outcome.
         """
         document = json.loads(line)
         if not isinstance(document, dict):
@@ -74,11 +74,11 @@ class Outcome:
 
 @attrs.frozen
 class Analysis:
-    """What all videos are analysed with.
+    """The settings of an analysis of a library.
 
-    :param bundle: name and version.
-    :param digest: of the bundle and the settings.
-    :param hop_s: seconds between predictions.
+    :param bundle: name and version of the bundle.
+    :param digest: digest of the bundle and the settings.
+    :param hop_s: time between predictions in seconds.
     """
 
     bundle: str
@@ -87,20 +87,20 @@ class Analysis:
 
     @classmethod
     def of(cls, bundle: Bundle, hop_s: float) -> Analysis:
-        # model.json states the digests of all other files.
+        # model.json contains the digests of all other files.
         settings = {"model": sha256(bundle.path(MANIFEST)), "hop_s": hop_s}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return cls(f"{bundle.manifest.name} {bundle.manifest.version}", digest, hop_s)
 
     def outcome(self, video: Video, status: Status, **more: Any) -> Outcome:
-        """What became of a video."""
+        """The outcome of a video."""
         return Outcome(video.id, video.shown, video.version, self.digest, self.bundle, status, **more)
 
 
 def analyze_video(video: Video, model: Model, analysis: Analysis) -> tuple[Outcome, str]:
-    """What becomes of a video, and its events as NDJSON: those that :func:`fitsense.analyze` gives for the file.
+    """Analyse a video; errors become part of the outcome.
 
-    Whatever is wrong with it is in the outcome; nothing is raised.
+    :return: the outcome, and the events of :func:`fitsense.analyze` as NDJSON.
     """
     lines: list[str] = []
     status: Status = "done"
@@ -109,7 +109,7 @@ def analyze_video(video: Video, model: Model, analysis: Analysis) -> tuple[Outco
     path: Path | None = None
     try:
         with (
-            _at_hand(video) as path,
+            _local_file(video) as path,
             contextlib.closing(analyze(path, model=model, hop_s=analysis.hop_s)) as events,
         ):
             for event in events:
@@ -126,13 +126,13 @@ def analyze_video(video: Video, model: Model, analysis: Analysis) -> tuple[Outco
 
 
 @contextlib.contextmanager
-def _at_hand(video: Video) -> Iterator[Path]:
-    """The video as a file here, for as long as it is needed."""
-    if video.is_here:
+def _local_file(video: Video) -> Iterator[Path]:
+    """The video as a local file; a remote video is downloaded and removed at the end."""
+    if video.is_local:
         yield Path(video.url)
         return
     with tempfile.TemporaryDirectory(prefix="fitsense-") as folder:
-        # Events carry a file's name.
+        # Keep the file's name, because events contain it.
         copy = Path(folder, video.name)
         system, path = filesystem(video.url)
         system.get_file(path, str(copy))

@@ -1,4 +1,4 @@
-"""What Ray runs: workers, and the foreman who gives them the bundle and knows which videos they die of."""
+"""The Ray actors: workers, and a coordinator that distributes the bundle and counts the attempts at each video."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from fitsense.fleet.outcome import Analysis, Outcome, analyze_video
 from fitsense.inference.model import load_model
 
 Row = dict[str, Any]
-"""What Ray hands on: ``video`` in; ``outcome`` and ``events`` out, or ``error``. All are JSON."""
+"""A row of the Ray dataset: ``video`` in; ``outcome`` and ``events`` out, or ``error``. All values are JSON."""
 
-# A video at which so many workers died is to blame for it.
+# Number of attempts after which a video counts as the cause of its workers' deaths.
 _MAX_ATTEMPTS = 3
 
 _ERRORS = {kind.__name__: kind for kind in (BundleError, WeightsError)}
 
 
-class Foreman:
+class Coordinator:
     """An actor that outlives workers.
 
-    :param bundle: a zip, for machines that do not have it.
+    :param bundle: the bundle as a zip, for machines without it.
     """
 
     def __init__(self, bundle: bytes) -> None:
@@ -41,39 +41,39 @@ class Foreman:
         self._begun: Counter[str] = Counter()
 
     def bundle(self) -> bytes:
-        """What workers load."""
+        """The bundle as a zip."""
         return self._bundle
 
     def begin(self, id: str) -> int:
-        """How often a video was begun, this time included."""
+        """Count an attempt at a video; return the number of attempts so far."""
         self._begun[id] += 1
         return self._begun[id]
 
 
 class Worker:
-    """An actor that loads the bundle, and then analyses one video after the other.
+    """An actor that loads the bundle and analyses one video after the other.
 
-    If it dies, Ray starts it again, and hands it the video that it was at.
+    If it dies, Ray restarts it and repeats the video.
 
-    :param foreman: a handle of the :class:`Foreman`.
-    :param threads: CPU threads of its own.
-    :param scratch: how the name of its folder for what it fetches begins.
+    :param coordinator: handle of the :class:`Coordinator`.
+    :param threads: CPU threads of the model.
+    :param scratch: prefix of the path of its folder for downloads.
     """
 
-    def __init__(self, foreman: Any, analysis: Analysis, threads: int, scratch: Path) -> None:
+    def __init__(self, coordinator: Any, analysis: Analysis, threads: int, scratch: Path) -> None:
         import ray
 
         self._analysis = analysis
-        self._foreman = foreman
+        self._coordinator = coordinator
         self._error: FitsenseError | None = None
         folder = Path(f"{scratch}-{ray.get_runtime_context().get_actor_id()}")
-        # What it left there when it was killed.
+        # Remove the remains of an actor that was killed.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         tempfile.tempdir = str(folder)
         file = folder / "bundle.zip"
-        file.write_bytes(ray.get(foreman.bundle.remote()))
+        file.write_bytes(ray.get(coordinator.bundle.remote()))
         try:
             self._model = load_model(file, threads=threads)
         except FitsenseError as error:
@@ -85,8 +85,8 @@ class Worker:
         if self._error is not None:
             return {"outcome": "", "events": "", "error": json.dumps([type(self._error).__name__, str(self._error)])}
         video = Video(**json.loads(row["video"]))
-        begun = ray.get(self._foreman.begin.remote(video.id))
-        if begun > _MAX_ATTEMPTS:
+        attempts = ray.get(self._coordinator.begin.remote(video.id))
+        if attempts > _MAX_ATTEMPTS:
             reason = f"its worker died, {_MAX_ATTEMPTS} times"
             outcome, events = self._analysis.outcome(video, "failed", reason=reason), ""
         else:
@@ -95,14 +95,14 @@ class Worker:
 
 
 def row_of(video: Video) -> Row:
-    """What a worker is to do."""
+    """The row of a video to analyse."""
     return {"video": json.dumps(attrs.asdict(video))}
 
 
 def read(row: Row) -> tuple[Outcome, str]:
-    """The outcome and the events that a worker answers.
+    """The outcome and the events in a row from a worker.
 
-    :raises FitsenseError: it could not load the bundle.
+    :raises FitsenseError: the worker could not load the bundle.
     """
     if row["error"]:
         kind, message = json.loads(row["error"])
@@ -110,7 +110,7 @@ def read(row: Row) -> tuple[Outcome, str]:
     return Outcome.from_json(row["outcome"]), row["events"]
 
 
-def packed(bundle: Bundle) -> bytes:
+def zip_bundle(bundle: Bundle) -> bytes:
     """A bundle as a zip."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

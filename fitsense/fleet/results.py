@@ -1,8 +1,8 @@
-"""The folder of results: each video's events, a line for each of what became of it, and tables over all.
+"""The folder of results: the events and the outcome of each video, and tables of all videos.
 
 ::
 
-    outcomes.ndjson               a line a video
+    outcomes.ndjson               one line per video
     events/ID.ndjson              its events
     tables/segments.parquet       \\
     tables/sets.parquet            > of all videos
@@ -26,10 +26,10 @@ TABLES = "tables"
 
 
 class Results:
-    """What a folder holds, and what is added to it. A video's results are there whole or not at all.
+    """A folder of results. The results of a video are stored completely or not at all.
 
-    :param folder: made if it is not there.
-    :raises FitsenseError: it cannot be made or read.
+    :param folder: folder, which is created if it is missing.
+    :raises FitsenseError: the folder cannot be created or read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,22 +38,22 @@ class Results:
             for each in (EVENTS, TABLES):
                 (folder / each).mkdir(parents=True, exist_ok=True)
             self._outcomes = {outcome.id: outcome for outcome in _read(folder / OUTCOMES)}
-            # Without a line that was cut off, which the next one would be joined to.
+            # Remove a truncated last line, which the next one would be appended to.
             self._write_outcomes()
         except OSError as error:
             raise FitsenseError(f"{folder}: cannot hold results: {error.strerror or error}") from error
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
-        """By the videos' ids."""
+        """All outcomes by video id."""
         return self._outcomes
 
     def events_of(self, id: str) -> Path:
-        """The file of a video's events; it may be missing."""
+        """Path of the events of a video; the file may be missing."""
         return self._folder / EVENTS / f"{id}.ndjson"
 
     def standing(self, video: Video, analysis: Analysis) -> Outcome | None:
-        """What became of this version of a video in the same analysis, if that is known and its events are there."""
+        """The outcome of this version of a video in the same analysis; None if it or its events are missing."""
         outcome = self._outcomes.get(video.id)
         if outcome is None or (outcome.version, outcome.analysis) != (video.version, analysis.digest):
             return None
@@ -64,7 +64,7 @@ class Results:
         return outcome if size == outcome.bytes else None
 
     def put(self, outcome: Outcome, events: str) -> None:
-        """Keep what became of a video, and its events, instead of what was known of it."""
+        """Store the outcome and the events of a video in place of earlier ones."""
         file = self.events_of(outcome.id)
         if events:
             with atomic_path(file) as temporary:
@@ -76,7 +76,7 @@ class Results:
         self._outcomes[outcome.id] = outcome
 
     def finish(self) -> None:
-        """Write the outcomes in order, each once, and the tables."""
+        """Rewrite the outcomes in order and without duplicates, and write the tables."""
         self._write_outcomes()
         videos = [(one, self.events_of(one.id)) for one in self._in_order()]
         write_tables(self._folder / TABLES, [(one, file) for one, file in videos if file.exists()])
@@ -90,7 +90,7 @@ class Results:
 
 
 def _read(file: Path) -> Iterable[Outcome]:
-    """The outcomes of a file, the newest last; a line that is none costs its video one more analysis."""
+    """The outcomes in a file, the newest last. A malformed line is skipped: its video will be analysed again."""
     if not file.exists():
         return
     for line in file.read_text("utf-8", "replace").splitlines():

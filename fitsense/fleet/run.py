@@ -1,4 +1,4 @@
-"""A library of videos on Ray Data, with a pool of workers."""
+"""Analyses a library of videos with a pool of workers on Ray Data."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fitsense.fleet.results import Results
 if TYPE_CHECKING:
     import ray.data
 
-# Videos lie in files; Ray's memory for objects holds the bundle, and events on their way.
+# Size of Ray's object store, which holds the bundle and events in transit; videos stay in files.
 _OBJECT_BYTES = 256 << 20
 
 
 class Fleet(Iterator[Outcome]):
-    """What becomes of the videos that were still to be done, as it comes; from :func:`analyze_library`.
+    """An iterator over the outcomes of the videos without results, as they complete; from :func:`analyze_library`.
 
-    Results are kept before their outcome is told. Use it as a context manager where you may leave it early.
+    Results are stored before their outcome is returned. Use the fleet as a context manager if you may stop early.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Fleet(Iterator[Outcome]):
 
     @property
     def todo(self) -> Sequence[Video]:
-        """Those whose results were not there yet when it was made."""
+        """The videos without results when the fleet was created."""
         return self._todo
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
-        """What is known of the library's videos so far."""
+        """The outcomes of the library's videos so far."""
         known = self._results.outcomes
         return [known[video.id] for video in self._videos if video.id in known]
 
     def close(self) -> None:
-        """End workers; what is done stays so, and the tables are of that."""
+        """End the workers and write the tables; stored results are kept."""
         self._outcomes.close()
 
     def _run(
@@ -95,7 +95,7 @@ class Fleet(Iterator[Outcome]):
         try:
             if self._todo:
                 with _quiet(), _scratch() as scratch, _cluster(address):
-                    for outcome, events in _analyzed(_planned(self._todo, bundle, analysis, workers, scratch)):
+                    for outcome, events in _outcomes(_dataset(self._todo, bundle, analysis, workers, scratch)):
                         self._results.put(outcome, events)
                         yield outcome
         finally:
@@ -112,26 +112,25 @@ def analyze_library(
     address: str | None = None,
     retry_failed: bool = False,
 ) -> Fleet:
-    """Analyse a library of videos on all cores, here or on a Ray cluster: iterate over what this gives.
+    """Analyse a library of videos on all cores of this machine or of a Ray cluster. Iterate over the result.
 
-    What the folder of results holds already is not done again: what became of the same version of a video with the
-    same bundle and `hop_s`.
+    Results in the folder are not computed again for the same version of a video, bundle and `hop_s`.
 
     :param library: folders, globs, CSV files with a column ``path``, and single videos; all may be URLs that fsspec
-        knows. A cluster's machines need to find paths at the same place.
+        supports. All machines of a cluster need the same paths.
     :param out: folder for the results.
-    :param bundle: a bundle's folder, zip, or the name of one that comes with fitsense; workers are given it.
-    :param hop_s: seconds between predictions.
-    :param workers: how many videos are analysed at once; None for one on each core. They share the cores.
-    :param address: of a Ray cluster, as ``ray.init`` takes it; None for this machine alone. Where the program is
-        connected to Ray already, that is used.
-    :param retry_failed: do videos again that failed.
-    :raises SourceError: a part of the library does not exist, or has no videos.
+    :param bundle: a bundle's folder or zip, or the name of a bundle that is part of fitsense; workers receive a copy.
+    :param hop_s: time between predictions in seconds.
+    :param workers: number of videos that are analysed concurrently, which share the cores; None for one per core.
+    :param address: address of a Ray cluster, as for ``ray.init``; None for this machine. An existing connection of
+        the program to Ray is reused.
+    :param retry_failed: analyse videos again whose analysis failed.
+    :raises SourceError: a part of the library does not exist or has no videos.
     :raises BundleError: the bundle is missing, altered, malformed or unsafe.
     :raises MissingExtraError: ``fitsense[ray]`` is not installed.
 
-    A video that cannot be analysed is an outcome that says why. Iterating raises :class:`WeightsError` where a worker
-    lacks files of others that the bundle needs.
+    A video that cannot be analysed has an outcome with the reason. Iterating raises :class:`WeightsError` if a worker
+    lacks third-party files that the bundle needs.
     """
     try:
         import pyarrow.parquet  # noqa: F401
@@ -155,53 +154,54 @@ def analyze_library(
     )
 
 
-def share(cores: Sequence[int], videos: int, wanted: int | None) -> tuple[int, int]:
-    """How many workers there are to be, and how many threads each has.
+def share(cores: Sequence[int], videos: int, max_workers: int | None) -> tuple[int, int]:
+    """Divide the cores among workers.
 
-    :param cores: of each machine.
-    :param videos: that are to be done; there is no use in more workers.
-    :param wanted: None for a worker on each core.
+    :param cores: number of cores of each machine.
+    :param videos: number of videos to analyse, which limits the number of workers.
+    :param max_workers: None for one worker per core.
+    :return: the number of workers, and the number of threads of each.
     """
-    workers = max(1, min(wanted or sum(cores), videos))
-    # A worker is on one machine.
-    fitting = (threads for threads in range(1, max(cores, default=1) + 1) if _places(cores, threads) >= workers)
+    workers = max(1, min(max_workers or sum(cores), videos))
+    # A worker runs on one machine.
+    fitting = (threads for threads in range(1, max(cores, default=1) + 1) if _capacity(cores, threads) >= workers)
     return workers, max(fitting, default=1)
 
 
-def _places(cores: Sequence[int], threads: int) -> int:
+def _capacity(cores: Sequence[int], threads: int) -> int:
     return sum(count // threads for count in cores)
 
 
-def _analyzed(planned: ray.data.Dataset) -> Iterator[tuple[Outcome, str]]:
-    """Outcomes and events of videos, in the order in which they come."""
+def _outcomes(dataset: ray.data.Dataset) -> Iterator[tuple[Outcome, str]]:
+    """Outcomes and events of videos in the order of their completion."""
     from fitsense.fleet.ray_worker import read
 
-    batches: Iterable[Any] = planned.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    batches: Iterable[Any] = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     for batch in batches:
         for row in batch.to_pylist():
             yield read(row)
 
 
-def _planned(
-    todo: Sequence[Video], bundle: Bundle, analysis: Analysis, wanted: int | None, scratch: Path
+def _dataset(
+    todo: Sequence[Video], bundle: Bundle, analysis: Analysis, max_workers: int | None, scratch: Path
 ) -> ray.data.Dataset:
-    """What is to be done, as Ray Data does it."""
+    """The lazy Ray dataset that analyses the videos."""
     import ray
     from ray.data import ActorPoolStrategy, from_items
 
-    from fitsense.fleet.ray_worker import Foreman, Worker, packed, row_of
+    from fitsense.fleet.ray_worker import Coordinator, Worker, row_of, zip_bundle
 
     nodes: Iterable[Any] = ray.nodes()  # type: ignore[no-untyped-call]
     cores = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
-    workers, threads = share(cores, len(todo), wanted)
-    foreman = ray.remote(num_cpus=0)(Foreman).remote(packed(bundle))
+    workers, threads = share(cores, len(todo), max_workers)
+    coordinator = ray.remote(num_cpus=0)(Coordinator).remote(zip_bundle(bundle))
     with warnings.catch_warnings():
-        # Ray Data warns of settings of its own.
+        # Ray Data warns about its own defaults.
         warnings.simplefilter("ignore")
-        # A video a block, so that each is handed on, told of and repeated by itself.
+        # One video per block, so that each is returned and retried separately.
         rows = from_items([row_of(video) for video in todo], override_num_blocks=len(todo)).map(
             cast(Any, Worker),
-            fn_constructor_args=(foreman, analysis, threads, scratch),
+            fn_constructor_args=(coordinator, analysis, threads, scratch),
             compute=ActorPoolStrategy(
                 min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=1
             ),
@@ -213,13 +213,13 @@ def _planned(
 
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """Ray, for as long as it is needed; a connection that is there already is used, and left."""
+    """A connection to Ray; an existing connection is reused and stays open."""
     import ray
 
     if ray.is_initialized():
         yield
         return
-    # Ray would tell its makers of every use.
+    # Disable Ray's usage reports.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
@@ -237,7 +237,7 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
-    """How the names of workers' folders begin; those on this machine are removed in the end, whoever was killed."""
+    """Prefix of the paths of workers' folders; removes those on this machine at the end, even of killed workers."""
     path = Path(tempfile.gettempdir(), f"fitsense-fleet-{uuid.uuid4().hex}")
     try:
         yield path
@@ -248,7 +248,7 @@ def _scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what Ray Data says of its own plans and deprecations."""
+    """Silence Ray Data's log of plans and deprecations."""
     logger = logging.getLogger("ray.data")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What the events of many videos come to, as Parquet tables."""
+"""Parquet tables of the segments, sets and muscle load of many videos."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from fitsense._internal.atomic import atomic_path
 from fitsense.errors import FitsenseError, MissingExtraError
 from fitsense.events.log import EventLog, load_log
 from fitsense.fleet.outcome import Outcome
-from fitsense.tabular.columns import EFFORT, LOAD, SPAN, Column, arrow_schema
+from fitsense.tabular.columns import LOAD, SET_STATS, SPAN, Column, arrow_schema
 
 Row = Mapping[str, Any]
 
-# Rows of a table that are written at once.
+# Number of rows per write.
 _ROWS = 10_000
 
 
 _VIDEO = (Column("video", "string"), Column("url", "string"))
 
 TABLES: Mapping[str, Sequence[Column]] = {
-    "segments": (*_VIDEO, Column("exercise", "string"), *SPAN, Column("confidence", "double"), *EFFORT),
+    "segments": (*_VIDEO, Column("exercise", "string"), *SPAN, Column("confidence", "double"), *SET_STATS),
     "sets": (
         *_VIDEO,
         Column("set", "int64"),
         Column("exercise", "string"),
         Column("exercise_set", "int64"),
         *SPAN,
-        *EFFORT,
+        *SET_STATS,
         Column("rest_before_s", "double", "s"),
     ),
     "muscle_load": (
@@ -41,7 +41,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
 
 
 def rows_of(log: EventLog) -> Mapping[str, Sequence[Row]]:
-    """The rows of a video's log, by table; without the columns that name the video."""
+    """The rows of a video's log by table, without the columns that identify the video."""
     ended = log.last("session.ended") or {}
     repetitions = ended.get("muscle_load_repetitions", {})
     return {
@@ -57,10 +57,10 @@ def rows_of(log: EventLog) -> Mapping[str, Sequence[Row]]:
 
 
 def write_tables(folder: Path, videos: Iterable[tuple[Outcome, Path]]) -> None:
-    """Write each table to a file of its name in `folder`, whole or not at all.
+    """Write each table to a file with its name in `folder`, completely or not at all.
 
-    :param videos: outcomes, and the files of their events.
-    :raises FitsenseError: a file of events cannot be read, or is none.
+    :param videos: outcomes and the files of their events.
+    :raises FitsenseError: a file of events cannot be read or is malformed.
     :raises MissingExtraError: ``fitsense[ray]`` is not installed.
     """
     try:
@@ -76,8 +76,8 @@ def write_tables(folder: Path, videos: Iterable[tuple[Outcome, Path]]) -> None:
             writers[table] = stack.enter_context(pq.ParquetWriter(temporary, schema))
         rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         for outcome, file in videos:
-            for table, more in _rows(outcome, file):
-                rows[table].append(more)
+            for table, row in _rows(outcome, file):
+                rows[table].append(row)
                 if len(rows[table]) == _ROWS:
                     writers[table].write_table(pa.Table.from_pylist(rows[table], schemas[table]))
                     rows[table] = []
@@ -92,7 +92,7 @@ def _rows(outcome: Outcome, file: Path) -> Iterator[tuple[str, Row]]:
         raise FitsenseError(f"{file}: {error.strerror or error}") from error
     except FitsenseError as error:
         raise type(error)(f"{file}: {error}") from error
-    # A path need not be Unicode, as a table's text is.
+    # A path may not be Unicode, but the text of a table is.
     video = {"video": outcome.id, "url": outcome.url.encode("utf-8", "replace").decode()}
     for log in logs:
         for table, rows in rows_of(log).items():

@@ -1,1 +1,1 @@
-"""Reports of sessions, made of their event logs."""
+"""Reports of sessions from their event logs."""

@@ -1,4 +1,4 @@
-"""A picture of the body, front and back, whose muscle groups have the colours of their load."""
+"""An SVG body map: front and back of a body, with muscle groups coloured by their load."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WIDTH, _HEIGHT = 800, 930
 _FRONT_X, _BACK_X, _TOP = 203, 597, 14
 _KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
 
-# A group with less than this share of the scale was not trained: it stays grey.
-LEAST_SHARE = 0.05
+# Groups with less than this share of the scale count as untrained and stay grey.
+MIN_SHARE = 0.05
 
-# The second rule is only for screens: paper is white, whatever its reader's screen is set to.
+# The dark colours are for screens only: paper is white.
 _STYLE = """
 .fitsense-body { --skin: #f1ece6; --muscle: #dcd4cb; --fibre: #fff; color-scheme: light dark; }
 .fitsense-body .skin { fill: var(--skin); }
@@ -42,20 +42,20 @@ def body_map(
     *,
     unit: str,
     title: str | None = None,
-    most: float | None = None,
+    max_load: float | None = None,
     catalogue: Catalogue | None = None,
 ) -> str:
-    """SVG of a body from the front and from the back. It has no script, and needs no other file.
+    """Draw a body from the front and from the back as SVG, without scripts or external files.
 
-    Each region says its group's name and value to screen readers, and as a tooltip. Groups that `load` does not have
-    are grey, and so are those with less than 5 % of the scale. Groups that the picture does not have are left out.
+    Each region has the name and value of its group as label and tooltip. Groups without a load are grey, and so are
+    groups with less than 5 % of the scale. Groups that the picture does not contain are left out.
 
-    :param load: by muscle group id, 0 or more.
-    :param unit: of the load, such as ``s``.
-    :param title: of the picture; None for "Muscle load".
-    :param most: the load at the end of the scale, the largest by default; give one to compare pictures.
-    :param catalogue: whose names the regions have; None for the English ones.
-    :raises InvalidInputError: a load is negative or no number, or exceeds `most`.
+    :param load: load by muscle group id, at least 0.
+    :param unit: unit of the load, such as ``s``.
+    :param title: title of the picture; None for "Muscle load" in the language of the catalogue.
+    :param max_load: load at the end of the scale; None for the largest load. Give a value to make pictures comparable.
+    :param catalogue: catalogue of the regions' names; None for the English catalogue.
+    :raises InvalidInputError: a load is negative or not finite, or exceeds `max_load`.
     """
     catalogue = catalogue or load_catalogue()
     title = catalogue.translate("Muscle load") if title is None else title
@@ -63,10 +63,10 @@ def body_map(
         if not (math.isfinite(value) and value >= 0.0):
             raise InvalidInputError(f"load of {group!r}: expected 0 or more, got {value}")
     largest = max(load.values(), default=0.0)
-    if most is None:
-        most = largest
-    elif not (math.isfinite(most) and most >= largest):
-        raise InvalidInputError(f"most: expected at least the largest load, {largest:g}, got {most}")
+    if max_load is None:
+        max_load = largest
+    elif not (math.isfinite(max_load) and max_load >= largest):
+        raise InvalidInputError(f"max_load: expected at least the largest load, {largest:g}, got {max_load}")
     load = {group: value for group, value in load.items() if group in drawn_groups()}
     root = ElementTree.Element(
         "svg",
@@ -90,14 +90,14 @@ def body_map(
     )
     _add(root, "style", {}, _STYLE)
     for side, x in (("front", _FRONT_X), ("back", _BACK_X)):
-        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, most, catalogue)
+        _draw(_add(root, "g", {"transform": f"translate({x} {_TOP})"}), side, load, unit, max_load, catalogue)
         _add(root, "text", {"x": str(x), "y": "845", "text-anchor": "middle"}, catalogue.translate(side.capitalize()))
-    _draw_key(root, unit, most, catalogue.translate("no value"))
+    _draw_key(root, unit, max_load, catalogue.translate("no value"))
     return ElementTree.tostring(root, "unicode")
 
 
 def drawn_groups() -> frozenset[str]:
-    """Ids of the muscle groups that the picture has."""
+    """Ids of the muscle groups in the picture."""
     return frozenset(group for side in ("front", "back") for group in _geometry()[side]["regions"])
 
 
@@ -112,18 +112,18 @@ def _draw(
     side: str,
     load: Mapping[str, float],
     unit: str,
-    most: float,
+    max_load: float,
     catalogue: Catalogue,
 ) -> None:
     shapes = _geometry()[side]
     outline = {"fill": "#f1ece6", "stroke": "currentColor", "stroke-width": "1.6", "stroke-linejoin": "round"}
     skin = _add(parent, "g", {"class": "skin", "aria-hidden": "true", **outline})
     for path in shapes["silhouette"]:
-        # Each layer as a whole, since the next one lies over both its halves.
+        # Draw both halves of a layer before the next layer, which overlaps them.
         _add_both(skin, [path])
     _add_both(_add(parent, "g", {"class": "muscle", "aria-hidden": "true", "fill": "#dcd4cb"}), shapes["others"])
     for group, paths in shapes["regions"].items():
-        _draw_group(parent, catalogue, group, side, load.get(group), paths, unit, most)
+        _draw_group(parent, catalogue, group, side, load.get(group), paths, unit, max_load)
     fine = {"aria-hidden": "true", "fill": "none", "stroke-linecap": "round", "pointer-events": "none"}
     fibres = {"class": "fibre", "stroke": "#fff", "stroke-opacity": ".4", **fine}
     _add_both(_add(parent, "g", fibres), shapes["fibres"])
@@ -139,7 +139,7 @@ def _draw_group(
     value: float | None,
     paths: list[str],
     unit: str,
-    most: float,
+    max_load: float,
 ) -> None:
     translate, name = catalogue.translate, catalogue.muscle_group_name(group)
     region = {"role": "img", "data-group": group, "data-side": side}
@@ -148,22 +148,22 @@ def _draw_group(
         more = translate("nothing is known of it")
         region |= {"class": "muscle", "fill": "#dcd4cb"}
     else:
-        share = value / most if most else 0.0
-        label = f"{name}: {_figure(value)} {unit}"
+        share = value / max_load if max_load else 0.0
+        label = f"{name}: {_number(value)} {unit}"
         more = translate("{share} of the scale", share=f"{share:.0%}")
-        region |= _filled(share) if share >= LEAST_SHARE else {"class": "muscle", "fill": "#dcd4cb"}
+        region |= _filled(share) if share >= MIN_SHARE else {"class": "muscle", "fill": "#dcd4cb"}
     element = _add(parent, "g", region | {"aria-label": f"{label} ({translate(side)})"})
     _add(element, "title", {}, label)
     _add(element, "desc", {}, f"{translate(side)}; {more}")
     _add_both(element, paths)
 
 
-def _draw_key(root: ElementTree.Element, unit: str, most: float, none: str) -> None:
-    """The scale with its ends, and the grey of what has no value."""
+def _draw_key(root: ElementTree.Element, unit: str, max_load: float, no_value: str) -> None:
+    """Draw the colour scale with its ends, and the grey of groups without a value."""
     key = _add(root, "g", {"aria-hidden": "true"})
     wide = _KEY_WIDTH / _KEY_STEPS
     for step in range(_KEY_STEPS):
-        # They overlap, or the page would show through between them.
+        # Adjacent steps overlap; otherwise the page would show through.
         place = {"x": f"{_KEY_X + step * wide:g}", "y": str(_KEY_Y), "width": f"{wide + (step < _KEY_STEPS - 1):g}"}
         _add(key, "rect", {**place, "height": str(_KEY_HEIGHT), **_filled(step / (_KEY_STEPS - 1))})
     frame = {"x": str(_KEY_X), "y": str(_KEY_Y), "width": str(_KEY_WIDTH), "height": str(_KEY_HEIGHT)}
@@ -171,34 +171,34 @@ def _draw_key(root: ElementTree.Element, unit: str, most: float, none: str) -> N
     below = str(_KEY_Y + _KEY_HEIGHT + 28)
     _add(key, "text", {"x": str(_KEY_X), "y": below, "text-anchor": "middle"}, "0")
     end = {"x": str(_KEY_X + _KEY_WIDTH), "y": below, "text-anchor": "middle"}
-    _add(key, "text", end, f"{_figure(most)} {unit}" if most else "")
+    _add(key, "text", end, f"{_number(max_load)} {unit}" if max_load else "")
     grey = {"x": "28", "y": str(_KEY_Y), "width": str(_KEY_HEIGHT), "height": str(_KEY_HEIGHT), "fill": "#dcd4cb"}
     _add(key, "rect", {**grey, "class": "muscle", "stroke": "currentColor", "stroke-opacity": ".55"})
-    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, none)
+    _add(key, "text", {"x": "56", "y": str(_KEY_Y + _KEY_HEIGHT - 1)}, no_value)
 
 
 def _filled(share: float) -> dict[str, str]:
-    """Both pages' colours; whatever knows no style sheets takes the light page's."""
+    """Attributes with the colours for light and dark pages; renderers without style sheets use the light one."""
     light, dark = colour(share), colour(share, dark=True)
     return {"class": "load", "fill": light, "style": f"--light: {light}; --dark: {dark}"}
 
 
 def _in_words(load: Mapping[str, float], unit: str, catalogue: Catalogue) -> str:
-    """The groups with the most load."""
+    """The groups with the largest load."""
     name = catalogue.muscle_group_name
     best = sorted(((value, group) for group, value in load.items() if value > 0.0), reverse=True)[:3]
-    said = ", ".join(f"{name(group)} {_figure(value)} {unit}" for value, group in best)
-    return (
-        catalogue.translate("Most load: {groups}.", groups=said) if said else catalogue.translate("There is no load.")
-    )
+    text = ", ".join(f"{name(group)} {_number(value)} {unit}" for value, group in best)
+    if not text:
+        return catalogue.translate("There is no load.")
+    return catalogue.translate("Most load: {groups}.", groups=text)
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return f"{value:.1f}"
 
 
 def _add_both(parent: ElementTree.Element, paths: list[str]) -> None:
-    """Paths and their mirror images."""
+    """Add paths and their mirror images."""
     half = " ".join(paths)
     _add(parent, "path", {"d": half})
     _add(parent, "path", {"d": half, "transform": "scale(-1 1)"})

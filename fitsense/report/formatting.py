@@ -1,4 +1,4 @@
-"""A workout's figures as people read them."""
+"""Formats the numbers of a workout for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def clock(seconds: float) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A length of time."""
+    """A duration."""
     if seconds is None:
         return _NONE
     if round(seconds, 1) < 60:
@@ -27,12 +27,12 @@ def span(seconds: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """A number of things; a dash for one that is not known."""
+    """A count; a dash if it is unknown."""
     return _NONE if value is None else str(value)
 
 
 def tempo(of: WorkoutSet | Total) -> str:
-    """A repetition's length, with its spread."""
+    """The mean duration of a repetition with its standard deviation."""
     if of.tempo_mean_s is None:
         return _NONE
     spread = "" if of.tempo_spread_s is None else f" ± {of.tempo_spread_s:.1f}"
@@ -40,13 +40,13 @@ def tempo(of: WorkoutSet | Total) -> str:
 
 
 def when(report: Report) -> str:
-    """The day and time at which it began; empty if nobody knows."""
+    """Date and time of the start; empty if unknown."""
     start = report.workout.started_at
     return "" if start is None else f"{start:%Y-%m-%d %H:%M} {start.tzname()}"
 
 
 def summary(report: Report, catalogue: Catalogue | None = None) -> str:
-    """The session in a line."""
+    """The session in one line."""
     catalogue = catalogue or load_catalogue()
     length = span(report.end_s - report.start_s)
     if not report.totals:
@@ -55,24 +55,24 @@ def summary(report: Report, catalogue: Catalogue | None = None) -> str:
     parts = [catalogue.count(len(exercises), "exercise"), catalogue.count(len(report.sets), "set")]
     if report.repetition_count is not None:
         parts.append(catalogue.count(report.repetition_count, "repetition"))
-    said = catalogue.translate("{parts} in {span}", parts=", ".join(parts), span=length)
+    line = catalogue.translate("{parts} in {span}", parts=", ".join(parts), span=length)
     if report.time_under_tension_s is not None:
-        said += "; " + catalogue.translate("{span} under tension", span=span(report.time_under_tension_s))
+        line += "; " + catalogue.translate("{span} under tension", span=span(report.time_under_tension_s))
     rest_s = sum(rest_s or 0.0 for _, rest_s in report.sets)
-    return said + (", " + catalogue.translate("{span} of rest", span=span(rest_s)) if rest_s else "")
+    return line + (", " + catalogue.translate("{span} of rest", span=span(rest_s)) if rest_s else "")
 
 
 def notes(report: Report, catalogue: Catalogue | None = None) -> list[str]:
-    """What the reader of a report should know about how it came about."""
+    """Caveats for the reader of a report."""
     translate = (catalogue or load_catalogue()).translate
     match report.reason:
         case None:
-            return [translate("The log breaks off before the session ends. The figures are of what it tells.")]
+            return [translate("The log breaks off before the session ends. The figures cover the part in the log.")]
         case "finished":
             return []
         case "interrupted":
             return [translate("The session was interrupted.")]
         case "failed":
-            return [translate("The session's source failed. The figures are of what came before.")]
+            return [translate("The session's source failed. The figures cover the time before.")]
         case other:
-            return [translate("The session ended otherwise than usual: {reason}.", reason=other)]
+            return [translate("The session ended for another reason: {reason}.", reason=other)]

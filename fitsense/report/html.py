@@ -1,4 +1,4 @@
-"""HTML pages that need nothing else: no network, no other file."""
+"""Renders self-contained HTML pages, which need no network and no other file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def render(
     filters: Mapping[str, Callable[..., Any]],
     catalogue: Catalogue | None = None,
 ) -> str:
-    """A package's ``templates/page.html``, filled in. What is text in the values is text in the page.
+    """Render ``templates/page.html`` of a package. Text in the values is escaped.
 
-    Templates may include ``common.css``, which all pages share, and have the filters ``exercise`` and ``muscle``,
-    which give names for ids, ``translate``, and ``counted``, which gives a number of things.
+    Templates may include the shared ``common.css``, and have the filters ``exercise`` and ``muscle``, which convert ids
+    to names, ``translate``, and ``counted``, which formats a number with its noun.
 
-    :param catalogue: whose names they are; None for the English ones.
+    :param catalogue: catalogue of the names and translations; None for the English catalogue.
     """
     catalogue = catalogue or load_catalogue()
     environment = jinja2.Environment(

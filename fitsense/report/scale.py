@@ -1,20 +1,20 @@
-"""A scale of colours from little to much, which the colour-blind can read too."""
+"""A sequential colour scale that is readable with colour vision deficiency."""
 
 from __future__ import annotations
 
 import math
 
-# Lightness, chroma and hue (in degrees) of OKLCh: from pale yellow by red to deep violet. Lightness falls evenly, so
-# that it alone tells the shares apart; the hue is there for those who see it.
+# Lightness, chroma and hue (in degrees) in OKLCh: from pale yellow through red to deep violet. Lightness falls
+# linearly, so that it alone distinguishes the shares; the hue is an addition.
 _PALE, _DEEP = (0.93, 0.06, 95.0), (0.31, 0.11, -55.0)
 _VIVID = 0.4
 
 
 def colour(share: float, *, dark: bool = False) -> str:
-    """The colour of a share as ``#rrggbb``: the larger, the further from the page.
+    """The colour of a share as ``#rrggbb``: the larger the share, the higher the contrast to the page.
 
-    :param share: from 0 to 1; what is beyond gets the end's colour.
-    :param dark: for a dark page, on which much is pale instead of deep.
+    :param share: from 0 to 1; values outside are clipped.
+    :param dark: for a dark page, on which large shares are pale.
     """
     share = min(max(share, 0.0), 1.0)
     depth = 1.0 - share if dark else share
@@ -24,7 +24,7 @@ def colour(share: float, *, dark: bool = False) -> str:
 
 
 def _hex(lightness: float, a: float, b: float) -> str:
-    """sRGB of a colour in OKLab, by https://bottosson.github.io/posts/oklab/."""
+    """Convert OKLab to sRGB, by https://bottosson.github.io/posts/oklab/."""
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3

@@ -1,5 +1,5 @@
-"""What a session's event log comes to: what was done when, totals and muscle load; also where the log is of an older
-release, or breaks off."""
+"""The content of a report: exercises over time, totals and muscle load. Accepts logs of older versions and truncated
+logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fitsense.workouts.workout import Workout, WorkoutSet, has_workout, workout_
 
 @attrs.frozen
 class ExerciseSpan:
-    """An exercise, or unknown movement, from when to when. A set may consist of several."""
+    """A time span of an exercise or of unknown movement. A set may consist of several spans."""
 
     exercise: str
     start_s: float
@@ -26,7 +26,7 @@ class ExerciseSpan:
 
 @attrs.frozen
 class Repetition:
-    """A repetition, number `index` of its set."""
+    """A repetition with its index in its set."""
 
     exercise: str
     index: int
@@ -36,7 +36,7 @@ class Repetition:
 
 @attrs.frozen
 class WarningEntry:
-    """A warning."""
+    """A warning of the session."""
 
     message: str
     start_s: float
@@ -45,7 +45,7 @@ class WarningEntry:
 
 @attrs.frozen
 class Total:
-    """An exercise's figures; None where nobody counted."""
+    """The totals of an exercise; None where nothing was counted."""
 
     exercise: str
     sets: int
@@ -60,17 +60,18 @@ class Total:
 
 @attrs.frozen
 class Report:
-    """A session, for reports.
+    """The report of a session.
 
-    :param workout: its sets.
-    :param start_s: where it begins, in seconds of media time.
-    :param end_s: where it ends, or its log breaks off.
-    :param model: name and version; None if the log does not say.
-    :param reason: why it ended; None if it did not.
-    :param totals: longest first.
-    :param load_s: activation over time by muscle group, in seconds at full activation.
-    :param load_repetitions: activation over repetitions; None where they were not counted, or the log breaks off.
-    :param idle_s: None if the log breaks off.
+    :param workout: the sets.
+    :param start_s: start of the session in seconds of media time.
+    :param end_s: end of the session, or of a truncated log.
+    :param model: name and version of the model; None if the log lacks it.
+    :param reason: reason of the end; None for a truncated log.
+    :param totals: totals by exercise, longest first.
+    :param load_s: activation integrated over time by muscle group, in seconds at full activation.
+    :param load_repetitions: activation summed over repetitions by muscle group; None if repetitions were not counted,
+        and for a truncated log.
+    :param idle_s: idle time in seconds; None for a truncated log.
     """
 
     workout: Workout
@@ -88,31 +89,31 @@ class Report:
 
     @property
     def name(self) -> str:
-        """The session's source, and whom it is about."""
+        """The source and the subject of the session."""
         subject = self.workout.subject
         return self.workout.source if subject is None else f"{self.workout.source}, {subject}"
 
     @property
     def sets(self) -> list[tuple[WorkoutSet, float | None]]:
-        """Each set, and the rest before it in seconds; None for the first."""
+        """Each set with the rest before it in seconds; None for the first."""
         return _with_rests(self.workout.sets)
 
     @property
     def repetition_count(self) -> int | None:
-        """Over all exercises; None where nobody counted."""
+        """Number of repetitions of all exercises; None if they were not counted."""
         return _sum(total.repetitions for total in self.totals)
 
     @property
     def time_under_tension_s(self) -> float | None:
-        """Over all exercises; None where it is not known."""
+        """Time under tension of all exercises in seconds; None if unknown."""
         return _sum(total.time_under_tension_s for total in self.totals)
 
 
 def reports_of(logs: Iterable[EventLog]) -> list[Report]:
-    """A report of each session in an event log.
+    """The reports of the sessions in an event log.
 
-    :raises SchemaError: an event does not obey its schema, or there is no session.
-    :raises InvalidInputError: times make no sense.
+    :raises SchemaError: an event violates its schema, or there is no session.
+    :raises InvalidInputError: the times are inconsistent.
     """
     reports = [_report(log) for log in logs if has_workout(log)]
     if not reports:
@@ -124,23 +125,23 @@ def _report(log: EventLog) -> Report:
     workout = workout_of(log)
     summary = log.last("session.ended")
     ended = log.data("exercise.ended")
-    still = None if summary is not None else _open_stretch(log)
-    stretches = sorted([*_picked(ExerciseSpan, ended), *([still] if still else [])], key=lambda one: one.start_s)
+    open_span = None if summary is not None else _open_span(log)
+    spans = sorted([*_select(ExerciseSpan, ended), *([open_span] if open_span else [])], key=lambda one: one.start_s)
     started = next(iter(_valid(log, "session.started")), None)
-    warnings = _picked(WarningEntry, _deduplicated(_valid(log, "session.warning")))
-    # What a log that breaks off tells last may be a warning.
-    told: list[ExerciseSpan | WarningEntry] = [] if summary is not None else [*stretches, *warnings]
+    warnings = _select(WarningEntry, _deduplicated(_valid(log, "session.warning")))
+    # The last event of a truncated log may be a warning.
+    recorded: list[ExerciseSpan | WarningEntry] = [] if summary is not None else [*spans, *warnings]
     return Report(
         workout=workout,
-        start_s=min([workout.start_s, *(one.start_s for one in told)]),
-        end_s=max([workout.end_s, *(one.end_s for one in told)]),
+        start_s=min([workout.start_s, *(one.start_s for one in recorded)]),
+        end_s=max([workout.end_s, *(one.end_s for one in recorded)]),
         model=f"{started['model']['name']} {started['model']['version']}" if started else None,
         reason=summary["reason"] if summary else None,
-        spans=tuple(stretches),
-        repetitions=tuple(_picked(Repetition, _valid(log, "repetition.completed"))),
+        spans=tuple(spans),
+        repetitions=tuple(_select(Repetition, _valid(log, "repetition.completed"))),
         warnings=tuple(warnings),
-        totals=tuple(_picked(Total, summary["exercises"]) if summary else _totals(stretches, workout.sets)),
-        load_s=summary["muscle_load_s"] if summary else _load(log, ended, still),
+        totals=tuple(_select(Total, summary["exercises"]) if summary else _totals(spans, workout.sets)),
+        load_s=summary["muscle_load_s"] if summary else _load(log, ended, open_span),
         load_repetitions=summary.get("muscle_load_repetitions") if summary else None,
         idle_s=summary["idle_s"] if summary else None,
     )
@@ -156,31 +157,31 @@ def _valid(log: EventLog, name: str) -> list[Mapping[str, Any]]:
 _Kind = TypeVar("_Kind", ExerciseSpan, Repetition, WarningEntry, Total)
 
 
-def _picked(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind]:
-    """Of data, what a class has."""
+def _select(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind]:
+    """Create objects from the fields that a class has in common with event data."""
     names = [field.name for field in attrs.fields(kind)]
     return [kind(**{name: data[name] for name in names if name in data}) for data in found]
 
 
 def _deduplicated(warnings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Without those that are told again when they are over."""
+    """Warnings without the first report of those that are reported again at their end."""
     found = list(warnings)
     over = {(data["code"], data["start_s"]) for data in found if data.get("over", True)}
     return [data for data in found if data.get("over", True) or (data["code"], data["start_s"]) not in over]
 
 
-def _open_stretch(log: EventLog) -> ExerciseSpan | None:
-    """What had begun and not ended when the log breaks off; it lasts until the last thing that was told of it."""
+def _open_span(log: EventLog) -> ExerciseSpan | None:
+    """The exercise that is open at the end of a truncated log; it lasts until the last event about it."""
     if len(log.data("exercise.started")) <= len(log.data("exercise.ended")):
         return None
     begun = log.data("exercise.started")[-1]
-    told = [
+    ends = [
         data["end_s"]
         for name in ("exercise.updated", "repetition.completed", "muscles.activated")
         for data in _valid(log, name)
         if data["end_s"] > begun["start_s"]
     ]
-    return ExerciseSpan(begun["exercise"], begun["start_s"], max(told, default=begun["start_s"]))
+    return ExerciseSpan(begun["exercise"], begun["start_s"], max(ends, default=begun["start_s"]))
 
 
 def _with_rests(sets: Sequence[WorkoutSet]) -> list[tuple[WorkoutSet, float | None]]:
@@ -188,33 +189,33 @@ def _with_rests(sets: Sequence[WorkoutSet]) -> list[tuple[WorkoutSet, float | No
     return list(zip(sets, [None, *rests], strict=False))
 
 
-def _totals(stretches: Iterable[ExerciseSpan], sets: Sequence[WorkoutSet]) -> list[Total]:
-    """By exercise, longest first, as a summary has them."""
+def _totals(spans: Iterable[ExerciseSpan], sets: Sequence[WorkoutSet]) -> list[Total]:
+    """The totals by exercise, longest first, as in ``session.ended``."""
     seconds: dict[str, float] = {}
-    for stretch in stretches:
-        seconds[stretch.exercise] = seconds.get(stretch.exercise, 0.0) + stretch.end_s - stretch.start_s
+    for span in spans:
+        seconds[span.exercise] = seconds.get(span.exercise, 0.0) + span.end_s - span.start_s
     totals = []
     for exercise, duration_s in sorted(seconds.items(), key=lambda item: -item[1]):
-        own = [(one, rest_s) for one, rest_s in _with_rests(sets) if one.exercise == exercise]
+        of_exercise = [(one, rest_s) for one, rest_s in _with_rests(sets) if one.exercise == exercise]
         totals.append(
             Total(
                 exercise,
-                len(own),
+                len(of_exercise),
                 duration_s,
-                repetitions=_sum(one.repetitions for one, _ in own),
-                attempts=_sum(one.attempts for one, _ in own),
-                time_under_tension_s=_sum(one.time_under_tension_s for one, _ in own),
-                rest_s=_sum(rest_s for _, rest_s in own),
+                repetitions=_sum(one.repetitions for one, _ in of_exercise),
+                attempts=_sum(one.attempts for one, _ in of_exercise),
+                time_under_tension_s=_sum(one.time_under_tension_s for one, _ in of_exercise),
+                rest_s=_sum(rest_s for _, rest_s in of_exercise),
             )
         )
     return totals
 
 
-def _load(log: EventLog, ended: Iterable[Mapping[str, Any]], still: ExerciseSpan | None) -> Mapping[str, float]:
-    """Activation integrated over what was told."""
+def _load(log: EventLog, ended: Iterable[Mapping[str, Any]], open_span: ExerciseSpan | None) -> Mapping[str, float]:
+    """Activation integrated over the events of a truncated log."""
     parts = list(ended)
-    if still is not None:
-        parts += [data for data in log.data("muscles.activated") if data["start_s"] >= still.start_s]
+    if open_span is not None:
+        parts += [data for data in log.data("muscles.activated") if data["start_s"] >= open_span.start_s]
     load: dict[str, float] = {}
     for data in parts:
         for group, activation in data["muscles"].items():
@@ -226,6 +227,6 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _sum(values: Iterable[_Number | None]) -> _Number | None:
-    """The sum of those that are known; None if none is."""
+    """The sum of the known values; None if there are none."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None

@@ -1,6 +1,6 @@
-"""fitsense over the network: HTTP, WebSocket and Server-Sent Events; needs ``fitsense[server]``.
+"""The server: fitsense over HTTP, WebSocket and Server-Sent Events; needs ``fitsense[server]``.
 
 ::
 
-    sources, pushed frames, uploads  ->  lanes  ->  one worker  ->  feeds  ->  whoever reads
+    sources, pushed frames, uploads  ->  session queues  ->  batch worker  ->  event buffers  ->  clients
 """

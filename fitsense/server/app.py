@@ -1,4 +1,4 @@
-"""The server as an ASGI application: its parts, put together."""
+"""Assembles the server as an ASGI application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fitsense.server.api.problems import ProblemError, on_failure, on_http_error, on_problem
-from fitsense.server.api.routes import Routes, nothing
+from fitsense.server.api.routes import Routes, not_found
 from fitsense.server.config import ServeConfig
 from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.engine.uploads import Uploads
@@ -30,14 +30,14 @@ from fitsense.sinks.delivery import Delivery
 
 @attrs.frozen
 class Application:
-    """An application, and its sessions, which whoever runs it has to drain before it stops."""
+    """The ASGI application and its sessions, which the runner has to drain before it stops."""
 
     app: Starlette
     sessions: SessionManager
 
 
 class _App(Starlette):
-    """Starlette, all of whose answers have the headers that keep browsers safe, those to failures included."""
+    """Starlette with security headers on all responses, including those to failures."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return SecurityHeaders(super().build_middleware_stack())
@@ -46,18 +46,18 @@ class _App(Starlette):
 def create_app(
     config: ServeConfig, bundles: Bundles, sources: SourcePolicy, tokens: Tokens, deliveries: Sequence[Delivery] = ()
 ) -> Application:
-    """Put a server together.
+    """Create the application.
 
-    :param bundles: what sessions run on.
-    :param sources: what sessions may read.
-    :param tokens: what clients have to show; none for nothing.
-    :param deliveries: where all sessions' events go, too; closed when the server stops.
+    :param bundles: models of the sessions.
+    :param sources: sources that sessions may read.
+    :param tokens: secrets that clients have to send; empty if clients need none.
+    :param deliveries: receive the events of all sessions; closed when the server stops.
     """
     metrics = Metrics()
     metrics.watch(deliveries)
     sessions = SessionManager(config, bundles, sources, metrics, deliveries)
     uploads = Uploads()
-    # One for each session, which decodes one picture at a time: a picture that takes long delays no other session.
+    # One thread per session, which decodes one picture at a time: a slow picture delays no other session.
     decoding = ThreadPoolExecutor(config.limits.sessions, thread_name_prefix="fitsense decoding")
 
     @contextlib.asynccontextmanager
@@ -90,5 +90,5 @@ def create_app(
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,
     )
-    app.router.default = nothing
+    app.router.default = not_found
     return Application(app, sessions)

@@ -1,4 +1,4 @@
-"""How ``fitsense serve`` runs: an attrs class, read from TOML."""
+"""Configuration of ``fitsense serve``, read from TOML."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _MAX_PORT = 65535
 
 @attrs.frozen
 class Limits:
-    """What clients may ask for; each bound is told in the answer to whoever crosses it.
+    """Limits for clients. A response to a client that exceeds one states it.
 
-    :param sessions: open at once, analyses of uploads included.
-    :param kept: sessions that ended and can still be read.
-    :param keep_s: for how long they can, in seconds.
-    :param session_s: a session that lasts longer is ended, in seconds.
-    :param idle_s: a session that is pushed nothing for so long is ended; an upload that stalls, or a source that gives
-        no first picture for so long, is given up.
-    :param events: of a session that are kept for those who come later.
-    :param queue: pictures of a session that may wait for analysis.
-    :param rate_hz: pictures a second that a client may push for long; faster ones have to wait.
-    :param message_bytes: of one WebSocket message.
-    :param pixels: of one picture that is pushed, or of an upload or a source.
-    :param body_bytes: of a request, other than an upload.
-    :param upload_bytes: of an upload.
-    :param requests_per_s: of one client, for long; three seconds' worth may come at once.
-    :param connections: requests and WebSockets at once, of all clients together; idle connections make room for new
-        ones.
-    :param request_s: a connection that sends no whole request head within so many seconds is closed.
-    :param send_s: a client that takes nothing for so long is dropped.
-    :param drain_s: for how long a shutdown waits for sessions to end and for clients to read how.
+    :param sessions: number of open sessions, including analyses of uploads.
+    :param kept: number of ended sessions whose events stay readable.
+    :param keep_s: time in seconds for which they stay readable.
+    :param session_s: maximum duration of a session in seconds.
+    :param idle_s: time in seconds after which a session without pushes ends, a stalled upload is refused, and a source
+        without a first frame is given up.
+    :param events: number of events of a session that are kept for late readers.
+    :param queue: number of frames of a session that may wait for analysis.
+    :param rate_hz: sustained rate of pushed messages per second and connection; faster ones have to wait.
+    :param message_bytes: size of a WebSocket message.
+    :param pixels: size of a frame that is pushed, uploaded or read from a source.
+    :param body_bytes: size of a request's body, except for uploads.
+    :param upload_bytes: size of an upload.
+    :param requests_per_s: sustained rate of requests of one client; bursts of three seconds' worth are accepted.
+    :param connections: number of concurrent requests and WebSockets of all clients; idle connections make room for
+        new ones.
+    :param request_s: time in seconds within which a connection has to send a whole request head.
+    :param send_s: time in seconds after which a client that receives nothing is dropped.
+    :param drain_s: time in seconds that a shutdown waits for sessions to end and for clients to read the last events.
     """
 
     sessions: int = 16
@@ -74,26 +74,27 @@ class Limits:
 
 @attrs.frozen
 class ServeConfig:
-    """What is served, to whom.
+    """Configuration of a server.
 
-    :param host: address to listen at; one that is not this machine's own needs tokens.
-    :param port: 0 for any that is free.
-    :param bundles: names, folders or zips; clients call them by the name in their ``model.json``. The first is the
+    :param host: address to listen on; any other than the loopback interface requires tokens.
+    :param port: port to listen on; 0 for any free port.
+    :param bundles: names, folders or zips; clients select one by the name in its ``model.json``. The first is the
         default.
-    :param sources: what the server may open, by the name that clients call it: a file, a camera, a URL, or a folder,
-        whose files are then called ``name/file``. ``env:VARIABLE`` and ``@FILE`` say where the address is to be found.
-    :param detector: what finds people, for sessions that follow everybody.
-    :param tokens_file: a file with a token a line, beside those in ``FITSENSE_TOKENS``.
-    :param hosts: names by which clients may call this server, beside those of the loopback; empty for any, where
-        it listens elsewhere.
-    :param origins: other web sites whose pages may call it, such as ``https://app.example``.
-    :param proxies: addresses or networks of proxies in front of the server, such as ``10.0.0.0/8``: whose request it
-        is, is then what their ``X-Forwarded-For`` says.
-    :param batch: windows of several sessions that the model is asked about at once, at most.
+    :param sources: files, cameras, URLs and folders that the server may open, by the name that clients use. Clients
+        address a file in a folder as ``name/file``. ``env:VARIABLE`` and ``@FILE`` read the address from an
+        environment variable or a file.
+    :param detector: person detector for sessions that track several people.
+    :param tokens_file: file with one token per line, in addition to those in ``FITSENSE_TOKENS``.
+    :param hosts: host names that clients may use, in addition to those of the loopback interface; empty for any
+        name on a server that listens on other interfaces.
+    :param origins: origins of web pages that may call the server, such as ``https://app.example``.
+    :param proxies: addresses or networks of trusted reverse proxies, such as ``10.0.0.0/8``; their
+        ``X-Forwarded-For`` identifies the client.
+    :param batch: largest number of windows, of all sessions, in one model call.
     :param threads: CPU threads of the model; None for all cores.
-    :param decoder_threads: CPU threads of each decoder of an upload or a source. Each keeps a picture or two.
-    :param redirects: how often a URL's server may send us elsewhere.
-    :param sinks: where the events of all sessions go, beside the clients.
+    :param decoder_threads: CPU threads of each decoder of an upload or a source. Each thread keeps one or two frames.
+    :param redirects: number of HTTP redirects that the server follows for a source.
+    :param sinks: sinks for the events of all sessions.
     """
 
     host: str = "127.0.0.1"
@@ -139,9 +140,9 @@ class ServeConfig:
 
 
 def read_config(file: Path) -> Mapping[str, Any]:
-    """A configuration file's settings, not checked yet, so that others can come on top.
+    """Read the settings of a configuration file without checking them, so that callers can override some.
 
-    :raises InvalidInputError: it cannot be read, or is no TOML.
+    :raises InvalidInputError: the file cannot be read or is no TOML.
     """
     try:
         return tomllib.loads(file.read_text("utf-8"))
@@ -150,9 +151,9 @@ def read_config(file: Path) -> Mapping[str, Any]:
 
 
 def config_of(settings: Mapping[str, Any], what: str = "serve") -> ServeConfig:
-    """Settings as a configuration.
+    """Convert settings to a configuration.
 
-    :param what: where they come from, for the message.
-    :raises InvalidInputError: a setting that there is not, or a value that does not fit.
+    :param what: origin of the settings, for error messages.
+    :raises InvalidInputError: a setting is unknown or its value is invalid.
     """
     return config_from_json(ServeConfig, settings, what)

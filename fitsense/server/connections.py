@@ -1,7 +1,7 @@
-"""Connections that a client can neither hold idle, nor flood, nor leave stalled: uvicorn's protocols, with bounds.
+"""Uvicorn's protocols with limits: clients cannot hold connections idle, flood them, or leave them stalled.
 
-What a client sends is handled in slices, with a turn for other connections between two of them, so that no client
-delays the others by more than a slice's work, however small the pieces are of which its data consist.
+Received data is handled in slices, and other connections have a turn between two slices. So no client delays the others
+by more than the work of one slice, however small its frames or chunks are.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from fitsense.server.config import Limits
 from fitsense.server.headers import SECURITY_HEADERS
 from fitsense.server.rate_limit import Bucket
 
-# Bytes that are handled in one turn: at most some 3,000 WebSocket frames or 6,000 chunks of a body.
+# Bytes handled in one turn: at most about 3,000 WebSocket frames or 6,000 chunks of a body.
 _SLICE_BYTES = 16 << 10
-# Connections beside those of `limits.connections`: for health checks, and for clients that are about to be refused.
+# Connections in addition to `limits.connections`: for health checks, and for clients that the guard will refuse.
 _SPARE_CONNECTIONS = 64
-# Control frames, and continuation frames of less than so many bytes, that a client may send a second, and at once.
+# Rate and burst of control frames and of continuation frames below this size.
 _SMALL_FRAME_BYTES = 1024
-_SMALL_FRAMES_PER_S, _SMALL_FRAMES_AT_ONCE = 100.0, 1000.0
-# Fragments of a message are joined when there are so many: each costs more memory than its bytes.
+_SMALL_FRAMES_PER_S, _SMALL_FRAMES_BURST = 100.0, 1000.0
+# Number of fragments of a message at which they are joined: each costs more memory than its bytes.
 _MAX_FRAGMENTS = 1024
 INVALID_TEXT, TOO_MANY_FRAMES = 1007, 1008
-"""What a client is closed with that sends text which is none, or too many frames that carry nothing."""
+"""Close codes for text that is not UTF-8, and for too many (nearly) empty frames."""
 _SWITCHING_PROTOCOLS = 101
 
 
 class _Slices:
-    """What has come through a connection and waits to be handled, in the event loop's thread.
+    """The received data of a connection that waits to be handled, in the event loop's thread.
 
-    :param protocol: whose connection it is.
+    :param protocol: the connection.
     """
 
     def __init__(self, protocol: HttpConnection | WebSocketConnection) -> None:
@@ -53,19 +53,19 @@ class _Slices:
         return bool(self._pending)
 
     def add(self, data: bytes) -> None:
-        """Put bytes behind those that wait; handle a slice unless its turn is still to come."""
+        """Append bytes; handle a slice unless a turn is scheduled."""
         self._pending += data
         if self._turn is None:
             self.advance()
 
     def take_all(self) -> bytes:
-        """Everything that waits, which is the caller's from now on."""
+        """Remove and return all waiting bytes."""
         rest = bytes(self._pending)
         self._pending.clear()
         return rest
 
     def advance(self) -> None:
-        """Handle a slice if the protocol allows, and read on as soon as nothing waits."""
+        """Handle a slice if the protocol allows it, and resume reading once nothing waits."""
         self._cancel()
         protocol = self._protocol
         if self._pending and not protocol.is_held:
@@ -82,7 +82,7 @@ class _Slices:
             protocol.transport.resume_reading()
 
     def resume(self) -> None:
-        """Go on in a turn of the event loop that is to come, after a hold."""
+        """Schedule the next slice for the next turn of the event loop."""
         if self._turn is None:
             self._turn = self._protocol.loop.call_soon(self.advance)
 
@@ -93,10 +93,10 @@ class _Slices:
 
 
 class _Deadline:
-    """A timer of a connection, which drops it.
+    """A timer that drops a connection.
 
-    :param protocol: whose connection it is.
-    :param seconds: from the start to the end.
+    :param protocol: the connection.
+    :param seconds: time from the start to the drop.
     """
 
     def __init__(self, protocol: HttpConnection | WebSocketConnection, seconds: float) -> None:
@@ -105,19 +105,19 @@ class _Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start the timer unless it runs."""
         if self._timer is None:
             self._timer = self._protocol.loop.call_later(self._seconds, self._protocol.transport.abort)
 
     def cancel(self) -> None:
-        """End without dropping anything."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 class _Flow(FlowControl):
-    """Uvicorn's flow control, which handles what waits before it reads on."""
+    """Uvicorn's flow control that handles waiting data before it resumes reading."""
 
     def __init__(self, transport: asyncio.Transport, slices: _Slices) -> None:
         super().__init__(transport)
@@ -132,12 +132,12 @@ class _Flow(FlowControl):
 class HttpConnection(H11Protocol):
     """An HTTP connection.
 
-    A connection that sends no whole request head within ``limits.request_s``, or takes nothing for ``limits.send_s``,
-    is closed. Where there are too many, the one that has been idle for longest makes room for a new one.
+    Closes a connection that sends no whole request head within ``limits.request_s`` or receives nothing for
+    ``limits.send_s``. If there are too many connections, the longest idle one makes room for a new one.
     """
 
-    def __init__(self, limits: Limits, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, limits: Limits, **options: Any) -> None:
+        super().__init__(**options)
         self._limits = limits
         self._slices = _Slices(self)
         self._request = _Deadline(self, limits.request_s)
@@ -147,13 +147,13 @@ class HttpConnection(H11Protocol):
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing more may be handled for now."""
+        """Whether handling is paused."""
         return self.flow.read_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self._slices)
-        self._note_idle()
+        self._start_idle()
         self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -165,7 +165,7 @@ class HttpConnection(H11Protocol):
         self._slices.add(data)
 
     def handle_slice(self, data: bytes) -> None:
-        """Handle some of what has come."""
+        """Handle a slice of the received data."""
         super().data_received(data)
         if self._upgraded is not None:
             self._request.cancel()
@@ -177,10 +177,10 @@ class HttpConnection(H11Protocol):
             self._request.cancel()
 
     def on_response_complete(self) -> None:
-        self._note_idle()
+        self._start_idle()
         super().on_response_complete()
         if self._is_busy:
-            # The next request was there already.
+            # The next request had been received already.
             self.idle_since_s = None
             self._request.cancel()
 
@@ -197,11 +197,11 @@ class HttpConnection(H11Protocol):
         self._upgraded = cast("WebSocketConnection", self.transport.get_protocol())
 
     def send_400_response(self, msg: str) -> None:
-        reply = ProblemError(ProblemType.MALFORMED, f"expected a valid HTTP request: {msg}").reply()
-        headers = [*reply.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
+        response = ProblemError(ProblemType.MALFORMED, f"expected a valid HTTP request: {msg}").response()
+        headers = [*response.raw_headers, *_encoded(SECURITY_HEADERS), (b"connection", b"close")]
         for event in (
-            h11.Response(status_code=reply.status_code, headers=headers),
-            h11.Data(data=bytes(reply.body)),
+            h11.Response(status_code=response.status_code, headers=headers),
+            h11.Data(data=bytes(response.body)),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
@@ -211,13 +211,13 @@ class HttpConnection(H11Protocol):
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _note_idle(self) -> None:
+    def _start_idle(self) -> None:
         self.idle_since_s = self.loop.time()
         self._request.cancel()
         self._request.start()
 
     def _should_upgrade(self) -> bool:
-        # A WebSocket's handshake is a GET; in another request, the header means nothing.
+        # The handshake of a WebSocket is a GET; other methods ignore the header.
         return self.scope["method"] == "GET" and super()._should_upgrade()
 
     def _make_room(self) -> None:
@@ -229,7 +229,7 @@ class HttpConnection(H11Protocol):
             if isinstance(one, HttpConnection) and one.idle_since_s is not None and one is not self
         ]
         dropped = min(idle)[-1] if idle else self
-        # It is still counted until the event loop has closed it, and must not be chosen twice.
+        # The connection counts until the event loop has closed it, and must not be chosen twice.
         dropped.idle_since_s = None
         dropped.transport.abort()
 
@@ -237,26 +237,25 @@ class HttpConnection(H11Protocol):
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket connection.
 
-    A client that takes nothing for ``limits.send_s`` is dropped, and one that floods it with frames that carry nothing
-    is refused (1008). While the server does not read, since a session has no room, a client's silence is not held
-    against it.
+    Drops a client that receives nothing for ``limits.send_s``, and refuses one that floods it with (nearly) empty
+    frames (1008). While the server does not read because a session has no room, the keep-alive timeout is suspended.
     """
 
-    def __init__(self, limits: Limits, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, limits: Limits, **options: Any) -> None:
+        super().__init__(**options)
         self._slices = _Slices(self)
         self._sending = _Deadline(self, limits.send_s)
-        self._small_frames = Bucket(_SMALL_FRAMES_PER_S, _SMALL_FRAMES_AT_ONCE)
-        self._heard_s = 0.0
+        self._small_frames = Bucket(_SMALL_FRAMES_PER_S, _SMALL_FRAMES_BURST)
+        self._last_received_s = 0.0
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing more may be handled for now: the session has no room, or the client does not read."""
+        """Whether handling is paused: the session has no room, or the client does not read."""
         return self.read_paused or not self.writable.is_set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._heard_s = self.loop.time()
+        self._last_received_s = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._sending.cancel()
@@ -272,11 +271,11 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._slices.resume()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_s = self.loop.time()
+        self._last_received_s = self.loop.time()
         self._slices.add(data)
 
     def handle_slice(self, data: bytes) -> None:
-        """Handle some of what has come."""
+        """Handle a slice of the received data."""
         super().data_received(data)
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
             self._deny(str(self.conn.handshake_exc))
@@ -285,18 +284,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
-            # What the client sent meanwhile is still to be read.
-            self._heard_s = self.loop.time()
+            # Data that the client sent meanwhile is still unread.
+            self._last_received_s = self.loop.time()
             self._slices.resume()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
-            # The answer that refuses the handshake ends it; uvicorn would log an error.
+            # A refusal ends the handshake; uvicorn would log an error.
             self.handshake_complete = True
         if self._slices:
-            # Closing lets go of a hold.
+            # Closing ends a pause.
             self._slices.resume()
 
     def handle_connect(self, event: Request) -> None:
@@ -331,16 +330,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
-        waits = self.read_paused or bool(self._slices)
-        left_s = self.ping_timeout if waits else self._heard_s + (self.ping_timeout or 0.0) - self.loop.time()
-        if left_s is not None and left_s > 0:
-            # The answer may be among what the server has not read; and a client that sends anything is there.
-            self.pong_timer = self.loop.call_later(left_s, self.keepalive_timeout)
+        unread = self.read_paused or bool(self._slices)
+        remaining_s = (
+            self.ping_timeout if unread else self._last_received_s + (self.ping_timeout or 0.0) - self.loop.time()
+        )
+        if remaining_s is not None and remaining_s > 0:
+            # The pong may be in unread data, and any received data proves that the client is alive.
+            self.pong_timer = self.loop.call_later(remaining_s, self.keepalive_timeout)
             return
         super().keepalive_timeout()
 
     def _takes_small_frame(self) -> bool:
-        """Whether the client may send one more frame that carries (next to) nothing; refuses the client if not."""
+        """Whether the client may send one more (nearly) empty frame; refuses the client if not."""
         if self.close_sent:
             return False
         if self._small_frames.take(self.loop.time()):
@@ -349,7 +350,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return True
 
     def _fail(self, code: int, reason: str) -> None:
-        """Close since the client broke a rule."""
+        """Close the connection because the client violated the protocol or a limit."""
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.fail(code, reason)
@@ -358,10 +359,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self.transport.close()
 
     def _deny(self, detail: str) -> None:
-        """Answer a handshake that is not one."""
-        reply = ProblemError(ProblemType.MALFORMED, f"expected a WebSocket's handshake: {detail}").reply()
-        headers = Headers(SECURITY_HEADERS | dict(reply.headers) | {"connection": "close"})
-        response = Response(reply.status_code, "Bad Request", headers, bytes(reply.body))
+        """Refuse an invalid handshake."""
+        problem = ProblemError(ProblemType.MALFORMED, f"expected a WebSocket's handshake: {detail}").response()
+        headers = Headers(SECURITY_HEADERS | dict(problem.headers) | {"connection": "close"})
+        response = Response(problem.status_code, "Bad Request", headers, bytes(problem.body))
         self.handshake_initiated = self.handshake_complete = self.close_sent = True
         self.transport.write(response.serialize())
         self.transport.close()

@@ -1,4 +1,4 @@
-"""Logs as JSON, one object a line."""
+"""Structured logs: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIELDS = "fields"
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
-    """What a record says beside its message: ``logger.info("…", extra=fields(session=…))``."""
+    """Structured fields of a log record: ``logger.info("…", extra=fields(session=…))``."""
     return {_FIELDS: values}
 
 
 class JsonLines(logging.Formatter):
-    """A record as a line of JSON."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -35,13 +35,16 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        # Errors of FFmpeg repeat the address that it was given.
-        hidden = {key: redact(value) if isinstance(value, str) else value for key, value in line.items()}
-        return json.dumps(hidden, default=str)
+        # FFmpeg's errors quote the address of the source, which may contain a password.
+        redacted = {key: redact(value) if isinstance(value, str) else value for key, value in line.items()}
+        return json.dumps(redacted, default=str)
 
 
 def configure(level: str, stream: IO[str] | None = None) -> None:
-    """Log from `level` on, as JSON lines, to a stream; to standard error by default."""
+    """Log the server's records from `level` on as JSON lines.
+
+    :param stream: destination; None for standard error.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -51,7 +54,7 @@ def configure(level: str, stream: IO[str] | None = None) -> None:
 
 
 class AccessLog:
-    """ASGI middleware that logs each request when it is over, without its query, which is the client's business."""
+    """ASGI middleware that logs each request at its end, without the query, which may be private."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -64,7 +67,7 @@ class AccessLog:
         began_s = time.monotonic()
         status = 0
 
-        async def noting(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
@@ -73,7 +76,7 @@ class AccessLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_record)
         finally:
             self._logger.info(
                 "request",

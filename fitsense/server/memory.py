@@ -1,4 +1,4 @@
-"""How the server's process takes memory."""
+"""Memory allocation of the server's process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ _LARGE_BYTES = 1 << 20
 
 
 def return_large_blocks() -> bool:
-    """Have freed pictures given back to the system at once; whether the C library can.
+    """Make the C library return freed pictures to the operating system immediately.
 
-    glibc raises the size from which blocks are mapped by themselves up to the largest that was freed. Pictures then
-    come from heaps, of which each decoder's threads use others, and stay there: 14 MB for each upload in 4K.
+    glibc raises its mmap threshold to the size of the largest freed block. Later pictures then come from per-thread
+    heaps, which keep their memory: 14 MB for each upload in 4K.
+
+    :return: whether the C library supports it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

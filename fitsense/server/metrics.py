@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ _BATCHES = (1, 2, 4, 8, 16)
 
 
 class Metrics:
-    """A server's figures, in a registry of their own."""
+    """The metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self.frames = Counter("fitsense_frames", "Pictures that were analysed.", registry=registry)
+        self.frames = Counter("fitsense_frames", "Frames analysed.", registry=registry)
         self.dropped = Counter(
-            "fitsense_dropped_frames", "Pictures that were dropped, since analysis is slower.", registry=registry
+            "fitsense_dropped_frames", "Frames dropped because analysis is slower than the source.", registry=registry
         )
-        self.refused = Counter("fitsense_refused_messages", "Pushed messages that were refused.", registry=registry)
-        self.windows = Counter("fitsense_windows", "Windows that were predicted.", ["bundle"], registry=registry)
-        self.events = Counter("fitsense_events", "Events that were told.", ["type"], registry=registry)
+        self.refused = Counter("fitsense_refused_messages", "Pushed messages refused.", registry=registry)
+        self.windows = Counter("fitsense_windows", "Windows predicted.", ["bundle"], registry=registry)
+        self.events = Counter("fitsense_events", "Events emitted.", ["type"], registry=registry)
         self.latency = Histogram(
             "fitsense_latency_seconds",
-            "From the arrival of the picture that completes a window until its events are told.",
+            "Time from the arrival of the frame that completes a window until its events are emitted.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.inference = Histogram(
-            "fitsense_inference_seconds", "One question to the model.", buckets=_SECONDS, registry=registry
+            "fitsense_inference_seconds", "Time of one model call.", buckets=_SECONDS, registry=registry
         )
         self.batch = Histogram(
-            "fitsense_batch_windows", "Windows in one question to the model.", buckets=_BATCHES, registry=registry
+            "fitsense_batch_windows", "Windows in one model call.", buckets=_BATCHES, registry=registry
         )
-        self.sessions = Gauge("fitsense_sessions", "Sessions that are open.", ["mode"], registry=registry)
-        self.ended = Counter("fitsense_ended_sessions", "Sessions that ended.", ["reason"], registry=registry)
+        self.sessions = Gauge("fitsense_sessions", "Open sessions.", ["mode"], registry=registry)
+        self.ended = Counter("fitsense_ended_sessions", "Ended sessions.", ["reason"], registry=registry)
 
     def watch(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell what becomes of the events that go to sinks, too."""
+        """Export the delivery counts of sinks."""
         self._registry.register(_Deliveries(deliveries))
 
     def page(self) -> bytes:
-        """All of them, as Prometheus wants them."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 
 class _Deliveries(Collector):
-    """What becomes of the events that go to sinks, as it is when it is asked for."""
+    """Delivery counts of sinks, read at each scrape."""
 
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self._deliveries = deliveries
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily(
-            "fitsense_sink_events", "Events for a sink, by what became of them.", labels=["number", "sink", "outcome"]
+            "fitsense_sink_events", "Events for a sink, by outcome.", labels=["number", "sink", "outcome"]
         )
         for number, delivery in enumerate(self._deliveries):
             for outcome, count in attrs.asdict(delivery.counts).items():

@@ -1,4 +1,4 @@
-"""The models that a server runs, loaded once for all sessions."""
+"""The models of a server, loaded once and shared by all sessions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fitsense.inference.model import Model, load_model
 from fitsense.plugins._manager import PluginManager
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
-from fitsense.server.engine.batch_worker import batches
+from fitsense.server.engine.batch_worker import batch_sizes
 
 
 class Bundles:
     """Models by the name in their ``model.json``.
 
-    :param models: the first is the default.
-    :param detector: what finds people.
-    :raises InvalidInputError: two have the same name.
+    :param models: models to serve; the first is the default.
+    :param detector: name of the person detector.
+    :raises InvalidInputError: two models have the same name.
     """
 
     def __init__(self, models: Iterable[Model], detector: str) -> None:
@@ -35,14 +35,14 @@ class Bundles:
 
     @classmethod
     def load(cls, config: ServeConfig) -> Bundles:
-        """Load and try those of a configuration, so that no session waits for it.
+        """Load the bundles of a configuration and run each once, so that no session waits for compilation.
 
-        :raises BundleError: one is missing, altered or malformed.
+        :raises BundleError: a bundle is missing, altered or malformed.
         """
         plugins = PluginManager.discover()
         models = [load_model(bundle, plugins=plugins, threads=config.threads) for bundle in config.bundles]
         for model in models:
-            for size in batches(config.batch):
+            for size in batch_sizes(config.batch):
                 model.predict_clips(
                     {name: np.zeros((size, *spec.shape), np.uint8) for name, spec in model.clips.items()}
                 )
@@ -50,13 +50,14 @@ class Bundles:
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """All of them, by name."""
+        """All models by name."""
         return self._models
 
     def model(self, name: str | None) -> Model:
-        """One of them; None for the default.
+        """The model with a name.
 
-        :raises ProblemError: there is none of that name.
+        :param name: None for the default.
+        :raises ProblemError: there is none.
         """
         if name is None:
             return next(iter(self._models.values()))
@@ -65,9 +66,9 @@ class Bundles:
         return self._models[name]
 
     def detector(self) -> Detector:
-        """What finds people; loaded when it is first asked for.
+        """The person detector, loaded on first use.
 
-        :raises ProblemError: it cannot be used here.
+        :raises ProblemError: the detector cannot be loaded.
         """
         if self._detect is None:
             try:

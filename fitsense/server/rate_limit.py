@@ -1,42 +1,45 @@
-"""How much in how long: pure, callers say what time it is."""
+"""Token buckets. Pure: callers pass the time."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-# Clients that are remembered; who was not heard of for longest is forgotten, and starts anew.
+# Number of clients with a bucket; the least recently active client loses its bucket and starts with a full one.
 _MAX_CLIENTS = 1024
 
 
 class Bucket:
-    """Lets things through at a rate, and some at once.
+    """A token bucket.
 
-    :param rate: a second, for long.
-    :param burst: at once.
+    :param rate: tokens per second.
+    :param burst: capacity in tokens.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
-        self._left = burst
+        self._tokens = burst
         self._at_s: float | None = None
 
     def take(self, now_s: float) -> float:
-        """0 if one more may pass, which it has then; else in how many seconds to ask again."""
+        """Take a token.
+
+        :return: 0 if there was one, else the time in seconds until there is one.
+        """
         if self._at_s is not None:
-            self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate)
+            self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate)
         self._at_s = now_s
-        if self._left < 1:
-            return (1 - self._left) / self._rate
-        self._left -= 1
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
         return 0.0
 
 
 class Buckets:
-    """A bucket for each client.
+    """One bucket per client.
 
     :param rate: as of :class:`Bucket`.
-    :param burst: likewise.
+    :param burst: as of :class:`Bucket`.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -45,7 +48,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, client: str, now_s: float) -> float:
-        """As of :meth:`Bucket.take`."""
+        """Take a token of a client, as of :meth:`Bucket.take`."""
         bucket = self._buckets.pop(client, None) or Bucket(self._rate, self._burst)
         self._buckets[client] = bucket
         if len(self._buckets) > _MAX_CLIENTS:

@@ -1,4 +1,4 @@
-"""The server as a process that listens, and stops as it should."""
+"""Runs the server: listens, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fitsense.server.models import Bundles
 from fitsense.server.security import Tokens, check_exposure
 from fitsense.server.source_policy import SourcePolicy
 
-# A client that is quiet for long is asked whether it is there.
-_PING_S, _PONG_S = 30.0, 60.0
+# Interval of keep-alive pings on WebSockets, and timeout of their answers, in seconds.
+_PING_INTERVAL_S, _PING_TIMEOUT_S = 30.0, 60.0
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which before it closes its connections lets every session end, and its clients hear of it."""
+    """Uvicorn that ends all sessions and delivers their last events before it closes connections."""
 
-    def __init__(self, config: uvicorn.Config, served: Application) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
         super().__init__(config)
-        self.sessions = served.sessions
+        self.sessions = application.sessions
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.sessions.drain()
@@ -33,52 +33,52 @@ class Server(uvicorn.Server):
 
 
 def create_server(config: ServeConfig, tokens: Tokens, bundles: Bundles | None = None) -> Server:
-    """A server that is ready to run.
+    """Create a server that is ready to run.
 
-    :param bundles: None for those of the configuration, which are loaded then.
-    :raises InvalidInputError: a configuration that cannot be, or one that would let in anybody.
-    :raises UnknownNameError: no plugin offers a sink of that name.
+    :param bundles: loaded bundles; None to load those of the configuration.
+    :raises InvalidInputError: the configuration is invalid, or would expose the server without tokens.
+    :raises UnknownNameError: no plugin provides a sink of that name.
     :raises BundleError: a bundle cannot be loaded.
     """
     check_exposure(config, tokens)
-    # What is refused is refused before the work.
+    # Check everything else before loading bundles, which takes long.
     sources = SourcePolicy(config)
     deliveries = [settings.open() for settings in config.sinks]
-    served = create_app(config, bundles or Bundles.load(config), sources, tokens, deliveries)
+    application = create_app(config, bundles or Bundles.load(config), sources, tokens, deliveries)
     limits = config.limits
     return Server(
         uvicorn.Config(
-            served.app,
+            application.app,
             host=config.host,
             port=config.port,
             log_config=None,
             access_log=False,
             server_header=False,
-            # Of trusted proxies alone, which say whose request it is.
+            # X-Forwarded-For counts only from trusted proxies.
             proxy_headers=bool(config.proxies),
             forwarded_allow_ips=list(config.proxies),
             http=_protocol(HttpConnection, limits),
             timeout_graceful_shutdown=round(limits.drain_s) or 1,
-            # Pictures are compressed already, and what is compressed twice can be a bomb.
+            # Pictures are compressed already, and a compressed message can be a decompression bomb.
             ws=_protocol(WebSocketConnection, limits),
             ws_per_message_deflate=False,
             ws_max_size=limits.message_bytes + HEADER_BYTES,
-            ws_ping_interval=_PING_S,
-            ws_ping_timeout=_PONG_S,
+            ws_ping_interval=_PING_INTERVAL_S,
+            ws_ping_timeout=_PING_TIMEOUT_S,
         ),
-        served,
+        application,
     )
 
 
 def _protocol(kind: type[HttpConnection] | type[WebSocketConnection], limits: Limits) -> Any:
-    """What uvicorn makes connections by."""
+    """A protocol factory for uvicorn."""
     return cast(Any, functools.partial(kind, limits))
 
 
 def listen(config: ServeConfig) -> socket.socket:
-    """A socket that listens where the configuration says.
+    """Open the socket that the configuration names.
 
-    :raises OSError: the address cannot be had.
+    :raises OSError: the address is unavailable.
     """
     listener = socket.create_server(
         (config.host, config.port), family=socket.AF_INET6 if ":" in config.host else socket.AF_INET

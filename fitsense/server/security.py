@@ -1,4 +1,4 @@
-"""Who may call the server: tokens, names of the host, sites of web pages, and how often."""
+"""Access control: tokens, host names, origins of web pages, and request rates."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from fitsense.server.rate_limit import Buckets
 
 TOKENS_VARIABLE = "FITSENSE_TOKENS"
 SUBPROTOCOL = "fitsense.v1"
-"""What a WebSocket speaks."""
+"""Subprotocol of the server's WebSockets."""
 TOKEN_SUBPROTOCOL = "fitsense.token."
-"""A WebSocket's client that cannot set headers, as a page, offers this and its token as a second subprotocol."""
+"""Prefix of a second subprotocol that carries the token, for clients that cannot set headers, such as web pages."""
 
 OPEN_PATHS = ("/healthz", "/readyz")
-"""What anybody may ask, without a token and as often as they like."""
-# The page and the schemas are the same on every server, and a browser that asks for them has no token to show yet.
+"""Paths without token and rate limit."""
+# The page and the schemas are the same on every server, and a browser has no token yet when it loads them.
 _PAGE, _PUBLIC = "/", ("/playground/", "/schemas/")
 
-# What fits into a header and a subprotocol, and is too long to be guessed.
+# Characters that fit into a header and a subprotocol; too long to be guessed.
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,512}")
 _BURST_S = 3.0
 
 
 class Tokens:
-    """The secrets that clients show.
+    """The secrets of clients.
 
     :param tokens: each of 16 to 512 letters, digits and ``._~-``.
-    :raises InvalidInputError: one that is not; the message does not repeat it.
+    :raises InvalidInputError: a token is malformed; the message does not quote it.
     """
 
     def __init__(self, tokens: Iterable[str] = ()) -> None:
@@ -54,21 +54,21 @@ class Tokens:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def accepts(self, shown: str) -> bool:
-        """Whether it is one of them; takes as long whichever it is, and whether it is."""
-        return self.find(shown) is not None
+    def accepts(self, token: str) -> bool:
+        """Whether a token is valid, in constant time."""
+        return self.find(token) is not None
 
-    def find(self, shown: str) -> int | None:
-        """Which of them it is, from 0 on, or None; takes as long as :meth:`accepts`."""
-        digest = _digest(shown)
-        equal = [hmac.compare_digest(digest, ours) for ours in self._digests]
+    def find(self, token: str) -> int | None:
+        """Index of a valid token, else None, in constant time."""
+        digest = _digest(token)
+        equal = [hmac.compare_digest(digest, known) for known in self._digests]
         return equal.index(True) if sum(equal) else None
 
 
 def read_tokens(file: str | None, environment: Mapping[str, str]) -> Tokens:
-    """The tokens of a file, one a line, and of ``FITSENSE_TOKENS``, with blanks or commas between them.
+    """Read the tokens of a file, one per line, and of ``FITSENSE_TOKENS``, separated by blanks or commas.
 
-    :raises InvalidInputError: the file cannot be read, or a token is none.
+    :raises InvalidInputError: the file cannot be read or a token is malformed.
     """
     texts = [environment.get(TOKENS_VARIABLE, "").replace(",", " ")]
     if file is not None:
@@ -80,9 +80,9 @@ def read_tokens(file: str | None, environment: Mapping[str, str]) -> Tokens:
 
 
 def check_exposure(config: ServeConfig, tokens: Tokens) -> None:
-    """Refuse to be reached from elsewhere by anybody.
+    """Refuse a server that other machines can reach without tokens.
 
-    :raises InvalidInputError: it would listen to other machines, and there are no tokens.
+    :raises InvalidInputError: the host is no loopback address and there are no tokens.
     """
     if not is_loopback(config.host) and not tokens:
         raise InvalidInputError(
@@ -92,7 +92,7 @@ def check_exposure(config: ServeConfig, tokens: Tokens) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Whether an address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -102,10 +102,10 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware that lets in who may come.
+    """ASGI middleware that refuses requests without permission.
 
-    A web page that somebody happens to look at must not reach a server on their machine: a foreign ``Origin`` is
-    refused, and so is a ``Host`` that is not ours, which a page has that points its own name here.
+    A web page must not reach a server on its visitor's machine: the guard refuses an unknown ``Origin``, and an unknown
+    ``Host``, which a page sends after DNS rebinding.
     """
 
     def __init__(self, app: ASGIApp, config: ServeConfig, tokens: Tokens) -> None:
@@ -115,8 +115,9 @@ class Guard:
         self._hosts = {host.lower() for host in config.hosts}
         self._only_loopback = is_loopback(config.host)
         rate = config.limits.requests_per_s
-        # Strangers, who have shown no token, cannot spend what clients may ask for, not even behind the same proxy.
-        self._clients, self._strangers = Buckets(rate, rate * _BURST_S), Buckets(rate, rate * _BURST_S)
+        # Requests without a valid token have separate buckets, so that they cannot use up those of clients behind the
+        # same proxy.
+        self._clients, self._anonymous = Buckets(rate, rate * _BURST_S), Buckets(rate, rate * _BURST_S)
         self._max_requests = config.limits.connections
         self._requests = 0
 
@@ -127,7 +128,7 @@ class Guard:
         try:
             self._check(scope)
         except ProblemError as problem:
-            await problem.reply()(scope, receive, send)
+            await problem.response()(scope, receive, send)
             return
         self._requests += 1
         try:
@@ -141,7 +142,7 @@ class Guard:
         self._check_origin(headers)
         if scope["path"] in OPEN_PATHS:
             return
-        token = self._tokens.find(_shown_token(scope, headers))
+        token = self._tokens.find(_sent_token(scope, headers))
         self._spend(scope, token)
         public = scope["path"] == _PAGE or scope["path"].startswith(_PUBLIC)
         if self._tokens and token is None and not public:
@@ -153,22 +154,22 @@ class Guard:
         if self._requests >= self._max_requests:
             raise ProblemError(
                 ProblemType.UNAVAILABLE,
-                f"expected at most {self._max_requests} requests and WebSockets at once; end one, or try later",
+                f"expected at most {self._max_requests} concurrent requests and WebSockets; end one, or try later",
                 {"retry-after": "5"},
             )
 
     def _spend(self, scope: Scope, token: int | None) -> None:
-        """Take a request from the bucket of its client: one for each address and token.
+        """Take a token from the bucket of the client, which its address and token identify.
 
-        :raises ProblemError: it is empty.
+        :raises ProblemError: the bucket is empty.
         """
         address = scope["client"][0] if scope.get("client") else ""
         known = not self._tokens or token is not None
-        wait_s = (self._clients if known else self._strangers).take(f"{token} {address}", time.monotonic())
+        wait_s = (self._clients if known else self._anonymous).take(f"{token} {address}", time.monotonic())
         if wait_s:
             raise ProblemError(
                 ProblemType.TOO_MANY_REQUESTS,
-                f"expected fewer requests; ask again in {wait_s:.1f} s",
+                f"expected fewer requests; try again in {wait_s:.1f} s",
                 {"retry-after": str(int(wait_s) + 1)},
             )
 
@@ -195,7 +196,7 @@ class Guard:
             )
 
 
-def _shown_token(scope: Scope, headers: Headers) -> str:
+def _sent_token(scope: Scope, headers: Headers) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
@@ -204,7 +205,7 @@ def _shown_token(scope: Scope, headers: Headers) -> str:
 
 
 def _name_of(host: str) -> str:
-    """A ``Host`` header without its port, in small letters."""
+    """A ``Host`` header without its port, in lower case."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(:\d*)?", host)
     return match[1].lower() if match else ""
 

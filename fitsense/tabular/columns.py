@@ -25,7 +25,7 @@ class Column:
 
 
 SPAN = (Column("start_s", "double", "s"), Column("end_s", "double", "s"), Column("duration_s", "double", "s"))
-EFFORT = (
+SET_STATS = (
     Column("repetitions", "int64"),
     Column("attempts", "int64"),
     Column("time_under_tension_s", "double", "s"),

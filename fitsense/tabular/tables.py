@@ -14,7 +14,7 @@ from fitsense.events.log import EventLog, load_log, read_log
 from fitsense.events.model import Event
 from fitsense.events.parsing import OtherEvent
 from fitsense.report.totals import Report, reports_of
-from fitsense.tabular.columns import EFFORT, LOAD, SPAN, Column, arrow_schema
+from fitsense.tabular.columns import LOAD, SET_STATS, SPAN, Column, arrow_schema
 from fitsense.workouts.csv import set_rows
 from fitsense.workouts.workout import has_workout
 
@@ -47,7 +47,7 @@ COLUMNS: Mapping[TableName, Sequence[Column]] = {
         Column("time_under_tension_s", "double", "s"),
         Column("idle_s", "double", "s"),
     ),
-    "sets": (*_SESSION, *_WHICH_SET, Column("exercise_set", "int64"), *SPAN, _STARTED_AT, _ENDED_AT, *EFFORT, _REST),
+    "sets": (*_SESSION, *_WHICH_SET, Column("exercise_set", "int64"), *SPAN, _STARTED_AT, _ENDED_AT, *SET_STATS, _REST),
     "repetitions": (*_SESSION, *_WHICH_SET, Column("repetition", "int64"), *SPAN),
     "muscle_load": (*_SESSION, _MUSCLE, _MUSCLE_NAME, *_LOADS),
     "set_muscle_load": (*_SESSION, *_WHICH_SET, _MUSCLE, _MUSCLE_NAME, *_LOADS),

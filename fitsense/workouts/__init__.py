@@ -1,1 +1,1 @@
-"""Workouts out of event logs, written as files that other programs read."""
+"""Converts event logs to workouts, and writes them in the file formats of other programs."""

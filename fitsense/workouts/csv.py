@@ -1,4 +1,4 @@
-"""Workouts as CSV: a row a set."""
+"""Workouts as CSV with one row per set."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ COLUMNS = (
     "tempo_spread_s",
     "rest_before_s",
 )
-"""The columns. ``set`` counts the workout's sets from 1, ``exercise_set`` those of its exercise; ``start_s`` and
-``end_s`` are seconds of media time, ``started_at`` and ``ended_at`` wall-clock time. What is not known is empty."""
+"""Column names. ``set`` counts the sets of the workout from 1, ``exercise_set`` those of the exercise; ``start_s`` and
+``end_s`` are seconds of media time, ``started_at`` and ``ended_at`` wall-clock times. Unknown values are empty."""
 
 
 def to_csv(workouts: Iterable[Workout], catalogue: Catalogue | None = None) -> str:
-    """Workouts as CSV by RFC 4180, with a line of names; workouts without sets have no row.
+    """Write workouts as CSV (RFC 4180) with a header line; workouts without sets have no row.
 
-    :param catalogue: whose names exercises have; None for the English ones.
+    :param catalogue: catalogue of the exercise names; None for the English catalogue.
     """
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, COLUMNS)
@@ -49,7 +49,7 @@ def to_csv(workouts: Iterable[Workout], catalogue: Catalogue | None = None) -> s
 
 
 def set_rows(workout: Workout, catalogue: Catalogue | None = None) -> list[dict[str, Any]]:
-    """A workout's sets as rows with :data:`COLUMNS`; times are datetimes, and what is not known is None."""
+    """The sets of a workout as rows with :data:`COLUMNS`; times are datetimes, and unknown values are None."""
     catalogue = catalogue or load_catalogue()
     rests_before = [None, *(one.end_s for one in workout.sets)]
     return [

@@ -1,4 +1,4 @@
-"""The device that recorded a workout, as phones' health stores want to know it."""
+"""The device that recorded a workout, as phones' health stores require it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ DEVICE_TYPES: Mapping[str, int] = {
     "chest-strap": 7,
     "smart-display": 8,
 }
-"""Health Connect's types of a device, by name."""
+"""Health Connect's device types by name."""
 
 
 @attrs.frozen
 class Device:
-    """What filmed a workout.
+    """A recording device.
 
     :param type: one of :data:`DEVICE_TYPES`.
-    :param manufacturer: None if it is not known.
-    :param model: likewise.
+    :param manufacturer: manufacturer; None if unknown.
+    :param model: model; None if unknown.
     :raises InvalidInputError: the type is unknown.
     """
 
@@ -42,7 +42,7 @@ class Device:
 
     @classmethod
     def parse(cls, text: str) -> Device:
-        """A device from ``TYPE``, ``TYPE:MANUFACTURER`` or ``TYPE:MANUFACTURER:MODEL``.
+        """Parse a device from ``TYPE``, ``TYPE:MANUFACTURER`` or ``TYPE:MANUFACTURER:MODEL``.
 
         :raises InvalidInputError: the type is unknown.
         """

@@ -1,6 +1,6 @@
-"""A workout as a FIT activity file: strength training, with a ``set`` message for every set and rest.
+"""A workout as a FIT activity file: strength training with a ``set`` message for every set and rest.
 
-Numbers are those of the FIT profile. Its times are whole seconds; durations are exact to the millisecond.
+Numbers are those of the FIT profile. FIT's times are whole seconds; durations have milliseconds.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _ACTIVITY = Kind(
 )
 
 _ACTIVITY_FILE = 4
-_DEVELOPMENT = 255  # a manufacturer's number that is nobody's
+_DEVELOPMENT = 255  # the manufacturer number for development
 _TIMER, _SESSION_EVENT, _LAP_EVENT, _ACTIVITY_EVENT = 0, 8, 9, 26
 _START, _STOP, _STOP_ALL = 0, 1, 4
 _REST_SET, _ACTIVE_SET = 0, 1
@@ -101,19 +101,19 @@ _MANUAL = 0
 
 
 def to_fit(workout: Workout, catalogue: Catalogue | None = None) -> bytes:
-    """A workout as the bytes of a FIT activity file.
+    """Encode a workout as a FIT activity file.
 
-    An exercise that FIT has no name for goes by its category alone, or by none; its title tells its name then too.
+    An exercise without a name in FIT has only its category, or none; its title always has the name.
 
-    :param catalogue: whose names exercises have; None for the English ones.
-    :raises InvalidInputError: if nobody knows when the workout was, or a value is more than FIT can hold.
+    :param catalogue: catalogue of the exercise names; None for the English catalogue.
+    :raises InvalidInputError: the workout has no wall-clock time, or a value is out of FIT's range.
     """
     start = fit_time(workout.time_at(workout.start_s))
     end = fit_time(workout.time_at(workout.end_s))
     seconds = workout.end_s - workout.start_s
     totals: dict[str, Any] = {"timestamp": end, "message_index": 0, "event_type": _STOP, "start_time": start}
     totals |= {"total_elapsed_time": seconds, "total_timer_time": seconds}
-    kind_of_sport = {"sport": _TRAINING, "sub_sport": _STRENGTH_TRAINING}
+    sport = {"sport": _TRAINING, "sub_sport": _STRENGTH_TRAINING}
 
     messages = [
         Message(
@@ -136,12 +136,12 @@ def to_fit(workout: Workout, catalogue: Catalogue | None = None) -> bytes:
         Message(_RECORD, {"timestamp": end}),
         Message(_EVENT, {"timestamp": end, "event": _TIMER, "event_type": _STOP_ALL}),
         *_titles(workout, catalogue or load_catalogue()),
-        Message(_LAP, {**totals, **kind_of_sport, "event": _LAP_EVENT, "lap_trigger": _SESSION_END}),
+        Message(_LAP, {**totals, **sport, "event": _LAP_EVENT, "lap_trigger": _SESSION_END}),
         Message(
             _SESSION,
             {
                 **totals,
-                **kind_of_sport,
+                **sport,
                 "event": _SESSION_EVENT,
                 "first_lap_index": 0,
                 "num_laps": 1,
@@ -184,14 +184,14 @@ def _set(workout: Workout, index: int, period: WorkoutSet | Rest) -> dict[str, A
 
 
 def _titles(workout: Workout, catalogue: Catalogue) -> list[Message]:
-    """What the exercises are called, once for each pair of category and name that stands for them."""
+    """The titles of exercises, one per pair of category and name in FIT."""
     titles: dict[tuple[int, int | None], list[str]] = {}
     for one in workout.sets:
         names = names_of(one.exercise)
-        called = titles.setdefault((names.fit_category, names.fit_name), [])
+        exercise_names = titles.setdefault((names.fit_category, names.fit_name), [])
         name = catalogue.exercise_name(one.exercise)
-        if name not in called:
-            called.append(name)
+        if name not in exercise_names:
+            exercise_names.append(name)
     return [
         Message(
             _EXERCISE_TITLE,
@@ -199,8 +199,8 @@ def _titles(workout: Workout, catalogue: Catalogue) -> list[Message]:
                 "message_index": index,
                 "exercise_category": category,
                 "exercise_name": name,
-                "wkt_step_name": " / ".join(called),
+                "wkt_step_name": " / ".join(exercise_names),
             },
         )
-        for index, ((category, name), called) in enumerate(titles.items())
+        for index, ((category, name), exercise_names) in enumerate(titles.items())
     ]

@@ -1,6 +1,6 @@
-"""The binary protocol of FIT files, as far as writing needs it: header, definitions, messages, checksum.
+"""An encoder of the FIT binary protocol: header, definitions, messages, checksum.
 
-Little endian, one definition before the first message of a kind and before each that has strings of other lengths.
+Little endian. A definition precedes the first message of a kind, and each message whose strings have other lengths.
 Protocol version 1.0, without compressed timestamps and developer fields.
 """
 
@@ -17,22 +17,22 @@ from fitsense.errors import InvalidInputError
 Value = int | float | str | None
 
 _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
-# Smaller timestamps count from when a device was switched on.
+# Smaller timestamps are relative to the start of a device.
 _FIRST_TIME = 0x10000000
 
 _PROTOCOL_VERSION = 0x10
 _PROFILE_VERSION = 21171
 _HEADER = struct.Struct("<BBHI4s")
-_LONGEST_STRING = 254
+_MAX_STRING_BYTES = 254
 
 
 @attrs.frozen
 class BaseType:
-    """How a number is stored.
+    """A base type of FIT.
 
-    :param code: the base type's number.
-    :param format: of :mod:`struct`; empty for text.
-    :param invalid: stands for no value.
+    :param code: number of the base type.
+    :param format: format of :mod:`struct`; empty for text.
+    :param invalid: value that means no value.
     """
 
     code: int
@@ -49,7 +49,7 @@ STRING = BaseType(0x07, "", 0)
 
 @attrs.frozen
 class Field:
-    """A field of a message: its number, how it is stored, and by what its value is multiplied for that."""
+    """A field of a message: its number, its base type, and the factor between a value and the stored integer."""
 
     number: int
     type: BaseType
@@ -58,7 +58,7 @@ class Field:
 
 @attrs.frozen
 class Kind:
-    """A kind of message, its number and fields by name."""
+    """A kind of message: its name, number, and fields by name."""
 
     name: str
     number: int
@@ -67,7 +67,7 @@ class Kind:
 
 @attrs.frozen
 class Message:
-    """A message; fields that are not named hold no value."""
+    """A message; fields without an entry have no value."""
 
     kind: Kind
     values: Mapping[str, Value]
@@ -76,7 +76,7 @@ class Message:
 def fit_time(time: datetime) -> int:
     """Seconds since FIT's epoch, rounded.
 
-    :raises InvalidInputError: if FIT cannot express the time; its clock begins in 1998 and ends in 2126.
+    :raises InvalidInputError: the time is outside FIT's range, 1998 to 2126.
     """
     seconds = round((time - _EPOCH).total_seconds())
     if not _FIRST_TIME <= seconds < UINT32.invalid:
@@ -85,9 +85,9 @@ def fit_time(time: datetime) -> int:
 
 
 def encode(messages: Iterable[Message]) -> bytes:
-    """A whole FIT file; at most 16 kinds of message.
+    """Encode a FIT file with at most 16 kinds of message.
 
-    :raises InvalidInputError: if a value does not fit into its field.
+    :raises InvalidInputError: a value is out of range of its field.
     """
     definitions: dict[str, bytes] = {}
     body = bytearray()
@@ -108,7 +108,7 @@ def encode(messages: Iterable[Message]) -> bytes:
 
 
 def crc16(content: bytes) -> int:
-    """FIT's checksum, CRC-16/ARC."""
+    """The checksum of FIT, CRC-16/ARC."""
     crc = 0
     for byte in content:
         crc ^= byte
@@ -120,8 +120,8 @@ def crc16(content: bytes) -> int:
 def _stored(kind: Kind, name: str, value: Value) -> bytes:
     field = kind.fields[name]
     if field.type is STRING:
-        # Never cut within a character.
-        text = str(value or "").replace("\0", "").encode("utf-8", errors="replace")[:_LONGEST_STRING]
+        # Truncate between characters.
+        text = str(value or "").replace("\0", "").encode("utf-8", errors="replace")[:_MAX_STRING_BYTES]
         return text.decode("utf-8", errors="ignore").encode("utf-8") + b"\0"
     if value is None:
         number = field.type.invalid
@@ -129,6 +129,6 @@ def _stored(kind: Kind, name: str, value: Value) -> bytes:
         assert not isinstance(value, str)
         number = round(value * field.scale)
         if not 0 <= number < field.type.invalid:
-            most = (field.type.invalid - 1) / field.scale
-            raise InvalidInputError(f"FIT: {kind.name}.{name}: expected 0 to {most:g}, got {value!r}")
+            maximum = (field.type.invalid - 1) / field.scale
+            raise InvalidInputError(f"FIT: {kind.name}.{name}: expected 0 to {maximum:g}, got {value!r}")
     return struct.pack("<" + field.type.format, number)

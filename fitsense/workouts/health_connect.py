@@ -1,8 +1,7 @@
-"""A workout in the shape of Android Health Connect's ``ExerciseSessionRecord``.
+"""A workout as an ``ExerciseSessionRecord`` of Android Health Connect.
 
-Health Connect itself has no file format. This is its record as JSON, property by property, with the constants of
-AndroidX' connect-client and in the form that the React Native bridge ``react-native-health-connect`` takes; an app
-on the phone inserts it.
+Health Connect has no file format. This is its record as JSON with the constants of AndroidX' connect-client, in the
+form that the React Native bridge ``react-native-health-connect`` accepts; an app on the phone inserts it.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ _TITLE_NAMES = 3
 
 
 def to_health_connect(workout: Workout, device: Device | None = None, catalogue: Catalogue | None = None) -> str:
-    """A workout as a record in JSON.
+    """Write a workout as a record in JSON.
 
-    Segments are the sets and the rests between them. The same workout gets the same ``clientRecordId``, so that
-    inserting it again replaces it. Where only UTC is known, there are no zone offsets.
+    Segments are the sets and the rests between them. A workout always has the same ``clientRecordId``, so that
+    inserting it again replaces it. If only UTC is known, there are no zone offsets.
 
-    :param device: what filmed it; Health Connect wants to know one.
-    :param catalogue: whose names exercises have; None for the English ones.
-    :raises InvalidInputError: if nobody knows when the workout was.
+    :param device: device that recorded the workout; Health Connect requires one.
+    :param catalogue: catalogue of the exercise names; None for the English catalogue.
+    :raises InvalidInputError: the workout has no wall-clock time.
     """
     catalogue = catalogue or load_catalogue()
     device = device or Device()
     names = list(dict.fromkeys(catalogue.exercise_name(one.exercise) for one in workout.sets))
-    # A session that ends when it begins is refused.
+    # Health Connect refuses a session without length.
     end_s = max(workout.end_s, workout.start_s + _MILLISECOND_S)
     record = {
         "recordType": "ExerciseSession",
@@ -92,7 +91,7 @@ def _zone(offset: timedelta | None) -> dict[str, Any] | None:
     if offset is None:
         return None
     seconds = round(offset.total_seconds())
-    # As java.time.ZoneOffset writes it.
+    # The id of java.time.ZoneOffset.
     hours, minutes = divmod(abs(seconds) // 60, 60)
     return {"id": f"{'-' if seconds < 0 else '+'}{hours:02d}:{minutes:02d}", "totalSeconds": seconds}
 

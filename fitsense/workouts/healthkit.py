@@ -21,18 +21,18 @@ _MILLISECOND_S = 0.001
 
 
 def to_healthkit(workout: Workout, device: Device | None = None, catalogue: Catalogue | None = None) -> str:
-    """A workout as JSON.
+    """Write a workout as JSON.
 
     Dates are seconds since 1970, as ``JSONDecoder.DateDecodingStrategy.secondsSince1970`` reads them. ``segments`` are
     the sets and the rests between them. The same workout has the same ``syncIdentifier``, so that saving it again
     makes no second one.
 
-    :param device: what filmed it.
-    :param catalogue: whose names exercises have; None for the English ones.
-    :raises InvalidInputError: if nobody knows when the workout was.
+    :param device: device that recorded the workout.
+    :param catalogue: catalogue of the exercise names; None for the English catalogue.
+    :raises InvalidInputError: the workout has no wall-clock time.
     """
     device = device or Device()
-    # A workout that ends when it begins is refused.
+    # HealthKit refuses a workout without length.
     end_s = max(workout.end_s, workout.start_s + _MILLISECOND_S)
     document = {
         "format": 1,
@@ -70,7 +70,7 @@ def _stamp(time: datetime) -> float:
 
 
 def _zone(offset: timedelta | None) -> str | None:
-    """A time zone as ``TimeZone(identifier:)`` of Foundation takes it; None where only UTC is known."""
+    """A time zone as ``TimeZone(identifier:)`` of Foundation takes it; None if only UTC is known."""
     if offset is None:
         return None
     minutes = round(offset.total_seconds() / 60)

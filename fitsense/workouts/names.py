@@ -1,4 +1,4 @@
-"""What an exercise is called in other programs' formats. The facts are in ``names.json`` beside this module."""
+"""Identifiers of exercises in other formats, from ``names.json``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fitsense.catalogue import UNKNOWN
 
 @attrs.frozen
 class Names:
-    """An exercise's names elsewhere.
+    """Identifiers of an exercise.
 
-    :param fit_category: a number of FIT's ``exercise_category``; 65534, its ``unknown``, where it has none.
-    :param fit_name: the number of its name in that category; None where the category has none that fits.
-    :param health_connect: the type of Health Connect's ``ExerciseSegment``; some general one where it has none.
+    :param fit_category: number in FIT's ``exercise_category``; 65534 (``unknown``) if there is none.
+    :param fit_name: number of the name in that category; None if there is none.
+    :param health_connect: type of Health Connect's ``ExerciseSegment``; a general type if there is none.
     """
 
     fit_category: int
@@ -38,6 +38,6 @@ def _names() -> tuple[Mapping[str, Names], Names]:
 
 
 def names_of(exercise: str) -> Names:
-    """The names of a catalogue id or ``unknown``; an exercise that fitsense does not know gets general ones."""
+    """The identifiers of a catalogue id or ``unknown``; general ones for exercises outside the catalogue."""
     names, other = _names()
     return names.get(exercise, other)

@@ -1,4 +1,4 @@
-"""A workout as TCX: an activity with a lap for every set and rest."""
+"""A workout as TCX: one activity with a lap for every set and rest."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from fitsense.workouts.workout import Rest, Workout, WorkoutSet
 
 _NAMESPACE = "http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"
 
-# What XML has no characters for.
-_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Characters that XML excludes.
+_INVALID_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_tcx(workout: Workout, catalogue: Catalogue | None = None) -> str:
-    """A workout as a TCX document.
+    """Write a workout as a TCX document.
 
-    TCX knows no exercises and no repetitions: a lap's notes tell them. Distance and calories, which it demands, are
-    0.
+    TCX has no exercises and no repetitions: the notes of a lap contain them. Distance and calories, which are required,
+    are 0.
 
-    :param catalogue: whose names exercises have; None for the English ones.
-    :raises InvalidInputError: if nobody knows when the workout was.
+    :param catalogue: catalogue of the exercise names; None for the English catalogue.
+    :raises InvalidInputError: the workout has no wall-clock time.
     """
     root = ElementTree.Element("TrainingCenterDatabase", xmlns=_NAMESPACE)
     activities = ElementTree.SubElement(root, "Activities")
     activity = ElementTree.SubElement(activities, "Activity", Sport="Other")
     _text(activity, "Id", _stamp(workout.time_at(workout.start_s)))
-    # An activity has a lap at least.
+    # An activity needs at least one lap.
     for period in workout.periods if workout.sets else [Rest(workout.start_s, workout.end_s)]:
         _lap(activity, workout, period, catalogue or load_catalogue())
-    whose = f" of {workout.subject}" if workout.subject else ""
-    _text(activity, "Notes", f"{workout.source}{whose}, by fitsense")
+    subject = f" of {workout.subject}" if workout.subject else ""
+    _text(activity, "Notes", f"{workout.source}{subject}, by fitsense")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -45,7 +45,7 @@ def _lap(activity: ElementTree.Element, workout: Workout, period: WorkoutSet | R
     _text(lap, "Calories", "0")
     _text(lap, "Intensity", "Resting" if isinstance(period, Rest) else "Active")
     _text(lap, "TriggerMethod", "Manual")
-    # Readers that draw, and those that drop laps without points, need two.
+    # Some readers need two points to draw a lap, or drop laps without points.
     track = ElementTree.SubElement(lap, "Track")
     for time in (start, end):
         _text(ElementTree.SubElement(track, "Trackpoint"), "Time", _stamp(time))
@@ -65,4 +65,4 @@ def _stamp(time: datetime) -> str:
 
 
 def _text(parent: ElementTree.Element, tag: str, text: str) -> None:
-    ElementTree.SubElement(parent, tag).text = _UNSPEAKABLE.sub("\ufffd", text)
+    ElementTree.SubElement(parent, tag).text = _INVALID_XML.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""From an event log to a workout: its sets, the rests between them, and when that was."""
+"""Converts an event log to a workout: sets, rests, and wall-clock times."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fitsense.errors import InvalidInputError
 from fitsense.events.log import EventLog
 from fitsense.events.schema import validate
 
-# A session that was given no start counts from 1970. Times this early are no wall clock, and FIT has none before 1998.
+# A session without a start counts from 1970. Earlier times are no wall-clock times, and FIT has none before 1998.
 _FIRST_WALL_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 
-# Events on the wire are no finer either.
+# The resolution of times in events.
 _TIME_DIGITS = 3
 
-_TELLING = ("session.started", "session.ended", "exercise.started", "exercise.ended")
-_LASTING = ("exercise.started", "exercise.updated", "exercise.ended", "muscles.activated")
+_SESSION_EVENTS = ("session.started", "session.ended", "exercise.started", "exercise.ended")
+_SPAN_EVENTS = ("exercise.started", "exercise.updated", "exercise.ended", "muscles.activated")
 
 
 def _milliseconds(value: float) -> float:
@@ -33,12 +33,12 @@ class WorkoutSet:
     """A set. Times are seconds of media time, to the millisecond.
 
     :param exercise: catalogue id, or ``unknown``.
-    :param index: from 1, among the exercise's sets.
-    :param repetitions: None where nothing counted them; so for what follows.
-    :param attempts: movements that were cut short.
-    :param time_under_tension_s: seconds within repetitions, or of the set if it is held.
-    :param tempo_mean_s: mean length of a repetition; None also without any.
-    :param tempo_spread_s: standard deviation of these; None also for fewer than two.
+    :param index: index among the sets of the exercise, from 1.
+    :param repetitions: None if they were not counted; likewise for the following fields.
+    :param attempts: number of partial repetitions.
+    :param time_under_tension_s: time within repetitions in seconds, or of the whole set if it is held.
+    :param tempo_mean_s: mean duration of a repetition in seconds; None also without repetitions.
+    :param tempo_spread_s: standard deviation of the durations; None also for fewer than two.
     """
 
     exercise: str
@@ -53,7 +53,7 @@ class WorkoutSet:
 
     @property
     def duration_s(self) -> float:
-        """Its length in seconds."""
+        """Duration in seconds."""
         return self.end_s - self.start_s
 
 
@@ -66,22 +66,22 @@ class Rest:
 
     @property
     def duration_s(self) -> float:
-        """Its length in seconds."""
+        """Duration in seconds."""
         return self.end_s - self.start_s
 
 
 @attrs.frozen
 class Workout:
-    """What one person did in one session.
+    """The workout of one person in one session.
 
-    :param source: the session, as its host named it.
-    :param subject: who did it, where a session tells several apart.
-    :param started_at: wall-clock time of media time 0, with a time zone; None if nobody knows it.
-    :param start_s: where the session began, in seconds of media time.
-    :param end_s: where it ended.
-    :param sets: in the order of time, not overlapping, each of some length and within the session.
-    :param complete: whether the session came to its end.
-    :raises InvalidInputError: if a time is not finite or the sets are not as above.
+    :param source: name of the session, from its host.
+    :param subject: id of the person in a session with several; else None.
+    :param started_at: wall-clock time of media time 0, with a time zone; None if unknown.
+    :param start_s: start of the session in seconds of media time.
+    :param end_s: end of the session.
+    :param sets: sets in temporal order, without overlap, each of positive length and within the session.
+    :param complete: whether the log contains the end of the session.
+    :raises InvalidInputError: a time is not finite, or the sets violate these conditions.
     """
 
     source: str
@@ -108,7 +108,7 @@ class Workout:
 
     @property
     def periods(self) -> Iterator[WorkoutSet | Rest]:
-        """The sets and, between them, the rests."""
+        """The sets and the rests between them."""
         before: WorkoutSet | None = None
         for one in self.sets:
             if before is not None and before.end_s < one.start_s:
@@ -119,7 +119,7 @@ class Workout:
     def time_at(self, media_s: float) -> datetime:
         """Wall-clock time of a media time, to the millisecond, in the zone of ``started_at``.
 
-        :raises InvalidInputError: if nobody knows when the session was.
+        :raises InvalidInputError: ``started_at`` is unknown.
         """
         if self.started_at is None:
             raise InvalidInputError(
@@ -133,36 +133,36 @@ class Workout:
 
     @property
     def zone_offset(self) -> timedelta | None:
-        """How far the clock on the wall was ahead of UTC; None where only UTC is known, as from an event log."""
+        """Offset of the local time from UTC; None if only UTC is known, as from an event log."""
         return (self.started_at.utcoffset() or None) if self.started_at is not None else None
 
 
 def has_workout(log: EventLog) -> bool:
-    """Whether a log tells of a session; one of other programs' events does not."""
-    return any(log.data(name) for name in _TELLING)
+    """Whether a log contains a session of fitsense."""
+    return any(log.data(name) for name in _SESSION_EVENTS)
 
 
 def workout_of(log: EventLog, started_at: datetime | None = None) -> Workout:
-    """The workout that a log tells of.
+    """The workout in a log.
 
-    Sets are those of ``session.ended``. Without them, each ``exercise.ended`` gives its own; in logs of older
-    versions, that stretch is the set, and nobody counted repetitions. A log that breaks off in the middle of an
-    exercise gives a last set, as far as it came.
+    The sets are those of ``session.ended``, or, in a truncated log, of each ``exercise.ended``; in logs of older
+    versions, each segment is a set without repetitions. A log that ends within an exercise has a last set up to the
+    last event.
 
-    :param started_at: wall-clock time of media time 0, with a time zone; None for what the log says.
-    :raises SchemaError: if an event does not obey its schema.
-    :raises InvalidInputError: if its times make no sense.
+    :param started_at: wall-clock time of media time 0, with a time zone; None for that in the log.
+    :raises SchemaError: an event violates its schema.
+    :raises InvalidInputError: the times are inconsistent.
     """
     for name in ("session.ended", "exercise.started", "exercise.ended"):
         for data in log.data(name):
             validate(data, name)
     ended = log.last("session.ended")
     if ended is not None and "sets" in ended:
-        told = ended["sets"]
+        recorded = ended["sets"]
     else:
-        told = [*_of_stretches(log.data("exercise.ended")), *_left_open(log)]
-    sets = _in_order(told)
-    spans = [ended] if ended is not None else [data for name in _LASTING for data in log.data(name)]
+        recorded = [*_sets_of_segments(log.data("exercise.ended")), *_open_set(log)]
+    sets = _in_order(recorded)
+    spans = [ended] if ended is not None else [data for name in _SPAN_EVENTS for data in log.data(name)]
     starts = [*_numbers(spans, "start_s"), *(one.start_s for one in sets)]
     ends = [*_numbers(spans, "end_s"), *(one.end_s for one in sets)]
     start_s = min(starts, default=0.0)
@@ -182,29 +182,29 @@ def _wall_clock(log: EventLog) -> datetime | None:
     return start if start is not None and start >= _FIRST_WALL_CLOCK else None
 
 
-def _of_stretches(stretches: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The sets of exercises that ended.
+def _sets_of_segments(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The sets of segments that ended.
 
-    A set that went on has a part in each stretch. In logs of older versions, a later stretch gives the whole set as far
-    as it has come, which replaces what an earlier one gave.
+    A set that spans several segments has a part in each. In logs of older versions, a later segment has the whole set
+    so far, which replaces the set of an earlier segment.
     """
     sets: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for stretch in stretches:
-        exercise = stretch["exercise"]
-        if "sets" in stretch:
-            for one in stretch["sets"]:
+    for segment in segments:
+        exercise = segment["exercise"]
+        if "sets" in segment:
+            for one in segment["sets"]:
                 key = exercise, one["index"]
                 before = sets.get(key)
-                goes_on = before is not None and one["start_s"] >= before["end_s"]
-                sets[key] = _joined(before, one) if goes_on and before is not None else one
+                is_part = before is not None and one["start_s"] >= before["end_s"]
+                sets[key] = _joined(before, one) if is_part and before is not None else one
         elif exercise != UNKNOWN:
             index = 1 + sum(other == exercise for other, _ in sets)
-            sets[exercise, index] = {**stretch, "index": index}
+            sets[exercise, index] = {**segment, "index": index}
     return list(sets.values())
 
 
 def _joined(one: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Two parts of a set as one."""
+    """Join two parts of a set."""
     counts = {name: one[name] + more[name] for name in ("repetitions", "attempts", "time_under_tension_s")}
     tempo: dict[str, float | None] = {"tempo_mean_s": None, "tempo_spread_s": None}
     if repetitions := counts["repetitions"]:
@@ -219,24 +219,24 @@ def _joined(one: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any
     return {**one, **times, **counts, **tempo}
 
 
-def _left_open(log: EventLog) -> list[Mapping[str, Any]]:
-    """The set that went on when the log broke off, as far as it came; none if none did."""
-    stretch: Mapping[str, Any] | None = None
+def _open_set(log: EventLog) -> list[Mapping[str, Any]]:
+    """The set that is open at the end of a truncated log; empty if there is none."""
+    segment: Mapping[str, Any] | None = None
     end_s, seconds = 0.0, list[float]()
     for event in log.events:
         name, data = event["type"], event["data"]
         if name == "fitsense.exercise.started":
-            stretch, end_s, seconds = data, data["start_s"], []
+            segment, end_s, seconds = data, data["start_s"], []
         elif name in ("fitsense.exercise.ended", "fitsense.session.ended"):
-            stretch = None
-        elif name in ("fitsense.exercise.updated", "fitsense.repetition.completed") and stretch is not None:
+            segment = None
+        elif name in ("fitsense.exercise.updated", "fitsense.repetition.completed") and segment is not None:
             validate(data, name)
             end_s = max(end_s, data["end_s"])
             if name == "fitsense.repetition.completed":
                 seconds.append(data["end_s"] - data["start_s"])
-    if stretch is None or (stretch["exercise"] == UNKNOWN and not seconds):
+    if segment is None or (segment["exercise"] == UNKNOWN and not seconds):
         return []
-    before = [one for one in _of_stretches(log.data("exercise.ended")) if one["exercise"] == stretch["exercise"]]
+    before = [one for one in _sets_of_segments(log.data("exercise.ended")) if one["exercise"] == segment["exercise"]]
     counted = {
         "repetitions": len(seconds),
         "time_under_tension_s": sum(seconds),
@@ -244,19 +244,19 @@ def _left_open(log: EventLog) -> list[Mapping[str, Any]]:
     }
     return [
         {
-            "exercise": stretch["exercise"],
+            "exercise": segment["exercise"],
             "index": 1 + max((one["index"] for one in before), default=0),
-            "start_s": stretch["start_s"],
+            "start_s": segment["start_s"],
             "end_s": end_s,
             **(counted if seconds else {}),
         }
     ]
 
 
-def _in_order(told: Sequence[Mapping[str, Any]]) -> tuple[WorkoutSet, ...]:
-    """Sets by time. A set that began within the one before it begins where that ended; what has no length is none."""
+def _in_order(recorded: Sequence[Mapping[str, Any]]) -> tuple[WorkoutSet, ...]:
+    """Sets in temporal order: overlapping sets start at the end of the previous one, and empty sets are dropped."""
     sets: list[WorkoutSet] = []
-    for one in sorted(told, key=lambda one: (one["start_s"], one["end_s"])):
+    for one in sorted(recorded, key=lambda one: (one["start_s"], one["end_s"])):
         start_s = _milliseconds(max(one["start_s"], sets[-1].end_s) if sets else one["start_s"])
         if start_s < _milliseconds(one["end_s"]):
             sets.append(

@@ -1,4 +1,4 @@
-// Writes src/schemas.ts from the JSON Schemas in ../v1; with --check, fails if it is not as they are.
+// Writes src/schemas.ts from the JSON Schemas in ../v1; with --check, fails if the file differs.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { compile } from "json-schema-to-typescript";
 
@@ -6,23 +6,23 @@ const SCHEMAS = new URL("../v1/", import.meta.url);
 const TYPES = new URL("src/schemas.ts", import.meta.url);
 const SUFFIX = ".schema.json";
 const BANNER = "// Generated from ../v1 by `npm run generate`; do not edit.";
-// What is no event's data, and what does not go over the network at all.
+// Schemas that describe no event data, and schemas that never go over the network.
 const NO_EVENTS = ["common", "envelope"];
 const NOT_ON_THE_WIRE = ["model"];
 
-/** `exercise.ended` as `ExerciseEnded`; the server's own without its name. `Set` means something else. */
+/** `exercise.ended` as `ExerciseEnded`; schemas of the server without `server`. `Set` is taken. */
 function typeName(name) {
   if (name === "set") return "ExerciseSet";
   const words = name.replace(/^server\./, "").split(/[._]/);
   return words.map((word) => word[0].toUpperCase() + word.slice(1)).join("");
 }
 
-/** A schema whose references lead into one document, and whose parts are not named by their titles. */
+/** A schema with references into one document, and without titles, which would name its parts. */
 function placed(part, name) {
   if (Array.isArray(part)) return part.map((each) => placed(each, name));
   if (part === null || typeof part !== "object") return part;
   const entries = Object.entries(part).filter(
-    // A property may be called title, too.
+    // A property may also be called title.
     ([key, value]) => !["$schema", "$id", "$defs"].includes(key) && !(key === "title" && typeof value === "string"),
   );
   return Object.fromEntries(
@@ -48,13 +48,13 @@ function document() {
     }
     if (name === "common") continue;
     definitions[typeName(name)] = placed(schema, name);
-    // Which type goes with which schema: events.ts says it.
+    // events.ts maps types to schemas.
     delete definitions[typeName(name)].allOf;
     if (!NO_EVENTS.includes(name) && !name.startsWith("server.")) {
       events[`fitsense.${name}`] = { $ref: `#/$defs/${typeName(name)}` };
     }
   }
-  // What its data holds depends on its type.
+  // The data depends on the type.
   definitions.Envelope.properties.data.additionalProperties = true;
   return {
     title: "EventData",
@@ -75,7 +75,7 @@ const compiled = await compile(document(), "EventData", {
   style: { printWidth: 120 },
   unreachableDefinitions: true,
 });
-// Where a type came from is of no use to those who hover over it.
+// The origin of a type is of no use in editor tooltips.
 const written = compiled.replace(/ \*\n \* This interface was referenced by .*\n \* via the `definition` .*\n/g, "");
 if (!process.argv.includes("--check")) {
   writeFileSync(TYPES, written);

@@ -1,4 +1,4 @@
-"""Ray on this machine, once for the tests that need it."""
+"""A local Ray instance, shared by the tests that need it."""
 
 from __future__ import annotations
 

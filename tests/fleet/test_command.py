@@ -53,7 +53,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.mark.slow
-def test_it_tells_what_is_wrong_and_ends_with_the_code_for_it(cluster: str, film: Path, tmp_path: Path) -> None:
+def test_fleet_command_failures_are_listed_and_set_exit_code(cluster: str, film: Path, tmp_path: Path) -> None:
     bad, out = tmp_path / "bad.mp4", tmp_path / "out"
     bad.write_bytes(b"")
     done = run(film, bad, "--out", out, "--hop", "2")
@@ -72,7 +72,7 @@ def test_it_tells_what_is_wrong_and_ends_with_the_code_for_it(cluster: str, film
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
-def test_it_goes_on_where_it_was_stopped(cluster: str, film: Path, tmp_path: Path, kind: signal.Signals) -> None:
+def test_fleet_command_interrupted_resumes(cluster: str, film: Path, tmp_path: Path, kind: signal.Signals) -> None:
     """The first video is done, the second in the middle, the third has not begun."""
     content, second, ended = film.read_bytes(), threading.Event(), threading.Event()
 
@@ -113,15 +113,15 @@ def test_it_goes_on_where_it_was_stopped(cluster: str, film: Path, tmp_path: Pat
         assert first.url.rpartition("/")[2] not in films.fetched[len(before) :]
 
 
-def test_an_interruption_that_was_lost_is_repeated() -> None:
+def test_fleet_command_lost_interrupt_is_repeated() -> None:
     command = [sys.executable, "-c", LOSING]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, "lost\nnoticed\n"), done.stderr
 
 
 @pytest.mark.slow
-def test_it_runs_by_itself_on_this_machine(film: Path, tmp_path: Path) -> None:
-    """With a Ray of its own, which ends with it."""
+def test_fleet_command_without_cluster_runs_locally(film: Path, tmp_path: Path) -> None:
+    """Without a cluster, the command starts and stops Ray."""
     command = [sys.executable, "-W", "error", "-m", "fitsense", "fleet", str(film), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == ExitCode.OK, done.stderr
@@ -131,18 +131,18 @@ def test_it_runs_by_itself_on_this_machine(film: Path, tmp_path: Path) -> None:
     assert Results(tmp_path).events_of(outcome.id).read_text("utf-8") == alone
 
 
-def test_without_the_extra_it_says_which(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_command_without_extra_names_it(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     done = run(film, "--out", tmp_path)
     assert done.exit_code == ExitCode.MISSING_EXTRA
     assert "pip install 'fitsense[ray]'" in done.output
 
 
-def test_what_is_not_there_is_no_source(tmp_path: Path) -> None:
+def test_fleet_command_missing_library_is_source_error(tmp_path: Path) -> None:
     done = run(tmp_path / "nowhere", "--out", tmp_path / "out")
     assert done.exit_code == ExitCode.NO_SOURCE
     assert run("--out", tmp_path / "out").exit_code == ExitCode.USAGE
 
 
-def test_importing_it_stays_light() -> None:
+def test_fleet_import_loads_no_ray() -> None:
     assert not modules_after("import fitsense.fleet") & {*HEAVY, "av", "ray", "pyarrow", "fsspec", "aiohttp", "pandas"}

@@ -1,4 +1,4 @@
-"""Which videos a library has."""
+"""Listing of a library's videos."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def urls(*places: str | Path) -> list[str]:
     return [video.url for video in list_videos(places)]
 
 
-def test_a_folder_has_all_that_is_in_it(folder: Path) -> None:
+def test_list_videos_folder_is_searched_recursively(folder: Path) -> None:
     expected = [str(folder / name) for name in ("A.MOV", "b.mp4", "deep/er/c.webm", "deep/é ü.mkv")]
     assert urls(folder) == expected
     assert urls(f"file://{folder}/") == expected
     assert urls(folder, folder / "deep", folder / "b.mp4") == expected, "each once"
 
 
-def test_paths_do_not_depend_on_where_they_were_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_videos_relative_path_becomes_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = urls(folder)
     monkeypatch.chdir(folder / "deep")
     assert urls("..", "../b.mp4") == expected
 
 
-def test_folders_that_are_links_are_followed_once(folder: Path, tmp_path: Path) -> None:
+def test_list_videos_linked_folders_are_followed_once(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.mp4").write_bytes(b"")
@@ -64,7 +64,7 @@ def test_folders_that_are_links_are_followed_once(folder: Path, tmp_path: Path) 
     assert urls(folder) == sorted([*before, str(folder / "linked/x.mp4")])
 
 
-def test_globs(folder: Path) -> None:
+def test_list_videos_glob_matches(folder: Path) -> None:
     assert urls(folder / "*.mp4") == [str(folder / "b.mp4")]
     assert urls(folder / "**/*.webm") == urls(folder / "d?ep/er/[abc].webm") == [str(folder / "deep/er/c.webm")]
     odd = folder / "take [1]?.mp4"
@@ -72,11 +72,11 @@ def test_globs(folder: Path) -> None:
     assert urls(odd) == [str(odd)], "what exists is meant as it is"
 
 
-def test_a_single_file_may_have_any_ending(folder: Path) -> None:
+def test_list_videos_single_file_may_have_any_suffix(folder: Path) -> None:
     assert urls(folder / "notes.txt") == [str(folder / "notes.txt")]
 
 
-def test_a_table_names_videos_whether_they_are_there_or_not(folder: Path, memory: str) -> None:
+def test_list_videos_table_keeps_missing_videos(folder: Path, memory: str) -> None:
     table = folder / "deep/list.csv"
     table.write_text(f"name;path\n1;er/c.webm\n2;../b.mp4\n3;{folder}/gone\n4;{memory}/one.mp4\n5;\n", "utf-8")
     videos = {video.url: video.version for video in list_videos([table])}
@@ -92,7 +92,7 @@ def test_a_table_names_videos_whether_they_are_there_or_not(folder: Path, memory
         list_videos([table])
 
 
-def test_a_storage_is_a_library_too(memory: str) -> None:
+def test_list_videos_object_storage_is_listed(memory: str) -> None:
     everything = ["memory://bucket/one.mp4", "memory://bucket/two/three.mov"]
     assert urls(memory) == urls(memory + "/") == everything
     assert urls(memory + "/*/*.mov") == everything[1:]
@@ -104,7 +104,7 @@ def test_a_storage_is_a_library_too(memory: str) -> None:
         urls(memory + "/list.csv")
 
 
-def test_a_web_server_is_one(folder: Path) -> None:
+def test_list_videos_web_server_is_listed(folder: Path) -> None:
     with Films({"one.mp4": b"1", "notes.txt": b"2", "é ü.mov": b"3"}) as films:
         videos = list_videos([films.url])
         assert [video.name for video in videos] == ["é ü.mov", "one.mp4"]
@@ -116,7 +116,7 @@ def test_a_web_server_is_one(folder: Path) -> None:
         assert list_videos([films.url + "one.mp4"])[0].version not in ("", one.version)
 
 
-def test_versions_change_with_contents(folder: Path, memory: str) -> None:
+def test_list_videos_changed_content_changes_version(folder: Path, memory: str) -> None:
     (before,) = list_videos([folder / "b.mp4"])
     assert [before] == list_videos([folder / "b.mp4"])
     (folder / "b.mp4").write_bytes(b"x" * 99)
@@ -141,7 +141,7 @@ def test_versions_change_with_contents(folder: Path, memory: str) -> None:
         ("missing.csv", "cannot be read"),
     ],
 )
-def test_a_place_without_videos_is_refused(
+def test_list_videos_place_without_videos_is_refused(
     place: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -150,7 +150,7 @@ def test_a_place_without_videos_is_refused(
     assert Path(place).name in str(caught.value)
 
 
-def test_names_need_not_be_unicode(tmp_path: Path) -> None:
+def test_list_videos_name_not_unicode_is_listed(tmp_path: Path) -> None:
     file = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
     try:
         Path(file).write_bytes(b"")
@@ -163,7 +163,7 @@ def test_names_need_not_be_unicode(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=2, max_size=2, unique=True))
-def test_ids_differ_and_are_names_of_files(texts: list[str]) -> None:
+def test_video_ids_are_distinct_file_names(texts: list[str]) -> None:
     one, other = (Video(f"s3://bucket/{text}", "") for text in texts)
     assert one.id != other.id
     assert one.id == Video(one.url, "2").id, "a changed file replaces its results"
@@ -175,7 +175,7 @@ def test_ids_differ_and_are_names_of_files(texts: list[str]) -> None:
         assert video.name
 
 
-def test_passwords_are_not_shown() -> None:
+def test_video_shown_url_hides_password() -> None:
     assert Video("ftp://me:secret@host/a.mp4", "").shown == "ftp://me:***@host/a.mp4"
     for url in ("ftp://me@host:21/a@b.mp4", "/films/a:b@c.mp4", "s3://bucket/a.mp4"):
         assert Video(url, "").shown == url

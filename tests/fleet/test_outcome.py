@@ -1,4 +1,4 @@
-"""From a video to its events and what became of it."""
+"""Analysis of one video and its outcome."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def expected(model: fitsense.Model, squats_file: Path) -> str:
     return "".join(event.to_json() + "\n" for event in fitsense.analyze(squats_file, model=model, hop_s=HOP_S))
 
 
-def test_events_are_those_of_analyze(
+def test_analyze_video_gives_events_of_analyze(
     model: fitsense.Model, analysis: Analysis, squats_file: Path, expected: str
 ) -> None:
     video = Video(str(squats_file), "7 9")
@@ -53,7 +53,7 @@ def test_events_are_those_of_analyze(
     )
 
 
-def test_a_video_elsewhere_is_fetched_and_removed(
+def test_analyze_video_remote_file_is_fetched_and_removed(
     model: fitsense.Model,
     analysis: Analysis,
     squats_file: Path,
@@ -82,7 +82,7 @@ def test_a_video_elsewhere_is_fetched_and_removed(
     ("content", "reason"),
     [(None, "no such file"), (b"", "is empty (0 bytes)"), (b"text", "cannot be opened as video: Invalid data found")],
 )
-def test_what_is_no_video_fails_and_says_why(
+def test_analyze_video_invalid_file_fails_with_reason(
     model: fitsense.Model, analysis: Analysis, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     file = tmp_path / "film.mp4"
@@ -94,13 +94,13 @@ def test_what_is_no_video_fails_and_says_why(
     assert outcome.reason.startswith(reason)
 
 
-def test_an_unknown_kind_of_address_fails_alone(model: fitsense.Model, analysis: Analysis) -> None:
+def test_analyze_video_unknown_protocol_fails(model: fitsense.Model, analysis: Analysis) -> None:
     outcome, events = analyze_video(Video("nope://bucket/a.mp4", ""), model, analysis)
     assert (outcome.status, events) == ("failed", "")
     assert "nope" in str(outcome.reason)
 
 
-def test_a_damaged_video_keeps_what_could_be_read(
+def test_analyze_video_damaged_file_keeps_events(
     model: fitsense.Model, analysis: Analysis, squats_file: Path, tmp_path: Path
 ) -> None:
     content = bytearray(squats_file.read_bytes())
@@ -115,7 +115,7 @@ def test_a_damaged_video_keeps_what_could_be_read(
     assert outcome.duration_s is not None
 
 
-def test_events_before_a_failure_stand(
+def test_analyze_video_failure_keeps_earlier_events(
     model: fitsense.Model, analysis: Analysis, squats_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = itertools.count()
@@ -132,7 +132,7 @@ def test_events_before_a_failure_stand(
     assert '"reason":"failed"' in events.splitlines()[-1]
 
 
-def test_an_analysis_is_known_by_its_bundle_and_settings(model: fitsense.Model) -> None:
+def test_analysis_digest_depends_on_bundle_and_settings(model: fitsense.Model) -> None:
     one = Analysis.of(model.bundle, 1.0)
     assert one == Analysis.of(fitsense.Bundle.load("gym"), 1.0)
     others = {Analysis.of(model.bundle, 2.0).digest, Analysis.of(fitsense.Bundle.load("gym-pose"), 1.0).digest}
@@ -154,7 +154,7 @@ def test_an_analysis_is_known_by_its_bundle_and_settings(model: fitsense.Model) 
         duration_s=st.none() | st.floats(0, 1e9),
     )
 )
-def test_an_outcome_is_one_line_and_back(outcome: Outcome) -> None:
+def test_outcome_json_round_trips_in_one_line(outcome: Outcome) -> None:
     line = outcome.to_json()
     assert line.isascii()
     assert len(line.splitlines()) == 1
@@ -162,6 +162,6 @@ def test_an_outcome_is_one_line_and_back(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "{}", '{"id": 3', "null", '{"id": "a", "url": "b"}'])
-def test_what_is_no_outcome_is_refused(line: str) -> None:
+def test_outcome_from_invalid_json_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Outcome.from_json(line)

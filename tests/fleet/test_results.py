@@ -28,7 +28,7 @@ def lines(folder: Path) -> list[str]:
     return (folder / "outcomes.ndjson").read_text().splitlines()
 
 
-def test_what_is_kept_is_known_to_who_comes_later(tmp_path: Path) -> None:
+def test_results_reopened_keep_outcomes(tmp_path: Path) -> None:
     results = Results(tmp_path / "new/results")
     assert results.standing(video(), ANALYSIS) is None
     results.put(done(video()), EVENTS)
@@ -41,7 +41,7 @@ def test_what_is_kept_is_known_to_who_comes_later(tmp_path: Path) -> None:
         assert not known.events_of(video("b").id).exists()
 
 
-def test_another_version_or_analysis_or_lost_events_are_not_standing(tmp_path: Path) -> None:
+def test_results_standing_changed_or_lost_is_none(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.put(done(video()), EVENTS)
     assert results.standing(video(version="2"), ANALYSIS) is None
@@ -53,7 +53,7 @@ def test_another_version_or_analysis_or_lost_events_are_not_standing(tmp_path: P
     results.finish()
 
 
-def test_what_comes_later_replaces_what_was(tmp_path: Path) -> None:
+def test_results_put_again_replaces_outcome(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.put(done(video("b")), EVENTS)
     results.put(done(video("a")), EVENTS)
@@ -69,7 +69,7 @@ def test_what_comes_later_replaces_what_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 40, -2])
-def test_a_line_that_was_cut_off_costs_one_video(tmp_path: Path, cut: int) -> None:
+def test_results_truncated_line_loses_one_video(tmp_path: Path, cut: int) -> None:
     results = Results(tmp_path)
     for name in "abc":
         results.put(done(video(name)), EVENTS)
@@ -82,7 +82,7 @@ def test_a_line_that_was_cut_off_costs_one_video(tmp_path: Path, cut: int) -> No
     assert len(Results(tmp_path).outcomes) == 3
 
 
-def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_results_invalid_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FitsenseError, match="file: cannot hold results"):
         Results(tmp_path / "file")

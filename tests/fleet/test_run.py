@@ -1,4 +1,4 @@
-"""A library on Ray: real workers, some of which are killed."""
+"""Analysis of a library on Ray, with workers that are killed."""
 
 from __future__ import annotations
 
@@ -66,20 +66,18 @@ def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
     return {outcome.url.rpartition("/")[2]: outcome for outcome in outcomes}
 
 
-def test_a_library_gives_what_one_machine_does_and_is_not_done_again(
-    library: Path, alone: dict[str, str], tmp_path: Path
-) -> None:
+def test_fleet_matches_analyze_and_skips_done_videos(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     fleet = analyze_library(library, tmp_path, hop_s=HOP_S)
     assert len(fleet.videos) == len(fleet.todo) == 5
-    told = list(fleet)
-    assert len(told) == 5
+    results = list(fleet)
+    assert len(results) == 5
     assert events(tmp_path) == alone
-    outcomes = by_name(told)
+    outcomes = by_name(results)
     assert {name: (one.status, one.reason) for name, one in outcomes.items() if one.reason} == {
         "empty.mp4": ("failed", "is empty (0 bytes)"),
         "text.mov": ("failed", "cannot be opened as video: Invalid data found when processing input"),
     }
-    assert sorted(fleet.outcomes, key=lambda one: one.id) == sorted(told, key=lambda one: one.id)
+    assert sorted(fleet.outcomes, key=lambda one: one.id) == sorted(results, key=lambda one: one.id)
     before = (tmp_path / "outcomes.ndjson").read_bytes()
 
     again = analyze_library([library], tmp_path, hop_s=HOP_S)
@@ -93,9 +91,7 @@ def test_a_library_gives_what_one_machine_does_and_is_not_done_again(
 
 
 @pytest.mark.slow
-def test_who_leaves_early_keeps_what_is_done_and_goes_on_later(
-    library: Path, alone: dict[str, str], tmp_path: Path
-) -> None:
+def test_fleet_closed_early_keeps_results_and_resumes(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     with analyze_library(library / "*.mp4", tmp_path, hop_s=HOP_S, workers=1) as fleet:
         first = next(fleet)
     assert (tmp_path / "tables/sets.parquet").exists()
@@ -123,35 +119,33 @@ def once(act: Callable[[], object], name: str) -> Callable[[str], None]:
 
 
 @on_linux
-def test_a_worker_that_is_killed_in_the_middle_costs_nothing(
-    library: Path, alone: dict[str, str], tmp_path: Path
-) -> None:
+def test_fleet_killed_worker_is_retried(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     killed: list[int] = []
     with Films(films_of(library), once(lambda: killed.append(kill_workers()), "two.mp4")) as films:
-        told = list(analyze_library(films.url, tmp_path, hop_s=HOP_S))
+        results = list(analyze_library(films.url, tmp_path, hop_s=HOP_S))
     assert killed[0] >= 1
     assert films.fetched.count("two.mp4") >= 2, "it was begun again"
-    assert {one.status for one in told} == {"done"}
+    assert {one.status for one in results} == {"done"}
     assert events(tmp_path) == alone
 
 
 @pytest.mark.slow
 @on_linux
-def test_a_video_that_kills_its_workers_costs_only_itself(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
+def test_fleet_video_that_kills_workers_fails_alone(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     def deadly(name: str) -> None:
         if name == "two.mp4":
             kill_workers()
 
     with Films(films_of(library), deadly) as films:
-        told = by_name(list(analyze_library(films.url, tmp_path, hop_s=HOP_S, workers=1)))
+        results = by_name(list(analyze_library(films.url, tmp_path, hop_s=HOP_S, workers=1)))
     assert films.fetched.count("two.mp4") == 3
-    assert (told["two.mp4"].status, told["two.mp4"].reason) == ("failed", "its worker died, 3 times")
+    assert (results["two.mp4"].status, results["two.mp4"].reason) == ("failed", "its worker died, 3 times")
     assert events(tmp_path) == {name: text for name, text in alone.items() if name != "two.mp4"}
 
 
 @pytest.mark.slow
 @on_linux
-def test_nothing_is_left_behind(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_leaves_no_temporary_files(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
@@ -167,7 +161,7 @@ def test_nothing_is_left_behind(library: Path, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_a_bundle_that_workers_cannot_load_ends_it(library: Path, tmp_path: Path) -> None:
+def test_fleet_unloadable_bundle_raises(library: Path, tmp_path: Path) -> None:
     """The driver has no need of the files that its branches look through; workers of this cluster lack them."""
     with pytest.raises(WeightsError, match=r"a worker cannot load the bundle: .*fitsense models pull"):
         list(analyze_library(library, tmp_path, bundle="gym-pose"))
@@ -175,7 +169,7 @@ def test_a_bundle_that_workers_cannot_load_ends_it(library: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_changed_video_is_done_again_alone(library: Path, tmp_path: Path) -> None:
+def test_fleet_changed_video_is_analysed_again(library: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes((library / "one.mp4").read_bytes())
     other = tmp_path / "other.mp4"
@@ -186,10 +180,10 @@ def test_a_changed_video_is_done_again_alone(library: Path, tmp_path: Path) -> N
     assert [video.name for video in fleet.todo] == ["film.mp4"]
     (outcome,) = fleet
     assert outcome.status == "failed"
-    assert events(tmp_path / "out") == {}, "what it was is not told any more"
+    assert events(tmp_path / "out") == {}, "the old result is removed"
 
 
-def test_what_cannot_be_done_is_refused_at_once(library: Path, tmp_path: Path) -> None:
+def test_analyze_library_invalid_arguments_are_refused(library: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file or folder"):
         analyze_library(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(BundleError, match="no bundle 'nope'"):
@@ -206,7 +200,7 @@ def test_what_cannot_be_done_is_refused_at_once(library: Path, tmp_path: Path) -
     st.integers(1, 200),
     st.none() | st.integers(1, 90),
 )
-def test_workers_share_the_cores(cores: list[int], videos: int, wanted: int | None) -> None:
+def test_share_any_cores_are_divided_among_workers(cores: list[int], videos: int, wanted: int | None) -> None:
     count, threads = share(cores, videos, wanted)
     assert 1 <= count <= videos
     assert count == min(videos, wanted or sum(cores))

@@ -1,4 +1,4 @@
-"""Tables of what the events come to."""
+"""Parquet tables of events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def events(model: fitsense.Model, squats: FigureVideo) -> list[fitsense.Event]:
     return list(fitsense.analyze(squats, model=model))
 
 
-def test_tables_say_what_the_events_say(events: list[fitsense.Event], tmp_path: Path) -> None:
+def test_tables_match_events(events: list[fitsense.Event], tmp_path: Path) -> None:
     file = tmp_path / "a.ndjson"
     file.write_text("".join(event.to_json() + "\n" for event in events), "utf-8")
     write_tables(tmp_path, [(outcome("a"), file), (outcome("b", "s3://é"), file)])
@@ -55,7 +55,7 @@ def test_tables_say_what_the_events_say(events: list[fitsense.Event], tmp_path: 
     assert {row["muscle"]: row["load_repetitions"] for row in loads} == summary["muscle_load_repetitions"]
 
 
-def test_columns_have_units_and_types_also_without_rows(tmp_path: Path) -> None:
+def test_tables_without_rows_have_types_and_units(tmp_path: Path) -> None:
     write_tables(tmp_path, [])
     for table, columns in TABLES.items():
         schema = pq.read_schema(tmp_path / f"{table}.parquet")
@@ -68,9 +68,7 @@ def test_columns_have_units_and_types_also_without_rows(tmp_path: Path) -> None:
 
 
 @given(rows=st.lists(st.dictionaries(st.sampled_from(["quads", "back"]), st.floats(0, 1e6)), max_size=6))
-def test_rows_are_written_in_order_however_many(
-    rows: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_tables_many_rows_keep_order(rows: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("tables")
     videos = []
     for number, load in enumerate(rows):
@@ -86,7 +84,7 @@ def test_rows_are_written_in_order_however_many(
     ]
 
 
-def test_what_is_no_log_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
+def test_tables_invalid_log_keeps_old_tables(tmp_path: Path) -> None:
     write_tables(tmp_path, [])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "events").mkdir()
@@ -97,7 +95,7 @@ def test_what_is_no_log_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 
-def test_a_path_that_is_not_unicode_has_its_row(tmp_path: Path) -> None:
+def test_tables_path_not_unicode_has_row(tmp_path: Path) -> None:
     file = tmp_path / "a.ndjson"
     event = {"type": "fitsense.session.ended", "source": "urn:a", "data": {"muscle_load_s": {"quads": 1.0}}}
     file.write_text(json.dumps(event) + "\n")

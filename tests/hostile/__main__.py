@@ -1,6 +1,6 @@
-"""``python -m tests.hostile``: many damaged and lying files, and what they do.
+"""``python -m tests.hostile``: analyses many damaged and falsified files and reports faults.
 
-It can be interrupted, and goes on where it was if it is given the same ``--json``. A fault is told as a triple, which
+An interrupted run resumes with the same ``--json``. A fault is reported as a triple, which
 belongs into `test_hostile.FOUND` once it is mended.
 """
 

@@ -1,4 +1,4 @@
-"""Where a file's headers keep their numbers: what a lie would be told about."""
+"""Offsets of the numeric fields in a file's headers, which the generator falsifies."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _mp4(content: bytes, start: int = 0, end: int | None = None) -> Iterator[Fie
 
 
 def _sample_description(content: bytes, start: int, length: int) -> Iterator[Field]:
-    """Its count, the entry's size, the picture's size, and what the codec is told."""
+    """Its count, the entry's size, the picture's size, and the configuration of the codec."""
     yield _bytes("table", start + 12, 4)
     yield _bytes("size", start + 16, 4)
     yield from (_bytes("picture", start + 16 + at, 2) for at in (32, 34, 82))

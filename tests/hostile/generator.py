@@ -1,4 +1,4 @@
-"""Damaged and lying video files, each made again from a few words: a seed video, a kind of damage and a number.
+"""Damaged and falsified video files, each reproducible from a seed video, a kind of damage and a number.
 
 The seed videos are rendered figures, encoded by one thread, so that the same PyAV gives the same bytes.
 """
@@ -29,7 +29,7 @@ _HEADER = 512
 # H.264's sequence parameter set, up to what follows it in a transport stream or in an .mp4's header. The picture's size
 # is in numbers of no fixed length, so that all of it is replaced.
 _H264_HEADER = re.compile(rb"\x67\x64\x00[\s\S]{5,60}?(?=\x00\x00\x01|\x00\x00\x00\x01|\x01\x00.\x68)")
-# Numbers that programs forget.
+# Values at the limits of integer types.
 _ODD = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF, 1 << 62)
 
 
@@ -255,7 +255,7 @@ def _fields(video: str, subject: Subject | None) -> list[Field]:
 
 
 def parameter_set(width: int, height: int) -> bytes:
-    """An H.264 sequence parameter set of so many macroblocks, of 16 x 16 pixels, across and down."""
+    """An H.264 sequence parameter set with the given numbers of macroblocks (16 x 16 pixels) across and down."""
     exp_golomb = [0, 1, 0, 0]
     bits = "".join(map(_exp_golomb, exp_golomb)) + "00" + "".join(map(_exp_golomb, [0, 0, 2, 4])) + "0"
     bits += _exp_golomb(width - 1) + _exp_golomb(height - 1) + "11001"

@@ -1,4 +1,4 @@
-"""Hostile files in a child process, which is ended and replaced when it crashes or hangs."""
+"""Hostile files in a child process, which is replaced when it crashes or hangs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.hostile.generator import Case
 from tests.hostile.worker import Verdict, last_words, what_is_wrong
 
 WALL_S = 300.0
-"""Without an answer for so many seconds, the child is taken for dead. Computing has a bound of its own, which does not
-depend on how busy the machine is."""
+"""Time in seconds without an answer after which the child counts as dead. CPU time has a separate limit, which does not
+depend on the load of the machine."""
 _SHOWN_CHARACTERS = 1500
 
 
 class Supervisor:
     """Judges cases. Use it as a context manager.
 
-    :param wall_s: how long it waits for an answer, in seconds.
+    :param wall_s: timeout of an answer in seconds.
     """
 
     def __init__(self, wall_s: float = WALL_S) -> None:
@@ -46,7 +46,7 @@ class Supervisor:
         self._temporary.cleanup()
 
     def judge(self, case: Case) -> Verdict:
-        """Have a case's file analysed."""
+        """Analyse the file of a case."""
         process = self.process or self._start()
         assert process.stdin is not None
         try:
@@ -83,7 +83,7 @@ class Supervisor:
         return json.loads(line) if line.endswith("\n") else None
 
     def _buried(self) -> Verdict:
-        """Why the worker died, and whether what it had told until then stands."""
+        """The reason of the worker's death, and whether its events until then are valid."""
         process = self.process
         assert process is not None
         try:

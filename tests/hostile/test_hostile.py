@@ -1,4 +1,4 @@
-"""Hostile files: some of the many, and each that once found something."""
+"""Hostile files: a sample, and each file that once revealed a fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FOUND = [
     Case("figure.gif", "lies-table", 166),
     # 17 KB that asked for 3.8 GB.
     Case("h264.mkv", "giant", 21),
-    # A repetition told so late that the stretch of its set had not begun: a set of less than no time.
+    # A repetition emitted before the start of its segment: a set of negative length.
     Case("fragments.mp4", "moved", 612),
 ]
 """As long as PyAV encodes as it does, these are the files that found something."""
@@ -47,13 +47,13 @@ def supervisor() -> Iterator[Supervisor]:
 
 
 @pytest.mark.parametrize("case", [*SOME, *FOUND], ids=str)
-def test_a_hostile_file_does_no_harm(case: Case, supervisor: Supervisor) -> None:
+def test_worker_hostile_file_does_no_harm(case: Case, supervisor: Supervisor) -> None:
     verdict = supervisor.judge(case)
     assert verdict.outcome not in FAULTS, verdict
 
 
 @pytest.mark.parametrize("video", SEEDS)
-def test_an_undamaged_file_is_whole(video: str, tmp_path: Path) -> None:
+def test_worker_undamaged_file_is_complete(video: str, tmp_path: Path) -> None:
     """What is to be damaged is sound, and each number found in it can be written back."""
     path = tmp_path / video
     path.write_bytes(whole(video))
@@ -69,7 +69,7 @@ def test_an_undamaged_file_is_whole(video: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_case_is_the_same_file_again(kind: str) -> None:
+def test_generator_same_case_gives_same_file(kind: str) -> None:
     case = Case("vp8.webm", kind, 5)
     assert case.content() == case.content()
     assert case.content() != Case("vp8.webm", kind, 6).content() or kind == "joined"
@@ -77,7 +77,7 @@ def test_a_case_is_the_same_file_again(kind: str) -> None:
 
 
 class Steady(Scripted):
-    """Sees the same all the time, so that much is told."""
+    """Predicts the same all the time, so that there are many events."""
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         scores = np.eye(len(self.labels.exercise), dtype=np.float32)[0]
@@ -86,28 +86,28 @@ class Steady(Scripted):
 
 
 @pytest.mark.parametrize("video", ["fragments.mp4", "h264.mkv", "mpeg4.avi", "vp8.webm", "figure.gif", "h264.ts"])
-def test_events_before_the_fault_are_those_of_the_whole_file(video: str, tmp_path: Path) -> None:
+def test_worker_events_before_fault_match_whole_file(video: str, tmp_path: Path) -> None:
     model = cast(fitsense.Model, Steady())
     path = tmp_path / video
     path.write_bytes(whole(video)[: len(whole(video)) * 4 // 5])
     config = fitsense.SessionConfig(hop_s=0.25)
-    told = list(fitsense.analyze(path, model=model, config=config))
-    assert not what_is_wrong([event.to_dict() for event in told])
-    seen = told[-1].to_dict()["data"]["frames"]
-    assert 15 < seen < 45
+    events = list(fitsense.analyze(path, model=model, config=config))
+    assert not what_is_wrong([event.to_dict() for event in events])
+    frame_count = events[-1].to_dict()["data"]["frames"]
+    assert 15 < frame_count < 45
     path.write_bytes(whole(video))
     session = fitsense.Session(model, config)
     with VideoSource(
         path, DecodeConfig(short_side=model.short_side, min_interval_s=min_interval_s(model.clips.values()))
     ) as source:
         # The last pictures before the fault may be damaged themselves.
-        frames = list(source)[: seen - 6]
+        frames = list(source)[: frame_count - 6]
     expected = [event.to_json() for frame in frames for event in session.push(frame)]
     assert len(expected) > 2
-    assert [event.to_json() for event in told[: len(expected)]] == expected
+    assert [event.to_json() for event in events[: len(expected)]] == expected
 
 
-def test_a_recording_that_broke_off_in_a_fragments_header_is_read_up_to_it(tmp_path: Path) -> None:
+def test_worker_file_truncated_in_fragment_header_is_read(tmp_path: Path) -> None:
     contents = whole("fragments.mp4")
     header = contents.rindex(b"moof")
     path = tmp_path / "fragments.mp4"
@@ -117,7 +117,7 @@ def test_a_recording_that_broke_off_in_a_fragments_header_is_read_up_to_it(tmp_p
             assert sum(1 for _ in source) > 15, end
 
 
-def test_a_worker_that_dies_or_says_nothing_is_noticed_and_replaced() -> None:
+def test_supervisor_dead_or_silent_worker_is_replaced() -> None:
     case = Case("figure.gif", "truncated", 1)
     with Supervisor(wall_s=20.0) as other:
         assert other.judge(case).outcome not in FAULTS
@@ -132,7 +132,7 @@ def test_a_worker_that_dies_or_says_nothing_is_noticed_and_replaced() -> None:
         assert other.judge(case).outcome == "hung"
 
 
-def test_events_that_are_wrong_are_noticed(tmp_path: Path) -> None:
+def test_check_invalid_events_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "figure.gif"
     path.write_bytes(whole("figure.gif"))
     events = [event.to_dict() for event in fitsense.analyze(path, model=cast(fitsense.Model, Scripted()))]

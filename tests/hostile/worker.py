@@ -1,7 +1,7 @@
-"""``python -m tests.hostile.worker FOLDER``: analyses hostile files, one after the other, within bounds.
+"""``python -m tests.hostile.worker FOLDER``: analyses hostile files, one after the other, within limits.
 
-It reads cases as JSON lines and answers with a :class:`Verdict` for each. What it writes into the folder outlives it:
-the file, and the events so far. The model is a script, all else is what users run.
+It reads cases as JSON lines and answers with a :class:`Verdict` for each. The folder keeps the file and the events so
+far after a crash. The model is scripted, everything else is the product.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from fitsense.windowing.sampler import Window
 from tests.hostile.generator import Case
 
 CPU_S = 30
-"""A file that takes more seconds of computing is a hang. Undamaged, the largest takes less than one."""
+"""CPU time in seconds above which a file counts as a hang. The largest undamaged file takes less than one."""
 PEAK_MB = 1024
-"""A file that takes more memory on top of what was there before is too greedy."""
+"""Additional memory above which a file counts as greedy."""
 _ADDRESS_SPACE_MB = 6144
-# What a file may leave behind: caches, and a heap in pieces.
+# Memory that may remain after a file: caches and heap fragmentation.
 _LEFT_MB = 24.0
 _LOG, _FILE = "events.ndjson", "hostile"
 
@@ -44,14 +44,14 @@ FAULTS: tuple[Outcome, ...] = ("crashed", "hung", "greedy", "leaking", "raised",
 
 @attrs.frozen
 class Verdict:
-    """What a hostile file did.
+    """The result of a hostile file.
 
     :param outcome: a fault; or ``refused`` by a :class:`fitsense.SourceError`, ``damaged`` as a warning says, or
-        ``whole``, where the damage was not noticed.
+        ``whole`` if the damage had no effect.
     :param detail: what was wrong, or why it was refused.
-    :param frames: how many the session saw.
-    :param events: how many it told.
-    :param peak_mb: memory on top of what was there before, at most.
+    :param frames: number of frames in the session.
+    :param events: number of events.
+    :param peak_mb: peak of the additional memory.
     :param resident_mb: memory of the process afterwards.
     """
 
@@ -73,7 +73,7 @@ class Scripted:
         self.labels = self.manifest.labels
         self.clips = {branch.name: branch.clip for branch in self.manifest.branches}
         self.short_side = max(spec.short_side for spec in self.clips.values())
-        self.rest, self.threads = (), None
+        self.deferred_branches, self.threads = (), None
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]
@@ -144,7 +144,7 @@ def _analysed(path: Path, log: Path, model: fitsense.Model) -> Verdict:
 def what_is_wrong(events: Sequence[Mapping[str, Any]], *, complete: bool = True) -> str:
     """Why a session's events are not what they should be; nothing, if they are.
 
-    :param complete: whether they are all, or only those that were told before a crash.
+    :param complete: whether they are all, or only those before a crash.
     """
     open_exercise = None
     for number, event in enumerate(events):
@@ -175,7 +175,7 @@ def what_is_wrong(events: Sequence[Mapping[str, Any]], *, complete: bool = True)
 
 
 def last_words(folder: Path) -> list[Mapping[str, Any]]:
-    """The events that a worker told before it died."""
+    """The events of a worker before it died."""
     lines = (folder / _LOG).read_text().splitlines(keepends=True) if (folder / _LOG).exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

@@ -25,6 +25,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/schemas/v1/envelope.schema.json",
         "fitsense/schemas/v1/examples/valid/exercise.ended.json",
         "fitsense/schemas/asyncapi.json",
+        "fitsense/server/api/openapi.json",
         "fitsense/server/playground/index.html",
         "fitsense/examples/fitsense-template/pyproject.toml",
         "fitsense/bundles/gym/model.json",

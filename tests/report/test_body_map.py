@@ -1,4 +1,4 @@
-"""The picture has every muscle group, once, where it belongs, and says what it shows."""
+"""The body map: every muscle group once, in its place, with labels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def text(element: ElementTree.Element, tag: str) -> str:
     return element.findtext(f"{SVG}{tag}") or ""
 
 
-def test_every_group_of_the_catalogue_is_drawn_on_its_side() -> None:
+def test_body_map_draws_every_group_on_its_side() -> None:
     assert drawn_groups() == set(GROUPS)
     drawn = regions(body_map({}, unit="s"))
     for group in load_catalogue().muscle_groups.values():
@@ -46,12 +46,12 @@ def test_every_group_of_the_catalogue_is_drawn_on_its_side() -> None:
 
 
 @pytest.mark.parametrize("bundle", ["gym", "gym-pose"])
-def test_every_group_that_a_bundle_knows_is_drawn(bundle: str) -> None:
+def test_body_map_draws_every_group_of_bundles(bundle: str) -> None:
     assert set(Bundle.load(bundle).manifest.labels.muscles) <= drawn_groups()
 
 
 @given(LOADS)
-def test_every_region_says_its_name_and_value(load: dict[str, float]) -> None:
+def test_body_map_regions_are_labelled(load: dict[str, float]) -> None:
     for (group, side), region in regions(body_map(load, unit="s")).items():
         name = load_catalogue().muscle_group_name(group)
         said = f"{load[group]:.1f} s" if group in load else "no value"
@@ -62,13 +62,13 @@ def test_every_region_says_its_name_and_value(load: dict[str, float]) -> None:
 
 
 @given(LOADS)
-def test_colours_are_of_the_share_of_the_largest(load: dict[str, float]) -> None:
-    most = max(load.values())
+def test_body_map_colours_follow_share_of_largest(load: dict[str, float]) -> None:
+    max_load = max(load.values())
     for (group, _), region in regions(body_map(load, unit="s")).items():
         if group not in load:
             assert region.attrib["class"] == "muscle"
             continue
-        share = load[group] / most if most else 0.0
+        share = load[group] / max_load if max_load else 0.0
         if share < 0.05:
             assert (region.attrib["class"], region.attrib["fill"]) == ("muscle", "#dcd4cb")
             continue
@@ -77,9 +77,9 @@ def test_colours_are_of_the_share_of_the_largest(load: dict[str, float]) -> None
 
 
 @given(LOADS, st.sampled_from(GROUPS), st.floats(0, 1e6))
-def test_a_value_changes_its_own_regions_only(load: dict[str, float], group: str, value: float) -> None:
-    before = regions(body_map(load, unit="s", most=1e6))
-    after = regions(body_map({**load, group: value}, unit="s", most=1e6))
+def test_body_map_value_changes_only_its_regions(load: dict[str, float], group: str, value: float) -> None:
+    before = regions(body_map(load, unit="s", max_load=1e6))
+    after = regions(body_map({**load, group: value}, unit="s", max_load=1e6))
     for key, region in after.items():
         if key[0] != group:
             assert ElementTree.tostring(region) == ElementTree.tostring(before[key])
@@ -87,7 +87,7 @@ def test_a_value_changes_its_own_regions_only(load: dict[str, float], group: str
             assert text(region, "title").endswith(f"{value:.1f} s")
 
 
-def test_the_picture_as_a_whole_is_described() -> None:
+def test_body_map_has_title_and_description() -> None:
     root = ElementTree.fromstring(body_map({"quads": 3.0, "abs": 1.0, "lats": 0.0}, unit="s", title="Monday & Tuesday"))
     assert root.attrib["aria-label"] == text(root, "title") == "Monday & Tuesday"
     assert text(root, "desc").endswith("Most load: Quads 3.0 s, Abs 1.0 s.")
@@ -95,7 +95,7 @@ def test_the_picture_as_a_whole_is_described() -> None:
     assert text(ElementTree.fromstring(body_map({}, unit="s")), "desc").endswith("There is no load.")
 
 
-def test_it_needs_nothing_else() -> None:
+def test_body_map_has_no_external_references() -> None:
     svg = body_map({"quads": 1.0}, unit="s")
     assert "<script" not in svg
     assert "url(" not in svg
@@ -103,26 +103,26 @@ def test_it_needs_nothing_else() -> None:
     assert svg.count("http") == 1  # the name of SVG itself
 
 
-def test_groups_of_others_are_left_out_but_count_for_the_scale() -> None:
-    svg = body_map({"quads": 1.0, "tail<": 2.0}, unit="s", most=2.0)
+def test_body_map_unknown_groups_count_for_scale_only() -> None:
+    svg = body_map({"quads": 1.0, "tail<": 2.0}, unit="s", max_load=2.0)
     assert "tail" not in svg
     assert regions(svg)["quads", "front"].attrib["fill"] == colour(0.5)
 
 
 @pytest.mark.parametrize("load", [{"quads": -1.0}, {"quads": math.nan}, {"quads": math.inf}])
-def test_loads_that_cannot_be_are_refused(load: dict[str, float]) -> None:
+def test_body_map_invalid_load_is_refused(load: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="load of 'quads': expected 0 or more"):
         body_map(load, unit="s")
 
 
-@pytest.mark.parametrize("most", [0.5, math.nan, math.inf])
-def test_a_scale_that_is_too_short_is_refused(most: float) -> None:
-    with pytest.raises(InvalidInputError, match="most: expected at least the largest load, 1"):
-        body_map({"quads": 1.0}, unit="s", most=most)
+@pytest.mark.parametrize("max_load", [0.5, math.nan, math.inf])
+def test_body_map_scale_below_largest_load_is_refused(max_load: float) -> None:
+    with pytest.raises(InvalidInputError, match="max_load: expected at least the largest load, 1"):
+        body_map({"quads": 1.0}, unit="s", max_load=max_load)
 
 
-def test_no_two_groups_overlap_and_none_leaves_the_body() -> None:
-    """Drawn in full, pixel by pixel: a region may touch its neighbour, or the outline, by a pixel at most."""
+def test_body_map_groups_are_disjoint_and_inside_the_body() -> None:
+    """Drawn in full, pixel by pixel: a region may touch its neighbour, or the outline, by a pixel at max_load."""
     root = ElementTree.fromstring(body_map({}, unit="s"))
     for part in root.findall(f"{SVG}g")[:2]:
         skin, *_ = (mask(e) for e in part if e.attrib.get("class") == "skin")

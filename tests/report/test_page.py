@@ -1,4 +1,4 @@
-"""The page: whole by itself, honest markup, and what a real browser makes of it."""
+"""The HTML report: self-contained, valid markup, and its layout in a real browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.html import Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
-# Lays the page out as wide as a phone and as a desktop, and says what is to be seen.
+# Lays the page out as wide as a phone and as a desktop, and reports what is visible.
 PROBE = """<!doctype html><html><body>
 <iframe id="phone" style="width: 390px; height: 800px" srcdoc="{page}"></iframe>
 <iframe id="desktop" style="width: 1280px; height: 900px" srcdoc="{page}"></iframe>
@@ -31,19 +31,20 @@ PROBE = """<!doctype html><html><body>
 <script>
 function look(frame) {{
   const page = frame.contentDocument, root = page.documentElement;
-  const seen = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
+  const visible = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
   const fills = {{}};
   for (const region of page.querySelectorAll("[data-group]"))
-    if ([...region.querySelectorAll("path")].every(seen))
+    if ([...region.querySelectorAll("path")].every(visible))
       fills[region.dataset.group] = getComputedStyle(region).fill;
   return {{
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
     cut: [...page.querySelectorAll(".timeline rect, .timeline text, tr > :nth-child(3)")]
-      .filter(seen).filter(part => part.getBoundingClientRect().right > root.clientWidth + 1).length,
+      .filter(visible).filter(part => part.getBoundingClientRect().right > root.clientWidth + 1).length,
     across: root.scrollWidth - root.clientWidth,
-    rows: [...page.querySelectorAll("tbody tr")].filter(seen).map(row => [...row.cells].map(c => c.innerText.trim())),
-    repetitions: [...page.querySelectorAll("rect.repetition")].filter(seen).length,
-    labels: [...page.querySelectorAll(".timeline .name")].filter(seen).map(label => label.textContent),
+    rows: [...page.querySelectorAll("tbody tr")].filter(visible)
+      .map(row => [...row.cells].map(c => c.innerText.trim())),
+    repetitions: [...page.querySelectorAll("rect.repetition")].filter(visible).length,
+    labels: [...page.querySelectorAll(".timeline .name")].filter(visible).map(label => label.textContent),
     fills: fills,
     below: page.querySelector(".loads").getBoundingClientRect().top
       > page.querySelector(".fitsense-body").getBoundingClientRect().bottom,
@@ -66,7 +67,7 @@ def made() -> str:
     return page(reports(*log()), "monday.ndjson")
 
 
-def test_it_needs_no_other_file_no_network_and_no_script(made: str) -> None:
+def test_page_has_no_external_references_and_no_script(made: str) -> None:
     parsed = Page(made)
     for tag in ("link", "script", "img", "iframe"):
         assert not parsed.all(tag)
@@ -77,7 +78,7 @@ def test_it_needs_no_other_file_no_network_and_no_script(made: str) -> None:
     assert set(re.findall(r"https?://[^\"< ]*", made)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_it_can_be_read_without_seeing_it(made: str) -> None:
+def test_page_is_accessible(made: str) -> None:
     parsed = Page(made)
     for picture in parsed.all("svg"):
         assert picture["role"] in ("img", "group")
@@ -87,7 +88,7 @@ def test_it_can_be_read_without_seeing_it(made: str) -> None:
     assert all(region["role"] == "img" and region["aria-label"] for region in regions)
 
 
-def test_every_repetition_rest_and_warning_is_in_the_timeline(made: str) -> None:
+def test_page_timeline_has_repetitions_rests_and_warnings(made: str) -> None:
     parsed = Page(made)
     classes = [attributes.get("class") for _, attributes in parsed.elements]
     assert classes.count("repetition") == sum(len(done.tempi) for done in WORKOUT)
@@ -98,7 +99,7 @@ def test_every_repetition_rest_and_warning_is_in_the_timeline(made: str) -> None
         assert words in parsed.words
 
 
-def test_names_are_text() -> None:
+def test_page_names_are_escaped() -> None:
     bad = "<script>alert('x')</script>&"
     events = log(source=f"file:{bad}", subject=bad, warnings=[("odd", bad, 1.0, 2.0)])
     made = page(reports(*events), f"{bad}.ndjson")
@@ -106,7 +107,7 @@ def test_names_are_text() -> None:
     assert bad in Page(made).words
 
 
-def test_groups_that_the_picture_does_not_have_are_in_the_table() -> None:
+def test_page_groups_without_picture_are_in_table() -> None:
     events = log()
     events[-1]["data"]["muscle_load_s"]["neck"] = 100.0
     words = Page(page(reports(*events), "neck.ndjson")).words
@@ -114,7 +115,7 @@ def test_groups_that_the_picture_does_not_have_are_in_the_table() -> None:
     assert "Quads: 23.7 s" in words
 
 
-def test_a_session_in_which_nothing_happened_has_a_page() -> None:
+def test_page_empty_session_is_rendered() -> None:
     events = log((), warnings=())
     events[-1]["data"]["muscle_load_s"] = {}
     words = Page(page(reports(*events), "empty.ndjson")).words
@@ -122,7 +123,7 @@ def test_a_session_in_which_nothing_happened_has_a_page() -> None:
         assert said in words
 
 
-def test_each_session_has_a_section() -> None:
+def test_page_has_one_section_per_session() -> None:
     made = page(reports(*log(subject="Anna"), *log(WORKOUT[2:4], subject="Björn", warnings=())), "two.ndjson")
     parsed = Page(made)
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
@@ -134,7 +135,7 @@ def test_each_session_has_a_section() -> None:
 
 @pytest.mark.parametrize("span_s", [0.0, 0.4, 7.0, 61.0, 3600.0, 90_000.0, 1e8])
 @pytest.mark.parametrize("start_s", [-3.0, 0.0, 1234.5])
-def test_an_axis_has_some_ticks_within_it(start_s: float, span_s: float) -> None:
+def test_ticks_any_span_are_few_and_inside(start_s: float, span_s: float) -> None:
     made = ticks(start_s, start_s + span_s)
     assert len(made) <= 11
     assert all(start_s <= tick <= start_s + span_s for tick in made)
@@ -143,7 +144,7 @@ def test_an_axis_has_some_ticks_within_it(start_s: float, span_s: float) -> None
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: Path) -> None:
+def test_page_browser_offline_renders(made: str, dark: bool, tmp_path: Path) -> None:
     (tmp_path / "probe.html").write_text(PROBE.format(page=html.escape(made)), "utf-8")
     assert BROWSER is not None
     command = [
@@ -154,25 +155,25 @@ def test_a_browser_shows_it_without_a_network(made: str, dark: bool, tmp_path: P
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout)
     assert found is not None
-    seen = json.loads(html.unescape(found[1]))
+    visible = json.loads(html.unescape(found[1]))
     sets = [[one, index] for one, index in (("Squat", "1"), ("Squat", "2"), ("Bench press", "1"), ("Bench press", "2"))]
     load = reports(*log())[0].load_s
     most = max(load.values())
     for width in ("phone", "desktop"):
-        look = seen[width]
-        assert (look["loaded"], look["across"]) == (0, 0)
+        layout = visible[width]
+        assert (layout["loaded"], layout["across"]) == (0, 0)
         # Neither the timeline nor the repetitions need scrolling.
-        assert look["cut"] == 0
-        assert [row[:2] for row in look["rows"][:4]] == sets
-        assert ["Quads", "23.7 s", "8.6"] in look["rows"]
-        assert look["repetitions"] == 21
-        assert look["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
-        assert len(look["fills"]) == 17
+        assert layout["cut"] == 0
+        assert [row[:2] for row in layout["rows"][:4]] == sets
+        assert ["Quads", "23.7 s", "8.6"] in layout["rows"]
+        assert layout["repetitions"] == 21
+        assert layout["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
+        assert len(layout["fills"]) == 17
         for group, value in load.items():
             # What has hardly any load is as grey as what has none.
-            expected = rgb(colour(value / most, dark=dark)) if value >= 0.05 * most else look["fills"]["traps"]
-            assert look["fills"][group] == expected, group
-    assert (seen["phone"]["below"], seen["desktop"]["below"]) == (True, False)
+            expected = rgb(colour(value / most, dark=dark)) if value >= 0.05 * most else layout["fills"]["traps"]
+            assert layout["fills"][group] == expected, group
+    assert (visible["phone"]["below"], visible["desktop"]["below"]) == (True, False)
 
 
 def rgb(name: str) -> str:
@@ -180,7 +181,7 @@ def rgb(name: str) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def test_names_are_of_the_catalogues_language() -> None:
+def test_page_other_language_has_its_names() -> None:
     made = page(reports(*log()), "log", load_catalogue("de"))
     assert '<html lang="de">' in made
     for name in ("Kniebeuge", "Bankdrücken", "Rudern", "Quadrizeps", "Brust"):
@@ -189,7 +190,7 @@ def test_names_are_of_the_catalogues_language() -> None:
         assert name not in made
 
 
-def test_names_of_a_hosts_own_exercises_are_shown() -> None:
+def test_page_extra_exercises_are_named() -> None:
     extra = {"exercises": {"sled_push": {"name": "Sled push", "muscles": ["quads"]}}}
     sled = Done("sled_push", (2.0, 2.0), 5.0, {"quads": 0.5})
     assert "Sled push" in page(reports(*log((sled,))), "log", load_catalogue(extra=extra))
@@ -211,7 +212,7 @@ PLURALS = {f"{{n}} {what}{end}" for what in ("exercise", "repetition", "set", "w
 
 
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
-def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None:
+def test_locale_texts_match_report_and_fields(lang: str) -> None:
     translated = locale_of(lang)["texts"]
     assert translated.keys() == texts()
     for text, other in translated.items():
@@ -219,7 +220,7 @@ def test_every_text_is_in_every_language_with_the_same_fields(lang: str) -> None
 
 
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
-def test_a_page_in_another_language_has_no_english_text(lang: str) -> None:
+def test_page_other_language_has_no_english_text(lang: str) -> None:
     made = html.unescape(page(reports(*log()), "log", load_catalogue(lang)))
     # Messages of warnings are the events' own.
     same = {text for text, other in locale_of(lang)["texts"].items() if other.startswith(text)}

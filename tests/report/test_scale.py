@@ -1,4 +1,4 @@
-"""The scale can be read by everybody."""
+"""The colour scale, also with colour vision deficiency."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def linear(name: str) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("eyes", EYES)
 @pytest.mark.parametrize("dark", [False, True])
-def test_more_is_further_from_the_page_for_all_eyes(eyes: str, dark: bool) -> None:
+def test_scale_larger_share_has_more_contrast(eyes: str, dark: bool) -> None:
     """By CIE lightness, of which a page is 0 or 100: every tenth of the scale is a visible step."""
-    seen = np.array([np.clip(np.array(EYES[eyes]) @ linear(colour(share, dark=dark)), 0, 1) for share in SHARES])
-    lightness = 116 * np.cbrt(seen @ (0.2126, 0.7152, 0.0722)) - 16
+    perceived = np.array([np.clip(np.array(EYES[eyes]) @ linear(colour(share, dark=dark)), 0, 1) for share in SHARES])
+    lightness = 116 * np.cbrt(perceived @ (0.2126, 0.7152, 0.0722)) - 16
     away = np.diff(lightness if dark else -lightness)
     assert (away > 0).all()
     assert np.diff(lightness[::10]) == pytest.approx(np.full(10, lightness[-1] - lightness[0]) / 10, abs=4)
     assert abs(lightness[-1] - lightness[0]) > 60
 
 
-def test_it_has_ends() -> None:
+def test_scale_share_out_of_range_is_clipped() -> None:
     assert colour(-1.0) == colour(0.0) == colour(1.0, dark=True)
     assert colour(2.0) == colour(1.0) == colour(0.0, dark=True)

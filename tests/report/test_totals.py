@@ -1,4 +1,4 @@
-"""What a log comes to, whole, old, cut off, or of several."""
+"""Reports of complete, older and truncated logs, and of several sessions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def report(content: bytes) -> Report:
 
 @given(SETS)
 @settings(max_examples=20)
-def test_a_log_without_its_summary_comes_to_the_same(done: Sequence[Done]) -> None:
+def test_report_log_without_summary_has_same_totals(done: Sequence[Done]) -> None:
     """Only what nothing but the summary says is missing."""
     events = log(done, warnings=())
     whole, cut = report(ndjson(events)), report(ndjson(events[:-1]))
@@ -48,8 +48,8 @@ def test_a_log_without_its_summary_comes_to_the_same(done: Sequence[Done]) -> No
     assert cut.sets == whole.sets
     assert cut.repetition_count == whole.repetition_count == sum(len(one.tempi) for one in done)
     assert cut.time_under_tension_s == pytest.approx(whole.time_under_tension_s)
-    told = {group: value for group, value in whole.load_s.items() if value}
-    assert cut.load_s == pytest.approx(told)
+    expected = {group: value for group, value in whole.load_s.items() if value}
+    assert cut.load_s == pytest.approx(expected)
     assert {total.exercise: total.rest_s for total in cut.totals if total.rest_s} == pytest.approx(
         {total.exercise: total.rest_s for total in whole.totals if total.rest_s}
     )
@@ -60,7 +60,7 @@ def test_a_log_without_its_summary_comes_to_the_same(done: Sequence[Done]) -> No
 
 @given(st.integers(FIRST_LINE, len(WHOLE)))
 @settings(max_examples=25)
-def test_a_log_that_is_cut_anywhere_has_a_report(cut: int) -> None:
+def test_report_truncated_log_is_accepted(cut: int) -> None:
     one = report(WHOLE[:cut])
     html = page([one], "cut.ndjson")
     complete = b"session.ended" in WHOLE[:cut] and cut >= len(WHOLE) - 1
@@ -73,12 +73,12 @@ def test_a_log_that_is_cut_anywhere_has_a_report(cut: int) -> None:
 
 
 @given(st.integers(0, FIRST_LINE - 2))
-def test_before_the_first_event_is_whole_there_is_nothing_to_report(cut: int) -> None:
+def test_report_log_without_whole_event_is_refused(cut: int) -> None:
     with pytest.raises(SchemaError, match="expected"):
         report(WHOLE[:cut])
 
 
-def test_what_was_still_going_on_counts_as_far_as_it_came() -> None:
+def test_report_open_exercise_counts_up_to_last_event() -> None:
     events = log()
     end = next(index for index, event in enumerate(events) if event["type"] == "fitsense.exercise.ended")
     one = report(ndjson(events[:end]))
@@ -91,7 +91,7 @@ def test_what_was_still_going_on_counts_as_far_as_it_came() -> None:
     assert one.load_s["quads"] == pytest.approx(SQUAT["quads"] * sum(tempi))
 
 
-def test_an_older_log_says_nothing_of_repetitions() -> None:
+def test_report_older_log_has_no_repetitions() -> None:
     one = report(ndjson(as_of_old(log())))
     assert len(one.sets) == len(WORKOUT)
     assert (one.repetition_count, one.time_under_tension_s, one.load_repetitions) == (None, None, None)
@@ -100,14 +100,14 @@ def test_an_older_log_says_nothing_of_repetitions() -> None:
     assert "–" in page([one], "old.ndjson")
 
 
-def test_the_summary_of_a_log_is_a_sentence() -> None:
+def test_summary_is_a_sentence() -> None:
     assert summary(report(WHOLE)) == (
         "3 exercises, 5 sets, 21 repetitions in 4:45 min; 52.7 s under tension, 3:45 min of rest"
     )
     assert summary(report(ndjson(log((), warnings=())))) == "No exercise in 3.0 s"
 
 
-def test_what_nobody_knows_is_ignored() -> None:
+def test_report_unknown_events_are_ignored() -> None:
     events = log()
     for event in events:
         event["data"]["mood"] = {"of": ["late"]}
@@ -115,7 +115,7 @@ def test_what_nobody_knows_is_ignored() -> None:
     assert report(ndjson(events)) == report(WHOLE)
 
 
-def test_warnings_at_the_end_of_a_cut_log_are_within_its_time() -> None:
+def test_report_truncated_log_spans_last_warning() -> None:
     events = log(WORKOUT[:2])
     index = max(index for index, event in enumerate(events) if event["type"] == "fitsense.session.warning")
     one = report(ndjson(events[: index + 1]))
@@ -123,7 +123,7 @@ def test_warnings_at_the_end_of_a_cut_log_are_within_its_time() -> None:
     assert one.end_s == WARNINGS[-1][3]
 
 
-def test_several_people_and_sessions_have_a_report_each() -> None:
+def test_reports_several_sessions_have_one_each() -> None:
     events = [*log(subject="Anna"), *log(WORKOUT[2:3], subject="Ben", warnings=()), *log(subject="Anna", warnings=())]
     reports = reports_of(read_log(ndjson(events).split(b"\n")))
     name = "urn:example:gym:1"
@@ -131,7 +131,7 @@ def test_several_people_and_sessions_have_a_report_each() -> None:
     assert [len(one.sets) for one in reports] == [5, 1, 5]
 
 
-def test_events_that_are_wrong_are_refused() -> None:
+def test_report_invalid_events_are_refused() -> None:
     events = log()
     events[-1]["data"]["muscle_load_s"]["quads"] = -1
     with pytest.raises(SchemaError, match=r"session\.ended: at \$\.muscle_load_s\.quads"):
@@ -140,15 +140,15 @@ def test_events_that_are_wrong_are_refused() -> None:
         report(ndjson([{"type": "com.example.order", "source": "shop", "data": {}}]))
 
 
-def test_a_warning_that_is_told_again_when_it_is_over_is_one() -> None:
+def test_report_repeated_warning_is_listed_once() -> None:
     events = log(WORKOUT[:1])
     at = next(at for at, event in enumerate(events) if event["type"] == "fitsense.session.ended")
     begun = {"code": "picture_black", "message": "black for 2.0 s now", "start_s": 5.0, "end_s": 7.0, "over": False}
     again = {**begun, "start_s": 9.0, "end_s": 11.0}
     done = {**begun, "message": "over after 3.0 s: black", "end_s": 8.0, "over": True}
-    told = [
+    expected = [
         {**events[at], "type": "fitsense.session.warning", "id": f"w{number}", "data": data}
         for number, data in enumerate((begun, done, again))
     ]
-    one = report(ndjson([*events[:at], *told, events[at]]))
+    one = report(ndjson([*events[:at], *expected, events[at]]))
     assert [(warning.start_s, warning.end_s) for warning in one.warnings] == [(5.0, 8.0), (9.0, 11.0)]

@@ -1,4 +1,4 @@
-"""``python -m tests.server.asyncapi`` writes ``schemas/asyncapi.json`` anew."""
+"""``python -m tests.server.asyncapi`` rewrites ``schemas/asyncapi.json``."""
 
 from __future__ import annotations
 

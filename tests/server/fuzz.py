@@ -1,4 +1,4 @@
-"""``python -m tests.server.fuzz``: a real server, and clients who send it whatever comes to mind.
+"""``python -m tests.server.fuzz``: a real server, and clients that send random requests and messages.
 
 HTTP by schemathesis, which reads the server's own OpenAPI document; WebSocket messages by Hypothesis: any bytes, any
 text, and pictures that were damaged. Nothing may be a 500, hang, or grow.
@@ -103,7 +103,7 @@ def fuzz_socket(running: Running, pictures: Sequence[tuple[Format, bytes]], exam
         def send(contents: list[bytes | str]) -> None:
             nonlocal sent
             session = _opened(client)
-            told = []
+            received = []
             with connect(running.websocket(session)) as socket:
                 with contextlib.suppress(ConnectionClosed):
                     for content in contents:
@@ -111,15 +111,15 @@ def fuzz_socket(running: Running, pictures: Sequence[tuple[Format, bytes]], exam
                         sent += 1
                     socket.send('{"op": "finish"}')
                     while True:
-                        told.append(json.loads(socket.recv(PATIENCE_S)))
-                assert socket.close_code == 1000, (socket.close_code, told[-2:])
-            for one in told:
+                        received.append(json.loads(socket.recv(PATIENCE_S)))
+                assert socket.close_code == 1000, (socket.close_code, received[-2:])
+            for one in received:
                 if "specversion" in one:
                     validate_event(one)
                 else:
                     validate(one, "server.problem")
                     assert one["status"] < 500, one
-            events = [one for one in told if "specversion" in one]
+            events = [one for one in received if "specversion" in one]
             assert events[-1]["type"] == "fitsense.session.ended"
             assert events[-1]["data"]["reason"] == "finished"
             client.delete(f"/v1/sessions/{session}")
@@ -129,7 +129,7 @@ def fuzz_socket(running: Running, pictures: Sequence[tuple[Format, bytes]], exam
 
 
 def _opened(client: httpx2.Client) -> str:
-    """A session's id. A server that is full of sessions, which nobody will feed, has room once they were idle."""
+    """A session's id. A server that is full of unused sessions has room after their idle timeout."""
     answers = []
 
     def taken() -> bool:

@@ -1,4 +1,4 @@
-"""The TypeScript client: its types are those of the schemas, and it understands a real server.
+"""The TypeScript client: its types match the schemas, and it works with a real server.
 
 What the client is expected to do is in ``schemas/typescript/test``; here it is built, and the server started.
 """
@@ -79,12 +79,12 @@ def flags(version: int) -> list[str]:
     return [] if version >= _WEBSOCKET else ["--experimental-websocket", "--no-warnings"]
 
 
-def test_the_package_has_fitsenses_version() -> None:
+def test_package_has_version_of_fitsense() -> None:
     for name in ("package.json", "package-lock.json"):
         assert json.loads((PACKAGE / name).read_text("utf-8"))["version"] == fitsense.__version__
 
 
-def test_the_types_are_those_of_the_schemas_and_one_that_is_not_is_found(package: Path) -> None:
+def test_types_match_schemas(package: Path) -> None:
     run(package, "node", "generate.mjs", "--check")
     schema = package.parent / "v1" / "exercise.started.schema.json"
     before = schema.read_text("utf-8")
@@ -93,7 +93,7 @@ def test_the_types_are_those_of_the_schemas_and_one_that_is_not_is_found(package
     schema.write_text(before, "utf-8")
 
 
-def test_the_types_allow_what_they_should_and_no_more(package: Path) -> None:
+def test_types_accept_valid_and_refuse_invalid_programs(package: Path) -> None:
     tsc(package, "--project", "tsconfig.test.json")
     # That lines marked as wrong are found to be right would be an error, too.
     assert (package / "test" / "types.ts").read_text("utf-8").count("@ts-expect-error") > 10
@@ -116,7 +116,7 @@ def server(squats_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
-def test_it_talks_with_a_real_server(
+def test_client_against_real_server_works(
     package: Path,
     flags: list[str],
     server: Running,
@@ -151,7 +151,7 @@ def test_it_talks_with_a_real_server(
     assert ended(events_of((tmp_path / "events.ndjson").read_text("utf-8")))["reason"] == "finished"
 
 
-def test_the_pages_program_is_complete(package: Path, server: Running, squats_file: Path) -> None:
+def test_docs_page_program_compiles(package: Path, server: Running, squats_file: Path) -> None:
     (program,) = blocks(PAGE, "typescript")
     file = package / "test" / "program.ts"
     file.write_text(program, "utf-8")
@@ -164,7 +164,7 @@ def test_the_pages_program_is_complete(package: Path, server: Running, squats_fi
     assert printed[-1] == "1 sets in 6 s"
 
 
-def test_the_readmes_examples_compile_and_push_pictures(
+def test_readme_examples_compile_and_push_frames(
     package: Path, flags: list[str], server: Running, jpegs: list[tuple[float, bytes]], tmp_path: Path
 ) -> None:
     text = (PACKAGE / "README.md").read_text("utf-8")
@@ -191,7 +191,7 @@ def test_the_readmes_examples_compile_and_push_pictures(
     assert run(package, "node", *flags, "readme/test/program.mjs").strip().endswith("3")
 
 
-def test_npm_pack_builds_a_package_that_old_and_new_resolution_find(package: Path, tmp_path: Path) -> None:
+def test_npm_pack_package_is_found_by_old_and_new_resolution(package: Path, tmp_path: Path) -> None:
     for built in ("dist", "LICENSE"):
         shutil.rmtree(package / built, ignore_errors=True)
     run(package, "npm", "pack", "--pack-destination", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What the server does with its connections, whatever is sent through them, or is not."""
+"""Limits of connections: idle, flooding, slow and silent clients."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
 
 @contextlib.contextmanager
 def raw_websocket(running: Running) -> Iterator[socket.socket]:
-    """A client whose connection is a WebSocket's, of a session that is opened for it."""
+    """A client with the WebSocket of a new session."""
     session = opened(running)["id"].encode()
     with raw(running, b"GET /v1/sessions/" + session + b"/frames HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n") as client:
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 101")
         yield client
 
 
-def test_connection_of_any_protocol_sends_small_answers_at_once(running: Running, client: httpx2.Client) -> None:
+def test_connection_any_protocol_sends_small_responses_immediately(running: Running, client: httpx2.Client) -> None:
     session = client.post("/v1/sessions", json={}).json()["id"]
     with connect(running.websocket(session)):
         ends = [one.transport.get_extra_info("socket") for one in connections(running)]
@@ -81,7 +81,7 @@ def test_connection_of_any_protocol_sends_small_answers_at_once(running: Running
     assert all(options)
 
 
-def test_idle_connections_of_strangers_make_room_for_those_that_ask(model: fitsense.Model) -> None:
+def test_connection_idle_makes_room_for_new_ones(model: fitsense.Model) -> None:
     limits = Limits(connections=4)
     with serving(model, ServeConfig(limits=limits), Tokens([TOKEN])) as running, contextlib.ExitStack() as stack:
         idle = [stack.enter_context(raw(running)) for _ in range(150)]
@@ -96,14 +96,14 @@ def test_idle_connections_of_strangers_make_room_for_those_that_ask(model: fitse
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTT", HEALTH + b"G"])
-def test_connection_that_sends_no_whole_request_is_closed(sent: bytes, model: fitsense.Model) -> None:
+def test_connection_incomplete_request_is_closed(sent: bytes, model: fitsense.Model) -> None:
     with serving(model, ServeConfig(limits=Limits(request_s=0.2))) as running, raw(running, sent) as client:
         received = everything(client)
         assert received.startswith(b"HTTP/1.1 200") if sent.startswith(HEALTH) else received == b""
         until(lambda: not connections(running))
 
 
-def test_connection_that_takes_no_answers_is_dropped(model: fitsense.Model) -> None:
+def test_connection_client_receives_nothing_is_dropped(model: fitsense.Model) -> None:
     limits = Limits(send_s=0.2, requests_per_s=100_000)
     asked = b"GET /playground/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with serving(model, ServeConfig(limits=limits)) as running, raw(running) as client:
@@ -122,7 +122,7 @@ def test_connection_that_takes_no_answers_is_dropped(model: fitsense.Model) -> N
         until(lambda: not connections(running))
 
 
-def test_requests_at_once_are_bounded_and_health_is_answered_beside_them(model: fitsense.Model) -> None:
+def test_requests_over_limit_are_refused_except_health(model: fitsense.Model) -> None:
     with serving(model, ServeConfig(limits=Limits(connections=3))) as running, running.client() as client:
         sessions = [opened(running)["id"] for _ in range(2)]
         with contextlib.ExitStack() as stack:
@@ -149,9 +149,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_websocket_that_floods_the_server_with_frames_that_carry_nothing_is_refused(
-    kind: str, running: Running
-) -> None:
+def test_websocket_flood_of_empty_frames_is_refused(kind: str, running: Running) -> None:
     begin, repeated = FLOODS[kind]
     with raw_websocket(running) as client:
         client.sendall(begin)
@@ -162,14 +160,14 @@ def test_websocket_that_floods_the_server_with_frames_that_carry_nothing_is_refu
         assert other.get("/healthz").status_code == 200
 
 
-def test_websocket_flood_is_refused_with_the_code_that_says_why(running: Running) -> None:
+def test_websocket_flood_is_closed_with_its_code(running: Running) -> None:
     with raw_websocket(running) as client:
         # No more than are handled before the server closes, which otherwise resets the connection.
         client.sendall(frame(Opcode.PONG) * 1300)
         assert everything(client).endswith(b"\x03\xf0too many small frames")
 
 
-def test_websocket_message_in_many_pieces_is_taken(running: Running, jpegs: list[tuple[float, bytes]]) -> None:
+def test_websocket_message_in_many_fragments_is_accepted(running: Running, jpegs: list[tuple[float, bytes]]) -> None:
     message = pack(Format.IMAGE, *jpegs[0])
     session = opened(running)
     with connect(running.websocket(session["id"])) as socket_:
@@ -201,11 +199,11 @@ class Gate:
         self._open.set()
 
 
-def test_websocket_client_is_kept_while_the_server_does_not_read(
+def test_websocket_keepalive_server_not_reading_keeps_client(
     model: fitsense.Model, jpegs: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_module, "_PING_S", 0.05)
-    monkeypatch.setattr(running_module, "_PONG_S", 0.1)
+    monkeypatch.setattr(running_module, "_PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(running_module, "_PING_TIMEOUT_S", 0.1)
     gate = Gate(monkeypatch)
     limits = Limits(queue=2)
     with serving(model, ServeConfig(limits=limits)) as running:
@@ -232,16 +230,14 @@ def test_websocket_client_is_kept_while_the_server_does_not_read(
     assert ended(events)["frames"] == 8
 
 
-def test_websocket_client_that_is_silent_while_the_server_reads_is_closed(
-    model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running_module, "_PING_S", 0.05)
-    monkeypatch.setattr(running_module, "_PONG_S", 0.1)
+def test_websocket_keepalive_silent_client_is_closed(model: fitsense.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "_PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(running_module, "_PING_TIMEOUT_S", 0.1)
     with serving(model) as running, raw_websocket(running) as client:
         assert everything(client).endswith(b"\x03\xf3keepalive ping timeout")
 
 
-def test_session_that_was_finished_is_analysed_to_its_end_however_long_that_takes(
+def test_session_finished_slow_analysis_runs_to_its_end(
     model: fitsense.Model, jpegs: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(monkeypatch)
@@ -267,7 +263,7 @@ def test_session_that_was_finished_is_analysed_to_its_end_however_long_that_take
 RARE = Limits(requests_per_s=0.34)
 
 
-def test_strangers_cannot_spend_the_requests_of_clients(model: fitsense.Model) -> None:
+def test_guard_requests_without_token_do_not_use_clients_rate(model: fitsense.Model) -> None:
     known = {"authorization": f"Bearer {TOKEN}"}
     with serving(model, ServeConfig(limits=RARE), Tokens([TOKEN])) as running, running.client() as client:
         assert client.get("/v1/sessions").status_code == 401
@@ -276,7 +272,7 @@ def test_strangers_cannot_spend_the_requests_of_clients(model: fitsense.Model) -
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_requests_are_counted_for_the_address_that_a_trusted_proxy_names(trusted: bool, model: fitsense.Model) -> None:
+def test_guard_trusted_proxy_counts_forwarded_address(trusted: bool, model: fitsense.Model) -> None:
     config = ServeConfig(limits=RARE, proxies=("127.0.0.0/8",) if trusted else ("10.0.0.0/8", "fd00::/8"))
     numbers = itertools.count()
 
@@ -293,7 +289,7 @@ def test_requests_are_counted_for_the_address_that_a_trusted_proxy_names(trusted
             until(lambda: get() == 429)
 
 
-def test_proxies_that_are_no_addresses_are_refused() -> None:
+def test_config_invalid_proxy_is_refused() -> None:
     for proxies in (("*",), ("proxy.example",), ("10.0.0.1/8",)):
         with pytest.raises(fitsense.InvalidInputError, match="proxies: expected addresses or networks such as"):
             ServeConfig(proxies=proxies)
@@ -324,7 +320,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 }
 
 
-def test_refused_websockets_are_answered_by_problems_and_log_no_error(tmp_path: Path) -> None:
+def test_websocket_refused_gets_problem_and_logs_no_error(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with process(environment={"FITSENSE_TOKENS": ""}, log=log) as (running, child):
         with running.client() as client:
@@ -354,5 +350,5 @@ def test_refused_websockets_are_answered_by_problems_and_log_no_error(tmp_path: 
     assert not [line for line in lines if line["level"] in ("error", "critical") or "error" in line]
 
 
-def test_limits_of_connections_are_settings() -> None:
+def test_server_connection_limits_come_from_config() -> None:
     assert attrs.asdict(Limits())["request_s"] == 10.0

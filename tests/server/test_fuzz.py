@@ -1,4 +1,4 @@
-"""A little of ``python -m tests.server.fuzz``."""
+"""A short run of ``python -m tests.server.fuzz``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def robust(model: fitsense.Model) -> Iterator[Running]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_any_request_is_answered_as_the_document_says(robust: Running) -> None:
+def test_fuzz_any_request_gives_documented_response(robust: Running) -> None:
     assert fuzz_http(robust, examples=6) > 30
 
 
-def test_any_message_is_taken_or_refused(robust: Running) -> None:
+def test_fuzz_any_message_is_accepted_or_refused(robust: Running) -> None:
     assert fuzz_socket(robust, some_pictures(), examples=10) > 10

@@ -1,4 +1,4 @@
-"""Who may call a server: tokens, hosts, origins, how often."""
+"""Access control: tokens, hosts, origins, and rates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def guarded(model: fitsense.Model) -> Iterator[Running]:
         yield running
 
 
-def test_nothing_but_health_is_told_without_a_token(guarded: Running) -> None:
+def test_guard_without_token_allows_health_only(guarded: Running) -> None:
     with guarded.client() as client:
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
         for path in ("/v1/sessions", "/metrics", "/openapi.json", "/v1/sessions/x/events", "/nope"):
@@ -49,7 +49,7 @@ def test_nothing_but_health_is_told_without_a_token(guarded: Running) -> None:
             assert client.get("/v1/sessions", headers={"authorization": f"bearer {token}"}).status_code == 200
 
 
-def test_a_websocket_shows_its_token_in_a_header_or_a_subprotocol(guarded: Running) -> None:
+def test_guard_websocket_token_in_header_or_subprotocol_is_accepted(guarded: Running) -> None:
     authorization = {"authorization": f"Bearer {TOKEN}"}
     with guarded.client(headers=authorization) as client:
         address = guarded.websocket(client.post("/v1/sessions", json={}).json()["id"])
@@ -63,7 +63,7 @@ def test_a_websocket_shows_its_token_in_a_header_or_a_subprotocol(guarded: Runni
         assert refused.value.response.status_code == 401
 
 
-def test_names_that_are_not_ours_are_refused(guarded: Running, model: fitsense.Model) -> None:
+def test_guard_unknown_host_is_refused(guarded: Running, model: fitsense.Model) -> None:
     authorization = {"authorization": f"Bearer {TOKEN}"}
     with guarded.client(headers=authorization) as client:
         for host in ("gym.example", "GYM.example:8765", "localhost:1", "127.0.0.1", "[::1]:80"):
@@ -72,7 +72,7 @@ def test_names_that_are_not_ours_are_refused(guarded: Running, model: fitsense.M
             problem(client.get("/v1/sessions", headers={"host": host}), 403, "forbidden-host")
 
 
-def test_pages_of_other_sites_are_refused_unless_they_are_configured(guarded: Running) -> None:
+def test_guard_unknown_origin_is_refused(guarded: Running) -> None:
     authorization = {"authorization": f"Bearer {TOKEN}"}
     with guarded.client(headers=authorization) as client:
         own = f"http://127.0.0.1:{guarded.port}"
@@ -93,21 +93,21 @@ def test_pages_of_other_sites_are_refused_unless_they_are_configured(guarded: Ru
     assert refused.value.response.status_code == 403
 
 
-def test_without_configuration_no_other_site_is_let_in(model: fitsense.Model) -> None:
+def test_guard_without_origins_refuses_other_sites(model: fitsense.Model) -> None:
     with serving(model, ServeConfig(limits=Limits(requests_per_s=2))) as running, running.client() as client:
         answer = client.get("/v1/sessions", headers={"origin": SITE})
         problem(answer, 403, "forbidden-origin")
         assert client.get("/v1/sessions").status_code == 200
-        # Six at once, and two a second.
+        # A burst of six, then two per second.
         answers = [client.get("/v1/sessions") for _ in range(12)]
         refused = next(answer for answer in answers if answer.status_code != 200)
-        assert "ask again in" in problem(refused, 429, "too-many-requests")
+        assert "try again in" in problem(refused, 429, "too-many-requests")
         assert int(refused.headers["retry-after"]) >= 1
         assert client.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "gym.example"])
-def test_it_does_not_listen_to_others_without_tokens(host: str) -> None:
+def test_check_exposure_public_host_without_tokens_is_refused(host: str) -> None:
     with pytest.raises(InvalidInputError, match="tokens are needed: set FITSENSE_TOKENS"):
         check_exposure(ServeConfig(host=host), Tokens())
     check_exposure(ServeConfig(host=host), Tokens([TOKEN]))
@@ -117,12 +117,12 @@ def test_it_does_not_listen_to_others_without_tokens(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
-def test_the_loopback_needs_no_tokens(host: str) -> None:
+def test_check_exposure_loopback_needs_no_tokens(host: str) -> None:
     assert is_loopback(host)
     check_exposure(ServeConfig(host=host), Tokens())
 
 
-def test_tokens_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
+def test_read_tokens_file_and_environment_are_joined(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     first, second, third = (secrets.token_urlsafe(32) for _ in range(3))
     file.write_text(f"{first}\n\n{second}\n")
@@ -139,13 +139,13 @@ def test_tokens_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.from_regex(r"\A[A-Za-z0-9._~-]{16,40}\Z"), max_size=5), st.text(max_size=40))
-def test_only_tokens_are_accepted(known: list[str], shown: str) -> None:
+def test_tokens_accept_only_members(known: list[str], shown: str) -> None:
     tokens = Tokens(known)
     assert all(tokens.accepts(token) for token in known)
     assert tokens.accepts(shown) == (shown in known)
 
 
-def test_the_command_understands_its_file_and_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+def test_serve_invalid_config_file_is_explained(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     for text, words in (
         ("port = 'x'", "port"),
@@ -166,7 +166,7 @@ def test_the_command_understands_its_file_and_says_what_is_wrong_with_it(tmp_pat
     assert "expected NAME=WHAT" in wrong.output
 
 
-def test_sources_come_from_files_and_the_environment_and_are_not_repeated(tmp_path: Path) -> None:
+def test_source_policy_indirect_addresses_are_read_and_hidden(tmp_path: Path) -> None:
     address = "rtsp://admin:S3cret@127.0.0.1:9/cam"
     (tmp_path / "camera").write_text(f"{address}\n")
     (tmp_path / "two").write_text(f"{address}\n{address}\n")
@@ -189,7 +189,7 @@ def test_sources_come_from_files_and_the_environment_and_are_not_repeated(tmp_pa
         assert "S3cret" not in str(error.value)
 
 
-def test_log_lines_hide_the_passwords_of_addresses() -> None:
+def test_log_lines_redact_passwords() -> None:
     try:
         raise OSError("Connection refused: 'rtsp://admin:S3cret@127.0.0.1:9/cam'")
     except OSError:

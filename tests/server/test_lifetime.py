@@ -1,4 +1,4 @@
-"""Work, memory and threads end with their session, and hold its place until they have."""
+"""Threads and memory end with their session, which occupies its slot until then."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from av.video.codeccontext import VideoCodecContext
 
 import fitsense
 from fitsense.server.config import Limits, ServeConfig
-from fitsense.server.engine import source_reader as feeder
+from fitsense.server.engine import source_reader
 from fitsense.video.source import VideoSource
 from tests.helpers.live_server import Running, serving, until
 
 
 def decoders() -> set[int]:
-    return {id(thing) for thing in gc.get_objects() if isinstance(thing, VideoCodecContext)}
+    return {id(thing) for thing in gc.get_objects() if issubclass(type(thing), VideoCodecContext)}
 
 
-def feeders() -> int:
-    return sum(thread.name == "fitsense feeder" for thread in threading.enumerate())
+def source_readers() -> int:
+    return sum(thread.name == "fitsense source reader" for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ class Pictureless(VideoSource):
         return spoilt
 
 
-def test_uploads_leave_no_decoder_and_no_thread(one_place: Running, squats_file: Path) -> None:
+def test_upload_after_analysis_leaves_no_decoder_and_no_thread(one_place: Running, squats_file: Path) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -84,16 +84,16 @@ def test_uploads_leave_no_decoder_and_no_thread(one_place: Running, squats_file:
         with one_place.client() as client:
             for _ in range(2):
                 assert client.post("/v1/analyses", content=squats_file.read_bytes()).status_code == 200
-                until(lambda: feeders() == 0)
+                until(lambda: source_readers() == 0)
                 assert decoders() <= before
             assert client.post("/v1/analyses", content=b"no video").status_code == 422
-            until(lambda: feeders() == 0)
+            until(lambda: source_readers() == 0)
             assert decoders() <= before
     finally:
         gc.enable()
 
 
-def test_a_session_that_is_forgotten_leaves_nothing(one_place: Running, squats_file: Path) -> None:
+def test_session_forgotten_is_freed(one_place: Running, squats_file: Path) -> None:
     assert one_place.server is not None
     sessions = one_place.server.sessions
     gc.collect()
@@ -101,11 +101,11 @@ def test_a_session_that_is_forgotten_leaves_nothing(one_place: Running, squats_f
     try:
         with one_place.client() as client:
             answer = client.post("/v1/analyses", content=squats_file.read_bytes())
-            until(lambda: feeders() == 0)
-            (kept,) = (weakref.ref(served) for served in sessions)
-            lane = weakref.ref(kept().queue)  # type: ignore[union-attr]
+            until(lambda: source_readers() == 0)
+            (kept,) = (weakref.ref(session) for session in sessions)
+            queue = weakref.ref(kept().queue)  # type: ignore[union-attr]
             assert client.delete(answer.headers["location"]).status_code == 204
-            until(lambda: kept() is None and lane() is None)
+            until(lambda: kept() is None and queue() is None)
     finally:
         gc.enable()
 
@@ -116,26 +116,26 @@ def left_upload(running: Running, content: bytes) -> None:
         next(answer.iter_lines())
 
 
-def test_an_upload_that_is_left_is_not_decoded_on(
+def test_upload_client_disconnects_stops_decoding(
     one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
-        patch.setattr(feeder, "VideoSource", Endless)
+        patch.setattr(source_reader, "VideoSource", Endless)
         left_upload(one_place, squats_file.read_bytes())
-        until(lambda: feeders() == 0)
+        until(lambda: source_readers() == 0)
         until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_delete_ends_a_source_that_gives_no_more_pictures(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_source_without_frames_ends_session(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
-        patch.setattr(feeder, "VideoSource", Endless)
+        patch.setattr(source_reader, "VideoSource", Endless)
         address = client.post("/v1/sessions", json={"source": "videos/in.mp4"}).headers["location"]
         assert client.delete(address).json()["reason"] == "interrupted"
-        until(lambda: feeders() == 0)
+        until(lambda: source_readers() == 0)
 
 
-def test_session_s_ends_a_source_that_gives_no_more_pictures(
+def test_session_s_source_without_frames_ends_session(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = attrs.evolve(Limits(), session_s=0.3, requests_per_s=1000)
@@ -144,13 +144,13 @@ def test_session_s_ends_a_source_that_gives_no_more_pictures(
         serving(model, ServeConfig(sources={"videos": str(videos)}, limits=limits)) as running,
         running.client() as client,
     ):
-        patch.setattr(feeder, "VideoSource", Endless)
+        patch.setattr(source_reader, "VideoSource", Endless)
         address = client.post("/v1/sessions", json={"source": "videos/in.mp4"}).headers["location"]
         until(lambda: client.get(address).json()["reason"] == "interrupted")
-        until(lambda: feeders() == 0)
+        until(lambda: source_readers() == 0)
 
 
-def test_a_place_is_taken_until_the_thread_has_ended(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slot_reader_thread_alive_stays_occupied(one_place: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     may_close = threading.Event()
 
     class Slow(VideoSource):
@@ -159,7 +159,7 @@ def test_a_place_is_taken_until_the_thread_has_ended(one_place: Running, monkeyp
             super().close()
 
     with monkeypatch.context() as patch, one_place.client() as client:
-        patch.setattr(feeder, "VideoSource", Slow)
+        patch.setattr(source_reader, "VideoSource", Slow)
         try:
             address = client.post("/v1/sessions", json={"source": "videos/in.mp4"}).headers["location"]
             assert client.delete(address).json()["state"] == "ended"
@@ -170,7 +170,7 @@ def test_a_place_is_taken_until_the_thread_has_ended(one_place: Running, monkeyp
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_a_source_that_gives_no_picture_is_given_up(
+def test_source_without_first_frame_is_refused(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = attrs.evolve(Limits(), idle_s=0.3)
@@ -179,28 +179,26 @@ def test_a_source_that_gives_no_picture_is_given_up(
         serving(model, ServeConfig(sources={"videos": str(videos)}, limits=limits)) as running,
         running.client() as client,
     ):
-        patch.setattr(feeder, "VideoSource", Pictureless)
+        patch.setattr(source_reader, "VideoSource", Pictureless)
         answer = client.post("/v1/sessions", json={"source": "videos/in.mp4"})
         assert answer.status_code == 422
-        assert "expected a first picture within 0.3 s, got none" in answer.json()["detail"]
-        until(lambda: feeders() == 0)
+        assert "expected a first frame within 0.3 s, got none" in answer.json()["detail"]
+        until(lambda: source_readers() == 0)
 
 
-def test_a_client_that_goes_while_its_upload_is_opened_ends_it(
+def test_upload_client_disconnects_while_opening_ends_session(
     one_place: Running, squats_file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, one_place.client() as client:
-        patch.setattr(feeder, "VideoSource", Pictureless)
+        patch.setattr(source_reader, "VideoSource", Pictureless)
         with one_place.client() as leaving, pytest.raises(httpx2.ReadTimeout):
             leaving.post("/v1/analyses", content=squats_file.read_bytes(), timeout=0.5)
-        until(lambda: feeders() == 0)
+        until(lambda: source_readers() == 0)
         until(lambda: not list(temporary.iterdir()))
         until(lambda: client.post("/v1/sessions", json={}).status_code == 201)
 
 
-def test_uploads_and_sources_of_too_many_pixels_are_refused(
-    model: fitsense.Model, videos: Path, squats_file: Path
-) -> None:
+def test_source_of_too_many_pixels_is_refused(model: fitsense.Model, videos: Path, squats_file: Path) -> None:
     config = ServeConfig(sources={"videos": str(videos)}, limits=attrs.evolve(Limits(), pixels=40_000))
     with serving(model, config) as running, running.client() as client:
         answers = [
@@ -212,7 +210,7 @@ def test_uploads_and_sources_of_too_many_pixels_are_refused(
         assert "expected pictures of at most 40000 pixels, got 320 x 182" in answer.json()["detail"]
 
 
-def test_decoder_threads_bounds_those_of_each_decoder(
+def test_decoder_threads_limits_each_decoder(
     model: fitsense.Model, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
@@ -223,19 +221,19 @@ def test_decoder_threads_bounds_those_of_each_decoder(
             super().close()
 
     with monkeypatch.context() as patch:
-        patch.setattr(feeder, "VideoSource", Watched)
+        patch.setattr(source_reader, "VideoSource", Watched)
         for threads in (1, 3):
             config = ServeConfig(sources={"videos": str(videos)}, decoder_threads=threads)
             with serving(model, config) as running, running.client() as client:
                 client.delete(client.post("/v1/sessions", json={"source": "videos/in.mp4"}).headers["location"])
-                until(lambda: feeders() == 0)
+                until(lambda: source_readers() == 0)
     assert used == [1, 3]
     with pytest.raises(fitsense.InvalidInputError, match="decoder_threads: expected at least 1, got 0"):
         ServeConfig(decoder_threads=0)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no such threshold")
-def test_pictures_that_are_freed_are_given_back() -> None:
+def test_return_large_blocks_freed_block_leaves_heap() -> None:
     program = """
 from fitsense.server.memory import return_large_blocks
 import ctypes, pathlib

@@ -1,4 +1,4 @@
-"""The pages on the server say what is so."""
+"""The documentation of the server matches the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.helpers.live_server import serving
 HOW_TO, REFERENCE = "docs/how-to/serve.md", "docs/reference/server.md"
 
 
-def test_the_pages_client_hears_of_its_pictures(
+def test_page_example_client_receives_events(
     model: fitsense.Model, squats: FigureVideo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (program,) = blocks(HOW_TO, "python")
@@ -32,14 +32,14 @@ def test_the_pages_client_hears_of_its_pictures(
     assert (printed[0], printed[-1]) == ("fitsense.session.started", "fitsense.session.ended")
 
 
-def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
+def test_page_settings_are_complete_defaults() -> None:
     shown = tomllib.loads(blocks(HOW_TO, "toml")[1])
     assert config_of(shown) == ServeConfig(sources={"videos": "/srv/videos"})
     assert set(shown["limits"]) == set(attrs.fields_dict(Limits))
     assert set(shown) | {"tokens_file", "threads"} == set(attrs.fields_dict(ServeConfig))
 
 
-def test_the_reference_has_every_request_problem_and_code() -> None:
+def test_reference_lists_every_route_problem_and_code() -> None:
     page = PAGES[REFERENCE]
     requests = {
         f"{method.upper()} {path}"

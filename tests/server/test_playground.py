@@ -1,4 +1,4 @@
-"""The playground in a real browser, whose camera is a file, on a real server."""
+"""The playground in a real browser with a file as its camera, on a real server."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, before whose camera a figure squats."""
+    """Chromium with a camera that shows a squatting figure."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -143,7 +143,7 @@ def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens pages; none of them may ask for anything elsewhere, break its own policy, or fail."""
+    """Opens pages, which must not load external resources, violate their policy, or raise errors."""
     troubles: list[str] = []
 
     with contextlib.ExitStack() as stack:
@@ -185,7 +185,7 @@ def numbers(page: Page) -> list[str]:
     return ids
 
 
-def test_the_camera_is_analysed_even_when_the_connection_breaks(running: Running, visit: Visit) -> None:
+def test_playground_camera_connection_breaks_analysis_continues(running: Running, visit: Visit) -> None:
     line = Line(running.port)
     page = visit(f"http://127.0.0.1:{line.port}")
     page.get_by_role("button", name="Use the camera").click()
@@ -206,13 +206,13 @@ def test_the_camera_is_analysed_even_when_the_connection_breaks(running: Running
     line.close()
     with running.client() as client:
         session = client.get("/v1/sessions").json()["sessions"][-1]
-        told = events_of(client.get(f"/v1/sessions/{session['id']}/events.ndjson").text)
-    assert (session["mode"], ended(told)["reason"]) == ("push", "finished")
-    assert numbers(page) == [event["id"] for event in told]
+        events = events_of(client.get(f"/v1/sessions/{session['id']}/events.ndjson").text)
+    assert (session["mode"], ended(events)["reason"]) == ("push", "finished")
+    assert numbers(page) == [event["id"] for event in events]
     assert "Squat" in (page.get_by_role("img", name="Timeline").get_attribute("aria-label") or "")
 
 
-def test_a_video_is_analysed_saved_and_replayed(
+def test_playground_video_is_analysed_saved_and_replayed(
     running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(running.url)
@@ -222,27 +222,27 @@ def test_a_video_is_analysed_saved_and_replayed(
     position.press("End")
     shows(page.locator("#exercise"), "Finished")
     expecting(page.get_by_role("row", name=re.compile("Squat 3 "))).to_be_visible()
-    shows(page.locator(".stretch"), "Squat")
+    shows(page.locator(".segment"), "Squat")
     with page.expect_download() as saving:
         page.get_by_role("button", name="Save").click()
     saved = tmp_path / "saved.ndjson"
     saving.value.save_as(saved)
-    told = events_of(saved.read_text("utf-8"))
-    assert ended(told)["reason"] == "finished"
-    assert numbers(page) == [event["id"] for event in told]
+    events = events_of(saved.read_text("utf-8"))
+    assert ended(events)["reason"] == "finished"
+    assert numbers(page) == [event["id"] for event in events]
     shows(page.locator(".event").first, "session.ended")
     page.locator(".event summary").first.click()
-    assert json.loads(page.locator(".event pre").inner_text()) == told[-1]
+    assert json.loads(page.locator(".event pre").inner_text()) == events[-1]
     links = page.get_by_role("link", name="Schema of").evaluate_all("all => [...new Set(all.map((one) => one.href))]")
     with running.client() as client:
-        served = {client.get(link).json()["$id"] for link in links}
-    assert served == {event["dataschema"] for event in told}
+        schemas = {client.get(link).json()["$id"] for link in links}
+    assert schemas == {event["dataschema"] for event in events}
 
     page.get_by_role("button", name="Start over").click()
     page.locator("#events-file").set_input_files(saved)
     page.get_by_role("combobox", name="Speed").select_option("8")
     shows(page.locator("#exercise"), "Finished")
-    assert numbers(page) == [event["id"] for event in told]
+    assert numbers(page) == [event["id"] for event in events]
     assert page.locator("#repetitions").inner_text() == "3"
     position.press("Home")
     shows(page.locator("#count"), re.compile("^1$"))
@@ -255,17 +255,17 @@ def test_a_video_is_analysed_saved_and_replayed(
 @pytest.mark.parametrize(
     ("address", "locale", "name"), [("", "de-AT", "Bankdrücken"), ("?lang=fr", "de-DE", "Développé couché")]
 )
-def test_names_are_of_the_browsers_language_or_the_addresss(
+def test_playground_names_follow_address_or_browser_language(
     running: Running, visit: Visit, tmp_path: Path, address: str, locale: str, name: str
 ) -> None:
     (tmp_path / "events.ndjson").write_bytes(ndjson(log(WORKOUT[2:3], warnings=())))
     page = visit(running.url, query=address, locale=locale)
     page.locator("#events-file").set_input_files(tmp_path / "events.ndjson")
     page.get_by_role("slider", name="Position").press("End")
-    shows(page.locator(".stretch"), name)
+    shows(page.locator(".segment"), name)
 
 
-def test_it_says_what_is_in_the_way(
+def test_playground_errors_are_shown(
     model: fitsense.Model, running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:
     line = Line(running.port)
@@ -280,7 +280,7 @@ def test_it_says_what_is_in_the_way(
     text = tmp_path / "broken.ndjson"
     text.write_text('{"specversion":"1.0"}\n')
     page.locator("#events-file").set_input_files(text)
-    shows(alert, "Expected an event a line, as JSON; line 1 of broken.ndjson is none")
+    shows(alert, "Expected one event per line as JSON, got another line 1 in broken.ndjson")
     line.cut()
     page.locator("#video-file").set_input_files(squats_file)
     shows(alert, "The server does not answer")
@@ -292,27 +292,27 @@ def test_it_says_what_is_in_the_way(
 
     with serving(model, ServeConfig(limits=Limits(sessions=1)), Tokens([TOKEN])) as guarded:
         page = visit(guarded.url)
-        dialog = page.get_by_role("dialog", name="This server asks for a token")
+        dialog = page.get_by_role("dialog", name="This server requires a token")
         for token in ("another-token-of-nobody", TOKEN):
             dialog.get_by_label("Token").fill(token)
             dialog.get_by_role("button", name="Use it").click()
             if token != TOKEN:
-                shows(dialog, "does not take that token")
+                shows(dialog, "refuses this token")
         expecting(dialog).to_be_hidden()
         with guarded.client(headers={"authorization": f"Bearer {TOKEN}"}) as client:
             other = client.post("/v1/sessions", json={}).json()["id"]
             page.get_by_role("button", name="Use the camera").click()
-            shows(page.get_by_role("alert"), "as many sessions as it takes")
+            shows(page.get_by_role("alert"), "The server has too many sessions")
             assert client.delete(f"/v1/sessions/{other}").status_code == 200
             page.get_by_role("button", name="Try again").click()
             shows(page.locator(".event").first, "session.started")
             page.reload()
-            # Who leaves the page leaves the session.
+            # Leaving the page ends the session.
             until(lambda: all(one["state"] == "ended" for one in client.get("/v1/sessions").json()["sessions"]))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_on_a_phone_by_the_keyboard_and_without_motion(
+def test_playground_phone_keyboard_and_reduced_motion_work(
     running: Running, scheme: str, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(running.url, viewport=PHONE, color_scheme=scheme, reduced_motion="reduce")
@@ -353,7 +353,7 @@ def _story() -> Iterator[str]:
         yield json.dumps(event | {"id": place, "sequence": place, "time": f"1970-01-01T00:00:{2 * number:02d}Z"}) + "\n"
 
 
-def test_its_files_are_typed_guarded_and_not_sent_twice(running: Running) -> None:
+def test_playground_files_have_types_headers_and_etags(running: Running) -> None:
     with running.client() as client:
         for name, asset in assets().items():
             answer = client.get("/" if name == "index.html" else f"/playground/{name}")
@@ -367,7 +367,7 @@ def test_its_files_are_typed_guarded_and_not_sent_twice(running: Running) -> Non
             problem(client.get(path), 404, "not-found")
 
 
-def test_every_schema_is_served(running: Running) -> None:
+def test_schemas_are_served(running: Running) -> None:
     with running.client() as client:
         for name, schema in schemas().items():
             answer = client.get(f"/schemas/v1/{name}")
@@ -375,14 +375,14 @@ def test_every_schema_is_served(running: Running) -> None:
         assert "exercise.started" in problem(client.get("/schemas/v1/nothing"), 404, "not-found")
 
 
-def test_the_page_and_the_schemas_need_no_token(model: fitsense.Model) -> None:
+def test_playground_and_schemas_need_no_token(model: fitsense.Model) -> None:
     with serving(model, tokens=Tokens([TOKEN])) as guarded, guarded.client() as client:
         for path in ("/", "/playground/app.js", "/schemas/v1/envelope"):
             assert client.get(path).status_code == 200
         problem(client.get("/v1/sessions"), 401, "unauthorized")
 
 
-def test_the_body_is_the_reports_own() -> None:
+def test_playground_body_matches_reports() -> None:
     body = assets()["body.svg"].content.decode()
     facts = json.loads(assets()["facts.en.json"].content)
     drawn = set(re.findall(r'data-group="(\w+)"', body))

@@ -1,4 +1,4 @@
-"""``fitsense serve`` as a process: its logs, and its end."""
+"""``fitsense serve`` as a process: logs and shutdown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ drain_s = 20
 """
 
 
-def test_a_signal_ends_every_session_with_its_last_event(
+def test_process_signal_ends_sessions_with_last_event(
     squats_file: Path, jpegs: list[tuple[float, bytes]], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "serve.toml", tmp_path / "log"
@@ -44,11 +44,11 @@ def test_a_signal_ends_every_session_with_its_last_event(
                     socket.send(pack(Format.IMAGE, time_s, content))
                 until(lambda: client.get(f"/v1/sessions/{followed['id']}").json()["events"] > 2)
                 child.send_signal(signal.SIGTERM)
-                told, problems = split(rest(socket))
+                events, problems = split(rest(socket))
             following.join(PATIENCE_S)
         assert child.wait(PATIENCE_S) == 0
     assert not problems
-    assert ended(told)["reason"] == "interrupted"
+    assert ended(events)["reason"] == "interrupted"
     assert ended(events_of("\n".join(map(json.dumps, heard))))["reason"] == "interrupted"
     text = log.read_text()
     assert TOKEN not in text
@@ -67,7 +67,7 @@ def _sse(client: Any, session: str) -> list[dict[str, Any]]:
         return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
 
 
-def test_a_server_that_nobody_uses_stops_at_once(tmp_path: Path) -> None:
+def test_process_signal_idle_server_stops_immediately(tmp_path: Path) -> None:
     config = tmp_path / "serve.toml"
     config.write_text("batch = 1")
     with process("--config", str(config), "--log-level", "error", log=tmp_path / "log") as (running, child):

@@ -39,7 +39,7 @@ def show():
 
 atexit.register(show)
 how, url = sys.argv[1:]
-if how == "streams":
+if how == "source-group":
     import fitsense
     from tests.hostile.worker import Scripted
     group = fitsense.SourceGroup({"camera": url}, model=Scripted())
@@ -61,7 +61,7 @@ sys.exit(1)
 """
 
 
-@pytest.mark.parametrize("how", ["evaluate-sessions", "feeder"])
+@pytest.mark.parametrize("how", ["source-group", "source-reader"])
 def test_threads_that_open_a_source_end_before_python(how: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         command = [sys.executable, "-c", OPENING, how, f"http://127.0.0.1:{mute.getsockname()[1]}/live"]

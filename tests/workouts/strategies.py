@@ -1,4 +1,4 @@
-"""Workouts of every kind, for properties."""
+"""Hypothesis strategies for workouts."""
 
 from __future__ import annotations
 

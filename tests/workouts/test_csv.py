@@ -1,4 +1,4 @@
-"""CSV is read back by the csv module."""
+"""CSV, read back by the csv module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def number(text: str) -> float | None:
 
 @settings(max_examples=20)
 @given(st.lists(workouts(), max_size=2))
-def test_a_row_a_set(several: list[Workout]) -> None:
+def test_to_csv_has_one_row_per_set(several: list[Workout]) -> None:
     rows = iter(read(to_csv(several)))
     for workout in several:
         for index, one in enumerate(workout.sets):
@@ -52,11 +52,11 @@ def test_a_row_a_set(several: list[Workout]) -> None:
 
 @settings(max_examples=20)
 @given(workouts())
-def test_needs_no_wall_clock(workout: Workout) -> None:
+def test_to_csv_without_wall_clock_leaves_times_empty(workout: Workout) -> None:
     rows = read(to_csv([attrs.evolve(workout, started_at=None)]))
     assert len(rows) == len(workout.sets)
     assert {row["started_at"] + row["ended_at"] for row in rows} <= {""}
 
 
-def test_without_sets_there_are_only_names() -> None:
+def test_to_csv_without_sets_has_header_only() -> None:
     assert to_csv([NO_LENGTH]) == ",".join(COLUMNS) + "\r\n"

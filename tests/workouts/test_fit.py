@@ -1,4 +1,4 @@
-"""FIT files are read back by fitdecode, which has the protocol and the profile from elsewhere."""
+"""FIT files, read back by fitdecode, an independent implementation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def whole_seconds(workout: Workout, media_s: float) -> Any:
 @settings(max_examples=25)
 @given(workouts())
 @example(NO_LENGTH)
-def test_another_reader_reads_what_was_written(workout: Workout) -> None:
+def test_to_fit_is_read_by_another_reader(workout: Workout) -> None:
     messages = read(to_fit(workout))
     assert [name for name, _ in messages[:3]] == ["file_id", "event", "record"]
     assert [name for name, _ in messages[-3:]] == ["lap", "session", "activity"]
@@ -85,7 +85,7 @@ def check_totals(workout: Workout, messages: dict[str, dict[str, Any]]) -> None:
 
 
 def check_titles(workout: Workout, messages: list[tuple[str, dict[str, Any]]]) -> None:
-    """Every exercise can be told by its title."""
+    """Every exercise is identified by its title."""
     titles = {
         (values["exercise_category"], values["exercise_name"]): values["wkt_step_name"]
         for name, values in messages
@@ -97,7 +97,7 @@ def check_titles(workout: Workout, messages: list[tuple[str, dict[str, Any]]]) -
         assert load_catalogue().exercise_name(one.exercise) in title or len(title.encode()) > 240
 
 
-def test_titles_are_cut_between_characters() -> None:
+def test_to_fit_long_title_is_cut_between_characters() -> None:
     sets = [WorkoutSet("é" * 90 + str(index), 1, index, index + 0.5) for index in range(3)]
     workout = attrs.evolve(NO_LENGTH, start_s=0.0, end_s=9.0, sets=tuple(sets))
     (title,) = [values["wkt_step_name"] for name, values in read(to_fit(workout)) if name == "exercise_title"]
@@ -105,7 +105,7 @@ def test_titles_are_cut_between_characters() -> None:
     assert 250 <= len(title.encode()) <= 254
 
 
-def test_a_flipped_bit_is_noticed() -> None:
+def test_to_fit_flipped_bit_fails_checksum() -> None:
     content = to_fit(NO_LENGTH)
     assert crc16(content) == 0
     changed = content.replace(b"fitsense", b"fitsensf")
@@ -113,22 +113,22 @@ def test_a_flipped_bit_is_noticed() -> None:
         read(changed)
 
 
-def test_checksum_is_the_published_one() -> None:
+def test_crc16_matches_published_value() -> None:
     assert crc16(b"123456789") == 0xBB3D
 
 
 @pytest.mark.parametrize("year", [1970, 1990, 2127])
-def test_times_that_fit_cannot_express(year: int) -> None:
+def test_fit_time_out_of_range_is_refused(year: int) -> None:
     with pytest.raises(InvalidInputError, match="from 1998 to 2126"):
         fit_time(datetime(year, 6, 1, tzinfo=UTC))
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_encode_value_out_of_range_is_refused() -> None:
     one = WorkoutSet("squat", 1, 0.0, 9.0, repetitions=70_000)
     with pytest.raises(InvalidInputError, match=r"set.repetitions: expected 0 to 65534, got 70000"):
         to_fit(attrs.evolve(NO_LENGTH, start_s=0.0, end_s=9.0, sets=(one,)))
 
 
-def test_without_a_wall_clock_it_says_what_to_do() -> None:
+def test_to_fit_without_wall_clock_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="--started-at"):
         to_fit(attrs.evolve(NO_LENGTH, started_at=None))

@@ -1,4 +1,4 @@
-"""Health Connect's record, held to what its constructor demands."""
+"""The Health Connect record, checked by the rules of its constructor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def moment(stamp: str) -> datetime:
 @settings(max_examples=20)
 @given(workouts())
 @example(NO_LENGTH)
-def test_segments_are_the_sets_and_rests(workout: Workout) -> None:
+def test_to_health_connect_segments_are_sets_and_rests(workout: Workout) -> None:
     session = record(workout)
     assert (session["recordType"], session["exerciseType"]) == ("ExerciseSession", 70)
     start, end = moment(session["startTime"]), moment(session["endTime"])
@@ -57,7 +57,7 @@ def test_segments_are_the_sets_and_rests(workout: Workout) -> None:
 
 @settings(max_examples=20)
 @given(workouts())
-def test_zone_offsets_are_those_of_the_wall_clock(workout: Workout) -> None:
+def test_to_health_connect_zone_offsets_match_wall_clock(workout: Workout) -> None:
     session = record(workout)
     assert session["startZoneOffset"] == session["endZoneOffset"]
     assert workout.started_at is not None
@@ -72,7 +72,7 @@ def test_zone_offsets_are_those_of_the_wall_clock(workout: Workout) -> None:
 
 @settings(max_examples=20)
 @given(workouts())
-def test_inserting_again_replaces(workout: Workout) -> None:
+def test_to_health_connect_same_workout_has_same_record_id(workout: Workout) -> None:
     assert workout.started_at is not None
     same, again = record(workout), record(attrs.evolve(workout, started_at=workout.started_at.astimezone(UTC)))
     other = record(attrs.evolve(workout, started_at=workout.started_at + timedelta(seconds=1)))
@@ -88,7 +88,7 @@ def test_inserting_again_replaces(workout: Workout) -> None:
         (Device("watch", "Google", "Pixel Watch"), {"type": 1, "manufacturer": "Google", "model": "Pixel Watch"}),
     ],
 )
-def test_a_record_that_was_recorded_actively_has_a_device(device: Device | None, expected: dict[str, Any]) -> None:
+def test_to_health_connect_record_has_device(device: Device | None, expected: dict[str, Any]) -> None:
     metadata = json.loads(to_health_connect(NO_LENGTH, device))["metadata"]
     assert metadata["device"] == expected
     assert metadata["recordingMethod"] == 1
@@ -102,15 +102,15 @@ def test_a_record_that_was_recorded_actively_has_a_device(device: Device | None,
         ("phone::Pixel 9: Pro", Device("phone", None, "Pixel 9: Pro")),
     ],
 )
-def test_a_device_is_parsed_from_its_parts(text: str, device: Device) -> None:
+def test_device_parse_returns_parts(text: str, device: Device) -> None:
     assert Device.parse(text) == device
 
 
-def test_a_device_of_an_unknown_type_is_refused() -> None:
+def test_device_parse_unknown_type_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"expected a type of unknown, watch, .*, got 'toaster'"):
         Device.parse("toaster")
 
 
-def test_without_a_wall_clock_it_says_what_to_do() -> None:
+def test_to_health_connect_without_wall_clock_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="--started-at"):
         to_health_connect(attrs.evolve(NO_LENGTH, started_at=None))

@@ -20,7 +20,7 @@ from tests.workouts.strategies import NO_LENGTH, workouts
 @settings(max_examples=20)
 @given(workouts())
 @example(NO_LENGTH)
-def test_segments_are_the_sets_and_rests_within_the_workout(workout: Workout) -> None:
+def test_to_healthkit_segments_are_sets_and_rests(workout: Workout) -> None:
     document = json.loads(to_healthkit(workout))
     assert (document["format"], document["activityType"], document["syncVersion"]) == (1, 50, 1)
     assert document["startDate"] < document["endDate"]
@@ -42,14 +42,14 @@ def test_segments_are_the_sets_and_rests_within_the_workout(workout: Workout) ->
     ("offset", "zone"),
     [(timedelta(hours=2), "GMT+0200"), (timedelta(hours=-3, minutes=-30), "GMT-0330"), (timedelta(), None)],
 )
-def test_the_time_zone_is_one_that_foundation_knows(offset: timedelta, zone: str | None) -> None:
+def test_to_healthkit_time_zone_is_foundations(offset: timedelta, zone: str | None) -> None:
     workout = attrs.evolve(NO_LENGTH, started_at=datetime(2026, 5, 1, 18, 30, tzinfo=timezone(offset)))
     assert json.loads(to_healthkit(workout))["timeZone"] == zone
 
 
 @settings(max_examples=20)
 @given(workouts())
-def test_the_same_workout_has_the_same_identifier(workout: Workout) -> None:
+def test_to_healthkit_same_workout_has_same_identifier(workout: Workout) -> None:
     assert workout.started_at is not None
     same = json.loads(to_healthkit(attrs.evolve(workout, started_at=workout.started_at.astimezone(UTC))))
     other = json.loads(to_healthkit(attrs.evolve(workout, started_at=workout.started_at + timedelta(seconds=1))))
@@ -58,6 +58,6 @@ def test_the_same_workout_has_the_same_identifier(workout: Workout) -> None:
     assert one["device"] == {"name": "phone", "manufacturer": "Apple", "model": "iPhone"}
 
 
-def test_without_a_wall_clock_it_says_what_to_do() -> None:
+def test_to_healthkit_without_wall_clock_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="--started-at"):
         to_healthkit(attrs.evolve(NO_LENGTH, started_at=None))

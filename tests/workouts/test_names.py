@@ -1,4 +1,4 @@
-"""Names in other formats, against tables that others keep."""
+"""Identifiers in other formats, checked against published tables."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ IN_STRENGTH_TRAINING = {
 IN_ANY_SESSION = {"UNKNOWN": 0, "OTHER_WORKOUT": 38, "PAUSE": 39, "REST": 44, "STRETCHING": 54}
 
 
-def test_every_exercise_of_the_catalogue_has_names() -> None:
+def test_names_cover_catalogue() -> None:
     assert set(NAMES["exercises"]) == set(load_catalogue().exercises)
 
 
-def test_fit_numbers_have_the_names_that_they_are_said_to_have() -> None:
+def test_names_fit_numbers_match_profile() -> None:
     categories = FIELD_TYPES["exercise_category"].enum
     for id_, entry in ENTRIES.items():
         category, _, name = entry["fit"]["as"].partition("/")
@@ -44,13 +44,13 @@ def test_fit_numbers_have_the_names_that_they_are_said_to_have() -> None:
             assert entry["fit"]["name"] is None, id_
 
 
-def test_health_connect_numbers_are_allowed_in_strength_training() -> None:
+def test_names_health_connect_segments_are_valid() -> None:
     allowed = IN_STRENGTH_TRAINING | IN_ANY_SESSION
     for id_, entry in ENTRIES.items():
         assert allowed[entry["health_connect"]["as"]] == entry["health_connect"]["type"], id_
 
 
-def test_names_by_exercise() -> None:
+def test_names_of_known_and_unknown_exercises() -> None:
     squat = names_of("squat")
     assert (squat.fit_category, squat.fit_name, squat.health_connect) == (28, 61, 51)
     assert names_of("push_up").health_connect == IN_ANY_SESSION["OTHER_WORKOUT"]

@@ -1,4 +1,4 @@
-"""TCX documents are read back by tcxreader."""
+"""TCX documents, read back by tcxreader."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(document: str) -> Any:
 @settings(max_examples=20)
 @given(workouts())
 @example(NO_LENGTH)
-def test_another_reader_reads_what_was_written(workout: Workout) -> None:
+def test_to_tcx_is_read_by_another_reader(workout: Workout) -> None:
     document = to_tcx(workout)
     exercise = read(document)
     periods = list(workout.periods) or [Rest(workout.start_s, workout.end_s)]
@@ -62,13 +62,13 @@ def test_another_reader_reads_what_was_written(workout: Workout) -> None:
         assert tags == [tag.rstrip("*") for tag in LAP if not (resting and tag.endswith("*"))]
 
 
-def test_what_xml_cannot_say_is_replaced() -> None:
+def test_to_tcx_characters_outside_xml_are_replaced() -> None:
     document = to_tcx(attrs.evolve(NO_LENGTH, source="\x00<&>\ud800", subject="left"))
     (activity,) = ElementTree.fromstring(document.encode()).findall(".//Activity", SPACE)
     assert activity.findtext("Id", namespaces=SPACE) == "2026-05-01T16:30:03.000Z"
     assert activity.findtext("Notes", namespaces=SPACE) == "\ufffd<&>\ufffd of left, by fitsense"
 
 
-def test_without_a_wall_clock_it_says_what_to_do() -> None:
+def test_to_tcx_without_wall_clock_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="--started-at"):
         to_tcx(attrs.evolve(NO_LENGTH, started_at=None))

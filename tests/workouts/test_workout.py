@@ -1,4 +1,4 @@
-"""From event logs, of today's sessions, of older ones and of ones that broke off, to workouts."""
+"""Workouts from current, older and truncated event logs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.workouts.strategies import workouts
 START = datetime(2026, 5, 1, 18, 30, tzinfo=UTC)
 
 
-def log_of(*told: tuple[str, dict[str, Any]], at_s: float = 1000.0, start: datetime = START) -> EventLog:
-    """A log of these events, each told `at_s` or when it ended."""
+def log_of(*emitted: tuple[str, dict[str, Any]], at_s: float = 1000.0, start: datetime = START) -> EventLog:
+    """A log of these events, each emitted `at_s` or at its end."""
     lines = [
         json.dumps(
             {
@@ -33,19 +33,19 @@ def log_of(*told: tuple[str, dict[str, Any]], at_s: float = 1000.0, start: datet
                 "data": data,
             }
         )
-        for number, (name, data) in enumerate(told)
+        for number, (name, data) in enumerate(emitted)
     ]
     # Python writes Infinity, which is no JSON, where others write a number that is too large.
     (log,) = read_log(line.replace("Infinity", "1e999") for line in lines)
     return log
 
 
-def stretch(exercise: str, start_s: float, end_s: float, **more: Any) -> tuple[str, dict[str, Any]]:
+def segment(exercise: str, start_s: float, end_s: float, **more: Any) -> tuple[str, dict[str, Any]]:
     data = {"exercise": exercise, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
     return "exercise.ended", {**data, "confidence": 0.9, "scores": {}, "muscles": {}, **more}
 
 
-def told_set(exercise: str, index: int, start_s: float, end_s: float, repetitions: int) -> dict[str, Any]:
+def set_data(exercise: str, index: int, start_s: float, end_s: float, repetitions: int) -> dict[str, Any]:
     return {
         "exercise": exercise, "index": index, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s,
         "repetitions": repetitions, "attempts": 1, "time_under_tension_s": end_s - start_s, "tempo_mean_s": 2.0,
@@ -68,12 +68,12 @@ def repetition(exercise: str, index: int, start_s: float, end_s: float) -> tuple
     return "repetition.completed", {**data, "confidence": 0.8}
 
 
-def test_the_summarys_sets_are_those_that_count() -> None:
-    first, second = told_set("squat", 1, 5.0, 25.0, 8), told_set("squat", 2, 85.0, 100.0, 6)
+def test_workout_of_complete_log_uses_summary() -> None:
+    first, second = set_data("squat", 1, 5.0, 25.0, 8), set_data("squat", 2, 85.0, 100.0, 6)
     workout = workout_of(
         log_of(
-            stretch("squat", 4.0, 26.0, sets=[told_set("squat", 1, 5.0, 20.0, 7)]),
-            stretch("squat", 84.0, 101.0, sets=[second]),
+            segment("squat", 4.0, 26.0, sets=[set_data("squat", 1, 5.0, 20.0, 7)]),
+            segment("squat", 84.0, 101.0, sets=[second]),
             session_ended(0.0, 120.0, sets=[first, second]),
         )
     )
@@ -84,13 +84,13 @@ def test_the_summarys_sets_are_those_that_count() -> None:
     assert workout.time_at(85.0) == START + timedelta(seconds=85)
 
 
-def test_a_log_that_lacks_its_end_has_the_sets_of_what_ended() -> None:
+def test_workout_of_log_without_end_uses_ended_exercises() -> None:
     workout = workout_of(
         log_of(
-            stretch("squat", 4.0, 20.0, sets=[told_set("squat", 1, 5.0, 20.0, 7)]),
+            segment("squat", 4.0, 20.0, sets=[set_data("squat", 1, 5.0, 20.0, 7)]),
             # Taken up again without a rest: the same set, further on.
-            stretch("squat", 22.0, 30.0, sets=[told_set("squat", 1, 5.0, 29.0, 11)]),
-            stretch("unknown", 31.0, 40.0, sets=[]),
+            segment("squat", 22.0, 30.0, sets=[set_data("squat", 1, 5.0, 29.0, 11)]),
+            segment("unknown", 31.0, 40.0, sets=[]),
         )
     )
     assert [(one.start_s, one.end_s, one.repetitions) for one in workout.sets] == [(5.0, 29.0, 11)]
@@ -98,15 +98,15 @@ def test_a_log_that_lacks_its_end_has_the_sets_of_what_ended() -> None:
     assert (workout.start_s, workout.end_s) == (4.0, 40.0)
 
 
-def test_workout_of_parts_of_a_set_in_a_log_without_end_joins_them() -> None:
+def test_workout_of_set_in_parts_without_end_joins_them() -> None:
     parts = [
-        told_set("squat", 1, 5.0, 11.0, 3),
-        told_set("squat", 1, 15.0, 17.0, 1),
-        told_set("squat", 1, 20.0, 26.0, 3),
+        set_data("squat", 1, 5.0, 11.0, 3),
+        set_data("squat", 1, 15.0, 17.0, 1),
+        set_data("squat", 1, 20.0, 26.0, 3),
     ]
     for one, (mean, spread) in zip(parts, [(2.0, 0.0), (2.0, None), (1.0, 0.5)], strict=True):
         one.update(tempo_mean_s=mean, tempo_spread_s=spread)
-    workout = workout_of(log_of(*(stretch("squat", one["start_s"], one["end_s"], sets=[one]) for one in parts)))
+    workout = workout_of(log_of(*(segment("squat", one["start_s"], one["end_s"], sets=[one]) for one in parts)))
     (only,) = workout.sets
     assert (only.start_s, only.end_s, only.repetitions) == (5.0, 26.0, 7)
     assert only.tempo_mean_s == pytest.approx((3 * 2 + 2 + 3) / 7)
@@ -115,24 +115,24 @@ def test_workout_of_parts_of_a_set_in_a_log_without_end_joins_them() -> None:
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_older_logs_have_stretches_and_no_repetitions(ended: bool) -> None:
-    told = [
-        stretch("squat", 4.0, 20.0),
-        stretch("unknown", 20.0, 30.0),
-        stretch("plank", 30.0, 60.0),
-        stretch("squat", 70.0, 80.0),
+def test_workout_of_older_log_has_no_repetitions(ended: bool) -> None:
+    emitted = [
+        segment("squat", 4.0, 20.0),
+        segment("unknown", 20.0, 30.0),
+        segment("plank", 30.0, 60.0),
+        segment("squat", 70.0, 80.0),
     ]
-    workout = workout_of(log_of(*told, *([session_ended(0.0, 90.0)] if ended else [])))
+    workout = workout_of(log_of(*emitted, *([session_ended(0.0, 90.0)] if ended else [])))
     assert [(one.exercise, one.index) for one in workout.sets] == [("squat", 1), ("plank", 1), ("squat", 2)]
     assert {one.repetitions for one in workout.sets} == {None}
     assert workout.complete is ended
 
 
-def test_what_went_on_when_the_log_broke_off_is_a_set_as_far_as_it_came() -> None:
+def test_workout_of_truncated_log_has_open_set() -> None:
     workout = workout_of(
         log_of(
             started("squat", 4.0),
-            stretch("squat", 4.0, 20.0, sets=[told_set("squat", 1, 5.0, 20.0, 7)]),
+            segment("squat", 4.0, 20.0, sets=[set_data("squat", 1, 5.0, 20.0, 7)]),
             started("squat", 60.0),
             repetition("squat", 1, 60.0, 62.0),
             repetition("squat", 2, 62.0, 65.0),
@@ -145,18 +145,18 @@ def test_what_went_on_when_the_log_broke_off_is_a_set_as_far_as_it_came() -> Non
     assert (workout.sets[1].time_under_tension_s, workout.sets[1].tempo_mean_s) == (5.0, 2.5)
 
 
-@pytest.mark.parametrize("told", [[started("unknown", 3.0)], [started("squat", 3.0)], []])
-def test_what_was_not_yet_of_any_length_is_no_set(told: list[tuple[str, dict[str, Any]]]) -> None:
-    workout = workout_of(log_of(("session.started", {}), *told))
+@pytest.mark.parametrize("emitted", [[started("unknown", 3.0)], [started("squat", 3.0)], []])
+def test_workout_of_open_set_without_length_omits_it(emitted: list[tuple[str, dict[str, Any]]]) -> None:
+    workout = workout_of(log_of(("session.started", {}), *emitted))
     assert workout.sets == ()
     assert not workout.complete
 
 
-def test_a_set_that_begins_within_another_begins_where_that_ends() -> None:
+def test_workout_of_overlapping_sets_are_trimmed() -> None:
     sets = [
-        told_set("plank", 1, 0.0, 30.0, 0),
-        told_set("push_up", 1, 29.0, 40.0, 5),
-        told_set("row", 1, 33.0, 39.0, 2),
+        set_data("plank", 1, 0.0, 30.0, 0),
+        set_data("push_up", 1, 29.0, 40.0, 5),
+        set_data("row", 1, 33.0, 39.0, 2),
     ]
     workout = workout_of(log_of(session_ended(0.0, 50.0, sets=sets)))
     assert [(one.exercise, one.start_s, one.end_s) for one in workout.sets] == [
@@ -166,8 +166,8 @@ def test_a_set_that_begins_within_another_begins_where_that_ends() -> None:
 
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 1e400), (-1e400, 9.0), (0.0, 1e300)])
-def test_times_beyond_measure_are_refused_and_never_break_it(start_s: float, end_s: float) -> None:
-    sets = [told_set("squat", 1, 1.0, 1.0004, 1), told_set("row", 1, 2.0, end_s, 3)]
+def test_workout_of_extreme_times_are_refused(start_s: float, end_s: float) -> None:
+    sets = [set_data("squat", 1, 1.0, 1.0004, 1), set_data("row", 1, 2.0, end_s, 3)]
     log = log_of(session_ended(start_s, end_s, sets=sets), at_s=9.0)
     if math.isinf(start_s) or math.isinf(end_s):
         with pytest.raises(InvalidInputError, match="workout: expected a session"):
@@ -176,7 +176,7 @@ def test_times_beyond_measure_are_refused_and_never_break_it(start_s: float, end
         assert [one.exercise for one in workout_of(log, START).sets] == ["row"]
 
 
-def test_the_unix_epoch_is_no_wall_clock() -> None:
+def test_workout_of_unix_epoch_has_no_wall_clock() -> None:
     log = log_of(session_ended(0.0, 90.0), start=datetime(1970, 1, 1, tzinfo=UTC))
     assert workout_of(log).started_at is None
     with pytest.raises(InvalidInputError, match="--started-at"):
@@ -187,23 +187,23 @@ def test_the_unix_epoch_is_no_wall_clock() -> None:
     assert workout.zone_offset == timedelta(hours=2)
 
 
-def test_dates_beyond_the_calendar_are_refused() -> None:
+def test_time_at_beyond_calendar_is_refused() -> None:
     workout = Workout("urn:a", None, START, 0.0, 1e12, ())
     with pytest.raises(InvalidInputError, match="is no date"):
         workout.time_at(workout.end_s)
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("emitted", "message"),
     [
-        (stretch("squat", 4.0, 20.0, confidence="high"), r"exercise.ended: at \$.confidence"),
+        (segment("squat", 4.0, 20.0, confidence="high"), r"exercise.ended: at \$.confidence"),
         (session_ended(0.0, 9.0, sets=[{"exercise": "squat"}]), r"session.ended: at \$.sets\[0\]"),
         (started("Squat!", 4.0), r"exercise.started: at \$.exercise"),
     ],
 )
-def test_events_that_disobey_their_schema_are_refused(told: tuple[str, dict[str, Any]], message: str) -> None:
+def test_workout_of_invalid_events_are_refused(emitted: tuple[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(SchemaError, match=message):
-        workout_of(log_of(told))
+        workout_of(log_of(emitted))
 
 
 @pytest.mark.parametrize(
@@ -217,18 +217,18 @@ def test_events_that_disobey_their_schema_are_refused(told: tuple[str, dict[str,
         (float("nan"), 9.0, []),
     ],
 )
-def test_times_that_make_no_sense_are_refused(start_s: float, end_s: float, sets: list[WorkoutSet]) -> None:
+def test_workout_invalid_times_are_refused(start_s: float, end_s: float, sets: list[WorkoutSet]) -> None:
     with pytest.raises(InvalidInputError, match="workout: expected"):
         Workout("urn:a", None, None, start_s, end_s, tuple(sets))
 
 
-def test_only_logs_of_sessions_hold_a_workout() -> None:
+def test_has_workout_other_logs_is_false() -> None:
     assert has_workout(log_of(("session.started", {})))
     assert not has_workout(log_of(("session.warning", {}), ("plugin.event", {})))
 
 
 @given(workouts())
-def test_sets_and_rests_lie_end_to_end(workout: Workout) -> None:
+def test_periods_are_contiguous(workout: Workout) -> None:
     periods = list(workout.periods)
     assert [one for one in periods if isinstance(one, WorkoutSet)] == list(workout.sets)
     for before, after in itertools.pairwise(periods):
@@ -237,8 +237,10 @@ def test_sets_and_rests_lie_end_to_end(workout: Workout) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["squat", "row", "unknown"]), st.integers(0, 99), st.integers(0, 99))))
-def test_any_stretches_give_a_workout(told: list[tuple[str, int, int]]) -> None:
-    events = [stretch(exercise, start_s, start_s + seconds) for exercise, start_s, seconds in told]
+def test_workout_of_any_segments_is_valid(emitted: list[tuple[str, int, int]]) -> None:
+    events = [segment(exercise, start_s, start_s + seconds) for exercise, start_s, seconds in emitted]
     workout = workout_of(log_of(("session.started", {}), *events))
-    seconds = {at for exercise, start_s, long in told if exercise != "unknown" for at in range(start_s, start_s + long)}
+    seconds = {
+        at for exercise, start_s, long in emitted if exercise != "unknown" for at in range(start_s, start_s + long)
+    }
     assert {at for one in workout.sets for at in range(round(one.start_s), round(one.end_s))} == seconds

@@ -1,4 +1,4 @@
-"""The streams of the server as AsyncAPI 3, made from the schemas."""
+"""The WebSocket and the event stream of the server as AsyncAPI 3, generated from the schemas."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from fitsense.server.api.wire import HEADER_BYTES, VERSION, Format
 from fitsense.server.security import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 
 _CLOSES = (
-    "The server closes with 1000 when the session has ended, 4408 when the client takes nothing for long, 4409 when "
-    "another connection pushes into the session, and 4410 when the client was too slow to be told all events."
+    "Close codes of the server: 1000 when the session has ended, 4408 when the client receives nothing for long, 4409 "
+    "when another connection pushes into the session, and 4410 when the client was too slow and events are lost."
 )
 _FRAME = (
-    f"A header of {HEADER_BYTES} bytes, big-endian, and the picture: uint8 version, {VERSION}; uint8 format, "
+    f"A header of {HEADER_BYTES} bytes, big-endian, then the picture: uint8 version, {VERSION}; uint8 format, "
     + ", ".join(f"{one.value} {one.name}" for one in Format)
     + "; int64 presentation time in microseconds of media time. IMAGE is a JPEG or WebP file; H264 one access unit as "
-    "an Annex B byte stream, with parameter sets before each key frame; VP8 one frame. A connection's video begins "
-    "with a key frame."
+    "an Annex B byte stream, with parameter sets before each key frame; VP8 one frame. The video of a connection "
+    "begins with a key frame."
 )
-_PROBLEM = "A message was refused; the session goes on without it."
+_PROBLEM = "The server refused a message; the session continues without it."
 
 
 def asyncapi() -> dict[str, Any]:
-    """The document."""
+    """The AsyncAPI document."""
     schemas = components()
     events = {_key(f"event.{name}"): _event(name, schemas) for name in event_names()}
-    told = {**events, "problem": _json("Problem", _PROBLEM, "server.problem")}
+    sent = {**events, "problem": _json("Problem", _PROBLEM, "server.problem")}
     pushed = {
         "frame": {
             "title": "Picture",
@@ -43,7 +43,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "fitsense",
             "version": fitsense.__version__,
-            "description": "The streams of a session, which /openapi.json tells how to open.",
+            "description": "The streams of a session. /openapi.json describes how to open one.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -51,7 +51,7 @@ def asyncapi() -> dict[str, Any]:
             "local": {
                 "host": "127.0.0.1:8765",
                 "protocol": "ws",
-                "description": "Where fitsense serve listens by default. Tokens are needed only if the server has any.",
+                "description": "Default address of fitsense serve. Only a server with tokens requires one.",
                 "security": [{"$ref": "#/components/securitySchemes/token"}],
             }
         },
@@ -61,7 +61,7 @@ def asyncapi() -> dict[str, Any]:
                 "title": "Pictures in, events out",
                 "description": _CLOSES,
                 "parameters": {"id": {"$ref": "#/components/parameters/id"}},
-                "messages": _references({**pushed, **told}),
+                "messages": _references({**pushed, **sent}),
                 "bindings": {
                     "ws": {
                         "method": "GET",
@@ -71,12 +71,12 @@ def asyncapi() -> dict[str, Any]:
                                 "after": {
                                     "type": "string",
                                     "pattern": "^[0-9]{1,10}$",
-                                    "description": "Id of the last event that is known.",
+                                    "description": "Id of the last event that the client has.",
                                 },
                                 "events": {
                                     "enum": ["true", "false"],
                                     "default": "true",
-                                    "description": "Whether events are sent.",
+                                    "description": "Whether the server sends events.",
                                 },
                             },
                         },
@@ -86,26 +86,26 @@ def asyncapi() -> dict[str, Any]:
             "events": {
                 "address": "/v1/sessions/{id}/events",
                 "title": "Events as Server-Sent Events",
-                "description": "id is the event's, which Last-Event-ID asks for what follows. A problem has that name.",
+                "description": "id is the event's id; Last-Event-ID resumes after it. Problems are named problem.",
                 "parameters": {"id": {"$ref": "#/components/parameters/id"}},
-                "messages": _references(told),
+                "messages": _references(sent),
                 "bindings": {"http": {}},
             },
         },
         "operations": {
             "push": _operation("receive", "frames", pushed, "Pictures that a client pushes"),
-            "tell": _operation("send", "frames", told, "Events, and what was refused"),
-            "follow": _operation("send", "events", told, "Events, over HTTP"),
+            "notify": _operation("send", "frames", sent, "Events and problems"),
+            "follow": _operation("send", "events", sent, "Events over HTTP"),
         },
         "components": {
             "schemas": schemas,
-            "messages": {**pushed, **told},
+            "messages": {**pushed, **sent},
             "parameters": {"id": {"description": "The session's id."}},
             "securitySchemes": {
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": f"Whoever cannot set headers offers the subprotocols {SUBPROTOCOL} and "
+                    "description": f"A client that cannot set headers offers the subprotocols {SUBPROTOCOL} and "
                     f"{TOKEN_SUBPROTOCOL}TOKEN instead.",
                 }
             },
@@ -114,7 +114,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    """A name without dots: in a component's key they mislead tools."""
+    """A name in camel case: tools misread dots in the key of a component."""
     first, *rest = name.split(".")
     return first + "".join(part.capitalize() for part in rest)
 

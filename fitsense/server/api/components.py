@@ -1,4 +1,4 @@
-"""fitsense's JSON Schemas as the components of one document."""
+"""The JSON Schemas as components of an OpenAPI or AsyncAPI document."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 from fitsense.events.schema import closed, schemas
 
-_HOME = "urn:fitsense:v1:"
+_URN_PREFIX = "urn:fitsense:v1:"
 _SCHEMAS = "#/components/schemas/"
 SERVER = "server."
-"""What the names of the server's own schemas begin with; the others are of events."""
+"""Prefix of the names of the server's schemas; the other schemas describe events."""
 
-_NO_EVENTS = ("common", "envelope", "model")
+_NOT_EVENTS = ("common", "envelope", "model")
 
 
 def event_names() -> list[str]:
-    """The events that there are, such as ``exercise.ended``."""
-    return [name for name in schemas() if name not in _NO_EVENTS and not name.startswith(SERVER)]
+    """Names of all event types, such as ``exercise.ended``."""
+    return [name for name in schemas() if name not in _NOT_EVENTS and not name.startswith(SERVER)]
 
 
 def reference(name: str) -> dict[str, str]:
-    """A reference to a component."""
+    """A ``$ref`` to the component of a schema."""
     return {"$ref": _SCHEMAS + name}
 
 
 def components() -> dict[str, Any]:
-    """Every schema that goes over the wire by its name, each event with its envelope as ``event.NAME``, and
-    ``event``, which is any of them."""
+    """The schemas of the wire by name; also each event with its envelope as ``event.NAME``, and their union as
+    ``event``."""
     documents: dict[str, Any] = {}
     for name, document in schemas().items():
         if name != "model":
-            written = closed(document) if name == "server.session.request" else document
-            documents[name] = _placed(written, name)
+            source = closed(document) if name == "server.session.request" else document
+            documents[name] = _as_component(source, name)
     for name in event_names():
         documents[f"event.{name}"] = {
             "title": documents[name]["title"],
@@ -44,25 +44,25 @@ def components() -> dict[str, Any]:
         }
     documents["event"] = {
         "title": "Event",
-        "description": "One event; others may come, which consumers ignore.",
+        "description": "One event. Consumers ignore unknown types.",
         "anyOf": [*(reference(f"event.{name}") for name in event_names()), reference("envelope")],
     }
     return documents
 
 
-def _placed(document: Any, name: str) -> Any:
-    """A schema without a name of its own, whose references lead to components."""
+def _as_component(document: Any, name: str) -> Any:
+    """A schema without ``$schema`` and ``$id``, whose references point to components."""
     if isinstance(document, Mapping):
         return {
-            key: _target(value, name) if key == "$ref" else _placed(value, name)
+            key: _target(value, name) if key == "$ref" else _as_component(value, name)
             for key, value in document.items()
             if key not in ("$schema", "$id")
         }
     if isinstance(document, (list, tuple)):
-        return [_placed(value, name) for value in document]
+        return [_as_component(value, name) for value in document]
     return document
 
 
 def _target(target: str, name: str) -> str:
-    home, _, pointer = target.partition("#")
-    return _SCHEMAS + (home.removeprefix(_HOME) if home else name) + pointer
+    urn, _, pointer = target.partition("#")
+    return _SCHEMAS + (urn.removeprefix(_URN_PREFIX) if urn else name) + pointer

@@ -1,4 +1,4 @@
-"""Events as they happen: NDJSON and Server-Sent Events, to clients who may be slow, or gone."""
+"""Streams of events as NDJSON and Server-Sent Events; slow and disconnected clients end a stream."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from starlette.types import Message, Receive, Scope, Send
 
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.responses import compact
-from fitsense.server.engine.event_buffer import BufferedEvent, EventBuffer, EventsExpiredError
+from fitsense.server.engine.event_buffer import EventBuffer, EventsExpiredError
 
 T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
-# What a browser waits before it asks again.
+# Delay before a browser reconnects.
 _RETRY_MS = 2000
 
 
-def gone(missed: EventsExpiredError) -> ProblemError:
-    """That events are not kept any more, for clients."""
+def events_gone(expired: EventsExpiredError) -> ProblemError:
+    """The problem of a client that requests events which are no longer kept."""
     return ProblemError(
-        ProblemType.EVENTS_GONE, f"{missed}; ask for those after it, or for all that are kept", first=missed.first
+        ProblemType.EVENTS_GONE, f"{expired}; resume there, or request all available events", first=expired.first
     )
 
 
 class Lines(Response):
-    """An answer of lines that come as they may.
+    """A streamed response of text lines.
 
-    :param lines: what is sent, each with its end.
-    :param send_s: a client that takes nothing for so many seconds is left.
-    :param left: is called at the end, however it comes.
+    :param lines: lines with their line ends.
+    :param send_s: timeout of a send in seconds; a client that exceeds it is dropped.
+    :param on_end: called when the response ends, for whatever reason.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Lines(Response):
         *,
         headers: Mapping[str, str],
         send_s: float,
-        left: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.status_code = 200
         self.media_type = NDJSON
@@ -52,83 +52,79 @@ class Lines(Response):
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
         self._lines = lines
         self._send_s = send_s
-        self._left = left
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send))
-        gone = asyncio.create_task(_gone(receive))
+        disconnected = asyncio.create_task(_disconnected(receive))
         try:
-            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending, disconnected), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:
-            for task in (sending, gone):
+            for task in (sending, disconnected):
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError, TimeoutError):
-                await asyncio.gather(sending, gone, return_exceptions=True)
-            self._left()
+                await asyncio.gather(sending, disconnected, return_exceptions=True)
+            self._on_end()
 
     async def _send(self, send: Send) -> None:
-        async def one(message: Message) -> None:
+        async def send_one(message: Message) -> None:
             await asyncio.wait_for(send(message), self._send_s)
 
         try:
             async with contextlib.aclosing(self._lines) as lines:
-                await one({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send_one({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 async for line in lines:
-                    await one({"type": "http.response.body", "body": line.encode(), "more_body": True})
-                await one({"type": "http.response.body", "body": b"", "more_body": False})
+                    await send_one({"type": "http.response.body", "body": line.encode(), "more_body": True})
+                await send_one({"type": "http.response.body", "body": b"", "more_body": False})
         except (OSError, TimeoutError):
-            # The client has gone, or takes nothing.
+            # The client has disconnected or receives nothing.
             return
 
 
-def event_stream(feed: EventBuffer, number: int | None, send_s: float) -> Response:
-    """A feed as Server-Sent Events, from an event's number on.
+def event_stream(buffer: EventBuffer, number: int | None, send_s: float) -> Response:
+    """A response of Server-Sent Events from an event's number on.
 
-    Every event is a plain message, so that one listener hears all types; ``id`` is the event's.
+    Every event is an unnamed message, so that one listener receives all types; ``id`` is the event's id.
     """
     return EventSourceResponse(
-        _messages(feed, number),
+        _messages(buffer, number),
         send_timeout=send_s,
-        # Streams end with their sessions, which a shutdown ends first.
+        # Streams end with their sessions; a shutdown ends the sessions before it closes connections.
         shutdown_event=anyio.Event(),
         shutdown_grace_period=3600.0,
     )
 
 
-async def _messages(feed: EventBuffer, number: int | None) -> AsyncIterator[ServerSentEvent]:
+async def _messages(buffer: EventBuffer, number: int | None) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(retry=_RETRY_MS, comment="events follow")
     try:
-        async with contextlib.aclosing(feed.follow(number)) as followed:
-            async for told in followed:
-                yield _message(told)
-    except EventsExpiredError as missed:
-        yield ServerSentEvent(event="problem", data=compact(gone(missed).to_dict()))
+        async with contextlib.aclosing(buffer.follow(number)) as events:
+            async for event in events:
+                yield ServerSentEvent(data=event.json, id=event.id)
+    except EventsExpiredError as expired:
+        yield ServerSentEvent(event="problem", data=compact(events_gone(expired).to_dict()))
 
 
-def _message(told: BufferedEvent) -> ServerSentEvent:
-    return ServerSentEvent(data=told.json, id=told.id)
+async def cancel_on_disconnect(receive: Receive, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, and cancel it if the client disconnects; call it after the request's body was read.
 
-
-async def unless_gone(receive: Receive, answering: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine gives, which is cancelled when the client goes; after the request's body was read.
-
-    :raises ProblemError: the client has gone.
+    :raises ProblemError: the client has disconnected.
     """
-    task = asyncio.create_task(answering)
-    gone = asyncio.create_task(_gone(receive))
+    task = asyncio.create_task(coroutine)
+    disconnected = asyncio.create_task(_disconnected(receive))
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, disconnected), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ProblemError(ProblemType.MALFORMED, "expected a client that waits for the answer, and it has gone")
+        raise ProblemError(ProblemType.MALFORMED, "expected a client that waits for the response, got a disconnect")
     finally:
-        for one in (task, gone):
+        for one in (task, disconnected):
             one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        await asyncio.gather(task, disconnected, return_exceptions=True)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

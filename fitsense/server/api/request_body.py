@@ -1,4 +1,4 @@
-"""Requests' bodies, within bounds."""
+"""Reads bodies of requests within limits of size and time."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ from starlette.requests import ClientDisconnect, Request
 from fitsense.server.api.problems import ProblemError, ProblemType
 
 
-async def read_body(request: Request, most: int, patience_s: float) -> bytes:
-    """A request's body.
+async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
+    """Read a request's body.
 
-    :param most: bytes.
-    :raises ProblemError: it is larger, or does not come.
+    :param timeout_s: longest time between two chunks.
+    :raises ProblemError: the body is larger than `max_bytes`, stalls, or is incomplete.
     """
-    return b"".join([chunk async for chunk in _chunks(request, most, patience_s)])
+    return b"".join([chunk async for chunk in _chunks(request, max_bytes, timeout_s)])
 
 
-async def write_body(request: Request, file: IO[bytes], most: int, patience_s: float) -> int:
-    """Write a request's body to a file; give its size in bytes.
+async def write_body(request: Request, file: IO[bytes], max_bytes: int, timeout_s: float) -> int:
+    """Write a request's body to a file.
 
+    :param timeout_s: longest time between two chunks.
+    :return: size in bytes.
     :raises ProblemError: as of :func:`read_body`.
     """
     size = 0
-    async for chunk in _chunks(request, most, patience_s):
+    async for chunk in _chunks(request, max_bytes, timeout_s):
         await asyncio.to_thread(file.write, chunk)
         size += len(chunk)
     return size
 
 
-async def _chunks(request: Request, most: int, patience_s: float) -> AsyncIterator[bytes]:
-    too_large = ProblemError(ProblemType.TOO_LARGE, f"expected a body of at most {most} bytes")
+async def _chunks(request: Request, max_bytes: int, timeout_s: float) -> AsyncIterator[bytes]:
+    too_large = ProblemError(ProblemType.TOO_LARGE, f"expected a body of at most {max_bytes} bytes")
     stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated) > most:
+    if stated.isdecimal() and int(stated) > max_bytes:
         raise too_large
     size = 0
     stream = aiter(request.stream())
     while True:
         try:
-            chunk = await asyncio.wait_for(anext(stream, None), patience_s)
+            chunk = await asyncio.wait_for(anext(stream, None), timeout_s)
         except TimeoutError:
-            raise ProblemError(ProblemType.MALFORMED, f"expected a body, got nothing for {patience_s:g} s") from None
+            raise ProblemError(ProblemType.MALFORMED, f"expected a body, got nothing for {timeout_s:g} s") from None
         except ClientDisconnect:
-            raise ProblemError(ProblemType.MALFORMED, "expected a whole body, and the client has gone") from None
+            raise ProblemError(ProblemType.MALFORMED, "expected a whole body, got a disconnect") from None
         if chunk is None:
             return
         size += len(chunk)
-        if size > most:
+        if size > max_bytes:
             raise too_large
         yield chunk

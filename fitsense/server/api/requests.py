@@ -1,4 +1,4 @@
-"""What clients ask for when they open a session."""
+"""Session requests: parsing and validation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fitsense.geometry import Region
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.video.frame_queue import Policy
 
-# Years whose times, with all media times, are within the calendar.
+# Years in which started_at plus any media time stays within the range of datetime.
 _YEARS = range(1970, 2200)
 
 
 @attrs.frozen
 class SessionRequest:
-    """A session as it is asked for; the schema ``server.session.request`` says what each means."""
+    """A client's request for a session; the schema ``server.session.request`` describes the fields."""
 
     bundle: str | None = None
     source: str | None = None
@@ -34,26 +34,26 @@ class SessionRequest:
 
 
 def parse_session_request(document: Any) -> SessionRequest:
-    """A wish, if it is a proper one.
+    """Parse and validate a session request.
 
-    :raises ProblemError: it does not obey its schema, or contradicts itself.
+    :raises ProblemError: the document violates its schema or contradicts itself.
     """
     try:
         _check(document)
-        wish = _converter.structure(document, SessionRequest)
+        request = _converter.structure(document, SessionRequest)
     except FitsenseError as error:
         raise ProblemError(ProblemType.INVALID, str(error)) from error
-    if wish.people and wish.region is not None:
+    if request.people and request.region is not None:
         raise ProblemError(
-            ProblemType.INVALID, "people: expected no region beside it, since everybody has one of their own"
+            ProblemType.INVALID, "people: expected no region, because each tracked person has a separate one"
         )
-    return wish
+    return request
 
 
 def parse_body(body: bytes) -> Any:
-    """A request's JSON.
+    """Parse the JSON body of a request.
 
-    :raises ProblemError: it is none.
+    :raises ProblemError: the body is no valid JSON.
     """
     try:
         return json.loads(body, parse_constant=_refuse)
@@ -64,34 +64,35 @@ def parse_body(body: bytes) -> Any:
 def _check(document: Any) -> None:
     from jsonschema.exceptions import best_match
 
-    # A word that is misspelt should not be passed over.
-    ours = closed(schema("server.session.request"))
-    error = best_match(validator(ours, schemas().values()).iter_errors(document))
+    # Refuse unknown keys, so that a misspelt key is reported.
+    closed_schema = closed(schema("server.session.request"))
+    error = best_match(validator(closed_schema, schemas().values()).iter_errors(document))
     if error is not None:
         raise SchemaError(f"at {error.json_path}: {error.message}")
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
-def _moment(text: str, _: Any) -> datetime:
+def _started_at(text: str, _: Any) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or moment.year not in _YEARS:
+        time = None
+    if time is None or time.tzinfo is None or time.year not in _YEARS:
         raise InvalidInputError(
-            f"started_at: expected a time of the years {_YEARS.start} to {_YEARS.stop - 1}, with its zone, got {text!r}"
+            f"started_at: expected an ISO 8601 timestamp with UTC offset, {_YEARS.start}–{_YEARS.stop - 1}, "
+            f"got {text!r}"
         )
-    return moment
+    return time
 
 
 def _region(box: Mapping[str, float], _: Any) -> Region:
     return Region(**box)
 
 
-# What is wrong is said by whoever finds it.
+# Without detailed validation, errors of the hooks pass through unchanged.
 _converter = cattrs.Converter(detailed_validation=False)
-_converter.register_structure_hook(datetime, _moment)
+_converter.register_structure_hook(datetime, _started_at)
 _converter.register_structure_hook(Region, _region)

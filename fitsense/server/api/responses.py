@@ -1,4 +1,4 @@
-"""Answers as JSON."""
+"""JSON responses."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from starlette.responses import Response
 
 
 def compact(document: Any) -> str:
-    """JSON in one line, in ASCII: what clients wrote may hold what UTF-8 has no bytes for."""
+    """One line of JSON in ASCII: text from clients may hold surrogates, which UTF-8 cannot encode."""
     return json.dumps(document, separators=(",", ":"))
 
 
-def json_reply(
+def json_response(
     document: Any,
     status: int = 200,
     media_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer that holds a JSON document."""
-    more = {"cache-control": "no-store", **(headers or {})}
-    return Response(compact(document), status, more, media_type)
+    """A response with a JSON document, which no cache stores."""
+    all_headers = {"cache-control": "no-store", **(headers or {})}
+    return Response(compact(document), status, all_headers, media_type)

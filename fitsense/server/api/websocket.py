@@ -1,4 +1,4 @@
-"""The WebSocket of a session: pictures in, events out."""
+"""The WebSocket of a session: it receives frames and sends events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from fitsense.errors import InvalidInputError
-from fitsense.server.api.event_stream import gone
+from fitsense.server.api.event_stream import events_gone
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.requests import parse_body
 from fitsense.server.api.responses import compact
@@ -19,31 +19,32 @@ from fitsense.server.api.wire import parse
 from fitsense.server.config import Limits
 from fitsense.server.engine.event_buffer import EventsExpiredError
 from fitsense.server.engine.frame_decoder import Decoder
-from fitsense.server.engine.session_manager import ServerSession, SessionManager
+from fitsense.server.engine.session import ServerSession
+from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.metrics import Metrics
 from fitsense.server.rate_limit import Bucket
 from fitsense.server.security import SUBPROTOCOL
 from fitsense.types import Frame
 
 ENDED, TAKEN_OVER, EVENTS_GONE, TOO_SLOW = 1000, 4409, 4410, 4408
-"""What the server closes with: the session has ended; another connection pushes now; the client was too slow to be told
-all events; it takes nothing."""
+"""Close codes of the server: the session has ended; another connection pushes into it; the client was too slow for the
+event buffer; the client receives nothing."""
 
-_CLOSING_S = 1.0
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class FrameSocket:
-    """One client's connection.
+    """One connection of a client.
 
-    :param decoding: where pictures are decoded.
-    :param number: of the first event that is sent; None for the first that is kept.
-    :param events: whether any are sent.
+    :param decoding: executor that decodes frames.
+    :param number: number of the first event to send; None for the oldest event that is kept.
+    :param events: whether to send events.
     """
 
     def __init__(
         self,
         websocket: WebSocket,
-        served: ServerSession,
+        session: ServerSession,
         sessions: SessionManager,
         limits: Limits,
         metrics: Metrics,
@@ -53,7 +54,7 @@ class FrameSocket:
         events: bool,
     ) -> None:
         self._websocket = websocket
-        self._served = served
+        self._session = session
         self._sessions = sessions
         self._limits = limits
         self._metrics = metrics
@@ -62,57 +63,56 @@ class FrameSocket:
         self._events = events
         self._decoder: Decoder | None = None
         self._bucket = Bucket(limits.rate_hz, limits.rate_hz)
-        self._gives_way = asyncio.Event()
+        self._taken_over = asyncio.Event()
 
     async def run(self) -> None:
-        """Talk, until the session ends or the client goes."""
+        """Serve the connection until the session ends or the client disconnects."""
         offered = self._websocket.scope.get("subprotocols") or ()
         try:
             await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         except WebSocketDisconnect:
             return
-        parts = (self._send_events(), self._receive(), self._give_way())
+        parts = (self._send_events(), self._receive(), self._wait_for_takeover())
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             code = next(task for task in tasks if task in done).result()
         except (WebSocketDisconnect, OSError):
-            # The client has gone.
+            # The client has disconnected.
             return
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            # With the pictures of its codec.
+            # Release the codec and the frames that it holds.
             self._decoder = None
-            if self._served.pusher is self._gives_way:
-                self._served.pusher = None
+            self._session.release_push(self._taken_over)
         await self._close(code)
 
     async def _send_events(self) -> int:
-        """Tell events as they come; give the code to close with."""
+        """Send events as they come; return the close code."""
         if not self._events:
-            await self._served.done.wait()
+            await self._session.done.wait()
             return ENDED
         try:
-            async with contextlib.aclosing(self._served.events.follow(self._number)) as followed:
-                async for told in followed:
-                    await self._send(told.json)
-        except EventsExpiredError as missed:
-            await self._send(compact(gone(missed).to_dict()))
+            async with contextlib.aclosing(self._session.events.follow(self._number)) as events:
+                async for event in events:
+                    await self._send(event.json)
+        except EventsExpiredError as expired:
+            await self._send(compact(events_gone(expired).to_dict()))
             return EVENTS_GONE
         except TimeoutError:
             return TOO_SLOW
         return ENDED
 
     async def _receive(self) -> int:
-        """Take messages; give the code to close with."""
+        """Receive messages; return the close code."""
         try:
             async for message in self._messages():
                 while wait_s := self._bucket.take(time.monotonic()):
                     await asyncio.sleep(wait_s)
                 try:
-                    await self._take(message)
+                    await self._handle(message)
                 except ProblemError as problem:
                     self._metrics.refused.inc()
                     await self._send(compact(problem.to_dict()))
@@ -120,8 +120,8 @@ class FrameSocket:
             return TOO_SLOW
         return ENDED
 
-    async def _give_way(self) -> int:
-        await self._gives_way.wait()
+    async def _wait_for_takeover(self) -> int:
+        await self._taken_over.wait()
         return TAKEN_OVER
 
     async def _messages(self) -> AsyncIterator[bytes | str]:
@@ -132,60 +132,62 @@ class FrameSocket:
             content = message.get("bytes")
             yield message["text"] if content is None else content
 
-    async def _take(self, message: bytes | str) -> None:
+    async def _handle(self, message: bytes | str) -> None:
         if isinstance(message, str):
-            await self._control(message)
+            await self._handle_control(message)
             return
-        if self._served.mode != "push":
+        if self._session.mode != "push":
             raise ProblemError(
-                ProblemType.CONFLICT, f"session {self._served.id}: it reads a source, and nothing can be pushed"
+                ProblemType.CONFLICT,
+                f"session {self._session.id}: expected a session for pushed pictures, got one that reads a source",
             )
-        if self._served.state != "open":
+        if self._session.state != "open":
             raise ProblemError(
-                ProblemType.CONFLICT, f"session {self._served.id}: it has ended, and nothing can be pushed"
+                ProblemType.CONFLICT, f"session {self._session.id}: expected an open session, got one that has ended"
             )
-        decoder = self._own()
+        decoder = self._claim_push()
         try:
             picture = parse(message)
-            frames = await self._in_thread(lambda: decoder.decode(picture))
+            frames = await self._decode(lambda: decoder.decode(picture))
         except InvalidInputError as error:
             raise ProblemError(ProblemType.PICTURE, str(error)) from error
         for frame in frames:
-            await self._sessions.put(self._served, frame)
+            await self._sessions.put(self._session, frame)
 
-    async def _control(self, text: str) -> None:
+    async def _handle_control(self, text: str) -> None:
         document = parse_body(text.encode("utf-8", "surrogatepass"))
         if document != {"op": "finish"}:
             raise ProblemError(
                 ProblemType.INVALID, 'message: expected {"op": "finish"}, or a picture as a binary message'
             )
-        if self._served.mode != "push":
-            raise ProblemError(ProblemType.CONFLICT, f"session {self._served.id}: it reads a source; DELETE ends it")
+        if self._session.mode != "push":
+            raise ProblemError(
+                ProblemType.CONFLICT,
+                f"session {self._session.id}: expected a session for pushed pictures, got one that reads a source; "
+                "end it by DELETE",
+            )
         if self._decoder is not None:
             decoder, self._decoder = self._decoder, None
-            for frame in await self._in_thread(decoder.flush):
-                await self._sessions.put(self._served, frame)
-        self._sessions.end(self._served, "finished")
+            for frame in await self._decode(decoder.flush):
+                await self._sessions.put(self._session, frame)
+        self._sessions.end(self._session, "finished")
 
-    async def _in_thread(self, decode: Callable[[], list[Frame]]) -> list[Frame]:
-        """Decode elsewhere, after what the session's other connections have begun."""
-        async with self._served.decoding:
+    async def _decode(self, decode: Callable[[], list[Frame]]) -> list[Frame]:
+        """Decode in the executor, after the decodes that other connections of the session have begun."""
+        async with self._session.decoding:
             decoded = asyncio.get_running_loop().run_in_executor(self._decoding, decode)
             try:
                 return await asyncio.shield(decoded)
             except asyncio.CancelledError:
-                # The thread cannot be cancelled, and a session has no second one.
+                # The thread cannot be cancelled, and a session must not use a second one.
                 await asyncio.wait([decoded])
                 raise
 
-    def _own(self) -> Decoder:
-        """Be the one that pushes. Whoever did gives way: it may be a connection that is lost, and does not know."""
-        if self._served.pusher is not self._gives_way:
-            if self._served.pusher is not None:
-                self._served.pusher.set()
-            self._served.pusher = self._gives_way
+    def _claim_push(self) -> Decoder:
+        """Make this connection the one that pushes."""
+        self._session.claim_push(self._taken_over)
         if self._decoder is None:
-            self._decoder = self._sessions.decoder(self._served)
+            self._decoder = self._sessions.decoder(self._session)
         return self._decoder
 
     async def _send(self, text: str) -> None:
@@ -195,4 +197,4 @@ class FrameSocket:
         if self._websocket.client_state is WebSocketState.DISCONNECTED:
             return
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
-            await asyncio.wait_for(self._websocket.close(code), _CLOSING_S)
+            await asyncio.wait_for(self._websocket.close(code), _CLOSE_TIMEOUT_S)

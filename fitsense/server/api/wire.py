@@ -1,4 +1,4 @@
-"""Binary WebSocket messages: a header of ten bytes, and a picture.
+"""Binary WebSocket messages: a header of ten bytes and an encoded picture.
 
 ::
 
@@ -25,21 +25,22 @@ HEADER_BYTES = _HEADER.size
 
 
 class Format(enum.IntEnum):
-    """How a picture is encoded."""
+    """Encoding of a picture."""
 
     IMAGE = 1
-    """A JPEG or WebP file; each stands for itself."""
+    """A whole JPEG or WebP file."""
     H264 = 2
     """One access unit as an Annex B byte stream, parameter sets before each key frame."""
     VP8 = 3
-    """One frame, as WebRTC and WebCodecs have it."""
+    """One frame, as WebRTC and WebCodecs produce it."""
 
 
 @attrs.frozen
 class Message:
-    """A picture on its way.
+    """A parsed message.
 
     :param time_s: presentation time in seconds of media time.
+    :param content: the encoded picture.
     """
 
     format: Format
@@ -48,9 +49,9 @@ class Message:
 
 
 def parse(data: bytes) -> Message:
-    """Read a message.
+    """Parse a message.
 
-    :raises InvalidInputError: it is too short, of another version or format, or its time cannot be.
+    :raises InvalidInputError: the message is too short, of another version or format, or its time is out of range.
     """
     if len(data) <= HEADER_BYTES:
         raise InvalidInputError(
@@ -60,16 +61,16 @@ def parse(data: bytes) -> Message:
     if version != VERSION:
         raise InvalidInputError(f"message: expected version {VERSION}, got {version}")
     try:
-        kind = Format(number)
+        format = Format(number)
     except ValueError:
         known = ", ".join(f"{one.value} ({one.name})" for one in Format)
         raise InvalidInputError(f"message: expected a format of {known}, got {number}") from None
     time_s = microseconds / 1e6
     if abs(time_s) > MAX_SECONDS:
         raise InvalidInputError(f"message: expected a timestamp within {MAX_SECONDS:.0e} s, got {time_s:.0f} s")
-    return Message(kind, time_s, data[HEADER_BYTES:])
+    return Message(format, time_s, data[HEADER_BYTES:])
 
 
-def pack(kind: Format, time_s: float, content: bytes) -> bytes:
-    """A message that :func:`parse` reads."""
-    return _HEADER.pack(VERSION, kind, round(time_s * 1e6)) + content
+def pack(format: Format, time_s: float, content: bytes) -> bytes:
+    """Build a message that :func:`parse` reads."""
+    return _HEADER.pack(VERSION, format, round(time_s * 1e6)) + content

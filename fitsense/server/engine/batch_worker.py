@@ -1,4 +1,4 @@
-"""The one thread that analyses: it gives every session its turn, and asks the model for several at once."""
+"""The inference thread: runs all sessions in rounds and predicts the windows of several sessions in one model call."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
 _POLL_S = 0.2
-_PATIENCE_S = 5.0
+_JOIN_TIMEOUT_S = 5.0
 
 
-def batches(most: int) -> Iterator[int]:
-    """The sizes of batch that are asked for, largest first: powers of two, since each is compiled by itself."""
-    size = 1 << (most.bit_length() - 1)
+def batch_sizes(max_size: int) -> Iterator[int]:
+    """Batch sizes for the model, largest first: powers of two up to `max_size`, because each size is compiled."""
+    size = 1 << (max_size.bit_length() - 1)
     while size:
         yield size
         size >>= 1
 
 
 class BatchWorker:
-    """Runs lanes in rounds. In each, every lane that has something to do has one turn: it may look at a few pictures,
-    until one asks for the model; then the model is asked, for all of them. A picture with many windows takes several
-    turns, so that the others do not wait for all of them.
+    """Runs session queues in rounds. In each round, every queue with work has one turn: it processes a few frames
+    until one needs the model; then the model predicts the windows of all queues together. A frame with many windows
+    takes several turns, so that it does not delay the other sessions.
 
-    If the thread ends by itself, :meth:`restart` starts another.
+    If the thread dies, :meth:`restart` starts a new one.
 
-    :param batch: windows that the model is asked about at once, at most.
+    :param max_batch: largest number of windows in one model call.
     """
 
-    def __init__(self, batch: int, metrics: Metrics) -> None:
-        self._batch = batch
+    def __init__(self, max_batch: int, metrics: Metrics) -> None:
+        self._max_batch = max_batch
         self._metrics = metrics
-        self._lanes: list[SessionQueue] = []
+        self._queues: list[SessionQueue] = []
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = self._new_thread()
@@ -50,67 +50,69 @@ class BatchWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether it works."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
     def restart(self) -> bool:
-        """Start another thread if the one that was started has ended by itself; whether it had. It goes on where the
-        other ended."""
+        """Replace a thread that has died; the new one continues where the old one ended.
+
+        :return: whether the thread had died.
+        """
         if self._stopped or self._thread.ident is None or self._thread.is_alive():
             return False
-        self._logger.critical("the worker thread has ended by itself; another one is started")
+        self._logger.critical("the worker thread has died; starting a new one")
         self._thread = self._new_thread()
         self._thread.start()
         return True
 
     def stop(self) -> None:
-        """End the thread, whatever is left to do."""
+        """Stop the thread without processing what is left."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(_JOIN_TIMEOUT_S)
 
-    def add(self, lane: SessionQueue) -> None:
-        """Give a lane its turns, until it ends."""
+    def add(self, queue: SessionQueue) -> None:
+        """Run a queue until it ends."""
         with self._changed:
-            self._lanes.append(lane)
+            self._queues.append(queue)
 
-    def offer(self, lane: SessionQueue, frame: Frame) -> float:
-        """Put a frame behind those that wait; 0, or for how many seconds at most to wait before it is offered again.
+    def offer(self, queue: SessionQueue, frame: Frame) -> float:
+        """Append a frame to a queue. A queue that is ending drops the frame.
 
-        Whoever offers to a lane that ends is let go: the frame is dropped.
+        :return: 0 if the frame was taken, else the longest time in seconds to wait before offering it again.
         """
         with self._changed:
-            if lane.ending is not None:
+            if queue.ending is not None:
                 return 0.0
-            wait_s = lane.backlog.offer(frame, time.monotonic())
+            wait_s = queue.frame_queue.offer(frame, time.monotonic())
             if not wait_s:
                 self._changed.notify_all()
             return wait_s
 
-    def note(self, lane: SessionQueue, trouble: SourceWarning) -> None:
-        """Put a note behind the frames that wait."""
+    def warn(self, queue: SessionQueue, warning: SourceWarning) -> None:
+        """Append a source warning behind the frames in a queue."""
         with self._changed:
-            lane.backlog.note(trouble)
+            queue.frame_queue.note(warning)
             self._changed.notify_all()
 
-    def end(self, lane: SessionQueue, reason: Reason) -> None:
-        """End a lane: what ``finished`` after what waits, anything else at once. The first reason stands, unless
-        another one is in more of a hurry.
+    def end(self, queue: SessionQueue, reason: Reason) -> None:
+        """End a queue: ``finished`` processes the queued frames first, any other reason drops them. The first reason
+        stands, except that any other reason replaces ``finished``.
         """
         with self._changed:
-            if lane.ending is None or lane.ending == "finished":
-                lane.ending = reason
+            if queue.ending is None or queue.ending == "finished":
+                queue.ending = reason
             self._changed.notify_all()
 
-    def dropped(self, lane: SessionQueue) -> int:
-        """How many of a lane's frames were dropped."""
+    def dropped(self, queue: SessionQueue) -> int:
+        """Number of frames that a queue has dropped."""
         with self._changed:
-            return lane.dropped
+            return queue.dropped
 
     def _new_thread(self) -> threading.Thread:
         return threading.Thread(target=self._run, name="fitsense worker", daemon=True)
@@ -120,70 +122,69 @@ class BatchWorker:
             try:
                 self._work()
             except BaseException:
-                # Lanes keep their faults to themselves; this would be one of ours. The pause bounds what it logs.
-                self._logger.critical("the worker failed in a round, and goes on", exc_info=True)
+                # Queues handle the errors of their sessions; this is an error of the worker itself. The pause bounds
+                # the rate of log records.
+                self._logger.critical("the worker failed in a round and continues", exc_info=True)
                 time.sleep(_POLL_S)
 
     def _work(self) -> None:
-        """Wait until there is something to do, and do a round of it."""
+        """Wait for work and run one round."""
         with self._changed:
-            while not self._stopped and not any(lane.ready for lane in self._lanes):
+            while not self._stopped and not any(queue.ready for queue in self._queues):
                 self._changed.wait(_POLL_S)
-            turns = [] if self._stopped else [lane for lane in self._lanes if lane.ready]
+            turns = [] if self._stopped else [queue for queue in self._queues if queue.ready]
         try:
             self._round(turns)
         finally:
-            # They may end, and this thread may wait for long.
+            # Release the queues: they may end while this thread waits.
             del turns
-            self._let_go_of_ended()
+            self._remove_ended()
 
-    def _let_go_of_ended(self) -> None:
+    def _remove_ended(self) -> None:
         with self._changed:
-            for lane in self._lanes:
-                if lane.over:
-                    lane.backlog.clear()
-            self._lanes = [lane for lane in self._lanes if not lane.over]
+            for queue in self._queues:
+                if queue.over:
+                    queue.frame_queue.clear()
+            self._queues = [queue for queue in self._queues if not queue.over]
 
     def _round(self, turns: Sequence[SessionQueue]) -> None:
-        asked: dict[int, list[PendingPrediction]] = defaultdict(list)
-        for lane in turns:
-            question = lane.advance(lambda lane=lane: self._take(lane))  # type: ignore[misc]
-            if question is not None:
-                asked[id(lane.model)].append(question)
-        for questions in asked.values():
-            # One window each, or as many as fill a batch.
-            self._answer(questions, max(1, self._batch // len(questions)))
+        pending: dict[int, list[PendingPrediction]] = defaultdict(list)
+        for queue in turns:
+            prediction = queue.advance(lambda queue=queue: self._take(queue))  # type: ignore[misc]
+            if prediction is not None:
+                pending[id(queue.model)].append(prediction)
+        for of_model in pending.values():
+            # One window of each queue, or as many as fill a batch.
+            self._predict_pending(of_model, max(1, self._max_batch // len(of_model)))
 
-    def _take(self, lane: SessionQueue) -> Frame | SourceWarning | None:
+    def _take(self, queue: SessionQueue) -> Frame | SourceWarning | None:
         with self._changed:
-            item = lane.backlog.take(time.monotonic())
-            if item is None and lane.ending == "finished":
-                item = lane.backlog.pending_warning(time.monotonic())
+            item = queue.frame_queue.take(time.monotonic())
+            if item is None and queue.ending == "finished":
+                item = queue.frame_queue.pending_warning(time.monotonic())
             return item
 
-    def _answer(self, questions: Sequence[PendingPrediction], share: int) -> None:
-        """Ask the model about some windows of each lane; where it fails, for each of them alone, so that only those
-        fail whose windows it cannot take.
-
-        :param share: windows of a lane, at most.
+    def _predict_pending(self, pending: Sequence[PendingPrediction], share: int) -> None:
+        """Predict up to `share` windows of each queue. If the call fails, predict for each queue separately, so that
+        only the queues fail whose windows the model rejects.
         """
-        model = questions[0].queue.model
-        shares = [question.left[:share] for question in questions]
+        model = pending[0].queue.model
+        shares = [one.unpredicted[:share] for one in pending]
         try:
             predictions = iter(self._predict(model, [window for windows in shares for window in windows]))
         except BaseException:
-            if len(questions) == 1:
-                questions[0].queue.fail()
+            if len(pending) == 1:
+                pending[0].queue.fail()
                 return
-            for one in questions:
-                self._answer([one], share)
+            for one in pending:
+                self._predict_pending([one], share)
             return
-        for one, windows in zip(questions, shares, strict=True):
-            one.queue.answer(one, [next(predictions) for _ in windows])
+        for one, windows in zip(pending, shares, strict=True):
+            one.queue.add_predictions(one, [next(predictions) for _ in windows])
 
     def _predict(self, model: Model, windows: Sequence[Window]) -> list[Prediction]:
         predictions: list[Prediction] = []
-        for size in batches(self._batch):
+        for size in batch_sizes(self._max_batch):
             while len(windows) - len(predictions) >= size:
                 began_s = time.monotonic()
                 at = len(predictions)

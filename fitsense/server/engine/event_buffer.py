@@ -1,6 +1,6 @@
-"""A session's events, kept for a while: who reads comes when they like, and as slowly as they like.
+"""A bounded buffer of a session's events, which any number of clients read at their own pace.
 
-All of it runs in the event loop's thread.
+All methods run in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fitsense.events.model import Event
 
 @attrs.frozen
 class BufferedEvent:
-    """An event as it goes out.
+    """A serialised event.
 
-    :param number: its place in the feed, from 0 on; ``id`` is its text, of ten digits.
-    :param json: one line, without its end.
+    :param number: position among the session's events, from 0; ``id`` is its text of ten digits.
+    :param json: one line without its line end.
     """
 
     number: int
@@ -28,20 +28,20 @@ class BufferedEvent:
 
 
 class EventsExpiredError(Exception):
-    """The events that were asked for are not kept any more.
+    """The requested events are no longer in the buffer.
 
-    :param first: number of the first that is.
+    :param first: number of the oldest event in the buffer.
     """
 
     def __init__(self, wanted: int, first: int) -> None:
-        super().__init__(f"event {wanted:010d} is not kept any more; the first that is, is {first:010d}")
+        super().__init__(f"event {wanted:010d} is no longer available; the oldest available event is {first:010d}")
         self.first = first
 
 
 class EventBuffer:
     """The newest events of a session.
 
-    :param size: how many are kept.
+    :param size: number of events that the buffer keeps.
     """
 
     def __init__(self, size: int) -> None:
@@ -53,7 +53,7 @@ class EventBuffer:
 
     @property
     def first(self) -> int:
-        """Number of the first event that is kept."""
+        """Number of the oldest event in the buffer."""
         return self._next - len(self._events)
 
     @property
@@ -63,40 +63,41 @@ class EventBuffer:
 
     @property
     def closed(self) -> bool:
-        """Whether no more will come."""
+        """Whether the buffer is complete."""
         return self._closed
 
     @property
     def readers(self) -> int:
-        """How many follow it."""
+        """Number of active readers."""
         return self._readers
 
     def append(self, events: Iterable[Event]) -> None:
-        """Put events at the end."""
+        """Append events and wake the readers."""
         for event in events:
             self._events.append(BufferedEvent(event.sequence, event.id, event.to_json()))
             self._next = event.sequence + 1
         self._wake()
 
     def close(self) -> None:
-        """No more will come."""
+        """Mark the buffer as complete and wake the readers."""
         self._closed = True
         self._wake()
 
     def since(self, number: int) -> Sequence[BufferedEvent]:
-        """The events from a number on, as far as there are.
+        """The events so far, from a number on.
 
-        :raises EventsExpiredError: they are not kept any more.
+        :raises EventsExpiredError: the first of them are no longer in the buffer.
         """
         if number < self.first:
             raise EventsExpiredError(number, self.first)
         return [self._events[at - self.first] for at in range(number, self._next)]
 
     async def follow(self, number: int | None = None) -> AsyncGenerator[BufferedEvent, None]:
-        """The events from a number on, as they come, until the last.
+        """Yield the events from a number on, as they come, until the last.
 
-        :param number: None for the first that is kept.
-        :raises EventsExpiredError: they are not kept any more, as when whoever reads is too slow.
+        :param number: None for the oldest event in the buffer.
+        :raises EventsExpiredError: the next event is no longer in the buffer, for example because the reader is too
+            slow.
         """
         at = self.first if number is None else number
         self._readers += 1

@@ -1,4 +1,4 @@
-"""Pictures that clients push, decoded and scaled: of bounded size, whatever their headers say."""
+"""Decodes and scales pushed pictures, with limits on size and complexity that no header can evade."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from PIL import Image, UnidentifiedImageError
 from fitsense.errors import InvalidInputError
 from fitsense.imaging.resize import scale, scaled_size
 from fitsense.server.api.wire import Format, Message
-from fitsense.server.engine.images import read_still
+from fitsense.server.engine.images import read_still_image
 from fitsense.types import Frame
 
 _CODECS = {Format.H264: "h264", Format.VP8: "vp8"}
 _MICROSECOND = Fraction(1, 1_000_000)
-# Somebody who looks at a small region sees it at most so many times closer; what waits must not fill the memory.
+# Limit of the zoom into a small region, so that queued frames do not fill the memory.
 _MAX_ZOOM = 4.0
-# Of a message of H.264: each slice may go over the whole picture, however short it is, and each unit takes memory.
+# Limits for an H.264 access unit: a slice of any length may cover the whole picture, and each unit takes memory.
 _MAX_SLICES, _MAX_UNITS = 256, 1024
 _UNIT = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _UNIT_TYPE, _SLICE_TYPES = 0x1F, (1, 2, 3, 4, 5, 20, 21)
-# By EXIF's orientation.
-_TURNS = {
+# By EXIF orientation.
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -41,23 +41,24 @@ _TURNS = {
 
 
 class Decoder:
-    """Turns one client's messages into frames. Keeps what a video codec needs; one thread at a time may use it.
+    """Decodes the messages of one connection. Keeps the state of a video codec; not thread-safe.
 
-    :param short_side: what a picture's short side is scaled to, in pixels, if it is longer.
-    :param zoom: only a part of each picture will be looked at: scale to so many times the `short_side`.
-    :param pixels: of a picture, at most.
+    :param short_side: length in pixels to which the short side of a larger picture is scaled.
+    :param zoom: factor on `short_side`, because the session uses only a part of each picture.
+    :param max_pixels: size limit of a picture.
     """
 
-    def __init__(self, short_side: int, zoom: float, pixels: int) -> None:
+    def __init__(self, short_side: int, zoom: float, max_pixels: int) -> None:
         self._short_side = math.ceil(short_side * min(zoom, _MAX_ZOOM))
-        self._pixels = pixels
+        self._max_pixels = max_pixels
         self._format: Format | None = None
         self._codec: VideoCodecContext | None = None
 
     def decode(self, message: Message) -> list[Frame]:
-        """The frames that a message completes: one of an image; of video none, one or more.
+        """Decode a message.
 
-        :raises InvalidInputError: it cannot be decoded, or is too large.
+        :return: one frame for an image; zero or more frames for video.
+        :raises InvalidInputError: the message cannot be decoded or is too large.
         """
         try:
             if message.format is Format.IMAGE:
@@ -73,16 +74,16 @@ class Decoder:
         except av.error.FFmpegError as error:
             raise InvalidInputError(
                 f"picture at {message.time_s:.3f} s: expected {message.format.name}, which begins with a key frame and "
-                f"has at most {self._pixels} pixels; it cannot be decoded: {error.strerror}"
+                f"has at most {self._max_pixels} pixels; it cannot be decoded: {error.strerror}"
             ) from error
         except InvalidInputError as error:
             raise InvalidInputError(f"picture at {message.time_s:.3f} s: {error}") from error
         except Exception as error:
-            # Pillow's parsers raise whatever they meet.
+            # Pillow's parsers raise all kinds of exceptions.
             raise InvalidInputError(f"picture at {message.time_s:.3f} s: it cannot be decoded: {error}") from error
 
     def flush(self) -> list[Frame]:
-        """The frames that the codec still holds; none can be decoded afterwards."""
+        """Return the frames that the codec still holds and close it."""
         codec, self._codec, self._format = self._codec, None, None
         try:
             return [self._converted(frame) for frame in codec.decode(None)] if codec is not None else []
@@ -90,21 +91,21 @@ class Decoder:
             return []
 
     def _image(self, message: Message) -> Frame:
-        still = read_still(message.content)
+        still = read_still_image(message.content)
         self._check(still.width, still.height)
         try:
             opened = Image.open(io.BytesIO(still.content), formats=("JPEG", "WEBP"))
         except UnidentifiedImageError as error:
-            # Its own text is the address of a buffer.
+            # Pillow's message contains only the address of a buffer.
             raise InvalidInputError("expected a JPEG or WebP file; it cannot be decoded") from error
         with opened as image:
             self._check(*image.size)
             width, height = self._size(*image.size)
-            # JPEG can be decoded at a half, a quarter or an eighth of its size.
+            # Decode a JPEG at a half, a quarter or an eighth of its size where possible.
             image.draft("RGB", (width, height))
             upright = image.convert("RGB")
-        if (turn := _TURNS.get(still.orientation)) is not None:
-            upright = upright.transpose(turn)
+        if (transposition := _TRANSPOSITIONS.get(still.orientation)) is not None:
+            upright = upright.transpose(transposition)
         rgb = np.asarray(upright, dtype=np.uint8)
         return Frame(scale(rgb, *self._size(rgb.shape[1], rgb.shape[0])), message.time_s)
 
@@ -117,27 +118,27 @@ class Decoder:
         return Frame(np.asarray(scaled.to_ndarray(), dtype=np.uint8), frame.pts / 1e6)
 
     def _check(self, width: int, height: int) -> None:
-        if width * height > self._pixels:
+        if width * height > self._max_pixels:
             raise InvalidInputError(
-                f"expected at most {self._pixels} pixels, got {width} x {height}; send smaller ones"
+                f"expected at most {self._max_pixels} pixels, got {width} x {height}; send smaller ones"
             )
 
     def _size(self, width: int, height: int) -> tuple[int, int]:
         return scaled_size(width, height, min(self._short_side, width, height))
 
-    def _open(self, kind: Format) -> VideoCodecContext:
-        codec = av.CodecContext.create(_CODECS[kind], "r")
+    def _open(self, format: Format) -> VideoCodecContext:
+        codec = av.CodecContext.create(_CODECS[format], "r")
         assert isinstance(codec, VideoCodecContext)
-        codec.options = {"max_pixels": str(self._pixels)}
-        # Threads that decode several pictures at once give each of them late.
+        codec.options = {"max_pixels": str(self._max_pixels)}
+        # Frame threads would delay each frame.
         codec.thread_count = 1
         return codec
 
 
 def _check_units(content: bytes) -> None:
-    """Refuse an access unit of more parts than an encoder writes.
+    """Refuse an access unit with more parts than an encoder writes.
 
-    :raises InvalidInputError: it is one.
+    :raises InvalidInputError: the access unit has too many slices or NAL units.
     """
     units = content.count(b"\0\0\1")
     if units <= _MAX_UNITS:

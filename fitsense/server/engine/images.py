@@ -1,8 +1,8 @@
-"""Still images of strangers, bounded before they are decoded: what a few bytes could make dear is refused or left out.
+"""Checks untrusted still images before they are decoded, and removes parts that are expensive to parse.
 
-Each scan of a JPEG goes over the whole picture, however short it is: 200 KB of scans took 19 s. Pillow, for its part,
-reads segments and EXIF in Python, and each of 60,000 entries of an EXIF block may refer to all of its data. So only
-what the pixels need is handed on, and the orientation is read here.
+A scan of a JPEG covers the whole picture, however short it is: 200 KB of scans took 19 s. Pillow reads segments and
+EXIF in Python, and each of 60,000 entries of an EXIF block may refer to all of its data. So the decoder receives only
+the parts that the pixels need, and the orientation is read here.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import attrs
 from fitsense.errors import InvalidInputError
 
 MAX_SCANS = 32
-"""Scans of a JPEG, at most. Encoders write 1, or about 10 if they are progressive."""
+"""Largest number of scans in a JPEG. Encoders write 1, or about 10 for progressive files."""
 MAX_PARTS = 1024
-"""Segments of a JPEG, and chunks of a WebP file, at most."""
+"""Largest number of segments in a JPEG, and of chunks in a WebP file."""
 
-# A marker other than those within a scan's data: stuffing (00), TEM (01), restarts (D0 to D7), padding (FF).
+# A marker other than those within the data of a scan: stuffing (00), TEM (01), restarts (D0 to D7), padding (FF).
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
 _START, _END, _SCAN, _EXIF = 0xD8, 0xD9, 0xDA, 0xE1
-# SOF0 to SOF15, but for DHT, JPG and DAC.
+# SOF0 to SOF15, except DHT, JPG and DAC.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Tables, frames, scans, restart intervals, and the two segments that say what the colours are (JFIF, Adobe).
+# Tables, frames, scans, restart intervals, and the two segments that define the colour space (JFIF, Adobe).
 _NEEDED = frozenset(range(0xC0, 0xD0)) | {0xDA, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
 _EXIF_HEADER = b"Exif\0\0"
 _ORIENTATION, _SHORT = 0x0112, 3
@@ -35,13 +35,13 @@ _WEBP_SIDE = 0x3FFF
 
 
 @attrs.frozen
-class Still:
-    """An image that may be decoded.
+class StillImage:
+    """A checked image.
 
-    :param content: the file without what its pixels do not need.
-    :param width: in pixels, as stored.
-    :param height: likewise.
-    :param orientation: of EXIF, 1 to 8: how it is to be turned.
+    :param content: the file, reduced to the parts that the pixels need.
+    :param width: width in pixels, as stored.
+    :param height: height in pixels, as stored.
+    :param orientation: EXIF orientation, 1 to 8.
     """
 
     content: bytes
@@ -50,10 +50,11 @@ class Still:
     orientation: int
 
 
-def read_still(content: bytes) -> Still:
-    """Check a JPEG or WebP file, without decoding it.
+def read_still_image(content: bytes) -> StillImage:
+    """Check a JPEG or WebP file without decoding it.
 
-    :raises InvalidInputError: it is neither, an animation, damaged, or made of more parts than an encoder writes.
+    :raises InvalidInputError: the file has another format, is animated or damaged, or has more parts than an encoder
+        writes.
     """
     try:
         if content.startswith(b"\xff\xd8"):
@@ -65,7 +66,7 @@ def read_still(content: bytes) -> Still:
     raise InvalidInputError(f"expected a JPEG or WebP file, got what cannot be decoded: {content[:12]!r}")
 
 
-def _jpeg(content: bytes) -> Still:
+def _jpeg(content: bytes) -> StillImage:
     kept = [b"\xff\xd8"]
     size: tuple[int, int] | None = None
     orientation = 1
@@ -101,10 +102,10 @@ def _jpeg(content: bytes) -> Still:
         raise InvalidInputError(f"expected a JPEG of at most {MAX_PARTS} segments, got more")
     if size is None or not scans:
         raise InvalidInputError("expected a whole JPEG, got one without a picture; it cannot be decoded")
-    return Still(b"".join(kept), *size, orientation)
+    return StillImage(b"".join(kept), *size, orientation)
 
 
-def _webp(content: bytes) -> Still:
+def _webp(content: bytes) -> StillImage:
     image: bytes | None = None
     size = (0, 0)
     orientation = 1
@@ -126,7 +127,7 @@ def _webp(content: bytes) -> Still:
         raise InvalidInputError(f"expected a WebP file of at most {MAX_PARTS} chunks, got more")
     if image is None:
         raise InvalidInputError("expected a whole WebP file, got one without a picture; it cannot be decoded")
-    return Still(b"RIFF" + struct.pack("<I", 4 + len(image)) + b"WEBP" + image, *size, orientation)
+    return StillImage(b"RIFF" + struct.pack("<I", 4 + len(image)) + b"WEBP" + image, *size, orientation)
 
 
 def _lossy_size(payload: bytes) -> tuple[int, int]:
@@ -144,7 +145,7 @@ def _lossless_size(payload: bytes) -> tuple[int, int]:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation that EXIF states in its first directory; 1 where it states none."""
+    """The orientation in the first EXIF directory; 1 if there is none."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
         return 1

@@ -1,4 +1,4 @@
-"""A session on its way through the worker: what waits to be analysed, and who is told."""
+"""The queue of one session: frames that wait for the worker thread, and the session that analyses them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -20,201 +20,210 @@ from fitsense.video.frame_queue import FrameQueue
 from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
-# What a lane may do in one turn, before others have theirs.
+# Items that a queue may process in one turn before the next queue has its turn.
 _MAX_ITEMS = 4
 
 
 class PendingWindows(Protocol):
-    """What a picture brings about before the model is asked."""
+    """A prepared frame: the windows that need a prediction before the session can complete it."""
 
     @property
     def windows(self) -> list[Window]: ...
 
 
-class SessionLike(Protocol):
-    """What a lane's pictures go to: a session, or one for everybody in the picture."""
+P = TypeVar("P", bound=PendingWindows)
 
-    def prepare(self, frame: Frame, /) -> Any: ...
 
-    def complete(self, seen: Any, predictions: Sequence[Prediction], /) -> list[Event]: ...
+class SessionLike(Protocol[P]):
+    """The interface that :class:`fitsense.Session` and the session that tracks several people share."""
+
+    def prepare(self, frame: Frame, /) -> P: ...
+
+    def complete(self, pending: P, predictions: Sequence[Prediction], /) -> list[Event]: ...
 
     def warn(self, code: str, message: str) -> list[Event]: ...
 
     def finish(self, reason: Reason = ...) -> list[Event]: ...
 
 
+# A queue passes a prepared frame back to the session that made it, and needs to know no more than its windows.
+AnySession = SessionLike[Any]
+
+
 @attrs.frozen(eq=False)
 class QueuedFrame(Frame):
-    """A frame, and when it came, by the monotonic clock."""
+    """A frame and its time of arrival.
+
+    :param arrived_s: seconds of the monotonic clock.
+    """
 
     arrived_s: float = 0.0
 
 
 @attrs.define(eq=False)
 class PendingPrediction:
-    """A lane that waits for the model.
+    """A prepared frame whose windows wait for the model.
 
-    :param arrived_s: when the picture came that asks.
-    :param predictions: of its first windows, as far as the model has been asked.
+    :param arrived_s: time of arrival of the frame, in seconds of the monotonic clock.
+    :param predictions: of the first windows, as far as they are predicted.
     """
 
     queue: SessionQueue
-    pending: PendingWindows
+    prepared: PendingWindows
     arrived_s: float
     predictions: list[Prediction] = attrs.field(factory=list)
 
     @property
-    def left(self) -> list[Window]:
-        """The windows that the model is still to be asked about."""
-        return self.pending.windows[len(self.predictions) :]
+    def unpredicted(self) -> list[Window]:
+        """The windows without a prediction."""
+        return self.prepared.windows[len(self.predictions) :]
 
 
 class SessionQueue:
-    """One session's pictures, in order.
+    """The frames of one session, in order. The worker thread runs it by :meth:`advance` and :meth:`add_predictions`.
 
-    :param begin: makes the session, which is given the first frame, or None where there is none.
-    :param backlog: what may wait; under the worker's lock.
-    :param told: takes events, in the worker's thread.
-    :param ended: is told that no more events will come, and why.
+    :param create_session: makes the session from the first frame; from None if it ends before any frame.
+    :param frame_queue: the frames that wait; access it under the worker's lock.
+    :param on_events: receives events, in the worker's thread.
+    :param on_end: receives the reason once no more events will come, in the worker's thread.
     """
 
     def __init__(
         self,
         model: Model,
-        begin: Callable[[Frame | None], SessionLike],
-        backlog: FrameQueue,
+        create_session: Callable[[Frame | None], AnySession],
+        frame_queue: FrameQueue,
         metrics: Metrics,
         *,
-        told: Callable[[Sequence[Event]], None],
-        ended: Callable[[Reason], None],
+        on_events: Callable[[Sequence[Event]], None],
+        on_end: Callable[[Reason], None],
     ) -> None:
         self.model = model
-        self.backlog = backlog
+        self.frame_queue = frame_queue
         self.ending: Reason | None = None
         self.frames = 0
-        self._begin = begin
-        self._watcher: SessionLike | None = None
-        self._question: PendingPrediction | None = None
+        self._create_session = create_session
+        self._session: AnySession | None = None
+        self._pending: PendingPrediction | None = None
         self._metrics = metrics
-        self._told = told
-        self._ended = ended
-        self._dropped = 0
+        self._on_events = on_events
+        self._on_end = on_end
+        self._counted_dropped = 0
         self._logger = logging.getLogger(LOGGER)
         self._over = False
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to do; under the worker's lock."""
-        return self.ending is not None or self._question is not None or self.backlog.waiting
+        """Whether there is work; call it under the worker's lock."""
+        return self.ending is not None or self._pending is not None or self.frame_queue.waiting
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the session has ended."""
         return self._over
 
     @property
     def dropped(self) -> int:
-        """Pictures that were dropped, in all; under the worker's lock."""
-        return self.backlog.dropped
+        """Total number of dropped frames; call it under the worker's lock."""
+        return self.frame_queue.dropped
 
     def advance(self, take: Callable[[], Frame | SourceWarning | None]) -> PendingPrediction | None:
-        """Have a turn: look at some pictures, until one asks for the model, and end where it is time to. A picture of
-        which the model has not seen all windows goes on asking first.
+        """Run one turn: process frames until one needs the model, and end the session if it is due. A frame with
+        unpredicted windows comes before all others.
 
-        :param take: gives the next of what waits.
+        :param take: removes the next item from :attr:`frame_queue`.
         """
         try:
             for _ in range(_MAX_ITEMS):
-                # Read before what waits: nothing comes after the end.
+                # Read before the next item: no item follows the end.
                 ending = self.ending
                 if ending in ("interrupted", "failed"):
                     break
-                if self._question is not None:
-                    return self._question
+                if self._pending is not None:
+                    return self._pending
                 item = take()
                 if item is None:
                     break
                 if not isinstance(item, Frame):
-                    self._tell(self._watching(None).warn(item.code, item.message))
+                    self._emit(self._current_session(None).warn(item.code, item.message))
                     continue
-                watcher = self._watching(item)
-                seen = watcher.prepare(item)
+                session = self._current_session(item)
+                prepared = session.prepare(item)
                 self.frames += 1
                 self._metrics.frames.inc()
-                if seen.windows:
+                if prepared.windows:
                     arrived_s = item.arrived_s if isinstance(item, QueuedFrame) else time.monotonic()
-                    self._question = PendingPrediction(self, seen, arrived_s)
-                    return self._question
-                self._tell(watcher.complete(seen, []))
+                    self._pending = PendingPrediction(self, prepared, arrived_s)
+                    return self._pending
+                self._emit(session.complete(prepared, []))
             else:
                 return None
             if ending is not None:
                 self.finish(ending)
         except BaseException:
-            # Of a session, even an exit is no more than its own failure: the others go on.
+            # Even SystemExit fails this session only: the other sessions continue.
             self.fail()
         return None
 
-    def answer(self, question: PendingPrediction, predictions: Sequence[Prediction]) -> None:
-        """Take what the model says of the next windows; go on when it has said it of all."""
-        question.predictions += predictions
-        if question.left:
+    def add_predictions(self, pending: PendingPrediction, predictions: Sequence[Prediction]) -> None:
+        """Add predictions of the next windows; complete the frame after the last one."""
+        pending.predictions += predictions
+        if pending.unpredicted:
             return
-        self._question = None
+        self._pending = None
         try:
-            self._tell(self._watching(None).complete(question.pending, question.predictions))
-            self._metrics.latency.observe(time.monotonic() - question.arrived_s)
+            self._emit(self._current_session(None).complete(pending.prepared, pending.predictions))
+            self._metrics.latency.observe(time.monotonic() - pending.arrived_s)
         except BaseException:
             self.fail()
 
     def fail(self) -> None:
-        """End after an error, which may be being handled; the events so far stand, and end as a whole."""
+        """End the session after an error and log the exception that is being handled. Earlier events stay valid."""
         self._logger.exception("session failed")
         self.finish("failed")
 
     def finish(self, reason: Reason) -> None:
-        """End."""
+        """End the session."""
         if self._over:
             return
         self._over = True
-        # Nothing more is taken in.
+        # Refuses further frames.
         self.ending = reason
         try:
-            self._tell(self._watching(None).finish(reason))
+            self._emit(self._current_session(None).finish(reason))
         except BaseException:
             self._logger.exception("session could not be ended")
         self._metrics.ended.labels(reason).inc()
-        self._ended(reason)
-        # It is kept for its figures as long as clients may ask, and its session and pictures need not be.
-        self._watcher = None
-        self._begin, self._told, self._ended = _no_session, _nobody, _nobody
+        self._on_end(reason)
+        # Clients may still ask for the counts; release the session and its frames.
+        self._session = None
+        self._create_session, self._on_events, self._on_end = _no_session, _ignore, _ignore
 
     def count_dropped(self, dropped: int) -> None:
-        """Note how many were dropped in all."""
-        self._metrics.dropped.inc(dropped - self._dropped)
-        self._dropped = dropped
+        """Report the total number of dropped frames to the metrics."""
+        self._metrics.dropped.inc(dropped - self._counted_dropped)
+        self._counted_dropped = dropped
 
-    def _watching(self, frame: Frame | None) -> SessionLike:
-        if self._watcher is None:
-            self._watcher = self._begin(frame)
-        return self._watcher
+    def _current_session(self, frame: Frame | None) -> AnySession:
+        if self._session is None:
+            self._session = self._create_session(frame)
+        return self._session
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _emit(self, events: Sequence[Event]) -> None:
         if events:
             for event in events:
                 self._metrics.events.labels(event.type).inc()
-            self._told(events)
+            self._on_events(events)
 
 
-def plain_frame_queue(size: int) -> FrameQueue:
-    """For what waits until it is read, such as a file: nothing is dropped, and nothing is late."""
+def lossless_frame_queue(size: int) -> FrameQueue:
+    """A queue for sources that can wait, such as files: it drops no frame and reports no lag."""
     return FrameQueue("all", size, math.inf, math.inf)
 
 
-def _no_session(frame: Frame | None) -> SessionLike:
-    """The session of a lane that has ended."""
-    raise AssertionError("the lane has ended")
+def _no_session(frame: Frame | None) -> AnySession:
+    raise AssertionError("the session has ended")
 
 
-def _nobody(what: object) -> None:
-    """Who hears of a lane that has ended."""
+def _ignore(value: object) -> None:
+    """Receive what comes after the end."""

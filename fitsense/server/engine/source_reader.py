@@ -1,4 +1,4 @@
-"""A thread that reads a source into a lane."""
+"""A thread that reads a source into the queue of a session."""
 
 from __future__ import annotations
 
@@ -24,21 +24,28 @@ from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
 from fitsense.video.stopping import StopFlag
 
-# How soon a thread that waits for room notices that it is to stop.
+# Longest time in seconds until a thread that waits for room reacts to stop().
 _POLL_S = 0.05
 
 
+def _never() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    pass
+
+
 class SourceReader:
-    """Reads a source in a thread of its own, and keeps nothing of it when that has ended.
+    """Reads a source in a thread and releases it when the thread ends.
 
     :param short_side: as of :class:`VideoSource`.
     :param zoom: as of :class:`VideoSource`.
     :param min_interval_s: as of :class:`VideoSource`.
     :param max_pixels: as of :class:`VideoSource`.
-    :param threads: of the decoder.
-    :param live: how it is read if it is live.
-    :param held: whether to wait, since those who read the events are far behind.
-    :param closed: is called when the source is closed, in the thread.
+    :param threads: CPU threads of the decoder.
+    :param live: reading of a live source.
+    :param on_close: called in the thread after the source is closed.
     """
 
     def __init__(
@@ -52,67 +59,70 @@ class SourceReader:
         max_pixels: int,
         threads: int,
         live: LiveConfig,
-        held: Callable[[], bool] = lambda: False,
-        closed: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = _nothing,
     ) -> None:
         self._opened = opened
         self._worker = worker
         self._short_side = short_side
         self._zoom = zoom
-        self._min_step_s = min_interval_s
+        self._min_interval_s = min_interval_s
         self._max_pixels = max_pixels
         self._threads = threads
         self._config = live
-        self._held = held
-        self._closed = closed
+        self._paused: Callable[[], bool] = _never
+        self._on_close = on_close
         self._stop = StopFlag()
         self._live: LiveSource | None = None
         self._dropped = 0
-        self._lane: SessionQueue | None = None
+        self._queue: SessionQueue | None = None
         self._go = threading.Event()
         self._thread: WorkerThread | None = None
         self._logger = logging.getLogger(LOGGER)
 
-    async def open(self, patience_s: float) -> datetime | None:
-        """Open the source; give the wall-clock time of media time 0, where it is known.
+    async def open(self, timeout_s: float) -> datetime | None:
+        """Open the source and decode its first frame.
 
-        :param patience_s: how long that may take, up to the first picture.
-        :raises SourceError: it cannot be read at all.
+        :param timeout_s: longest time for that.
+        :return: wall-clock time of media time 0; None if it is unknown.
+        :raises SourceError: the source cannot be read at all.
         :raises TimeoutError: it takes too long.
         """
         loop = asyncio.get_running_loop()
         opening: asyncio.Future[datetime | None] = loop.create_future()
-        self._thread = WorkerThread(functools.partial(self._run, loop, opening), self.stop, "fitsense feeder")
+        self._thread = WorkerThread(functools.partial(self._run, loop, opening), self.stop, "fitsense source reader")
         self._thread.start()
         try:
-            return await asyncio.wait_for(opening, patience_s)
+            return await asyncio.wait_for(opening, timeout_s)
         except BaseException:
             self.stop()
             raise
 
-    def feed(self, lane: SessionQueue) -> None:
-        """Begin to read; the lane ends when the source does."""
-        self._lane = lane
+    def read_into(self, queue: SessionQueue, paused: Callable[[], bool] = _never) -> None:
+        """Start reading; the queue ends with the source.
+
+        :param paused: whether to wait, because the readers of the events are far behind.
+        """
+        self._queue, self._paused = queue, paused
         self._go.set()
 
     def stop(self) -> None:
-        """End soon, and close the source."""
+        """Ask the thread to close the source and end."""
         self._stop.set()
         self._go.set()
 
     @property
     def begun(self) -> bool:
-        """Whether its thread has begun, which closes the source."""
+        """Whether the thread was started; it then closes the source."""
         return self._thread is not None
 
     @property
     def alive(self) -> bool:
-        """Whether its thread has begun and not ended: whether it may hold a decoder."""
+        """Whether the thread runs, and may hold a decoder."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def dropped(self) -> int:
-        """Frames that a live source dropped."""
+        """Number of frames that a live source has dropped."""
         live = self._live
         return live.dropped if live is not None else self._dropped
 
@@ -128,18 +138,18 @@ class SourceReader:
                 opened_at = self._live.started_at if self._live is not None else None
                 _settle(loop, opening, opened_at or source.info.created_at)
                 self._go.wait()
-                if self._lane is not None:
-                    self._worker.end(self._lane, self._read(source, self._lane))
+                if self._queue is not None:
+                    self._worker.end(self._queue, self._read(source, self._queue))
         finally:
             self._dropped, self._live = self.dropped, None
-            self._closed()
-            self._held, self._closed = _never, _nothing
+            self._on_close()
+            self._paused, self._on_close = _never, _nothing
 
     def _open(self) -> VideoSource | LiveSource:
         decode = DecodeConfig(
             short_side=self._short_side,
             zoom=self._zoom,
-            min_interval_s=self._min_step_s,
+            min_interval_s=self._min_interval_s,
             options=self._opened.options,
             threads=self._threads,
             max_pixels=self._max_pixels,
@@ -148,27 +158,27 @@ class SourceReader:
             return LiveSource(self._opened.address, decode, self._config, stop=self._stop)
         return VideoSource(self._opened.address, decode, stop=self._stop)
 
-    def _read(self, source: VideoSource | LiveSource, lane: SessionQueue) -> Reason:
+    def _read(self, source: VideoSource | LiveSource, queue: SessionQueue) -> Reason:
         items: Iterable[Frame | SourceWarning] = source if isinstance(source, LiveSource) else source.items()
         try:
             for item in items:
                 if not isinstance(item, Frame):
-                    self._worker.note(lane, item)
-                elif not self._put(lane, item):
+                    self._worker.warn(queue, item)
+                elif not self._put(queue, item):
                     break
         except FitsenseError as error:
-            self._worker.note(lane, SourceWarning("source_lost", f"the source cannot be read any further: {error}"))
+            self._worker.warn(queue, SourceWarning("source_lost", f"the source cannot be read any further: {error}"))
         except Exception:
             self._logger.exception("a source failed")
             return "failed"
         return "interrupted" if self._stop.requested else "finished"
 
-    def _put(self, lane: SessionQueue, frame: Frame) -> bool:
-        arrival = QueuedFrame(frame.rgb, frame.time_s, time.monotonic())
+    def _put(self, queue: SessionQueue, frame: Frame) -> bool:
+        queued = QueuedFrame(frame.rgb, frame.time_s, time.monotonic())
         while not self._stop.requested:
-            wait_s = _POLL_S if self._held() else self._worker.offer(lane, arrival)
+            wait_s = _POLL_S if self._paused() else self._worker.offer(queue, queued)
             if not wait_s:
-                return not lane.over
+                return not queue.over
             time.sleep(min(wait_s, _POLL_S))
         return False
 
@@ -176,6 +186,8 @@ class SourceReader:
 def _settle(
     loop: asyncio.AbstractEventLoop, opening: asyncio.Future[datetime | None], outcome: datetime | BaseException | None
 ) -> None:
+    """Resolve the future in the loop's thread."""
+
     def settle() -> None:
         if opening.done():
             return
@@ -184,15 +196,6 @@ def _settle(
         else:
             opening.set_result(outcome)
 
-    # The loop may be over.
+    # The loop may be closed.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(settle)
-
-
-def _never() -> bool:
-    """Whether a feeder that has ended has to wait."""
-    return False
-
-
-def _nothing() -> None:
-    """What a feeder that has ended has to close."""

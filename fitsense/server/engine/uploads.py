@@ -1,7 +1,7 @@
-"""Where uploads are kept while they are read: a folder for each process, removed with it, or by the next one.
+"""Temporary storage of uploads: one folder per process, removed at its end or by the next process.
 
-A process that is killed cannot remove its folder, whose videos show people. It holds a lock on a file in it, though,
-which the operating system releases however the process ends: a folder whose lock can be had is a leftover.
+A killed process cannot remove its folder, whose videos show people. So a process holds a lock on a file in its folder,
+which the operating system releases when the process ends: a folder without a lock is a leftover.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _ATTEMPTS = 10
 
 
 class Uploads:
-    """The folder of this process; made, and those of processes that are gone removed, by :meth:`open`.
+    """The upload folder of this process.
 
-    :param parent: where the folders of all processes are; None for the temporary folder.
+    :param parent: parent of the folders of all processes; None for the temporary folder.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
@@ -35,9 +35,9 @@ class Uploads:
         self._logger = logging.getLogger(LOGGER)
 
     def open(self) -> None:
-        """Make the folder, and remove what earlier processes left.
+        """Create the folder, and remove the folders of processes that have ended.
 
-        :raises OSError: no folder can be made.
+        :raises OSError: no folder can be created.
         """
         for _ in range(_ATTEMPTS):
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
@@ -45,27 +45,29 @@ class Uploads:
             if self._lock is not None:
                 self._folder = folder
                 break
-            # Another process has taken it for a leftover before it was locked.
+            # Another process has removed the folder as a leftover before it was locked.
         else:
-            raise OSError(f"{self._parent}: expected a folder for uploads, and each was removed at once")
+            raise OSError(
+                f"{self._parent}: expected a folder for uploads, got only folders that other processes removed"
+            )
         self._remove_leftovers()
 
     def new(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder for one upload.
+        """Create a folder for one upload.
 
-        :raises OSError: none can be made.
+        :raises OSError: no folder can be created.
         """
         assert self._folder is not None
         return tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True)
 
     def close(self) -> None:
-        """Remove the folder, with what is in it."""
+        """Remove the folder with its contents."""
         if self._folder is None or self._lock is None:
             return
-        # Before the lock is released, so that nobody else removes it meanwhile.
+        # Remove the folder before releasing the lock, so that no other process removes it concurrently.
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._lock)
-        # Where an open file cannot be removed.
+        # Some systems cannot remove the open lock file before.
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = self._lock = None
 
@@ -85,7 +87,7 @@ class Uploads:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder, and no link to one, of the user who runs this process."""
+    """Whether a path is a folder, not a link, and belongs to the user of this process."""
     with contextlib.suppress(OSError):
         status = folder.lstat()
         return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
@@ -93,7 +95,10 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _locked(folder: Path, *, create: bool) -> int | None:
-    """A folder's lock as an open file, or None: another process holds it, or the folder has just been removed."""
+    """Lock a folder.
+
+    :return: descriptor of the lock file; None if another process holds the lock or has just removed the folder.
+    """
     path = folder / _LOCK
     try:
         file = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
@@ -101,7 +106,7 @@ def _locked(folder: Path, *, create: bool) -> int | None:
         return None
     try:
         _lock(file)
-        # A lock on a file that has been removed locks nothing.
+        # A lock on a removed file locks nothing.
         if os.fstat(file).st_ino == path.stat().st_ino:
             return file
     except OSError:

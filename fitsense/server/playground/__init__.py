@@ -1,7 +1,7 @@
-"""The playground: a web page that shows what a session tells.
+"""The playground: a web page that shows the events of a session.
 
-The files beside this module are what the browser gets: no build step, nothing from elsewhere. Two more are made here,
-so that the page draws the body and says names as reports do.
+The files beside this module are served as they are: no build step, no third-party scripts. Two more files are
+generated here, so that the page shares the body map and the names with reports.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fitsense.server.api.responses import compact
 
 PAGE = "index.html"
 FOLDER = "/playground/"
-"""Where the page's files are; the page itself is at ``/``."""
+"""Path of the page's files; the page itself is at ``/``."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -34,7 +34,7 @@ _TYPES = {
     ".json": "application/json",
 }
 _HEADERS = {
-    # Asked again each time, and answered by 304: the files change with the version, their names do not.
+    # Browsers revalidate each time: the files change with the version, their names do not.
     "cache-control": "no-cache",
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
@@ -45,40 +45,40 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-_SHADES = 33
+_COLOURS = 33
 _SVG = "{http://www.w3.org/2000/svg}"
-# What the picture shows beside its key, which the page has as text.
-_BODY_VIEW = "0 0 800 856"
+# The body without the colour key, which the page has as text.
+_BODY_VIEW_BOX = "0 0 800 856"
 
 
 @attrs.frozen
 class Asset:
-    """A file as it goes out."""
+    """A file of the page."""
 
     content: bytes
     media_type: str
 
     @property
     def tag(self) -> str:
-        """Its ``ETag``."""
+        """The ``ETag``."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
 
 @functools.cache
 def assets() -> Mapping[str, Asset]:
-    """The page and its files, by name."""
+    """The page and its files by name."""
     found = {
         file.name: Asset(file.read_bytes(), _TYPES[suffix])
         for file in resources.files(__package__).iterdir()
         if (suffix := PurePath(file.name).suffix) in _TYPES
     }
     facts = {f"facts.{lang}.json": compact(_facts(lang)) for lang in LANGUAGES}
-    made = {"body.svg": _body(), **facts}
-    return found | {name: Asset(text.encode(), _TYPES[PurePath(name).suffix]) for name, text in made.items()}
+    generated = {"body.svg": _body(), **facts}
+    return found | {name: Asset(text.encode(), _TYPES[PurePath(name).suffix]) for name, text in generated.items()}
 
 
-def answer(request: Request, asset: Asset) -> Response:
-    """A file, or that the browser has it already."""
+def asset_response(request: Request, asset: Asset) -> Response:
+    """A response with a file, or 304 if the browser has it."""
     headers = {**_HEADERS, "etag": asset.tag}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if asset.tag in known or "*" in known:
@@ -87,7 +87,7 @@ def answer(request: Request, asset: Asset) -> Response:
 
 
 def _body() -> str:
-    """The reports' picture of the body, without load, style and key: those are the page's."""
+    """The body map of reports without load, style and key, which the page adds."""
     root = ElementTree.fromstring(body_map({}, unit="s", title="Muscle load"))
     root.remove(root[-1])
     for style in root.findall(f"{_SVG}style"):
@@ -95,14 +95,14 @@ def _body() -> str:
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
     root.set("xmlns", _SVG.strip("{}"))
-    root.set("viewBox", _BODY_VIEW)
+    root.set("viewBox", _BODY_VIEW_BOX)
     return ElementTree.tostring(root, "unicode")
 
 
 def _facts(lang: str) -> Mapping[str, object]:
-    """Names for people, and the colours from no load to the most."""
+    """Display names, and the colour scale from zero to the largest load."""
     catalogue = load_catalogue(lang)
-    shares = [shade / (_SHADES - 1) for shade in range(_SHADES)]
+    shares = [index / (_COLOURS - 1) for index in range(_COLOURS)]
     return {
         "lang": lang,
         "exercises": {id_: catalogue.exercise_name(id_) for id_ in (*catalogue.exercises, UNKNOWN, IDLE)},

@@ -1,14 +1,14 @@
-// The server's interface: requests with a token, and events as they come.
+// Client of the server's API: authenticated requests and event streams.
 
-const KEPT = "fitsense.token";
+const TOKEN_KEY = "fitsense.token";
 const TRIES = 12;
-const LONGEST_WAIT_MS = 8000;
+const MAX_WAIT_MS = 8000;
 
-let token = kept();
+let token = storedToken();
 
-function kept() {
+function storedToken() {
   try {
-    return sessionStorage.getItem(KEPT) ?? "";
+    return sessionStorage.getItem(TOKEN_KEY) ?? "";
   } catch {
     return "";
   }
@@ -17,9 +17,9 @@ function kept() {
 export function setToken(text) {
   token = text;
   try {
-    sessionStorage.setItem(KEPT, text);
+    sessionStorage.setItem(TOKEN_KEY, text);
   } catch {
-    // It then lasts until the page is loaded again.
+    // Without storage, the token lasts until a reload.
   }
 }
 
@@ -27,25 +27,25 @@ export function hasToken() {
   return token !== "";
 }
 
-/** What the server says is wrong. */
+/** A problem that the server reports. */
 export class Problem extends Error {
-  constructor({ type = "", title = "", detail = "", status = 0, ...more }) {
+  constructor({ type = "", title = "", detail = "", status = 0, ...members }) {
     super(detail || title || `the server answered ${status}`);
     this.slug = type.replace("urn:fitsense:problem:", "");
     this.title = title;
     this.status = status;
-    this.more = more;
+    this.members = members;
   }
 }
 
-/** The server does not answer. */
-export class Gone extends Error {}
+/** The server does not respond. */
+export class Unreachable extends Error {}
 
 export function address(path) {
   return new URL(path, document.baseURI);
 }
 
-/** An answer that is well; throws Problem, Gone, or an AbortError. */
+/** Send a request; throws Problem, Unreachable, or an AbortError. */
 export async function request(path, options = {}) {
   const headers = new Headers(options.headers);
   if (token) headers.set("authorization", `Bearer ${token}`);
@@ -53,20 +53,20 @@ export async function request(path, options = {}) {
   try {
     response = await fetch(address(path), { cache: "no-store", ...options, headers });
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Gone(error.message);
+    throw error.name === "AbortError" ? error : new Unreachable(error.message);
   }
   if (response.ok) return response;
   const document = await response.json().catch(() => ({}));
   throw new Problem({ status: response.status, ...document });
 }
 
-export async function openSession(wish, signal) {
+export async function openSession(sessionRequest, signal) {
   const headers = { "content-type": "application/json" };
-  const response = await request("v1/sessions", { method: "POST", headers, body: JSON.stringify(wish), signal });
+  const response = await request("v1/sessions", { method: "POST", headers, body: JSON.stringify(sessionRequest), signal });
   return response.json();
 }
 
-/** Ask a session to end, even while the page is being left. */
+/** End a session, even while the page is being closed. */
 export function endSession(id) {
   return request(`v1/sessions/${id}`, { method: "DELETE", keepalive: true });
 }
@@ -77,7 +77,7 @@ export function socketOf(id) {
   return new WebSocket(url, token ? ["fitsense.v1", `fitsense.token.${token}`] : ["fitsense.v1"]);
 }
 
-/** The lines of an answer, as they come. */
+/** Yield the lines of a response as they arrive. */
 async function* linesOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -87,7 +87,7 @@ async function* linesOf(response) {
       try {
         part = await reader.read();
       } catch (error) {
-        throw error.name === "AbortError" ? error : new Gone(error.message);
+        throw error.name === "AbortError" ? error : new Unreachable(error.message);
       }
       if (part.done) break;
       const lines = (rest + part.value).split("\n");
@@ -100,9 +100,9 @@ async function* linesOf(response) {
   if (rest) yield rest;
 }
 
-/** A video's events. Where the connection is lost, the session's own stream says how it went on. */
-export async function* analyse(file, wish, { signal, lost, found }) {
-  const response = await request(`v1/analyses?${new URLSearchParams(wish)}`, {
+/** Yield the events of a video. After a lost connection, the event stream of the session continues. */
+export async function* analyse(file, sessionRequest, { signal, lost, found }) {
+  const response = await request(`v1/analyses?${new URLSearchParams(sessionRequest)}`, {
     method: "POST",
     headers: { "content-type": file.type || "application/octet-stream" },
     body: file,
@@ -120,12 +120,12 @@ export async function* analyse(file, wish, { signal, lost, found }) {
       if (event.type === "fitsense.session.ended") return;
     }
   } catch (error) {
-    if (!(error instanceof Gone)) throw error;
+    if (!(error instanceof Unreachable)) throw error;
   }
   yield* follow(id, { after: last, signal, lost, found });
 }
 
-/** A session's events by Server-Sent Events; a connection that is lost is taken up after the last event. */
+/** Yield the events of a session from Server-Sent Events; reconnects after the last event. */
 export async function* follow(id, { after = null, signal, lost, found }) {
   let last = after;
   let tries = 0;
@@ -144,12 +144,12 @@ export async function* follow(id, { after = null, signal, lost, found }) {
         if (document.type === "fitsense.session.ended") return;
       }
     } catch (error) {
-      const passes = error instanceof Gone || (error instanceof Problem && [429, 502, 503, 504].includes(error.status));
+      const passes = error instanceof Unreachable || (error instanceof Problem && [429, 502, 503, 504].includes(error.status));
       if (!passes || tries >= TRIES) throw error;
     }
-    if (tries >= TRIES) throw new Gone("the stream breaks off again and again");
+    if (tries >= TRIES) throw new Unreachable("the stream breaks off again and again");
     lost();
-    await pause(Math.min(500 * 2 ** tries, LONGEST_WAIT_MS), signal);
+    await pause(Math.min(500 * 2 ** tries, MAX_WAIT_MS), signal);
     tries += 1;
   }
 }
@@ -168,7 +168,7 @@ async function* messagesOf(response) {
   }
 }
 
-/** Wait; throws an AbortError when it is no longer worth it. */
+/** Wait; throws an AbortError if the signal is aborted. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {

@@ -1,21 +1,21 @@
-// The page: where events come from, and what shows them.
+// The page: connects sources of events with the views.
 
 import * as api from "./api.js";
 import { Body } from "./body-map.js";
 import { Pusher, closeCamera, openCamera } from "./camera.js";
-import { showCard } from "./summary.js";
+import { showSummary } from "./summary.js";
 import { PlainClock, VideoClock } from "./clock.js";
 import { make, one } from "./dom.js";
 import { Log, save } from "./log.js";
-import { Story, Times, eventsOf } from "./session-state.js";
+import { SessionState, Times, parseEvents } from "./session-state.js";
 import { Timeline } from "./timeline.js";
-import { hideTrouble, showTrouble, wordsOf } from "./errors.js";
+import { hideProblem, showProblem, describeError } from "./errors.js";
 import { many, setNames, time } from "./format.js";
 
-// Those that facts.LANGUAGE.json is there for.
+// Languages with a file facts.LANGUAGE.json.
 const LANGUAGES = ["en", "de", "es", "fr", "pt", "it", "zh", "ja"];
 const TICK_MS = 100;
-// Media times are rounded, and so are a browser's.
+// Tolerance for rounded media times, of events and of the browser.
 const SLACK_S = 0.05;
 const LIVE_HOP_S = 0.5;
 const LIVE_STEP_S = 30;
@@ -28,7 +28,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let body = null;
 let run = null;
 
-/** What is shown: a camera's session, a file's, or a replay. */
+/** The current run: a session of a camera, of a file, or a replay. */
 class Run {
   constructor(kind, name, again) {
     this.kind = kind;
@@ -55,51 +55,51 @@ class Run {
     return this.kind === "camera" && !this.complete;
   }
 
-  /** Where the page is; what was told until then is shown. */
+  /** The position of the page; events up to it are shown. */
   get at_s() {
     if (this.live || (this.complete && this.clock?.ended)) return Infinity;
     return (this.clock?.time ?? 0) + SLACK_S;
   }
 
   forget() {
-    this.all = new Story();
-    for (const entry of this.entries) this.#tell(this.all, entry);
+    this.all = new SessionState();
+    for (const entry of this.entries) this.#record(this.all, entry);
     this.rewind();
   }
 
   rewind() {
-    this.shown = new Story();
+    this.shown = new SessionState();
     this.next = 0;
   }
 
   take(event) {
-    const entry = { event, told_s: this.times.of(event) };
+    const entry = { event, emitted_s: this.times.of(event) };
     this.entries.push(entry);
     if (event.subject) {
       this.subjects.add(event.subject);
       this.subject ??= event.subject;
     }
-    this.#tell(this.all, entry);
+    this.#record(this.all, entry);
   }
 
-  /** Go to where the page is; calls `rewound` before it begins anew, and `told` with each entry. Whether it moved. */
-  advance(rewound, told) {
+  /** Advance to the position of the page. Calls `onRewind` before a restart and `onEntry` with each entry; returns whether anything changed. */
+  advance(onRewind, onEntry) {
     const { at_s } = this;
     const before = this.next;
-    const back = before > 0 && this.entries[before - 1].told_s > at_s;
+    const back = before > 0 && this.entries[before - 1].emitted_s > at_s;
     if (back) {
       this.rewind();
-      rewound();
+      onRewind();
     }
-    for (; this.next < this.entries.length && this.entries[this.next].told_s <= at_s; this.next += 1) {
-      this.#tell(this.shown, this.entries[this.next]);
-      told(this.entries[this.next]);
+    for (; this.next < this.entries.length && this.entries[this.next].emitted_s <= at_s; this.next += 1) {
+      this.#record(this.shown, this.entries[this.next]);
+      onEntry(this.entries[this.next]);
     }
     return back || this.next !== before;
   }
 
-  #tell(story, { event, told_s }) {
-    if (!event.subject || event.subject === this.subject) story.add(event, told_s);
+  #record(state, { event, emitted_s }) {
+    if (!event.subject || event.subject === this.subject) state.add(event, emitted_s);
   }
 }
 
@@ -110,7 +110,7 @@ function say(text, kind = "") {
 
 function begin(kind, name, again) {
   leave();
-  hideTrouble();
+  hideProblem();
   run = new Run(kind, name, again);
   document.body.dataset.mode = kind;
   one("chooser").hidden = true;
@@ -122,7 +122,7 @@ function begin(kind, name, again) {
   return run;
 }
 
-/** Let go of whatever runs. */
+/** End the current run. */
 function leave() {
   if (!run) return;
   const left = run;
@@ -139,7 +139,7 @@ function leave() {
 
 function idle() {
   leave();
-  hideTrouble();
+  hideProblem();
   document.body.dataset.mode = "idle";
   document.title = NAME;
   for (const id of ["over", "video", "blank", "badge", "transport", "warning", "who"]) one(id).hidden = true;
@@ -156,10 +156,10 @@ function clear() {
   one("save").disabled = true;
   for (const id of ["video", "blank", "badge", "transport"]) one(id).hidden = true;
   log.clear();
-  drawStories();
+  drawState();
 }
 
-/** Take an event; what is of a run that is over is passed over. */
+/** Add an event; events of earlier runs are ignored. */
 function take(of, event) {
   if (of !== run) return;
   const known = of.subjects.size;
@@ -177,17 +177,17 @@ function showSubjects() {
   one("subject").value = run.subject;
 }
 
-function drawStories() {
-  const story = run?.shown ?? new Story();
-  showCard(story, Boolean(run?.next));
-  body?.show(story.load);
+function drawState() {
+  const state = run?.shown ?? new SessionState();
+  showSummary(state, Boolean(run?.next));
+  body?.show(state.load);
   drawTimeline();
 }
 
 function drawTimeline() {
-  const story = run?.all ?? new Story();
-  const length_s = run?.live ? Math.ceil((story.end_s + 1) / LIVE_STEP_S) * LIVE_STEP_S : (run?.clock?.duration ?? 0);
-  timeline.show(story, length_s);
+  const state = run?.all ?? new SessionState();
+  const length_s = run?.live ? Math.ceil((state.end_s + 1) / LIVE_STEP_S) * LIVE_STEP_S : (run?.clock?.duration ?? 0);
+  timeline.show(state, length_s);
   point();
 }
 
@@ -199,7 +199,7 @@ function point() {
 function draw() {
   if (!run) return;
   if (run.advance(() => log.clear(), (entry) => log.add(entry))) {
-    showCard(run.shown, true);
+    showSummary(run.shown, true);
     body?.show(run.shown.load);
   }
   showWarning();
@@ -234,18 +234,18 @@ function tick() {
   point();
 }
 
-/** Tell what went wrong with a run, and end it. */
+/** Show the error of a run, and end it. */
 async function failed(of, error) {
   if (of !== run || error.name === "AbortError") return;
   of.stopping.abort();
   of.pusher?.finish();
   if (error instanceof api.Problem && error.status === 401) {
-    say("A token is needed.");
+    say("Token required.");
     askForToken(of.again);
     return;
   }
-  let words = wordsOf(error);
-  if (of.kind === "file" && !of.entries.length && error instanceof api.Gone && (await answers())) {
+  let words = describeError(error);
+  if (of.kind === "file" && !of.entries.length && error instanceof api.Unreachable && (await answers())) {
     words = [
       "The server broke off the upload",
       "It may have as many sessions as it takes, or the file may be too large. Try again in a moment.",
@@ -255,13 +255,13 @@ async function failed(of, error) {
   if (of.entries.length) settle(of);
   else idle();
   say(words[0], "lost");
-  showTrouble(...words, of.again);
+  showProblem(...words, of.again);
 }
 
 async function answers() {
   return api.request("v1/sessions").then(
     () => true,
-    (error) => !(error instanceof api.Gone),
+    (error) => !(error instanceof api.Unreachable),
   );
 }
 
@@ -271,7 +271,7 @@ const connection = (of, text) => ({
   found: () => of === run && say(text, "busy"),
 });
 
-/** No more events will come. */
+/** Complete a run: no more events will come. */
 function settle(of) {
   of.complete = true;
   if (of.stream) closeCamera(of.stream);
@@ -280,7 +280,7 @@ function settle(of) {
     of.clock.time = of.all.end_s;
     video.hidden = true;
     video.srcObject = null;
-    showBlank("The camera is off. What was told can be played again.");
+    showBlank("The camera is off. The events can be replayed.");
   }
   one("over").textContent = "Start over";
   say(`${of.name}: ${many(of.entries.length, "event")}`);
@@ -308,8 +308,8 @@ async function useCamera() {
     const session = await api.openSession({ hop_s: LIVE_HOP_S }, mine.signal);
     mine.id = session.id;
     mine.pusher = new Pusher(session.id, video, {
-      told: (problem) => say(problem.detail ?? problem.title, "lost"),
-      takenOver: () => failed(mine, new Error("another page pushes into this session")),
+      onProblem: (problem) => say(problem.detail ?? problem.title, "lost"),
+      onTakeover: () => failed(mine, new Error("another page pushes into this session")),
     });
     for await (const event of api.follow(session.id, connection(mine, "The camera is analysed"))) take(mine, event);
     mine.pusher.finish();
@@ -319,7 +319,7 @@ async function useCamera() {
   }
 }
 
-/** End the camera's session, and keep what it told. */
+/** End the session of the camera, and keep its events. */
 function stopCamera() {
   const mine = run;
   if (!mine.pusher) {
@@ -336,7 +336,7 @@ async function useVideo(file) {
   showVideo(mine, file);
   try {
     say(`Sending ${file.name}…`, "busy");
-    // A refusal is better known before a large file is sent.
+    // Detect a refusal before sending a large file.
     await api.request("v1/sessions", { signal: mine.signal });
     const there = connection(mine, `Analysing ${file.name}…`);
     for await (const event of api.analyse(file, {}, there)) {
@@ -352,7 +352,7 @@ async function useVideo(file) {
 async function useEvents(file, picture) {
   const mine = begin("replay", file.name, null);
   try {
-    const events = eventsOf(file.name, await file.text());
+    const events = parseEvents(file.name, await file.text());
     if (mine !== run) return;
     for (const event of events) mine.take(event);
     mine.complete = true;
@@ -386,7 +386,7 @@ function showPlain(mine, text) {
   showBlank(text);
 }
 
-/** Files that were chosen or dropped. */
+/** Open chosen or dropped files. */
 function useFiles(files) {
   const events = files.find(({ name }) => /\.(ndjson|jsonl)$/i.test(name));
   const picture = files.find((file) => file !== events);
@@ -407,7 +407,7 @@ function askForToken(then) {
   if (!one("token-dialog").open) one("token-dialog").showModal();
 }
 
-/** Whether the server can be asked; says what is in the way. */
+/** Check whether the server accepts requests, and show the problem if not. */
 async function greet() {
   try {
     await api.request("v1/sessions");
@@ -416,8 +416,8 @@ async function greet() {
     if (error instanceof api.Problem && error.status === 401) {
       askForToken(greet);
     } else {
-      showTrouble(...wordsOf(error), () => {
-        hideTrouble();
+      showProblem(...describeError(error), () => {
+        hideProblem();
         greet();
       });
     }
@@ -452,7 +452,7 @@ function listen() {
     run.subject = target.value;
     run.forget();
     log.clear();
-    drawStories();
+    drawState();
     draw();
   };
   one("save").onclick = () => save(run.entries);
@@ -481,16 +481,16 @@ function setTheme(dark) {
   try {
     localStorage.setItem("fitsense.theme", dark ? "dark" : "light");
   } catch {
-    // It then lasts until the page is loaded again.
+    // Without storage, the theme lasts until a reload.
   }
 }
 
-/** The button says which theme it brings. */
+/** Label the button with the theme that it switches to. */
 function nameTheme(dark) {
   one("other-theme").textContent = dark ? "Light theme" : "Dark theme";
 }
 
-/** The language of names: what the address asks for, or the browser's own. */
+/** The language of names: the parameter of the address, else the browser's language. */
 function language() {
   const asked = [new URLSearchParams(location.search).get("lang"), ...navigator.languages];
   const known = asked.map((tag) => tag?.split("-")[0].toLowerCase()).find((tag) => LANGUAGES.includes(tag));
@@ -507,10 +507,10 @@ async function start() {
     ]);
     setNames(facts);
     body = new Body(picture, facts.scale);
-    drawStories();
+    drawState();
     await greet();
   } catch (error) {
-    showTrouble(...wordsOf(error), () => location.reload());
+    showProblem(...describeError(error), () => location.reload());
   }
   document.documentElement.dataset.ready = "true";
 }

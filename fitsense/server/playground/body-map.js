@@ -1,16 +1,16 @@
-// The body, whose muscles fill with what they did.
+// The body map, which shows the load of muscle groups.
 
 import { one } from "./dom.js";
-import { most, muscleName, seconds } from "./format.js";
+import { largest, muscleName, seconds } from "./format.js";
 
-// Less than this does not fill the scale, or the first second of a session would.
-const LEAST_S = 10;
-// A group with less than this share of the scale stays grey, as in reports.
-const LEAST_SHARE = 0.05;
+// Smallest load at the end of the scale; otherwise the first second of a session would fill it.
+const MIN_SCALE_S = 10;
+// Groups with less than this share of the scale stay grey, as in reports.
+const MIN_SHARE = 0.05;
 
 export class Body {
   constructor(svg, scale) {
-    // Parsed apart: what is put into the page has no script and no style of its own.
+    // Parsed as XML, so that no script or style of the picture enters the page.
     const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
     one("body").replaceChildren(document.importNode(picture, true));
     this.scale = scale;
@@ -21,12 +21,12 @@ export class Body {
   }
 
   show(load) {
-    const end_s = Math.max(LEAST_S, Math.ceil(Math.max(0, ...load.values()) / 5) * 5);
+    const end_s = Math.max(MIN_SCALE_S, Math.ceil(Math.max(0, ...load.values()) / 5) * 5);
     for (const region of this.regions) {
       const { group, side } = region.dataset;
       const value = load.get(group);
       const known = value !== undefined;
-      const filled = known && value / end_s >= LEAST_SHARE;
+      const filled = known && value / end_s >= MIN_SHARE;
       region.classList.toggle("muscle", !filled);
       region.classList.toggle("load", filled);
       for (const theme of ["light", "dark"]) {
@@ -40,8 +40,8 @@ export class Body {
       region.querySelector("title").textContent = label;
       region.querySelector("desc").textContent = known ? `${side}; full at ${end_s} s` : `${side}; nothing is known of it`;
     }
-    one("most").textContent = `${end_s} s`;
-    const said = most([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
+    one("scale-end").textContent = `${end_s} s`;
+    const said = largest([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
     one("load").textContent = said.length ? said.join(" · ") : "Seconds at full activation; none yet.";
   }
 }

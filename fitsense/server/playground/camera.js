@@ -1,4 +1,4 @@
-// The camera, and its pictures' way to the server.
+// The camera, and the transfer of its pictures to the server.
 
 import { pause, socketOf } from "./api.js";
 
@@ -7,14 +7,14 @@ const VERSION = 1;
 const HEADER_BYTES = 10;
 const SHORT_SIDE = 256;
 const QUALITY = 0.8;
-const FASTEST_HZ = 10;
-const SLOWEST_HZ = 4;
-// No more than about one picture may wait in the browser: old pictures are worth less than new ones.
-const MOST_WAITING_BYTES = 32768;
+const MAX_RATE_HZ = 10;
+const MIN_RATE_HZ = 4;
+// Limits the browser's queue to about one picture: new pictures are more useful than old ones.
+const MAX_BUFFERED_BYTES = 32768;
 const ENDED = 1000;
 const TAKEN_OVER = 4409;
 
-/** The camera's stream, shown by a video element. */
+/** Open the camera and show its stream in a video element. */
 export async function openCamera(video) {
   if (!navigator.mediaDevices) throw new DOMException("no secure context", "SecurityError");
   const stream = await navigator.mediaDevices.getUserMedia({
@@ -35,15 +35,15 @@ export function closeCamera(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
-/** Pushes a video element's pictures into a session, at a modest rate, until it is stopped or the session ends. */
+/** Pushes the pictures of a video element into a session until it is stopped or the session ends. */
 export class Pusher {
-  /** @param told is called with what the server says is wrong with a picture. */
-  constructor(id, video, { told, takenOver }) {
+  /** @param onProblem called with each problem that the server reports. */
+  constructor(id, video, { onProblem, onTakeover }) {
     this.id = id;
     this.video = video;
-    this.told = told;
-    this.takenOver = takenOver;
-    this.rateHz = FASTEST_HZ;
+    this.onProblem = onProblem;
+    this.onTakeover = onTakeover;
+    this.rateHz = MAX_RATE_HZ;
     this.sent = 0;
     this.skipped = 0;
     this.startedMs = performance.now();
@@ -58,12 +58,12 @@ export class Pusher {
     return (performance.now() - this.startedMs) / 1000;
   }
 
-  /** The server drops pictures: send fewer. */
+  /** Reduce the rate, because the server drops pictures. */
   slower() {
-    this.rateHz = Math.max(SLOWEST_HZ, this.rateHz * 0.75);
+    this.rateHz = Math.max(MIN_RATE_HZ, this.rateHz * 0.75);
   }
 
-  /** No more pictures; the server analyses what it has. Whether it could be told. */
+  /** Stop pushing; the server analyses the queued pictures. Returns whether the server was notified. */
   finish() {
     const open = this.socket?.readyState === WebSocket.OPEN;
     if (open) this.socket.send(JSON.stringify({ op: "finish" }));
@@ -77,7 +77,7 @@ export class Pusher {
       for (let tries = 0; !signal.aborted; tries += 1) {
         const sent = this.sent;
         const code = await this.#connection(signal);
-        if (code === TAKEN_OVER) this.takenOver();
+        if (code === TAKEN_OVER) this.onTakeover();
         if (code === ENDED || code === TAKEN_OVER) return;
         if (this.sent > sent) tries = 0;
         await pause(Math.min(500 * 2 ** tries, 8000), signal);
@@ -87,12 +87,12 @@ export class Pusher {
     }
   }
 
-  /** One connection, from its beginning to its end; gives the code that it was closed with. */
+  /** Run one connection; returns its close code. */
   async #connection(signal) {
     const socket = socketOf(this.id);
     this.socket = socket;
     const closed = new Promise((resolve) => socket.addEventListener("close", (event) => resolve(event.code)));
-    socket.addEventListener("message", ({ data }) => this.told(JSON.parse(data)));
+    socket.addEventListener("message", ({ data }) => this.onProblem(JSON.parse(data)));
     let open = true;
     closed.then(() => {
       open = false;
@@ -109,7 +109,7 @@ export class Pusher {
   async #push(socket) {
     const { videoWidth: width, videoHeight: height } = this.video;
     if (!width || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
-    if (socket.bufferedAmount > MOST_WAITING_BYTES) {
+    if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
       this.skipped += 1;
       return;
     }
@@ -126,7 +126,7 @@ export class Pusher {
   }
 }
 
-/** A picture with its header: version, format, microseconds of media time. */
+/** Build a message: a header (version, format, microseconds of media time) and the picture. */
 function message(timeUs, picture) {
   const bytes = new Uint8Array(HEADER_BYTES + picture.byteLength);
   const view = new DataView(bytes.buffer);

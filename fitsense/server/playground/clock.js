@@ -1,6 +1,6 @@
-// Where in a recording the page is. Both clocks have the same members.
+// Clocks for the position in a recording; both have the same interface.
 
-/** A video element's. */
+/** The clock of a video element. */
 export class VideoClock {
   constructor(video) {
     this.video = video;
@@ -27,7 +27,7 @@ export class VideoClock {
     this.video.playbackRate = rate;
   }
   play() {
-    // A browser may refuse; the button then still says "Play".
+    // If the browser refuses, the button stays "Play".
     this.video.play().catch(() => {});
   }
   pause() {
@@ -35,13 +35,13 @@ export class VideoClock {
   }
 }
 
-/** One without a picture. */
+/** A clock without a video. */
 export class PlainClock {
   #base_s = 0;
   #sinceMs = null;
   #rate = 1;
 
-  /** @param duration gives the length, in seconds; it may grow. */
+  /** @param duration returns the length in seconds, which may grow. */
   constructor(duration) {
     this.length = duration;
   }

@@ -1,8 +1,8 @@
-// Making elements.
+// Creates DOM elements.
 
 export const one = (id) => document.getElementById(id);
 
-/** An element with properties (data-… and aria-… as attributes) and children. */
+/** Create an element with properties (data-… and aria-… as attributes) and children. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {

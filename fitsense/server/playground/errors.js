@@ -1,6 +1,6 @@
-// What went wrong, and what to do.
+// Error messages for users.
 
-import { Gone, Problem } from "./api.js";
+import { Unreachable, Problem } from "./api.js";
 import { make, one } from "./dom.js";
 
 const CAMERA = {
@@ -11,42 +11,42 @@ const CAMERA = {
   NotFoundError: ["There is no camera", "Connect one and try again, or choose a video."],
   NotReadableError: ["The camera cannot be read", "Another program may be using it. Close that, and try again."],
   SecurityError: [
-    "The browser gives no camera to this page",
-    "It does for pages over https, or from this machine itself. Open the server by such an address, or choose a video.",
+    "The browser denies this page the camera",
+    "Cameras work on pages over https or from this machine. Open the server by such an address, or choose a video.",
   ],
 };
 const SERVER = {
-  "too-many-sessions": "The server has as many sessions as it takes",
+  "too-many-sessions": "The server has too many sessions",
   "source-refused": "This file cannot be read as a video",
   "too-large": "This file is too large for the server",
-  "unknown-session": "The server does not know the session any more",
+  "unknown-session": "The server no longer knows the session",
   "events-gone": "Some events were missed",
-  "too-many-requests": "The server was asked too often",
-  unavailable: "The server does not take sessions now",
-  "forbidden-host": "The server is not called that",
+  "too-many-requests": "Too many requests",
+  unavailable: "The server accepts no sessions now",
+  "forbidden-host": "Host not allowed",
 };
 
-/** A title and what to do, for whatever was thrown. */
-export function wordsOf(error) {
+/** Describe an error: a title and advice. */
+export function describeError(error) {
   if (error instanceof Problem) return [SERVER[error.slug] ?? (error.title || "The server refused"), sentence(error.message)];
-  if (error instanceof Gone) return ["The server does not answer", "See whether it still runs, and try again."];
+  if (error instanceof Unreachable) return ["The server does not answer", "See whether it still runs, and try again."];
   if (error instanceof SyntaxError) return ["These events cannot be read", sentence(error.message)];
   return CAMERA[error.name] ?? ["Something went wrong", sentence(error.message)];
 }
 
-/** @param again what “Try again” does; without, there is no such button. */
-export function showTrouble(title, detail, again) {
+/** @param again action of the button “Try again”; without it there is no button. */
+export function showProblem(title, detail, again) {
   const actions = make("div", { className: "actions" });
   if (again) {
     actions.append(make("button", { type: "button", className: "primary", onclick: again }, "Try again"));
   }
-  actions.append(make("button", { type: "button", onclick: hideTrouble }, "Close"));
+  actions.append(make("button", { type: "button", onclick: hideProblem }, "Close"));
   one("problem").replaceChildren(make("strong", {}, title), make("p", {}, detail), actions);
   one("problem").hidden = false;
   one("problem").scrollIntoView({ block: "nearest" });
 }
 
-export function hideTrouble() {
+export function hideProblem() {
   one("problem").hidden = true;
   one("problem").replaceChildren();
 }

@@ -1,4 +1,4 @@
-// Names and numbers for people.
+// Formats names and numbers.
 
 let names = { exercises: {}, muscle_groups: {} };
 
@@ -22,7 +22,7 @@ export function seconds(value) {
   return `${value.toFixed(1)}\u00a0s`;
 }
 
-/** 1:05, or 1:05.3 */
+/** Format a time such as 1:05 or 1:05.3. */
 export function time(value, digits = 0) {
   const unit = 10 ** digits;
   const parts = Math.floor(Math.max(0, value) * unit + 1e-6);
@@ -34,7 +34,7 @@ export function many(count, one, several = `${one}s`) {
   return `${count} ${count === 1 ? one : several}`;
 }
 
-/** What an event says, in a few words. */
+/** Summarise an event in a few words. */
 export function gist({ type, data }) {
   switch (type.replace(/^fitsense\./, "")) {
     case "session.started":
@@ -48,7 +48,7 @@ export function gist({ type, data }) {
     case "repetition.completed":
       return `${exerciseName(data.exercise)}, number ${data.index}`;
     case "muscles.activated":
-      return most(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
+      return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
     case "session.warning":
       return data.message;
     case "session.ended":
@@ -58,10 +58,10 @@ export function gist({ type, data }) {
   }
 }
 
-/** The largest of [name, value] pairs. */
-export function most(pairs, least, count = 3) {
+/** Select the largest of [name, value] pairs. */
+export function largest(pairs, minimum, count = 3) {
   return pairs
-    .filter(([, value]) => value > least)
+    .filter(([, value]) => value > minimum)
     .sort(([, a], [, b]) => b - a)
     .slice(0, count);
 }

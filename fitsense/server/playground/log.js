@@ -1,12 +1,12 @@
-// The events as they were told, each with a link to its schema.
+// The list of events, each with a link to its schema.
 
 import { address } from "./api.js";
 import { make, one } from "./dom.js";
 import { gist, time } from "./format.js";
 
 const HOME = "urn:fitsense:v1:";
-// A page with thousands of elements gets slow; what is saved has all.
-const MOST_SHOWN = 250;
+// Thousands of elements make the page slow; saving includes all events.
+const MAX_SHOWN = 250;
 
 export class Log {
   constructor() {
@@ -20,9 +20,9 @@ export class Log {
     this.#say();
   }
 
-  add({ event, told_s }) {
-    this.list.prepend(item(event, told_s));
-    if (this.list.childElementCount > MOST_SHOWN) this.list.lastElementChild.remove();
+  add({ event, emitted_s }) {
+    this.list.prepend(item(event, emitted_s));
+    if (this.list.childElementCount > MAX_SHOWN) this.list.lastElementChild.remove();
     this.count += 1;
     this.#say();
   }
@@ -32,7 +32,7 @@ export class Log {
   }
 }
 
-function item(event, told_s) {
+function item(event, emitted_s) {
   const name = event.type.replace(/^fitsense\./, "");
   const details = make(
     "details",
@@ -40,12 +40,12 @@ function item(event, told_s) {
     make(
       "summary",
       {},
-      make("span", { className: "at" }, time(told_s, 1)),
+      make("span", { className: "at" }, time(emitted_s, 1)),
       make("span", { className: "type" }, name),
       make("span", { className: "gist" }, gist(event)),
     ),
   );
-  // Few are ever opened.
+  // Rendered on demand, because few are opened.
   details.addEventListener("toggle", () => details.append(make("pre", { tabIndex: 0 }, JSON.stringify(event, null, 2))), { once: true });
   const entry = make("li", { className: "event", "data-name": name, "data-id": event.id }, details);
   if (event.dataschema?.startsWith(HOME)) {
@@ -56,7 +56,7 @@ function item(event, told_s) {
   return entry;
 }
 
-/** Have the browser save events, one a line. */
+/** Save events as a file with one event per line. */
 export function save(entries) {
   const lines = entries.map(({ event }) => `${JSON.stringify(event)}\n`);
   const href = URL.createObjectURL(new Blob(lines, { type: "application/x-ndjson" }));

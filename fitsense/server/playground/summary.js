@@ -1,19 +1,19 @@
-// What is done now: the exercise, its repetitions, the scores, and what the session comes to.
+// The current exercise, repetitions and scores, and the totals of the session.
 
 import { make, one } from "./dom.js";
 import { exerciseName, percent, seconds, time } from "./format.js";
 
-const MOST_SCORES = 4;
+const MAX_SCORES = 4;
 
-export function showCard(story, begun) {
-  const { exercise, last, count } = story;
-  const name = nameOf(story, begun);
+export function showSummary(state, begun) {
+  const { exercise, last, count } = state;
+  const name = nameOf(state, begun);
   one("exercise").textContent = name;
-  one("confidence").textContent = said(story, begun);
+  one("confidence").textContent = said(state, begun);
   one("repetitions").textContent = String(count?.index ?? 0);
   one("lasting").textContent = time(exercise ? exercise.end_s - exercise.start_s : (last?.duration_s ?? 0));
-  showScores(story.scores);
-  showTotals(story.totals());
+  showScores(state.scores);
+  showTotals(state.totals());
   announce(exercise && count ? `${name}, repetition ${count.index}` : begun ? name : "");
 }
 
@@ -27,16 +27,16 @@ function said({ exercise, last, ended }, begun) {
   if (exercise) return `${percent(exercise.confidence)} sure`;
   if (ended) return "The session has ended.";
   if (last) return `Before: ${exerciseName(last.id)}, ${seconds(last.duration_s)}`;
-  return begun ? "Waiting for somebody to move." : "Start with the camera, a video or events.";
+  return begun ? "Waiting for movement." : "Start with the camera, a video or events.";
 }
 
-/** Screen readers hear what changes only. */
+/** Update text only if it changes, so that screen readers announce changes only. */
 function announce(text) {
   if (one("said").textContent !== text) one("said").textContent = text;
 }
 
 function showScores(scores) {
-  const rows = scores.slice(0, MOST_SCORES).map(([id, share]) => {
+  const rows = scores.slice(0, MAX_SCORES).map(([id, share]) => {
     const bar = make("b");
     bar.style.width = `${100 * share}%`;
     return make(

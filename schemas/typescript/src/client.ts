@@ -7,90 +7,90 @@ import type { Session, SessionRequest } from "./schemas.js";
 
 const SUBPROTOCOL = "fitsense.v1";
 const TOKEN_SUBPROTOCOL = "fitsense.token.";
-const MOST_BUFFERED_BYTES = 1 << 20;
+const MAX_BUFFERED_BYTES = 1 << 20;
 
-/** How a client works; all of it may be left out. */
+/** Options of a client. */
 export interface ClientOptions {
   /** One of the server's tokens, if it has any. */
   token?: string | undefined;
-  /** What happens when the connection of {@link Client.events} is lost. */
+  /** Reconnection of {@link Client.events}. */
   retries?: Partial<Retries>;
-  /** Bytes of pictures that may wait in a WebSocket before `push` waits. */
-  mostBufferedBytes?: number;
-  /** Another `fetch`. */
+  /** Number of bytes that may be buffered in a WebSocket before `push` waits. */
+  maxBufferedBytes?: number;
+  /** Replacement for `fetch`. */
   fetch?: typeof globalThis.fetch;
-  /** Another `WebSocket`; Node 20 has none of its own. */
+  /** Replacement for `WebSocket`, which Node 20 lacks. */
   WebSocket?: SocketConstructor;
 }
 
-/** What an analysis may be asked beside its video. */
+/** Options of an analysis. */
 export type AnalysisRequest = Pick<SessionRequest, "bundle" | "region" | "hop_s" | "people" | "started_at">;
 
-/** A video file: in Node, `await openAsBlob(path)` reads it as it is sent. */
+/** A video file; in Node, `await openAsBlob(path)` streams it from disk. */
 export type Video = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<Uint8Array>;
 
-/** Where to begin, and when to stop. */
+/** Options for reading events. */
 export interface ReadOptions {
-  /** Id of the last event that is known; those after it are told. */
+  /** Id of the last event that the client has; reading starts after it. */
   after?: string | undefined;
-  /** Stops at once, with the signal's reason. */
+  /** Aborts with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * A `fitsense serve`. Every method throws {@link ProblemError} for what the server refuses, {@link ConnectionError} if
- * it cannot be reached, and a signal's own reason.
+ * A client of `fitsense serve`. Every method throws {@link ProblemError} if the server refuses the request,
+ * {@link ConnectionError} if the server cannot be reached, and the reason of an aborted signal.
  */
 export class Client {
   readonly #base: URL;
   readonly #options: ClientOptions;
 
-  /** @param url such as `http://127.0.0.1:8765`, also with a path that a proxy put before the server's own. */
+  /** @param url such as `http://127.0.0.1:8765`, optionally with the path prefix of a proxy. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.#base = new URL(url);
     if (!this.#base.pathname.endsWith("/")) this.#base.pathname += "/";
     this.#options = options;
   }
 
-  /** Open a session: pictures are pushed into it, unless the request names a source. */
+  /** Open a session. It reads the source of the request, or receives pushed pictures if there is none. */
   async createSession(request: SessionRequest = {}, signal?: AbortSignal): Promise<Session> {
     const headers = { "content-type": "application/json" };
     const response = await this.#ask("v1/sessions", { method: "POST", headers, body: JSON.stringify(request) }, signal);
     return (await response.json()) as Session;
   }
 
-  /** Those that are open, or ended lately. */
+  /** List open sessions and those that ended recently. */
   async sessions(signal?: AbortSignal): Promise<Session[]> {
     const response = await this.#ask("v1/sessions", {}, signal);
     return ((await response.json()) as { sessions: Session[] }).sessions;
   }
 
-  /** One of them. */
+  /** Show a session. */
   async session(id: string, signal?: AbortSignal): Promise<Session> {
     return (await (await this.#ask(pathOf(id), {}, signal)).json()) as Session;
   }
 
-  /** End a session, and give what became of it; forget one that has ended, and give nothing. */
+  /** End a session and return its final state; delete a session that has ended and return undefined. */
   async endSession(id: string, signal?: AbortSignal): Promise<Session | undefined> {
     const response = await this.#ask(pathOf(id), { method: "DELETE" }, signal);
     return response.status === 204 ? undefined : ((await response.json()) as Session);
   }
 
-  /** The events of a video, as they happen. Whoever stops reading ends the analysis. */
+  /** Analyse a video and yield its events as they happen. To stop reading ends the analysis. */
   async *analyze(video: Video, request: AnalysisRequest = {}, signal?: AbortSignal): AsyncGenerator<FitsenseEvent> {
     const query = new URLSearchParams();
     const { region, ...rest } = request;
     for (const [name, value] of Object.entries(rest)) if (value != null) query.set(name, String(value));
     if (region) query.set("region", [region.left, region.top, region.right, region.bottom].join());
-    // A stream's end is not known when the request begins; TypeScript's DOM does not know the word for it.
+    // Streams require half-duplex requests; TypeScript's DOM types lack the property.
     const stream = video instanceof ReadableStream ? { duplex: "half" } : {};
     const asked: RequestInit = { method: "POST", body: video as BodyInit, ...stream };
     yield* events(await this.#ask(`v1/analyses?${query}`, asked, signal), signal);
   }
 
   /**
-   * A session's events, as they happen, until it has ended. A connection that is lost is opened again, and none is told
-   * twice or left out.
+   * Yield the events of a session as they happen, until it ends. Reconnects after a lost connection without repeating
+   * or missing events.
    */
   events(id: string, options: ReadOptions = {}): AsyncGenerator<FitsenseEvent> {
     const retries = { ...RETRIES, ...this.#options.retries };
@@ -106,16 +106,16 @@ export class Client {
     );
   }
 
-  /** A session's events so far. */
+  /** Yield the events of a session so far. */
   async *eventsSoFar(id: string, { after, signal }: ReadOptions = {}): AsyncGenerator<FitsenseEvent> {
     const query = after === undefined ? "" : `?${new URLSearchParams({ after })}`;
     yield* events(await this.#ask(`${pathOf(id)}/events.ndjson${query}`, {}, signal), signal);
   }
 
-  /** The WebSocket of a session, to push pictures into it and to read its events. */
+  /** Open the WebSocket of a session to push pictures and to read its events. */
   async frames(id: string, options: FramesOptions = {}): Promise<Frames> {
     options.signal?.throwIfAborted();
-    const { token, mostBufferedBytes = MOST_BUFFERED_BYTES } = this.#options;
+    const { token, maxBufferedBytes = MAX_BUFFERED_BYTES } = this.#options;
     const Socket: SocketConstructor | undefined = this.#options.WebSocket ?? globalThis.WebSocket;
     if (Socket === undefined) {
       throw new Error("expected a WebSocket: Node 20 has one with --experimental-websocket; or give the option WebSocket");
@@ -124,9 +124,9 @@ export class Client {
     url.protocol = this.#base.protocol === "https:" ? "wss:" : "ws:";
     if (options.after !== undefined) url.searchParams.set("after", options.after);
     if (options.events === false) url.searchParams.set("events", "false");
-    // Pages cannot set a WebSocket's headers.
+    // Web pages cannot set the headers of a WebSocket.
     const protocols = token === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, TOKEN_SUBPROTOCOL + token];
-    return Frames.open(new Socket(url.href, protocols), mostBufferedBytes, options);
+    return Frames.open(new Socket(url.href, protocols), maxBufferedBytes, options);
   }
 
   async #ask(path: string, request: RequestInit, signal?: AbortSignal): Promise<Response> {

@@ -5,13 +5,13 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
 }
 
-/** The server refused something, and said why. */
+/** The server refused a request or a message. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
 
   /**
-   * @param problem what the server said; programs decide by its `type`.
-   * @param retryAfterMs how long it asks to wait.
+   * @param problem the server's problem; its `type` is meant for programs.
+   * @param retryAfterMs delay that the server requests.
    */
   constructor(
     readonly problem: Problem,
@@ -21,10 +21,10 @@ export class ProblemError extends Error {
   }
 }
 
-/** What the server closes a WebSocket with when its session has ended. */
+/** Close code of the server after the end of the session. */
 export const ENDED = 1000;
 
-/** What a WebSocket is closed with when nobody did. */
+/** Close code of a lost connection. */
 export const LOST = 1006;
 
 const WHY: Record<number, string> = {
@@ -37,7 +37,7 @@ const WHY: Record<number, string> = {
   4410: "some events are not kept any more",
 };
 
-/** A WebSocket is closed: before its session had ended, or to pictures that come after it. */
+/** The WebSocket was closed before the end of the session, or pictures were pushed after its end. */
 export class ClosedError extends Error {
   override readonly name = "ClosedError";
 
@@ -47,7 +47,7 @@ export class ClosedError extends Error {
   }
 }
 
-/** What an answer that is no success says is wrong. */
+/** Convert an unsuccessful response to an error. */
 export async function problemOf(response: Response): Promise<ProblemError> {
   const wait = Number(response.headers.get("retry-after") ?? 0);
   const waitMs = Number.isFinite(wait) ? wait * 1000 : 0;
@@ -55,7 +55,7 @@ export async function problemOf(response: Response): Promise<ProblemError> {
   if (response.headers.get("content-type")?.startsWith("application/problem+json")) {
     return new ProblemError(JSON.parse(text) as Problem, waitMs);
   }
-  // A proxy speaks for the server.
+  // The response of a proxy.
   const title = response.statusText || "The request failed";
   const detail = text.slice(0, 200) || `status ${response.status}`;
   return new ProblemError({ type: "about:blank", title, status: response.status, detail }, waitMs);

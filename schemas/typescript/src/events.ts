@@ -1,34 +1,34 @@
 import type { Envelope, EventData } from "./schemas.js";
 
 /**
- * A text that is none of the types in `EventData`, and stands for all such: any other way to write that down keeps
- * `switch` from telling the known ones apart. There is no such enum when programs run.
+ * Represents all event types outside `EventData`: other declarations would prevent `switch` from narrowing the known
+ * types. The enum does not exist at run time.
  */
 declare enum OtherType {
   Any = "any other type",
 }
 
-/** One event of a type that is known. */
+/** An event of a known type. */
 export interface EventOf<Type extends keyof EventData> extends Omit<Envelope, "type" | "data"> {
   type: Type;
   data: EventData[Type];
 }
 
-/** An event of one of the types in `EventData`: its `type` says what its `data` is. */
+/** An event of one of the types in `EventData`, discriminated by `type`. */
 export type KnownEvent = { [Type in keyof EventData]: EventOf<Type> }[keyof EventData];
 
-/** An event of a newer fitsense, or of a plugin; its `type` is a text that can be read, but not compared with others. */
+/** An event of a newer fitsense or of a plugin; its `type` is a string that is opaque to the compiler. */
 export interface OtherEvent extends Omit<Envelope, "type"> {
   type: OtherType;
 }
 
 /**
- * What a session tells. `switch (event.type)` narrows `data`; ignore types and properties that you do not know, since
- * newer servers tell more.
+ * An event of a session. `switch (event.type)` narrows `data`; ignore unknown types and properties, which newer servers
+ * may add.
  */
 export type FitsenseEvent = KnownEvent | OtherEvent;
 
-/** An event from its JSON. Throws a `TypeError` if it is none; whether it obeys its schema is its sender's business. */
+/** Parse an event from JSON. Throws a `TypeError` if it is none; does not validate it against its schema. */
 export function parseEvent(text: string): FitsenseEvent {
   const event = objectOf(text);
   if (typeof event["type"] !== "string" || typeof event["data"] !== "object" || event["data"] === null) {
@@ -37,7 +37,7 @@ export function parseEvent(text: string): FitsenseEvent {
   return event as unknown as FitsenseEvent;
 }
 
-/** A JSON object, or a `TypeError`. */
+/** Parse a JSON object; throws a `TypeError` if it is none. */
 export function objectOf(text: string): Record<string, unknown> {
   let document: unknown;
   try {

@@ -3,28 +3,28 @@ import { type FitsenseEvent, parseEvent } from "./events.js";
 import { lines } from "./lines.js";
 import type { Problem } from "./schemas.js";
 import { messages } from "./sse.js";
-import { sleep, Watch } from "./waiting.js";
+import { sleep, SilenceTimeout } from "./waiting.js";
 
-/** What happens when the connection is lost. */
+/** Reconnection after a lost connection. */
 export interface Retries {
-  /** Wait before the first, unless the server says how long. It doubles with each failure. */
+  /** Delay before the first attempt, unless the server states one. It doubles with each failure. */
   firstMs: number;
-  /** The longest wait, unless the server asks for a longer one. */
-  mostMs: number;
-  /** So many failures in a row are too many. */
+  /** Longest delay, unless the server requests a longer one. */
+  maxMs: number;
+  /** Number of consecutive failures after which reading fails. */
   attempts: number;
-  /** A connection on which nothing comes for so long is lost; servers send comments meanwhile. */
+  /** Time without data after which a connection counts as lost; servers send comments in idle times. */
   silenceMs: number;
 }
 
-export const RETRIES: Retries = { firstMs: 1000, mostMs: 30_000, attempts: 10, silenceMs: 60_000 };
+export const RETRIES: Retries = { firstMs: 1000, maxMs: 30_000, attempts: 10, silenceMs: 60_000 };
 
-/** Ask for what follows an event; 204 says that nothing does. */
+/** Requests the events after an event; status 204 means that there are none. */
 export type Ask = (after: string | undefined, signal: AbortSignal) => Promise<Response>;
 
 const PASSING = [429, 500, 502, 503, 504];
 
-/** Events of Server-Sent Events, each once, over as many connections as it takes. */
+/** Yield each event of an event stream once, over any number of connections. */
 export async function* follow(
   ask: Ask,
   retries: Retries,
@@ -36,15 +36,15 @@ export async function* follow(
   let ended = false;
   for (;;) {
     signal?.throwIfAborted();
-    const watch = new Watch(retries.silenceMs, signal);
+    const timeout = new SilenceTimeout(retries.silenceMs, signal);
     let askedMs = 0;
-    let told = false;
+    let received = false;
     try {
-      const response = await ask(after, watch.signal);
+      const response = await ask(after, timeout.signal);
       if (response.status === 204 || response.body === null) return;
       failures = 0;
       const read = messages(
-        lines(response.body, () => watch.heard()),
+        lines(response.body, () => timeout.heard()),
         (ms) => (firstMs = ms),
       );
       for await (const message of read) {
@@ -52,23 +52,23 @@ export async function* follow(
         const event = parseEvent(message.data);
         after = message.id || event.id;
         ended = event.type === "fitsense.session.ended";
-        told = true;
+        received = true;
         yield event;
       }
     } catch (error) {
       signal?.throwIfAborted();
-      // The server has forgotten a session of which everything was told.
+      // The server has deleted the session after all its events were received.
       if (ended && error instanceof ProblemError && error.problem.status === 404) return;
       if (!passes(error) || failures >= retries.attempts) throw error;
       if (error instanceof ProblemError) askedMs = error.retryAfterMs;
     } finally {
-      watch.close();
+      timeout.close();
     }
-    // A stream that ended may be over, or was cut by whoever stands between: the server knows.
-    if (told) continue;
+    // The stream may be complete, or a proxy may have cut it: ask the server.
+    if (received) continue;
     failures += 1;
-    const waitMs = Math.min(retries.mostMs, firstMs * 2 ** (failures - 1));
-    // Clients that lost the same server should not come back at the same moment.
+    const waitMs = Math.min(retries.maxMs, firstMs * 2 ** (failures - 1));
+    // Jitter keeps clients from reconnecting at the same moment.
     await sleep(Math.max(askedMs, waitMs * (0.5 + Math.random() / 2)), signal);
   }
 }

@@ -11,15 +11,15 @@ const REFUSED = "the WebSocket was refused: is the server there, the session kno
 const POLL_MS = 5;
 
 /**
- * How a picture is encoded: `image` is a JPEG or WebP file, `h264` an access unit as an Annex B byte stream, `vp8` a
+ * Encoding of a picture: `image` is a JPEG or WebP file, `h264` an access unit as an Annex B byte stream, `vp8` a
  * frame. A connection's video begins with a key frame.
  */
 export type Format = keyof typeof FORMATS;
 
-/** What a picture is held in. */
+/** The content of an encoded picture. */
 export type Picture = ArrayBuffer | ArrayBufferView | Blob;
 
-/** What is needed of a `WebSocket`; that of browsers, of Node 22 and of the package ws have it. */
+/** The required part of a `WebSocket`, which browsers, Node 22 and the package ws provide. */
 export interface Socket {
   readonly bufferedAmount: number;
   onopen: ((event: any) => void) | null;
@@ -33,22 +33,22 @@ export interface Socket {
 /** The class of a {@link Socket}. */
 export type SocketConstructor = new (url: string, protocols: string[]) => Socket;
 
-/** Further options of a connection. */
+/** Options of a connection. */
 export interface FramesOptions {
-  /** Id of the last event that is known; those after it are told. */
+  /** Id of the last event that the client has; events after it are sent. */
   after?: string | undefined;
-  /** Whether events are told; they are, unless this is false. */
+  /** Whether the server sends events; true by default. */
   events?: boolean;
-  /** Is told what the server refuses, such as a damaged picture; the session goes on. Without, it ends the events. */
+  /** Receives problems, such as of a damaged picture; the session continues. Without it, a problem ends the events. */
   onProblem?: (problem: Problem) => void;
   /** Closes the connection. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * A picture as the server's WebSocket expects it: a header of ten bytes, and the picture.
+ * Build a message for the WebSocket: a header of ten bytes and the picture.
  *
- * @param timeS its time, in seconds of media time.
+ * @param timeS presentation time in seconds of media time.
  */
 export function pack(picture: ArrayBuffer | ArrayBufferView, timeS: number, format: Format = "image"): Uint8Array {
   const bytes = ArrayBuffer.isView(picture)
@@ -63,34 +63,34 @@ export function pack(picture: ArrayBuffer | ArrayBufferView, timeS: number, form
   return message;
 }
 
-/** How it ended; without an error as it should. */
+/** The end of a connection; without an error after a normal end. */
 interface Closed {
   error?: unknown;
 }
 
-/** A session's WebSocket: pictures go in, events come out. */
+/** The WebSocket of a session: sends pictures and receives events. */
 export class Frames {
-  /** Id of the last event that came: where to go on, should the connection be lost. */
+  /** Id of the last event received: where to resume after a lost connection. */
   after: string | undefined;
 
   readonly #socket: Socket;
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   readonly #onProblem: ((problem: Problem) => void) | undefined;
   readonly #waiting: FitsenseEvent[] = [];
   #sending: Promise<void> = Promise.resolve();
   #closed: Closed | undefined;
   #wake: () => void = () => undefined;
 
-  private constructor(socket: Socket, mostBytes: number, options: FramesOptions) {
+  private constructor(socket: Socket, maxBytes: number, options: FramesOptions) {
     this.#socket = socket;
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = maxBytes;
     this.#onProblem = options.onProblem;
     this.after = options.after;
   }
 
   /** Use `Client.frames`. */
-  static open(socket: Socket, mostBytes: number, options: FramesOptions): Promise<Frames> {
-    const frames = new Frames(socket, mostBytes, options);
+  static open(socket: Socket, maxBytes: number, options: FramesOptions): Promise<Frames> {
+    const frames = new Frames(socket, maxBytes, options);
     const { signal } = options;
     return new Promise((resolve, reject) => {
       let opened = false;
@@ -106,7 +106,7 @@ export class Frames {
         resolve(frames);
       };
       socket.onmessage = (event) => frames.#take(event.data);
-      // Some that cannot be opened say so by an error alone, others close as well.
+      // Some implementations report a failed opening by an error only, others also close.
       socket.onerror = () => lost(new ClosedError(LOST));
       socket.onclose = (event) => (event.code === ENDED ? end({}) : lost(new ClosedError(event.code)));
       signal?.addEventListener("abort", aborted, { once: true });
@@ -114,36 +114,35 @@ export class Frames {
   }
 
   /**
-   * Push a picture. It resolves when there is room for the next one; those who do not wait for it push in order all the
-   * same.
+   * Push a picture. Resolves when there is room for the next one; pictures stay in order even if callers do not wait.
    *
-   * @param timeS its time, in seconds of media time; later than that of the picture before it.
-   * @throws ClosedError if the connection, or the session, is over.
+   * @param timeS presentation time in seconds of media time, later than that of the previous picture.
+   * @throws ClosedError if the connection or the session has ended.
    */
   push(picture: Picture, timeS: number, format: Format = "image"): Promise<void> {
     return this.#inTurn(async () => {
       const bytes = picture instanceof Blob ? await picture.arrayBuffer() : picture;
       this.#send(pack(bytes, timeS, format));
-      while (this.#closed === undefined && this.#socket.bufferedAmount > this.#mostBytes) await sleep(POLL_MS);
+      while (this.#closed === undefined && this.#socket.bufferedAmount > this.#maxBytes) await sleep(POLL_MS);
     });
   }
 
-  /** Say that no more pictures come. What waits is analysed, and the last event is `fitsense.session.ended`. */
+  /** Finish the session: the server analyses the queued pictures; the last event is `fitsense.session.ended`. */
   finish(): Promise<void> {
     const control: Control = { op: "finish" };
     return this.#inTurn(async () => this.#send(JSON.stringify(control)));
   }
 
-  /** Leave. The session goes on, until it is idle for too long. */
+  /** Close the connection. The session continues until its idle timeout. */
   close(): void {
     this.#end({});
   }
 
   /**
-   * The events, as they come, until the session has ended. Read them once; whoever stops reading leaves.
+   * Yield the events as they come until the session ends. Call it once; to stop reading closes the connection.
    *
-   * @throws ProblemError for what the server refuses, if nobody else is told.
-   * @throws ClosedError if the connection is over before the session is; go on with a new one, after `after`.
+   * @throws ProblemError for problems without `onProblem`.
+   * @throws ClosedError if the connection ends before the session; resume with a new connection after `after`.
    */
   async *events(): AsyncGenerator<FitsenseEvent> {
     try {
@@ -192,7 +191,7 @@ export class Frames {
     }
   }
 
-  /** What comes first says how it ended. */
+  /** The first call determines how the connection ended. */
   #end(closed: Closed): void {
     if (this.#closed !== undefined) return;
     this.#closed = closed;

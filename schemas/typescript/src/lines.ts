@@ -1,9 +1,9 @@
 import { ConnectionError } from "./errors.js";
 
 /**
- * The lines of a body, without their ends, as they come.
+ * Yield the lines of a body without line ends as they come.
  *
- * @param heard is called whenever bytes come.
+ * @param heard called whenever bytes arrive.
  */
 export async function* lines(body: ReadableStream<Uint8Array>, heard?: () => void): AsyncGenerator<string> {
   const decoder = new TextDecoder();
@@ -13,7 +13,7 @@ export async function* lines(body: ReadableStream<Uint8Array>, heard?: () => voi
     heard?.();
     let text = decoder.decode(chunk, { stream: true });
     if (text === "") continue;
-    // Of \r\n, the first half was an end already.
+    // The \r of \r\n has already ended the line.
     if (halfEnd && text.startsWith("\n")) text = text.slice(1);
     halfEnd = text === "" ? false : text.endsWith("\r");
     const ended = (rest + text).split(/\r\n|\r|\n/);
@@ -35,7 +35,7 @@ async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Ar
       yield value;
     }
   } finally {
-    // Whoever reads no further needs no connection.
+    // Close the connection if the reader stops.
     void reader.cancel().catch(() => undefined);
   }
 }

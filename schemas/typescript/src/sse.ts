@@ -1,16 +1,16 @@
 /** A message of an event stream. */
 export interface Message {
-  /** `message`, unless the stream names it. */
+  /** Name of the message; `message` by default. */
   name: string;
   data: string;
-  /** The last id that the stream told; empty for none. */
+  /** Last id in the stream; empty for none. */
   id: string;
 }
 
 /**
- * The messages in the lines of an event stream, as the HTML standard says to read them.
+ * Yield the messages in the lines of an event stream, by the HTML standard.
  *
- * @param retry is called with the milliseconds that the server wants clients to wait before they ask again.
+ * @param retry called with the reconnection delay in milliseconds that the server requests.
  */
 export async function* messages(lines: AsyncIterable<string>, retry: (ms: number) => void): AsyncGenerator<Message> {
   let name = "";

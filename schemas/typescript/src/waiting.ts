@@ -1,4 +1,4 @@
-/** Wait; rejects with the signal's reason as soon as it is aborted. */
+/** Wait; rejects with the signal's reason if it is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -14,8 +14,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** A signal that aborts when `outer` does, or when nothing was heard for a while. */
-export class Watch {
+/** A signal that aborts with `outer`, or after a time without data. */
+export class SilenceTimeout {
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
   readonly #silenceMs: number;
@@ -34,14 +34,14 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** Something was. */
+  /** Restart the timeout, because data has arrived. */
   heard(): void {
     clearTimeout(this.#timer);
-    const silent = (): void => this.#controller.abort(new Error(`nothing was heard for ${this.#silenceMs} ms`));
+    const silent = (): void => this.#controller.abort(new Error(`received nothing for ${this.#silenceMs} ms`));
     this.#timer = setTimeout(silent, this.#silenceMs);
   }
 
-  /** It is over, also for whoever it was given to. */
+  /** Stop the timeout and abort the signal. */
   close(): void {
     clearTimeout(this.#timer);
     this.#outer?.removeEventListener("abort", this.#stop);

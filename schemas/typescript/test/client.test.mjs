@@ -8,7 +8,7 @@ import { Client, ClosedError, ConnectionError, pack, ProblemError } from "fitsen
 
 /** The server's `url`, its `token`; a `video`, which is also one of its sources; `pictures` of it, and `packed` ones. */
 const given = JSON.parse(readFileSync(process.env.FITSENSE_TEST, "utf8"));
-const quick = { firstMs: 5, mostMs: 20 };
+const quick = { firstMs: 5, maxMs: 20 };
 const client = new Client(given.url, { token: given.token });
 
 async function all(events) {
@@ -309,7 +309,7 @@ describe("WebSocket", () => {
   });
 
   test("those who do not wait push in order all the same", async () => {
-    const impatient = new Client(given.url, { token: given.token, mostBufferedBytes: 0 });
+    const impatient = new Client(given.url, { token: given.token, maxBufferedBytes: 0 });
     const { id } = await client.createSession({ policy: "all" });
     const frames = await impatient.frames(id);
     pictures.slice(0, 20).forEach(([timeS, picture], number) => {

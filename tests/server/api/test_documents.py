@@ -1,4 +1,4 @@
-"""OpenAPI and AsyncAPI: valid, of what is there, and as committed."""
+"""The OpenAPI and AsyncAPI documents: valid, complete, and as committed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_openapi_is_valid() -> None:
     validate(openapi())
 
 
-def test_asyncapi_is_as_committed() -> None:
+def test_asyncapi_matches_committed_file() -> None:
     assert FILE.read_text("utf-8") == text(), "run  python -m tests.server.asyncapi"
 
 
@@ -51,7 +51,7 @@ def test_asyncapi_obeys_its_own_schema() -> None:
     assert [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(asyncapi())] == []
 
 
-def test_every_route_is_described_and_nothing_else(model: fitsense.Model) -> None:
+def test_documents_describe_exactly_the_routes(model: fitsense.Model) -> None:
     server = create_server(ServeConfig(), Tokens(), Bundles([model], "pose/people"))
     app: Any = server.config.app
     there = {(route.path, method) for route in app.routes if isinstance(route, Route) for method in route.methods or ()}
@@ -63,7 +63,7 @@ def test_every_route_is_described_and_nothing_else(model: fitsense.Model) -> Non
     assert sockets == {channel["address"] for channel in asyncapi()["channels"].values() if "query" in str(channel)}
 
 
-def test_both_are_served(running: Running) -> None:
+def test_documents_are_served(running: Running) -> None:
     with running.client() as client:
         assert client.get("/openapi.json").json() == openapi()
         assert client.get("/asyncapi.json").json() == asyncapi()
@@ -71,7 +71,7 @@ def test_both_are_served(running: Running) -> None:
 
 @pytest.mark.parametrize("name", event_names())
 @pytest.mark.parametrize("document", [openapi(), asyncapi()], ids=["openapi", "asyncapi"])
-def test_components_say_what_the_schemas_say(name: str, document: dict[str, Any]) -> None:
+def test_components_match_schemas(name: str, document: dict[str, Any]) -> None:
     registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT202012.create_resource(document))
 
     def valid(event: Any, component: str) -> bool:
@@ -86,7 +86,7 @@ def test_components_say_what_the_schemas_say(name: str, document: dict[str, Any]
     assert not valid(bad, f"event.{name}")
 
 
-def test_each_event_is_a_message() -> None:
+def test_asyncapi_has_a_message_per_event() -> None:
     messages = asyncapi()["components"]["messages"]
     assert {message.get("name") for message in messages.values()} >= {f"fitsense.{name}" for name in event_names()}
     assert set(event_names()) <= set(schemas())

@@ -1,4 +1,4 @@
-"""Clients who take nothing are left, however their events are sent."""
+"""Clients that receive nothing are dropped, for all kinds of event streams."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def listening(app: Starlette) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", ["sse", "lines"])
-def test_who_takes_nothing_is_left(kind: str) -> None:
-    feeds: list[EventBuffer] = []
+def test_event_stream_client_receives_nothing_is_dropped(kind: str) -> None:
+    buffers: list[EventBuffer] = []
     left = threading.Event()
 
     async def endpoint(request: Request) -> Response:
-        feed = EventBuffer(len(LARGE))
-        feed.append(LARGE)
-        feeds.append(feed)
+        buffer = EventBuffer(len(LARGE))
+        buffer.append(LARGE)
+        buffers.append(buffer)
         if kind == "sse":
-            return event_stream(feed, None, SEND_S)
+            return event_stream(buffer, None, SEND_S)
 
         async def lines() -> AsyncGenerator[str, None]:
-            async for told in feed.follow():
-                yield told.json + "\n"
+            async for event in buffer.follow():
+                yield event.json + "\n"
 
-        return Lines(lines(), headers={}, send_s=SEND_S, left=left.set)
+        return Lines(lines(), headers={}, send_s=SEND_S, on_end=left.set)
 
     with (
         listening(Starlette(routes=[Route("/", endpoint)])) as port,
         socket.create_connection(("127.0.0.1", port)) as silent,
     ):
         silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        until(lambda: feeds and feeds[0].readers == 1)
-        until(lambda: feeds[0].readers == 0)
+        until(lambda: buffers and buffers[0].readers == 1)
+        until(lambda: buffers[0].readers == 0)
         assert kind == "sse" or left.wait(PATIENCE_S)

@@ -34,26 +34,26 @@ START = "2026-01-01T00:00:00Z"
 FRAMES = 40
 
 
-def opened(running: Running, **wish: Any) -> dict[str, Any]:
+def opened(running: Running, **request: Any) -> dict[str, Any]:
     with running.client() as client:
-        session: dict[str, Any] = client.post("/v1/sessions", json=wish).json()
+        session: dict[str, Any] = client.post("/v1/sessions", json=request).json()
         return session
 
 
 def rest(socket: ClientConnection) -> list[dict[str, Any]]:
     """What comes until the server closes."""
-    told = []
+    received = []
     try:
         while True:
-            told.append(json.loads(socket.recv(PATIENCE_S)))
+            received.append(json.loads(socket.recv(PATIENCE_S)))
     except ConnectionClosed:
-        return told
+        return received
 
 
-def split(told: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def split(received: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Events and problems, each of which obeys its schema."""
     events, problems = [], []
-    for one in told:
+    for one in received:
         if "specversion" in one:
             validate_event(one)
             events.append(one)
@@ -114,7 +114,7 @@ def pushed(squats: FigureVideo, jpegs: list[tuple[float, bytes]]) -> dict[str, l
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "h264", "vp8"])
-def test_what_is_pushed_gives_the_events_of_a_session_in_this_process(
+def test_websocket_pushed_frames_give_events_of_local_session(
     kind: str, running: Running, model: fitsense.Model, pushed: dict[str, list[bytes]]
 ) -> None:
     session = opened(running, started_at=START, policy="all")
@@ -130,7 +130,7 @@ def test_what_is_pushed_gives_the_events_of_a_session_in_this_process(
     assert "squat" in json.dumps(events)
 
 
-def test_what_cannot_be_a_picture_is_refused_and_the_session_goes_on(
+def test_websocket_invalid_message_is_refused_and_session_continues(
     running: Running, pushed: dict[str, list[bytes]]
 ) -> None:
     jpeg = pushed["jpeg"][0]
@@ -165,9 +165,9 @@ def test_what_cannot_be_a_picture_is_refused_and_the_session_goes_on(
     assert ended(events)["frames"] == 1
 
 
-def test_a_message_that_is_too_large_ends_the_connection_and_not_the_session(running: Running) -> None:
+def test_websocket_large_message_ends_connection_not_session(running: Running) -> None:
     session = opened(running)
-    # Who goes on sending may find the door shut before they are told why, which is 1009.
+    # A client that continues to send may see a reset before the close code, 1009.
     with contextlib.suppress(ConnectionClosed), connect(running.websocket(session["id"])) as socket:
         socket.send(b"\1" * ((4 << 20) + 20))
         assert rest(socket) == []
@@ -176,7 +176,7 @@ def test_a_message_that_is_too_large_ends_the_connection_and_not_the_session(run
         assert client.get(f"/v1/sessions/{session['id']}").json()["state"] == "open"
 
 
-def test_a_connection_that_is_lost_can_be_taken_up_by_another(running: Running, pushed: dict[str, list[bytes]]) -> None:
+def test_websocket_lost_connection_is_taken_over(running: Running, pushed: dict[str, list[bytes]]) -> None:
     session = opened(running, policy="all")
     with connect(running.websocket(session["id"])) as first:
         for message in pushed["jpeg"][:30]:
@@ -195,9 +195,7 @@ def test_a_connection_that_is_lost_can_be_taken_up_by_another(running: Running, 
     assert FRAMES - 10 <= ended(events)["frames"] <= FRAMES
 
 
-def test_events_can_be_left_out_and_a_source_cannot_be_pushed_into(
-    running: Running, pushed: dict[str, list[bytes]]
-) -> None:
+def test_websocket_without_events_or_into_source_sends_none(running: Running, pushed: dict[str, list[bytes]]) -> None:
     session = opened(running, source="videos/in.mp4")
     with connect(running.websocket(session["id"], "?events=false")) as socket:
         for message in (pushed["jpeg"][0], FINISH):
@@ -209,7 +207,7 @@ def test_events_can_be_left_out_and_a_source_cannot_be_pushed_into(
 
 
 @pytest.mark.parametrize("query", ["?after=x", "?after=7", "?events=no"])
-def test_a_connection_that_makes_no_sense_is_refused_before_it_is_one(query: str, running: Running) -> None:
+def test_websocket_invalid_handshake_is_refused(query: str, running: Running) -> None:
     session = opened(running)
     with pytest.raises(InvalidStatus) as refused:
         connect(running.websocket(session["id"], query))
@@ -220,14 +218,14 @@ def test_a_connection_that_makes_no_sense_is_refused_before_it_is_one(query: str
     validate(json.loads(refused.value.response.body or b""), "server.problem")
 
 
-def test_who_pushes_faster_than_analysis_is_told_what_was_dropped(
+def test_websocket_fast_push_reports_dropped_frames(
     model: fitsense.Model, videos: Path, pushed: dict[str, list[bytes]]
 ) -> None:
     limits = attrs.evolve(Limits(), queue=4, rate_hz=10_000.0)
     messages = [pack(Format.IMAGE, number / 100, pushed["jpeg"][number // 4][10:]) for number in range(150)]
     config = ServeConfig(sources={"videos": str(videos)}, limits=limits)
     with serving(model, config) as running, running.client() as client:
-        # Others, who each ask for a window in every round.
+        # Other sessions, each with a window in every round.
         others = [opened(running, source="videos/in.mp4", hop_s=0.1)["id"] for _ in range(3)]
         until(lambda: client.get(f"/v1/sessions/{others[-1]}").json()["frames"] > 26)
         session = opened(running)
@@ -251,7 +249,7 @@ def test_who_pushes_faster_than_analysis_is_told_what_was_dropped(
     assert f"fitsense_dropped_frames_total {shown['dropped_frames']}.0" in figures
 
 
-def test_clients_who_take_nothing_harm_nobody(running: Running, pushed: dict[str, list[bytes]]) -> None:
+def test_websocket_client_receives_nothing_others_continue(running: Running, pushed: dict[str, list[bytes]]) -> None:
     silent = opened(running)
     with contextlib.ExitStack() as stack:
         dead = [stack.enter_context(connect(running.websocket(silent["id"]))) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The worker: fair, in batches, and one session's fault is its own."""
+"""The worker: fairness, batches, and isolation of failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded
 from fitsense.server.engine.batch_worker import BatchWorker
-from fitsense.server.engine.session_queue import SessionLike, SessionQueue, plain_frame_queue
+from fitsense.server.engine.session_queue import AnySession, SessionQueue, lossless_frame_queue
 from fitsense.server.metrics import Metrics
 from fitsense.session.config import EPOCH
 from fitsense.session.session import Reason
@@ -25,50 +25,50 @@ from tests.helpers.live_server import PATIENCE_S, until
 
 
 class Client:
-    """Who opened a lane: what was told, in the order of all lanes, and why it ended."""
+    """A queue with its events, the events of all queues in order, and the reason of its end."""
 
-    def __init__(self, name: str, model: fitsense.Model, told: list[tuple[str, Event]], metrics: Metrics) -> None:
+    def __init__(self, name: str, model: fitsense.Model, emitted: list[tuple[str, Event]], metrics: Metrics) -> None:
         self.name = name
         self.events: list[Event] = []
         self.reason: Reason | None = None
         self.started_at = EPOCH
         self.over = threading.Event()
         self._model = model
-        self._all = told
-        self.lane = SessionQueue(
-            model, self._begin, plain_frame_queue(1000), metrics, told=self._told, ended=self._ended
+        self._all = emitted
+        self.queue = SessionQueue(
+            model, self._begin, lossless_frame_queue(1000), metrics, on_events=self._on_events, on_end=self._on_end
         )
 
-    def _begin(self, frame: Frame | None) -> SessionLike:
+    def _begin(self, frame: Frame | None) -> AnySession:
         return fitsense.Session(
             self._model, fitsense.SessionConfig(source=f"urn:{self.name}", started_at=self.started_at)
         )
 
-    def _told(self, events: Sequence[Event]) -> None:
+    def _on_events(self, events: Sequence[Event]) -> None:
         self.events += events
         self._all += [(self.name, event) for event in events]
 
-    def _ended(self, reason: Reason) -> None:
+    def _on_end(self, reason: Reason) -> None:
         self.reason = reason
         self.over.set()
 
 
-def test_lanes_take_turns_and_share_questions(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_two_sessions_take_turns_and_share_batches(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
-    worker, told = BatchWorker(2, metrics), list[tuple[str, Event]]()
+    worker, emitted = BatchWorker(2, metrics), list[tuple[str, Event]]()
     frames = list(squats)
-    clients = [Client(name, model, told, metrics) for name in ("first", "second")]
+    clients = [Client(name, model, emitted, metrics) for name in ("first", "second")]
     for client in clients:
-        worker.add(client.lane)
+        worker.add(client.queue)
         for frame in frames:
-            assert worker.offer(client.lane, frame) == 0.0
-        worker.end(client.lane, "finished")
+            assert worker.offer(client.queue, frame) == 0.0
+        worker.end(client.queue, "finished")
     worker.start()
     assert all(client.over.wait(PATIENCE_S * 4) for client in clients)
     worker.stop()
     # Both had all their pictures waiting before anything began, and neither is ahead by more than a turn.
     ahead = 0
-    for name, event in told:
+    for name, event in emitted:
         if event.type == "fitsense.exercise.updated":
             ahead += 1 if name == "first" else -1
             assert abs(ahead) <= 1
@@ -91,19 +91,19 @@ def _name(event: Event) -> str:
     return event.data.TYPE
 
 
-def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_failing_session_ends_alone(model: fitsense.Model, squats: FigureVideo) -> None:
     metrics = Metrics()
-    worker, told = BatchWorker(1, metrics), list[tuple[str, Event]]()
-    good, bad = (Client(name, model, told, metrics) for name in ("good", "bad"))
+    worker, emitted = BatchWorker(1, metrics), list[tuple[str, Event]]()
+    good, bad = (Client(name, model, emitted, metrics) for name in ("good", "bad"))
     for client in (good, bad):
-        worker.add(client.lane)
+        worker.add(client.queue)
         for frame in list(squats)[:30]:
-            worker.offer(client.lane, frame)
+            worker.offer(client.queue, frame)
     # An event's time that is beyond the calendar is nobody's plan.
     soon_over = EPOCH.replace(year=9999, month=12, day=31, hour=23, minute=59, second=58)
     bad.started_at = soon_over
     for client in (good, bad):
-        worker.end(client.lane, "finished")
+        worker.end(client.queue, "finished")
     worker.start()
     assert good.over.wait(PATIENCE_S * 2)
     assert bad.over.wait(PATIENCE_S * 2)
@@ -115,17 +115,19 @@ def test_a_session_that_fails_ends_as_a_whole_and_alone(model: fitsense.Model, s
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "failed"])
-def test_an_end_in_a_hurry_leaves_what_waits(reason: Reason, model: fitsense.Model, squats: FigureVideo) -> None:
+def test_worker_end_other_than_finished_drops_queued_frames(
+    reason: Reason, model: fitsense.Model, squats: FigureVideo
+) -> None:
     metrics = Metrics()
     worker = BatchWorker(1, metrics)
     client = Client("one", model, [], metrics)
-    worker.add(client.lane)
+    worker.add(client.queue)
     for frame in list(squats)[:20]:
-        worker.offer(client.lane, frame)
-    worker.end(client.lane, "finished")
-    worker.end(client.lane, reason)
+        worker.offer(client.queue, frame)
+    worker.end(client.queue, "finished")
+    worker.end(client.queue, reason)
     # What comes after the end is nobody's.
-    assert worker.offer(client.lane, Frame(np.zeros((9, 9, 3), np.uint8), 99.0)) == 0.0
+    assert worker.offer(client.queue, Frame(np.zeros((9, 9, 3), np.uint8), 99.0)) == 0.0
     worker.start()
     assert client.over.wait(PATIENCE_S)
     worker.stop()
@@ -148,7 +150,7 @@ class ManyWindows:
     def prepare(self, frame: Frame, /) -> ManyWindows:
         return self
 
-    def complete(self, seen: ManyWindows, predictions: Sequence[Prediction], /) -> list[Event]:
+    def complete(self, pending: ManyWindows, predictions: Sequence[Prediction], /) -> list[Event]:
         self.predicted.append(len(predictions))
         return []
 
@@ -172,29 +174,29 @@ class CountingModel:
         return [cast(Prediction, None) for _ in windows]
 
 
-def lane_of(model: CountingModel, watcher: SessionLike, order: list[str], name: str, metrics: Metrics) -> SessionQueue:
+def queue_of(model: CountingModel, session: AnySession, order: list[str], name: str, metrics: Metrics) -> SessionQueue:
     return SessionQueue(
         cast(fitsense.Model, model),
-        lambda frame: watcher,
-        plain_frame_queue(1000),
+        lambda frame: session,
+        lossless_frame_queue(1000),
         metrics,
-        told=lambda events: None,
-        ended=lambda reason: order.append(f"{name} {reason}"),
+        on_events=lambda events: None,
+        on_end=lambda reason: order.append(f"{name} {reason}"),
     )
 
 
-def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() -> None:
+def test_worker_frame_with_many_windows_lets_others_run() -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
     worker = BatchWorker(2, metrics)
     greedy, modest = ManyWindows(14), ManyWindows(1)
     frame = Frame(np.zeros((9, 9, 3), np.uint8), 0.0)
     # The greedy one first: one picture of 14 windows against five pictures of one.
-    for name, watcher, pictures in (("greedy", greedy, 1), ("modest", modest, 5)):
-        lane = lane_of(model, watcher, order, name, metrics)
-        worker.add(lane)
+    for name, session, pictures in (("greedy", greedy, 1), ("modest", modest, 5)):
+        queue = queue_of(model, session, order, name, metrics)
+        worker.add(queue)
         for number in range(pictures):
-            worker.offer(lane, attrs.evolve(frame, time_s=float(number)))
-        worker.end(lane, "finished")
+            worker.offer(queue, attrs.evolve(frame, time_s=float(number)))
+        worker.end(queue, "finished")
     worker.start()
     worker_done(worker, order, 2)
     assert order == ["modest finished", "greedy finished"]
@@ -204,29 +206,29 @@ def test_worker_picture_with_many_windows_gives_others_their_turns_in_between() 
     assert model.asked == [2] * 5 + [2] * 4 + [1]
 
 
-def worker_done(worker: BatchWorker, order: list[str], lanes: int) -> None:
-    until(lambda: len(order) == lanes)
+def worker_done(worker: BatchWorker, order: list[str], queues: int) -> None:
+    until(lambda: len(order) == queues)
     worker.stop()
 
 
-def test_worker_session_that_exits_ends_alone() -> None:
+def test_worker_exiting_session_ends_alone() -> None:
     class Exiting(ManyWindows):
-        def see(self, frame: Frame, /) -> ManyWindows:
+        def prepare(self, frame: Frame, /) -> ManyWindows:
             raise SystemExit(3)
 
     metrics, model, order = Metrics(), CountingModel(), list[str]()
     worker = BatchWorker(1, metrics)
-    for name, watcher in (("exiting", Exiting(1)), ("good", ManyWindows(1))):
-        lane = lane_of(model, watcher, order, name, metrics)
-        worker.add(lane)
-        worker.offer(lane, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
-        worker.end(lane, "finished")
+    for name, session in (("exiting", Exiting(1)), ("good", ManyWindows(1))):
+        queue = queue_of(model, session, order, name, metrics)
+        worker.add(queue)
+        worker.offer(queue, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
+        worker.end(queue, "finished")
     worker.start()
     worker_done(worker, order, 2)
     assert sorted(order) == ["exiting failed", "good finished"]
 
 
-def test_worker_whose_round_fails_logs_it_and_goes_on(
+def test_worker_failing_round_is_logged_and_continues(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics, model, order = Metrics(), CountingModel(), list[str]()
@@ -239,10 +241,10 @@ def test_worker_whose_round_fails_logs_it_and_goes_on(
         round_(turns)
 
     monkeypatch.setattr(worker, "_round", failing)
-    lane = lane_of(model, ManyWindows(1), order, "one", metrics)
-    worker.add(lane)
-    worker.offer(lane, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
-    worker.end(lane, "finished")
+    queue = queue_of(model, ManyWindows(1), order, "one", metrics)
+    worker.add(queue)
+    worker.offer(queue, Frame(np.zeros((9, 9, 3), np.uint8), 0.0))
+    worker.end(queue, "finished")
     worker.start()
     worker_done(worker, order, 1)
     assert order == ["one finished"]

@@ -1,4 +1,4 @@
-"""Pictures of strangers: decoded, or refused; never more than they may be."""
+"""Decoding of untrusted pictures within limits."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DAMAGES: list[Callable[[bytes, np.random.Generator], bytes]] = [flipped, cut, sp
 
 
 @given(st.sampled_from(Format), st.sampled_from(DAMAGES), st.integers(0, 2**32))
-def test_damaged_pictures_are_decoded_within_bounds_or_refused(
+def test_decoder_damaged_picture_is_bounded_or_refused(
     whole: dict[Format, list[bytes]],
     kind: Format,
     damage: Callable[[bytes, np.random.Generator], bytes],
@@ -79,7 +79,7 @@ def test_damaged_pictures_are_decoded_within_bounds_or_refused(
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_images_are_scaled_turned_and_of_bounded_size(kind: str) -> None:
+def test_decoder_image_is_scaled_and_rotated(kind: str) -> None:
     random = np.random.default_rng(3)
     rgb = random.integers(0, 256, (200, 300, 3), np.uint8)
     (frame,) = Decoder(50, 1.0, PIXELS).decode(Message(Format.IMAGE, 1.5, image(rgb, kind)))
@@ -100,14 +100,14 @@ def test_images_are_scaled_turned_and_of_bounded_size(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
-def test_other_kinds_of_images_are_refused(kind: str) -> None:
+def test_decoder_other_image_format_is_refused(kind: str) -> None:
     file = io.BytesIO()
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(file, kind)
     with pytest.raises(InvalidInputError, match="cannot be decoded"):
         Decoder(50, 1.0, PIXELS).decode(Message(Format.IMAGE, 0, file.getvalue()))
 
 
-def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> None:
+def test_decoder_huge_image_is_refused_before_decoding() -> None:
     content = bytearray(image(np.zeros((16, 16, 3), np.uint8), "JPEG"))
     at = content.index(b"\xff\xc0")
     content[at + 5 : at + 9] = b"\xff\xff\xff\xff"
@@ -116,13 +116,13 @@ def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> No
 
 
 @pytest.mark.parametrize("kind", [Format.H264, Format.VP8])
-def test_video_that_is_too_large_is_refused(kind: Format, whole: dict[Format, list[bytes]]) -> None:
+def test_decoder_large_video_is_refused(kind: Format, whole: dict[Format, list[bytes]]) -> None:
     with pytest.raises(InvalidInputError, match="at most 1000 pixels"):
         Decoder(50, 1.0, 1000).decode(Message(kind, 0.0, whole[kind][0]))
 
 
 @pytest.mark.parametrize(("kind", "codec"), [(Format.H264, "libx264"), (Format.VP8, "libvpx")])
-def test_video_gives_a_frame_for_each_chunk_at_its_time(kind: Format, codec: str, squats: FigureVideo) -> None:
+def test_decoder_video_gives_one_frame_per_chunk(kind: Format, codec: str, squats: FigureVideo) -> None:
     frames = list(squats)[:8]
     decoder = Decoder(64, 1.0, PIXELS)
     decoded = [frame for message in encoded(frames, codec, kind) for frame in decoder.decode(parse(message))]
@@ -158,7 +158,7 @@ def with_exif(content: bytes, exif: bytes) -> bytes:
 
 
 def progressive(rgb: np.ndarray[Any, Any], scans: int) -> bytes:
-    """A JPEG with so many more scans, which refine nothing."""
+    """A JPEG with additional scans that refine nothing."""
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "JPEG", progressive=True)
     content = file.getvalue()
@@ -167,7 +167,7 @@ def progressive(rgb: np.ndarray[Any, Any], scans: int) -> bytes:
     return content[:-2] + (head + b"\0" * 8) * scans + content[-2:]
 
 
-def test_image_of_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoder_image_with_many_scans_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (64, 96, 3), np.uint8)
     decoder = Decoder(50, 1.0, PIXELS)
     (frame,) = decoder.decode(Message(Format.IMAGE, 0.0, progressive(rgb, 20)))
@@ -179,7 +179,7 @@ def test_image_of_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_image_of_many_parts_is_refused_before_it_is_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoder_image_with_many_parts_is_refused_before_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = image(np.zeros((20, 20, 3), np.uint8), kind)
     parts = b"\xff\xfe\0\2" * 100_000 if kind == "JPEG" else chunk(b"none", b"") * 100_000
     head = 2 if kind == "JPEG" else 12
@@ -188,7 +188,7 @@ def test_image_of_many_parts_is_refused_before_it_is_decoded(kind: str, monkeypa
         Decoder(50, 1.0, PIXELS).decode(Message(Format.IMAGE, 0.0, content[:head] + parts + content[head:]))
 
 
-def test_webp_animation_is_refused() -> None:
+def test_decoder_webp_animation_is_refused() -> None:
     file = io.BytesIO()
     pictures = [Image.fromarray(np.full((20, 20, 3), grey, np.uint8)) for grey in (0, 90)]
     pictures[0].save(file, "WEBP", save_all=True, append_images=pictures[1:])
@@ -198,7 +198,7 @@ def test_webp_animation_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_image_is_turned_as_its_exif_says_whatever_else_that_holds(kind: str, orientation: int) -> None:
+def test_decoder_image_with_large_exif_is_rotated(kind: str, orientation: int) -> None:
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:24, :32] = 255
     content = image(rgb, kind)
@@ -218,7 +218,7 @@ def _with(picture: Image.Image, exif: Image.Exif) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_damaged_image_is_refused_without_an_address_of_memory(kind: str) -> None:
+def test_decoder_damaged_image_error_has_no_memory_address(kind: str) -> None:
     content = image(np.zeros((20, 20, 3), np.uint8), kind)
     # A whole header before what is no picture: Pillow's own words are "cannot identify image file <_io.BytesIO …>".
     for start in (2, len(content) // 2) if kind == "JPEG" else (20,):
@@ -228,7 +228,7 @@ def test_damaged_image_is_refused_without_an_address_of_memory(kind: str) -> Non
         assert "0x" not in str(error.value)
 
 
-def test_what_follows_an_image_is_left_out() -> None:
+def test_decoder_data_after_image_is_ignored() -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (64, 96, 3), np.uint8)
     content = image(rgb, "JPEG")
     # A phone's short film behind the picture, in which a scan's marker appears by chance.
@@ -238,7 +238,7 @@ def test_what_follows_an_image_is_left_out() -> None:
     assert np.array_equal(alone.rgb, followed.rgb)
 
 
-def test_video_of_many_slices_is_refused_before_it_is_decoded(whole: dict[Format, list[bytes]]) -> None:
+def test_decoder_video_with_many_slices_is_refused_before_decoding(whole: dict[Format, list[bytes]]) -> None:
     decoder = Decoder(50, 1.0, PIXELS)
     first, second = whole[Format.H264][:2]
     assert len(decoder.decode(Message(Format.H264, 0.0, first))) == 1

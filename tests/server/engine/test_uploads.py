@@ -1,4 +1,4 @@
-"""Folders of uploads: one for each process, and none is left for good."""
+"""Folders of uploads: one per process, removed in the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def holding(parent: Path) -> tuple[subprocess.Popen[str], Path]:
     return child, Path(child.stdout.readline().strip()) / "upload"
 
 
-def test_uploads_of_a_process_that_was_killed_are_removed_and_those_of_a_running_one_kept(tmp_path: Path) -> None:
+def test_uploads_open_removes_folders_of_killed_processes_only(tmp_path: Path) -> None:
     children = [holding(tmp_path) for _ in range(2)]
     try:
         (killed, leftover), (_, kept) = children
@@ -55,7 +55,7 @@ def test_uploads_of_a_process_that_was_killed_are_removed_and_those_of_a_running
             child.communicate()
 
 
-def test_uploads_folders_that_are_no_leftovers_are_left_alone(tmp_path: Path) -> None:
+def test_uploads_open_keeps_other_folders(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "lock").touch()
@@ -71,7 +71,7 @@ def test_uploads_folders_that_are_no_leftovers_are_left_alone(tmp_path: Path) ->
     assert len(list(parent.iterdir())) == 3
 
 
-def test_uploads_folder_that_another_process_removes_before_its_lock_is_made_anew(
+def test_uploads_open_folder_removed_before_lock_creates_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fitsense.server.engine import uploads as module
@@ -93,7 +93,7 @@ def test_uploads_folder_that_another_process_removes_before_its_lock_is_made_ane
     assert not folder.exists()
 
 
-def test_server_that_was_killed_leaves_no_upload_after_the_next_start(tmp_path: Path) -> None:
+def test_server_started_after_a_kill_removes_uploads(tmp_path: Path) -> None:
     environment = {"TMPDIR": str(tmp_path), "FITSENSE_TOKENS": ""}
 
     def uploads() -> list[Path]:
