@@ -1,4 +1,4 @@
-"""What the weighted average makes of two branches, for every weight: of their logits, and of their probabilities."""
+"""Fused probability of two branches for every weight, when logits or probabilities are averaged."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +9,7 @@ LABELS = ("squat", "lunge", "no_exercise")
 sure = fitsense.Scores("exercise", LABELS, np.array([[5.0, 0.0, 0.0]]), "softmax")
 doubtful = fitsense.Scores("exercise", LABELS, np.array([[0.0, 1.5, 0.5]]), "softmax")
 
-weighted = fitsense.Plugins.discover().fusion("ensemble/weighted")
+weighted = fitsense.PluginManager.discover().fusion("ensemble/weighted")
 weights = np.linspace(0, 1, 41)
 figure, axes = plt.subplots()
 for space, style in (("logits", "-"), ("probabilities", "--")):
