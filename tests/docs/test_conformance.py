@@ -1,4 +1,4 @@
-"""The page on checking plugins does what it says."""
+"""The page on conformance: its example, lists and commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fitsense.testing import contracts, runner
 PAGE = (Path(__file__).parents[2] / "docs/plugins/conformance.md").read_text("utf-8")
 
 
-def test_the_twenty_lines_run_and_every_law_holds() -> None:
+def test_conformance_example_runs_and_every_contract_passes() -> None:
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert sum(bool(line.strip()) for line in program.splitlines()) <= 20
     names: dict[str, type] = {}
@@ -22,7 +22,7 @@ def test_the_twenty_lines_run_and_every_law_holds() -> None:
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 
 
-def test_the_contracts_and_fixtures_that_it_lists_are_there() -> None:
+def test_conformance_page_lists_existing_contracts_and_fixtures() -> None:
     listed = re.findall(r"^\| `(\w+Contract)`", PAGE, re.MULTILINE)
     assert sorted(listed) == contracts.__all__
     classes = [getattr(contracts, name) for name in listed]
@@ -32,7 +32,7 @@ def test_the_contracts_and_fixtures_that_it_lists_are_there() -> None:
             assert any(hasattr(contract, fixture) for contract in classes), fixture
 
 
-def test_the_commands_are_understood() -> None:
+def test_conformance_commands_parse() -> None:
     (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     check = command.get_command(None, "check")  # type: ignore[arg-type]
     assert check is not None

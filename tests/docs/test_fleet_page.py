@@ -1,4 +1,4 @@
-"""The page on libraries does what it says."""
+"""The page on libraries of videos: its programs and its table of columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = "docs/how-to/fleet.md"
 
 
 @pytest.mark.slow
-def test_its_programs_analyse_a_folder(
+def test_fleet_programs_analyse_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -34,7 +34,7 @@ def test_its_programs_analyse_a_folder(
     assert {re.sub(r"events/.*\.", "events/ID.", name) for name in made} == files
 
 
-def test_it_names_every_column_where_it_is() -> None:
+def test_fleet_page_lists_every_column_of_every_table() -> None:
     said: dict[str, set[str]] = {table: set() for table in TABLES}
     for names, tables, kind in re.findall(r"^\| (`.*?) \| ([a-z_, ]+) \| (\w+) \|", PAGES[PAGE], re.MULTILINE):
         for name in re.findall(r"`(\w+)`", names):

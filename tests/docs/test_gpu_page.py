@@ -1,4 +1,4 @@
-"""The page on GPUs does what it says; without a GPU, on the CPU."""
+"""The page on GPUs: its program, on the CPU if there is no GPU, and its parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.doc_pages import PAGES, blocks
 PAGE = "docs/how-to/gpu.md"
 
 
-def test_its_program_analyses_a_file(
+def test_gpu_program_analyses_a_file(
     squats_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import torch
@@ -41,7 +41,7 @@ def test_its_program_analyses_a_file(
     assert "squat" in [event["data"].get("exercise") for event in events]
 
 
-def test_what_it_names_is_there() -> None:
+def test_gpu_page_names_existing_parameters() -> None:
     text = PAGES[PAGE]
     assert set(re.findall(r"`([a-z0-9]+)=", text)) == {"runtime", "compile", "bf16"}
     parameters = fitsense.load_model.__annotations__

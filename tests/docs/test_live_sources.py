@@ -1,4 +1,4 @@
-"""The page on cameras and streams does what it says."""
+"""The page on live sources: its programs, commands and settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADDRESS = "rtsp://192.168.1.20/stream"
 
 @pytest.fixture(scope="module")
 def programs(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """The page's, with the address of a camera that is there."""
+    """The programs of the page, with the address of a test camera."""
     film = encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)
     with Camera(film) as camera:
         yield [
@@ -33,14 +33,12 @@ def programs(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> I
         ]
 
 
-def test_the_asynchronous_program_runs_for_five_seconds(
-    programs: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_live_async_program_stops_after_five_seconds(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(programs[0], "page", "exec"), {})
     assert re.search(r"^interrupted after \d s$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_plain_program_ends_with_the_stream(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_live_program_stream_end_finishes_session(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(programs[1], "page", "exec"), {})
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     for event in events:
@@ -48,7 +46,7 @@ def test_the_plain_program_ends_with_the_stream(programs: list[str], capsys: pyt
     assert events[-1]["data"]["reason"] == "finished"
 
 
-def test_the_commands_are_understood() -> None:
+def test_live_commands_parse() -> None:
     (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines():
         program, name, *arguments = shlex.split(line.removeprefix("$ "))
@@ -56,6 +54,6 @@ def test_the_commands_are_understood() -> None:
         assert command.make_context(name, arguments).params["source"]
 
 
-def test_the_settings_that_it_names_are_there() -> None:
+def test_live_page_names_every_setting() -> None:
     fields = set(attrs.fields_dict(fitsense.LiveConfig))
     assert fields == {name for name in fields if re.search(rf"`[^`]*\b{name}\b", PAGE)}

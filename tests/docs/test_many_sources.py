@@ -1,4 +1,4 @@
-"""The page on many sources does what it says."""
+"""The page on many sources: its programs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.helpers.network_camera import Camera
 PAGE = "docs/how-to/many-sources.md"
 
 
-def test_the_programs_follow_every_camera_to_its_end(
+def test_many_sources_programs_analyse_every_camera_to_its_end(
     squats: FigureVideo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = encode(tmp_path / "squats.ts", squats, rate=10)
     with Camera(film) as camera, ThreadPoolExecutor() as pool:
 
         def run(program: str) -> None:
-            # With cameras that are there, and that are not waited for when they go away.
+            # With test cameras, and without reconnecting.
             program = re.sub(r"rtsp://[\d.]+/stream", camera.url(protocol="rtsp"), program)
             program = program.replace(") as group", ", live=fitsense.LiveConfig(reconnect_timeout_s=0)) as group")
             exec(compile(program, PAGE, "exec"), {})

@@ -1,4 +1,4 @@
-"""Every block of code in the documents runs, or is understood by what it is for."""
+"""Every code block of the documentation runs, parses or validates."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ELSEWHERE = {
     "docs/tutorial/first-plugin.md",  # test_tutorial
     "docs/tutorial/first-trained-model.md",  # test_tutorial
 }
-"""Pages whose programs need more than an empty folder, and are run by a test of their own."""
+"""Pages whose programs need more than an empty folder; another test runs them."""
 
 PROGRAMS = {
     "curl",
@@ -60,20 +60,20 @@ PROGRAMS = {
     "cat",
     "your-program",
 }
-"""What documents call beside fitsense; not run here."""
+"""Programs other than fitsense in the documentation; not run here."""
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
-def test_blocks_are_in_languages_that_are_checked(page: str) -> None:
+def test_page_blocks_use_checked_languages(page: str) -> None:
     assert languages(page) <= {"", "console", "json", "kotlin", "python", "swift", "text", "toml", "typescript"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in ELSEWHERE])
-def test_programs_run_and_print_what_the_page_says(
+def test_page_programs_run_and_print_the_shown_output(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    # Where a page speaks of a plugin of yours, it is README's.
+    # A page that imports `my_module` gets the plugin of README.
     mine = types.ModuleType("my_module")
     exec(compile(blocks("README.md", "python")[1], "README.md", "exec"), mine.__dict__)
     monkeypatch.setitem(sys.modules, "my_module", mine)
@@ -82,11 +82,11 @@ def test_programs_run_and_print_what_the_page_says(
     for output in blocks(page, "text"):
         assert output in printed
     if page == "docs/tutorial/first-session.md":
-        told = [event.to_dict()["data"] for event in namespace["first"] + namespace["second"]]
-        assert told == [event.to_dict()["data"] for event in namespace["events"]]
+        emitted = [event.to_dict()["data"] for event in namespace["first"] + namespace["second"]]
+        assert emitted == [event.to_dict()["data"] for event in namespace["events"]]
 
 
-def test_people_are_followed_by_the_pages_detector(
+def test_several_people_page_detector_tracks_people(
     model: fitsense.Model,
     squats: FigureVideo,
     squats_file: Path,
@@ -115,8 +115,8 @@ def test_people_are_followed_by_the_pages_detector(
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "", "console")])
-def test_commands_are_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Everything but looking for files and doing what was asked for.
+def test_page_commands_parse(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Parse without checking that files exist and without running the command.
     monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: Path(value))
     monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
@@ -133,7 +133,7 @@ def test_commands_are_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def command_lines(page: str) -> list[str]:
-    """Every line of a plain block; of a console's, those that are typed."""
+    """Return every line of plain blocks, and the typed lines of console blocks."""
     typed = [line[2:] for text in blocks(page, "console") for line in text.splitlines() if line.startswith("$ ")]
     return typed + [line for text in blocks(page, "") for line in text.splitlines() if line.strip()]
 
@@ -160,20 +160,20 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "branches": _recipe,
     "detail": _problem,
 }
-"""What checks a JSON document, by a property that its kind has; the first that is there decides."""
+"""The check of a JSON document by a property of its kind; the first present property decides."""
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "json")])
-def test_json_obeys_its_schema(page: str) -> None:
+def test_page_json_obeys_its_schema(page: str) -> None:
     for text in blocks(page, "json"):
         document = json.loads(text)
         check = next((check for property_, check in KINDS.items() if property_ in document), None)
-        assert check, f"of what kind is this? {text}"
+        assert check, f"expected a known kind of JSON document, got {text}"
         check(document)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")])
-def test_toml_names_plugins_or_configures_a_sink_or_a_server(page: str) -> None:
+def test_page_toml_is_a_valid_configuration(page: str) -> None:
     for text in blocks(page, "toml"):
         document = tomllib.loads(text)
         if "project" in document:
@@ -184,14 +184,14 @@ def test_toml_names_plugins_or_configures_a_sink_or_a_server(page: str) -> None:
             assert config_of(document).sources
 
 
-def test_settings_that_decisions_explain_are_there() -> None:
+def test_explained_settings_exist() -> None:
     fields = set(attrs.fields_dict(fitsense.DecisionConfig)) | set(attrs.fields_dict(fitsense.SessionConfig))
     for page in ("docs/explanation/decisions.md", "docs/explanation/windows.md"):
         assert set(re.findall(r"`([a-z]+(?:_[a-z]+)*_s)`", PAGES[page])) <= fields
 
 
 def run(page: str) -> dict[str, Any]:
-    """Run a page's programs one after the other, as one; give what they leave behind."""
+    """Run the programs of a page in one namespace, and return it."""
     namespace: dict[str, Any] = {}
     for program in blocks(page, "python"):
         exec(compile(program, page, "exec"), namespace)

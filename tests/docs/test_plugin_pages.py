@@ -1,4 +1,4 @@
-"""The pages on versions and on trust say what is true."""
+"""The pages on versions and trust: their programs, variables and limits."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def text(page: str) -> str:
 
 
 def run(page: str) -> dict[str, Any]:
-    """What the page's programs define, run one after the other."""
+    """Return the names that the programs of a page define, run in order."""
     defined: dict[str, Any] = {}
     for program in re.findall(r"```python\n(.*?)```", text(page), re.DOTALL):
         exec(compile(program, page, "exec"), defined)
     return defined
 
 
-def test_the_page_on_versions_runs() -> None:
+def test_versions_page_runs() -> None:
     defined = run("versions")
     for deprecation in (of_hook(defined["fitsense_mixers"]), of_fields(defined["Spec"])["size"]):
         assert deprecation is not None
         assert (deprecation.since, deprecation.removed_in) == ("0.2.0", 2)
 
 
-def test_the_page_on_trust_runs() -> None:
+def test_trust_page_loads_only_allowed_plugins() -> None:
     defined = run("trust")
     loaded = {report.name for report in defined["plugins"].reports if report.status == "loaded"}
     assert loaded == {"x3d", "heads", "ensemble"}
     assert isinstance(defined["model"], fitsense.Model)
 
 
-def test_the_variable_on_trust_disables_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trust_variable_blocks_named_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     (assignment,) = re.findall(r"`(FITSENSE_PLUGINS_BLOCK=.*?)`", text("trust"))
     monkeypatch.setenv(*assignment.split("="))
     monkeypatch.setenv("COLUMNS", "200")
@@ -53,7 +53,7 @@ def test_the_variable_on_trust_disables_what_it_names(monkeypatch: pytest.Monkey
     assert disabled == {"slowfast", "pose"}
 
 
-def test_the_limits_on_trust_are_those_of_the_code() -> None:
+def test_trust_page_states_the_limits_of_the_code() -> None:
     page = " ".join(text("trust").split())
     assert f"beyond {bundle._MAX_UNZIPPED_BYTES >> 30} GiB" in page
     assert f"more than {snapshots._MAX_UNPACKED_BYTES >> 30} GiB" in page

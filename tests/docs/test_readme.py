@@ -1,4 +1,4 @@
-"""README says what is true."""
+"""The README: commands, programs, event, links and metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_first_two_commands_are_install_and_run_and_tests() -> None:
+def test_readme_starts_with_install_and_test_commands() -> None:
     first, second = blocks("")[:2]
     assert first == "pip install -e . && fitsense analyze --sample\n"
     assert second == 'pip install -e ".[dev]" && pytest\n'
@@ -33,7 +33,7 @@ def test_the_first_two_commands_are_install_and_run_and_tests() -> None:
 
 @pytest.fixture(scope="module")
 def ran() -> tuple[str, list[Event]]:
-    """What the program prints, and the events that it is given of the whole video."""
+    """The printed output of the program, and the events of the whole video."""
     printed, events = io.StringIO(), []
     analyze = fitsense.analyze
 
@@ -48,14 +48,14 @@ def ran() -> tuple[str, list[Event]]:
     return printed.getvalue(), events
 
 
-def test_the_program_runs_and_names_the_samples_exercises(ran: tuple[str, list[Event]]) -> None:
+def test_readme_program_names_the_exercises_of_the_sample(ran: tuple[str, list[Event]]) -> None:
     for exercise in ("squat", "push_up", "jumping_jack"):
-        # Once by the whole video, once frame by frame.
+        # Once for the whole video, once frame by frame.
         assert len(re.findall(f"^{exercise} ended", ran[0], re.MULTILINE)) == 2
 
 
-def test_the_event_is_the_one_that_the_sample_gives(ran: tuple[str, list[Event]]) -> None:
-    """But for scores and muscles left out for brevity, and what the CPU rounds otherwise."""
+def test_readme_event_equals_event_of_the_sample(ran: tuple[str, list[Event]]) -> None:
+    """Omitted scores and muscles, and rounding of the CPU, may differ."""
     (shown,) = map(json.loads, blocks("json"))
     validate_event(shown)
     events = [event.to_dict() for event in ran[1]]
@@ -64,7 +64,7 @@ def test_the_event_is_the_one_that_the_sample_gives(ran: tuple[str, list[Event]]
         assert actual[key] == shown[key]
     for key in ("start_s", "end_s", "duration_s", "repetitions"):
         assert actual["data"][key] == shown["data"][key]
-    # Where a repetition turns may be seen one picture sooner or later.
+    # The turning point of a repetition may differ by one picture.
     assert actual["data"]["tempo_mean_s"] == pytest.approx(shown["data"]["tempo_mean_s"], abs=0.1)
     assert actual["data"]["confidence"] == pytest.approx(shown["data"]["confidence"], abs=0.02)
     for part in ("scores", "muscles"):
@@ -72,7 +72,7 @@ def test_the_event_is_the_one_that_the_sample_gives(ran: tuple[str, list[Event]]
             assert actual["data"][part][label] == pytest.approx(value, abs=0.03), label
 
 
-def test_the_plugin_is_fifteen_lines_and_loads() -> None:
+def test_readme_plugin_has_fifteen_lines_and_loads() -> None:
     source = blocks("python")[1]
     assert len([line for line in source.splitlines() if line.strip()]) == 15
     module = types.ModuleType("my_module")
@@ -83,12 +83,12 @@ def test_the_plugin_is_fifteen_lines_and_loads() -> None:
     assert host.fusion("max") is host.fusions()["boldest/max"]
 
 
-def test_files_that_are_linked_exist() -> None:
+def test_readme_links_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
 
 
-def test_the_shipped_bundles_and_readme_agree_on_the_figures() -> None:
+def test_readme_metrics_equal_those_of_the_bundles() -> None:
     reports = [
         json.loads((ROOT / "fitsense/bundles" / name / "training.json").read_text("utf-8"))["test"]
         for name in ("gym", "gym-pose")

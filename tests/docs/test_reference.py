@@ -1,4 +1,4 @@
-"""The reference has all that there is, and nothing else."""
+"""The reference documents every public name, hook and schema, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.helpers.doc_pages import PAGES, blocks
 
 
 def documented(page: str) -> list[str]:
-    """What a page asks autodoc for, by name."""
+    """Return the names that a page documents by autodoc."""
     found = "\n".join(blocks(page, "{eval-rst}"))
     return re.findall(r"^\.\. auto(?:class|data|exception|function):: (\w+)$", found, re.MULTILINE)
 
 
-def test_every_public_name_and_every_hook_is_documented_once() -> None:
+def test_reference_documents_every_public_name_and_hook_once() -> None:
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, "fitsense_spec")]
     names = documented("docs/reference/api.md") + documented("docs/reference/hooks.md")
     own = {*fitsense.__all__, *plugins.__all__, *coach.__all__, *nn.__all__, *landmarks.__all__, *hooks}
@@ -26,7 +26,7 @@ def test_every_public_name_and_every_hook_is_documented_once() -> None:
     assert sorted(names) == sorted([*own, *client.__all__])
 
 
-def test_every_schema_is_shown_once() -> None:
+def test_reference_shows_every_schema_once() -> None:
     shown = [
         name
         for page in ("docs/reference/events.md", "docs/reference/server.md", "docs/reference/bundle.md")

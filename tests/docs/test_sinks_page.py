@@ -1,4 +1,4 @@
-"""The page on sinks does what it says."""
+"""The page on sinks: its programs, settings and report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADDRESS = "https://app.example/events"
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 
 
-def test_the_program_sends_what_its_receiver_verifies(
+def test_sink_program_sends_verifiable_events(
     squats: FigureVideo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FITSENSE_WEBHOOK_SECRET", SECRET)
@@ -34,13 +34,13 @@ def test_the_program_sends_what_its_receiver_verifies(
     *types, counts = capsys.readouterr().out.splitlines()
     page: dict[str, Any] = {}
     exec(compile(receiving, PAGE, "exec"), page)
-    told = [page["receive"](SECRET, request.body, dict(request.headers)) for request in receiver.requests]
-    assert [one["type"] for one in told] == types
+    emitted = [page["receive"](SECRET, request.body, dict(request.headers)) for request in receiver.requests]
+    assert [one["type"] for one in emitted] == types
     assert types[-1] == "fitsense.session.ended"
     assert counts == str(fitsense.DeliveryCounts(total=len(types), delivered=len(types)))
 
 
-def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
+def test_sink_page_shows_every_setting_with_its_default() -> None:
     host = fitsense.PluginManager.discover()
     for text in blocks(PAGE, "toml")[:2]:
         shown = tomllib.loads(text)
@@ -58,7 +58,7 @@ def test_the_settings_that_it_shows_are_all_and_the_defaults() -> None:
     assert set(delivery) == set(attrs.fields_dict(fitsense.DeliveryConfig))
 
 
-def test_the_account_reads_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
+def test_sink_page_shows_the_report_of_undelivered_events(caplog: pytest.LogCaptureFixture) -> None:
     with Receiver(*[Answer(503)] * 50) as receiver:
         settings = {"url": receiver.url, "signed": False}
         with fitsense.open_sink("webhook", settings, delivery=fitsense.DeliveryConfig(flush_timeout_s=0.2)) as delivery:
@@ -68,7 +68,7 @@ def test_the_account_reads_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
     assert re.sub(r"\d+", "#", caplog.messages[-1]) == re.sub(r"\d+", "#", shown.strip())
 
 
-def test_the_statuses_that_it_names_are_those_that_are_tried_again() -> None:
+def test_sink_page_names_the_retried_statuses() -> None:
     text = " ".join(PAGES[PAGE].split()).partition("confirms the events.")[2].partition("are retried")[0]
     *named, above = [int(status) for status in re.findall(r"\d{3}", text)]
     statuses = [status for status in range(300, 520) if status != 410]

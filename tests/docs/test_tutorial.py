@@ -1,4 +1,4 @@
-"""The lessons on plugins and training work, step by step, in one folder and one process."""
+"""The lessons on plugins and training, step by step, in one folder and one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRAINING = "docs/tutorial/first-trained-model.md"
 
 @pytest.fixture(scope="module", autouse=True)
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty folder to work in, and the plugin of the lesson, as pip would install it."""
+    """An empty working folder, and the plugin of the lesson, as pip installs it."""
     folder, threads = tmp_path_factory.mktemp("workshop"), torch.get_num_threads()
     project = tomllib.loads(blocks(PLUGIN, "toml")[0])["project"]
     (name, module), *_ = project["entry-points"]["fitsense"].items()
@@ -42,7 +42,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         sys.modules.pop(module, None)
 
 
-def fitsense_does(line: str) -> Result:
+def run_fitsense(line: str) -> Result:
     program, name, *arguments = shlex.split(line)
     assert program == "fitsense"
     cache = ["--cache", "cache"] if name in ("dataset", "train") else []
@@ -51,22 +51,22 @@ def fitsense_does(line: str) -> Result:
     return done
 
 
-def test_the_plugin_is_installed_and_finds_what_moves(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tutorial_plugin_installed_finds_the_moving_cell(capsys: pytest.CaptureFixture[str]) -> None:
     module, trial = blocks(PLUGIN, "python")
     exec(compile(f"{module}\n{trial}", PLUGIN, "exec"), {})
     assert [capsys.readouterr().out] == blocks(PLUGIN, "text")
-    assert re.search(r"^stirs .* loaded +stirs/cells ", fitsense_does("fitsense plugins").stdout, re.MULTILINE)
+    assert re.search(r"^stirs .* loaded +stirs/cells ", run_fitsense("fitsense plugins").stdout, re.MULTILINE)
 
 
 @pytest.mark.slow
-def test_a_model_is_trained_and_watches_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tutorial_trained_model_analyses_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
     clips, watching = blocks(TRAINING, "python")
     exec(compile(clips, TRAINING, "exec"), {})
     (recipe,) = blocks(TRAINING, "json")
     Path("recipe.json").write_text(recipe)
     for step in "".join(blocks(TRAINING, "console")).split("$ ")[1:]:
         line, _, shown = step.partition("\n")
-        done = fitsense_does(line)
+        done = run_fitsense(line)
         if shown:
             assert [line.rstrip() for line in done.stdout.splitlines()] == shown.splitlines()
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Probabilities of a workout, before and after smoothing, and the segments that are concluded from them."""
+"""Probabilities of a workout, before and after smoothing, and the resulting segments."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +9,7 @@ from fitsense.types import Prediction
 LABELS = ("squat", "push_up", "no_exercise")
 COLOURS = {"squat": "#0072b2", "push_up": "#d55e00", "no_exercise": "#999999", "unknown": "#cc79a7"}
 HOP_S = 0.5
-# Each line: for so many seconds, probabilities of this order.
+# Each line: duration in seconds, and probabilities in the order of LABELS.
 SCENES = [
     (4.0, (0.05, 0.05, 0.90)),
     (6.0, (0.85, 0.05, 0.10)),
