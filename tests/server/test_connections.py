@@ -131,7 +131,7 @@ def test_requests_over_limit_are_refused_except_health(model: fitsense.Model) ->
             answer = client.get("/v1/sessions")
             assert answer.status_code == 503
             validate(answer.json(), "server.problem")
-            assert "at most 3 requests" in answer.json()["detail"]
+            assert "at most 3 concurrent requests" in answer.json()["detail"]
             with pytest.raises(InvalidStatus) as refused:
                 connect(running.websocket(sessions[0]), legacy=True)
             assert refused.value.response.status_code == 503
