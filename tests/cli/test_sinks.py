@@ -44,7 +44,7 @@ def test_a_receiver_that_is_away_changes_nothing_but_is_told(squats_file: Path, 
     file = tmp_path / "sink.toml"
     file.write_text(
         f'sink = "sinks/webhook"\nconfig = {{ url = "http://127.0.0.1:{port}/", signed = false }}\n'
-        "[delivery]\nclose_s = 0.1\n"
+        "[delivery]\nflush_timeout_s = 0.1\n"
     )
     done = run(squats_file, "--sink", file)
     events = events_of(done.stdout)

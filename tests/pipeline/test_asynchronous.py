@@ -1,4 +1,4 @@
-"""``fitsense.watch``: events in an asyncio program."""
+"""``fitsense.analyze_async``: events in an asyncio program."""
 
 from __future__ import annotations
 

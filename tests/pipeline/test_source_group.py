@@ -1,4 +1,4 @@
-"""``fitsense.Streams``: several sources in one program."""
+"""``fitsense.SourceGroup``: several sources in one program."""
 
 from __future__ import annotations
 

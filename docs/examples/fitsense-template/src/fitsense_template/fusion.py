@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from fitsense import InvalidInputError, Scores, deactivate
+from fitsense import InvalidInputError, Scores, to_logits
 from numpy.typing import NDArray
 
 _ROUNDS = 200
@@ -46,7 +46,7 @@ def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
         raise InvalidInputError(f"weights: expected one for each of {', '.join(names)}, got {', '.join(weights)}")
     said = [branches[name].probabilities for name in names]
     pooled = np.average(said, axis=0, weights=[weights[name] for name in names])
-    return attrs.evolve(first, logits=deactivate(pooled, first.activation))
+    return attrs.evolve(first, logits=to_logits(pooled, first.activation))
 
 
 def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> PoolConfig:
