@@ -38,7 +38,7 @@ def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "broken.mp4" in shown.stderr
     points = json.loads(shown.stdout)
-    assert [point["sure"] for point in points] == list(STEPS)
+    assert [point["threshold"] for point in points] == list(STEPS)
     asked = [point["asked"] for point in points]
     assert (asked[0], asked[-1]) == (0.0, 1.0)
     assert asked == sorted(asked)

@@ -174,14 +174,14 @@ def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None
     assert found["f1"]["0.5"] == 1.0
     assert found["false_alarms"]["named"] == 0
     assert found["time"]["right"] > 0.8
-    (told,) = found["runs"][0]["told"]
+    (told,) = found["runs"][0]["predicted"]
     # Nobody can hear of an answer before it has held for as long as it must, nor of a segment before it began.
-    assert told["start_told_s"] >= told["start_s"] + 1.5
-    assert found["onset"]["median_s"] == pytest.approx(told["start_told_s"] - 5.0)
+    assert told["start_reported_s"] >= told["start_s"] + 1.5
+    assert found["onset"]["median_s"] == pytest.approx(told["start_reported_s"] - 5.0)
     assert 1.0 < found["onset"]["median_s"] < 6.0
-    assert told["end_told_s"] >= told["end_s"]
+    assert told["end_reported_s"] >= told["end_s"]
     # It is the frame at hand that counts, so the times are those of frames.
-    assert told["start_told_s"] == pytest.approx(round(told["start_told_s"] * 10) / 10)
+    assert told["start_reported_s"] == pytest.approx(round(told["start_reported_s"] * 10) / 10)
 
 
 def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedVideo) -> None:
