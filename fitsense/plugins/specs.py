@@ -52,11 +52,13 @@ class WeightsRef:
     :param uri: an ``https://`` address, or whatever a plugin's ``fitsense_resolve_weights`` understands.
     :param sha256: hexadecimal digest of the file; None where its publisher gives none.
     :param license: SPDX id, or the publisher's words.
+    :param bytes: the file's size, which ``fitsense models pull`` says before it downloads; None where it is not known.
     """
 
     uri: str
     sha256: str | None = None
     license: str = ""
+    bytes: int | None = None
 
 
 @attrs.frozen
