@@ -199,12 +199,30 @@ class Decisions:
         self._config = config or DecisionConfig()
         self._enter, self._exit = self._config.thresholds()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
+        self._allowed = np.ones(len(self._exercises), dtype=bool)
         self.state = DecisionsState()
 
     @property
     def in_doubt(self) -> bool:
         """Whether another answer than the current one is on trial."""
         return self.state.candidate is not None
+
+    def allow(self, allowed: NDArray[np.bool_]) -> None:
+        """Name only these labels from now on, bool (labels,); predictions give the others probability 0."""
+        self._allowed = allowed
+
+    def restrict(self, allowed: NDArray[np.bool_]) -> None:
+        """Do as :meth:`allow`, in mid-session: what was smoothed so far is renormalised over these labels."""
+        self.allow(allowed)
+        state = self.state
+        if state.smoothed is not None:
+            kept = np.where(allowed, state.smoothed, 0.0)
+            state.smoothed = kept / kept.sum() if kept.sum() > 0 else kept
+        if state.candidate is not None and not self._may_name(state.candidate.answer):
+            state.candidate.answer = UNKNOWN
+
+    def _may_name(self, answer: str) -> bool:
+        return answer not in self._exercises or bool(self._allowed[self._exercises.index(answer)])
 
     def update(self, prediction: Prediction, from_s: float, until_s: float) -> list[Decision]:
         """Take the prediction that speaks for `from_s` to `until_s`, in seconds of media time."""
@@ -237,7 +255,7 @@ class Decisions:
         """What the smoothed probabilities say, given what holds now."""
         assert self.state.smoothed is not None
         config, held = self._config, self.state.current.answer if self.state.current else None
-        scores = self.state.smoothed.copy()
+        scores = np.where(self._allowed, self.state.smoothed, -1.0)
         idle = 0.0
         if self._idle is not None:
             idle = float(scores[self._idle])
@@ -355,7 +373,9 @@ class Decisions:
 
     def _scores(self, scores: NDArray[np.float64], most: int = 5) -> dict[str, float]:
         best = np.argsort(-scores, kind="stable")[:most]
-        return {self._exercises[index]: float(scores[index]) for index in best}
+        # A label that may not be named is only listed for a time before it was excluded.
+        listed = [index for index in best if self._allowed[index] or scores[index] > 0]
+        return {self._exercises[index]: float(scores[index]) for index in listed}
 
     def _activations(self, muscles: NDArray[np.float64]) -> dict[str, float]:
         return {group: float(value) for group, value in zip(self._groups, muscles, strict=True)}

@@ -80,6 +80,16 @@ class SessionStarted:
 
 
 @attrs.frozen
+class SessionUpdated:
+    """The host changed, at ``start_s``, what the session may name: ``exercises``, and the one that is ``expected``."""
+
+    TYPE: ClassVar[str] = "session.updated"
+    exercises: tuple[str, ...]
+    expected: str | None
+    start_s: float = _seconds_field()
+
+
+@attrs.frozen
 class ExerciseStarted:
     """An exercise, or unknown movement, began at ``start_s``; told once it has held for a while."""
 
@@ -230,6 +240,7 @@ class SessionEnded:
 
 EventData = (
     SessionStarted
+    | SessionUpdated
     | ExerciseStarted
     | ExerciseUpdated
     | ExerciseEnded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
+from fitsense.expectation import Expectation, apply_expectations
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
@@ -94,21 +95,29 @@ class FusionPipeline:
         """The branches that are asked about clips that the first ones leave in doubt."""
         return self._rest
 
-    def answer(self, outputs: Outputs, ask: Callable[[NDArray[np.intp]], Outputs]) -> Mapping[Task, Scores]:
+    def answer(
+        self,
+        outputs: Outputs,
+        ask: Callable[[NDArray[np.intp]], Outputs],
+        expectations: Sequence[Expectation | None] = (),
+    ) -> Mapping[Task, Scores]:
         """The fused, not yet calibrated scores of each task.
 
         :param outputs: of the first branches.
         :param ask: gives the outputs of the rest for some of the clips, which it is given by their ascending indices.
             It is asked once, if at all.
+        :param expectations: of the host, for each clip; what is derived from the exercise follows them. Empty for
+            none.
         """
         if not self._rest:
-            return self._fuse_all(self.members(outputs))
-        scores = self._fuse_all(self._first_members(outputs))
-        doubtful = np.flatnonzero(self._uncertain(scores))
+            return self._fuse_all(self._members(outputs, _speaks_always, expectations))
+        scores = self._fuse_all(self._members(outputs, self._speaks_first, expectations))
+        doubtful = np.flatnonzero(self._uncertain(scores, expectations))
         if not len(doubtful):
             return scores
         all_outputs = {**_rows(outputs, doubtful), **ask(doubtful)}
-        surer = self._fuse_all(self.members(all_outputs))
+        expected = [expectations[clip] for clip in doubtful] if expectations else ()
+        surer = self._fuse_all(self._members(all_outputs, _speaks_always, expected))
         return {task: _scatter(one, doubtful, surer[task]) for task, one in scores.items()}
 
     def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
@@ -122,17 +131,21 @@ class FusionPipeline:
 
         :param outputs: of all branches.
         """
-        return self._members(outputs, lambda name, task: True)
+        return self._members(outputs, _speaks_always)
 
-    def calibrated(self, exercise: Scores) -> FloatArray:
-        """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature."""
-        return self._calibrated(exercise).probabilities
+    def calibrated(self, exercise: Scores, expectations: Sequence[Expectation | None] = ()) -> FloatArray:
+        """Calibrated probabilities, float32 (clips, labels): of the logits over the bundle's temperature.
 
-    def _first_members(self, outputs: Outputs) -> Mapping[Task, Mapping[str, Scores]]:
-        """The members that speak first."""
-        return self._members(outputs, self._speaks_first)
+        :param expectations: of the host, for each clip; empty for none.
+        """
+        return self._calibrated(exercise, expectations).probabilities
 
-    def _members(self, outputs: Outputs, speaks: Callable[[str, Task], bool]) -> Mapping[Task, Mapping[str, Scores]]:
+    def _members(
+        self,
+        outputs: Outputs,
+        speaks: Callable[[str, Task], bool],
+        expectations: Sequence[Expectation | None] = (),
+    ) -> Mapping[Task, Mapping[str, Scores]]:
         members: dict[Task, dict[str, Scores]] = {}
         labels = self._manifest.labels
         for branch in self._manifest.branches:
@@ -143,7 +156,7 @@ class FusionPipeline:
                     members.setdefault(head.task, {})[branch.name] = scores
         for name, head_spec, config in self._derived:
             if speaks(name, head_spec.task):
-                read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]))
+                read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]), expectations)
                 derived = head_spec.derive(config, read, getattr(labels, head_spec.task))
                 members.setdefault(head_spec.task, {})[name] = derived
         return members
@@ -152,11 +165,13 @@ class FusionPipeline:
         cascade = self._cascades.get(task)
         return cascade is None or name in cascade.first
 
-    def _uncertain(self, scores: Mapping[Task, Scores]) -> NDArray[np.bool_]:
+    def _uncertain(
+        self, scores: Mapping[Task, Scores], expectations: Sequence[Expectation | None]
+    ) -> NDArray[np.bool_]:
         """Whether a clip's first answer is not sure enough, (clips,)."""
         # At 0 no rounding makes doubt: some label of a softmax is above 0, and of two probabilities one is at least .5.
         doubts = [
-            _confidence(self._calibrated(scores[task])) <= self._cascades[task].threshold
+            _confidence(self._calibrated(scores[task], expectations)) <= self._cascades[task].threshold
             for task in scores
             if task in self._cascades
         ]
@@ -169,10 +184,11 @@ class FusionPipeline:
         fuse, config = self._fusions[task]
         return fuse(config, members)
 
-    def _calibrated(self, scores: Scores) -> Scores:
+    def _calibrated(self, scores: Scores, expectations: Sequence[Expectation | None] = ()) -> Scores:
         if scores.task != "exercise":
             return scores
-        return attrs.evolve(scores, logits=scores.logits / self._manifest.calibration.temperature)
+        logits = scores.logits / self._manifest.calibration.temperature
+        return attrs.evolve(scores, logits=apply_expectations(logits, scores.labels, expectations))
 
     def _check_members(self, plugins: PluginManager) -> None:
         """Each task needs a fusion, and as many members as that wants, also at first."""
@@ -198,6 +214,10 @@ class FusionPipeline:
                     f"{manifest.name}: {entry.fusion} joins at least {least} members for {task}, "
                     f"got {len(cascade.first if cascade else members[task])}"
                 )
+
+
+def _speaks_always(name: str, task: Task) -> bool:
+    return True
 
 
 def _confidence(scores: Scores) -> FloatArray:

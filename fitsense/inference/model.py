@@ -137,11 +137,14 @@ class Model:
         """
         if not windows:
             return []
+        expectations = [window.expectation for window in windows]
         scores = self._fusing.answer(
             self._outputs(self._fusing.first, windows),
             lambda doubtful: self._outputs(self._fusing.rest, [windows[at] for at in doubtful]),
+            expectations,
         )
-        exercise, muscles = self.calibrated(scores["exercise"]), scores["muscles"].probabilities
+        exercise = self._fusing.calibrated(scores["exercise"], expectations)
+        muscles = scores["muscles"].probabilities
         return [
             Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
         ]

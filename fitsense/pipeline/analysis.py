@@ -12,6 +12,7 @@ import attrs
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
@@ -57,6 +58,8 @@ class Analysis(Iterator[Event]):
         track: int | None = None,
         source_uri: str | None = None,
         started_at: datetime | None = None,
+        exercises: Iterable[str] | None = None,
+        expected: str | None = None,
     ) -> None:
         source = checked_source(source)
         _check_track(source, track)
@@ -71,6 +74,12 @@ class Analysis(Iterator[Event]):
             config = attrs.evolve(config, hop_s=hop_s)
         if region is not None:
             config = attrs.evolve(config, region=region)
+        if exercises is not None:
+            config = attrs.evolve(config, exercises=exercises)
+        if expected is not None:
+            config = attrs.evolve(config, expected=expected)
+        # What the bundle does not know is refused before the source is opened.
+        Expectation.of(model.labels.exercise, config.exercises, config.expected)
         self._detect: Detector | None = None
         if people is not None:
             from fitsense.inference.detector import load_detector
@@ -265,6 +274,8 @@ def analyze(
     track: int | None = None,
     source_uri: str | None = None,
     started_at: datetime | None = None,
+    exercises: Iterable[str] | None = None,
+    expected: str | None = None,
 ) -> Analysis:
     """Analyse a video: iterate over what this gives for its events.
 
@@ -285,10 +296,13 @@ def analyze(
         ``session.warning`` says why.
     :param track: which of a file's video tracks to read: its number among them, from 0 and without attached pictures.
         None for the one that players take: the default one, or else the largest one.
-    :raises InvalidInputError: at once, if `source` is nothing that can be analysed, or has no such track.
+    :raises InvalidInputError: at once, if `source` is nothing that can be analysed, or has no such track, or the bundle
+        has no such exercise.
     :param source_uri: URI reference that names the source in its events, instead of the config's. Without either, a
         file is named by its name and a digest of its content, and each session of a camera or stream gets a new name.
     :param started_at: wall-clock time of media time 0, with a time zone, instead of the config's.
+    :param exercises: the only exercises that may be named, instead of the config's.
+    :param expected: the exercise that a guided workout asks for, instead of the config's.
     :raises WeightsError: the detector needs files of others, which have not been fetched.
     :raises SourceError: at once, if the source cannot be read at all. A source that breaks later gives a
         ``session.warning`` and ends the session; the events before it stand.
@@ -306,6 +320,8 @@ def analyze(
         track=track,
         source_uri=source_uri,
         started_at=started_at,
+        exercises=exercises,
+        expected=expected,
     )
     analysis.open()
     return analysis

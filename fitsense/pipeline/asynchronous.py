@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,8 @@ def analyze_async(
     people: str | None = None,
     hwaccel: str | None = None,
     track: int | None = None,
+    exercises: Iterable[str] | None = None,
+    expected: str | None = None,
 ) -> AsyncAnalysis:
     """Analyse a source without holding up the event loop: ``async for`` over what this gives takes its events.
 
@@ -126,6 +128,8 @@ def analyze_async(
     :param people: as of :func:`fitsense.analyze`.
     :param hwaccel: as of :func:`fitsense.analyze`.
     :param track: as of :func:`fitsense.analyze`.
+    :param exercises: as of :func:`fitsense.analyze`.
+    :param expected: as of :func:`fitsense.analyze`.
     :raises InvalidInputError: at once, if `source` is nothing that can be analysed.
     :raises SourceError: by the first step of the loop, if the source cannot be read at all.
     """
@@ -143,6 +147,8 @@ def analyze_async(
             people=people,
             hwaccel=hwaccel,
             track=track,
+            exercises=exercises,
+            expected=expected,
         )
 
     if not isinstance(source, AsyncIterable):

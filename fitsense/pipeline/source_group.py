@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,8 @@ class AnalysisOptions(TypedDict, total=False):
     people: str | None
     hwaccel: str | None
     track: int | None
+    exercises: Iterable[str] | None
+    expected: str | None
 
 
 class SourceGroup(Iterator[Event]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,13 +14,14 @@ from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWar
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event, SessionWarning
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.session import PendingFrame, Reason, Session, as_frame, bundle_digest, warning_of
+from fitsense.session.session import PendingFrame, Reason, Session, as_frame, bundle_digest, update_of, warning_of
 from fitsense.session.snapshot import pack, unpack
-from fitsense.session.snapshot_checks import check_scene
+from fitsense.session.snapshot_checks import check_expectation, check_scene
 from fitsense.types import Frame, Prediction, UInt8Array
 from fitsense.windowing.sampler import Window
 
@@ -57,11 +58,15 @@ class MultiSessionState:
 
     :param seen_s: when each subject, by name, was last said to be somewhere.
     :param last_s: time of the newest frame.
+    :param expectation: which exercises the host expects.
+    :param changed: whether no event has stated that yet.
     """
 
     seen_s: dict[str, float] = attrs.field(factory=dict)
     last_s: float | None = None
     finished: bool = False
+    expectation: Expectation = attrs.field(factory=Expectation)
+    changed: bool = False
 
 
 class MultiSession:
@@ -86,12 +91,41 @@ class MultiSession:
         self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
         self._scene = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
-        self.state = MultiSessionState()
+        expectation = Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
+        self.state = MultiSessionState(expectation=expectation)
 
     @property
     def subjects(self) -> list[str]:
         """Who is watched now, in the order in which they came."""
         return list(self._sessions)
+
+    @property
+    def exercises(self) -> tuple[str, ...] | None:
+        """The only exercises that may be named, of every subject; as :attr:`Session.exercises`."""
+        return self.state.expectation.exercises
+
+    @exercises.setter
+    def exercises(self, exercises: Iterable[str] | None) -> None:
+        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
+
+    @property
+    def expected(self) -> str | None:
+        """The exercise that a guided workout asks for, of every subject; as :attr:`Session.expected`."""
+        return self.state.expectation.expected
+
+    @expected.setter
+    def expected(self, expected: str | None) -> None:
+        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
+
+    @exclusive
+    def _expect(self, expectation: Expectation) -> None:
+        self._refuse_if_finished()
+        if expectation == self.state.expectation:
+            return
+        self.state.expectation = expectation
+        self.state.changed = self.state.last_s is not None
+        for session in self._sessions.values():
+            session.expect(expectation, announce=False)
 
     @exclusive
     def push(
@@ -112,7 +146,8 @@ class MultiSession:
     def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
         """The first half of :meth:`push`, as of :meth:`Session.prepare`."""
         self._refuse_if_finished()
-        emitted = self._update(regions, frame.time_s)
+        emitted = self._announce_if_changed(frame.time_s)
+        emitted += self._update(regions, frame.time_s)
         emitted += self._watch(frame, regions)
         return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
 
@@ -186,6 +221,7 @@ class MultiSession:
         sessions = cls(model, about.config, absent_s=about.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
+        check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._scene is not None:
             sessions._scene.state = unpacked.states({"scene": CameraMonitorState})["scene"]
             check_scene(sessions._scene.state)
@@ -198,8 +234,17 @@ class MultiSession:
 
     def _session(self, subject: str) -> Session:
         # One camera is watched once.
-        config = attrs.evolve(self._config, camera=None)
+        expectation = self.state.expectation
+        config = attrs.evolve(self._config, camera=None, exercises=expectation.exercises, expected=expectation.expected)
         return Session(self._model, config, subject=subject, emitter=self._emitter)
+
+    def _announce_if_changed(self, time_s: float) -> list[Event]:
+        """State an expectation that the host has changed; the event is about no subject."""
+        if not self.state.changed:
+            return []
+        self.state.changed = False
+        self._emitter.advance(time_s)
+        return [self._emitter.emit(update_of(self._model.labels.exercise, self.state.expectation, time_s))]
 
     def _watch(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
         """Warnings about the picture; a cut ends what goes on."""

@@ -20,6 +20,7 @@ from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.imaging.resize import branch_images
@@ -84,6 +85,8 @@ class SessionState:
     :param was_alone: whether the run before consisted of one frame.
     :param warned: codes of warnings that are given once.
     :param seconds: of each exercise, in all.
+    :param expectation: which exercises the host expects.
+    :param announced: the expectation that events have stated.
     """
 
     region: Region | None
@@ -104,6 +107,8 @@ class SessionState:
     seconds: dict[str, float] = attrs.field(factory=dict)
     load_s: dict[str, float] = attrs.field(factory=dict)
     load_repetitions: dict[str, float] = attrs.field(factory=dict)
+    expectation: Expectation = attrs.field(factory=Expectation)
+    announced: Expectation = attrs.field(factory=Expectation)
 
 
 class Session:
@@ -150,7 +155,47 @@ class Session:
             config.region,
             load_s=dict.fromkeys(labels.muscles, 0.0),
             load_repetitions=dict.fromkeys(labels.muscles, 0.0),
+            expectation=Expectation.of(labels.exercise, config.exercises, config.expected),
         )
+        self._decisions.allow(self.state.expectation.allowed(labels.exercise))
+
+    @property
+    def exercises(self) -> tuple[str, ...] | None:
+        """The only exercises that may be named; None for all that the bundle knows.
+
+        May be set between two frames, which holds from the next prediction on and is a ``session.updated`` event. An
+        expected exercise that is no longer among them is no longer expected.
+
+        :raises InvalidInputError: the bundle has no such label; what held before still holds.
+        """
+        return self.state.expectation.exercises
+
+    @exercises.setter
+    def exercises(self, exercises: Iterable[str] | None) -> None:
+        self.expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
+
+    @property
+    def expected(self) -> str | None:
+        """The exercise that a guided workout asks for now; None for none. May be set like :attr:`exercises`."""
+        return self.state.expectation.expected
+
+    @expected.setter
+    def expected(self, expected: str | None) -> None:
+        self.expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
+
+    @exclusive
+    def expect(self, expectation: Expectation, *, announce: bool = True) -> None:
+        """Change both at once.
+
+        :param announce: whether the session's events state it; not where a host states it for several sessions.
+        """
+        self._refuse_if_finished()
+        if expectation == self.state.expectation:
+            return
+        self.state.expectation = expectation
+        if not announce:
+            self.state.announced = expectation
+        self._decisions.restrict(expectation.allowed(self._model.labels.exercise))
 
     @property
     def region(self) -> Region | None:
@@ -194,7 +239,7 @@ class Session:
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
         pictures = branch_images(rgb, self._specs, self._model.deferred_branches)
-        outputs = self._windows.push(pictures, frame.time_s)
+        outputs = self._under_expectation(self._windows.push(pictures, frame.time_s))
         if any(isinstance(output, LateFrame) for output in outputs):
             return PendingFrame(outputs)
         time_s = self._windows.last_s
@@ -210,7 +255,7 @@ class Session:
                 notices += self._scene.push(small if state.region is None else camera_thumbnail(frame.rgb), time_s)
             moving = motion_thumbnail(small)
         if any(notice.code == "camera_cut" for notice in notices):
-            outputs += self._windows.mark_cut()
+            outputs += self._under_expectation(self._windows.mark_cut())
         return PendingFrame(outputs, time_s, moving, notices)
 
     @exclusive
@@ -224,6 +269,7 @@ class Session:
             state.first_s = state.last_end_s = seen.time_s
             self._emitter.advance(seen.time_s)
         emitted = self._start_if_new()
+        emitted += self._announce_if_changed(seen.time_s)
         if seen.time_s is not None:
             state.frames += 1
             state.late_announced = False
@@ -254,7 +300,7 @@ class Session:
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End the session: whatever goes on is ended, and the summary given. Nothing can be pushed afterwards."""
         self._refuse_if_finished()
-        outputs = self._windows.finish()
+        outputs = self._under_expectation(self._windows.finish())
         seen = PendingFrame(outputs, camera_warnings=self._scene_ended(outputs))
         emitted = self.complete(seen, self._model.predict(seen.windows))
         if reason == "finished":
@@ -306,12 +352,13 @@ class Session:
         check_session(states, self._model.manifest, self._specs, self._config, span_s)
         for name, part in self._parts.items():
             part.state = states[name]
+        self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
 
     @exclusive
     def mark_cut(self) -> list[Event]:
         """What comes now shows something else, though time goes on: what goes on is ended, as after a gap."""
         self._refuse_if_finished()
-        seen = PendingFrame(self._windows.mark_cut())
+        seen = PendingFrame(self._under_expectation(self._windows.mark_cut()))
         return self.complete(seen, self._model.predict(seen.windows))
 
     @property
@@ -333,18 +380,36 @@ class Session:
         if self.state.started:
             return []
         self.state.started = True
+        self.state.announced = self.state.expectation
         manifest = self._model.manifest
         return [
             self._emit(
                 events.SessionStarted(
                     model=events.ModelInfo(manifest.name, manifest.version),
-                    exercises=tuple(label for label in manifest.labels.exercise if label != IDLE),
+                    exercises=nameable(manifest.labels.exercise, self.state.expectation),
                     muscle_groups=manifest.labels.muscles,
                     window_s=max(spec.span_s for spec in self._specs.values()),
                     hop_s=self._config.hop_s,
                 )
             )
         ]
+
+    def _announce_if_changed(self, time_s: float | None) -> list[Event]:
+        """State an expectation that the host has changed since the last event about it."""
+        state = self.state
+        if state.announced == state.expectation:
+            return []
+        state.announced = state.expectation
+        at_s = (self._emitter.state.media_s or 0.0) if time_s is None else time_s
+        self._emitter.advance(at_s)
+        return [self._emit(update_of(self._model.labels.exercise, state.expectation, at_s))]
+
+    def _under_expectation(self, outputs: list[Output]) -> list[Output]:
+        """The outputs, whose windows say what the host expects."""
+        expectation = self.state.expectation
+        if expectation.is_neutral:
+            return outputs
+        return [attrs.evolve(one, expectation=expectation) if isinstance(one, Window) else one for one in outputs]
 
     def _handle(self, output: Output, answers: Iterator[Prediction]) -> list[Event]:
         match output:
@@ -566,6 +631,16 @@ def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
 def warning_of(notice: CameraWarning) -> events.SessionWarning:
     """What the events say of a notice."""
     return events.SessionWarning(notice.code, notice.message, notice.start_s, notice.end_s, over=notice.over)
+
+
+def nameable(labels: Sequence[str], expectation: Expectation) -> tuple[str, ...]:
+    """The labels that events may name under an expectation, without idle and ``unknown``."""
+    return expectation.exercises or tuple(label for label in labels if label not in (IDLE, UNKNOWN))
+
+
+def update_of(labels: Sequence[str], expectation: Expectation, at_s: float) -> events.SessionUpdated:
+    """What the events say of a changed expectation."""
+    return events.SessionUpdated(nameable(labels, expectation), expectation.expected, at_s)
 
 
 def _is_held(exercise: str) -> bool:

@@ -20,6 +20,7 @@ from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
+from fitsense.expectation import Expectation
 from fitsense.repetitions import trajectory as motion
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
@@ -90,6 +91,8 @@ def check_session(
     _require(
         session.first_s is not None or windows.last_s is None, "session.first_s", "a time, since there were frames"
     )
+    for at in ("expectation", "announced"):
+        check_expectation(getattr(session, at), f"session.{at}", manifest)
     _check_decisions(states["decisions"], manifest, answers, now_s)
     _check_repetitions(states["repetitions"], config.repetitions, now_s)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
@@ -117,6 +120,18 @@ def check_scene(state: CameraMonitorState) -> None:
     for picture in pictures:
         for name, (dtype, shape) in _SIGHT_SHAPES.items():
             _require_array(getattr(picture, name), f"scene: {name}", dtype, shape)
+
+
+def check_expectation(expectation: Expectation, path: str, manifest: Manifest) -> None:
+    """Refuse an expectation of exercises that the bundle does not know.
+
+    :raises InvalidInputError: the message says where.
+    """
+    try:
+        again = Expectation.of(manifest.labels.exercise, expectation.exercises, expectation.expected)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"snapshot: {path}: {error}") from error
+    _require(again == expectation and expectation.exercises != (), path, "exercises in the order of the bundle")
 
 
 def _check_windows(
@@ -214,7 +229,7 @@ def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, 
         _require(close and times[-1] <= now_s, "repetitions.times", "times as far apart as rate_hz and span_s say")
     for thumbnail in state.thumbnails:
         _require_array(thumbnail, "repetitions.thumbnails", "float32", (motion.SIDE, motion.SIDE))
-    for name in ("told", "seen"):
+    for name in ("reported", "seen"):
         for start_s, end_s in getattr(state, name):
             _require(start_s <= end_s <= now_s, f"repetitions.{name}", "starts before ends, and these before now")
     _require(state.reported_s <= now_s, "repetitions.told_s", "no later time than the last frame's", state.reported_s)

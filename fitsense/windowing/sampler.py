@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
 from fitsense.windowing.stream_state import NewFrames, StreamProgress
@@ -46,6 +47,7 @@ class Window:
         after the last one belongs to it too, which only :class:`RunEnd` can tell.
     :param new_frames: what is new to each branch that streams, by branch name. A run's windows are asked about in
         order.
+    :param expectation: what the host expects; None for nothing in particular.
     """
 
     clips: Mapping[str, Clip]
@@ -54,6 +56,7 @@ class Window:
     decides_from_s: float
     decides_until_s: float
     new_frames: Mapping[str, NewFrames] = attrs.field(factory=dict)
+    expectation: Expectation | None = None
 
 
 @attrs.frozen
