@@ -18,6 +18,9 @@ from fitsense.video.source import VideoSource
 NO_FOLD = -1
 """The fold of what is never held out."""
 
+SECONDARY = 0.5
+"""The target of a muscle group that helps."""
+
 Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
 
@@ -33,6 +36,7 @@ class Sample:
     :param source: who published it.
     :param muscles: muscle groups that it works.
     :param licence: the manifest's; empty where it states none, and for a rendered figure.
+    :param muscles_secondary: muscle groups that help, where a manifest says so; trained as half active.
     :param open: gives, for a short side in pixels, its frames.
     """
 
@@ -46,6 +50,18 @@ class Sample:
     muscles: frozenset[str]
     open: Opener = attrs.field(eq=False, repr=False)
     licence: str = ""
+    muscles_secondary: frozenset[str] = frozenset()
+
+    def activation(self, group: str) -> float:
+        """What a head for muscles learns of a group: 1 for one that it works, :data:`SECONDARY` for one that helps."""
+        if group in self.muscles:
+            return 1.0
+        return SECONDARY if group in self.muscles_secondary else 0.0
+
+    @property
+    def stated_muscles(self) -> list[str]:
+        """All that is stated of muscles, as text for digests."""
+        return [*sorted(self.muscles), *(f"{group} helps" for group in sorted(self.muscles_secondary))]
 
 
 def clips(items: Sequence[ClipItem]) -> list[Sample]:
@@ -99,6 +115,7 @@ def _clip(item: ClipItem) -> Sample:
         muscles=worked_by(item.group) if item.muscles is None else frozenset(item.muscles),
         open=open_clip,
         licence=item.licence,
+        muscles_secondary=frozenset(item.muscles_secondary),
     )
 
 

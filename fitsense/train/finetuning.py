@@ -536,7 +536,7 @@ def _batches(lesson: TrainingData, tuning: Tuning, trainer: Any, *, training: bo
             item = {
                 "input": np.ascontiguousarray(values),
                 "exercise": index[footage.group],
-                "muscles": np.array([group in footage.muscles for group in labels.muscles], dtype=np.float32),
+                "muscles": np.array([footage.activation(group) for group in labels.muscles], dtype=np.float32),
             }
             if training and lesson.guide is not None:
                 item["guide"] = lesson.guide.landmarks(footage.key, times, cut)

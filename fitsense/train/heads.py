@@ -26,6 +26,13 @@ def targets(footage: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDA
     return np.array([[group in item.muscles for group in labels] for item in footage], dtype=np.float32)
 
 
+def graded_targets(footage: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDArray[Any]:
+    """What a head is trained to say: as :func:`targets`, but with muscle groups that help in between."""
+    if task == "exercise":
+        return targets(footage, task, labels)
+    return np.array([[item.activation(group) for group in labels] for item in footage], dtype=np.float32)
+
+
 def fit(
     spec: HeadSpec,
     config: Any,
@@ -49,7 +56,7 @@ def fit(
     seen = [features[item.key] for item in footage]
     values = torch.from_numpy(np.concatenate(seen))
     views = [len(each) for each in seen]
-    target = torch.from_numpy(np.repeat(targets(footage, spec.task, labels), views, axis=0))
+    target = torch.from_numpy(np.repeat(graded_targets(footage, spec.task, labels), views, axis=0))
     share = torch.from_numpy(np.repeat(draw_weights(footage, class_power) / views, views).astype(np.float32))
     share /= share.sum()
     head = spec.build(config, values.shape[1], labels)

@@ -118,7 +118,7 @@ def _muscle_labels(known: Sequence[Sample]) -> tuple[str, ...]:
     if nothing:
         raise InvalidInputError(
             f"muscles of {', '.join(nothing)} are unknown: neither the catalogue has these groups, nor has the "
-            "manifest a column muscles that says what they work"
+            "manifest a column muscles or muscles_primary that says what they work"
         )
     worked = {muscle for item in known for muscle in item.muscles}
     return tuple(group for group in load_catalogue().muscle_groups if group in worked)
