@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
     from fitsense.events.model import SessionEnded as SessionEnded
     from fitsense.events.model import SessionStarted as SessionStarted
+    from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
     from fitsense.geometry import Detection as Detection
@@ -146,6 +147,7 @@ _HOMES = {
         "RepetitionCompleted",
         "SessionEnded",
         "SessionStarted",
+        "SessionUpdated",
         "SessionWarning",
         "SetSummary",
     ),
