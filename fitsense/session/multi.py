@@ -125,7 +125,7 @@ class MultiSession:
         self.state.expectation = expectation
         self.state.changed = self.state.last_s is not None
         for session in self._sessions.values():
-            session.expect(expectation, announce=False)
+            session._expect(expectation, announce=False)
 
     @exclusive
     def push(

@@ -172,7 +172,7 @@ class Session:
 
     @exercises.setter
     def exercises(self, exercises: Iterable[str] | None) -> None:
-        self.expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
+        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
 
     @property
     def expected(self) -> str | None:
@@ -181,10 +181,10 @@ class Session:
 
     @expected.setter
     def expected(self, expected: str | None) -> None:
-        self.expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
+        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
 
     @exclusive
-    def expect(self, expectation: Expectation, *, announce: bool = True) -> None:
+    def _expect(self, expectation: Expectation, *, announce: bool = True) -> None:
         """Change both at once.
 
         :param announce: whether the session's events state it; not where a host states it for several sessions.
