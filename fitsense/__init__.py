@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.expectation import Expectation as Expectation
     from fitsense.geometry import Detection as Detection
     from fitsense.geometry import Region as Region
     from fitsense.inference.detector import load_detector as load_detector
@@ -151,6 +152,7 @@ _HOMES = {
         "SessionWarning",
         "SetSummary",
     ),
+    "expectation": ("Expectation",),
     "geometry": ("Detection", "Region"),
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
