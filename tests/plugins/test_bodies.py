@@ -43,7 +43,7 @@ def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.n
 
 def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Module) -> None:
     features, _ = bodies.forward_with_landmarks(module, clips())
-    features.sum().backward()
+    features.sum().backward()  # type: ignore[no-untyped-call]
     decoder = module.get_submodule("body.decoder")
     assert all(parameter.grad is None for parameter in decoder.parameters())
     module.zero_grad()

@@ -247,6 +247,8 @@ _SESSIONS = {
 _WISHES = [
     _query("bundle", "As of a session.", {"type": "string"}),
     _query("hop_s", "As of a session.", {"type": "number", "minimum": 0.1, "maximum": 60}),
+    _query("exercises", "Names with commas between, as of a session.", {"type": "string"}),
+    _query("expected", "As of a session.", {"type": "string"}),
     _query("people", "As of a session.", {"type": "boolean"}),
     _query("region", "left,top,right,bottom, as of a session.", {"type": "string"}),
     _query("started_at", "As of a session.", {"type": "string", "format": "date-time"}),

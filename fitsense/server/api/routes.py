@@ -261,11 +261,13 @@ def _next_number(served: ServerSession, after: str | None) -> int | None:
 def _request_of_query(query: Mapping[str, str]) -> SessionRequest:
     """What is asked for beside an upload."""
     document: dict[str, Any] = dict(query)
-    known = {"bundle", "region", "hop_s", "people", "started_at"}
+    known = {"bundle", "region", "hop_s", "people", "started_at", "exercises", "expected"}
     if strange := sorted(set(document) - known):
         raise ProblemError(ProblemType.INVALID, f"query: expected {', '.join(sorted(known))}, got {strange[0]!r}")
     if "hop_s" in document:
         document["hop_s"] = _number("hop_s", document["hop_s"])
+    if "exercises" in document:
+        document["exercises"] = [name.strip() for name in document["exercises"].split(",")]
     if "people" in document:
         document["people"] = _flag(query, "people", default=False)
     if "region" in document:

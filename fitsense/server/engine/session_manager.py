@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import attrs
 
-from fitsense.errors import SourceError
+from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
+from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
@@ -106,6 +107,8 @@ class ServerSession:
             "source": wish.source,
             "region": attrs.asdict(wish.region) if wish.region else None,
             "hop_s": wish.hop_s,
+            "exercises": None if wish.exercises is None else list(wish.exercises),
+            "expected": wish.expected,
             "people": wish.people,
             "policy": wish.policy,
             "created_at": self.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -297,6 +300,10 @@ class SessionManager:
 
     async def _prepared(self, mode: Mode, wish: SessionRequest) -> tuple[ServerSession, Model, Detector | None]:
         model = self._bundles.model(wish.bundle)
+        try:
+            Expectation.of(model.labels.exercise, wish.exercises, wish.expected)
+        except InvalidInputError as error:
+            raise ProblemError(ProblemType.INVALID, str(error)) from error
         detect = await asyncio.to_thread(self._bundles.detector) if wish.people else None
         now_s = time.monotonic()
         served = ServerSession(
@@ -328,6 +335,8 @@ class SessionManager:
                 source=served.source,
                 started_at=_start(frame) if started_at is None else started_at,
                 region=wish.region,
+                exercises=wish.exercises,
+                expected=wish.expected,
             )
             return Session(model, config) if detect is None else TrackedSession(model, detect, config)
 

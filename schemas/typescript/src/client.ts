@@ -24,7 +24,10 @@ export interface ClientOptions {
 }
 
 /** What an analysis may be asked beside its video. */
-export type AnalysisRequest = Pick<SessionRequest, "bundle" | "region" | "hop_s" | "people" | "started_at">;
+export type AnalysisRequest = Pick<
+  SessionRequest,
+  "bundle" | "region" | "hop_s" | "exercises" | "expected" | "people" | "started_at"
+>;
 
 /** A video file: in Node, `await openAsBlob(path)` reads it as it is sent. */
 export type Video = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<Uint8Array>;
