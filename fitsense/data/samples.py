@@ -19,6 +19,9 @@ from fitsense.video.source import VideoSource
 NO_FOLD = -1
 """Fold of samples that are never held out."""
 
+SECONDARY = 0.5
+"""Training target of a secondary muscle group."""
+
 Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
 
@@ -34,6 +37,7 @@ class Sample:
     :param source: publisher.
     :param muscles: muscle groups that it works.
     :param licence: the manifest's; empty where it states none, and for a rendered figure.
+    :param muscles_secondary: secondary muscle groups, if a manifest states them; trained as half active.
     :param open: gives, for a short side in pixels, its frames.
     """
 
@@ -47,6 +51,18 @@ class Sample:
     muscles: frozenset[str]
     open: Opener = attrs.field(eq=False, repr=False)
     licence: str = ""
+    muscles_secondary: frozenset[str] = frozenset()
+
+    def activation(self, group: str) -> float:
+        """Training target of a muscle group: 1 for a primary one, :data:`SECONDARY` for a secondary one, else 0."""
+        if group in self.muscles:
+            return 1.0
+        return SECONDARY if group in self.muscles_secondary else 0.0
+
+    @property
+    def stated_muscles(self) -> list[str]:
+        """Primary and secondary muscle groups, as text for digests."""
+        return [*sorted(self.muscles), *(f"{group} secondary" for group in sorted(self.muscles_secondary))]
 
 
 def clips(items: Sequence[ClipItem]) -> list[Sample]:
@@ -100,6 +116,7 @@ def _clip(item: ClipItem) -> Sample:
         muscles=worked_by(item.group) if item.muscles is None else frozenset(item.muscles),
         open=open_clip,
         licence=item.licence,
+        muscles_secondary=frozenset(item.muscles_secondary),
     )
 
 

@@ -87,7 +87,7 @@ def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: i
     draws = BootstrapSamples.of([clip.item.scene for clip in known.clips])
     return {
         "exercise": _exercise(model, known, views),
-        "muscles": _muscles(model, known),
+        "muscles": {**_muscles(model, known), "unseen": _unseen(model, foreign)},
         "rejection": _rejection(labels, known.clips, idle),
         "unknown": _unknown(model, known.clips, idle, foreign),
         "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, foreign),
@@ -180,6 +180,25 @@ def _muscles(model: Model, known: _Known) -> dict[str, Any]:
             }
             for index, group in enumerate(groups)
         },
+    }
+
+
+def _unseen(model: Model, foreign: Sequence[ClipScores]) -> dict[str, Any]:
+    """Metrics of muscles on clips of exercises that the model does not know, if the manifest or the catalogue states
+    their muscles."""
+    groups = model.labels.muscles
+    named = [(clip, clip.item.muscles or worked_by(clip.item.group)) for clip in foreign]
+    clips = [(clip, worked) for clip, worked in named if worked]
+    truth = np.array([[group in worked for group in groups] for _, worked in clips], dtype=bool)
+    truth = truth.reshape(-1, len(groups))
+    exercise = _stack([clip.exercise for clip, _ in clips], len(model.labels.exercise))
+    map_ = metrics.mean_average_precision(_stack([clip.muscles for clip, _ in clips], len(groups)), truth)
+    map_lookup = metrics.mean_average_precision(_look_up(model, exercise), truth)
+    return {
+        "clips": len(clips),
+        "map": map_,
+        "map_lookup": map_lookup,
+        "map_over_lookup": None if map_ is None or map_lookup is None else map_ - map_lookup,
     }
 
 

@@ -80,6 +80,16 @@ class SessionStarted:
 
 
 @attrs.frozen
+class SessionUpdated:
+    """The host changed the exercises that may be named, or the expected one, at ``start_s``."""
+
+    TYPE: ClassVar[str] = "session.updated"
+    exercises: tuple[str, ...]
+    expected: str | None
+    start_s: float = _seconds_field()
+
+
+@attrs.frozen
 class ExerciseStarted:
     """An exercise, or unknown movement, began at ``start_s``; emitted once it has lasted ``min_duration_s``."""
 
@@ -231,6 +241,7 @@ class SessionEnded:
 
 EventData = (
     SessionStarted
+    | SessionUpdated
     | ExerciseStarted
     | ExerciseUpdated
     | ExerciseEnded

@@ -122,7 +122,7 @@ class FrozenRuns:
         self, name: str, l2: float, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
     ) -> str:
         """Stands for all that a head's answers depend on."""
-        facts = [(item.group, item.scene, sorted(item.muscles)) for item in learned]
+        facts = [(item.group, item.scene, item.stated_muscles) for item in learned]
         digest = hashlib.sha256(json.dumps([name, l2, labels, facts]).encode())
         for item in (*learned, *asked):
             digest.update(self.features[item.key].tobytes())

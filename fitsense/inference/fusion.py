@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
+from fitsense.expectation import Expectation, apply_expectations
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, Task
@@ -94,21 +95,28 @@ class FusionPipeline:
         """Names of the branches that run on clips of which the first ones are uncertain."""
         return self._deferred
 
-    def predict(self, outputs: Outputs, run: Callable[[NDArray[np.intp]], Outputs]) -> Mapping[Task, Scores]:
+    def predict(
+        self,
+        outputs: Outputs,
+        run: Callable[[NDArray[np.intp]], Outputs],
+        expectations: Sequence[Expectation | None] = (),
+    ) -> Mapping[Task, Scores]:
         """Fused, uncalibrated scores of each task.
 
         :param outputs: outputs of the first branches.
         :param run: returns the outputs of the deferred branches for some clips, given by ascending indices. Called at
             most once.
+        :param expectations: the host's expectation for each clip, which derived heads follow; empty for none.
         """
         if not self._deferred:
-            return self._fuse_all(self.members(outputs))
-        scores = self._fuse_all(self._first_members(outputs))
-        uncertain = np.flatnonzero(self._uncertain(scores))
+            return self._fuse_all(self._members(outputs, _is_any, expectations))
+        scores = self._fuse_all(self._members(outputs, self._is_first, expectations))
+        uncertain = np.flatnonzero(self._uncertain(scores, expectations))
         if not len(uncertain):
             return scores
         all_outputs = {**_rows(outputs, uncertain), **run(uncertain)}
-        refined = self._fuse_all(self.members(all_outputs))
+        chosen = [expectations[clip] for clip in uncertain.tolist()] if expectations else ()
+        refined = self._fuse_all(self._members(all_outputs, _is_any, chosen))
         return {task: _scatter(one, uncertain, refined[task]) for task, one in scores.items()}
 
     def fuse(self, outputs: Outputs) -> Mapping[Task, Scores]:
@@ -121,17 +129,22 @@ class FusionPipeline:
 
         :param outputs: outputs of all branches.
         """
-        return self._members(outputs, lambda name, task: True)
+        return self._members(outputs, _is_any)
 
-    def calibrated(self, exercise: Scores) -> FloatArray:
-        """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
-        return self._calibrated(exercise).probabilities
+    def calibrated(self, exercise: Scores, expectations: Sequence[Expectation | None] = ()) -> FloatArray:
+        """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature.
 
-    def _first_members(self, outputs: Outputs) -> Mapping[Task, Mapping[str, Scores]]:
-        """Inputs of the fusions from the first branches."""
-        return self._members(outputs, self._is_first)
 
-    def _members(self, outputs: Outputs, selects: Callable[[str, Task], bool]) -> Mapping[Task, Mapping[str, Scores]]:
+        :param expectations: the host's expectation for each clip; empty for none.
+        """
+        return self._calibrated(exercise, expectations).probabilities
+
+    def _members(
+        self,
+        outputs: Outputs,
+        selects: Callable[[str, Task], bool],
+        expectations: Sequence[Expectation | None] = (),
+    ) -> Mapping[Task, Mapping[str, Scores]]:
         members: dict[Task, dict[str, Scores]] = {}
         labels = self._manifest.labels
         for branch in self._manifest.branches:
@@ -142,7 +155,7 @@ class FusionPipeline:
                     members.setdefault(head.task, {})[branch.name] = scores
         for name, head_spec, config in self._derived:
             if selects(name, head_spec.task):
-                read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]))
+                read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]), expectations)
                 derived = head_spec.derive(config, read, getattr(labels, head_spec.task))
                 members.setdefault(head_spec.task, {})[name] = derived
         return members
@@ -151,12 +164,14 @@ class FusionPipeline:
         cascade = self._cascades.get(task)
         return cascade is None or name in cascade.first
 
-    def _uncertain(self, scores: Mapping[Task, Scores]) -> NDArray[np.bool_]:
+    def _uncertain(
+        self, scores: Mapping[Task, Scores], expectations: Sequence[Expectation | None]
+    ) -> NDArray[np.bool_]:
         """Whether the first branches are not confident enough, bool (clips,)."""
         # A threshold of 0 is never uncertain, despite rounding: some label of a softmax is above 0, and one of two
         # complementary probabilities is at least .5.
         below = [
-            _confidence(self._calibrated(scores[task])) <= self._cascades[task].threshold
+            _confidence(self._calibrated(scores[task], expectations)) <= self._cascades[task].threshold
             for task in scores
             if task in self._cascades
         ]
@@ -169,10 +184,11 @@ class FusionPipeline:
         fuse, config = self._fusions[task]
         return fuse(config, members)
 
-    def _calibrated(self, scores: Scores) -> Scores:
+    def _calibrated(self, scores: Scores, expectations: Sequence[Expectation | None] = ()) -> Scores:
         if scores.task != "exercise":
             return scores
-        return attrs.evolve(scores, logits=scores.logits / self._manifest.calibration.temperature)
+        logits = scores.logits / self._manifest.calibration.temperature
+        return attrs.evolve(scores, logits=apply_expectations(logits, scores.labels, expectations))
 
     def _check_members(self, plugins: PluginManager) -> None:
         """Check that each task has a fusion with enough members, also among the first branches."""
@@ -198,6 +214,10 @@ class FusionPipeline:
                     f"{manifest.name}: {entry.fusion} needs at least {minimum} members for {task}, "
                     f"got {len(cascade.first if cascade else members[task])}"
                 )
+
+
+def _is_any(name: str, task: Task) -> bool:
+    return True
 
 
 def _confidence(scores: Scores) -> FloatArray:

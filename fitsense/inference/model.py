@@ -124,11 +124,14 @@ class Model:
         """
         if not windows:
             return []
+        expectations = [window.expectation for window in windows]
         scores = self._fusion.predict(
             self._outputs(self._fusion.first, windows),
             lambda uncertain: self._outputs(self._fusion.deferred, [windows[at] for at in uncertain]),
+            expectations,
         )
-        exercise, muscles = self.calibrated(scores["exercise"]), scores["muscles"].probabilities
+        exercise = self._fusion.calibrated(scores["exercise"], expectations)
+        muscles = scores["muscles"].probabilities
         return [
             Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
         ]

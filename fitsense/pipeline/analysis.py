@@ -12,6 +12,7 @@ import attrs
 
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
@@ -55,6 +56,8 @@ class Analysis(Iterator[Event]):
         # Otherwise the source is named by its content, which is read when it is opened.
         self._is_named = options.get("config") is not None or options.get("source_uri") is not None
         self._config = session_config(options)
+        # Labels that the bundle does not know are refused before the source is opened.
+        Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
         self._detect: Detector | None = None
         if (people := options.get("people")) is not None:
             from fitsense.inference.detector import load_detector
@@ -226,7 +229,8 @@ def analyze(source: Source, *, model: Model | None = None, **options: Unpack[Ana
         current position; it stays open. A pipe must carry a format that can be streamed, such as .ts or .mkv.
     :param model: None for the default bundle.
     :param options: see :class:`fitsense.AnalysisOptions`.
-    :raises InvalidInputError: `source` cannot be analysed, has no such track, or an option is invalid.
+    :raises InvalidInputError: `source` cannot be analysed, has no such track, an option is invalid, or the bundle
+        does not know an exercise.
     :raises WeightsError: the detector of ``people`` needs third-party files that have not been fetched.
     :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
         ends the session; earlier events stay valid.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -34,6 +34,8 @@ class AnalysisOptions(TypedDict, total=False):
     :param source_uri: URI reference for the ``source`` of the events; overrides the config's. Without either, a file
         is named by its file name and a digest of its content, and each session of a camera or stream gets a new name.
     :param started_at: wall-clock time of media time 0, with a time zone; overrides the config's.
+    :param exercises: labels of the only exercises that may be named; overrides the config's.
+    :param expected: label of the exercise that a guided workout asks for; overrides the config's.
     """
 
     config: SessionConfig | None
@@ -46,6 +48,8 @@ class AnalysisOptions(TypedDict, total=False):
     track: int | None
     source_uri: str | None
     started_at: datetime | None
+    exercises: Iterable[str] | None
+    expected: str | None
 
 
 def check_option_names(options: Mapping[str, Any]) -> None:
@@ -66,6 +70,8 @@ def session_config(options: AnalysisOptions) -> SessionConfig:
         "started_at": options.get("started_at"),
         "hop_s": options.get("hop_s"),
         "region": options.get("region"),
+        "exercises": options.get("exercises"),
+        "expected": options.get("expected"),
     }
     given = {name: value for name, value in overrides.items() if value is not None}
     config = options.get("config") or SessionConfig()

@@ -53,11 +53,13 @@ class WeightsRef:
     :param uri: an ``https://`` address, or another form that a plugin's ``fitsense_resolve_weights`` resolves.
     :param sha256: hexadecimal digest of the file; None if its publisher gives none.
     :param license: SPDX identifier, or the publisher's text.
+    :param bytes: size of the file, which ``fitsense models pull`` states before it downloads; None if unknown.
     """
 
     uri: str
     sha256: str | None = None
     license: str = ""
+    bytes: int | None = None
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from fitsense._internal.validators import instance, number, uri_reference
 from fitsense.camera.monitor import CameraConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
+from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region
 from fitsense.repetitions.counter import RepetitionConfig
 from fitsense.types import MAX_SECONDS
@@ -49,6 +50,10 @@ class SessionConfig:
     :param set_rest_s: a set ends after a rest of this length, in seconds.
     :param decisions: decision thresholds and intervals; None for the defaults.
     :param repetitions: the repetition counter's configuration.
+    :param exercises: labels of the only exercises that may be named; None for all of the bundle. Probabilities are
+        renormalised over these, ``unknown`` and idle, and muscles follow.
+    :param expected: label of the exercise that a guided workout asks for, which becomes more likely than the bundle
+        predicts; another exercise that is clear enough is still named. None for none.
     :param camera: the camera monitor's configuration; None for no camera warnings.
     :raises InvalidInputError: a value of another type or outside its range.
     """
@@ -62,3 +67,5 @@ class SessionConfig:
     decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
     repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig, validator=instance(RepetitionConfig))
     camera: CameraConfig | None = attrs.field(factory=CameraConfig, validator=instance(CameraConfig, optional=True))
+    exercises: tuple[str, ...] | None = attrs.field(default=None, converter=as_names, validator=exercise_names)
+    expected: str | None = attrs.field(default=None, validator=instance(str, optional=True))

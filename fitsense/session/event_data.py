@@ -1,20 +1,32 @@
-"""Builds event data from camera warnings, decisions, repetitions and sets."""
+"""Builds event data from camera warnings, expectations, decisions, repetitions and sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from fitsense.camera.monitor import CameraWarning
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import SegmentEnded, SegmentUpdated
 from fitsense.events import model as events
+from fitsense.expectation import Expectation
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
 
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
     """Data of ``session.warning`` for a camera warning."""
     return events.SessionWarning(warning.code, warning.message, warning.start_s, warning.end_s, over=warning.over)
+
+
+def nameable_exercises(labels: Sequence[str], expectation: Expectation) -> tuple[str, ...]:
+    """Labels that events may name under an expectation, without idle and ``unknown``."""
+    return expectation.exercises or tuple(label for label in labels if label not in (IDLE, UNKNOWN))
+
+
+def session_updated(labels: Sequence[str], expectation: Expectation, at_s: float) -> events.SessionUpdated:
+    """Data of ``session.updated`` for a changed expectation, at a time in seconds of media time."""
+    return events.SessionUpdated(nameable_exercises(labels, expectation), expectation.expected, at_s)
 
 
 def exercise_updated(segment: SegmentUpdated) -> events.ExerciseUpdated:

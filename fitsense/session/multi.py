@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,15 +14,16 @@ from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWar
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events.model import Event, SessionWarning
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.event_data import camera_warning
+from fitsense.session.event_data import camera_warning, session_updated
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
-from fitsense.session.snapshot_checks import check_camera
+from fitsense.session.snapshot_checks import check_camera, check_expectation
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason
 from fitsense.types import Frame, Prediction, UInt8Array
@@ -52,11 +53,15 @@ class MultiSessionState:
 
     :param located_s: time of each subject's newest region, in seconds of media time, by name.
     :param last_s: time of the newest frame, in seconds of media time.
+    :param expectation: the exercises that the host expects.
+    :param changed: whether an event has yet to state that the expectation changed.
     """
 
     located_s: dict[str, float] = attrs.field(factory=dict)
     last_s: float | None = None
     finished: bool = False
+    expectation: Expectation = attrs.field(factory=Expectation)
+    changed: bool = False
 
 
 class MultiSession:
@@ -81,12 +86,41 @@ class MultiSession:
         self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
         self._camera = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
-        self.state = MultiSessionState()
+        expectation = Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
+        self.state = MultiSessionState(expectation=expectation)
 
     @property
     def subjects(self) -> list[str]:
         """Names of the subjects with a session, in the order of their first frames."""
         return list(self._sessions)
+
+    @property
+    def exercises(self) -> tuple[str, ...] | None:
+        """The only exercises that may be named, for all subjects; as :attr:`Session.exercises`."""
+        return self.state.expectation.exercises
+
+    @exercises.setter
+    def exercises(self, exercises: Iterable[str] | None) -> None:
+        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
+
+    @property
+    def expected(self) -> str | None:
+        """The exercise that a guided workout asks for, for all subjects; as :attr:`Session.expected`."""
+        return self.state.expectation.expected
+
+    @expected.setter
+    def expected(self, expected: str | None) -> None:
+        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
+
+    @exclusive
+    def _expect(self, expectation: Expectation) -> None:
+        self._refuse_if_finished()
+        if expectation == self.state.expectation:
+            return
+        self.state.expectation = expectation
+        self.state.changed = self.state.last_s is not None
+        for session in self._sessions.values():
+            session._expect(expectation, announce=False)
 
     @exclusive
     def push(
@@ -107,7 +141,8 @@ class MultiSession:
     def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
         """Take a frame: the first half of :meth:`push`, as for :meth:`Session.prepare`."""
         self._refuse_if_finished()
-        emitted = self._update(regions, frame.time_s)
+        emitted = self._announce_if_changed(frame.time_s)
+        emitted += self._update(regions, frame.time_s)
         emitted += self._monitor_camera(frame, regions)
         return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
 
@@ -185,6 +220,7 @@ class MultiSession:
         sessions = cls(model, header.config, absent_s=header.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
+        check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._camera is not None:
             sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]
             check_camera(sessions._camera.state)
@@ -196,8 +232,17 @@ class MultiSession:
 
     def _session(self, subject: str) -> Session:
         # One camera needs one monitor.
-        config = attrs.evolve(self._config, camera=None)
+        expectation = self.state.expectation
+        config = attrs.evolve(self._config, camera=None, exercises=expectation.exercises, expected=expectation.expected)
         return Session(self._model, config, subject=subject, emitter=self._emitter)
+
+    def _announce_if_changed(self, time_s: float) -> list[Event]:
+        """Emit an event about an expectation that the host has changed; it has no subject."""
+        if not self.state.changed:
+            return []
+        self.state.changed = False
+        self._emitter.advance(time_s)
+        return [self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))]
 
     def _monitor_camera(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
         """Emit warnings about the picture; a scene cut closes the open segments of all subjects."""

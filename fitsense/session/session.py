@@ -18,6 +18,7 @@ from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
+from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.imaging.resize import branch_images
@@ -27,7 +28,14 @@ from fitsense.repetitions.sets import CountedRepetition, Sets, SetsState
 from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.event_data import camera_warning, exercise_ended, exercise_updated, repetition_completed
+from fitsense.session.event_data import (
+    camera_warning,
+    exercise_ended,
+    exercise_updated,
+    nameable_exercises,
+    repetition_completed,
+    session_updated,
+)
 from fitsense.session.frame_rate_monitor import FrameRateMonitor, FrameRateMonitorState
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.snapshot import pack, unpack
@@ -50,6 +58,8 @@ class SessionState:
     :param region: part of the picture that is analysed; None for all of it.
     :param thumbnail_s: time of the last frame of which a thumbnail was made, in seconds of media time.
     :param late_announced: whether a warning was given of the late frames in a row. One warning covers them all.
+    :param expectation: the exercises that the host expects.
+    :param announced: the expectation that events have stated.
     """
 
     region: Region | None
@@ -57,6 +67,8 @@ class SessionState:
     finished: bool = False
     thumbnail_s: float = -math.inf
     late_announced: bool = False
+    expectation: Expectation = attrs.field(factory=Expectation)
+    announced: Expectation = attrs.field(factory=Expectation)
 
 
 class Session:
@@ -101,7 +113,47 @@ class Session:
         self._frame_rate = FrameRateMonitor()
         self._summary = SessionSummary(labels.muscles)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
-        self.state = SessionState(config.region)
+        expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
+        self.state = SessionState(config.region, expectation=expectation)
+        self._decisions.allow(expectation.allowed(labels.exercise))
+
+    @property
+    def exercises(self) -> tuple[str, ...] | None:
+        """The only exercises that may be named; None for all that the bundle knows.
+
+        May be set between two frames: it applies from the next prediction on, and a ``session.updated`` event states
+        it. An expected exercise that is no longer among them is no longer expected.
+
+        :raises InvalidInputError: the bundle has no such label; the session is unchanged.
+        """
+        return self.state.expectation.exercises
+
+    @exercises.setter
+    def exercises(self, exercises: Iterable[str] | None) -> None:
+        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
+
+    @property
+    def expected(self) -> str | None:
+        """The exercise that a guided workout asks for now; None for none. May be set like :attr:`exercises`."""
+        return self.state.expectation.expected
+
+    @expected.setter
+    def expected(self, expected: str | None) -> None:
+        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
+
+    @exclusive
+    def _expect(self, expectation: Expectation, *, announce: bool = True) -> None:
+        """Change the expectation.
+
+        :param announce: whether this session's events state it; False if the host states it for several sessions.
+        """
+        self._refuse_if_finished()
+        if expectation == self.state.expectation:
+            return
+        self.state.expectation = expectation
+        if not announce:
+            self.state.announced = expectation
+        self._decisions.restrict(expectation.allowed(self._model.labels.exercise))
 
     @property
     def region(self) -> Region | None:
@@ -145,7 +197,7 @@ class Session:
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
         images = branch_images(rgb, self._specs, self._model.deferred_branches)
-        outputs = self._windows.push(images, frame.time_s)
+        outputs = self._under_expectation(self._windows.push(images, frame.time_s))
         if any(isinstance(output, LateFrame) for output in outputs):
             return PendingFrame(outputs)
         time_s = self._windows.last_s
@@ -162,7 +214,7 @@ class Session:
                 warnings += self._camera.push(whole, time_s)
             motion = motion_thumbnail(thumbnail)
         if any(warning.code == "camera_cut" for warning in warnings):
-            outputs += self._windows.mark_cut()
+            outputs += self._under_expectation(self._windows.mark_cut())
         return PendingFrame(outputs, time_s, motion, warnings)
 
     @exclusive
@@ -177,6 +229,7 @@ class Session:
             self._summary.add_frame(pending.time_s)
             self.state.late_announced = False
         emitted = self._start_if_new()
+        emitted += self._announce_if_changed(pending.time_s)
         remaining = iter(predictions)
         for output in pending.outputs:
             emitted += self._handle(output, remaining)
@@ -204,7 +257,7 @@ class Session:
     def finish(self, reason: Reason = "finished") -> list[Event]:
         """End the session: close open segments and emit ``session.ended``. No frame can be pushed afterwards."""
         self._refuse_if_finished()
-        outputs = self._windows.finish()
+        outputs = self._under_expectation(self._windows.finish())
         pending = PendingFrame(outputs, camera_warnings=self._end_camera_run(outputs))
         emitted = self.complete(pending, self._model.predict(pending.windows))
         start_s = self._summary.state.start_s
@@ -255,12 +308,13 @@ class Session:
         check_session(states, self._model.manifest, self._specs, self._config, self._window_s)
         for name, part in self._parts.items():
             part.state = states[name]
+        self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
 
     @exclusive
     def mark_cut(self) -> list[Event]:
         """Mark a scene cut: close open segments as after a gap. Media time continues."""
         self._refuse_if_finished()
-        pending = PendingFrame(self._windows.mark_cut())
+        pending = PendingFrame(self._under_expectation(self._windows.mark_cut()))
         return self.complete(pending, self._model.predict(pending.windows))
 
     @property
@@ -289,18 +343,36 @@ class Session:
         if self.state.started:
             return []
         self.state.started = True
+        self.state.announced = self.state.expectation
         manifest = self._model.manifest
         return [
             self._emit(
                 events.SessionStarted(
                     model=events.ModelInfo(manifest.name, manifest.version),
-                    exercises=tuple(label for label in manifest.labels.exercise if label != IDLE),
+                    exercises=nameable_exercises(manifest.labels.exercise, self.state.expectation),
                     muscle_groups=manifest.labels.muscles,
                     window_s=self._window_s,
                     hop_s=self._config.hop_s,
                 )
             )
         ]
+
+    def _announce_if_changed(self, time_s: float | None) -> list[Event]:
+        """Emit an event about an expectation that the host has changed since the last event about it."""
+        state = self.state
+        if state.announced == state.expectation:
+            return []
+        state.announced = state.expectation
+        at_s = (self._emitter.state.media_s or 0.0) if time_s is None else time_s
+        self._emitter.advance(at_s)
+        return [self._emit(session_updated(self._model.labels.exercise, state.expectation, at_s))]
+
+    def _under_expectation(self, outputs: list[Output]) -> list[Output]:
+        """The outputs, with the host's expectation in each window."""
+        expectation = self.state.expectation
+        if expectation.is_neutral:
+            return outputs
+        return [attrs.evolve(one, expectation=expectation) if isinstance(one, Window) else one for one in outputs]
 
     def _handle(self, output: Output, predictions: Iterator[Prediction]) -> list[Event]:
         match output:

@@ -20,6 +20,7 @@ from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
+from fitsense.expectation import Expectation
 from fitsense.repetitions import trajectory
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
@@ -87,6 +88,8 @@ def check_session(
         "summary.start_s",
         "a time, since there were frames",
     )
+    for at in ("expectation", "announced"):
+        check_expectation(getattr(session, at), f"session.{at}", manifest)
     _check_decisions(states["decisions"], manifest, answers, now_s)
     _check_repetitions(states["repetitions"], config.repetitions, now_s)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
@@ -124,6 +127,18 @@ def _check_summary(summary: SummaryState, manifest: Manifest, answers: set[str])
     for name in ("observed_s", "exercise_s", "muscle_load_s", "muscle_load_repetitions"):
         for path, value, _ in _numbers(getattr(summary, name), f"summary.{name}"):
             _require(value >= 0, path, "a number from 0 on", value)
+
+
+def check_expectation(expectation: Expectation, path: str, manifest: Manifest) -> None:
+    """Refuse an expectation of exercises that the bundle does not know.
+
+    :raises InvalidInputError: the message names the field.
+    """
+    try:
+        again = Expectation.of(manifest.labels.exercise, expectation.exercises, expectation.expected)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"snapshot: {path}: {error}") from error
+    _require(again == expectation and expectation.exercises != (), path, "exercises in the order of the bundle")
 
 
 def _check_windows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense.events.model import Event
@@ -39,6 +39,24 @@ class TrackedSession:
         self._tracker = Tracker(tracker)
         # A session ends with its track.
         self._sessions = MultiSession(model, config, absent_s=tracker.max_lost_s)
+
+    @property
+    def exercises(self) -> tuple[str, ...] | None:
+        """The only exercises that may be named, for all people; as :attr:`fitsense.Session.exercises`."""
+        return self._sessions.exercises
+
+    @exercises.setter
+    def exercises(self, exercises: Iterable[str] | None) -> None:
+        self._sessions.exercises = exercises
+
+    @property
+    def expected(self) -> str | None:
+        """The exercise that a guided workout asks for, for all people; as :attr:`fitsense.Session.expected`."""
+        return self._sessions.expected
+
+    @expected.setter
+    def expected(self, expected: str | None) -> None:
+        self._sessions.expected = expected
 
     @exclusive
     def push(self, frame: Frame) -> list[Event]:

@@ -451,8 +451,8 @@ class _FinetunedBranchTrainer:
             [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
             attrs.asdict(self._trainer.pool.labels),
             partition.name if partition else None,
-            sorted([item.key, item.group, item.scene, sorted(item.muscles)] for item in samples),
-            sorted([item.key, item.group, sorted(item.muscles)] for item in held) if self._tuning.patience else None,
+            sorted([item.key, item.group, item.scene, item.stated_muscles] for item in samples),
+            sorted([item.key, item.group, item.stated_muscles] for item in held) if self._tuning.patience else None,
         ]
         return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
 

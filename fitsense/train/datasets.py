@@ -132,5 +132,5 @@ def validation_loader(data: TrainingData, tuning: Tuning, process: Process) -> D
 def _targets(data: TrainingData, sample: Sample) -> dict[str, Any]:
     return {
         "exercise": data.labels.exercise.index(sample.group),
-        "muscles": np.array([group in sample.muscles for group in data.labels.muscles], dtype=np.float32),
+        "muscles": np.array([sample.activation(group) for group in data.labels.muscles], dtype=np.float32),
     }

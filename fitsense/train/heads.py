@@ -25,6 +25,13 @@ def targets(samples: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDA
     return np.array([[group in item.muscles for group in labels] for item in samples], dtype=np.float32)
 
 
+def graded_targets(samples: Sequence[Sample], task: Task, labels: Sequence[str]) -> NDArray[Any]:
+    """Training targets: as :func:`targets`, but secondary muscle groups are in between 0 and 1."""
+    if task == "exercise":
+        return targets(samples, task, labels)
+    return np.array([[item.activation(group) for group in labels] for item in samples], dtype=np.float32)
+
+
 def fit(
     spec: HeadSpec,
     config: Any,
@@ -48,7 +55,7 @@ def fit(
     by_clip = [features[item.key] for item in samples]
     values = torch.from_numpy(np.concatenate(by_clip))
     views = [len(each) for each in by_clip]
-    target = torch.from_numpy(np.repeat(targets(samples, spec.task, labels), views, axis=0))
+    target = torch.from_numpy(np.repeat(graded_targets(samples, spec.task, labels), views, axis=0))
     share = torch.from_numpy(np.repeat(sampling_weights(samples, class_power) / views, views).astype(np.float32))
     share /= share.sum()
     head = spec.build(config, values.shape[1], labels)

@@ -119,8 +119,8 @@ def _muscle_labels(samples: Sequence[Sample]) -> tuple[str, ...]:
     nothing = sorted({item.group for item in samples if not item.muscles and item.group != IDLE})
     if nothing:
         raise InvalidInputError(
-            f"muscles: expected a column muscles in the manifest for groups that are not in the catalogue, got none "
-            f"for {', '.join(nothing)}"
+            f"muscles: expected a column muscles or muscles_primary in the manifest for groups that are not in the "
+            f"catalogue, got none for {', '.join(nothing)}"
         )
     worked = {muscle for item in samples for muscle in item.muscles}
     return tuple(group for group in load_catalogue().muscle_groups if group in worked)

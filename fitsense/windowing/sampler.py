@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
 from fitsense.windowing.frame_clock import ClockReset, FrameClock, FrameClockState, Gap, LateFrame
@@ -44,6 +45,7 @@ class Window:
     :param decides_until_s: end of that interval. A run's intervals join without overlap; the last one extends to the
         end of the run, which only :class:`RunEnd` gives.
     :param new_frames: new frames of each streaming branch, by branch name. Predict a run's windows in order.
+    :param expectation: the host's expectation; None for a neutral one.
     """
 
     clips: Mapping[str, Clip]
@@ -52,6 +54,7 @@ class Window:
     decides_from_s: float
     decides_until_s: float
     new_frames: Mapping[str, NewFrames] = attrs.field(factory=dict)
+    expectation: Expectation | None = None
 
 
 @attrs.frozen

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 
 import fitsense
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.weights import import_file, load_backbone, load_state, read_state, resolve
+from fitsense.bundles.weights import download, import_file, load_backbone, load_state, read_state, resolve
+from fitsense.bundles.wheels import Wheels
 from fitsense.nn.branch import build_backbone
 from fitsense.plugins.specs import WeightsRef
 from tests.bundles.test_wheels import index, make_wheel
@@ -192,3 +193,30 @@ def test_what_was_brought_along_is_kept_like_what_was_downloaded(tmp_path: Path)
     with pytest.raises(fitsense.WeightsError, match=f"expected sha256 {DIGEST}"):
         import_file(ref, tmp_path / "w.bin", tmp_path / "none")
     assert not [file for file in (tmp_path / "none").rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES"])
+def test_resolve_offline_refuses_each_download_and_gives_cached_files(
+    value: str, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index, {"toy/w.bin": b"weights"})
+    cache, ref = tmp_path / "cache", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
+    monkeypatch.setenv("FITSENSE_OFFLINE", value)
+    for uri in (ref.uri, "https://localhost:1/w.bin"):
+        with pytest.raises(fitsense.WeightsError, match="not downloaded, because FITSENSE_OFFLINE is set; run"):
+            resolve(WeightsRef(uri), cache=cache)
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE"):
+        download("https://localhost:1/w.bin", tmp_path)
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE"), Wheels() as wheels:
+        wheels.get("toy==1.0")
+    assert not cache.exists()
+    monkeypatch.setenv("FITSENSE_OFFLINE", "0")
+    path = resolve(ref, cache=cache)
+    monkeypatch.setenv("FITSENSE_OFFLINE", value)
+    assert resolve(ref, cache=cache) == path
+
+
+def test_resolve_offline_variable_of_another_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITSENSE_OFFLINE", "maybe")
+    with pytest.raises(fitsense.InvalidInputError, match="FITSENSE_OFFLINE: expected 1 or 0, got 'maybe'"):
+        resolve(WeightsRef("https://localhost:1/w.bin"), cache=tmp_path)

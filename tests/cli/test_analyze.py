@@ -197,3 +197,13 @@ def test_people_cannot_be_found_without_the_network_and_the_error_says_what_to_d
     assert done.returncode == ExitCode.BAD_BUNDLE
     assert "not fetched yet; run: fitsense models pull blazepose" in done.stderr
     assert done.stdout == ""
+
+
+def test_analyze_exercises_names_only_these_and_refuses_others(squats_file: Path) -> None:
+    done = run(squats_file, "--exercises", "squat, push_up", "--expected", "squat")
+    assert done.returncode == 0, done.stderr
+    events = events_of(done.stdout)
+    assert events[0]["data"]["exercises"] == ["push_up", "squat"]
+    refused = run(squats_file, "--exercises", "sqaut")
+    assert refused.returncode != 0
+    assert "exercises: expected an exercise that the bundle knows, got 'sqaut'; did you mean squat?" in refused.stderr

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 import fitsense
 from fitsense.cli import main
 from fitsense.cli.exit_codes import ExitCode
+from fitsense.cli.models import _needed_by_shipped
 from tests.bundles.test_wheels import index, make_wheel
 
 __all__ = ["index"]
@@ -128,3 +129,35 @@ def test_what_is_not_there_or_wrong_is_refused_even_if_it_was_fetched_before(
     done = run("pull", "toys", "--from", str(tmp_path / "a.bin"))
     assert done.exit_code == ExitCode.BAD_BUNDLE
     assert ("expected sha256" if content else "no such file or folder") in done.stderr
+
+
+def test_pull_without_name_fetches_what_shipped_bundles_need(
+    cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index, {**FILES, "toy/nets/eyes.bin": b"eyes"})
+    monkeypatch.setattr("fitsense.cli.models._needed_by_shipped", lambda plugins: ["eyes", "toys"])
+    done = run("pull")
+    assert done.exit_code == 0, done.output
+    assert kept(cache) == {"a.bin", "b.bin", "eyes.bin"}
+    assert "Fetching 1 of 3: eyes.bin, from toy==1.0 by pip" in done.stderr
+    assert "Fetching 3 of 3: b.bin" in done.stderr
+    assert "Fetching" not in run("pull").stderr
+
+
+def test_pull_needs_of_shipped_bundles_are_those_of_gym_pose() -> None:
+    assert _needed_by_shipped(fitsense.PluginManager.discover()) == ["blazepose"]
+
+
+def test_pull_offline_says_what_is_missing_and_what_to_do(
+    cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index, FILES)
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
+    done = run("pull", "toys")
+    assert done.exit_code == ExitCode.BAD_BUNDLE
+    assert "weights pypi:toy==1.0#toy/nets/a.bin: not downloaded, because FITSENSE_OFFLINE is set" in done.stderr
+    assert "--from" in done.stderr
+    monkeypatch.delenv("FITSENSE_OFFLINE")
+    assert run("pull", "toys").exit_code == 0
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
+    assert run("pull", "toys").exit_code == 0

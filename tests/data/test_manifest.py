@@ -110,3 +110,30 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, message
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(InvalidInputError, match=message):
         read_manifest(tmp_path, [])
+
+
+def test_read_manifest_primary_muscles_come_before_muscles(tmp_path: Path) -> None:
+    rows = "a.mp4,squat,test,calves,glutes;quads,hamstrings\nb.mp4,squat,test,calves,,\n"
+    for name in "ab":
+        (tmp_path / f"{name}.mp4").touch()
+    (tmp_path / "manifest.csv").write_text(f"path,group,split,muscles,muscles_primary,muscles_secondary\n{rows}")
+    first, second = read_manifest(tmp_path, ["test"]).items
+    assert (first.muscles, first.muscles_secondary) == (("quads", "glutes"), ("hamstrings",))
+    assert (second.muscles, second.muscles_secondary) == (("calves",), ())
+
+
+@pytest.mark.parametrize(
+    ("primary", "secondary", "message"),
+    [
+        ("quadz", "", "line 2: no muscle group is called 'quadz'; there are:"),
+        ("quads", "glutz", "line 2: no muscle group is called 'glutz'"),
+        ("", "quads", "line 2: muscles_secondary: expected muscles_primary beside it"),
+        ("quads;glutes", "glutes", "line 2: expected each muscle group once, got 'glutes' in both columns"),
+    ],
+)
+def test_read_manifest_wrong_muscles_are_refused(tmp_path: Path, primary: str, secondary: str, message: str) -> None:
+    (tmp_path / "a.mp4").touch()
+    header = "path,group,split,muscles_primary,muscles_secondary"
+    (tmp_path / "manifest.csv").write_text(f"{header}\na.mp4,squat,test,{primary},{secondary}\n")
+    with pytest.raises(InvalidInputError, match=message):
+        read_manifest(tmp_path, ["test"])

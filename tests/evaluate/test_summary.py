@@ -218,3 +218,26 @@ def test_a_split_of_strangers_has_no_figures_of_exercises(make: Maker) -> None:
         assert report[part][figure] is None
     assert report["branches"] == report["exercise"]["by_group"] == report["by_source"] == {}
     assert set(report["intervals"].values()) == {None}
+
+
+def test_summarise_without_known_exercises_reports_muscles_of_unseen_ones(make: Maker) -> None:
+    clips = [
+        make.clip("zumba", "squat", name="1", works=load_catalogue().exercises["squat"].muscles),
+        make.clip("", "push_up", name="2", works=("quads",)),
+        make.clip("moonwalk", "push_up", name="3"),
+    ]
+    report = make.report(clips)
+    assert (report["muscles"]["clips"], report["muscles"]["map"], report["exercise"]["top1"]) == (0, None, None)
+    unseen = report["muscles"]["unseen"]
+    assert unseen["clips"] == 2, "the muscles of the third are unknown"
+    assert unseen["map"] == pytest.approx(1.0)
+    assert unseen["map_lookup"] == pytest.approx(unseen["map"])
+
+
+def test_summarise_keeps_unseen_exercises_out_of_the_known_figures(make: Maker) -> None:
+    known = [make.clip("squat", "squat", name="1"), make.clip("push_up", "push_up", name="2")]
+    unseen = [make.clip("zumba", "squat", name="3", works=("chest",))]
+    alone, both = make.report(known)["muscles"], make.report(known + unseen)["muscles"]
+    assert alone["unseen"] == {"clips": 0, "map": None, "map_lookup": None, "map_over_lookup": None}
+    assert both["unseen"]["clips"] == 1
+    assert {**both, "unseen": None} == {**alone, "unseen": None}

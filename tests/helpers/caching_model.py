@@ -16,7 +16,7 @@ class Remembering(fitsense.Model):
     """Says what the model says, and of a window whose clips it has been asked about alone, what it said then."""
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
-        if len(windows) != 1 or windows[0].new_frames:
+        if len(windows) != 1 or windows[0].new_frames or windows[0].expectation:
             return super().predict(windows)
         (window,) = windows
         digest = hashlib.blake2b()

@@ -20,7 +20,7 @@ _HOLE_S = 4.0
 
 
 def told(model: fitsense.Model) -> Iterator[fitsense.Event]:
-    """Events of every type, of a workout, of a source with a hole, and of several people."""
+    """Events of every type, of a workout, of a source with a hole, of several people, and of a guided workout."""
     yield from fitsense.analyze(sample(), model=model, config=_config("workout"))
     session = fitsense.Session(model, _config("hole"))
     frames = list(_SQUATS)
@@ -33,6 +33,17 @@ def told(model: fitsense.Model) -> Iterator[fitsense.Event]:
     for frame in frames:
         yield from people.push(frame, regions=racks)
     yield from people.finish()
+    yield from guided(model)
+
+
+def guided(model: fitsense.Model) -> Iterator[fitsense.Event]:
+    """Events of a session whose host expects some exercises, and then one."""
+    session = fitsense.Session(model, attrs.evolve(_config("guided"), exercises=("squat", "push_up")))
+    frames = list(_SQUATS)
+    yield from session.push_many(frames[:20])
+    session.exercises, session.expected = ("squat", "lunge"), "squat"
+    yield from session.push_many(frames[20:])
+    yield from session.finish()
 
 
 def _config(name: str) -> fitsense.SessionConfig:

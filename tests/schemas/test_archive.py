@@ -34,7 +34,9 @@ def test_an_archived_log_is_valid_and_read_whole(file: Path) -> None:
     assert ended is not None
     assert len(workout.data("repetition.completed")) == sum(one["repetitions"] for one in ended["sets"])
     assert [warning["code"] for warning in hole.data("session.warning")] == ["gap", "late_frame"]
+    *people, guided = people
     assert [log.subject for log in people] == ["left", "right"]
+    assert [update["expected"] for update in guided.data("session.updated")] == ["squat"]
 
 
 def test_the_archive_has_every_type_of_event_of_this_version() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
 import numpy as np
 import pytest
 
 import fitsense
 from fitsense.data.samples import Sample
-from fitsense.train.heads import fit, targets
+from fitsense.train.heads import fit, graded_targets, targets
 from fitsense.types import FloatArray, Task
 from tests.helpers.tiny_models import footage
 
@@ -78,3 +79,10 @@ def test_classes_count_alike_or_by_their_scenes() -> None:
     assert alike[2] - alike[0] > by_scenes[2] - by_scenes[0] + 1, (
         "a rare class is a safer guess where classes count alike"
     )
+
+
+def test_graded_targets_secondary_muscles_are_half_active() -> None:
+    item = attrs.evolve(footage("squat", "1"), muscles=frozenset({"quads"}), muscles_secondary=frozenset({"biceps"}))
+    assert graded_targets([item], "muscles", MUSCLES).tolist() == [[1.0, 0.5]]
+    assert targets([item], "muscles", MUSCLES).tolist() == [[1.0, 0.0]]
+    assert graded_targets([item], "exercise", EXERCISES).tolist() == [2]

@@ -28,6 +28,8 @@ class SessionRequest:
     source: str | None = None
     region: Region | None = None
     hop_s: float = 1.0
+    exercises: tuple[str, ...] | None = None
+    expected: str | None = None
     people: bool = False
     policy: Policy = "latest"
     started_at: datetime | None = None

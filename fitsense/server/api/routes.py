@@ -264,11 +264,13 @@ def _next_number(session: ServerSession, after: str | None) -> int | None:
 def _parse_query(query: Mapping[str, str]) -> SessionRequest:
     """The session request in the query of an upload."""
     document: dict[str, Any] = dict(query)
-    known = {"bundle", "region", "hop_s", "people", "started_at"}
+    known = {"bundle", "region", "hop_s", "people", "started_at", "exercises", "expected"}
     if unknown := sorted(set(document) - known):
         raise ProblemError(ProblemType.INVALID, f"query: expected {', '.join(sorted(known))}, got {unknown[0]!r}")
     if "hop_s" in document:
         document["hop_s"] = _number("hop_s", document["hop_s"])
+    if "exercises" in document:
+        document["exercises"] = [name.strip() for name in document["exercises"].split(",")]
     if "people" in document:
         document["people"] = _flag(query, "people", default=False)
     if "region" in document:

@@ -106,6 +106,8 @@ class ServerSession:
             "source": request.source,
             "region": attrs.asdict(request.region) if request.region else None,
             "hop_s": request.hop_s,
+            "exercises": None if request.exercises is None else list(request.exercises),
+            "expected": request.expected,
             "people": request.people,
             "policy": request.policy,
             "created_at": self.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

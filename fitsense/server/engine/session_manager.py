@@ -15,8 +15,9 @@ from typing import Any
 
 import attrs
 
-from fitsense.errors import SourceError
+from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
+from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
@@ -78,6 +79,8 @@ class _Plan:
             source=source,
             started_at=_start_of(frame) if started_at is None else started_at,
             region=self.request.region,
+            exercises=self.request.exercises,
+            expected=self.request.expected,
         )
         if self.detect is None:
             return Session(self.model, config)
@@ -265,6 +268,10 @@ class SessionManager:
 
     async def _plan(self, mode: Mode, request: SessionRequest) -> _Plan:
         model = self._bundles.model(request.bundle)
+        try:
+            Expectation.of(model.labels.exercise, request.exercises, request.expected)
+        except InvalidInputError as error:
+            raise ProblemError(ProblemType.INVALID, str(error)) from error
         detect = await asyncio.to_thread(self._bundles.detector) if request.people else None
         return _Plan(mode, request, model, detect, datetime.now(UTC), time.monotonic())
 

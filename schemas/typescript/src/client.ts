@@ -24,7 +24,10 @@ export interface ClientOptions {
 }
 
 /** Options of an analysis. */
-export type AnalysisRequest = Pick<SessionRequest, "bundle" | "region" | "hop_s" | "people" | "started_at">;
+export type AnalysisRequest = Pick<
+  SessionRequest,
+  "bundle" | "region" | "hop_s" | "exercises" | "expected" | "people" | "started_at"
+>;
 
 /** A video file; in Node, `await openAsBlob(path)` streams it from disk. */
 export type Video = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<Uint8Array>;

@@ -45,6 +45,7 @@ export interface EventData {
   "fitsense.repetition.completed": RepetitionCompleted;
   "fitsense.session.ended": SessionEnded;
   "fitsense.session.started": SessionStarted;
+  "fitsense.session.updated": SessionUpdated;
   "fitsense.session.warning": SessionWarning;
 }
 /**
@@ -276,7 +277,7 @@ export interface SessionStarted {
     version: string;
   };
   /**
-   * What the model can name, without unknown and no_exercise.
+   * What the session may name, without unknown and no_exercise: all that the model knows, or fewer where the host expects only these.
    *
    * @minItems 1
    */
@@ -290,6 +291,25 @@ export interface SessionStarted {
    * Media time between predictions, in seconds.
    */
   hop_s: number;
+}
+/**
+ * The host changed which exercises the session may name. Predictions from start_s on follow.
+ */
+export interface SessionUpdated {
+  /**
+   * What the session may name from now on, without unknown and no_exercise, which are always possible.
+   *
+   * @minItems 1
+   */
+  exercises: Exercise[];
+  /**
+   * The exercise that counts as more likely than the model says, one of exercises; null for none.
+   */
+  expected: string | null;
+  /**
+   * Since when, in seconds of media time.
+   */
+  start_s: number;
 }
 /**
  * Something that a host may want to tell its user; the session goes on.
@@ -442,6 +462,16 @@ export interface Session {
    */
   hop_s: number;
   /**
+   * The only exercises that may be named, as the bundle's labels call them, beside unknown and no_exercise; null for all.
+   *
+   * @minItems 1
+   */
+  exercises?: Exercise[] | null;
+  /**
+   * The exercise that a guided workout asks for, which counts as more likely than the bundle says; null for none.
+   */
+  expected?: string | null;
+  /**
    * Whether everybody is followed.
    */
   people: boolean;
@@ -507,6 +537,17 @@ export interface SessionRequest {
    * Media time between predictions, in seconds.
    */
   hop_s?: number;
+  /**
+   * The only exercises that may be named, as the bundle's labels call them, beside unknown and no_exercise; null for all.
+   *
+   * @minItems 1
+   * @maxItems 256
+   */
+  exercises?: Exercise[] | null;
+  /**
+   * The exercise that a guided workout asks for, which counts as more likely than the bundle says; null for none.
+   */
+  expected?: string | null;
   /**
    * Follow everybody in the picture, each with events of their own; not beside a region.
    */

@@ -44,6 +44,7 @@ export function others(event: FitsenseEvent): unknown {
     case "fitsense.repetition.completed":
     case "fitsense.session.ended":
     case "fitsense.session.started":
+    case "fitsense.session.updated":
     case "fitsense.session.warning":
     case "jumps.counted":
       // @ts-expect-error All of these have data of their own.

@@ -70,6 +70,15 @@ def test_session_is_opened_listed_ended_and_forgotten(client: httpx2.Client) -> 
     assert "unknown" in problem(client.get(address), 404, "unknown-session")
 
 
+def test_create_session_with_exercises_names_only_these(client: httpx2.Client) -> None:
+    session = opened(client, exercises=["squat", "push_up"], expected="squat")
+    assert (session["exercises"], session["expected"]) == (["squat", "push_up"], "squat")
+    address = f"/v1/sessions/{session['id']}"
+    client.delete(address)
+    events = events_of(client.get(f"{address}/events.ndjson").text)
+    assert events[0]["data"]["exercises"] == ["push_up", "squat"]
+
+
 def test_source_events_can_be_read_again_from_any_event(
     client: httpx2.Client, model: fitsense.Model, videos: Path
 ) -> None:
@@ -211,6 +220,9 @@ def test_upload_form_is_refused_with_hint(client: httpx2.Client, squats_file: Pa
     [
         ({"hop": 1}, "'hop' was unexpected"),
         ({"hop_s": 0}, "minimum"),
+        ({"exercises": ["sqaut"]}, "did you mean squat?"),
+        ({"exercises": []}, "exercises"),
+        ({"exercises": ["squat"], "expected": "push_up"}, "expected: expected one of exercises"),
         ({"bundle": "/etc"}, "bundle: expected one of gym"),
         ({"region": {"left": 0, "top": 0, "right": 0, "bottom": 0}}, "region: expected a box"),
         ({"region": {"left": 0}}, "'top' is a required property"),
