@@ -127,7 +127,7 @@ def test_read_manifest_primary_muscles_come_before_muscles(tmp_path: Path) -> No
     [
         ("quadz", "", "line 2: no muscle group is called 'quadz'; there are:"),
         ("quads", "glutz", "line 2: no muscle group is called 'glutz'"),
-        ("", "quads", "line 2: muscles_secondary: expected muscles_primary beside it"),
+        ("", "quads", "line 2: muscles_secondary: expected muscles_primary in the same row"),
         ("quads;glutes", "glutes", "line 2: expected each muscle group once, got 'glutes' in both columns"),
     ],
 )
