@@ -164,6 +164,8 @@ def test_trial_predictions_follow_their_windows(
     footage: Footage, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 4.5)
+    # A slow machine must not end the trial early.
+    monkeypatch.setattr("tests.benchmarks.streams._HOPELESS_S", 600.0)
     lateness = Lateness()
     now_s = time.monotonic()
     origins_s = [now_s + 0.5, now_s + 1.0]
