@@ -9,6 +9,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,8 @@ class StreamOptions(TypedDict, total=False):
     people: str | None
     hwaccel: str | None
     track: int | None
+    source_uri: str | None
+    started_at: datetime | None
 
 
 class Streams(Iterator[Event]):

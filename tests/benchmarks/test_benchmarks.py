@@ -167,6 +167,8 @@ def test_streams_are_answered_after_their_windows(
     footage: Footage, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 4.5)
+    # However slow the machine is.
+    monkeypatch.setattr("tests.benchmarks.streams._HOPELESS_S", 600.0)
     lateness = Lateness()
     now_s = time.monotonic()
     origins_s = [now_s + 0.5, now_s + 1.0]
