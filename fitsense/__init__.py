@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fitsense.errors import SourceError as SourceError
     from fitsense.errors import UnknownNameError as UnknownNameError
     from fitsense.errors import WeightsError as WeightsError
+    from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
@@ -148,6 +149,7 @@ _HOMES = {
         "UnknownNameError",
         "WeightsError",
     ),
+    "events.log": ("EventLog",),
     "events.model": (
         "Event",
         "ExerciseEnded",

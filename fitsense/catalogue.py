@@ -123,7 +123,7 @@ class Catalogue:
             return self.exercises[self._names[_normal(name)]]
         except KeyError:
             raise UnknownNameError(
-                f"no exercise is called {name!r}; fitsense.load_catalogue().exercises lists those that there are"
+                f"unknown exercise {name!r}; fitsense.load_catalogue().exercises lists the known ones"
             ) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import IO, Any, Literal, TypeAlias, TypedDict
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -49,6 +49,8 @@ class AnalysisRequest(TypedDict, total=False):
     bundle: str | None
     region: Region | Mapping[str, float] | None
     hop_s: float
+    exercises: Sequence[str] | None
+    expected: str | None
     people: bool
     started_at: datetime | str | None
 
@@ -72,6 +74,8 @@ class Session:
     :param source: the source that it reads, by its name in the server's configuration.
     :param region: where in the picture it looks; None for everywhere.
     :param hop_s: media time between predictions, in seconds.
+    :param exercises: the exercises that may be named; None for all of the bundle.
+    :param expected: the exercise that is expected most; None for no preference.
     :param people: whether everybody in the picture is followed.
     :param policy: what happens when analysis is slower than what comes.
     :param created_at: when it was opened.
@@ -89,6 +93,8 @@ class Session:
     source: str | None
     region: Region | None
     hop_s: float
+    exercises: tuple[str, ...] | None
+    expected: str | None
     people: bool
     policy: Literal["latest", "all"]
     created_at: datetime
@@ -180,6 +186,8 @@ def analysis_call(request: AnalysisRequest) -> Call:
         plain = _json_value(value)
         if isinstance(plain, dict):
             plain = ",".join(str(plain[side]) for side in ("left", "top", "right", "bottom"))
+        elif isinstance(plain, (list, tuple)):
+            plain = ",".join(plain)
         if plain is not None:
             params[name] = json.dumps(plain) if isinstance(plain, bool) else str(plain)
     return Call("POST", "v1/analyses", params=params)

@@ -75,7 +75,7 @@ def test_a_server_sends_the_events_of_all_its_sessions(squats_file: Path, tmp_pa
     with Receiver(Answer(500), Answer(0)) as receiver:
         config.write_text(
             f'sources = {{ videos = "{squats_file.parent}" }}\n[[sinks]]\nsink = "webhook"\n'
-            f'config = {{ url = "{receiver.url}" }}\ndelivery = {{ first_delay_s = 0.05 }}\n'
+            f'config = {{ url = "{receiver.url}" }}\ndelivery = {{ backoff = {{ first_delay_s = 0.05 }} }}\n'
         )
         with process("--config", str(config), environment={"FITSENSE_WEBHOOK_SECRET": SECRET}, log=log) as (
             running,

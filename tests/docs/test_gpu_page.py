@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import fitsense
 from fitsense.events.schema import validate_event
+from fitsense.inference.config import RuntimeOptions
+from fitsense.pipeline.options import AnalysisOptions
 from fitsense.video.hwaccel import device_types, fault_of
 from tests.helpers.doc_pages import PAGES, blocks
 
@@ -44,6 +45,5 @@ def test_gpu_program_analyses_a_file(
 def test_gpu_page_names_existing_parameters() -> None:
     text = PAGES[PAGE]
     assert set(re.findall(r"`([a-z0-9]+)=", text)) == {"runtime", "compile", "bf16"}
-    parameters = fitsense.load_model.__annotations__
-    assert {"runtime", "device", "compile", "bf16"} <= set(parameters)
-    assert "hwaccel" in fitsense.analyze.__annotations__
+    assert {"runtime", "device", "compile", "bf16"} <= set(RuntimeOptions.__annotations__)
+    assert "hwaccel" in AnalysisOptions.__annotations__

@@ -96,5 +96,5 @@ def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
     assert plugins.register(module).status == "loaded"
     manifest = Bundle.load("gym").manifest
     fusion = {task: attrs.evolve(entry, fusion="plain/first", config={}) for task, entry in manifest.fusion.items()}
-    with pytest.raises(fitsense.InvalidInputError, match="plain/first, which answers exercise, has no cascade"):
+    with pytest.raises(fitsense.InvalidInputError, match="plain/first, the fusion for exercise, has no cascade"):
         set_cascade(attrs.evolve(manifest, fusion=fusion), plugins, fitsense.Cascade(FIRST, 0.5))

@@ -27,10 +27,10 @@ PATIENCE_S = 300.0
 # In a process of its own: an interruption that came late would stop the tests.
 LOSING = """
 import signal, time
-from fitsense.cli.fleet import insisting
+from fitsense.cli.fleet import repeat_interrupts
 
 try:
-    with insisting():
+    with repeat_interrupts():
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:

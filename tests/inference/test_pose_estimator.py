@@ -59,7 +59,7 @@ def test_load_pose_estimator_by_short_name_gives_what_the_plugin_offers() -> Non
 
 
 def test_load_pose_estimator_of_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(fitsense.UnknownNameError, match="no pose estimator is called 'x'; there are: mutants/torso"):
+    with pytest.raises(fitsense.UnknownNameError, match="unknown pose estimator 'x'; available: mutants/torso"):
         load_pose_estimator("x", host())
 
 

@@ -142,7 +142,7 @@ def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: 
         fitsense.load_model(**how)
     for load, entry in ((load_stream, bundle.manifest.branches[0]), (load_branch, bundle.manifest.branches[1])):
         with pytest.raises(fitsense.InvalidInputError, match=match):
-            load(bundle, entry, **how)
+            load(bundle, entry, RuntimeConfig(**how))
 
 
 def test_the_commands_hand_on_what_is_asked_for() -> None:

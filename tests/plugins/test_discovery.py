@@ -92,7 +92,7 @@ def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str
         ("fitsense_backbones", async_generator, "expected a plain function, got an async one"),
         ("fitsense_event_emitted", wrapping, "expected a plain function, got a generator"),
         ("fitsense_resolve_weights", wrapping, "expected a plain function, got a generator"),
-        ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event\), got \(\*, event\)"),
+        ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event\), got \(event\)"),
     ],
 )
 def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(
@@ -180,7 +180,7 @@ def test_discover_with_strangers_of_built_in_names_keeps_the_built_ins(tmp_path:
     reports = discovered(tmp_path)
     assert reports["x3d", "fitsense"] == reports["heads", "fitsense"] == reports["good", "good"] == ("loaded", "")
     assert reports["x3d", "a-first"][0] == reports["heads", "a-second"][0] == "duplicate"
-    assert "a plugin that comes with fitsense" in reports["x3d", "a-first"][1]
+    assert "reserved for a built-in plugin" in reports["x3d", "a-first"][1]
     assert reports["fatal", "fatal"] == ("broken", "importing fatal_module failed: Fatal: no")
     # The name stays reserved where the built-in plugin is not loaded.
     for arguments in ("allow=['a-second']", "block=['fitsense:heads']"):
@@ -216,7 +216,7 @@ def test_discover_with_a_name_that_several_share_refuses_to_choose(tmp_path: Pat
     )
     ambiguous, unknown = run(tmp_path, script).splitlines()
     assert "use one of: one:mine, mine:yours" in ambiguous
-    assert "called 'nobody:mine'; there are: ensemble, heads" in unknown
+    assert "named 'nobody:mine'; available: ensemble, heads" in unknown
     assert imported(tmp_path) == set()
     assert "one:mine" in unknown
 

@@ -138,7 +138,7 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     for out in (taken, taken / "mine.txt"):
         done = new("my-gym", "--out", out)
         assert done.exit_code == 1
-        assert done.stderr == f"fitsense: {out}: expected a folder that is new or empty\n"
+        assert done.stderr == f"fitsense: {out}: expected a new or empty folder\n"
     assert files(taken) == {"mine.txt": "mine"}
 
 

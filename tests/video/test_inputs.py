@@ -58,7 +58,7 @@ def test_checked_source_wrong_type_is_refused(source: Any, message: str, model: 
 
 
 def test_checked_source_asynchronous_frames_point_to_analyze_async(model: fitsense.Model) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match=r"fitsense\.watch takes frames"):
+    with pytest.raises(fitsense.InvalidInputError, match=r"fitsense\.analyze_async takes frames"):
         fitsense.analyze(asynchronous_frames(), model=model)  # type: ignore[arg-type]
     fitsense.analyze_async(asynchronous_frames(), model=model)
 
