@@ -14,7 +14,7 @@ from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec
-from fitsense.types import FloatArray
+from fitsense.types import FloatArray, UInt8Array
 
 Kind = Literal["backbone", "head", "fusion", "detector", "pose_estimator"]
 
@@ -71,6 +71,23 @@ class OfferContract:
     def tolerance(self) -> float:
         """How far numbers may be apart that only the order of sums tells apart."""
         return 2e-3
+
+
+class PictureContract(OfferContract):
+    """Fixtures of an offer that finds people in pictures: a detector or a pose estimator."""
+
+    @pytest.fixture
+    def files(self, spec: DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
+        """Its assets; by default those that were fetched, and without them no law applies."""
+        return fetched(spec, plugins)
+
+    @pytest.fixture
+    def pictures(self) -> Sequence[UInt8Array]:
+        """Pictures, uint8 (height, width, 3); by default a rendered figure at three moments."""
+        from fitsense.synthetic.figures import Bout, FigureVideo
+
+        frames = list(FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=2.0, seed=3))
+        return [frames[at].rgb for at in (0, len(frames) // 2, -1)]
 
 
 def fetched(spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:

@@ -9,32 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import PoseEstimator, PoseEstimatorSpec
 from fitsense.pose.landmarks import WORLD, BodyDetection, BodyRegion, Pose, X, Y
-from fitsense.testing.contracts.offer import OfferContract, fetched, in_threads
+from fitsense.testing.contracts.offer import PictureContract, in_threads
 from fitsense.types import UInt8Array
 
 Found = tuple[Sequence[BodyDetection], Sequence[Any]]
 
 
-class PoseEstimatorContract(OfferContract):
+class PoseEstimatorContract(PictureContract):
     """Laws of a pose estimator; `plugin` and `name` are required."""
 
     kind = "pose_estimator"
-
-    @pytest.fixture
-    def files(self, spec: PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
-        """Its assets; by default those that were fetched, and without them no law applies."""
-        return fetched(spec, plugins)
-
-    @pytest.fixture
-    def pictures(self) -> Sequence[UInt8Array]:
-        """Pictures, uint8 (height, width, 3); by default a rendered figure at three moments."""
-        from fitsense.synthetic.figures import Bout, FigureVideo
-
-        frames = list(FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=2.0, seed=3))
-        return [frames[at].rgb for at in (0, len(frames) // 2, -1)]
 
     @pytest.fixture
     def tolerance(self) -> float:
