@@ -11,11 +11,11 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Unpack
 
 import attrs
 
+from fitsense._internal.closing import Closing
 from fitsense._internal.threads import WorkerThread, detached
 from fitsense._internal.validators import is_uri_reference
 from fitsense.errors import FitsenseError, InvalidInputError
@@ -36,7 +36,7 @@ _CLOSE_TIMEOUT_S = 2.0
 _GOLDEN = 0.6180339887
 
 
-class SourceGroup(Iterator[Event]):
+class SourceGroup(Closing, Iterator[Event]):
     """Iterator over the events of several sources. Use it as a context manager.
 
     Each source has a session, whose events carry the source's name as their ``source``, and a thread; all share the
@@ -133,17 +133,6 @@ class SourceGroup(Iterator[Event]):
         if event is None:
             raise StopIteration
         return event
-
-    def __enter__(self) -> SourceGroup:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @attrs.define(eq=False)

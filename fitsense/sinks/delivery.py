@@ -16,6 +16,7 @@ from typing import get_args
 import attrs
 
 from fitsense._internal.backoff import Backoff, BackoffConfig
+from fitsense._internal.closing import Closing
 from fitsense._internal.validators import instance, integer, number, subset_of
 from fitsense.errors import DeliveryError
 from fitsense.events.model import Event, EventData
@@ -62,7 +63,7 @@ class DeliveryCounts:
     waiting: int = 0
 
 
-class Delivery:
+class Delivery(Closing):
     """Delivers events to one sink, in order, each at least once. Use it as a context manager.
 
     A batch that fails is sent again, after growing delays, before any other event. A refused batch is sent event by
@@ -146,12 +147,6 @@ class Delivery:
             if first:
                 self._log_summary(self.counts)
         return self.counts
-
-    def __enter__(self) -> Delivery:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
 
     def _run(self) -> None:
         while batch := self._next():
