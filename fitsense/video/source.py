@@ -13,6 +13,7 @@ import av
 import av.error
 
 from fitsense._internal.closing import Closing
+from fitsense._internal.stopping import StopFlag
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scaled_size
@@ -23,7 +24,6 @@ from fitsense.video.hwaccel import open_accelerated, software_reason
 from fitsense.video.opening import name_of, open_input, reason_of
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.probing import Probe
-from fitsense.video.stopping import StopFlag
 from fitsense.video.timing import MediaClock, creation_time
 from fitsense.video.tracks import choose_track
 
