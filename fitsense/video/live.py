@@ -101,7 +101,7 @@ class LiveSource:
         self._queue = FrameQueue(config.policy, config.queue_size, self._origin_s, config.warning_interval_s)
         self._backoff = Backoff(config.backoff, config.reconnect_timeout_s)
         self._last_s = -math.inf
-        self._channel = Channel(self._queue, self._stop)
+        self._channel: Channel[Frame, Frame | SourceWarning] = Channel(self._queue, self._stop)
         self._closed = False
         # Created when it is started: until it has run, it refers to this object.
         self._thread: WorkerThread | None = None
