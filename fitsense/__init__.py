@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
+    from fitsense.events.model import EventData as EventData
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
     from fitsense.events.model import ExerciseTotal as ExerciseTotal
@@ -152,6 +153,7 @@ _HOMES = {
     "events.log": ("EventLog",),
     "events.model": (
         "Event",
+        "EventData",
         "ExerciseEnded",
         "ExerciseStarted",
         "ExerciseTotal",
