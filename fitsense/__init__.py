@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from fitsense.events.model import ExerciseUpdated as ExerciseUpdated
     from fitsense.events.model import ModelInfo as ModelInfo
     from fitsense.events.model import MusclesActivated as MusclesActivated
+    from fitsense.events.model import PersonBox as PersonBox
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
+    from fitsense.events.model import RepetitionPhases as RepetitionPhases
     from fitsense.events.model import SessionEnded as SessionEnded
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionUpdated as SessionUpdated
@@ -160,7 +162,9 @@ _HOMES = {
         "ExerciseUpdated",
         "ModelInfo",
         "MusclesActivated",
+        "PersonBox",
         "RepetitionCompleted",
+        "RepetitionPhases",
         "SessionEnded",
         "SessionStarted",
         "SessionUpdated",
