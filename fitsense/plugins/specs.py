@@ -253,8 +253,8 @@ class FusionSpec:
     """Combines the scores of several branches for one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param fuse: function of (config, scores by branch name) that returns the fused scores; branches have the same task
-        and labels.
+    :param fuse: function of (config, scores by branch name) that returns the fused scores. fitsense checks before that
+        there is at least one branch, and that all have the same task, labels, activation and number of clips.
     :param fit: function of (config, scores by branch name, targets) that returns a config with fitted parameters;
         targets are int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
         None if there is nothing to fit.
@@ -263,6 +263,8 @@ class FusionSpec:
     :param summary: one line for ``fitsense plugins``.
     :param cascade: function of a config that returns the cascade, or None to run all branches. With a cascade, ``fuse``
         gets the scores of the first branches alone, and those of all branches for the uncertain clips.
+    :param is_average: whether fused scores lie between those of the branches, in logits or in probabilities; the
+        conformance kit tests it. False for a fusion that may be surer, or less sure, than all of its branches.
     """
 
     name: str
@@ -272,6 +274,7 @@ class FusionSpec:
     min_branches: int = 1
     summary: str = ""
     cascade: Callable[[Any], Cascade | None] | None = None
+    is_average: bool = True
 
 
 @attrs.frozen
