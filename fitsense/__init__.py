@@ -45,13 +45,16 @@ if TYPE_CHECKING:
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
+    from fitsense.events.model import EventData as EventData
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
     from fitsense.events.model import ExerciseTotal as ExerciseTotal
     from fitsense.events.model import ExerciseUpdated as ExerciseUpdated
     from fitsense.events.model import ModelInfo as ModelInfo
     from fitsense.events.model import MusclesActivated as MusclesActivated
+    from fitsense.events.model import PersonBox as PersonBox
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
+    from fitsense.events.model import RepetitionPhases as RepetitionPhases
     from fitsense.events.model import SessionEnded as SessionEnded
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionUpdated as SessionUpdated
@@ -152,13 +155,16 @@ _HOMES = {
     "events.log": ("EventLog",),
     "events.model": (
         "Event",
+        "EventData",
         "ExerciseEnded",
         "ExerciseStarted",
         "ExerciseTotal",
         "ExerciseUpdated",
         "ModelInfo",
         "MusclesActivated",
+        "PersonBox",
         "RepetitionCompleted",
+        "RepetitionPhases",
         "SessionEnded",
         "SessionStarted",
         "SessionUpdated",

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry
+from fitsense.errors import BundleError
 from fitsense.inference.base import BranchRunner, JointRunner
 from fitsense.inference.config import RuntimeConfig
 from fitsense.plugins._manager import PluginManager
 
 if TYPE_CHECKING:
+    from fitsense.inference.observation import PoseBranch
+    from fitsense.inference.pose_estimator import LoadedPoseEstimator
     from fitsense.inference.streaming import StreamingBranch
 
 
@@ -40,22 +43,51 @@ def load_branch(
     config: RuntimeConfig | None = None,
     *,
     plugins: PluginManager | None = None,
+    estimator: LoadedPoseEstimator | None = None,
 ) -> BranchRunner:
     """Load a branch for clips.
 
     :param config: None for the defaults.
+    :param estimator: the pose estimator of a branch on poses, where it is loaded already.
     :param plugins: plugins that build networks for ``torch`` and compute observations; None for the installed ones.
     :raises InvalidInputError: the device is missing.
     :raises FitsenseError: the network cannot be compiled here.
     :raises WeightsError: the branch needs third-party files that have not been fetched.
     """
-    from fitsense.inference.observation import ObservedBranch, load_observer
+    from fitsense.inference.observation import ObservedBranch, PoseBranch, PoseObserver, load_observer
 
     config = config or RuntimeConfig()
     run = load_graph(bundle, branch, config, plugins=plugins)
     if branch.observation is None:
         return run
-    return ObservedBranch(branch, load_observer(branch, plugins or PluginManager.discover(), config.threads), run)
+    observer = load_observer(branch, plugins or PluginManager.discover(), config.threads, estimator=estimator)
+    if isinstance(observer, PoseObserver):
+        return PoseBranch(branch, observer, run)
+    return ObservedBranch(branch, observer, run)
+
+
+def load_pose_branches(bundle: Bundle, config: RuntimeConfig, plugins: PluginManager) -> dict[str, PoseBranch]:
+    """Load the branches that take poses, by name, with one pose estimator for all of them.
+
+    :raises BundleError: they take the poses of different estimators.
+    """
+    from fitsense.inference.observation import PoseBranch
+
+    loaded: dict[str, PoseBranch] = {}
+    estimators: dict[str, str] = {}
+    for branch in bundle.manifest.branches:
+        observation = plugins.backbone(branch.backbone).observation if branch.observation else None
+        if observation is None or not observation.pose_estimator:
+            continue
+        estimators[branch.name] = observation.pose_estimator
+        if len(set(estimators.values())) > 1:
+            wanted = ", ".join(f"{name} takes {estimator}" for name, estimator in estimators.items())
+            raise BundleError(f"{bundle.manifest.name}: expected one pose estimator for all branches, got: {wanted}")
+        estimator = next((other.estimator for other in loaded.values()), None)
+        run = load_branch(bundle, branch, config, plugins=plugins, estimator=estimator)
+        assert isinstance(run, PoseBranch)
+        loaded[branch.name] = run
+    return loaded
 
 
 def load_graph(
