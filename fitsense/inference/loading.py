@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry
-from fitsense.errors import BundleError
 from fitsense.inference.base import BranchRunner, JointRunner
 from fitsense.inference.config import RuntimeConfig
 from fitsense.plugins._manager import PluginManager
 
 if TYPE_CHECKING:
-    from fitsense.inference.observation import PoseBranch
     from fitsense.inference.pose_estimator import LoadedPoseEstimator
     from fitsense.inference.streaming import StreamingBranch
 
@@ -64,30 +62,6 @@ def load_branch(
     if isinstance(observer, PoseObserver):
         return PoseBranch(branch, observer, run)
     return ObservedBranch(branch, observer, run)
-
-
-def load_pose_branches(bundle: Bundle, config: RuntimeConfig, plugins: PluginManager) -> dict[str, PoseBranch]:
-    """Load the branches that take poses, by name, with one pose estimator for all of them.
-
-    :raises BundleError: they take the poses of different estimators.
-    """
-    from fitsense.inference.observation import PoseBranch
-
-    loaded: dict[str, PoseBranch] = {}
-    estimators: dict[str, str] = {}
-    for branch in bundle.manifest.branches:
-        observation = plugins.backbone(branch.backbone).observation if branch.observation else None
-        if observation is None or not observation.pose_estimator:
-            continue
-        estimators[branch.name] = observation.pose_estimator
-        if len(set(estimators.values())) > 1:
-            wanted = ", ".join(f"{name} takes {estimator}" for name, estimator in estimators.items())
-            raise BundleError(f"{bundle.manifest.name}: expected one pose estimator for all branches, got: {wanted}")
-        estimator = next((other.estimator for other in loaded.values()), None)
-        run = load_branch(bundle, branch, config, plugins=plugins, estimator=estimator)
-        assert isinstance(run, PoseBranch)
-        loaded[branch.name] = run
-    return loaded
 
 
 def load_graph(

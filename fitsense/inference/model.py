@@ -16,9 +16,9 @@ from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, check_batch
 from fitsense.inference.config import RuntimeConfig, RuntimeOptions
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
-from fitsense.inference.loading import load_joint, load_pose_branches, load_stream
+from fitsense.inference.loading import load_branch, load_joint, load_stream
 from fitsense.inference.observation import PoseBranch
-from fitsense.inference.pose_estimator import LoadedPoseEstimator
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator, load_pose_estimator
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
@@ -48,7 +48,8 @@ class Model:
             for branch in bundle.manifest.branches
             if branch.stream
         }
-        self._on_poses = load_pose_branches(bundle, config, self.plugins)
+        self._pose_estimators: dict[str, LoadedPoseEstimator] = {}
+        self._on_poses = self._load_pose_branches(config)
         load = functools.partial(load_joint, bundle, config=config, plugins=self.plugins)
         # Streaming branches load their clip graphs lazily: only `run` uses them.
         self._runners: dict[tuple[str, ...], Callable[[], JointRunner]] = {
@@ -93,10 +94,29 @@ class Model:
         """Names of the branches that take poses; a window may bring these instead of pictures, see :class:`Window`."""
         return tuple(self._on_poses)
 
-    @property
-    def pose_estimator(self) -> LoadedPoseEstimator | None:
-        """The estimator whose poses :attr:`pose_branches` take; None if there are none."""
-        return next((branch.estimator for branch in self._on_poses.values()), None)
+    def pose_estimator(self, name: str) -> LoadedPoseEstimator:
+        """Load a pose estimator, which all sessions of the model share.
+
+        :param name: its name, such as ``pose/blazepose``.
+        :raises UnknownNameError: no plugin offers it.
+        :raises WeightsError: it needs third-party files that have not been fetched.
+        """
+        if name not in self._pose_estimators:
+            self._pose_estimators[name] = load_pose_estimator(name, self.plugins, threads=self.threads)
+        return self._pose_estimators[name]
+
+    def _load_pose_branches(self, config: RuntimeConfig) -> dict[str, PoseBranch]:
+        """Load the branches that take poses, by name."""
+        name = landmark_estimator(self.manifest, self.plugins)
+        loaded: dict[str, PoseBranch] = {}
+        for branch in self.manifest.branches if name else ():
+            observation = self.plugins.backbone(branch.backbone).observation
+            if branch.observation and observation and observation.pose_estimator:
+                estimator = self.pose_estimator(observation.pose_estimator)
+                run = load_branch(self.bundle, branch, config, plugins=self.plugins, estimator=estimator)
+                assert isinstance(run, PoseBranch)
+                loaded[branch.name] = run
+        return loaded
 
     @property
     def deferred_branches(self) -> tuple[str, ...]:
