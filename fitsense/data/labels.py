@@ -32,7 +32,7 @@ def exercise_of(name: str) -> str:
 
 
 def is_known(exercise: str) -> bool:
-    """Whether `exercise` is the catalogue's, so that its muscles are known."""
+    """True if `exercise` is the catalogue's, so that its muscles are known."""
     return exercise == IDLE or exercise in load_catalogue().exercises
 
 
