@@ -45,13 +45,16 @@ if TYPE_CHECKING:
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
+    from fitsense.events.model import EventData as EventData
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
     from fitsense.events.model import ExerciseTotal as ExerciseTotal
     from fitsense.events.model import ExerciseUpdated as ExerciseUpdated
     from fitsense.events.model import ModelInfo as ModelInfo
     from fitsense.events.model import MusclesActivated as MusclesActivated
+    from fitsense.events.model import PersonBox as PersonBox
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
+    from fitsense.events.model import RepetitionPhases as RepetitionPhases
     from fitsense.events.model import SessionEnded as SessionEnded
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionUpdated as SessionUpdated
@@ -90,7 +93,7 @@ if TYPE_CHECKING:
     from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
-    from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks.outbox import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tabular.tables import Tables as Tables
     from fitsense.tabular.tables import tables as tables
@@ -152,13 +155,16 @@ _HOMES = {
     "events.log": ("EventLog",),
     "events.model": (
         "Event",
+        "EventData",
         "ExerciseEnded",
         "ExerciseStarted",
         "ExerciseTotal",
         "ExerciseUpdated",
         "ModelInfo",
         "MusclesActivated",
+        "PersonBox",
         "RepetitionCompleted",
+        "RepetitionPhases",
         "SessionEnded",
         "SessionStarted",
         "SessionUpdated",
@@ -192,7 +198,8 @@ _HOMES = {
     "session.pending": ("PendingFrame",),
     "session.session": ("Session",),
     "session.tracked": ("TrackedSession",),
-    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
+    "sinks.delivery": ("Delivery", "DeliveryConfig"),
+    "sinks.outbox": ("DeliveryCounts",),
     "sinks.settings": ("open_sink",),
     "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),

@@ -14,9 +14,12 @@ from typing import Any, ClassVar
 
 import attrs
 
-# Decimal places in events: milliseconds, and a hundredth of a percent.
+# Decimal places in events: milliseconds, a hundredth of a percent, and a tenth of a degree.
 _TIME_DIGITS = 3
 _SCORE_DIGITS = 4
+_ANGLE_DIGITS = 1
+# The wire format omits such a field when it is None.
+_OPTIONAL = {"optional": True}
 
 
 def _seconds(value: float) -> float:
@@ -45,6 +48,19 @@ def _seconds_or_none(value: float | None) -> float | None:
 
 def _seconds_or_none_field() -> Any:
     return attrs.field(converter=_seconds_or_none)
+
+
+def _angle_or_none(value: float | None) -> float | None:
+    return None if value is None else round(float(value), _ANGLE_DIGITS) + 0.0
+
+
+def _score_or_none(value: float | None) -> float | None:
+    return None if value is None else _score(value)
+
+
+def _absent(converter: Any = None) -> Any:
+    """A field that is None by default, and then absent from the wire format."""
+    return attrs.field(default=None, converter=converter, metadata=_OPTIONAL)
 
 
 def _seconds_field() -> Any:
@@ -100,8 +116,22 @@ class ExerciseStarted:
 
 
 @attrs.frozen
+class PersonBox:
+    """The part of the picture that contains a body, in shares of its width and height."""
+
+    left: float = _score_field()
+    top: float = _score_field()
+    right: float = _score_field()
+    bottom: float = _score_field()
+
+
+@attrs.frozen
 class ExerciseUpdated:
-    """The current exercise continues, so far until ``end_s``."""
+    """The current exercise continues, so far until ``end_s``.
+
+    ``box`` and ``person``, the name of a track, are of the newest picture in which the person was found; None without
+    landmarks.
+    """
 
     TYPE: ClassVar[str] = "exercise.updated"
     exercise: str
@@ -110,11 +140,29 @@ class ExerciseUpdated:
     duration_s: float = _seconds_field()
     confidence: float = _score_field()
     scores: Mapping[str, float] = _scores_field()
+    box: PersonBox | None = attrs.field(default=None, metadata=_OPTIONAL)
+    person: str | None = _absent()
+
+
+@attrs.frozen
+class RepetitionPhases:
+    """Durations of the parts of a repetition: out to the turning point, pause, back to the start, pause."""
+
+    out_s: float = _seconds_field()
+    far_s: float = _seconds_field()
+    back_s: float = _seconds_field()
+    near_s: float = _seconds_field()
+    confidence: float = _score_field()
 
 
 @attrs.frozen
 class RepetitionCompleted:
-    """One repetition, number ``index`` of its set, emitted at most one repetition after it ends."""
+    """One repetition, number ``index`` of its set, emitted at most one repetition after it ends.
+
+    ``side`` is ``left`` or ``right`` for a repetition of one side, and ``pairs`` counts the set's pairs of both sides.
+    ``joint`` is the joint that moves most, ``range_deg`` its range of motion, and ``tempo`` the ``phases`` in whole
+    seconds. They come from landmarks: without any, they are None.
+    """
 
     TYPE: ClassVar[str] = "repetition.completed"
     exercise: str
@@ -123,6 +171,13 @@ class RepetitionCompleted:
     end_s: float = _seconds_field()
     duration_s: float = _seconds_field()
     confidence: float = _score_field()
+    side: str | None = _absent()
+    pairs: int | None = _absent()
+    joint: str | None = _absent()
+    range_deg: float | None = _absent(_angle_or_none)
+    range_confidence: float | None = _absent(_score_or_none)
+    phases: RepetitionPhases | None = attrs.field(default=None, metadata=_OPTIONAL)
+    tempo: str | None = _absent()
 
 
 @attrs.frozen
@@ -133,6 +188,8 @@ class SetSummary:
     ``time_under_tension_s`` is the time within repetitions; the whole set if none could be counted. The tempo is a
     repetition's mean length, None if there are none, and its standard deviation, None for fewer than two.
     ``rest_before_s`` is the time since the previous set of any exercise; None for the session's first set.
+    The counts of the sides and of their pairs are None if no repetition had a side. ``held_s`` is the length of a hold;
+    None for an exercise with repetitions.
     """
 
     exercise: str
@@ -146,6 +203,10 @@ class SetSummary:
     tempo_mean_s: float | None = _seconds_or_none_field()
     tempo_spread_s: float | None = _seconds_or_none_field()
     rest_before_s: float | None = _seconds_or_none_field()
+    repetitions_left: int | None = _absent()
+    repetitions_right: int | None = _absent()
+    pairs: int | None = _absent()
+    held_s: float | None = _absent(_seconds_or_none)
 
 
 @attrs.frozen
@@ -169,6 +230,10 @@ class ExerciseEnded:
     time_under_tension_s: float = _seconds_field()
     tempo_mean_s: float | None = _seconds_or_none_field()
     tempo_spread_s: float | None = _seconds_or_none_field()
+    repetitions_left: int | None = _absent()
+    repetitions_right: int | None = _absent()
+    pairs: int | None = _absent()
+    held_s: float | None = _absent(_seconds_or_none)
 
 
 @attrs.frozen
@@ -186,7 +251,8 @@ class SessionWarning:
     """A warning that a host may show to its user; the session continues.
 
     The schema lists the codes; new ones may be added. A state, such as a black picture, is reported when it has lasted
-    for some time, and again when it is ``over``.
+    for some time, and again when it is ``over``. ``limbs`` names what of the person is outside the picture, for
+    ``person_cut_off``; else it is None.
     """
 
     TYPE: ClassVar[str] = "session.warning"
@@ -195,6 +261,7 @@ class SessionWarning:
     start_s: float = _seconds_field()
     end_s: float = _seconds_field()
     over: bool = True
+    limbs: tuple[str, ...] | None = _absent()
 
 
 @attrs.frozen
@@ -213,6 +280,10 @@ class ExerciseTotal:
     tempo_mean_s: float | None = _seconds_or_none_field()
     tempo_spread_s: float | None = _seconds_or_none_field()
     rest_s: float = _seconds_field()
+    repetitions_left: int | None = _absent()
+    repetitions_right: int | None = _absent()
+    pairs: int | None = _absent()
+    held_s: float | None = _absent(_seconds_or_none)
 
 
 @attrs.frozen
@@ -250,6 +321,7 @@ EventData = (
     | SessionWarning
     | SessionEnded
 )
+"""``data`` of an event: one of the classes above, distinguished by ``match`` or ``isinstance``."""
 
 
 @attrs.frozen
@@ -291,7 +363,7 @@ class Event:
             "sequence": self.id,
             "datacontenttype": "application/json",
             "dataschema": f"urn:fitsense:v1:{self.data.TYPE}",
-            "data": attrs.asdict(self.data, value_serializer=_plain),
+            "data": attrs.asdict(self.data, value_serializer=_plain, filter=_is_present),
         }
 
     def to_json(self) -> str:
@@ -302,6 +374,10 @@ class Event:
 def event_time(started_at: datetime, media_s: float) -> datetime:
     """Wall-clock time of a media time, to the millisecond."""
     return started_at + timedelta(milliseconds=round(media_s * 1000))
+
+
+def _is_present(attribute: attrs.Attribute[Any], value: Any) -> bool:
+    return value is not None or "optional" not in attribute.metadata
 
 
 def _plain(_: Any, __: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ import attrs
 import av
 import numpy as np
 from av.buffer import Buffer
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 from fitsense.types import UInt8Array
 
@@ -30,8 +30,10 @@ class Orientation:
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Orientation:
         """Orientation by a frame's display matrix; upright without one."""
-        # PyAV's type stubs declare it as a single item.
-        matrix = cast(Mapping[Type, Buffer], frame.side_data).get(Type.DISPLAYMATRIX)
+        # Not frame.side_data: the frame keeps that, and it refers to the frame; such a cycle holds the picture until
+        # Python's cyclic garbage collector runs.
+        side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # The stubs lack its constructor.
+        matrix = cast(Mapping[Type, Buffer], side_data).get(Type.DISPLAYMATRIX)
         if matrix is None:
             return _UPRIGHT
         return cls.of_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 import pytest
 
 from fitsense.events import model as events
-from fitsense.events.model import Event, EventData, ExerciseStarted, MusclesActivated
+from fitsense.events.model import (
+    Event,
+    EventData,
+    ExerciseStarted,
+    MusclesActivated,
+    RepetitionCompleted,
+    RepetitionPhases,
+)
 from fitsense.events.schema import schema, schemas, validate_event
 
 TYPES = {kind.TYPE: kind for kind in get_args(EventData)}
@@ -50,8 +57,25 @@ LATER = {
 def test_event_classes_mirror_their_schemas(name: str) -> None:
     document = schema(name)
     fields = {field.name for field in attrs.fields(TYPES[name])}
+    absent = {field.name for field in attrs.fields(TYPES[name]) if "optional" in field.metadata}
     assert fields == set(document["properties"])
-    assert fields - LATER.get(name, set()) == set(document["required"])
+    assert fields - absent - LATER.get(name, set()) == set(document["required"])
+
+
+def test_to_json_without_landmarks_omits_what_they_give() -> None:
+    plain = RepetitionCompleted("squat", 1, 0.0, 2.0, 2.0, 0.9)
+    assert set(_data(plain)) == {"exercise", "index", "start_s", "end_s", "duration_s", "confidence"}
+    phases = RepetitionPhases(1.0, 0.0, 1.0, 0.0, 1.0)
+    full = attrs.evolve(plain, side="left", pairs=0, joint="knee", range_deg=84.46, phases=phases, tempo="1-0-1-0")
+    assert _data(full)["pairs"] == 0
+    assert _data(full)["range_deg"] == 84.5
+    assert _data(full)["phases"] == {"out_s": 1.0, "far_s": 0.0, "back_s": 1.0, "near_s": 0.0, "confidence": 1.0}
+
+
+def _data(data: EventData) -> dict[str, Any]:
+    document = Event("urn:x", 0, datetime(1970, 1, 1, tzinfo=UTC), data).to_dict()
+    validate_event(document)
+    return document["data"]  # type: ignore[no-any-return]
 
 
 def test_event_schemas_each_have_a_class() -> None:

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 from av.packet import Packet
+from av.video.frame import VideoFrame
 
 import fitsense
+from fitsense._internal.stopping import StopFlag
 from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.prefetch import Prefetcher
 from fitsense.video.source import VideoSource
-from fitsense.video.stopping import StopFlag
 from tests.helpers.network_camera import Camera
 
 # Of an object in a variable: from there, and from the call that counts.
@@ -54,6 +55,14 @@ def test_source_close_frees_decoder(frames: int | None, squats_file: Path) -> No
     assert list(reading) == []
     assert list(source) == []
     assert len(read) == (60 if frames is None else frames)
+
+
+def test_source_read_keeps_no_decoded_picture(squats_file: Path) -> None:
+    """Nothing that is read of a picture, such as its display matrix, may make it refer to itself."""
+    gc.collect()
+    with VideoSource(squats_file, DecodeConfig(short_side=64)) as source:
+        assert len(list(source)) == 60
+    assert not any(isinstance(each, VideoFrame) for each in gc.get_objects())
 
 
 def test_source_close_after_seek_frees_decoder(squats_file: Path) -> None:

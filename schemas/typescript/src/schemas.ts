@@ -29,6 +29,26 @@ export type TempoMeanS = number | null;
  */
 export type TempoSpreadS = number | null;
 /**
+ * Repetitions of the left side, of a movement of one side or of alternating sides; absent if no repetition had a side.
+ */
+export type RepetitionsLeft = number;
+/**
+ * Repetitions of the right side, likewise.
+ */
+export type RepetitionsRight = number;
+/**
+ * Pairs of a left and a right repetition in the set, likewise.
+ */
+export type Pairs = number;
+/**
+ * Seconds for which an exercise without repetitions, such as a plank, was held; absent for other exercises.
+ */
+export type HeldS = number;
+/**
+ * left or right, of the person; absent if both sides move, or the side is unknown.
+ */
+export type Side = string;
+/**
  * A muscle group's catalogue id.
  */
 export type MuscleGroup = string;
@@ -73,6 +93,10 @@ export interface ExerciseEnded {
   time_under_tension_s?: TimeUnderTensionS;
   tempo_mean_s?: TempoMeanS;
   tempo_spread_s?: TempoSpreadS;
+  repetitions_left?: RepetitionsLeft;
+  repetitions_right?: RepetitionsRight;
+  pairs?: Pairs;
+  held_s?: HeldS;
   /**
    * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
@@ -116,6 +140,10 @@ export interface ExerciseSet {
   time_under_tension_s: TimeUnderTensionS;
   tempo_mean_s: TempoMeanS;
   tempo_spread_s: TempoSpreadS;
+  repetitions_left?: RepetitionsLeft;
+  repetitions_right?: RepetitionsRight;
+  pairs?: Pairs;
+  held_s?: HeldS;
   /**
    * Seconds since the set before it, of whatever exercise; null for the session's first.
    */
@@ -151,6 +179,32 @@ export interface ExerciseUpdated {
   duration_s: number;
   confidence: Confidence;
   scores: Scores;
+  box?: Box;
+  /**
+   * Name of the tracked person within the session; another name means that another person is analysed. Absent if nobody is tracked.
+   */
+  person?: string;
+}
+/**
+ * The part of the picture that contains the person's body, in shares of the picture's width and height, from the upper left corner.
+ */
+export interface Box {
+  /**
+   * Left edge.
+   */
+  left: number;
+  /**
+   * Upper edge.
+   */
+  top: number;
+  /**
+   * Right edge.
+   */
+  right: number;
+  /**
+   * Lower edge.
+   */
+  bottom: number;
 }
 /**
  * Mean activation of the muscle groups over a stretch of exercise.
@@ -189,6 +243,50 @@ export interface RepetitionCompleted {
   duration_s: number;
   /**
    * How regular and how large the movement was, beside others of its kind.
+   */
+  confidence: number;
+  side?: Side;
+  pairs?: Pairs;
+  /**
+   * The joint that moves most: elbow, shoulder, hip or knee; others may come. Absent if the joints are unknown, as are the fields about its range.
+   */
+  joint?: string;
+  /**
+   * Range of motion: by how much the joint's angle changes, in degrees.
+   */
+  range_deg?: number;
+  /**
+   * How visible the joint was.
+   */
+  range_confidence?: number;
+  phases?: Phases;
+  /**
+   * The phases in whole seconds, as trainers write them: 3-1-1-0.
+   */
+  tempo?: string;
+}
+/**
+ * Durations of the parts of a repetition, in order.
+ */
+export interface Phases {
+  /**
+   * From the start position to the turning point, in seconds
+   */
+  out_s: number;
+  /**
+   * Pause at the turning point, in seconds
+   */
+  far_s: number;
+  /**
+   * From the turning point back to the start position, in seconds
+   */
+  back_s: number;
+  /**
+   * Pause at the start position before the next repetition, in seconds
+   */
+  near_s: number;
+  /**
+   * How clearly the movement goes one way and comes back the same way.
    */
   confidence: number;
 }
@@ -230,6 +328,10 @@ export interface SessionEnded {
     time_under_tension_s?: TimeUnderTensionS;
     tempo_mean_s?: TempoMeanS;
     tempo_spread_s?: TempoSpreadS;
+    repetitions_left?: RepetitionsLeft;
+    repetitions_right?: RepetitionsRight;
+    pairs?: Pairs;
+    held_s?: HeldS;
     /**
      * Rests before its sets, in all, in seconds
      */
@@ -316,7 +418,7 @@ export interface SessionUpdated {
  */
 export interface SessionWarning {
   /**
-   * gap: media time without frames. times_suspicious: frames come so far apart that their times may be in milliseconds instead of seconds. frame_rate_low: there are too few frames a second to count repetitions. too_short: all of the source is shorter than one window. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. Others may come.
+   * gap: media time without frames. times_suspicious: frames come so far apart that their times may be in milliseconds instead of seconds. frame_rate_low: there are too few frames a second to count repetitions. too_short: all of the source is shorter than one window. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. person_cut_off: parts of the person's body are outside the picture; limbs says which. person_small: the person is too far from the camera. person_upside_down: the picture shows the person upside down. several_people: more people are there than are analysed. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. Others may come.
    */
   code: string;
   /**
@@ -335,6 +437,10 @@ export interface SessionWarning {
    * Whether it is over. What goes on is told when it has lasted for a while, and once more, with the same start, when it is over.
    */
   over?: boolean;
+  /**
+   * Of person_cut_off: head, left_arm, right_arm, left_leg and right_leg, as far as they are outside the picture; others may come.
+   */
+  limbs?: string[];
 }
 /**
  * CloudEvents 1.0 attributes of every event, with the sequence extension. data obeys the schema that dataschema names. Consumers must ignore properties and types that they do not know.
