@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.locks import numpy_lock
@@ -17,6 +18,7 @@ from fitsense.events.model import Event, SessionWarning
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import camera_warning, session_updated
@@ -26,7 +28,7 @@ from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_camera, check_expectation
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason
-from fitsense.types import Frame, Prediction, UInt8Array
+from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
 
 
@@ -124,7 +126,12 @@ class MultiSession:
 
     @exclusive
     def push(
-        self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
+        self,
+        rgb: NDArray[Any] | Frame,
+        time_s: float | None = None,
+        *,
+        regions: Mapping[str, Region] | None = None,
+        order: Order = "rgb",
     ) -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
@@ -132,9 +139,10 @@ class MultiSession:
         :param time_s: presentation time in seconds of media time.
         :param regions: each subject's region, by name. A new name begins a session; a subject that is missing keeps
             its region until ``absent_s`` have passed. None if no detector ran: all subjects keep their regions.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :raises InvalidInputError: invalid picture or time; the sessions are unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s), regions)
+        pending = self.prepare(as_frame(rgb, time_s, order), regions)
         return self.complete(pending, self._model.predict(pending.windows))
 
     @exclusive

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
@@ -23,6 +24,7 @@ from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
 from fitsense.repetitions.sets import CountedRepetition, Sets, SetsState
 from fitsense.repetitions.trajectory import motion_thumbnail
@@ -43,7 +45,7 @@ from fitsense.session.snapshot_checks import check_session
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason as Reason
 from fitsense.session.summary import SessionSummary, SummaryState
-from fitsense.types import MAX_SECONDS, Frame, Prediction, UInt8Array
+from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, WindowSamplerState
 
@@ -165,15 +167,16 @@ class Session:
         self.state.region = region
 
     @exclusive
-    def push(self, rgb: UInt8Array | Frame, time_s: float | None = None) -> list[Event]:
+    def push(self, rgb: NDArray[Any] | Frame, time_s: float | None = None, *, order: Order = "rgb") -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
         :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
         :param time_s: presentation time in seconds of media time. A frame that is not after the previous one is
             dropped, with a warning.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :raises InvalidInputError: invalid picture or time; the session is unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s))
+        pending = self.prepare(as_frame(rgb, time_s, order))
         return self.complete(pending, self._model.predict(pending.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense.events.model import Event
 from fitsense.geometry import Region
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSession, PendingFrames
+from fitsense.session.pending import as_frame
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.summary import Reason
 from fitsense.tracking import Tracker, TrackerConfig, TrackerState
@@ -59,8 +64,12 @@ class TrackedSession:
         self._sessions.expected = expected
 
     @exclusive
-    def push(self, frame: Frame) -> list[Event]:
-        """Analyse one frame and return the events that it causes; a person's name is the subject of its events."""
+    def push(self, rgb: NDArray[Any] | Frame, time_s: float | None = None, *, order: Order = "rgb") -> list[Event]:
+        """Analyse one frame and return the events that it causes; a person's name is the subject of its events.
+
+        The parameters are those of :meth:`fitsense.Session.push`.
+        """
+        frame = as_frame(rgb, time_s, order)
         return self._sessions.push(frame, regions=self._regions(frame))
 
     @exclusive
