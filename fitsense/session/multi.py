@@ -211,10 +211,11 @@ class MultiSession:
         return states
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> MultiSession:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> MultiSession:
         """Restore sessions from a snapshot; they emit the events that the originals would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: as for :meth:`Session.resume`.
         :raises InvalidInputError: not a snapshot of a :class:`MultiSession`, or one of another bundle or version of
             fitsense.
         """
@@ -228,6 +229,7 @@ class MultiSession:
         sessions = cls(model, header.config, absent_s=header.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
+        sessions._emitter.state.sequence += skip_events
         check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._camera is not None:
             sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]

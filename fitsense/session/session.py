@@ -280,10 +280,12 @@ class Session:
         return pack({"header": header, "emitter": self._emitter.state, **self._states()})
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> Session:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> Session:
         """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: how many numbers to leave out, so that none repeats where the frames since the snapshot
+            cannot be pushed again, as with a camera: more than the events that were emitted since.
         :raises InvalidInputError: not a snapshot, or one of another bundle or version of fitsense.
         """
         unpacked = unpack(snapshot)
@@ -291,6 +293,7 @@ class Session:
         header.check_bundle(model)
         session = cls(model, header.config, subject=header.subject)
         session._emitter.state = unpacked.states({"emitter": EmitterState})["emitter"]
+        session._emitter.state.sequence += skip_events
         session._restore(unpacked.states(session._state_types))
         return session
 

@@ -98,11 +98,12 @@ class TrackedSession:
         return pack({**self._sessions._states(), "tracker_config": self._config, "tracker": self._tracker.state})
 
     @classmethod
-    def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> TrackedSession:
+    def resume(cls, model: Model, detect: Detector, snapshot: bytes, *, skip_events: int = 0) -> TrackedSession:
         """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
         :param model: a model of the same bundle.
         :param detect: the same detector.
+        :param skip_events: as for :meth:`fitsense.Session.resume`.
         :raises InvalidInputError: not a snapshot of a :class:`TrackedSession`, or one of another bundle or version of
             fitsense.
         """
@@ -110,7 +111,7 @@ class TrackedSession:
         states = unpack(snapshot).states(types)
         session = cls(model, detect, tracker=states["tracker_config"])
         session._tracker.state = states["tracker"]
-        session._sessions = MultiSession.resume(model, snapshot)
+        session._sessions = MultiSession.resume(model, snapshot, skip_events=skip_events)
         return session
 
     def _regions(self, frame: Frame) -> dict[str, Region] | None:
