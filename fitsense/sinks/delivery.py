@@ -96,7 +96,7 @@ class Delivery:
 
     def put(self, event: Event) -> None:
         """Queue an event. Never blocks, and never raises; may be called from any thread."""
-        if self._config.types and event.data.TYPE not in self._config.types:
+        if self._config.types and event.type.removeprefix("fitsense.") not in self._config.types:
             return
         with self._changed:
             self._count(total=1)
