@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
-    from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks.outbox import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tabular.tables import Tables as Tables
     from fitsense.tabular.tables import tables as tables
@@ -200,7 +200,8 @@ _HOMES = {
     "session.pending": ("PendingFrame",),
     "session.session": ("Session",),
     "session.tracked": ("TrackedSession",),
-    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
+    "sinks.delivery": ("Delivery", "DeliveryConfig"),
+    "sinks.outbox": ("DeliveryCounts",),
     "sinks.settings": ("open_sink",),
     "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),

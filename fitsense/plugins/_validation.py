@@ -18,6 +18,7 @@ from fitsense.plugins.specs import (
     EventSchema,
     FusionSpec,
     HeadSpec,
+    ObservationSpec,
     PluginInfo,
     PoseEstimatorSpec,
     SinkSpec,
@@ -202,6 +203,8 @@ def _check_backbone(spec: BackboneSpec) -> None:
     dim = spec.feature_dim(config)
     if not isinstance(dim, int) or dim < 1:
         raise PluginError(f"feature_dim: expected an integer above 0, got {dim!r}")
+    if spec.observation is not None:
+        _check_observation(spec.observation)
     if spec.build is None:
         _check_observed(spec, config, dim)
     if spec.streaming is not None:
@@ -209,6 +212,16 @@ def _check_backbone(spec: BackboneSpec) -> None:
     if spec.landmarks is not None and (spec.build is None or spec.observation is not None):
         raise PluginError("landmarks: expected a network on pictures, got a backbone on observations")
     _check_files("weights", spec.weights)
+
+
+def _check_observation(spec: ObservationSpec) -> None:
+    if (spec.load is None) == (spec.from_poses is None):
+        given = "neither" if spec.load is None else "both"
+        raise PluginError(f"observation: expected either load or from_poses, got {given}")
+    if (spec.from_poses is None) != (not spec.pose_estimator):
+        given = f"got {spec.pose_estimator!r}" if spec.pose_estimator else "got none"
+        wanted = "a pose estimator's full name with" if spec.from_poses else "no pose estimator without"
+        raise PluginError(f"observation: pose_estimator: expected {wanted} from_poses, {given}")
 
 
 def _check_observed(spec: BackboneSpec, config: Any, dim: int) -> None:

@@ -64,20 +64,29 @@ class WeightsRef:
 
 @attrs.frozen
 class ObservationSpec:
-    """Input of a backbone that is computed from a clip's pictures, such as body landmarks.
+    """Input of a backbone that is computed from a clip's pictures or from the poses of the person in them.
 
     It is computed outside the network's graph, by NumPy or by a runtime of the plugin, never by torch. It is the input
-    of the backbone's network or, without a network, the features.
+    of the backbone's network or, without a network, the features. Give either `load` or `from_poses`.
 
     :param shape: function of a config that returns the shape of one clip's observation. With a network, the first axis
         has one entry per frame, so that training can select windows, and the network takes float32 of shape
         ``(clips, *shape)`` instead of pictures. Without a network, the shape is ``(feature_dim,)``.
     :param load: function of (config, files, threads) that returns a callable from uint8 (clips, frames, height, width,
         3) to float32 ``(clips, *shape)``. Files are the backbone's assets by name; threads is None for all cores.
+    :param from_poses: function of (config, poses) that returns float32 ``(clips, *shape)``. Poses are float32 (clips,
+        frames, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; x and y are shares of the side of the
+        clip's square picture, and all columns are NaN in a frame in which nobody was found. It depends on nothing else,
+        and each clip's observation on that clip's poses alone. fitsense finds the poses: once for a frame of a session,
+        however many windows contain it.
+    :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as
+        ``pose/blazepose``.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
-    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]]
+    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]] | None = None
+    from_poses: Callable[[Any, FloatArray], FloatArray] | None = None
+    pose_estimator: str = ""
 
 
 def _no_delay(config: Any) -> int:

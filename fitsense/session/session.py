@@ -36,6 +36,7 @@ from fitsense.session.event_data import (
     repetition_completed,
     session_updated,
 )
+from fitsense.session.expecting import Expecting
 from fitsense.session.frame_rate_monitor import FrameRateMonitor, FrameRateMonitorState
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.snapshot import pack, unpack
@@ -71,7 +72,7 @@ class SessionState:
     announced: Expectation = attrs.field(factory=Expectation)
 
 
-class Session:
+class Session(Expecting):
     """Analyses one sequence of frames, frame by frame.
 
     :param model: the model that predicts; sessions may share it.
@@ -114,32 +115,8 @@ class Session:
         self._summary = SessionSummary(labels.muscles)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
-        self.state = SessionState(config.region, expectation=expectation)
+        self.state: SessionState = SessionState(config.region, expectation=expectation)
         self._decisions.allow(expectation.allowed(labels.exercise))
-
-    @property
-    def exercises(self) -> tuple[str, ...] | None:
-        """The only exercises that may be named; None for all that the bundle knows.
-
-        May be set between two frames: it applies from the next prediction on, and a ``session.updated`` event states
-        it. An expected exercise that is no longer among them is no longer expected.
-
-        :raises InvalidInputError: the bundle has no such label; the session is unchanged.
-        """
-        return self.state.expectation.exercises
-
-    @exercises.setter
-    def exercises(self, exercises: Iterable[str] | None) -> None:
-        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
-
-    @property
-    def expected(self) -> str | None:
-        """The exercise that a guided workout asks for now; None for none. May be set like :attr:`exercises`."""
-        return self.state.expectation.expected
-
-    @expected.setter
-    def expected(self, expected: str | None) -> None:
-        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
 
     @exclusive
     def _expect(self, expectation: Expectation, *, announce: bool = True) -> None:
