@@ -154,7 +154,7 @@ class MultiSession(Expecting):
         """Emit a warning of the host, such as a source that broke; it has no subject."""
         self._refuse_if_finished()
         at_s = self.state.last_s or 0.0
-        return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
+        return self._emitter.emit(SessionWarning(code, message, at_s, at_s))
 
     @exclusive
     def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
@@ -174,7 +174,7 @@ class MultiSession(Expecting):
         self._refuse_if_finished()
         emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
         for warning in self._camera.end_run() if self._camera else []:
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         self.state.finished = True
         return emitted
 
@@ -235,7 +235,7 @@ class MultiSession(Expecting):
             return []
         self.state.changed = False
         self._emitter.advance(time_s)
-        return [self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))]
+        return self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))
 
     def _monitor_camera(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
         """Emit warnings about the picture; a scene cut closes the open segments of all subjects."""
@@ -253,10 +253,10 @@ class MultiSession(Expecting):
         for warning in warnings:
             if warning.code == "camera_cut":
                 emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         return emitted
 
-    def _emit_camera_warning(self, warning: CameraWarning) -> Event:
+    def _emit_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         return self._emitter.emit(camera_warning(warning))
 

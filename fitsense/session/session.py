@@ -231,7 +231,7 @@ class Session(Expecting):
         at_s = self._emitter.state.media_s or 0.0
         if self._windows.last_s is not None:
             at_s = self._windows.last_s
-        return [*self._start_if_new(), self._emit(events.SessionWarning(code, message, at_s, at_s))]
+        return [*self._start_if_new(), *self._emit(events.SessionWarning(code, message, at_s, at_s))]
 
     @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
@@ -244,7 +244,7 @@ class Session(Expecting):
         if reason == "finished" and self._subject is None and start_s is not None:
             emitted += self._emit_all(self._frame_rate.too_short(start_s, self._summary.state.end_s, self._window_s))
         self.state.finished = True
-        return [*emitted, self._emit(self._summary.event_data(reason, self._sets))]
+        return [*emitted, *self._emit(self._summary.event_data(reason, self._sets))]
 
     @exclusive
     def snapshot(self) -> bytes:
@@ -328,17 +328,15 @@ class Session(Expecting):
         self.state.started = True
         self.state.announced = self.state.expectation
         manifest = self._model.manifest
-        return [
-            self._emit(
-                events.SessionStarted(
-                    model=events.ModelInfo(manifest.name, manifest.version),
-                    exercises=nameable_exercises(manifest.labels.exercise, self.state.expectation),
-                    muscle_groups=manifest.labels.muscles,
-                    window_s=self._window_s,
-                    hop_s=self._config.hop_s,
-                )
+        return self._emit(
+            events.SessionStarted(
+                model=events.ModelInfo(manifest.name, manifest.version),
+                exercises=nameable_exercises(manifest.labels.exercise, self.state.expectation),
+                muscle_groups=manifest.labels.muscles,
+                window_s=self._window_s,
+                hop_s=self._config.hop_s,
             )
-        ]
+        )
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""
@@ -348,7 +346,7 @@ class Session(Expecting):
         state.announced = state.expectation
         at_s = (self._emitter.state.media_s or 0.0) if time_s is None else time_s
         self._emitter.advance(at_s)
-        return [self._emit(session_updated(self._model.labels.exercise, state.expectation, at_s))]
+        return self._emit(session_updated(self._model.labels.exercise, state.expectation, at_s))
 
     def _under_expectation(self, outputs: list[Output]) -> list[Output]:
         """The outputs, with the host's expectation in each window."""
@@ -368,18 +366,18 @@ class Session(Expecting):
                 if self._frame_rate.state.last_run_was_single:
                     return self._emit_all(self._frame_rate.single_frames(start_s, end_s))
                 message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
-                return [self._emit(events.SessionWarning("gap", message, start_s, end_s))]
+                return self._emit(events.SessionWarning("gap", message, start_s, end_s))
             case ClockReset(time_s=time_s, offset_s=offset_s):
                 self._emitter.advance(time_s)
                 message = f"the source's clock was set back; {offset_s:.1f} s are added to its times from now on"
-                return [self._emit(events.SessionWarning("clock_reset", message, time_s, time_s))]
+                return self._emit(events.SessionWarning("clock_reset", message, time_s, time_s))
             case LateFrame(time_s=time_s, last_s=last_s):
                 self._summary.add_late_frame()
                 if self.state.late_announced:
                     return []
                 self.state.late_announced = True
                 message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
-                return [self._emit(events.SessionWarning("late_frame", message, time_s, last_s))]
+                return self._emit(events.SessionWarning("late_frame", message, time_s, last_s))
 
     def _handle_window(self, window: Window, prediction: Prediction) -> list[Event]:
         self._summary.add_window()
@@ -407,7 +405,7 @@ class Session(Expecting):
         if warning.code == "camera_moved":
             # The picture moved, not the person in it.
             self._sets.add(self._repetitions.end_run(warning.start_s))
-        return [self._emit(camera_warning(warning))]
+        return self._emit(camera_warning(warning))
 
     def _handle_decisions(self, decisions: Iterable[decided.Decision]) -> list[Event]:
         return [event for decision in decisions for event in self._handle_decision(decision)]
@@ -416,30 +414,30 @@ class Session(Expecting):
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
                 self._sets.begin(exercise, start_s)
-                return [self._emit(events.ExerciseStarted(exercise, start_s, confidence))]
+                return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
-                return [self._emit(exercise_updated(decision))]
+                return self._emit(exercise_updated(decision))
             case decided.SegmentEnded():
                 if decision.exercise != UNKNOWN and not is_timed(decision.exercise):
                     self._sets.add(self._repetitions.end_set(decision.start_s, decision.end_s))
                 counted, stats, sets = self._sets.end(decision.end_s)
                 self._summary.add_segment(decision, stats)
                 ended = exercise_ended(decision, stats, sets)
-                return [*self._emit_repetitions(counted), self._emit(ended)]
+                return [*self._emit_repetitions(counted), *self._emit(ended)]
             case decided.MusclesActivated(start_s, end_s, muscles):
-                return [self._emit(events.MusclesActivated(start_s, end_s, muscles))]
+                return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
     def _emit_repetitions(self, counted: Iterable[CountedRepetition]) -> list[Event]:
-        emitted = []
+        emitted: list[Event] = []
         for one in counted:
             self._emitter.advance(one.repetition.end_s)
-            emitted.append(self._emit(repetition_completed(one)))
+            emitted += self._emit(repetition_completed(one))
         return emitted
 
     def _emit_all(self, data: Iterable[EventData]) -> list[Event]:
-        return [self._emit(one) for one in data]
+        return [event for one in data for event in self._emit(one)]
 
-    def _emit(self, data: EventData) -> Event:
+    def _emit(self, data: EventData) -> list[Event]:
         return self._emitter.emit(data, self._subject)
 
 
