@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fitsense._internal.openvino_core import openvino_core
 from fitsense.plugins._manager import PluginManager
+from fitsense.plugins._observers import ObserverReply
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import (
@@ -18,6 +19,7 @@ from fitsense.plugins.specs import (
     HeadSpec,
     LandmarkSpec,
     ObservationSpec,
+    PluginEvent,
     PluginInfo,
     PoseEstimator,
     PoseEstimatorSpec,
@@ -39,6 +41,8 @@ __all__ = [
     "HeadSpec",
     "LandmarkSpec",
     "ObservationSpec",
+    "ObserverReply",
+    "PluginEvent",
     "PluginInfo",
     "PluginManager",
     "PluginReport",
