@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
@@ -23,6 +24,7 @@ from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
 from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
 from fitsense.repetitions.sets import CountedRepetition, Sets, SetsState
 from fitsense.repetitions.trajectory import motion_thumbnail
@@ -44,7 +46,7 @@ from fitsense.session.snapshot_checks import check_session
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason as Reason
 from fitsense.session.summary import SessionSummary, SummaryState
-from fitsense.types import MAX_SECONDS, Frame, Prediction, UInt8Array
+from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, WindowSamplerState
 
@@ -142,15 +144,16 @@ class Session(Expecting):
         self.state.region = region
 
     @exclusive
-    def push(self, rgb: UInt8Array | Frame, time_s: float | None = None) -> list[Event]:
+    def push(self, rgb: NDArray[Any] | Frame, time_s: float | None = None, *, order: Order = "rgb") -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
         :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
         :param time_s: presentation time in seconds of media time. A frame that is not after the previous one is
             dropped, with a warning.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :raises InvalidInputError: invalid picture or time; the session is unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s))
+        pending = self.prepare(as_frame(rgb, time_s, order))
         return self.complete(pending, self._model.predict(pending.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
@@ -254,10 +257,12 @@ class Session(Expecting):
         return pack({"header": header, "emitter": self._emitter.state, **self._states()})
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> Session:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> Session:
         """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: how many numbers to leave out, so that none repeats where the frames since the snapshot
+            cannot be pushed again, as with a camera: more than the events that were emitted since.
         :raises InvalidInputError: not a snapshot, or one of another bundle or version of fitsense.
         """
         unpacked = unpack(snapshot)
@@ -265,6 +270,7 @@ class Session(Expecting):
         header.check_bundle(model)
         session = cls(model, header.config, subject=header.subject)
         session._emitter.state = unpacked.states({"emitter": EmitterState})["emitter"]
+        session._emitter.state.sequence += skip_events
         session._restore(unpacked.states(session._state_types))
         return session
 
