@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
+    from fitsense.events.model import EventData as EventData
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
     from fitsense.events.model import ExerciseTotal as ExerciseTotal
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.events.plugin_data import PluginData as PluginData
     from fitsense.expectation import Expectation as Expectation
     from fitsense.geometry import Detection as Detection
     from fitsense.geometry import Region as Region
@@ -92,7 +94,7 @@ if TYPE_CHECKING:
     from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
-    from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks.outbox import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tabular.tables import Tables as Tables
     from fitsense.tabular.tables import tables as tables
@@ -154,6 +156,7 @@ _HOMES = {
     "events.log": ("EventLog",),
     "events.model": (
         "Event",
+        "EventData",
         "ExerciseEnded",
         "ExerciseStarted",
         "ExerciseTotal",
@@ -169,6 +172,7 @@ _HOMES = {
         "SessionWarning",
         "SetSummary",
     ),
+    "events.plugin_data": ("PluginData",),
     "expectation": ("Expectation",),
     "geometry": ("Detection", "Region"),
     "inference.config": ("RuntimeOptions",),
@@ -196,7 +200,8 @@ _HOMES = {
     "session.pending": ("PendingFrame",),
     "session.session": ("Session",),
     "session.tracked": ("TrackedSession",),
-    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
+    "sinks.delivery": ("Delivery", "DeliveryConfig"),
+    "sinks.outbox": ("DeliveryCounts",),
     "sinks.settings": ("open_sink",),
     "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitsense._internal.configs import config_from_json
-from fitsense.errors import InvalidInputError, PluginError
+from fitsense.bundles.manifest import Manifest
+from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import PoseEstimator
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose
@@ -62,6 +63,22 @@ class LoadedPoseEstimator:
                     f"got {len(pose.landmarks)}"
                 )
         return poses
+
+
+def landmark_estimator(manifest: Manifest, plugins: PluginManager) -> str | None:
+    """Full name of the pose estimator whose landmarks branches of a bundle take; None if no branch takes any.
+
+    :raises BundleError: branches take the landmarks of different estimators.
+    """
+    names: dict[str, str] = {}
+    for branch in manifest.branches:
+        observation = plugins.backbone(branch.backbone).observation if branch.observation else None
+        if observation is not None and observation.pose_estimator:
+            names[branch.name] = observation.pose_estimator
+    if len(set(names.values())) > 1:
+        wanted = ", ".join(f"{branch} takes those of {name}" for branch, name in names.items())
+        raise BundleError(f"{manifest.name}: expected the landmarks of one pose estimator for all branches: {wanted}")
+    return next(iter(names.values()), None)
 
 
 def load_pose_estimator(

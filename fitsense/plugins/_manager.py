@@ -6,13 +6,12 @@ incompatible or a duplicate affects no other, and gets a report with the reason.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import inspect
 import logging
 import os
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,8 +22,9 @@ from fitsense.errors import AmbiguousNameError, InvalidInputError, UnknownNameEr
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
+from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
-from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -45,6 +45,8 @@ BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
 """Environment variable: comma-separated names that :meth:`PluginManager.discover` does not load."""
 
 _LOGGER = logging.getLogger("fitsense.plugins")
+# Hooks that are useful without a contribution.
+_ACTING = frozenset({"fitsense_resolve_weights", "fitsense_event_emitted"})
 _NOT_ALLOWED = "not among those that the program allows"
 
 
@@ -71,7 +73,7 @@ class PluginManager:
         self._reserved: frozenset[str] = frozenset()
         self._contributions = Contributions()
         self._reports: list[PluginReport] = []
-        self._observer_failures: dict[str, int] = {}
+        self._observers = Observers(self._contributions.event_schemas)
 
     @classmethod
     def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> PluginManager:
@@ -104,7 +106,7 @@ class PluginManager:
     @property
     def observer_failures(self) -> Mapping[str, int]:
         """Number of errors raised by each plugin's ``fitsense_event_emitted``, by plugin name."""
-        return dict(self._observer_failures)
+        return dict(self._observers.failures)
 
     def register(self, plugin: object, name: str | None = None, origin: str = "registered") -> PluginReport:
         """Register a plugin, a module or an object with hook implementations. Faults of the plugin are reported, never
@@ -127,7 +129,7 @@ class PluginManager:
         except BaseException as error:
             # A plugin may raise anything, even SystemExit; the host survives.
             report = PluginReport(fallback, "broken", described(error), origin=origin)
-        for note in report.deprecations:
+        for note in (*report.faults, *report.deprecations):
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
         return report
@@ -211,9 +213,11 @@ class PluginManager:
                 f"{kind} {name!r} is ambiguous; use one of the full names: {', '.join(candidates)}"
             )
         failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
+        refused = [fault for report in self._reports for fault in report.faults]
         raise UnknownNameError(
             f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}"
             + (f"; failed plugins: {'; '.join(failed)}" if failed else "")
+            + (f"; refused: {'; '.join(refused)}" if refused else "")
         )
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
@@ -235,19 +239,34 @@ class PluginManager:
                 _LOGGER.exception("plugin %s failed to resolve %s", implementation.plugin_name, ref.uri)
         return None
 
-    def notify(self, source: str, event: Event) -> None:
-        """Notify all observers of an event, in pluggy's order. Errors are logged and counted, and affect no other."""
-        for implementation in self._in_call_order(self._manager.hook.fitsense_event_emitted):
-            # A copy for each observer, so that none can change the event for the others.
-            arguments = {"source": source, "event": copy.deepcopy(event)}
-            try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                name = implementation.plugin_name
-                self._observer_failures[name] = self._observer_failures.get(name, 0) + 1
-                _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
+    def adds_events(self, plugin: str) -> bool:
+        """Whether a plugin of this name has registered schemas of events."""
+        return self._observers.adds_events(plugin)
+
+    def notify(
+        self,
+        source: str,
+        event: Event,
+        states: MutableMapping[str, str] | None = None,
+        *,
+        adding: bool | None = None,
+    ) -> Sequence[ObserverReply]:
+        """Notify observers of an event, in pluggy's order. Errors are logged and counted, and affect no other.
+
+        :param states: JSON of each observer's state for this session, by plugin name; observers change it.
+        :param adding: whether to notify only plugins with event schemas, or only those without; None for all.
+        :returns: the observers' replies.
+        """
+        return self._observers.call(
+            [
+                one
+                for one in self._in_call_order(self._manager.hook.fitsense_event_emitted)
+                if adding is None or self.adds_events(one.plugin_name) == adding
+            ],
+            source,
+            event,
+            {} if states is None else states,
+        )
 
     @staticmethod
     def _in_call_order(hook: pluggy.HookCaller) -> Iterable[pluggy.HookImpl]:
@@ -297,7 +316,9 @@ class PluginManager:
             raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
-        contributions = collect(implementations, info)
+        contributions, faults = collect(implementations, info)
+        if faults and not (_provides(contributions) or _ACTING.intersection(implementations)):
+            raise PluginRejectedError("broken", "; ".join(faults), info.name)
         notes = self._deprecation_notes(implementations, contributions)
         try:
             self._manager.register(plugin, info.name)
@@ -313,11 +334,8 @@ class PluginManager:
             version=info.version,
             summary=info.summary,
             origin=origin,
-            provides={
-                kind.name: tuple(getattr(contributions, kind.name))
-                for kind in attrs.fields(Contributions)
-                if getattr(contributions, kind.name)
-            },
+            faults=faults,
+            provides=_provides(contributions),
             deprecations=notes,
         )
 
@@ -369,9 +387,7 @@ class PluginManager:
         return implementations
 
 
-def described(error: BaseException) -> str:
-    """Type and message of an error; errors of plugins may fail to format."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+def _provides(contributions: Contributions) -> dict[str, tuple[str, ...]]:
+    """Names of contributions by kind, without empty kinds."""
+    names = {kind.name: tuple(getattr(contributions, kind.name)) for kind in attrs.fields(Contributions)}
+    return {kind: each for kind, each in names.items() if each}

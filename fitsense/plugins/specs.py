@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
@@ -64,20 +66,29 @@ class WeightsRef:
 
 @attrs.frozen
 class ObservationSpec:
-    """Input of a backbone that is computed from a clip's pictures, such as body landmarks.
+    """Input of a backbone that is computed from a clip's pictures or from the poses of the person in them.
 
     It is computed outside the network's graph, by NumPy or by a runtime of the plugin, never by torch. It is the input
-    of the backbone's network or, without a network, the features.
+    of the backbone's network or, without a network, the features. Give either `load` or `from_poses`.
 
     :param shape: function of a config that returns the shape of one clip's observation. With a network, the first axis
         has one entry per frame, so that training can select windows, and the network takes float32 of shape
         ``(clips, *shape)`` instead of pictures. Without a network, the shape is ``(feature_dim,)``.
     :param load: function of (config, files, threads) that returns a callable from uint8 (clips, frames, height, width,
         3) to float32 ``(clips, *shape)``. Files are the backbone's assets by name; threads is None for all cores.
+    :param from_poses: function of (config, poses) that returns float32 ``(clips, *shape)``. Poses are float32 (clips,
+        frames, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; x and y are shares of the side of the
+        clip's square picture, and all columns are NaN in a frame in which nobody was found. It depends on nothing else,
+        and each clip's observation on that clip's poses alone. fitsense finds the poses: once for a frame of a session,
+        however many windows contain it.
+    :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as
+        ``pose/blazepose``.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
-    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]]
+    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]] | None = None
+    from_poses: Callable[[Any, FloatArray], FloatArray] | None = None
+    pose_estimator: str = ""
 
 
 def _no_delay(config: Any) -> int:
@@ -173,6 +184,26 @@ class BackboneSpec:
     landmarks: LandmarkSpec | None = None
 
 
+@attrs.frozen(eq=False)
+class HeadExamples:
+    """What a head is fitted to in closed form.
+
+    :param features: float32 (windows, feature_dim).
+    :param targets: int64 (windows,) indices of labels, or float32 (windows, labels) graded from 0 to 1.
+    :param weights: weight of each window, float64 (windows,), of any sum.
+    :param variants: int64 (windows,): which variant of its label a window shows, or -1 where labels have none.
+    """
+
+    features: FloatArray
+    targets: NDArray[Any]
+    weights: NDArray[np.float64]
+    variants: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> HeadExamples:
+        """Some of the windows, bool (windows,)."""
+        return HeadExamples(self.features[chosen], self.targets[chosen], self.weights[chosen], self.variants[chosen])
+
+
 @attrs.frozen
 class HeadSpec:
     """Turns features into the scores of one task.
@@ -185,6 +216,9 @@ class HeadSpec:
         (clips, feature_dim) to logits, float32 (clips, labels).
     :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
+    :param fit: function of (config, :class:`HeadExamples`, labels) that fits a head on a frozen backbone in closed
+        form, and returns the config, with what the examples determine, and the module that ``build`` gives for it with
+        its weights. None to minimise the loss by gradient descent.
     """
 
     name: str
@@ -194,6 +228,7 @@ class HeadSpec:
     build: Callable[[Any, int, tuple[str, ...]], nn.Module]
     config: type[Any]
     summary: str = ""
+    fit: Callable[[Any, HeadExamples, tuple[str, ...]], tuple[Any, nn.Module]] | None = None
 
 
 @attrs.frozen
@@ -244,8 +279,8 @@ class FusionSpec:
     """Combines the scores of several branches for one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param fuse: function of (config, scores by branch name) that returns the fused scores; branches have the same task
-        and labels.
+    :param fuse: function of (config, scores by branch name) that returns the fused scores. fitsense checks before that
+        there is at least one branch, and that all have the same task, labels, activation and number of clips.
     :param fit: function of (config, scores by branch name, targets) that returns a config with fitted parameters;
         targets are int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
         None if there is nothing to fit.
@@ -254,6 +289,8 @@ class FusionSpec:
     :param summary: one line for ``fitsense plugins``.
     :param cascade: function of a config that returns the cascade, or None to run all branches. With a cascade, ``fuse``
         gets the scores of the first branches alone, and those of all branches for the uncertain clips.
+    :param is_average: whether fused scores lie between those of the branches, in logits or in probabilities; the
+        conformance kit tests it. False for a fusion that may be surer, or less sure, than all of its branches.
     """
 
     name: str
@@ -263,6 +300,7 @@ class FusionSpec:
     min_branches: int = 1
     summary: str = ""
     cascade: Callable[[Any], Cascade | None] | None = None
+    is_average: bool = True
 
 
 @attrs.frozen
@@ -385,11 +423,24 @@ class SinkSpec:
 
 @attrs.frozen
 class EventSchema:
-    """JSON Schema of an event that a program emits beside those of fitsense.
+    """JSON Schema of an event that the plugin adds to sessions, as a :class:`PluginEvent`.
 
     :param type: type of the event, ``<plugin name>.<something>``.
-    :param schema: a JSON Schema 2020-12 whose ``$id`` starts with ``urn:fitsense:plugin:<plugin name>:``.
+    :param schema: a JSON Schema 2020-12 whose ``$id`` starts with ``urn:fitsense:plugin:<plugin name>:``. It may refer
+        to the schemas of fitsense by their ``$id``.
     """
 
     type: str
     schema: Mapping[str, Any]
+
+
+@attrs.frozen
+class PluginEvent:
+    """Event that an observer adds to a session.
+
+    :param type: a type whose schema the plugin registered.
+    :param data: a JSON object that obeys the schema.
+    """
+
+    type: str
+    data: Mapping[str, Any]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.locks import numpy_lock
@@ -17,16 +18,18 @@ from fitsense.events.model import Event, SessionWarning
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import camera_warning, session_updated
+from fitsense.session.expecting import Expecting
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_camera, check_expectation
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason
-from fitsense.types import Frame, Prediction, UInt8Array
+from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
 
 
@@ -64,7 +67,7 @@ class MultiSessionState:
     changed: bool = False
 
 
-class MultiSession:
+class MultiSession(Expecting):
     """Analyses one sequence of frames that shows several subjects.
 
     Each subject has a session, from its first frame to its last. All events have one source and one numbering; those
@@ -87,30 +90,12 @@ class MultiSession:
         self._camera = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
         expectation = Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
-        self.state = MultiSessionState(expectation=expectation)
+        self.state: MultiSessionState = MultiSessionState(expectation=expectation)
 
     @property
     def subjects(self) -> list[str]:
         """Names of the subjects with a session, in the order of their first frames."""
         return list(self._sessions)
-
-    @property
-    def exercises(self) -> tuple[str, ...] | None:
-        """The only exercises that may be named, for all subjects; as :attr:`Session.exercises`."""
-        return self.state.expectation.exercises
-
-    @exercises.setter
-    def exercises(self, exercises: Iterable[str] | None) -> None:
-        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
-
-    @property
-    def expected(self) -> str | None:
-        """The exercise that a guided workout asks for, for all subjects; as :attr:`Session.expected`."""
-        return self.state.expectation.expected
-
-    @expected.setter
-    def expected(self, expected: str | None) -> None:
-        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
 
     @exclusive
     def _expect(self, expectation: Expectation) -> None:
@@ -124,7 +109,12 @@ class MultiSession:
 
     @exclusive
     def push(
-        self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
+        self,
+        rgb: NDArray[Any] | Frame,
+        time_s: float | None = None,
+        *,
+        regions: Mapping[str, Region] | None = None,
+        order: Order = "rgb",
     ) -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
@@ -132,9 +122,10 @@ class MultiSession:
         :param time_s: presentation time in seconds of media time.
         :param regions: each subject's region, by name. A new name begins a session; a subject that is missing keeps
             its region until ``absent_s`` have passed. None if no detector ran: all subjects keep their regions.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :raises InvalidInputError: invalid picture or time; the sessions are unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s), regions)
+        pending = self.prepare(as_frame(rgb, time_s, order), regions)
         return self.complete(pending, self._model.predict(pending.windows))
 
     @exclusive
@@ -163,7 +154,7 @@ class MultiSession:
         """Emit a warning of the host, such as a source that broke; it has no subject."""
         self._refuse_if_finished()
         at_s = self.state.last_s or 0.0
-        return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
+        return self._emitter.emit(SessionWarning(code, message, at_s, at_s))
 
     @exclusive
     def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
@@ -183,7 +174,7 @@ class MultiSession:
         self._refuse_if_finished()
         emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
         for warning in self._camera.end_run() if self._camera else []:
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         self.state.finished = True
         return emitted
 
@@ -203,10 +194,11 @@ class MultiSession:
         return states
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> MultiSession:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> MultiSession:
         """Restore sessions from a snapshot; they emit the events that the originals would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: as for :meth:`Session.resume`.
         :raises InvalidInputError: not a snapshot of a :class:`MultiSession`, or one of another bundle or version of
             fitsense.
         """
@@ -220,6 +212,7 @@ class MultiSession:
         sessions = cls(model, header.config, absent_s=header.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
+        sessions._emitter.state.sequence += skip_events
         check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._camera is not None:
             sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]
@@ -242,7 +235,7 @@ class MultiSession:
             return []
         self.state.changed = False
         self._emitter.advance(time_s)
-        return [self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))]
+        return self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))
 
     def _monitor_camera(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
         """Emit warnings about the picture; a scene cut closes the open segments of all subjects."""
@@ -260,10 +253,10 @@ class MultiSession:
         for warning in warnings:
             if warning.code == "camera_cut":
                 emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         return emitted
 
-    def _emit_camera_warning(self, warning: CameraWarning) -> Event:
+    def _emit_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         return self._emitter.emit(camera_warning(warning))
 
