@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.pictures import Order, as_rgb
 
 Task = Literal["exercise", "muscles"]
 Activation = Literal["softmax", "sigmoid"]
-Fit = Literal["crop", "pad"]
+Fit = Literal["crop", "pad", "person"]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
@@ -88,16 +89,22 @@ def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> N
         raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected a number above 0, got {value!r}")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, init=False)
 class Frame:
     """One picture of a video.
 
     :param rgb: uint8 of shape (height, width, 3).
     :param time_s: presentation time in seconds of media time.
+    :param order: order of the channels of `rgb`: ``bgr`` for pictures of OpenCV, which are converted.
+    :raises InvalidInputError: a picture of another type or layout, with the expression that converts it; an invalid
+        time.
     """
 
-    rgb: UInt8Array = attrs.field(converter=_uint8, validator=_shape("height", "width", 3))
+    rgb: UInt8Array
     time_s: float = attrs.field(converter=_number)
+
+    def __init__(self, rgb: NDArray[Any], time_s: float, *, order: Order = "rgb") -> None:
+        self.__attrs_init__(as_rgb(rgb, order), time_s)
 
     @time_s.validator
     def _in_range(self, attribute: attrs.Attribute[float], value: float) -> None:
@@ -117,20 +124,21 @@ class ClipSpec:
     :param size: side of the square, in pixels.
     :param short_side: length to which a frame's short side is scaled first, in pixels.
     :param fit: how a frame becomes a square: ``crop`` keeps its centre; ``pad`` keeps all of it, centred on
-        black, scaled down further if its long side does not fit.
+        black, scaled down further if its long side does not fit; ``person`` keeps a square around the tracked person,
+        which moves only if it must, and the centre where nobody is tracked.
     """
 
     frames: int = attrs.field(validator=_positive)
     rate_hz: float = attrs.field(converter=_number, validator=_positive)
     size: int = attrs.field(validator=_positive)
     short_side: int = attrs.field(validator=_positive)
-    fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(("crop", "pad")))
+    fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(get_args(Fit)))
 
     def __attrs_post_init__(self) -> None:
         value, attribute = self.short_side, attrs.fields(ClipSpec).short_side
         if self.fit == "pad" and value > self.size:
             raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at most size ({self.size}), got {value}")
-        if self.fit == "crop" and value < self.size:
+        if self.fit != "pad" and value < self.size:
             raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}")
 
     @property
