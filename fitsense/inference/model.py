@@ -17,6 +17,7 @@ from fitsense.inference.base import JointRunner, check_batch
 from fitsense.inference.config import RuntimeConfig, RuntimeOptions
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.loading import load_joint, load_stream
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
@@ -40,6 +41,7 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or PluginManager.discover()
         self.threads = config.threads
+        self._pose_estimators: dict[str, LoadedPoseEstimator] = {}
         self._fusion = FusionPipeline(bundle.manifest, self.plugins)
         self._streaming: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, config, plugins=self.plugins)
@@ -91,6 +93,17 @@ class Model:
     def short_side(self) -> int:
         """Short side in pixels to which sources should be scaled: the largest that a branch needs."""
         return max(spec.short_side for spec in self.clips.values())
+
+    def pose_estimator(self, name: str) -> LoadedPoseEstimator:
+        """Load a pose estimator, which all sessions of the model share.
+
+        :param name: its name, such as ``pose/blazepose``.
+        :raises UnknownNameError: no plugin offers it.
+        :raises WeightsError: it needs third-party files that have not been fetched.
+        """
+        if name not in self._pose_estimators:
+            self._pose_estimators[name] = load_pose_estimator(name, self.plugins, threads=self.threads)
+        return self._pose_estimators[name]
 
     def run(self, clips: Mapping[str, UInt8Array]) -> Outputs:
         """Run every branch; features and each head's logits (by task), by branch name.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitsense._internal.configs import config_from_json
+from fitsense.bundles.manifest import Manifest
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import PoseEstimator
@@ -62,6 +63,19 @@ class LoadedPoseEstimator:
                     f"got {len(pose.landmarks)}"
                 )
         return poses
+
+
+def landmark_estimator(manifest: Manifest, plugins: PluginManager) -> str | None:
+    """Full name of the pose estimator whose landmarks a branch of the bundle takes; None if no branch takes any.
+
+    It is the one that needs the same files of others as the branch's observation.
+    """
+    observed = [dict(branch.observation.assets) for branch in manifest.branches if branch.observation]
+    for name, spec in plugins.pose_estimators().items():
+        files = {asset: ref.sha256 for asset, ref in spec.assets.items()}
+        if files and files in observed:
+            return name
+    return None
 
 
 def load_pose_estimator(
