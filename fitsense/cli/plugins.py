@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.pass_context
 @results_only()
 def command(context: click.Context, as_json: bool) -> None:
-    """Show every installed plugin: status, reason of a failure, contributions, and use of deprecated features.
+    """Show every installed plugin: status, contributions, and the reason of each failure; deprecated features too.
 
     The environment variable FITSENSE_PLUGINS_BLOCK is a comma-separated list of plugins to leave out.
     """
@@ -40,11 +40,13 @@ def command(context: click.Context, as_json: bool) -> None:
     for report in reports:
         offers = ", ".join(name for names in report.provides.values() for name in names)
         colour = {"loaded": "green", "disabled": "yellow"}.get(report.status, "red")
-        status = f"[{colour}]{report.status}[/]"
+        if report.faults:
+            colour = "yellow"
+        status = f"[{colour}]{report.status}{' in part' if report.faults else ''}[/]"
         table.add_row(report.name, report.version, status, offers or report.reason, report.origin)
     Console(file=results()).print(table)
     for report in reports:
-        for note in report.deprecations:
+        for note in (*report.faults, *report.deprecations):
             click.echo(f"{report.name}: {note}", file=results())
 
 

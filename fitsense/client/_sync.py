@@ -7,14 +7,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self, Unpack
+from typing import Unpack
 
 import httpx2
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from fitsense._internal.closing import Closing
 from fitsense.client import _wire
 from fitsense.client._errors import ENDED, LOST, ClosedError, ConnectionError, Problem, ProblemError
 from fitsense.client._http import authorization, client_settings, handshake_error, reading_timeout, refusal, translated
@@ -33,7 +33,7 @@ from fitsense.client._wire import (
 from fitsense.events.parsing import parse_event
 
 
-class Client:
+class Client(Closing):
     """A client of ``fitsense serve``. Its methods block; :class:`AsyncClient` has the same ones for asyncio.
 
     Every method raises :class:`ProblemError` for what the server refuses, and :class:`ConnectionError` if it cannot be
@@ -165,14 +165,6 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _answer(self, call: _wire.Call) -> bytes:
         with self._streamed(call, self._timeout_s, call.content) as response, translated(self._base):
             return response.read()
@@ -206,7 +198,7 @@ class Client:
             response.close()
 
 
-class Frames:
+class Frames(Closing):
     """The WebSocket of a session: pictures go in, events come out. Use :meth:`Client.frames`."""
 
     def __init__(
@@ -271,14 +263,6 @@ class Frames:
         """Close the connection. The session goes on, until it is idle for too long."""
         self._left = True
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _next(self, timeout_s: float | None) -> FitsenseEvent | None:
         """The next event; None when the session has ended or the connection was closed here."""

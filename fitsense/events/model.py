@@ -321,6 +321,7 @@ EventData = (
     | SessionWarning
     | SessionEnded
 )
+"""``data`` of an event: one of the classes above, distinguished by ``match`` or ``isinstance``."""
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from fitsense.experiments.dataset import ExperimentData
 from fitsense.experiments.finetune_runs import FinetuneRuns
 from fitsense.experiments.formatting import format_metric, verdict
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, Predictions, differences, figures, log_loss
+from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins.specs import FusionSpec
 from fitsense.train.heads import targets
 from fitsense.train.recipe import Recipe
@@ -115,15 +116,14 @@ def _plot(
 
 def _fit(spec: FusionSpec, task: Task, windows: _Windows, labels: tuple[str, ...], truth: NDArray[Any]) -> Any:
     """The fusion's configuration that fits clips best, each window taken alone."""
-    assert spec.fit is not None
     views = next(iter(windows.values())).shape[1]
-    return spec.fit(spec.config(), _scores(task, windows, labels), np.repeat(truth, views, axis=0))
+    return fit_fusion_config(spec, spec.config(), _scores(task, windows, labels), np.repeat(truth, views, axis=0))
 
 
 def _join(spec: FusionSpec, config: Any, task: Task, windows: _Windows, labels: tuple[str, ...]) -> FloatArray:
     """Probabilities (clips, labels) of branches that are joined window by window, averaged over windows."""
     shape = next(iter(windows.values())).shape
-    joined = spec.fuse(config, _scores(task, windows, labels)).probabilities
+    joined = fuse_members(spec, config, _scores(task, windows, labels)).probabilities
     return np.asarray(joined.reshape(shape).mean(axis=1), dtype=np.float32)
 
 

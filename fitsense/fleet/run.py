@@ -12,9 +12,9 @@ import uuid
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+from fitsense._internal.closing import Closing
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.errors import FitsenseError, InvalidInputError, MissingExtraError
 from fitsense.fleet.library import Video, list_videos
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _OBJECT_BYTES = 256 << 20
 
 
-class Fleet(Iterator[Outcome]):
+class Fleet(Closing, Iterator[Outcome]):
     """An iterator over the outcomes of the videos without results, as they complete; from :func:`analyze_library`.
 
     Results are stored before their outcome is returned. Use the fleet as a context manager if you may stop early.
@@ -54,17 +54,6 @@ class Fleet(Iterator[Outcome]):
             if (outcome := standing[video.id]) is None or (retry_failed and outcome.status == "failed")
         )
         self._outcomes = self._run(bundle, analysis, workers, address)
-
-    def __enter__(self) -> Fleet:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __next__(self) -> Outcome:
         return next(self._outcomes)

@@ -13,8 +13,9 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.expectation import Expectation, apply_expectations
+from fitsense.inference.members import fuse_members
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import Cascade, DerivedHeadSpec
+from fitsense.plugins.specs import Cascade, DerivedHeadSpec, FusionSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]
@@ -58,12 +59,12 @@ class FusionPipeline:
 
     def __init__(self, manifest: Manifest, plugins: PluginManager) -> None:
         self._manifest = manifest
-        self._fusions: dict[str, tuple[Callable[[Any, Mapping[str, Scores]], Scores], Any]] = {}
+        self._fusions: dict[str, tuple[FusionSpec, Any]] = {}
         self._cascades: dict[str, Cascade] = {}
         for task, entry in manifest.fusion.items():
             fusion = plugins.fusion(entry.fusion)
             config = config_from_json(fusion.config, entry.config, entry.fusion)
-            self._fusions[task] = (fusion.fuse, config)
+            self._fusions[task] = (fusion, config)
             cascade = fusion.cascade(config) if fusion.cascade else None
             if cascade:
                 self._cascades[task] = cascade
@@ -181,8 +182,8 @@ class FusionPipeline:
         return {task: self._fuse(task, each) for task, each in members.items()}
 
     def _fuse(self, task: Task, members: Mapping[str, Scores]) -> Scores:
-        fuse, config = self._fusions[task]
-        return fuse(config, members)
+        spec, config = self._fusions[task]
+        return fuse_members(spec, config, members)
 
     def _calibrated(self, scores: Scores, expectations: Sequence[Expectation | None] = ()) -> Scores:
         if scores.task != "exercise":

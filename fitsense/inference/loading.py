@@ -12,6 +12,7 @@ from fitsense.inference.config import RuntimeConfig
 from fitsense.plugins._manager import PluginManager
 
 if TYPE_CHECKING:
+    from fitsense.inference.pose_estimator import LoadedPoseEstimator
     from fitsense.inference.streaming import StreamingBranch
 
 
@@ -40,22 +41,27 @@ def load_branch(
     config: RuntimeConfig | None = None,
     *,
     plugins: PluginManager | None = None,
+    estimator: LoadedPoseEstimator | None = None,
 ) -> BranchRunner:
     """Load a branch for clips.
 
     :param config: None for the defaults.
+    :param estimator: the pose estimator of a branch on poses, where it is loaded already.
     :param plugins: plugins that build networks for ``torch`` and compute observations; None for the installed ones.
     :raises InvalidInputError: the device is missing.
     :raises FitsenseError: the network cannot be compiled here.
     :raises WeightsError: the branch needs third-party files that have not been fetched.
     """
-    from fitsense.inference.observation import ObservedBranch, load_observer
+    from fitsense.inference.observation import ObservedBranch, PoseBranch, PoseObserver, load_observer
 
     config = config or RuntimeConfig()
     run = load_graph(bundle, branch, config, plugins=plugins)
     if branch.observation is None:
         return run
-    return ObservedBranch(branch, load_observer(branch, plugins or PluginManager.discover(), config.threads), run)
+    observer = load_observer(branch, plugins or PluginManager.discover(), config.threads, estimator=estimator)
+    if isinstance(observer, PoseObserver):
+        return PoseBranch(branch, observer, run)
+    return ObservedBranch(branch, observer, run)
 
 
 def load_graph(

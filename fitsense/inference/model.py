@@ -16,8 +16,9 @@ from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, check_batch
 from fitsense.inference.config import RuntimeConfig, RuntimeOptions
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
-from fitsense.inference.loading import load_joint, load_stream
-from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
+from fitsense.inference.loading import load_branch, load_joint, load_stream
+from fitsense.inference.observation import PoseBranch
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator, load_pose_estimator
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
@@ -41,19 +42,23 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or PluginManager.discover()
         self.threads = config.threads
-        self._pose_estimators: dict[str, LoadedPoseEstimator] = {}
         self._fusion = FusionPipeline(bundle.manifest, self.plugins)
         self._streaming: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, config, plugins=self.plugins)
             for branch in bundle.manifest.branches
             if branch.stream
         }
+        self._pose_estimators: dict[str, LoadedPoseEstimator] = {}
+        self._on_poses = self._load_pose_branches(config)
         load = functools.partial(load_joint, bundle, config=config, plugins=self.plugins)
         # Streaming branches load their clip graphs lazily: only `run` uses them.
         self._runners: dict[tuple[str, ...], Callable[[], JointRunner]] = {
             tuple(branch.name for branch in group): functools.cache(functools.partial(load, group))
             for group in _groups(bundle.manifest.branches, self._fusion.first)
+            if group[0].name not in self._on_poses
         }
+        for name, branch in self._on_poses.items():
+            self._runners[(name,)] = functools.partial(_alone, name, branch)
         for group, runner in self._runners.items():
             if not self._streaming.keys() & group:
                 runner()
@@ -85,14 +90,9 @@ class Model:
         return dict(self._streaming)
 
     @property
-    def deferred_branches(self) -> tuple[str, ...]:
-        """Names of the branches that a cascade runs only if the first ones are uncertain."""
-        return self._fusion.deferred
-
-    @property
-    def short_side(self) -> int:
-        """Short side in pixels to which sources should be scaled: the largest that a branch needs."""
-        return max(spec.short_side for spec in self.clips.values())
+    def pose_branches(self) -> tuple[str, ...]:
+        """Names of the branches that take poses; a window may bring these instead of pictures, see :class:`Window`."""
+        return tuple(self._on_poses)
 
     def pose_estimator(self, name: str) -> LoadedPoseEstimator:
         """Load a pose estimator, which all sessions of the model share.
@@ -104,6 +104,29 @@ class Model:
         if name not in self._pose_estimators:
             self._pose_estimators[name] = load_pose_estimator(name, self.plugins, threads=self.threads)
         return self._pose_estimators[name]
+
+    def _load_pose_branches(self, config: RuntimeConfig) -> dict[str, PoseBranch]:
+        """Load the branches that take poses, by name."""
+        name = landmark_estimator(self.manifest, self.plugins)
+        loaded: dict[str, PoseBranch] = {}
+        for branch in self.manifest.branches if name else ():
+            observation = self.plugins.backbone(branch.backbone).observation
+            if branch.observation and observation and observation.pose_estimator:
+                estimator = self.pose_estimator(observation.pose_estimator)
+                run = load_branch(self.bundle, branch, config, plugins=self.plugins, estimator=estimator)
+                assert isinstance(run, PoseBranch)
+                loaded[branch.name] = run
+        return loaded
+
+    @property
+    def deferred_branches(self) -> tuple[str, ...]:
+        """Names of the branches that a cascade runs only if the first ones are uncertain."""
+        return self._fusion.deferred
+
+    @property
+    def short_side(self) -> int:
+        """Short side in pixels to which sources should be scaled: the largest that a branch needs."""
+        return max(spec.short_side for spec in self.clips.values())
 
     def run(self, clips: Mapping[str, UInt8Array]) -> Outputs:
         """Run every branch; features and each head's logits (by task), by branch name.
@@ -151,8 +174,11 @@ class Model:
 
     def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:
         """Outputs of some branches for windows."""
-        on_clips = [name for name in names if name not in self._streaming]
+        on_poses = [name for name in names if name in windows[0].poses]
+        on_clips = [name for name in names if name not in self._streaming and name not in on_poses]
         outputs = self._run({name: np.stack([window.clips[name].frames for window in windows]) for name in on_clips})
+        for name in on_poses:
+            outputs[name] = self._on_poses[name].run_on_poses(np.stack([window.poses[name] for window in windows]))
         for name in self._streaming.keys() & names:
             each = [self._advance_stream(self._streaming[name], window.new_frames[name]) for window in windows]
             outputs[name] = {output: np.stack([ones[output] for ones in each]) for output in each[0]}
@@ -186,6 +212,10 @@ class Model:
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
         return self._fusion.calibrated(exercise)
+
+
+def _alone(name: str, branch: PoseBranch) -> JointRunner:
+    return lambda clips: {name: branch(clips)}
 
 
 def _groups(branches: Iterable[BranchEntry], first: Collection[str]) -> Iterable[Sequence[BranchEntry]]:

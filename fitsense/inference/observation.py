@@ -1,17 +1,21 @@
-"""Observations: inputs of branches that are computed from pictures, such as body landmarks."""
+"""Observations: inputs of branches that are computed from pictures, or from the poses of the person in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError, PluginError
 from fitsense.inference.base import BranchRunner, check_batch
+from fitsense.inference.person_tracking import follow_person
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
 from fitsense.plugins._manager import PluginManager
+from fitsense.plugins.specs import BackboneSpec, WeightsRef
 from fitsense.types import FloatArray, UInt8Array
 
 Observer = Callable[[UInt8Array], FloatArray]
@@ -30,10 +34,58 @@ class ObservedBranch:
         return self._run(self._observe(clips))
 
 
-def load_observer(branch: BranchEntry, plugins: PluginManager, threads: int | None = None) -> Observer:
+class PoseBranch(ObservedBranch):
+    """A branch whose graph takes observations of poses; also runs on pictures, in which it finds the poses first."""
+
+    def __init__(self, branch: BranchEntry, observer: PoseObserver, run: BranchRunner) -> None:
+        super().__init__(branch, observer, run)
+        self._observer = observer
+
+    @property
+    def estimator(self) -> LoadedPoseEstimator:
+        """The estimator whose poses it takes."""
+        return self._observer.estimator
+
+    def run_on_poses(self, poses: FloatArray) -> Mapping[str, FloatArray]:
+        """Run a batch of poses, float32 (clips, frames, landmarks, 6), see :class:`ObservationSpec`."""
+        shape = (self._branch.clip.frames, len(self.estimator.landmark_set), 6)
+        check_batch(poses, f"poses of {self._branch.name}", shape, "float32")
+        return self._run(self._observer.from_poses(poses))
+
+
+class PoseObserver:
+    """Computes observations of clips from the poses of the person in them.
+
+    :param rate_hz: frames a second of the clips.
+    :param from_poses: function of poses, see :class:`ObservationSpec`.
+    """
+
+    def __init__(
+        self, estimator: LoadedPoseEstimator, rate_hz: float, from_poses: Callable[[FloatArray], FloatArray]
+    ) -> None:
+        self.estimator = estimator
+        self.from_poses = from_poses
+        self._rate_hz = rate_hz
+
+    def __call__(self, clips: UInt8Array) -> FloatArray:
+        poses = np.empty((*clips.shape[:2], len(self.estimator.landmark_set), 6), np.float32)
+        for into, clip in zip(poses, clips, strict=True):
+            into[:] = follow_person(self.estimator, clip, self._rate_hz)
+        return self.from_poses(poses)
+
+
+def load_observer(
+    branch: BranchEntry,
+    plugins: PluginManager,
+    threads: int | None = None,
+    *,
+    estimator: LoadedPoseEstimator | None = None,
+) -> Observer:
     """Load the function that computes a branch's observations, from uint8 (clips, frames, size, size, 3) to float32
     (clips, *shape).
 
+    :param estimator: the pose estimator of a branch on poses, where it is loaded already.
+    :returns: for a branch on poses, a :class:`PoseObserver`.
     :raises WeightsError: it needs third-party files that have not been fetched.
     """
     from fitsense.bundles.weights import resolve
@@ -41,14 +93,25 @@ def load_observer(branch: BranchEntry, plugins: PluginManager, threads: int | No
     spec = plugins.backbone(branch.backbone)
     if spec.observation is None or branch.observation is None:
         raise PluginError(f"backbone {branch.backbone} looks at pictures, so that it has no observations")
-    offered = {name: ref.sha256 for name, ref in spec.assets.items()}
+    offered = {name: ref.sha256 for name, ref in observation_assets(spec, plugins).items()}
     if offered != dict(branch.observation.assets):
         raise BundleError(
             f"branch {branch.name} was trained with other files than {branch.backbone} uses now: expected "
             f"{dict(branch.observation.assets)}, got {offered}"
         )
     config = config_from_json(spec.config, branch.config, branch.backbone)
+    if (from_poses := spec.observation.from_poses) is not None:
+        estimator = estimator or load_pose_estimator(spec.observation.pose_estimator, plugins, threads=threads)
+        return PoseObserver(estimator, branch.clip.rate_hz, lambda poses: from_poses(config, poses))
+    assert spec.observation.load is not None
     files = {
         name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()
     }
     return spec.observation.load(config, files, threads)
+
+
+def observation_assets(spec: BackboneSpec, plugins: PluginManager) -> Mapping[str, WeightsRef]:
+    """Third-party files that a backbone's observations depend on, by name: its own and those of its pose estimator."""
+    if spec.observation is None or not spec.observation.pose_estimator:
+        return spec.assets
+    return {**plugins.pose_estimator(spec.observation.pose_estimator).assets, **spec.assets}

@@ -1,15 +1,22 @@
-"""One picture through a pose estimator and a person tracker."""
+"""Pictures through a pose estimator and a person tracker."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from fitsense.geometry import Region
+from fitsense.inference.pose_estimator import LoadedPoseEstimator
 from fitsense.plugins.specs import PoseEstimator
+from fitsense.pose.clip_poses import pose_array
 from fitsense.pose.cropping import Crop
 from fitsense.pose.landmarks import BodyRegion, Pose
-from fitsense.pose.tracker import PersonTracker, TrackedPerson
-from fitsense.types import UInt8Array
+from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, TrackedPerson
+from fitsense.types import FloatArray, UInt8Array
+
+# Clips are short: where the person is lost or uncertain, the detector looks at the very next picture.
+_DETECT_S = 0.1
 
 
 def track_people(
@@ -58,3 +65,19 @@ def track_poses(
     :param size: the picture's width and height.
     """
     return tracker.update(time_s, [None] * len(tracker.regions(time_s)), poses, size)
+
+
+def follow_person(estimator: LoadedPoseEstimator, pictures: Iterable[UInt8Array], rate_hz: float) -> FloatArray:
+    """Find the poses of one person in the pictures of a clip.
+
+    :param pictures: uint8 (height, width, 3) each, in the order of time.
+    :param rate_hz: pictures a second.
+    :returns: float32 (pictures, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; NaN where the person
+        was not found.
+    """
+    tracker = PersonTracker(estimator.landmark_set, PersonTrackerConfig(detect_s=_DETECT_S))
+    poses = []
+    for index, picture in enumerate(pictures):
+        found = track_people(tracker, estimator, picture, index / rate_hz)
+        poses.append(pose_array(found[0].pose if found else None, estimator.landmark_set))
+    return np.array(poses, np.float32).reshape(-1, len(estimator.landmark_set), 6)

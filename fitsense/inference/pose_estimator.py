@@ -7,7 +7,7 @@ from typing import Any
 
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import Manifest
-from fitsense.errors import InvalidInputError, PluginError
+from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import PoseEstimator
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose
@@ -66,16 +66,19 @@ class LoadedPoseEstimator:
 
 
 def landmark_estimator(manifest: Manifest, plugins: PluginManager) -> str | None:
-    """Full name of the pose estimator whose landmarks a branch of the bundle takes; None if no branch takes any.
+    """Full name of the pose estimator whose landmarks branches of a bundle take; None if no branch takes any.
 
-    It is the one that needs the same files of others as the branch's observation.
+    :raises BundleError: branches take the landmarks of different estimators.
     """
-    observed = [dict(branch.observation.assets) for branch in manifest.branches if branch.observation]
-    for name, spec in plugins.pose_estimators().items():
-        files = {asset: ref.sha256 for asset, ref in spec.assets.items()}
-        if files and files in observed:
-            return name
-    return None
+    names: dict[str, str] = {}
+    for branch in manifest.branches:
+        observation = plugins.backbone(branch.backbone).observation if branch.observation else None
+        if observation is not None and observation.pose_estimator:
+            names[branch.name] = observation.pose_estimator
+    if len(set(names.values())) > 1:
+        wanted = ", ".join(f"{branch} takes those of {name}" for branch, name in names.items())
+        raise BundleError(f"{manifest.name}: expected the landmarks of one pose estimator for all branches: {wanted}")
+    return next(iter(names.values()), None)
 
 
 def load_pose_estimator(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 import attrs
 
+from fitsense._internal.stopping import StopFlag
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
 from fitsense.expectation import Expectation
@@ -22,7 +23,6 @@ from fitsense.session.session import Reason, Session
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
-from fitsense.video.stopping import StopFlag
 
 if TYPE_CHECKING:
     from fitsense.inference.detector import Detector

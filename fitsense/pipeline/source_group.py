@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Unpack
 
 import attrs
 
+from fitsense._internal.channel import Channel
+from fitsense._internal.closing import Closing
+from fitsense._internal.stopping import StopFlag
 from fitsense._internal.threads import WorkerThread, detached
 from fitsense._internal.validators import is_uri_reference
 from fitsense.errors import FitsenseError, InvalidInputError
@@ -28,15 +31,16 @@ from fitsense.video.opening import is_live
 
 # Limit of a source's queued events; its thread waits while the queue is full.
 _MAX_QUEUED = 16
-# Interval at which waiting threads check whether to stop, in seconds; and the longest time that closing waits for
-# threads: one that opens a source, or waits for its next packet, cannot be woken.
+# Interval at which a source that waits for its start checks whether to stop, in seconds.
 _POLL_S = 0.1
+# Longest time that closing waits for threads, in seconds: one that opens a source, or waits for its next packet, cannot
+# be woken.
 _CLOSE_TIMEOUT_S = 2.0
 # The fractional parts of multiples of the golden ratio are spread evenly over 0..1, however many there are.
 _GOLDEN = 0.6180339887
 
 
-class SourceGroup(Iterator[Event]):
+class SourceGroup(Closing, Iterator[Event]):
     """Iterator over the events of several sources. Use it as a context manager.
 
     Each source has a session, whose events carry the source's name as their ``source``, and a thread; all share the
@@ -63,10 +67,10 @@ class SourceGroup(Iterator[Event]):
         check_option_names(options)
         self._model = model or load_model(threads=1)
         self._options = options
-        self._channel = _EventChannel(keep_open)
+        self._running = _RunningSources(keep_open)
         self._added = itertools.count()
-        # Threads refer to the channel and not to this object, so that it can be collected while they run.
-        self._finalizer = weakref.finalize(self, self._channel.close)
+        # Threads refer to the running sources and not to this object, so that it can be collected while they run.
+        self._finalizer = weakref.finalize(self, self._running.close)
         try:
             for name, source in (sources or {}).items():
                 self.add(name, source)
@@ -77,12 +81,12 @@ class SourceGroup(Iterator[Event]):
     @property
     def names(self) -> list[str]:
         """Names of the running sources, in the order in which they were added."""
-        return self._channel.names
+        return self._running.names
 
     @property
     def failures(self) -> Mapping[str, BaseException]:
         """Errors of failed sources by name; kept until a source of the same name is added."""
-        return dict(self._channel.failures)
+        return dict(self._running.failures)
 
     def add(self, name: str, source: Source, **options: Unpack[AnalysisOptions]) -> None:
         """Add a source and start to analyse it. May be called from any thread.
@@ -105,7 +109,7 @@ class SourceGroup(Iterator[Event]):
         delay_s = 0.0
         if merged.get("realtime") or (isinstance(source, (str, Path)) and is_live(str(source))):
             delay_s = next(self._added) * _GOLDEN % 1.0 * session_config(merged).hop_s
-        self._channel.start(_Source(name, analysis, delay_s))
+        self._running.start(_Source(name, analysis, delay_s))
 
     def remove(self, name: str) -> None:
         """End a source soon: its remaining events follow, the last one a ``session.ended`` with the reason
@@ -113,37 +117,26 @@ class SourceGroup(Iterator[Event]):
 
         :raises InvalidInputError: no running source has this name.
         """
-        self._channel.source(name).stop()
+        self._running.source(name).stop()
 
     def stop(self) -> None:
         """End all sources soon, as :meth:`remove` does, and then the iteration. May be called from any thread, and from
         a signal handler."""
-        self._channel.stop()
+        self._running.stop()
 
     def close(self) -> None:
         """Close all sources and end their threads; discard the remaining events.
 
         Takes up to a live source's timeout if that sends nothing.
         """
-        self._channel.close()
-        self._channel.join()
+        self._running.close()
+        self._running.join()
 
     def __next__(self) -> Event:
-        event = self._channel.take()
+        event = self._running.take()
         if event is None:
             raise StopIteration
         return event
-
-    def __enter__(self) -> SourceGroup:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @attrs.define(eq=False)
@@ -170,21 +163,50 @@ class _Source:
             time.sleep(min(left_s, _POLL_S))
 
 
-class _EventChannel:
-    """Queue of events between the sources' threads and the consumer.
+class _EventQueue:
+    """Events of several sources in order, with a limit for each source."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        # Number of queued events by source.
+        self._queued: Counter[str] = Counter()
+
+    def offer(self, event: Event, now_s: float) -> float:
+        """As of :class:`fitsense._internal.channel.Queue`."""
+        if self._queued[event.source] >= _MAX_QUEUED:
+            return math.inf
+        self.extend([event])
+        return 0.0
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Queue events beyond the limit."""
+        for event in events:
+            self._events.append(event)
+            self._queued[event.source] += 1
+
+    def take(self, now_s: float) -> Event | None:
+        """As of :class:`fitsense._internal.channel.Queue`."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        self._queued -= Counter([event.source])
+        return event
+
+
+class _RunningSources:
+    """The running sources with their threads, and the channel of their events.
 
     :param keep_open: whether to wait for further sources when none is left.
     """
 
     def __init__(self, keep_open: bool) -> None:
         self._keep_open = keep_open
-        self._changed = threading.Condition()
-        self._events: deque[Event] = deque()
-        # Number of queued events by source.
-        self._queued: Counter[str] = Counter()
+        self._queue = _EventQueue()
+        self._closed = StopFlag()
+        self._channel = Channel(self._queue, self._closed)
         self._sources: dict[str, _Source] = {}
         self._threads: set[threading.Thread] = set()
-        self._stopped = self._closed = False
+        self._stopped = False
         self.failures: dict[str, BaseException] = {}
 
     @property
@@ -192,16 +214,15 @@ class _EventChannel:
         return list(self._sources)
 
     def source(self, name: str) -> _Source:
-        with self._changed:
+        with self._channel.locked():
             if name not in self._sources:
                 raise InvalidInputError(f"name: expected one of {', '.join(self.names) or 'none'}, got {name!r}")
             return self._sources[name]
 
     def start(self, source: _Source) -> None:
         """Start the thread of a source."""
-        # A WorkerThread, since it may be opening the source at interpreter exit, when nobody takes its events any more.
         thread = WorkerThread(partial(self._analyse, source), self.close, f"fitsense {source.name}")
-        with self._changed:
+        with self._channel.locked():
             if self._stopped:
                 raise FitsenseError("the source group has ended; create a new one for more sources")
             if source.name in self._sources:
@@ -216,17 +237,7 @@ class _EventChannel:
 
     def take(self) -> Event | None:
         """The next event; waits for it. None after the last."""
-        with self._changed:
-            while not self._closed:
-                if self._events:
-                    event = self._events.popleft()
-                    self._queued -= Counter([event.source])
-                    self._changed.notify_all()
-                    return event
-                if not self._sources and (self._stopped or not self._keep_open):
-                    break
-                self._changed.wait(_POLL_S)
-        return None
+        return self._channel.take(lambda: not self._sources and (self._stopped or not self._keep_open))
 
     def stop(self) -> None:
         """End all sources soon."""
@@ -237,7 +248,7 @@ class _EventChannel:
 
     def close(self) -> None:
         """End all sources soon, and refuse further events."""
-        self._closed = True
+        self._closed.set()
         self.stop()
 
     def join(self) -> None:
@@ -258,27 +269,13 @@ class _EventChannel:
                     if analysis.reason is not None:
                         # The end: the remaining events come without delay, followed by the error, if there is one.
                         last.append(event)
-                    elif not self._put(event):
+                    elif not self._channel.put(event):
                         break
         except BaseException as error:
             failure = detached(error)
-        with self._changed:
-            self._events += last
-            self._queued[source.name] += len(last)
+        with self._channel.locked():
+            self._queue.extend(last)
             if failure is not None:
                 self.failures[source.name] = failure
             del self._sources[source.name]
             self._threads.discard(threading.current_thread())
-            self._changed.notify_all()
-
-    def _put(self, event: Event) -> bool:
-        """Queue an event, waiting while the queue is full; whether to go on."""
-        with self._changed:
-            while self._queued[event.source] >= _MAX_QUEUED and not self._closed:
-                self._changed.wait(_POLL_S)
-            if self._closed:
-                return False
-            self._events.append(event)
-            self._queued[event.source] += 1
-            self._changed.notify_all()
-        return True

@@ -24,7 +24,7 @@ from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
 from fitsense.plugins._report import PluginReport
-from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -45,6 +45,8 @@ BLOCK_VARIABLE = "FITSENSE_PLUGINS_BLOCK"
 """Environment variable: comma-separated names that :meth:`PluginManager.discover` does not load."""
 
 _LOGGER = logging.getLogger("fitsense.plugins")
+# Hooks that are useful without a contribution.
+_ACTING = frozenset({"fitsense_resolve_weights", "fitsense_event_emitted"})
 _NOT_ALLOWED = "not among those that the program allows"
 
 
@@ -127,7 +129,7 @@ class PluginManager:
         except BaseException as error:
             # A plugin may raise anything, even SystemExit; the host survives.
             report = PluginReport(fallback, "broken", described(error), origin=origin)
-        for note in report.deprecations:
+        for note in (*report.faults, *report.deprecations):
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
         return report
@@ -211,9 +213,11 @@ class PluginManager:
                 f"{kind} {name!r} is ambiguous; use one of the full names: {', '.join(candidates)}"
             )
         failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
+        refused = [fault for report in self._reports for fault in report.faults]
         raise UnknownNameError(
             f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}"
             + (f"; failed plugins: {'; '.join(failed)}" if failed else "")
+            + (f"; refused: {'; '.join(refused)}" if refused else "")
         )
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
@@ -297,7 +301,9 @@ class PluginManager:
             raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
-        contributions = collect(implementations, info)
+        contributions, faults = collect(implementations, info)
+        if faults and not (_provides(contributions) or _ACTING.intersection(implementations)):
+            raise PluginRejectedError("broken", "; ".join(faults), info.name)
         notes = self._deprecation_notes(implementations, contributions)
         try:
             self._manager.register(plugin, info.name)
@@ -313,11 +319,8 @@ class PluginManager:
             version=info.version,
             summary=info.summary,
             origin=origin,
-            provides={
-                kind.name: tuple(getattr(contributions, kind.name))
-                for kind in attrs.fields(Contributions)
-                if getattr(contributions, kind.name)
-            },
+            faults=faults,
+            provides=_provides(contributions),
             deprecations=notes,
         )
 
@@ -369,9 +372,7 @@ class PluginManager:
         return implementations
 
 
-def described(error: BaseException) -> str:
-    """Type and message of an error; errors of plugins may fail to format."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+def _provides(contributions: Contributions) -> dict[str, tuple[str, ...]]:
+    """Names of contributions by kind, without empty kinds."""
+    names = {kind.name: tuple(getattr(contributions, kind.name)) for kind in attrs.fields(Contributions)}
+    return {kind: each for kind, each in names.items() if each}

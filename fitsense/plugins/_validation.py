@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from fitsense.errors import PluginError, SchemaError
+from fitsense.errors import FitsenseError, PluginError
 from fitsense.plugins._report import Status
 from fitsense.plugins.specs import (
     BackboneSpec,
@@ -18,6 +18,7 @@ from fitsense.plugins.specs import (
     EventSchema,
     FusionSpec,
     HeadSpec,
+    ObservationSpec,
     PluginInfo,
     PoseEstimatorSpec,
     SinkSpec,
@@ -40,6 +41,14 @@ class PluginRejectedError(Exception):
         super().__init__(reason)
         self.status = status
         self.name = name
+
+
+def described(error: BaseException) -> str:
+    """Type and message of an error; errors of plugins may fail to format."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 @attrs.define
@@ -89,45 +98,86 @@ def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
     return info
 
 
-def collect(implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> Contributions:
-    """Call a plugin's hooks for its specs, and validate each."""
+def collect(
+    implementations: Mapping[str, Callable[..., Any]], info: PluginInfo
+) -> tuple[Contributions, tuple[str, ...]]:
+    """Call a plugin's hooks for its specs, and validate each.
 
-    def results(hook: str) -> Iterable[Any]:
-        return implementations[hook]() if hook in implementations else ()
+    :returns: the valid ones, and a sentence for each fault. A hook that raises keeps what it yielded before.
+    """
+    collector = _Collector(implementations, info)
+    contributions = Contributions(
+        backbones=collector.specs("fitsense_backbones", (BackboneSpec,), _check_backbone),
+        heads=collector.specs("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
+        fusions=collector.specs("fitsense_fusions", (FusionSpec,), _check_config),
+        detectors=collector.specs("fitsense_detectors", (DetectorSpec,), _check_detector),
+        pose_estimators=collector.specs("fitsense_pose_estimators", (PoseEstimatorSpec,), _check_pose_estimator),
+        sinks=collector.specs("fitsense_sinks", (SinkSpec,), _check_sink),
+        event_schemas=collector.event_schemas(),
+    )
+    return contributions, tuple(collector.faults)
 
-    def named(hook: str, kinds: tuple[type, ...], check: Callable[[Any], object]) -> dict[str, Any]:
+
+class _Collector:
+    """Calls the hooks of one plugin, and notes the faults of what they return."""
+
+    def __init__(self, implementations: Mapping[str, Callable[..., Any]], info: PluginInfo) -> None:
+        self._implementations = implementations
+        self._info = info
+        self.faults: list[str] = []
+
+    def specs(self, hook: str, kinds: tuple[type, ...], check: Callable[[Any], object]) -> dict[str, Any]:
+        """The valid specs of a hook by full name."""
         specs: dict[str, Any] = {}
-        for spec in results(hook):
+        for spec in self._results(hook):
             if type(spec) not in kinds:
                 expected = " or ".join(kind.__name__ for kind in kinds)
-                raise PluginError(f"{hook}: expected {expected}, got {type(spec).__name__}")
-            if not _SPEC_NAME.fullmatch(spec.name):
-                raise PluginError(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
-            full = f"{info.name}/{spec.name}"
-            if full in specs:
-                raise PluginError(f"{hook}: {full}: expected a unique name, got it twice")
-            try:
-                check(spec)
-            except Exception as error:
-                raise PluginError(f"{full}: {error}") from error
-            specs[full] = spec
+                self.faults.append(f"{hook}: expected {expected}, got {type(spec).__name__}")
+                continue
+            full = f"{self._info.name}/{spec.name}"
+            if not _is_name(spec.name):
+                self.faults.append(f"{hook}: name {spec.name!r}: expected lower-case letters, digits, - and _")
+            elif full in specs:
+                self.faults.append(f"{hook}: {full}: expected a unique name, got it twice; the first one is used")
+            elif self._passes(full, check, spec):
+                specs[full] = spec
         return specs
 
-    event_schemas: dict[str, EventSchema] = {}
-    for schema in results("fitsense_event_schemas"):
-        if not isinstance(schema, EventSchema):
-            raise PluginError(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
-        _check_event_schema(schema, info)
-        event_schemas[schema.type] = schema
-    return Contributions(
-        backbones=named("fitsense_backbones", (BackboneSpec,), _check_backbone),
-        heads=named("fitsense_heads", (HeadSpec, DerivedHeadSpec), _check_head),
-        fusions=named("fitsense_fusions", (FusionSpec,), _check_config),
-        detectors=named("fitsense_detectors", (DetectorSpec,), _check_detector),
-        pose_estimators=named("fitsense_pose_estimators", (PoseEstimatorSpec,), _check_pose_estimator),
-        sinks=named("fitsense_sinks", (SinkSpec,), _check_sink),
-        event_schemas=event_schemas,
-    )
+    def event_schemas(self) -> dict[str, EventSchema]:
+        """The valid event schemas by event type."""
+        schemas: dict[str, EventSchema] = {}
+        for schema in self._results("fitsense_event_schemas"):
+            if not isinstance(schema, EventSchema):
+                self.faults.append(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
+            elif self._passes(f"event schema of {schema.type}", _check_event_schema, schema, self._info):
+                schemas[schema.type] = schema
+        return schemas
+
+    def _results(self, hook: str) -> Iterator[Any]:
+        if hook not in self._implementations:
+            return
+        try:
+            yield from self._implementations[hook]()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # A plugin may raise anything, even SystemExit.
+            self.faults.append(f"{hook}: {described(error)}")
+
+    def _passes(self, what: str, check: Callable[..., object], *arguments: Any) -> bool:
+        try:
+            check(*arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            reason = str(error) if isinstance(error, FitsenseError) else described(error)
+            self.faults.append(f"{what}: {reason}")
+            return False
+        return True
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and _SPEC_NAME.fullmatch(name) is not None
 
 
 def _check_config(spec: Any) -> Any:
@@ -148,6 +198,8 @@ def _check_backbone(spec: BackboneSpec) -> None:
     dim = spec.feature_dim(config)
     if not isinstance(dim, int) or dim < 1:
         raise PluginError(f"feature_dim: expected an integer above 0, got {dim!r}")
+    if spec.observation is not None:
+        _check_observation(spec.observation)
     if spec.build is None:
         _check_observed(spec, config, dim)
     if spec.streaming is not None:
@@ -155,6 +207,16 @@ def _check_backbone(spec: BackboneSpec) -> None:
     if spec.landmarks is not None and (spec.build is None or spec.observation is not None):
         raise PluginError("landmarks: expected a network on pictures, got a backbone on observations")
     _check_files("weights", spec.weights)
+
+
+def _check_observation(spec: ObservationSpec) -> None:
+    if (spec.load is None) == (spec.from_poses is None):
+        given = "neither" if spec.load is None else "both"
+        raise PluginError(f"observation: expected either load or from_poses, got {given}")
+    if (spec.from_poses is None) != (not spec.pose_estimator):
+        given = f"got {spec.pose_estimator!r}" if spec.pose_estimator else "got none"
+        wanted = "a pose estimator's full name with" if spec.from_poses else "no pose estimator without"
+        raise PluginError(f"observation: pose_estimator: expected {wanted} from_poses, {given}")
 
 
 def _check_observed(spec: BackboneSpec, config: Any, dim: int) -> None:
@@ -231,11 +293,8 @@ def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:
     from fitsense.events.schema import check_schema
 
     if not schema.type.startswith(f"{info.name}."):
-        raise PluginError(f"event type {schema.type!r}: expected it to start with {info.name}.")
+        raise PluginError(f"expected a type that starts with {info.name}.")
     namespace = f"urn:fitsense:plugin:{info.name}:"
     if not str(schema.schema.get("$id", "")).startswith(namespace):
-        raise PluginError(f"event schema of {schema.type}: expected an $id that starts with {namespace}")
-    try:
-        check_schema(schema.schema)
-    except SchemaError as error:
-        raise PluginError(f"event schema of {schema.type}: {error}") from error
+        raise PluginError(f"expected an $id that starts with {namespace}")
+    check_schema(schema.schema)

@@ -64,20 +64,29 @@ class WeightsRef:
 
 @attrs.frozen
 class ObservationSpec:
-    """Input of a backbone that is computed from a clip's pictures, such as body landmarks.
+    """Input of a backbone that is computed from a clip's pictures or from the poses of the person in them.
 
     It is computed outside the network's graph, by NumPy or by a runtime of the plugin, never by torch. It is the input
-    of the backbone's network or, without a network, the features.
+    of the backbone's network or, without a network, the features. Give either `load` or `from_poses`.
 
     :param shape: function of a config that returns the shape of one clip's observation. With a network, the first axis
         has one entry per frame, so that training can select windows, and the network takes float32 of shape
         ``(clips, *shape)`` instead of pictures. Without a network, the shape is ``(feature_dim,)``.
     :param load: function of (config, files, threads) that returns a callable from uint8 (clips, frames, height, width,
         3) to float32 ``(clips, *shape)``. Files are the backbone's assets by name; threads is None for all cores.
+    :param from_poses: function of (config, poses) that returns float32 ``(clips, *shape)``. Poses are float32 (clips,
+        frames, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; x and y are shares of the side of the
+        clip's square picture, and all columns are NaN in a frame in which nobody was found. It depends on nothing else,
+        and each clip's observation on that clip's poses alone. fitsense finds the poses: once for a frame of a session,
+        however many windows contain it.
+    :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as
+        ``pose/blazepose``.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
-    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]]
+    load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]] | None = None
+    from_poses: Callable[[Any, FloatArray], FloatArray] | None = None
+    pose_estimator: str = ""
 
 
 def _no_delay(config: Any) -> int:
@@ -244,8 +253,8 @@ class FusionSpec:
     """Combines the scores of several branches for one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param fuse: function of (config, scores by branch name) that returns the fused scores; branches have the same task
-        and labels.
+    :param fuse: function of (config, scores by branch name) that returns the fused scores. fitsense checks before that
+        there is at least one branch, and that all have the same task, labels, activation and number of clips.
     :param fit: function of (config, scores by branch name, targets) that returns a config with fitted parameters;
         targets are int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
         None if there is nothing to fit.
@@ -254,6 +263,8 @@ class FusionSpec:
     :param summary: one line for ``fitsense plugins``.
     :param cascade: function of a config that returns the cascade, or None to run all branches. With a cascade, ``fuse``
         gets the scores of the first branches alone, and those of all branches for the uncertain clips.
+    :param is_average: whether fused scores lie between those of the branches, in logits or in probabilities; the
+        conformance kit tests it. False for a fusion that may be surer, or less sure, than all of its branches.
     """
 
     name: str
@@ -263,6 +274,7 @@ class FusionSpec:
     min_branches: int = 1
     summary: str = ""
     cascade: Callable[[Any], Cascade | None] | None = None
+    is_average: bool = True
 
 
 @attrs.frozen

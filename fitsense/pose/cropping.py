@@ -34,6 +34,8 @@ class Crop:
 
     def region_to_crop(self, region: BodyRegion) -> BodyRegion:
         """A region of the picture, as one of the part."""
+        if self.size == self.picture:
+            return region
         return attrs.evolve(
             region,
             x=(region.x * self.picture[0] - self.left) / self.size[0],
@@ -43,6 +45,8 @@ class Crop:
 
     def region_to_picture(self, region: BodyRegion) -> BodyRegion:
         """A region of the part, as one of the picture."""
+        if self.size == self.picture:
+            return region
         return attrs.evolve(
             region,
             x=(region.x * self.size[0] + self.left) / self.picture[0],
@@ -56,6 +60,8 @@ class Crop:
 
     def pose_to_picture(self, pose: Pose) -> Pose:
         """A pose in the part, as one in the picture."""
+        if self.size == self.picture:
+            return pose
         landmarks = pose.landmarks.copy()
         for column, start, size, whole in zip((X, Y), (self.left, self.top), self.size, self.picture, strict=True):
             landmarks[:, column] = (landmarks[:, column] * np.float32(size) + np.float32(start)) / np.float32(whole)

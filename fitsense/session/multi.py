@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,7 @@ from fitsense.inference.model import Model
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import camera_warning, session_updated
+from fitsense.session.expecting import Expecting
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
@@ -64,7 +65,7 @@ class MultiSessionState:
     changed: bool = False
 
 
-class MultiSession:
+class MultiSession(Expecting):
     """Analyses one sequence of frames that shows several subjects.
 
     Each subject has a session, from its first frame to its last. All events have one source and one numbering; those
@@ -87,30 +88,12 @@ class MultiSession:
         self._camera = CameraMonitor(self._config.camera) if self._config.camera else None
         self._sessions: dict[str, Session] = {}
         expectation = Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
-        self.state = MultiSessionState(expectation=expectation)
+        self.state: MultiSessionState = MultiSessionState(expectation=expectation)
 
     @property
     def subjects(self) -> list[str]:
         """Names of the subjects with a session, in the order of their first frames."""
         return list(self._sessions)
-
-    @property
-    def exercises(self) -> tuple[str, ...] | None:
-        """The only exercises that may be named, for all subjects; as :attr:`Session.exercises`."""
-        return self.state.expectation.exercises
-
-    @exercises.setter
-    def exercises(self, exercises: Iterable[str] | None) -> None:
-        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
-
-    @property
-    def expected(self) -> str | None:
-        """The exercise that a guided workout asks for, for all subjects; as :attr:`Session.expected`."""
-        return self.state.expectation.expected
-
-    @expected.setter
-    def expected(self, expected: str | None) -> None:
-        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
 
     @exclusive
     def _expect(self, expectation: Expectation) -> None:

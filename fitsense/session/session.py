@@ -35,6 +35,7 @@ from fitsense.session.event_data import (
     session_started,
     session_updated,
 )
+from fitsense.session.expecting import Expecting
 from fitsense.session.frame_rate_monitor import FrameRateMonitor
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.perception import Perception
@@ -67,7 +68,7 @@ class SessionState:
     announced: Expectation = attrs.field(factory=Expectation)
 
 
-class Session:
+class Session(Expecting):
     """Analyses one sequence of frames, frame by frame.
 
     :param model: the model that predicts; sessions may share it.
@@ -112,32 +113,8 @@ class Session:
         self._summary = SessionSummary(labels.muscles)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
-        self.state = SessionState(config.region, expectation=expectation)
+        self.state: SessionState = SessionState(config.region, expectation=expectation)
         self._decisions.allow(expectation.allowed(labels.exercise))
-
-    @property
-    def exercises(self) -> tuple[str, ...] | None:
-        """The only exercises that may be named; None for all that the bundle knows.
-
-        May be set between two frames: it applies from the next prediction on, and a ``session.updated`` event states
-        it. An expected exercise that is no longer among them is no longer expected.
-
-        :raises InvalidInputError: the bundle has no such label; the session is unchanged.
-        """
-        return self.state.expectation.exercises
-
-    @exercises.setter
-    def exercises(self, exercises: Iterable[str] | None) -> None:
-        self._expect(self.state.expectation.with_exercises(self._model.labels.exercise, exercises))
-
-    @property
-    def expected(self) -> str | None:
-        """The exercise that a guided workout asks for now; None for none. May be set like :attr:`exercises`."""
-        return self.state.expectation.expected
-
-    @expected.setter
-    def expected(self, expected: str | None) -> None:
-        self._expect(Expectation.of(self._model.labels.exercise, self.exercises, expected))
 
     @exclusive
     def _expect(self, expectation: Expectation, *, announce: bool = True) -> None:
@@ -216,13 +193,13 @@ class Session:
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
         images = branch_images(rgb, self._specs, self._model.deferred_branches)
-        outputs = self._under_expectation(self._windows.push(images, frame.time_s))
-        if any(isinstance(output, LateFrame) for output in outputs):
+        time_s, before = self._windows.admit(frame.time_s)
+        outputs = self._under_expectation(before)
+        if time_s is None:
             return PendingFrame(outputs)
-        time_s = self._windows.last_s
-        assert time_s is not None
         ended = self._end_camera_run(outputs)
         percept = self._perception.see(frame.rgb, rgb, time_s, state.region, host)
+        outputs += self._under_expectation(self._windows.add(images, time_s))
         if percept is not None and percept.is_cut:
             outputs += self._under_expectation(self._windows.mark_cut())
         return PendingFrame(outputs, time_s, percept, ended)

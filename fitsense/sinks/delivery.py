@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 import attrs
 
 from fitsense._internal.backoff import Backoff, BackoffConfig
+from fitsense._internal.channel import Channel
+from fitsense._internal.closing import Closing
+from fitsense._internal.threads import WorkerThread
 from fitsense._internal.validators import instance, integer, number, subset_of
 from fitsense.errors import DeliveryError
 from fitsense.events.model import Event, EventData
 from fitsense.plugins.specs import Sink
+from fitsense.sinks.outbox import DeliveryCounts, Outbox
 
 _LOGGER = logging.getLogger("fitsense.sinks")
 _TYPES = tuple(kind.TYPE for kind in get_args(EventData))
@@ -43,26 +45,7 @@ class DeliveryConfig:
     flush_timeout_s: float = attrs.field(default=10.0, validator=number(0.0))
 
 
-@attrs.frozen
-class DeliveryCounts:
-    """Counts of events by outcome; `total` is the sum of the others.
-
-    Undelivered events may have arrived nevertheless, if only the receiver's response was lost.
-
-    :param delivered: accepted by the receiver.
-    :param refused: rejected by the receiver, or given up.
-    :param dropped: removed from a full queue, or put after closing.
-    :param waiting: queued or being sent; after closing, those for which it did not wait.
-    """
-
-    total: int = 0
-    delivered: int = 0
-    refused: int = 0
-    dropped: int = 0
-    waiting: int = 0
-
-
-class Delivery:
+class Delivery(Closing):
     """Delivers events to one sink, in order, each at least once. Use it as a context manager.
 
     A batch that fails is sent again, after growing delays, before any other event. A refused batch is sent event by
@@ -78,39 +61,22 @@ class Delivery:
         self.name = name
         self._sink = sink
         self._config = config or DeliveryConfig()
-        self._batch = batch
-        self._changed = threading.Condition()
-        self._queue: deque[Event] = deque()
-        self._sending = 0
-        self._counts = DeliveryCounts()
-        # Deadline of closing, by the monotonic clock; None before it.
-        self._until_s: float | None = None
-        self._over = False
+        self._outbox = Outbox(self._config.queue_size, batch)
+        self._channel = Channel(self._outbox)
         # Message of the last failure; empty after a success.
         self._failure_text = ""
-        self._dropping = False
         # A separate generator: the program may have seeded the global one.
         self._backoff = Backoff(self._config.backoff, self._config.retry_timeout_s, random.Random().random)
-        self._thread = threading.Thread(target=self._run, name=f"fitsense sink {name}", daemon=True)
+        self._thread = WorkerThread(self._run, self._abandon, f"fitsense sink {name}")
         self._thread.start()
 
     def put(self, event: Event) -> None:
         """Queue an event. Never blocks, and never raises; may be called from any thread."""
         if self._config.types and event.data.TYPE not in self._config.types:
             return
-        with self._changed:
-            self._count(total=1)
-            if self._until_s is not None:
-                self._count(dropped=1)
-                return
-            full = len(self._queue) >= self._config.queue_size
-            if full:
-                self._queue.popleft()
-                self._count(dropped=1)
-            self._queue.append(event)
-            self._changed.notify_all()
-            starts_dropping = full and not self._dropping
-            self._dropping |= full
+        self._channel.put(event)
+        with self._channel.locked():
+            starts_dropping = self._outbox.pop_overflow()
         if starts_dropping:
             _LOGGER.warning(
                 "sink %s: %d events wait; from now on the oldest are dropped", self.name, self._config.queue_size
@@ -125,54 +91,31 @@ class Delivery:
     @property
     def counts(self) -> DeliveryCounts:
         """Counts of the events so far."""
-        with self._changed:
-            return attrs.evolve(self._counts, waiting=len(self._queue) + self._sending)
+        with self._channel.locked():
+            return self._outbox.counts
 
     def close(self) -> DeliveryCounts:
         """Try to deliver the remaining events within the config's timeout, log undelivered ones, and end the thread."""
-        with self._changed:
-            first = self._until_s is None
-            if self._until_s is None:
-                self._until_s = time.monotonic() + self._config.flush_timeout_s
-            self._changed.notify_all()
-            left_s = max(0.0, self._until_s - time.monotonic())
+        now_s = time.monotonic()
+        with self._channel.locked():
+            first = self._outbox.close(now_s + self._config.flush_timeout_s)
+            until_s = self._outbox.until_s or now_s
         try:
-            self._thread.join(left_s)
+            self._thread.join(max(0.0, until_s - now_s))
         finally:
-            with self._changed:
-                # A sink that is stuck in a call stays so; the outcome of the call no longer counts.
-                self._over = True
-                self._changed.notify_all()
+            self._abandon()
             if first:
                 self._log_summary(self.counts)
         return self.counts
 
-    def __enter__(self) -> Delivery:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
-
     def _run(self) -> None:
-        while batch := self._next():
+        while batch := self._channel.take(lambda: self._outbox.closing):
             if not self._deliver(batch):
                 break
         try:
             self._sink.close()
         except (Exception, SystemExit):
             _LOGGER.exception("sink %s: closing it failed", self.name)
-
-    def _next(self) -> Sequence[Event]:
-        """The next events to send; waits for them. Empty at the end."""
-        with self._changed:
-            while not self._queue and self._until_s is None:
-                self._changed.wait()
-            if self._over or (self._until_s is not None and time.monotonic() > self._until_s):
-                return ()
-            batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-            self._sending = len(batch)
-            self._dropping &= bool(self._queue)
-            return batch
 
     def _deliver(self, batch: Sequence[Event]) -> bool:
         """Send events until their outcome is known; False if closing does not wait for it."""
@@ -225,10 +168,13 @@ class Delivery:
         return failure
 
     def _settle(self, **outcome: int) -> None:
-        with self._changed:
-            if not self._over:
-                self._count(**outcome)
-                self._sending -= sum(outcome.values())
+        with self._channel.locked():
+            self._outbox.settle(**outcome)
+
+    def _abandon(self) -> None:
+        with self._channel.locked():
+            self._outbox.close(time.monotonic())
+            self._outbox.abandon()
 
     def _wait(self, delay_s: float, requested_s: float) -> bool:
         """Wait for the longer of both delays; False if closing ends before.
@@ -236,25 +182,21 @@ class Delivery:
         Closing cuts the delay short, but not below what the receiver asked for.
         """
         start_s = time.monotonic()
-        with self._changed:
-            running = self._until_s is None
-            while not self._over:
-                hurried = running and self._until_s is not None
+        with self._channel.locked():
+            running = not self._outbox.closing
+            while not self._outbox.abandoned:
+                until_s = self._outbox.until_s
+                hurried = running and until_s is not None
                 ready_s = start_s + (requested_s if hurried else max(delay_s, requested_s))
-                if self._until_s is not None and ready_s > self._until_s:
+                if until_s is not None and ready_s > until_s:
                     return False
                 left_s = ready_s - time.monotonic()
                 if left_s <= 0:
                     if hurried:
                         self._backoff.fail(time.monotonic())
                     return True
-                self._changed.wait(left_s)
+                self._channel.wait(left_s)
             return False
-
-    def _count(self, **more: int) -> None:
-        self._counts = attrs.evolve(
-            self._counts, **{name: getattr(self._counts, name) + number for name, number in more.items()}
-        )
 
     def _log_summary(self, counts: DeliveryCounts) -> None:
         lost = counts.total - counts.delivered

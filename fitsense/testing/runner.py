@@ -16,7 +16,8 @@ import attrs
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
 from fitsense.plugins._discovery import installed as installed_entry_points
-from fitsense.plugins._manager import PluginManager, described
+from fitsense.plugins._manager import PluginManager
+from fitsense.plugins._validation import described
 from fitsense.plugins.specs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
@@ -87,7 +88,11 @@ def contracts_of(
     names = [full for _, full, _, _ in offers]
     for wanted in [*([only] if only else []), *(configs or {})]:
         if wanted not in names:
-            raise UnknownNameError(f"{report.name} offers no {wanted!r}; it offers: {', '.join(names) or 'nothing'}")
+            reasons = [report.reason, *report.faults]
+            raise UnknownNameError(
+                f"{report.name} provides no {wanted!r}; it provides: {', '.join(names) or 'nothing'}"
+                + "".join(f"; {reason}" for reason in reasons if reason)
+            )
     for kind, full, contract, spec in offers:
         config = config_from_json(spec.config, (configs or {}).get(full, {}), full)
         classes[f"{kind} {full}"] = subclass(contract, plugin=plugin, name=full.partition("/")[2], config=config)
@@ -143,20 +148,25 @@ def installed(name: str) -> Any:
     :raises PluginError: importing it fails.
     """
     candidates = sorted(installed_entry_points(), key=lambda candidate: not candidate.matches(name))
+    failed: dict[str, str] = {}
     for candidate in candidates:
         try:
             plugin = candidate.entry_point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
             if candidate.matches(name):
-                reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
                 raise PluginError(reason) from error
+            failed[candidate.name] = reason
             continue
         if candidate.matches(name) or name == PluginManager().register(plugin).name:
             return plugin
     there = ", ".join(sorted(candidate.name for candidate in candidates))
-    raise UnknownNameError(f"no plugin {name!r} is installed; there are: {there or 'none'}")
+    raise UnknownNameError(
+        f"no plugin {name!r} is installed; available: {there or 'none'}"
+        + "".join(f"; {candidate}: {reason}" for candidate, reason in failed.items())
+    )
 
 
 class _Recorder:

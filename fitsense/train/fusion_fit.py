@@ -15,6 +15,7 @@ from fitsense.catalogue import IDLE
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
+from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
@@ -153,7 +154,7 @@ def _best_space(
                 for name, logits in windows.members.items()
             }
             views = next(iter(windows.members.values())).shape[1]
-            config = spec.fit(config, flat, np.repeat(truth, views))
+            config = fit_fusion_config(spec, config, flat, np.repeat(truth, views))
         fused = _fused(spec, config, windows, labels)
         temperature = calibration.temperature(list(fused), truth)
         loss = calibration.log_loss(list(fused), truth, temperature)
@@ -176,7 +177,7 @@ def _fused(spec: FusionSpec, config: Any, windows: _HeldOutScores, labels: Label
     flat = {
         name: _scores("exercise", logits.reshape(-1, shape[-1]), labels) for name, logits in windows.members.items()
     }
-    return spec.fuse(config, flat).logits.reshape(shape)
+    return fuse_members(spec, config, flat).logits.reshape(shape)
 
 
 def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
@@ -227,17 +228,17 @@ def _fit_muscles(
     results: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
     unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
-        results["map"] = precision(spec.fuse(unfitted, members))
+        results["map"] = precision(fuse_members(spec, unfitted, members))
         return FusionEntry(full, config_to_json(unfitted)), derived, results
     folds = np.array([item.fold for item in held])
     fused = np.zeros_like(truth)
     for fold in np.unique(folds):
         # The weights of the fusion must not be fitted on the clips that they are measured on.
         others = folds != fold if len(set(folds)) > 1 else folds == fold
-        kept = spec.fit(unfitted, _rows(members, others), truth[others])
-        fused[folds == fold] = spec.fuse(kept, _rows(members, folds == fold)).probabilities
+        kept = fit_fusion_config(spec, unfitted, _rows(members, others), truth[others])
+        fused[folds == fold] = fuse_members(spec, kept, _rows(members, folds == fold)).probabilities
     results["map"] = metrics.mean_average_precision(fused[active], truth[active])
-    return FusionEntry(full, config_to_json(spec.fit(unfitted, members, truth))), derived, results
+    return FusionEntry(full, config_to_json(fit_fusion_config(spec, unfitted, members, truth))), derived, results
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,16 +12,17 @@ from typing import get_args
 import attrs
 
 from fitsense._internal.backoff import Backoff, BackoffConfig
-from fitsense._internal.threads import WorkerThread, detached
+from fitsense._internal.channel import Channel
+from fitsense._internal.stopping import StopFlag
+from fitsense._internal.threads import WorkerThread
 from fitsense._internal.validators import instance, integer, number, one_of
 from fitsense.errors import SourceError
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.frame_queue import FrameQueue, Policy
 from fitsense.video.source import SourceWarning, VideoInfo, VideoSource
-from fitsense.video.stopping import StopFlag
 
-# Interval at which waiting threads check whether to stop, in seconds.
+# Interval at which a thread that waits to reconnect checks whether to stop, in seconds.
 _POLL_S = 0.1
 # Longest time that closing waits for the reader thread, in seconds; it cannot be woken while it waits for a packet.
 _CLOSE_TIMEOUT_S = 1.0
@@ -101,9 +101,8 @@ class LiveSource:
         self._queue = FrameQueue(config.policy, config.queue_size, self._origin_s, config.warning_interval_s)
         self._backoff = Backoff(config.backoff, config.reconnect_timeout_s)
         self._last_s = -math.inf
-        self._changed = threading.Condition()
-        self._ended = self._closed = False
-        self._error: BaseException | None = None
+        self._channel: Channel[Frame, Frame | SourceWarning] = Channel(self._queue, self._stop)
+        self._closed = False
         # Created when it is started: until it has run, it refers to this object.
         self._thread: WorkerThread | None = None
 
@@ -145,43 +144,18 @@ class LiveSource:
             return
         self._thread = WorkerThread(self._read, self._stop.set, f"fitsense {type(self).__name__}")
         self._thread.start()
-        while (item := self._take()) is not None:
+        while (item := self._channel.take()) is not None:
             yield item
         if (warning := self._queue.pending_warning(time.monotonic())) is not None:
             yield warning
-        error, self._error = self._error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Its traceback refers to this frame.
-                del error
-
-    def _take(self) -> Frame | SourceWarning | None:
-        with self._changed:
-            while not self._stop.requested:
-                item = self._queue.take(time.monotonic())
-                if item is not None:
-                    self._changed.notify_all()
-                    return item
-                if self._ended:
-                    break
-                self._changed.wait(_POLL_S)
-        return None
+        self._channel.raise_error()
 
     def _read(self) -> None:
         """Target of the thread."""
-        try:
-            self._read_connections()
-        except BaseException as error:
-            # Raised by the iteration.
-            self._error = detached(error)
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+        self._channel.feed(self._frames())
 
-    def _read_connections(self) -> None:
+    def _frames(self) -> Iterator[Frame]:
+        """The frames of all connections; warnings are queued between them."""
         connection = _Connection(self._video, self._origin_s)
         if (warning := self._video.unaccelerated) is not None:
             self._warn(warning.code, warning.message)
@@ -193,8 +167,7 @@ class LiveSource:
                     if base_s + frame.time_s > now_s + _MAX_AHEAD_S:
                         base_s = max(now_s, self._last_s + _MIN_STEP_S) - frame.time_s
                     time_s = base_s + frame.time_s if video.has_times else now_s
-                    if not self._put(Frame(frame.rgb, time_s)):
-                        return
+                    yield Frame(frame.rgb, time_s)
                     self._last_s = max(self._last_s, time_s)
                     if connection.news is not None:
                         self._warn("reconnected", connection.news)
@@ -231,7 +204,7 @@ class LiveSource:
                 video.close()
                 return None
             self._backoff.recover(time.monotonic())
-            with self._changed:
+            with self._channel.locked():
                 self._queue.restart(self._origin_s)
             news = f"the source is back after {opened_s - lost_s:.1f} s, at attempt {attempts}"
             return _Connection(video, opened_s, news)
@@ -249,18 +222,6 @@ class LiveSource:
             time.sleep(min(left_s, _POLL_S))
         return not self._stop.requested
 
-    def _put(self, frame: Frame) -> bool:
-        """Queue a frame, waiting while the queue is full; False if stopped meanwhile."""
-        with self._changed:
-            while not self._stop.requested:
-                wait_s = self._queue.offer(frame, time.monotonic())
-                if not wait_s:
-                    self._changed.notify_all()
-                    return True
-                self._changed.wait(min(wait_s, _POLL_S))
-        return False
-
     def _warn(self, code: str, message: str) -> None:
-        with self._changed:
+        with self._channel.locked():
             self._queue.note(SourceWarning(code, message))
-            self._changed.notify_all()

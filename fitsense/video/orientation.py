@@ -32,7 +32,8 @@ class Orientation:
         """Orientation by a frame's display matrix; upright without one."""
         # Not frame.side_data: the frame keeps that, and it refers to the frame; such a cycle holds the picture until
         # Python's cyclic garbage collector runs.
-        matrix = cast(Mapping[Type, Buffer], SideDataContainer(frame)).get(Type.DISPLAYMATRIX)
+        side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # The stubs lack its constructor.
+        matrix = cast(Mapping[Type, Buffer], side_data).get(Type.DISPLAYMATRIX)
         if matrix is None:
             return _UPRIGHT
         return cls.of_matrix(np.frombuffer(bytes(matrix), dtype=np.int32))

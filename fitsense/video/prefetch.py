@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from fitsense._internal.threads import WorkerThread, detached
-from fitsense.video.stopping import StopFlag
+from fitsense._internal.channel import Channel, Fifo
+from fitsense._internal.stopping import StopFlag
+from fitsense._internal.threads import WorkerThread
 
 T = TypeVar("T")
 
 # Some seconds of small pictures, so that neither side waits for short delays of the other.
 _BUFFER = 64
-# Interval at which waiting threads check whether to stop, and the longest time that closing waits, in seconds.
-_POLL_S = 0.1
+# Longest time that closing waits for the thread, in seconds.
 _CLOSE_TIMEOUT_S = 2.0
 
 
@@ -40,36 +38,19 @@ class Prefetcher(Generic[T]):
     ) -> None:
         self._items = items
         self._close = close
-        self._buffer = buffer
         self._stop = stop or StopFlag()
-        self._fetched: deque[T] = deque()
-        self._changed = threading.Condition()
-        self._ended = False
-        self._error: BaseException | None = None
+        self._channel: Channel[T, T] = Channel(Fifo(buffer), self._stop)
         # Created when it is started: until it has run, it refers to this object.
         self._thread: WorkerThread | None = None
 
     def __iter__(self) -> Iterator[T]:
         if self._stop.requested:
             return
-        self._thread = WorkerThread(self._fetch, self._stop.set, "fitsense prefetcher")
+        self._thread = WorkerThread(self._run, self._stop.set, "fitsense prefetcher")
         self._thread.start()
-        while True:
-            with self._changed:
-                while not (self._fetched or self._ended or self._stop.requested):
-                    self._changed.wait(_POLL_S)
-                if self._stop.requested or not self._fetched:
-                    break
-                item = self._fetched.popleft()
-                self._changed.notify_all()
+        while (item := self._channel.take()) is not None:
             yield item
-        error, self._error = self._error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Its traceback refers to this frame.
-                del error
+        self._channel.raise_error()
 
     def stop(self) -> None:
         """End the iteration soon. May be called from any thread, and from a signal handler."""
@@ -83,25 +64,10 @@ class Prefetcher(Generic[T]):
         else:
             self._thread.join(_CLOSE_TIMEOUT_S)
 
-    def _fetch(self) -> None:
+    def _run(self) -> None:
         """Target of the thread."""
-        try:
-            for item in self._items:
-                with self._changed:
-                    while len(self._fetched) >= self._buffer and not self._stop.requested:
-                        self._changed.wait(_POLL_S)
-                    if self._stop.requested:
-                        break
-                    self._fetched.append(item)
-                    self._changed.notify_all()
-        except BaseException as error:
-            # Raised by the iteration.
-            self._error = detached(error)
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-            self._free()
+        self._channel.feed(self._items)
+        self._free()
 
     def _free(self) -> None:
         """Free the origin of the items, and drop the references to it."""

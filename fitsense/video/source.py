@@ -6,13 +6,14 @@ import math
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import attrs
 import av
 import av.error
 
+from fitsense._internal.closing import Closing
+from fitsense._internal.stopping import StopFlag
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scaled_size
@@ -23,7 +24,6 @@ from fitsense.video.hwaccel import open_accelerated, software_reason
 from fitsense.video.opening import name_of, open_input, reason_of
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.probing import Probe
-from fitsense.video.stopping import StopFlag
 from fitsense.video.timing import MediaClock, creation_time
 from fitsense.video.tracks import choose_track
 
@@ -66,7 +66,7 @@ class SourceWarning:
     message: str
 
 
-class VideoSource:
+class VideoSource(Closing):
     """Iterates over a source's frames in presentation order. Use it as a context manager.
 
     :param source: a file's path, a URL (rtsp, http, …), ``camera:0``, a device's path, ``-`` for standard input, a
@@ -136,17 +136,6 @@ class VideoSource:
     def has_times(self) -> bool:
         """Whether the container has timestamps; if not, times follow from a nominal frame rate."""
         return self._has_times
-
-    def __enter__(self) -> VideoSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free the file or device, and the decoder with its threads and pictures; ends the iteration.

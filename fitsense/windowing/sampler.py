@@ -10,6 +10,9 @@ than half a hop gives one more window that ends with the run.
 
 A streaming branch gets each slot of its run once, from the run's start: a window brings the slots that ended since
 the window before.
+
+A branch that takes poses gets those of the tracked person instead of pictures: for each slot the pose whose frame is
+nearest to its middle. Poses come with some of the frames, and each is found once, however many windows contain it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from fitsense.errors import InvalidInputError
 from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
-from fitsense.types import Clip, ClipSpec, TimeArray, UInt8Array
+from fitsense.types import Clip, ClipSpec, FloatArray, TimeArray, UInt8Array
 from fitsense.windowing.frame_clock import ClockReset, FrameClock, FrameClockState, Gap, LateFrame
 from fitsense.windowing.stream_state import NewFrames, StreamProgress
 
@@ -46,6 +49,8 @@ class Window:
         end of the run, which only :class:`RunEnd` gives.
     :param new_frames: new frames of each streaming branch, by branch name. Predict a run's windows in order.
     :param expectation: the host's expectation; None for a neutral one.
+    :param poses: the tracked person's poses in each branch's clip, float32 (frames, landmarks, 6), by name of the
+        branches that take poses; NaN in frames without the person.
     """
 
     clips: Mapping[str, Clip]
@@ -55,6 +60,7 @@ class Window:
     decides_until_s: float
     new_frames: Mapping[str, NewFrames] = attrs.field(factory=dict)
     expectation: Expectation | None = None
+    poses: Mapping[str, FloatArray] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -98,6 +104,14 @@ class _BufferedFrame:
     images: Mapping[str, UInt8Array]
 
 
+@attrs.define(eq=False)
+class _BufferedPose:
+    """What a pose estimator found at a time, as each branch's clip shows it."""
+
+    time_s: float
+    landmarks: Mapping[str, FloatArray]
+
+
 class _Clips(Mapping[str, Clip]):
     """A window's clips, stacked on first access.
 
@@ -131,6 +145,7 @@ class WindowSamplerState:
     :param emitted: windows of this run so far.
     :param decided_s: end of the last window's decided interval, in seconds of media time.
     :param streams: progress of the streaming branches in this run, by name.
+    :param poses: the run's poses that later windows may need.
     """
 
     clock: FrameClockState = attrs.field(factory=FrameClockState)
@@ -138,6 +153,7 @@ class WindowSamplerState:
     emitted: int = 0
     decided_s: float = 0.0
     streams: dict[str, StreamProgress] = attrs.field(factory=dict)
+    poses: deque[_BufferedPose] = attrs.field(factory=deque)
 
 
 class WindowSampler:
@@ -147,6 +163,7 @@ class WindowSampler:
     :param hop_s: seconds between the starts of windows.
     :param gap_s: a longer step between two frames' times ends the run.
     :param streaming: names of the streaming branches.
+    :param landmarks: number of landmarks of each branch that takes poses, by name.
 
     Frames that come too soon after the previous one are skipped, see :mod:`fitsense.imaging.frame_rate`.
     """
@@ -158,6 +175,7 @@ class WindowSampler:
         hop_s: float,
         gap_s: float = 1.5,
         streaming: Collection[str] = (),
+        landmarks: Mapping[str, int] | None = None,
     ) -> None:
         if not specs:
             raise InvalidInputError("specs: expected at least one clip spec, got none")
@@ -168,6 +186,8 @@ class WindowSampler:
         self._span_s = max(spec.span_s for spec in specs.values())
         self._hop_s = hop_s
         self._streaming = frozenset(streaming)
+        self._landmarks = dict(landmarks or {})
+        self._on_pictures = [name for name in specs if name not in self._streaming and name not in self._landmarks]
         self._clock = FrameClock(gap_s, min_interval_s(specs.values()))
         self.state = WindowSamplerState()
 
@@ -195,27 +215,49 @@ class WindowSampler:
         """Whether a frame of that time comes too soon after the newest one, so that it need not be pushed."""
         return self._clock.skips(time_s)
 
-    def push(self, images: Mapping[str, UInt8Array], time_s: float) -> list[Output]:
+    def push(
+        self, images: Mapping[str, UInt8Array], time_s: float, poses: Mapping[str, FloatArray] | None = None
+    ) -> list[Output]:
         """Take one frame; return the outputs that it completes.
 
         :param images: the frame's image for each branch, uint8 (size, size, 3), by branch name. The mapping is kept,
             and an image is read when a clip that contains it is.
         :param time_s: presentation time in seconds. A time that is not after the last is refused as late, until a row
             of them shows that the clock was set back; from then on times are shifted.
+        :param poses: the tracked person's pose as each branch's clip shows it, float32 (landmarks, 6), by name of the
+            branches that take poses, NaN where the person was not found; None if no pose was sought in this frame.
+        :raises InvalidInputError: a time that is not finite; the sampler is unchanged.
+        """
+        media_s, outputs = self.admit(time_s)
+        return outputs if media_s is None else outputs + self.add(images, media_s, poses)
+
+    def admit(self, time_s: float) -> tuple[float | None, list[Output]]:
+        """Decide whether to take a frame of that time: the first half of :meth:`push`.
+
+        :returns: the frame's media time, for :meth:`add`, and the outputs before the frame: the end of a run. The time
+            is None for a frame that is dropped.
         :raises InvalidInputError: a time that is not finite; the sampler is unchanged.
         """
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
         if self.skips(time_s):
-            return []
+            return None, []
         time_s, event = self._clock.check(time_s)
         if isinstance(event, LateFrame):
-            return [event]
-        outputs: list[Output] = [] if event is None else [*self.finish(), event]
+            return None, [event]
+        return time_s, [] if event is None else [*self.finish(), event]
+
+    def add(
+        self, images: Mapping[str, UInt8Array], time_s: float, poses: Mapping[str, FloatArray] | None = None
+    ) -> list[Output]:
+        """Take a frame at the media time that :meth:`admit` gave: the second half of :meth:`push`."""
+        outputs: list[Output] = []
         if self._clock.advance(time_s):
             self.state.decided_s = time_s
             self.state.emitted = 0
             self.state.streams = {name: StreamProgress() for name in sorted(self._streaming)}
+        if poses is not None:
+            self.state.poses.append(_BufferedPose(time_s, poses))
         frame = _BufferedFrame(time_s, images)
         self._fill_slots(frame)
         self.state.frames.append(frame)
@@ -244,6 +286,7 @@ class WindowSampler:
                 outputs.append(self._window(end_s, run_end_s=end_s))
             outputs.append(RunEnd(self.state.clock.run_start_s, end_s))
             self.state.frames.clear()
+            self.state.poses.clear()
             self.state.streams = {}
         self._clock.end_run(cut=cut)
         return outputs
@@ -255,13 +298,10 @@ class WindowSampler:
     def _window(self, end_s: float, run_end_s: float = math.inf) -> Window:
         """Build the window that ends at `end_s`; slots after `run_end_s` get the last image."""
         times = np.array([frame.time_s for frame in self.state.frames])
-        picked, new_frames = {}, {}
-        for name, spec in self._specs.items():
-            if name in self._streaming:
-                new_frames[name] = self._new_frames(name, end_s)
-            else:
-                frames = [self.state.frames[index] for index in nearest(times, spec, end_s).tolist()]
-                picked[name] = (frames, end_s - spec.span_s)
+        picked = {}
+        for name in self._on_pictures:
+            frames = [self.state.frames[index] for index in nearest(times, self._specs[name], end_s).tolist()]
+            picked[name] = (frames, end_s - self._specs[name].span_s)
         decides_until_s = min(end_s - self._span_s / 2 + self._hop_s / 2, end_s, run_end_s)
         window = Window(
             clips=_Clips(picked, min(end_s, run_end_s)),
@@ -269,11 +309,20 @@ class WindowSampler:
             end_s=min(end_s, run_end_s),
             decides_from_s=self.state.decided_s,
             decides_until_s=max(self.state.decided_s, decides_until_s),
-            new_frames=new_frames,
+            new_frames={name: self._new_frames(name, end_s) for name in self._specs if name in self._streaming},
+            poses={name: self._poses(name, end_s) for name in self._landmarks},
         )
         self.state.decided_s = window.decides_until_s
         self.state.emitted += 1
         return window
+
+    def _poses(self, name: str, end_s: float) -> FloatArray:
+        """Poses of a branch's clip: for each slot, the one nearest to its middle."""
+        spec, poses = self._specs[name], self.state.poses
+        if not poses:
+            return np.full((spec.frames, self._landmarks[name], 6), np.nan, np.float32)
+        times = np.array([pose.time_s for pose in poses])
+        return np.stack([poses[index].landmarks[name] for index in nearest(times, spec, end_s).tolist()])
 
     def _fill_slots(self, frame: _BufferedFrame) -> None:
         """Fill the streaming branches' slots whose nearest frame is known, now that `frame` has come."""
@@ -297,7 +346,16 @@ class WindowSampler:
         return progress.show(until)
 
     def _drop_old_frames(self) -> None:
-        """Drop the frames that no later window can need."""
-        oldest_s = math.inf if self._streaming.issuperset(self._specs) else self._next_end_s - self._span_s
-        while len(self.state.frames) > 1 and self.state.frames[1].time_s <= oldest_s:
-            self.state.frames.popleft()
+        """Drop the frames and poses that no later window can need."""
+        assert self.last_s is not None
+        # The run's last window may end up to half a hop before the next regular one would, but not before this frame.
+        earliest_end_s = min(self._next_end_s, max(self.last_s, self._next_end_s - self._hop_s / 2))
+        oldest_s = earliest_end_s - self._span_s
+        _drop_before(self.state.frames, oldest_s if self._on_pictures else math.inf)
+        _drop_before(self.state.poses, oldest_s)
+
+
+def _drop_before(buffer: deque[_BufferedFrame] | deque[_BufferedPose], oldest_s: float) -> None:
+    """Drop all entries before the last one that is not after `oldest_s`."""
+    while len(buffer) > 1 and buffer[1].time_s <= oldest_s:
+        buffer.popleft()

@@ -50,11 +50,11 @@ class WeightedConfig:
 def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
     """Weighted average of the branches' scores.
 
-    :raises InvalidInputError: no branches, branches that disagree on task, labels or shape, or weights that do
-        not name exactly the branches.
+    :param branches: at least one; they agree on task, labels, activation and shape.
+    :raises InvalidInputError: the weights do not name exactly the branches.
     """
     weights = _weights(config, branches)
-    first = _agreed(branches)
+    first = next(iter(branches.values()))
     present = {name: scores for name, scores in branches.items() if weights[name] > 0}
     if len(present) == 1:
         return next(iter(present.values()))
@@ -81,7 +81,7 @@ def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray
 
     :param targets: int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
     """
-    first = _agreed(branches)
+    first = next(iter(branches.values()))
     names = sorted(branches)
     values = np.stack([_values(branches[name], config.space) for name in names]).astype(np.float64)
     truth = np.asarray(targets)
@@ -135,8 +135,6 @@ def _values(scores: Scores, space: Space) -> NDArray[np.float32]:
 
 
 def _weights(config: WeightedConfig, branches: Mapping[str, Scores]) -> dict[str, float]:
-    if not branches:
-        raise InvalidInputError("branches: expected at least one, got none")
     weights = config.weights or dict.fromkeys(branches, 1.0)
     if config.cascade and set(branches) == set(config.cascade.first):
         weights = {name: weights[name] for name in branches if name in weights}
@@ -146,20 +144,3 @@ def _weights(config: WeightedConfig, branches: Mapping[str, Scores]) -> dict[str
         )
     total = math.fsum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
-
-
-def _agreed(branches: Mapping[str, Scores]) -> Scores:
-    """Scores of one branch, after checking that all branches have the same task, labels and shape."""
-    first_name, first = next(iter(branches.items()))
-    for name, scores in branches.items():
-        for what in ("task", "labels", "activation"):
-            if getattr(scores, what) != getattr(first, what):
-                raise InvalidInputError(
-                    f"branches disagree on {what}: {first_name} has {getattr(first, what)!r}, "
-                    f"{name} has {getattr(scores, what)!r}"
-                )
-        if scores.logits.shape != first.logits.shape:
-            raise InvalidInputError(
-                f"branches disagree on shape: {first_name} has {first.logits.shape}, {name} has {scores.logits.shape}"
-            )
-    return first

@@ -7,7 +7,7 @@ from fitsense_pose import estimator, people
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.config import PoseConfig
 from fitsense_pose.network import build
-from fitsense_pose.observe import load
+from fitsense_pose.observe import from_poses
 from fitsense_pose.skeleton import BLAZEPOSE_33
 
 
@@ -24,7 +24,9 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         clip=PoseConfig.clip,
         feature_dim=PoseConfig.feature_dim,
         build=build,
-        observation=ObservationSpec(shape=PoseConfig.observation, load=load),
+        observation=ObservationSpec(
+            shape=PoseConfig.observation, from_poses=from_poses, pose_estimator="pose/blazepose"
+        ),
         assets=ASSETS,
         assets_name="blazepose",
         paper="arXiv 2006.10204",

@@ -20,4 +20,4 @@ ASSETS: Mapping[str, WeightsRef] = {
         bytes=6_440_512,
     ),
 }
-"""BlazePose GHUM (full), by the parameter of :class:`fitsense_pose.blazepose.BlazePose` that takes the file."""
+"""BlazePose GHUM (full), by the parameter of :class:`fitsense_pose.estimator.BlazePoseEstimator` for the file."""

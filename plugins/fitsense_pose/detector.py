@@ -46,16 +46,6 @@ class Detector:
             threads=threads,
         )
 
-    def __call__(self, picture: UInt8Array) -> Region | None:
-        """Region of the largest and most confident person in a picture, uint8 (height, width, 3)."""
-        height, width, _ = picture.shape
-        scores, boxes = self.look(picture, Region.around_picture(width, height))
-        people = [(score, Region.around_person(box[2:4])) for score, box in zip(scores, boxes, strict=True)]
-        if not people:
-            return None
-        # A distant bystander can have the same score as the person in front.
-        return max(people, key=lambda person: person[0] * person[1].side)[1]
-
     def look(self, picture: UInt8Array, square: Region, min_score: float = MIN_SCORE) -> tuple[FloatArray, FloatArray]:
         """All people in an upright square of a picture, uint8 (height, width, 3), merged by :func:`merge`.
 

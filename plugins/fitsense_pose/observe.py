@@ -1,38 +1,35 @@
-"""From clips to what the network takes: landmarks, without holes."""
+"""From poses to what the network takes: landmarks without gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fitsense import InvalidInputError
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
-    UInt8Array = NDArray[np.uint8]
 
 
-def load(config: PoseConfig, files: Mapping[str, Path], threads: int | None) -> Callable[[UInt8Array], FloatArray]:
-    """What finds landmarks: from uint8 (clips, frames, size, size, 3) to float32 (clips, frames, 33, 6).
+def from_poses(config: PoseConfig, poses: FloatArray) -> FloatArray:
+    """Landmarks without gaps, of poses that may be NaN, both float32 (clips, frames, 33, 6).
 
-    :param files: BlazePose's networks, by the names in :data:`fitsense_pose.assets.ASSETS`.
+    A frame in which nobody was found gets the landmarks of the nearest frame, but invisible. A clip in which nobody was
+    ever found is all zeros.
+
+    :param poses: of any number of frames.
     """
-    from fitsense_pose.blazepose import BlazePose
-
-    find = BlazePose(files["detector"], files["landmarks"], threads=threads)
-    return lambda clips: fill(find(clips))
-
-
-def fill(landmarks: FloatArray) -> FloatArray:
-    """Landmarks, float32 (clips, frames, 33, 6), with those of the nearest frame, but invisible, where nobody was
-    found. A clip in which nobody ever was is all zeros."""
-    filled = np.zeros_like(landmarks)
-    for into, clip in zip(filled, landmarks, strict=True):
+    landmarks = config.observation()[1:]
+    if poses.ndim != 4 or poses.shape[2:] != landmarks:
+        raise InvalidInputError(
+            f"poses: expected shape (clips, frames, {', '.join(map(str, landmarks))}), got {poses.shape}"
+        )
+    filled = np.zeros_like(poses)
+    for into, clip in zip(filled, poses, strict=True):
         found = ~np.isnan(clip[:, 0, 0])
         if found.any():
             at = np.flatnonzero(found)

@@ -119,7 +119,9 @@ def _function(name: str, function: Callable[..., Any], kind: str = "function") -
 
 def _class(name: str, kind: type[Any]) -> dict[str, str]:
     entries = {name: "class"}
-    entries |= {f"{name} is a {base.__name__}": "" for base in kind.__mro__[1:-1]}
+    shown = set(public().values())
+    bases = [base for base in kind.__mro__[1:-1] if base in shown or not base.__module__.startswith("fitsense")]
+    entries |= {f"{name} is a {base.__name__}": "" for base in bases}
     # Fields of attrs classes are their parameters, too, and stand there alone.
     fields = attrs.fields_dict(kind) if attrs.has(kind) else {}
     if fields or ("__init__" in vars(kind) and not getattr(kind, "_is_protocol", False)):

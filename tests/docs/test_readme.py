@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import re
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event
 from fitsense.events.schema import validate_event
+from fitsense.testing import runner
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -72,15 +73,16 @@ def test_readme_event_equals_event_of_the_sample(ran: tuple[str, list[Event]]) -
             assert actual["data"][part][label] == pytest.approx(value, abs=0.03), label
 
 
-def test_readme_plugin_has_fifteen_lines_and_loads() -> None:
+def test_readme_plugin_has_fifteen_lines_and_passes_the_conformance_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = blocks("python")[1]
     assert len([line for line in source.splitlines() if line.strip()]) == 15
-    module = types.ModuleType("my_module")
-    exec(compile(source, "README.md", "exec"), module.__dict__)
-    host = fitsense.PluginManager()
-    report = host.register(module)
-    assert report.status == "loaded", report.reason
-    assert host.fusion("max") is host.fusions()["boldest/max"]
+    (tmp_path / "readme_plugin.py").write_text(source, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    outcomes = runner.check(importlib.import_module("readme_plugin"))
+    assert {outcome.subject for outcome in outcomes} == {"plugin boldest", "fusion boldest/max"}
+    assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 
 
 def test_readme_links_exist() -> None:

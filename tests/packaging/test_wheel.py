@@ -38,7 +38,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/report/templates/page.html",
         "fitsense/report/templates/common.css",
         "fitsense_motion/statistics.py",
-        "fitsense_pose/blazepose.py",
+        "fitsense_pose/estimator.py",
         "fitsense_sinks/webhook.py",
         "fitsense_x3d/network.py",
         "fitsense_slowfast/py.typed",

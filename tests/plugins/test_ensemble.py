@@ -113,20 +113,6 @@ def test_weights_must_name_the_branches() -> None:
         fitsense.InvalidInputError, match=r"expected one for each of the branches \['one'\], got \['x3d'\]"
     ):
         fuse(WeightedConfig({"x3d": 1.0}), {"one": scores([[0, 0, 0]])})
-    with pytest.raises(fitsense.InvalidInputError, match="at least one, got none"):
-        fuse(WeightedConfig(), {})
-
-
-def test_branches_must_agree() -> None:
-    with pytest.raises(
-        fitsense.InvalidInputError, match="disagree on activation: one has 'softmax', two has 'sigmoid'"
-    ):
-        fuse(
-            WeightedConfig(),
-            {"one": scores([[0, 0, 0]]), "two": Scores("exercise", LABELS, np.zeros((1, 3), np.float32), "sigmoid")},
-        )
-    with pytest.raises(fitsense.InvalidInputError, match="disagree on shape"):
-        fuse(WeightedConfig(), {"one": scores([[0, 0, 0]]), "two": scores(np.zeros((2, 3)))})
 
 
 @pytest.mark.parametrize("space", ["logits", "probabilities"])

@@ -32,6 +32,7 @@ from fitsense.plugins.specs import (
     StreamingSpec,
     WeightsRef,
 )
+from fitsense.testing import runner
 from fitsense.types import ClipSpec
 
 
@@ -71,10 +72,10 @@ def plugin(name: str = "mine", api_version: int = API_VERSION, /, **hooks: Calla
 
 
 def broken(**hooks: Callable[..., Any]) -> str:
-    """Why a plugin with these hooks is refused as broken."""
+    """Why a plugin with these hooks, or a contribution of it, is refused."""
     report = PluginManager().register(plugin("mine", **hooks))
-    assert report.status == "broken", report
-    return report.reason
+    assert report.faults or report.status == "broken", report
+    return report.reason or "; ".join(report.faults)
 
 
 def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
@@ -106,7 +107,7 @@ def test_an_unknown_name_mentions_plugins_that_failed() -> None:
     host = PluginManager()
     host.register(plugin("mine", fitsense_backbones=lambda: [1]))
     with pytest.raises(
-        fitsense.UnknownNameError, match=r"failed plugins: module_mine \(broken: .*expected BackboneSpec, got int"
+        fitsense.UnknownNameError, match=r"failed plugins: mine \(broken: .*expected BackboneSpec, got int"
     ):
         host.backbone("net")
 
@@ -316,7 +317,7 @@ def raising() -> Iterable[BackboneSpec]:
         ({"fitsense_detectors": lambda: [DetectorSpec("d", Config, nothing, {"w": WeightsRef("x")})]}, "assets_name"),
         (
             {"fitsense_event_schemas": lambda: [EventSchema("other.event", {})]},
-            "expected it to start with mine.",
+            "expected a type that starts with mine.",
         ),
         (
             {"fitsense_event_schemas": lambda: [EventSchema("mine.event", {"$id": "urn:fitsense:v1:x"})]},
@@ -343,10 +344,51 @@ def test_a_plugin_without_an_introduction_is_broken() -> None:
 def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:
     host = PluginManager()
     host.register(plugin("good", fitsense_backbones=lambda: [spec()]))
-    host.register(plugin("bad", fitsense_backbones=lambda: [spec("a"), spec("B")]))
+    host.register(plugin("bad", fitsense_backbones=lambda: [spec("A"), spec("B")]))
     host.register(plugin("late", fitsense_backbones=lambda: [spec("z")]))
     assert set(host.backbones()) == {"good/net", "late/z"}
     assert [report.status for report in host.reports] == ["loaded", "broken", "loaded"]
+
+
+def test_register_with_one_broken_contribution_keeps_the_others() -> None:
+    def backbones() -> Iterable[Any]:
+        yield spec("a")
+        yield spec("B")
+        yield 7
+        yield spec("c", clip=lambda config: 1 / 0)
+        yield spec("d")
+        raise RuntimeError("no more")
+
+    host = PluginManager()
+    report = host.register(
+        plugin(
+            "mine",
+            fitsense_backbones=backbones,
+            fitsense_heads=raising,
+            fitsense_fusions=lambda: [FusionSpec("f", nothing, Config)],
+        )
+    )
+    assert report.status == "loaded"
+    assert set(host.backbones()) == {"mine/a", "mine/d"}
+    assert report.provides == {"backbones": ("mine/a", "mine/d"), "fusions": ("mine/f",)}
+    assert report.faults == (
+        "fitsense_backbones: name 'B': expected lower-case letters, digits, - and _",
+        "fitsense_backbones: expected BackboneSpec, got int",
+        "mine/c: ZeroDivisionError: division by zero",
+        "fitsense_backbones: RuntimeError: no more",
+        "fitsense_heads: RuntimeError: no GPU",
+    )
+    with pytest.raises(fitsense.UnknownNameError, match=r"refused: .*mine/c: ZeroDivisionError"):
+        host.backbone("c")
+
+
+def test_register_with_only_broken_contributions_keeps_an_observer() -> None:
+    seen: list[Any] = []
+    host = PluginManager()
+    report = host.register(
+        plugin("mine", fitsense_heads=raising, fitsense_event_emitted=lambda event: seen.append(event))
+    )
+    assert (report.status, report.faults) == ("loaded", ("fitsense_heads: RuntimeError: no GPU",))
 
 
 def test_weights_come_from_the_first_plugin_that_knows_them(tmp_path: Path) -> None:
@@ -438,6 +480,43 @@ def test_the_command_shows_what_is_disabled_and_why(tmp_path: Path) -> None:
     (line,) = [line for line in printed.splitlines() if line.startswith("stranger-tracing")]
     assert "disabled" in line
     assert "blocked by the environment variable FITSENSE_PLUGINS_BLOCK" in line
+
+
+def test_commands_give_the_reason_why_a_contribution_does_not_load(tmp_path: Path) -> None:
+    head = 'fitsense.plugins.HeadSpec("h", "exercise", "sigmoid", "cross_entropy", print, Config)'
+    source = f"""
+import attrs, fitsense
+@attrs.frozen
+class Config: pass
+@fitsense.hookimpl
+def fitsense_plugin():
+    return fitsense.plugins.PluginInfo("partial", "1.0")
+@fitsense.hookimpl
+def fitsense_heads():
+    return [{head}]
+@fitsense.hookimpl
+def fitsense_fusions():
+    return [fitsense.plugins.FusionSpec("f", lambda config, branches: branches["one"], Config)]
+"""
+    install(tmp_path, partial=source, unimportable="import no_such_library")
+
+    def cli(*arguments: str) -> str:
+        script = f"from fitsense.cli import main; main({list(arguments)!r}, standalone_mode=False)"
+        return run(tmp_path, f"import contextlib\nwith contextlib.suppress(SystemExit): {script}", COLUMNS="200")
+
+    reason = "partial/h: activation 'sigmoid' and loss 'cross_entropy' do not match"
+    listed = cli("plugins")
+    assert "loaded in part" in next(line for line in listed.splitlines() if line.startswith("partial"))
+    assert reason in listed
+    assert reason in cli("plugins", "check", "partial", "--only", "partial/f") + cli("plugins", "check", "partial")
+    assert reason in cli("doctor")
+
+
+def test_runner_names_the_reason_why_a_plugin_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, unimportable="import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(fitsense.UnknownNameError, match=r"no plugin 'gym' is installed; .*No module named 'no_such"):
+        runner.installed("gym")
 
 
 def test_the_command_shows_what_is_deprecated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,13 +17,13 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 import fitsense
+from fitsense._internal.stopping import StopFlag
 from fitsense.pipeline.analysis import Analysis
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.prefetch import Prefetcher
 from fitsense.video.source import VideoSource
-from fitsense.video.stopping import StopFlag
 from tests.helpers.network_camera import Camera
 
 # Of an object in a variable: from there, and from the call that counts.

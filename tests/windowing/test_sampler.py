@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.errors import InvalidInputError
-from fitsense.types import ClipSpec, UInt8Array
+from fitsense.types import ClipSpec, FloatArray, UInt8Array
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, nearest
 
@@ -62,6 +62,52 @@ def test_push_any_times_picks_frames_nearest_to_slot_middles(times: list[float],
             # No frame of the window's run is nearer.
             run_times = [t for t in times if window.start_s - 5 <= t and same_run(times, t, chosen)]
             assert abs(chosen - wanted) <= min(abs(t - wanted) for t in run_times) + 1e-9
+
+
+def test_window_at_the_end_of_a_run_has_the_frames_of_its_start() -> None:
+    """With long hops, it starts before the next regular window would."""
+    last = windows_of(run([index / 2 for index in range(18)], hop_s=4.0))[-1]
+    assert last.end_s == 9.0
+    assert [number(pixel) for pixel in last.clips["a"].frames] == [14, 15, 16, 17]
+
+
+def pose(number: int) -> dict[str, FloatArray]:
+    return {"a": np.full((2, 6), number, np.float32)}
+
+
+@given(timestamps(), st.floats(0.3, 3.0), st.integers(1, 4))
+def test_push_with_poses_gives_those_nearest_to_slot_middles(times: list[float], hop_s: float, every: int) -> None:
+    """The pose of each slot is that of the frame, among those with a pose, that a clip would take."""
+    windows = WindowSampler({"a": SPEC, "b": SPEC}, hop_s=hop_s, gap_s=GAP_S, landmarks={"a": 2})
+    outputs = []
+    for at, time_s in enumerate(times):
+        outputs += windows.push({"b": picture(at)["a"]}, time_s, pose(at) if at % every == 0 else None)
+    for window in windows_of(outputs + windows.finish()):
+        assert set(window.clips) == {"b"}
+        assert window.poses["a"].shape == (SPEC.frames, 2, 6)
+        assert window.poses["a"].dtype == np.float32
+        for slot, chosen in enumerate(window.poses["a"][:, 0, 0]):
+            wanted = window.start_s + (slot + 0.5) / SPEC.rate_hz
+            frame = times[number(window.clips["b"].frames[slot])]
+            posed = [t for at, t in enumerate(times) if at % every == 0 and same_run(times, t, frame)]
+            known = [t for t in posed if t <= window.end_s + 1e-9 or t == posed[0]]
+            if every == 1:
+                assert times[int(chosen)] == frame
+            elif np.isnan(chosen):
+                assert not known
+            else:
+                nearest_s = min(abs(t - wanted) for t in known)
+                assert abs(times[int(chosen)] - wanted) <= nearest_s + 1e-9
+
+
+def test_push_keeps_no_more_poses_than_windows_need() -> None:
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0, landmarks={"a": 2})
+    for at in range(1000):
+        windows.push({}, at / 10, pose(at))
+    assert len(windows.state.frames) == 1
+    assert len(windows.state.poses) <= 10 * (SPEC.span_s + 1.0) + 2
+    windows.finish()
+    assert not windows.state.poses
 
 
 def same_run(times: list[float], one: float, other: float) -> bool:

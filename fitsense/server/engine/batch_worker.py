@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from fitsense._internal.channel import Channel
+from fitsense._internal.stopping import StopFlag
+from fitsense._internal.threads import WorkerThread
 from fitsense.inference.model import Model
 from fitsense.server.engine.session_queue import PendingPrediction, SessionQueue
 from fitsense.server.log import LOGGER
@@ -17,7 +19,8 @@ from fitsense.types import Frame, Prediction
 from fitsense.video.source import SourceWarning
 from fitsense.windowing.sampler import Window
 
-_POLL_S = 0.2
+# Seconds between an error of the worker itself and its next round.
+_PAUSE_S = 0.2
 _JOIN_TIMEOUT_S = 5.0
 
 
@@ -27,6 +30,29 @@ def batch_sizes(max_size: int) -> Iterator[int]:
     while size:
         yield size
         size >>= 1
+
+
+class _SessionQueues:
+    """The queues that the worker runs: new ones are offered, and those with work are taken."""
+
+    def __init__(self) -> None:
+        self._queues: list[SessionQueue] = []
+
+    def offer(self, queue: SessionQueue, now_s: float) -> float:
+        """Add a queue. Returns 0, since there is always room."""
+        self._queues.append(queue)
+        return 0.0
+
+    def take(self, now_s: float) -> Sequence[SessionQueue] | None:
+        """The queues with work, which stay; None if there is none."""
+        return [queue for queue in self._queues if queue.ready] or None
+
+    def remove_ended(self) -> None:
+        """Remove the queues of ended sessions, and release their frames."""
+        for queue in self._queues:
+            if queue.over:
+                queue.frame_queue.clear()
+        self._queues = [queue for queue in self._queues if not queue.over]
 
 
 class BatchWorker:
@@ -42,9 +68,9 @@ class BatchWorker:
     def __init__(self, max_batch: int, metrics: Metrics) -> None:
         self._max_batch = max_batch
         self._metrics = metrics
-        self._queues: list[SessionQueue] = []
-        self._changed = threading.Condition()
-        self._stopped = False
+        self._queues = _SessionQueues()
+        self._stop = StopFlag()
+        self._channel = Channel(self._queues, self._stop)
         self._thread = self._new_thread()
         self._logger = logging.getLogger(LOGGER)
 
@@ -62,7 +88,7 @@ class BatchWorker:
 
         :return: whether the thread had died.
         """
-        if self._stopped or self._thread.ident is None or self._thread.is_alive():
+        if self._stop.requested or self._thread.ident is None or self._thread.is_alive():
             return False
         self._logger.critical("the worker thread has died; starting a new one")
         self._thread = self._new_thread()
@@ -71,81 +97,65 @@ class BatchWorker:
 
     def stop(self) -> None:
         """Stop the thread without processing what is left."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        with self._channel.locked():
+            self._stop.set()
         self._thread.join(_JOIN_TIMEOUT_S)
 
     def add(self, queue: SessionQueue) -> None:
         """Run a queue until it ends."""
-        with self._changed:
-            self._queues.append(queue)
+        self._channel.put(queue)
 
     def offer(self, queue: SessionQueue, frame: Frame) -> float:
         """Append a frame to a queue. A queue that is ending drops the frame.
 
         :return: 0 if the frame was taken, else the longest time in seconds to wait before offering it again.
         """
-        with self._changed:
+        with self._channel.locked():
             if queue.ending is not None:
                 return 0.0
-            wait_s = queue.frame_queue.offer(frame, time.monotonic())
-            if not wait_s:
-                self._changed.notify_all()
-            return wait_s
+            return queue.frame_queue.offer(frame, time.monotonic())
 
     def warn(self, queue: SessionQueue, warning: SourceWarning) -> None:
         """Append a source warning behind the frames in a queue."""
-        with self._changed:
+        with self._channel.locked():
             queue.frame_queue.note(warning)
-            self._changed.notify_all()
 
     def end(self, queue: SessionQueue, reason: Reason) -> None:
         """End a queue: ``finished`` processes the queued frames first, any other reason drops them. The first reason
         stands, except that any other reason replaces ``finished``.
         """
-        with self._changed:
+        with self._channel.locked():
             if queue.ending is None or queue.ending == "finished":
                 queue.ending = reason
-            self._changed.notify_all()
 
     def dropped(self, queue: SessionQueue) -> int:
         """Number of frames that a queue has dropped."""
-        with self._changed:
+        with self._channel.locked():
             return queue.dropped
 
-    def _new_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._run, name="fitsense worker", daemon=True)
+    def _new_thread(self) -> WorkerThread:
+        return WorkerThread(self._run, self._stop.set, "fitsense worker")
 
     def _run(self) -> None:
-        while not self._stopped:
+        while not self._stop.requested:
             try:
                 self._work()
             except BaseException:
                 # Queues handle the errors of their sessions; this is an error of the worker itself. The pause bounds
                 # the rate of log records.
                 self._logger.critical("the worker failed in a round and continues", exc_info=True)
-                time.sleep(_POLL_S)
+                time.sleep(_PAUSE_S)
 
     def _work(self) -> None:
         """Wait for work and run one round."""
-        with self._changed:
-            while not self._stopped and not any(queue.ready for queue in self._queues):
-                self._changed.wait(_POLL_S)
-            turns = [] if self._stopped else [queue for queue in self._queues if queue.ready]
+        turns = self._channel.take() or []
         try:
             self._round(turns)
         finally:
             # Release the queues: they may end while this thread waits.
             del turns
-            self._remove_ended()
-
-    def _remove_ended(self) -> None:
-        with self._changed:
-            for queue in self._queues:
-                if queue.over:
-                    queue.frame_queue.clear()
-            self._queues = [queue for queue in self._queues if not queue.over]
+            with self._channel.locked():
+                self._queues.remove_ended()
 
     def _round(self, turns: Sequence[SessionQueue]) -> None:
         pending: dict[int, list[PendingPrediction]] = defaultdict(list)
@@ -158,7 +168,7 @@ class BatchWorker:
             self._predict_pending(of_model, max(1, self._max_batch // len(of_model)))
 
     def _take(self, queue: SessionQueue) -> Frame | SourceWarning | None:
-        with self._changed:
+        with self._channel.locked():
             item = queue.frame_queue.take(time.monotonic())
             if item is None and queue.ending == "finished":
                 item = queue.frame_queue.pending_warning(time.monotonic())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from fitsense._internal.stopping import StopFlag
 from fitsense._internal.threads import WorkerThread, detached
 from fitsense.errors import FitsenseError
 from fitsense.server.engine.batch_worker import BatchWorker
@@ -22,7 +23,6 @@ from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.live import LiveConfig, LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
-from fitsense.video.stopping import StopFlag
 
 # Longest time in seconds until a thread that waits for room reacts to stop().
 _POLL_S = 0.05

@@ -21,7 +21,7 @@ from fitsense.testing.contracts.offer import assert_close, fetched, in_threads, 
 from fitsense.testing.contracts.streaming import StreamingLaws
 from fitsense.types import FloatArray, UInt8Array
 
-Observe = Callable[[UInt8Array], FloatArray]
+Observe = Callable[[NDArray[Any]], FloatArray]
 
 
 class BackboneContract(StreamingLaws, NetworkContract):
@@ -48,6 +48,24 @@ class BackboneContract(StreamingLaws, NetworkContract):
     def pictures(self, spec: BackboneSpec, config: Any) -> UInt8Array:
         """Three clips, uint8 (3, frames, size, size, 3); by default noise."""
         return np.random.default_rng(0).integers(0, 256, (3, *spec.clip(config).shape), dtype=np.uint8)
+
+    @pytest.fixture
+    def poses(self, spec: BackboneSpec, config: Any, plugins: PluginManager) -> FloatArray:
+        """Poses in three clips, float32 (3, frames, landmarks, 6), for a backbone that takes them; by default random
+        ones, with somebody in every frame."""
+        if spec.observation is None or spec.observation.from_poses is None:
+            pytest.skip("it takes no poses")
+        frames = spec.clip(config).frames
+        landmarks = len(plugins.pose_estimator(spec.observation.pose_estimator).landmark_set)
+        return np.random.default_rng(0).random((3, frames, landmarks, 6), dtype=np.float32)
+
+    @pytest.fixture
+    def observed(
+        self, spec: BackboneSpec, pictures: UInt8Array, request: pytest.FixtureRequest
+    ) -> UInt8Array | FloatArray:
+        """What is observed: `poses` for a backbone that takes them, else `pictures`."""
+        posed = spec.observation is not None and spec.observation.from_poses is not None
+        return request.getfixturevalue("poses") if posed else pictures
 
     @pytest.fixture
     def trains(self, spec: BackboneSpec) -> bool:
@@ -85,10 +103,15 @@ class BackboneContract(StreamingLaws, NetworkContract):
         )
 
     @pytest.fixture
-    def look(self, spec: BackboneSpec, config: Any, files: Mapping[str, Path]) -> Observe:
-        """What turns pictures into observations; where what it needs is not installed, its laws do not apply."""
+    def look(self, spec: BackboneSpec, config: Any, request: pytest.FixtureRequest) -> Observe:
+        """What turns pictures or poses into observations; where what it needs is not installed, its laws do not
+        apply."""
         if spec.observation is None:
             pytest.skip("it looks at pictures themselves")
+        if (from_poses := spec.observation.from_poses) is not None:
+            return lambda poses: from_poses(config, poses)
+        assert spec.observation.load is not None
+        files = request.getfixturevalue("files")
         try:
             return spec.observation.load(config, files, 1)
         except MissingExtraError as error:
@@ -171,33 +194,62 @@ class BackboneContract(StreamingLaws, NetworkContract):
         assert_close(features, run(inputs), tolerance, "features beside landmarks, against the module's")
 
     def test_observations_are_as_declared(
-        self, spec: BackboneSpec, config: Any, observe: Observe, pictures: UInt8Array
+        self, spec: BackboneSpec, config: Any, observe: Observe, observed: NDArray[Any]
     ) -> None:
         assert spec.observation is not None
-        seen, expected = observe(pictures), (len(pictures), *spec.observation.shape(config))
+        seen, expected = observe(observed), (len(observed), *spec.observation.shape(config))
         assert seen.shape == expected, f"expected observations of shape {expected}, got {seen.shape}"
         assert seen.dtype == np.float32, f"expected float32, got {seen.dtype}"
         assert spec.build is not None or np.isfinite(seen).all(), "expected finite numbers, since they are the features"
 
-    def test_the_same_is_observed_twice(self, observe: Observe, pictures: UInt8Array) -> None:
-        first, second = observe(pictures), observe(pictures)
+    def test_observations_of_clips_without_anybody_are_finite(self, look: Observe, poses: FloatArray) -> None:
+        missing = poses[:2].copy()
+        missing[0, ::2] = np.nan
+        missing[1] = np.nan
+        for seen, clip in zip(look(missing.copy()), missing, strict=True):
+            found = int(np.isfinite(clip).all(axis=(1, 2)).sum())
+            assert np.isfinite(seen).all(), (
+                f"expected finite numbers for a clip with somebody in {found} of {len(clip)} frames, got others"
+            )
+
+    def test_observations_of_a_longer_clip_hold_those_of_a_clip(
+        self, spec: BackboneSpec, look: Observe, poses: FloatArray, tolerance: float
+    ) -> None:
+        """Training selects windows from observations of whole recordings; sessions observe each window's poses."""
+        if spec.build is None:
+            pytest.skip("its observations have no entry for each frame")
+        frames = poses.shape[1]
+        whole = np.random.default_rng(1).random((1, 2 * frames, *poses.shape[2:]), dtype=np.float32)
+        seen = look(whole.copy())
+        for start in (0, frames // 2, frames):
+            assert_close(
+                look(whole[:, start : start + frames].copy()),
+                seen[:, start : start + frames],
+                tolerance,
+                f"a clip from frame {start} of a longer one",
+            )
+
+    def test_the_same_is_observed_twice(self, observe: Observe, observed: NDArray[Any]) -> None:
+        first, second = observe(observed), observe(observed)
         assert np.array_equal(first, second, equal_nan=True), "observations differ from one call to the next"
 
     def test_observing_a_batch_gives_what_its_clips_give_alone(
-        self, observe: Observe, pictures: UInt8Array, tolerance: float
+        self, observe: Observe, observed: NDArray[Any], tolerance: float
     ) -> None:
-        together = observe(pictures)
-        for at in reversed(range(len(pictures))):
-            alone = observe(pictures[at : at + 1])
+        together = observe(observed)
+        for at in reversed(range(len(observed))):
+            alone = observe(observed[at : at + 1])
             assert_close(alone[0], together[at], tolerance, "a clip that is observed alone")
 
-    def test_observing_leaves_pictures_alone(self, look: Observe, pictures: UInt8Array) -> None:
-        given = pictures.copy()
+    def test_observing_leaves_its_input_alone(self, look: Observe, observed: NDArray[Any]) -> None:
+        given = observed.copy()
         look(given)
-        assert np.array_equal(given, pictures), "it wrote into the pictures"
+        assert np.array_equal(given, observed, equal_nan=given.dtype != np.uint8), "it wrote into its input"
 
-    def test_observing_works_in_several_threads(self, observe: Observe, pictures: UInt8Array, tolerance: float) -> None:
-        clips = [pictures[at % 3 : at % 3 + 1] for at in range(8)]
+    def test_observing_works_in_several_threads(
+        self, observe: Observe, observed: NDArray[Any], tolerance: float
+    ) -> None:
+        clips = [observed[at % 3 : at % 3 + 1] for at in range(8)]
         for got, clip in zip(in_threads(observe, clips), clips, strict=True):
             assert_close(got, observe(clip), tolerance, "a clip that is observed beside others")
 

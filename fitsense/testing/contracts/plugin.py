@@ -70,6 +70,7 @@ class PluginContract:
     def test_the_host_takes_it(self, plugin: Any) -> None:
         report = PluginManager().register(plugin)
         assert report.status == "loaded", f"it is {report.status}: {report.reason}"
+        assert not report.faults, "it is loaded without these:\n" + "\n".join(report.faults)
 
     def test_it_offers_the_same_every_time(self, plugin: Any) -> None:
         first, second = list(_specs(plugin)), list(_specs(plugin))

@@ -15,10 +15,12 @@ from torch import nn
 
 import fitsense
 from fitsense.nn.landmarks import LANDMARKS
+from fitsense.plugins import PoseEstimatorSpec
 from fitsense.testing.contracts import BackboneContract
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.runner import run, subclass
 from tests.helpers.tiny_models import TinyConfig, build, build_streaming, layers, load_observer, streaming
+from tests.inference.test_pose_estimator import SET, Config, Estimator
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
 GOOD = fitsense.plugins.BackboneSpec(
@@ -166,8 +168,28 @@ OBSERVERS = {
     "test_observing_a_batch_gives_what_its_clips_give_alone": observing(
         lambda clips: colours(clips) + np.float32(len(clips))
     ),
-    "test_observing_leaves_pictures_alone": observing(clearing),
+    "test_observing_leaves_its_input_alone": observing(clearing),
     "test_observing_works_in_several_threads": observing(keeping),
+}
+
+
+def posed(from_poses: Callable[[Any, Any], Any]) -> fitsense.plugins.BackboneSpec:
+    """With a network on the mean places of a body's landmarks."""
+    seen = fitsense.plugins.ObservationSpec(
+        shape=TinyConfig.observation, from_poses=from_poses, pose_estimator="mutants/torso"
+    )
+    return attrs.evolve(GOOD, build=network, layers=None, observation=seen)
+
+
+def places(config: Any, poses: Any) -> Any:
+    return np.nan_to_num(poses[..., 2:5].mean(axis=2))
+
+
+POSES = {
+    "test_observations_of_clips_without_anybody_are_finite": posed(lambda config, poses: poses[..., 2:5].mean(axis=2)),
+    "test_observations_of_a_longer_clip_hold_those_of_a_clip": posed(
+        lambda config, poses: places(config, poses) - places(config, poses).mean(axis=1, keepdims=True)
+    ),
 }
 
 
@@ -283,7 +305,9 @@ def broken(spec: fitsense.plugins.BackboneSpec, **fixtures: Any) -> set[str]:
     values = {"config": CONFIG, "exports": False, "published": build(CONFIG).state_dict(), **fixtures}
     if spec.build not in (build, in_training_mode, taking_anything) or spec.streaming:
         values["published"] = None
-    return broken_laws(BackboneContract, plugin=plugin_of(backbones=[spec]), name="tiny", **values)
+    estimator = PoseEstimatorSpec("torso", Config, SET, lambda config, files, threads: Estimator(config))
+    plugin = plugin_of(backbones=[spec], pose_estimators=[estimator])
+    return broken_laws(BackboneContract, plugin=plugin, name="tiny", **values)
 
 
 @pytest.mark.parametrize("law", NETWORKS)
@@ -296,6 +320,11 @@ def test_a_law_is_broken_by_an_observer_that_keeps_the_others(law: str) -> None:
     clips = np.random.default_rng(0).integers(100, 256, (3, *CONFIG.clip().shape), dtype=np.uint8)
     clips[1:] //= 3
     assert broken(OBSERVERS[law], pictures=clips) == {law}
+
+
+@pytest.mark.parametrize("law", POSES)
+def test_pose_laws_mutant_breaks_one_law(law: str) -> None:
+    assert broken(POSES[law]) == {law}
 
 
 @pytest.mark.parametrize("law", STREAMS)
@@ -317,6 +346,7 @@ def test_good_backbones_break_no_law() -> None:
     assert broken(GOOD, exports=True) == set()
     assert broken(predicting(lambda module, clips: (module(clips), landmarks_of(clips)))) == set()
     assert broken(observing(colours)) == set()
+    assert broken(posed(places)) == set()
     assert broken(computed(), exports=True) == set()
     assert broken(attrs.evolve(streaming(), name="tiny"), exports=True) == set()
 
@@ -335,7 +365,8 @@ def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
     seen = fitsense.plugins.ObservationSpec(shape=lambda config: (config.frames * 3,), load=load)
     plugin = plugin_of(backbones=[computed(observation=seen)])
     outcomes = run({"mine": subclass(BackboneContract, plugin=plugin, name="tiny", config=CONFIG)})
-    untried = [outcome for outcome in outcomes if "observ" in outcome.law]
+    names = {law.removeprefix("test_").replace("_", " ") for law in OBSERVERS}
+    untried = [outcome for outcome in outcomes if outcome.law in names]
     assert len(untried) == len(OBSERVERS)
     assert {outcome.status for outcome in untried} == {"does not apply"}
     assert all("pip install 'fitsense[glasses]'" in outcome.message for outcome in untried)
@@ -343,5 +374,5 @@ def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
 
 
 def test_every_law_has_a_mutant() -> None:
-    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *STREAMS, *LANDMARK_MUTANTS, *EXPORTED}
+    assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *POSES, *STREAMS, *LANDMARK_MUTANTS, *EXPORTED}
     assert laws(NetworkContract) < laws(BackboneContract)

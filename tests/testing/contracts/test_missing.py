@@ -46,7 +46,7 @@ def test_the_command_checks_an_installed_plugin(tmp_path: Path) -> None:
 def test_the_command_refuses_what_there_is_not() -> None:
     for arguments, message in (
         (["nope"], "no plugin 'nope' is installed"),
-        (["heads", "--only", "heads/nope"], "heads offers no 'heads/nope'"),
+        (["heads", "--only", "heads/nope"], "heads provides no 'heads/nope'"),
     ):
         done = CliRunner().invoke(main, ["plugins", "check", *arguments])
         assert done.exit_code == ExitCode.FAILED

@@ -37,10 +37,11 @@ class PoolConfig:
 def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
     """The pooled scores.
 
-    :param branches: scores of the same clips, task and labels, by branch's name.
-    :raises InvalidInputError: branches disagree on these, or weights are not those of the branches.
+    :param branches: scores by the branch's name, at least one; fitsense has checked that they agree on the task, the
+        labels, the activation and the number of clips.
+    :raises InvalidInputError: weights are not those of the branches.
     """
-    names, first = _agreed(branches)
+    names, first = sorted(branches), next(iter(branches.values()))
     weights = config.weights or dict.fromkeys(names, 1.0)
     if sorted(weights) != names:
         raise InvalidInputError(f"weights: expected one for each of {', '.join(names)}, got {', '.join(weights)}")
@@ -54,7 +55,7 @@ def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any
 
     :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid.
     """
-    names, first = _agreed(branches)
+    names, first = sorted(branches), next(iter(branches.values()))
     said = np.stack([branches[name].probabilities for name in names]).astype(np.float64)
     expected = said.shape[1:2] if first.activation == "softmax" else said.shape[1:]
     if targets.shape != expected or not len(targets):
@@ -69,22 +70,3 @@ def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any
         doing = weights[:, None] * likely
         weights = (doing / doing.sum(axis=0)).mean(axis=1)
     return attrs.evolve(config, weights={name: round(float(w), 4) for name, w in zip(names, weights, strict=True)})
-
-
-def _agreed(branches: Mapping[str, Scores]) -> tuple[list[str], Scores]:
-    """The branches' names, sorted, so that the order of branches does not touch the last bits; and the scores of any,
-    once all are of the same kind."""
-    if not branches:
-        raise InvalidInputError("branches: expected at least one, got none")
-    names = sorted(branches)
-    kinds = {name: _kind(branches[name]) for name in names}
-    for name in names:
-        if kinds[name] != kinds[names[0]]:
-            raise InvalidInputError(
-                f"branch {name}: expected scores as {names[0]}'s, {kinds[names[0]]}, got {kinds[name]}"
-            )
-    return names, branches[names[0]]
-
-
-def _kind(scores: Scores) -> tuple[Any, ...]:
-    return scores.task, scores.labels, scores.activation, scores.logits.shape
