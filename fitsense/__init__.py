@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
     from fitsense.events.model import SetSummary as SetSummary
+    from fitsense.events.plugin_data import PluginData as PluginData
     from fitsense.expectation import Expectation as Expectation
     from fitsense.geometry import Detection as Detection
     from fitsense.geometry import Region as Region
@@ -172,6 +173,7 @@ _HOMES = {
         "SessionWarning",
         "SetSummary",
     ),
+    "events.plugin_data": ("PluginData",),
     "expectation": ("Expectation",),
     "geometry": ("Detection", "Region"),
     "inference.config": ("RuntimeOptions",),

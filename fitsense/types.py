@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.pictures import Order, as_rgb
 
 Task = Literal["exercise", "muscles"]
 Activation = Literal["softmax", "sigmoid"]
@@ -88,16 +89,22 @@ def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> N
         raise InvalidInputError(f"{type(instance).__name__}.{attribute.name}: expected a number above 0, got {value!r}")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, init=False)
 class Frame:
     """One picture of a video.
 
     :param rgb: uint8 of shape (height, width, 3).
     :param time_s: presentation time in seconds of media time.
+    :param order: order of the channels of `rgb`: ``bgr`` for pictures of OpenCV, which are converted.
+    :raises InvalidInputError: a picture of another type or layout, with the expression that converts it; an invalid
+        time.
     """
 
-    rgb: UInt8Array = attrs.field(converter=_uint8, validator=_shape("height", "width", 3))
+    rgb: UInt8Array
     time_s: float = attrs.field(converter=_number)
+
+    def __init__(self, rgb: NDArray[Any], time_s: float, *, order: Order = "rgb") -> None:
+        self.__attrs_init__(as_rgb(rgb, order), time_s)
 
     @time_s.validator
     def _in_range(self, attribute: attrs.Attribute[float], value: float) -> None:

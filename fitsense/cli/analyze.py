@@ -17,6 +17,7 @@ import click
 
 from fitsense.bundles.bundle import DEFAULT
 from fitsense.catalogue import Catalogue
+from fitsense.cli.event_file import open_event_file
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.languages import lang_option
 from fitsense.cli.moments import moment
@@ -152,6 +153,11 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     help="Start time of the video, such as 2026-05-01T18:30+02:00; by default from the file's metadata.",
 )
 @click.option(
+    "--snapshot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state of the analysis in this file; the same command after a crash continues it, and --events.",
+)
+@click.option(
     "-q", "--quiet", is_flag=True, help="Show and print nothing but errors, beside --events, --sink and --overlay."
 )
 @lang_option
@@ -183,6 +189,7 @@ def command(
     track: int | None,
     source_uri: str | None,
     started_at: datetime | None,
+    snapshot: Path | None,
     quiet: bool,
     catalogue: Catalogue,
     font: Path | None,
@@ -208,6 +215,8 @@ def command(
         raise click.UsageError("give either --region or --people")
     if overlay is not None and people:
         raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
+    if overlay is not None and snapshot is not None:
+        raise click.UsageError("--overlay needs all events of one run: leave out --snapshot")
     _check_outputs(source, events, overlay)
     if overlay is not None:
         from fitsense.video.overlay import find_font
@@ -243,10 +252,11 @@ def command(
             started_at=started_at,
             exercises=exercises,
             expected=expected,
+            snapshot_to=snapshot,
         )
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
-            outputs.append(stack.enter_context(events.open("w", encoding="utf-8")))
+            outputs.append(stack.enter_context(open_event_file(events, continued=analysis.resumed)))
         terminal = results().isatty()
         if not quiet and (str(events) == "-" or (events is None and not terminal)):
             outputs.append(results())

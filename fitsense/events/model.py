@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 import attrs
 
+from fitsense.events.plugin_data import PluginData
+
 # Decimal places in events: milliseconds, a hundredth of a percent, and a tenth of a degree.
 _TIME_DIGITS = 3
 _SCORE_DIGITS = 4
@@ -331,19 +333,20 @@ class Event:
     :param source: URI reference of the session, chosen by the host.
     :param sequence: 0, 1, 2 … in the order of emission.
     :param time: wall-clock time: the session's ``started_at`` plus media time.
+    :param data: one of the classes above, or :class:`fitsense.PluginData` for an event that a plugin adds.
     :param subject: the person it is about, in a session of several people; else None.
     """
 
     source: str
     sequence: int
     time: datetime
-    data: EventData
+    data: EventData | PluginData
     subject: str | None = None
 
     @property
     def type(self) -> str:
-        """``fitsense.`` and the event's name, such as ``fitsense.exercise.ended``."""
-        return f"fitsense.{self.data.TYPE}"
+        """``fitsense.`` and the event's name, such as ``fitsense.exercise.ended``, or the type of a plugin's event."""
+        return self.data.type if isinstance(self.data, PluginData) else f"fitsense.{self.data.TYPE}"
 
     @property
     def id(self) -> str:
@@ -352,6 +355,11 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert the event to its JSON object."""
+        if isinstance(self.data, PluginData):
+            schema, values = self.data.schema, dict(self.data.values)
+        else:
+            schema = f"urn:fitsense:v1:{self.data.TYPE}"
+            values = attrs.asdict(self.data, value_serializer=_plain, filter=_is_present)
         stamp = self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
             "specversion": "1.0",
@@ -362,8 +370,8 @@ class Event:
             "time": stamp,
             "sequence": self.id,
             "datacontenttype": "application/json",
-            "dataschema": f"urn:fitsense:v1:{self.data.TYPE}",
-            "data": attrs.asdict(self.data, value_serializer=_plain, filter=_is_present),
+            "dataschema": schema,
+            "data": values,
         }
 
     def to_json(self) -> str:

@@ -41,19 +41,33 @@ def validate(document: Any, name: str) -> None:
 
     :raises SchemaError: it violates the schema; the message has the path.
     """
+    check_document(_validator(schema(name)["$id"]), document, name)
+
+
+def check_document(checked: Draft202012Validator, document: Any, name: str) -> None:
+    """Validate `document` with a validator, see :func:`validator`.
+
+    :raises SchemaError: it violates the schema; the message has `name` and the path.
+    """
     from jsonschema.exceptions import best_match
 
-    error = best_match(_validator(schema(name)["$id"]).iter_errors(document))
+    error = best_match(checked.iter_errors(document))
     if error is not None:
         raise SchemaError(f"{name}: at {error.json_path}: {error.message}")
 
 
-def validate_event(event: Mapping[str, Any]) -> None:
+def validate_event(event: Mapping[str, Any], of_plugins: Iterable[Mapping[str, Any]] = ()) -> None:
     """Validate an event, envelope and data, against its schemas.
 
+    :param of_plugins: schemas of the events that plugins add.
     :raises SchemaError: it violates one of them.
+    :raises UnknownNameError: its schema is not known.
     """
     validate(event, "envelope")
+    for document in of_plugins:
+        if document["$id"] == event["dataschema"]:
+            check_document(validator(document, schemas().values()), event["data"], event["type"])
+            return
     validate(event["data"], event["dataschema"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
+from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, snapshot_array, source_digest
 from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
 from fitsense.session.session import Reason, Session
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 # A person this many times smaller than the picture is still decoded at the size that the model expects.
 _PEOPLE_ZOOM = 2.5
+# Default of `snapshot_interval_s`.
+_SNAPSHOT_INTERVAL_S = 10.0
+# Least step in media time from the last frame before a crash to the first one after it, in seconds.
+_MIN_STEP_S = 0.001
 # Interval at which pauses between frames check the stop flag, in seconds.
 _POLL_S = 0.1
 
@@ -76,6 +82,14 @@ class Analysis(Iterator[Event]):
         self._items: Iterable[Frame | SourceWarning] | None = None
         self._media_s = 0.0
         self._session: Session | TrackedSession | None = None
+        self._checkpoints: CheckpointFile | None = None
+        self._resumed: Checkpoint | None = None
+        # Counts of the source's items, and of this process's events.
+        self._analysed = self._yielded = 0
+        if (path := options.get("snapshot_to")) is not None:
+            _check_repeatable(source)
+            self._checkpoints = CheckpointFile(path, options.get("snapshot_interval_s", _SNAPSHOT_INTERVAL_S))
+            self._resume()
         self._events = self._run()
 
     def __next__(self) -> Event:
@@ -91,6 +105,11 @@ class Analysis(Iterator[Event]):
         """Length of the source in seconds; None if unknown."""
         video = self._video or self._live
         return video.info.duration_s if video else None
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the analysis continues one whose process ended, see ``snapshot_to``."""
+        return self._resumed is not None
 
     @property
     def reason(self) -> Reason | None:
@@ -111,6 +130,8 @@ class Analysis(Iterator[Event]):
             items = self._open_file(self._source)
         else:
             items = checked_frames(self._source)
+        if self._resumed is not None:
+            items = self._continued(items, self._resumed)
         self._items = self._paced(items) if self._options.get("realtime") else items
 
     def stop(self) -> None:
@@ -119,6 +140,9 @@ class Analysis(Iterator[Event]):
 
     def close(self) -> None:
         """Close the source and discard the remaining events."""
+        if self._reason is not None:
+            # The session has ended, whether or not its last events were taken.
+            self._clear_checkpoint()
         self._events.close()
         self._free()
 
@@ -128,22 +152,78 @@ class Analysis(Iterator[Event]):
                 self._open_or_stop()
             session = self._begin()
             for item in self._items or ():
-                if not isinstance(item, Frame):
-                    yield from session.warn(item.code, item.message)
-                elif self._stop.requested:
-                    break
-                else:
+                if isinstance(item, Frame):
+                    if self._stop.requested:
+                        break
                     self._media_s = item.time_s
-                    yield from session.push(item)
+                    events = session.push(item)
+                else:
+                    events = session.warn(item.code, item.message)
+                yield from events
+                # The caller has taken the events: it asked for more.
+                self._analysed += 1
+                self._yielded += len(events)
+                self._save_if_due(session)
             self._reason = "interrupted" if self._stop.requested else "finished"
-            yield from session.finish(self._reason)
+            yield from self._finish(session, self._reason)
         except Exception:
             # Events so far stay valid, and the session ends properly, whatever failed.
             self._reason = "failed"
-            yield from self._begin().finish(self._reason)
+            yield from self._finish(self._begin(), self._reason)
             raise
         finally:
             self._free()
+
+    def _finish(self, session: Session | TrackedSession, reason: Reason) -> Iterator[Event]:
+        yield from session.finish(reason)
+        self._clear_checkpoint()
+
+    def _clear_checkpoint(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.clear()
+
+    def _save_if_due(self, session: Session | TrackedSession) -> None:
+        if self._checkpoints is None or not self._checkpoints.is_due(self._yielded):
+            return
+        checkpoint = Checkpoint(
+            source=self._source_digest(),
+            config=self._config,
+            people=self._options.get("people"),
+            items=self._analysed,
+            media_s=self._media_s,
+            opened_at=self._opened_at,
+            session=snapshot_array(session.snapshot()),
+        )
+        self._checkpoints.save(checkpoint, self._yielded)
+
+    @property
+    def _opened_at(self) -> datetime | None:
+        """Wall-clock time of media time 0 of a live source, also over several processes."""
+        if self._resumed is not None:
+            return self._resumed.opened_at
+        return self._live.started_at if self._live is not None else None
+
+    def _continued(
+        self, items: Iterable[Frame | SourceWarning], checkpoint: Checkpoint
+    ) -> Iterator[Frame | SourceWarning]:
+        """The items that follow a checkpoint: without those that were analysed, or of a live source later in time."""
+        restarted_at = self._live.started_at if self._live is not None else None
+        if restarted_at is None or checkpoint.opened_at is None:
+            self._analysed = checkpoint.items
+            yield from itertools.islice(iter(items), checkpoint.items, None)
+            return
+        # The wall clock may have been set back meanwhile.
+        later_s = max((restarted_at - checkpoint.opened_at).total_seconds(), checkpoint.media_s + _MIN_STEP_S)
+        for item in items:
+            yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
+
+    def _source_digest(self) -> str | None:
+        """What identifies the source in a checkpoint; None for frames."""
+        if is_file(self._source):
+            return object_uri(self._source)
+        if not isinstance(self._source, (str, Path)):
+            return None
+        return source_digest(str(self._source)) if _is_live(str(self._source)) else file_uri(self._source)
 
     def _open_or_stop(self) -> None:
         try:
@@ -168,6 +248,25 @@ class Analysis(Iterator[Event]):
 
                 self._session = TrackedSession(self._model, self._detect, config)
         return self._session
+
+    def _resume(self) -> None:
+        """Continue the session of the checkpoint, if there is one."""
+        assert self._checkpoints is not None
+        checkpoint = self._checkpoints.load()
+        if checkpoint is None:
+            return
+        with self._checkpoints.explained():
+            checkpoint.check(self._source_digest(), self._config, self._options.get("people"))
+            snapshot = checkpoint.session.tobytes()
+            # Frames of a camera do not come again, so that the numbers of lost events stay lost.
+            skip_events = 0 if checkpoint.opened_at is None else MAX_EVENTS
+            if self._detect is None:
+                self._session = Session.resume(self._model, snapshot, skip_events=skip_events)
+            else:
+                from fitsense.session.tracked import TrackedSession
+
+                self._session = TrackedSession.resume(self._model, self._detect, snapshot, skip_events=skip_events)
+        self._resumed, self._media_s = checkpoint, checkpoint.media_s
 
     def _source_start(self) -> datetime | None:
         """Wall-clock time of media time 0; None if the source does not give it."""
@@ -254,6 +353,16 @@ def _check_track(source: Source, track: int | None) -> None:
         raise InvalidInputError(f"track: expected none for a source of frames, got {track!r}")
     if isinstance(track, bool) or not isinstance(track, int) or track < 0:
         raise InvalidInputError(f"track: expected the number of a video track, from 0, got {track!r}")
+
+
+def _check_repeatable(source: Source) -> None:
+    """Refuse sources that cannot be read a second time."""
+    from fitsense.video.bytestream import is_pipe
+
+    if (isinstance(source, (str, Path)) and is_pipe(source)) or (
+        is_file(source) and not getattr(source, "seekable", lambda: False)()
+    ):
+        raise InvalidInputError("snapshot_to: expected a source that can be read again, got a pipe")
 
 
 def _is_live(source: str) -> bool:

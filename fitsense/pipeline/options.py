@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
@@ -36,6 +37,11 @@ class AnalysisOptions(TypedDict, total=False):
     :param started_at: wall-clock time of media time 0, with a time zone; overrides the config's.
     :param exercises: labels of the only exercises that may be named; overrides the config's.
     :param expected: label of the exercise that a guided workout asks for; overrides the config's.
+    :param snapshot_to: file that keeps the state of the analysis; its folder must exist. The same call after a crash
+        continues the session: a file, or the same frames, are read again up to there; a camera or stream continues
+        after a gap. Events since the last snapshot come again with the same ``id``, except those of a camera or
+        stream, which leave out numbers instead. The file is removed when the session ends. None for no file.
+    :param snapshot_interval_s: shortest wall-clock time between two snapshots, in seconds; 10 by default.
     """
 
     config: SessionConfig | None
@@ -50,6 +56,8 @@ class AnalysisOptions(TypedDict, total=False):
     started_at: datetime | None
     exercises: Iterable[str] | None
     expected: str | None
+    snapshot_to: str | Path | None
+    snapshot_interval_s: float
 
 
 def check_option_names(options: Mapping[str, Any]) -> None:

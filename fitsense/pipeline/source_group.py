@@ -65,6 +65,8 @@ class SourceGroup(Closing, Iterator[Event]):
         **options: Unpack[AnalysisOptions],
     ) -> None:
         check_option_names(options)
+        if options.get("snapshot_to") is not None:
+            raise InvalidInputError("snapshot_to: expected it as an option of add(), a file for each source")
         self._model = model or load_model(threads=1)
         self._options = options
         self._running = _RunningSources(keep_open)

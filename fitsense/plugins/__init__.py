@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fitsense._internal.openvino_core import openvino_core
 from fitsense.plugins._manager import PluginManager
+from fitsense.plugins._observers import ObserverReply
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import (
@@ -14,9 +15,11 @@ from fitsense.plugins.specs import (
     DetectorSpec,
     EventSchema,
     FusionSpec,
+    HeadExamples,
     HeadSpec,
     LandmarkSpec,
     ObservationSpec,
+    PluginEvent,
     PluginInfo,
     PoseEstimator,
     PoseEstimatorSpec,
@@ -34,9 +37,12 @@ __all__ = [
     "DetectorSpec",
     "EventSchema",
     "FusionSpec",
+    "HeadExamples",
     "HeadSpec",
     "LandmarkSpec",
     "ObservationSpec",
+    "ObserverReply",
+    "PluginEvent",
     "PluginInfo",
     "PluginManager",
     "PluginReport",

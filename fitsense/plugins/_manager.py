@@ -6,13 +6,12 @@ incompatible or a duplicate affects no other, and gets a report with the reason.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import inspect
 import logging
 import os
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +22,7 @@ from fitsense.errors import AmbiguousNameError, InvalidInputError, UnknownNameEr
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
+from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
 from fitsense.plugins.specs import (
@@ -73,7 +73,7 @@ class PluginManager:
         self._reserved: frozenset[str] = frozenset()
         self._contributions = Contributions()
         self._reports: list[PluginReport] = []
-        self._observer_failures: dict[str, int] = {}
+        self._observers = Observers(self._contributions.event_schemas)
 
     @classmethod
     def discover(cls, block: Collection[str] = (), *, allow: Collection[str] | None = None) -> PluginManager:
@@ -106,7 +106,7 @@ class PluginManager:
     @property
     def observer_failures(self) -> Mapping[str, int]:
         """Number of errors raised by each plugin's ``fitsense_event_emitted``, by plugin name."""
-        return dict(self._observer_failures)
+        return dict(self._observers.failures)
 
     def register(self, plugin: object, name: str | None = None, origin: str = "registered") -> PluginReport:
         """Register a plugin, a module or an object with hook implementations. Faults of the plugin are reported, never
@@ -239,19 +239,34 @@ class PluginManager:
                 _LOGGER.exception("plugin %s failed to resolve %s", implementation.plugin_name, ref.uri)
         return None
 
-    def notify(self, source: str, event: Event) -> None:
-        """Notify all observers of an event, in pluggy's order. Errors are logged and counted, and affect no other."""
-        for implementation in self._in_call_order(self._manager.hook.fitsense_event_emitted):
-            # A copy for each observer, so that none can change the event for the others.
-            arguments = {"source": source, "event": copy.deepcopy(event)}
-            try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                name = implementation.plugin_name
-                self._observer_failures[name] = self._observer_failures.get(name, 0) + 1
-                _LOGGER.exception("plugin %s failed to observe %s", name, event.type)
+    def adds_events(self, plugin: str) -> bool:
+        """Whether a plugin of this name has registered schemas of events."""
+        return self._observers.adds_events(plugin)
+
+    def notify(
+        self,
+        source: str,
+        event: Event,
+        states: MutableMapping[str, str] | None = None,
+        *,
+        adding: bool | None = None,
+    ) -> Sequence[ObserverReply]:
+        """Notify observers of an event, in pluggy's order. Errors are logged and counted, and affect no other.
+
+        :param states: JSON of each observer's state for this session, by plugin name; observers change it.
+        :param adding: whether to notify only plugins with event schemas, or only those without; None for all.
+        :returns: the observers' replies.
+        """
+        return self._observers.call(
+            [
+                one
+                for one in self._in_call_order(self._manager.hook.fitsense_event_emitted)
+                if adding is None or self.adds_events(one.plugin_name) == adding
+            ],
+            source,
+            event,
+            {} if states is None else states,
+        )
 
     @staticmethod
     def _in_call_order(hook: pluggy.HookCaller) -> Iterable[pluggy.HookImpl]:

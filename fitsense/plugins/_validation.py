@@ -28,10 +28,11 @@ from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec
 
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_EVENT_TYPE = re.compile(r"[a-z0-9-]+(\.[a-z0-9_]+)+")
 _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 # Hooks whose results are not iterated: the body of a generator would never run.
-_NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights", "fitsense_event_emitted")
+_NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights")
 
 
 class PluginRejectedError(Exception):
@@ -91,6 +92,8 @@ def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
     info = implementations["fitsense_plugin"]()
     if not isinstance(info, PluginInfo):
         raise PluginRejectedError("broken", f"fitsense_plugin: expected a PluginInfo, got {type(info).__name__}")
+    if info.name == "fitsense":
+        raise PluginRejectedError("broken", "plugin name 'fitsense': expected another one, since it is reserved")
     if not _PLUGIN_NAME.fullmatch(info.name):
         raise PluginRejectedError(
             "broken", f"plugin name {info.name!r}: expected lower-case letters, digits and hyphens"
@@ -149,6 +152,8 @@ class _Collector:
         for schema in self._results("fitsense_event_schemas"):
             if not isinstance(schema, EventSchema):
                 self.faults.append(f"fitsense_event_schemas: expected an EventSchema, got {type(schema).__name__}")
+            elif schema.type in schemas:
+                self.faults.append(f"event schema of {schema.type}: expected one, got two; the first one is used")
             elif self._passes(f"event schema of {schema.type}", _check_event_schema, schema, self._info):
                 schemas[schema.type] = schema
         return schemas
@@ -292,8 +297,10 @@ def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
 def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:
     from fitsense.events.schema import check_schema
 
-    if not schema.type.startswith(f"{info.name}."):
-        raise PluginError(f"expected a type that starts with {info.name}.")
+    if not schema.type.startswith(f"{info.name}.") or not _EVENT_TYPE.fullmatch(schema.type):
+        raise PluginError(
+            f"expected a type that starts with {info.name}. and goes on in lower-case letters, digits, _ and ."
+        )
     namespace = f"urn:fitsense:plugin:{info.name}:"
     if not str(schema.schema.get("$id", "")).startswith(namespace):
         raise PluginError(f"expected an $id that starts with {namespace}")

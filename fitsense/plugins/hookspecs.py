@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -18,6 +18,7 @@ from fitsense.plugins.specs import (
     EventSchema,
     FusionSpec,
     HeadSpec,
+    PluginEvent,
     PluginInfo,
     PoseEstimatorSpec,
     SinkSpec,
@@ -69,7 +70,7 @@ def fitsense_sinks() -> Iterable[SinkSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def fitsense_event_schemas() -> Iterable[EventSchema]:  # type: ignore[empty-body]
-    """Provide schemas of the plugin's events."""
+    """Provide schemas of the events that the plugin's observer adds."""
 
 
 @hookspec(firstresult=True)
@@ -78,11 +79,20 @@ def fitsense_resolve_weights(ref: WeightsRef) -> Path | None:
 
 
 @hookspec
-def fitsense_event_emitted(source: str, event: Event) -> None:
-    """Observe an event.
+def fitsense_event_emitted(source: str, event: Event, state: dict[str, Any]) -> Iterable[PluginEvent] | None:
+    """Observe an event, and optionally add others.
 
-    Errors are logged and counted, and do not reach the session.
+    Added events obey schemas of ``fitsense_event_schemas``. The session numbers them; they follow the event, at its
+    time and about its subject, or precede ``session.ended``. An observer that fails, or adds an invalid event, adds
+    none in this call and keeps its state; this is logged and counted, and the session emits one ``session.warning`` of
+    the code ``plugin_failed`` if the plugin has event schemas. Observers also get the events that other plugins add,
+    but may not reply to them.
+
+    What an observer adds may depend only on its arguments, so that the same frames give the same events, also after
+    :meth:`fitsense.Session.resume`.
 
     :param source: source of the session, as in the event.
     :param event: a copy of the event.
+    :param state: JSON object of this plugin and session, empty at first. The observer may change it; snapshots of the
+        session contain it.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,15 @@ class Bundles:
     def models(self) -> Mapping[str, Model]:
         """All models by name."""
         return self._models
+
+    @property
+    def event_schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """Schemas of the events that plugins of the models add, by event type."""
+        return {
+            type_: offer.schema
+            for model in self._models.values()
+            for type_, offer in model.plugins.event_schemas().items()
+        }
 
     def model(self, name: str | None) -> Model:
         """The model with a name.

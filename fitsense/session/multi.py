@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense._internal.locks import numpy_lock
@@ -17,6 +18,7 @@ from fitsense.events.model import Event, SessionWarning
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import camera_warning, session_updated
@@ -27,7 +29,7 @@ from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_camera, check_expectation
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason
-from fitsense.types import Frame, Prediction, UInt8Array
+from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
 
 
@@ -107,7 +109,12 @@ class MultiSession(Expecting):
 
     @exclusive
     def push(
-        self, rgb: UInt8Array | Frame, time_s: float | None = None, *, regions: Mapping[str, Region] | None = None
+        self,
+        rgb: NDArray[Any] | Frame,
+        time_s: float | None = None,
+        *,
+        regions: Mapping[str, Region] | None = None,
+        order: Order = "rgb",
     ) -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
@@ -115,9 +122,10 @@ class MultiSession(Expecting):
         :param time_s: presentation time in seconds of media time.
         :param regions: each subject's region, by name. A new name begins a session; a subject that is missing keeps
             its region until ``absent_s`` have passed. None if no detector ran: all subjects keep their regions.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :raises InvalidInputError: invalid picture or time; the sessions are unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s), regions)
+        pending = self.prepare(as_frame(rgb, time_s, order), regions)
         return self.complete(pending, self._model.predict(pending.windows))
 
     @exclusive
@@ -146,7 +154,7 @@ class MultiSession(Expecting):
         """Emit a warning of the host, such as a source that broke; it has no subject."""
         self._refuse_if_finished()
         at_s = self.state.last_s or 0.0
-        return [self._emitter.emit(SessionWarning(code, message, at_s, at_s))]
+        return self._emitter.emit(SessionWarning(code, message, at_s, at_s))
 
     @exclusive
     def leave(self, subject: str, reason: Reason = "finished") -> list[Event]:
@@ -166,7 +174,7 @@ class MultiSession(Expecting):
         self._refuse_if_finished()
         emitted = [event for subject in self.subjects for event in self.leave(subject, reason)]
         for warning in self._camera.end_run() if self._camera else []:
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         self.state.finished = True
         return emitted
 
@@ -186,10 +194,11 @@ class MultiSession(Expecting):
         return states
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> MultiSession:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> MultiSession:
         """Restore sessions from a snapshot; they emit the events that the originals would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: as for :meth:`Session.resume`.
         :raises InvalidInputError: not a snapshot of a :class:`MultiSession`, or one of another bundle or version of
             fitsense.
         """
@@ -203,6 +212,7 @@ class MultiSession(Expecting):
         sessions = cls(model, header.config, absent_s=header.absent_s)
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
+        sessions._emitter.state.sequence += skip_events
         check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._camera is not None:
             sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]
@@ -225,7 +235,7 @@ class MultiSession(Expecting):
             return []
         self.state.changed = False
         self._emitter.advance(time_s)
-        return [self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))]
+        return self._emitter.emit(session_updated(self._model.labels.exercise, self.state.expectation, time_s))
 
     def _monitor_camera(self, frame: Frame, regions: Mapping[str, Region] | None) -> list[Event]:
         """Emit warnings about the picture; a scene cut closes the open segments of all subjects."""
@@ -243,10 +253,10 @@ class MultiSession(Expecting):
         for warning in warnings:
             if warning.code == "camera_cut":
                 emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
-            emitted.append(self._emit_camera_warning(warning))
+            emitted += self._emit_camera_warning(warning)
         return emitted
 
-    def _emit_camera_warning(self, warning: CameraWarning) -> Event:
+    def _emit_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         return self._emitter.emit(camera_warning(warning))
 

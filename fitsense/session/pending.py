@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense.camera.monitor import CameraWarning
 from fitsense.errors import InvalidInputError
+from fitsense.pictures import Order
 from fitsense.session.perception import Percept
-from fitsense.types import Frame, UInt8Array
+from fitsense.types import Frame
 from fitsense.windowing.sampler import Output, Window
 
 
@@ -34,13 +37,17 @@ class PendingFrame:
         return [output for output in self.outputs if isinstance(output, Window)]
 
 
-def as_frame(rgb: UInt8Array | Frame, time_s: float | None) -> Frame:
-    """A frame from the arguments of ``push``: a frame, or a picture and its time.
+def as_frame(rgb: NDArray[Any] | Frame, time_s: float | None, order: Order = "rgb") -> Frame:
+    """A frame from the arguments of ``push``: a frame, or a picture, its time and the order of its channels.
 
-    :raises InvalidInputError: a picture without a time, or an invalid picture or time.
+    :raises InvalidInputError: a picture without a time, an invalid picture or time, or an order beside a frame.
     """
     if isinstance(rgb, Frame):
+        if order != "rgb":
+            raise InvalidInputError(
+                f"order: expected none beside a Frame, got {order!r}; use Frame(picture, time_s, order={order!r})"
+            )
         return rgb
     if time_s is None:
         raise InvalidInputError("time_s: expected the frame's time in seconds, got None")
-    return Frame(rgb, time_s)
+    return Frame(rgb, time_s, order=order)

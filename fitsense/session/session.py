@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
@@ -19,6 +20,7 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
 from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.config import EPOCH, SessionConfig
@@ -45,7 +47,7 @@ from fitsense.session.snapshot_checks import check_session
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason as Reason
 from fitsense.session.summary import SessionSummary
-from fitsense.types import MAX_SECONDS, Frame, Prediction, UInt8Array
+from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler
 
@@ -142,9 +144,10 @@ class Session(Expecting):
     @exclusive
     def push(
         self,
-        rgb: UInt8Array | Frame,
+        rgb: NDArray[Any] | Frame,
         time_s: float | None = None,
         *,
+        order: Order = "rgb",
         poses: Sequence[Pose] | None = None,
         bodies: Sequence[BodyRegion] | None = None,
     ) -> list[Event]:
@@ -153,12 +156,13 @@ class Session(Expecting):
         :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
         :param time_s: presentation time in seconds of media time. A frame that is not after the previous one is
             dropped, with a warning.
+        :param order: order of the channels; ``bgr`` for pictures of OpenCV.
         :param poses: poses of all people in the picture, if the host finds them; the session's estimator then does not
             run. Needs an estimator or ``PoseConfig.landmarks``. None if the host did not look.
         :param bodies: regions of all people, if the host detects them; the session's detector then does not run.
         :raises InvalidInputError: invalid picture, time, poses or regions; the session is unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s), poses=poses, bodies=bodies)
+        pending = self.prepare(as_frame(rgb, time_s, order), poses=poses, bodies=bodies)
         return self.complete(pending, self._model.predict(pending.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
@@ -239,7 +243,7 @@ class Session(Expecting):
         at_s = self._emitter.state.media_s or 0.0
         if self._windows.last_s is not None:
             at_s = self._windows.last_s
-        return [*self._start_if_new(), self._emit(events.SessionWarning(code, message, at_s, at_s))]
+        return [*self._start_if_new(), *self._emit(events.SessionWarning(code, message, at_s, at_s))]
 
     @exclusive
     def finish(self, reason: Reason = "finished") -> list[Event]:
@@ -252,7 +256,7 @@ class Session(Expecting):
         if reason == "finished" and self._subject is None and start_s is not None:
             emitted += self._emit_all(self._frame_rate.too_short(start_s, self._summary.state.end_s, self._window_s))
         self.state.finished = True
-        return [*emitted, self._emit(self._summary.event_data(reason, self._counting.sets))]
+        return [*emitted, *self._emit(self._summary.event_data(reason, self._counting.sets))]
 
     @exclusive
     def snapshot(self) -> bytes:
@@ -265,10 +269,12 @@ class Session(Expecting):
         return pack({"header": header, "emitter": self._emitter.state, **self._states()})
 
     @classmethod
-    def resume(cls, model: Model, snapshot: bytes) -> Session:
+    def resume(cls, model: Model, snapshot: bytes, *, skip_events: int = 0) -> Session:
         """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
         :param model: a model of the same bundle.
+        :param skip_events: how many numbers to leave out, so that none repeats where the frames since the snapshot
+            cannot be pushed again, as with a camera: more than the events that were emitted since.
         :raises InvalidInputError: not a snapshot, or one of another bundle or version of fitsense.
         """
         unpacked = unpack(snapshot)
@@ -276,6 +282,7 @@ class Session(Expecting):
         header.check_bundle(model)
         session = cls(model, header.config, subject=header.subject)
         session._emitter.state = unpacked.states({"emitter": EmitterState})["emitter"]
+        session._emitter.state.sequence += skip_events
         session._restore(unpacked.states(session._state_types))
         return session
 
@@ -335,7 +342,7 @@ class Session(Expecting):
         self.state.started = True
         self.state.announced = self.state.expectation
         manifest, expectation = self._model.manifest, self.state.expectation
-        return [self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))]
+        return self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""
@@ -345,7 +352,7 @@ class Session(Expecting):
         state.announced = state.expectation
         at_s = (self._emitter.state.media_s or 0.0) if time_s is None else time_s
         self._emitter.advance(at_s)
-        return [self._emit(session_updated(self._model.labels.exercise, state.expectation, at_s))]
+        return self._emit(session_updated(self._model.labels.exercise, state.expectation, at_s))
 
     def _under_expectation(self, outputs: list[Output]) -> list[Output]:
         """The outputs, with the host's expectation in each window."""
@@ -364,16 +371,16 @@ class Session(Expecting):
                 self._emitter.advance(end_s)
                 if self._frame_rate.state.last_run_was_single:
                     return self._emit_all(self._frame_rate.single_frames(start_s, end_s))
-                return [self._emit(gap(start_s, end_s))]
+                return self._emit(gap(start_s, end_s))
             case ClockReset(time_s=time_s, offset_s=offset_s):
                 self._emitter.advance(time_s)
-                return [self._emit(clock_reset(time_s, offset_s))]
+                return self._emit(clock_reset(time_s, offset_s))
             case LateFrame(time_s=time_s, last_s=last_s):
                 self._summary.add_late_frame()
                 if self.state.late_announced:
                     return []
                 self.state.late_announced = True
-                return [self._emit(late_frame(time_s, last_s))]
+                return self._emit(late_frame(time_s, last_s))
 
     def _handle_window(self, window: Window, prediction: Prediction) -> list[Event]:
         self._summary.add_window()
@@ -401,7 +408,7 @@ class Session(Expecting):
         if warning.code == "camera_moved":
             # The picture moved, not the person in it.
             self._counting.end_run(warning.start_s)
-        return [self._emit(camera_warning(warning))]
+        return self._emit(camera_warning(warning))
 
     def _handle_decisions(self, decisions: Iterable[decided.Decision]) -> list[Event]:
         return [event for decision in decisions for event in self._handle_decision(decision)]
@@ -410,28 +417,28 @@ class Session(Expecting):
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
                 self._counting.sets.begin(exercise, start_s)
-                return [self._emit(events.ExerciseStarted(exercise, start_s, confidence))]
+                return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
                 person = self._person if self._config.pose.boxes else None
                 box, name = (person.box, person.name) if person else (None, None)
-                return [self._emit(exercise_updated(decision, box, name))]
+                return self._emit(exercise_updated(decision, box, name))
             case decided.SegmentEnded():
                 counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
                 self._summary.add_segment(decision, stats)
                 ended = exercise_ended(decision, stats, sets)
-                return [*self._emit_repetitions(counted), self._emit(ended)]
+                return [*self._emit_repetitions(counted), *self._emit(ended)]
             case decided.MusclesActivated(start_s, end_s, muscles):
-                return [self._emit(events.MusclesActivated(start_s, end_s, muscles))]
+                return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
     def _emit_repetitions(self, counted: Iterable[CountedRepetition]) -> list[Event]:
-        emitted = []
+        emitted: list[Event] = []
         for one in counted:
             self._emitter.advance(one.repetition.end_s)
-            emitted.append(self._emit(repetition_completed(one)))
+            emitted += self._emit(repetition_completed(one))
         return emitted
 
     def _emit_all(self, data: Iterable[EventData]) -> list[Event]:
-        return [self._emit(one) for one in data]
+        return [event for one in data for event in self._emit(one)]
 
-    def _emit(self, data: EventData) -> Event:
+    def _emit(self, data: EventData) -> list[Event]:
         return self._emitter.emit(data, self._subject)

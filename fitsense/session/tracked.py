@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from fitsense._internal.exclusive import exclusive, one_thread
 from fitsense.events.model import Event
 from fitsense.geometry import Region
 from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
+from fitsense.pictures import Order
 from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSession, PendingFrames
+from fitsense.session.pending import as_frame
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.summary import Reason
 from fitsense.tracking import Tracker, TrackerConfig, TrackerState
@@ -59,8 +64,12 @@ class TrackedSession:
         self._sessions.expected = expected
 
     @exclusive
-    def push(self, frame: Frame) -> list[Event]:
-        """Analyse one frame and return the events that it causes; a person's name is the subject of its events."""
+    def push(self, rgb: NDArray[Any] | Frame, time_s: float | None = None, *, order: Order = "rgb") -> list[Event]:
+        """Analyse one frame and return the events that it causes; a person's name is the subject of its events.
+
+        The parameters are those of :meth:`fitsense.Session.push`.
+        """
+        frame = as_frame(rgb, time_s, order)
         return self._sessions.push(frame, regions=self._regions(frame))
 
     @exclusive
@@ -89,11 +98,12 @@ class TrackedSession:
         return pack({**self._sessions._states(), "tracker_config": self._config, "tracker": self._tracker.state})
 
     @classmethod
-    def resume(cls, model: Model, detect: Detector, snapshot: bytes) -> TrackedSession:
+    def resume(cls, model: Model, detect: Detector, snapshot: bytes, *, skip_events: int = 0) -> TrackedSession:
         """Restore a session from a snapshot; it emits the events that the original would have emitted.
 
         :param model: a model of the same bundle.
         :param detect: the same detector.
+        :param skip_events: as for :meth:`fitsense.Session.resume`.
         :raises InvalidInputError: not a snapshot of a :class:`TrackedSession`, or one of another bundle or version of
             fitsense.
         """
@@ -101,7 +111,7 @@ class TrackedSession:
         states = unpack(snapshot).states(types)
         session = cls(model, detect, tracker=states["tracker_config"])
         session._tracker.state = states["tracker"]
-        session._sessions = MultiSession.resume(model, snapshot)
+        session._sessions = MultiSession.resume(model, snapshot, skip_events=skip_events)
         return session
 
     def _regions(self, frame: Frame) -> dict[str, Region] | None:

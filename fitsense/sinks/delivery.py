@@ -72,7 +72,7 @@ class Delivery(Closing):
 
     def put(self, event: Event) -> None:
         """Queue an event. Never blocks, and never raises; may be called from any thread."""
-        if self._config.types and event.data.TYPE not in self._config.types:
+        if self._config.types and event.type.removeprefix("fitsense.") not in self._config.types:
             return
         self._channel.put(event)
         with self._channel.locked():

@@ -67,6 +67,8 @@ def contracts_of(
     host = PluginManager()
     report = host.register(plugin)
     classes: dict[str, type] = {f"plugin {report.name}": subclass(contracts.PluginContract, plugin=plugin)}
+    if host.adds_events(report.name):
+        classes[f"observer of {report.name}"] = subclass(contracts.ObserverContract, plugin=plugin)
     offers: list[tuple[str, str, type, Any]] = [
         *(("backbone", full, contracts.BackboneContract, spec) for full, spec in host.backbones().items()),
         *(

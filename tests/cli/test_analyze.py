@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
@@ -16,7 +17,9 @@ from typing import Any
 
 import pytest
 
+import fitsense
 from fitsense.cli.exit_codes import ExitCode
+from fitsense.events.log import load_log
 from fitsense.events.schema import validate_event
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.video.source import VideoSource
@@ -57,6 +60,20 @@ def test_the_sample_needs_no_file(tmp_path: Path) -> None:
     assert [name for name in named if name != "unknown"] == ["squat", "push_up", "jumping_jack"]
 
 
+def test_snapshot_of_a_killed_process_is_continued(squats_file: Path, tmp_path: Path) -> None:
+    whole = run(squats_file).stdout
+    snapshot, log = tmp_path / "snapshot", tmp_path / "events.ndjson"
+    killed = fitsense.analyze(str(squats_file), snapshot_to=snapshot, snapshot_interval_s=0.0)
+    before = [event.to_json() for event in itertools.islice(killed, 3)]
+    killed.close()
+    log.write_text("\n".join([*before, '{"specversion":"1.']), "utf-8")
+    done = run(squats_file, "--events", log, "--snapshot", snapshot)
+    assert (done.returncode, done.stderr) == (0, "")
+    (session,) = load_log(log)
+    assert [dict(event) for event in session.events] == events_of(whole)
+    assert not snapshot.exists()
+
+
 def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.mp4"
     done = run(squats_file, "--overlay", overlay, "--hop", "0.5")
@@ -74,6 +91,7 @@ def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Pa
         ([], 2, "give either a SOURCE or --sample"),
         (["x.mp4", "--sample"], 2, "give either a SOURCE or --sample"),
         (["--sample", "--hop", "0"], 2, "--hop"),
+        (["--sample", "--overlay", "x.mp4", "--snapshot", "x"], 2, "leave out --snapshot"),
         (["--sample", "--overlay", "x.txt"], 2, "writes .mp4, .mov or .mkv"),
         (["--sample", "--overlay", "no/such/folder/x.mp4"], 2, "there is no folder"),
         (["--sample", "--events", "no/such/folder/x"], 2, "there is no folder"),

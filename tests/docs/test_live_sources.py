@@ -46,6 +46,16 @@ def test_live_program_stream_end_finishes_session(programs: list[str], capsys: p
     assert events[-1]["data"]["reason"] == "finished"
 
 
+def test_live_snapshot_program_ends_the_session(
+    programs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(programs[2], "page", "exec"), {})
+    printed = capsys.readouterr().out
+    assert re.fullmatch(r"(continued at \d+ s|new at 0 s)\nfitsense\.session\.ended\n", printed)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_live_commands_parse() -> None:
     (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines():

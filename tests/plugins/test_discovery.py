@@ -90,9 +90,8 @@ def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str
     [
         ("fitsense_event_emitted", coroutine, "expected a plain function, got an async one"),
         ("fitsense_backbones", async_generator, "expected a plain function, got an async one"),
-        ("fitsense_event_emitted", wrapping, "expected a plain function, got a generator"),
         ("fitsense_resolve_weights", wrapping, "expected a plain function, got a generator"),
-        ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event\), got \(event\)"),
+        ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event, state\), got \(event\)"),
     ],
 )
 def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(

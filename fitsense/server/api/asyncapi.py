@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import fitsense
@@ -23,10 +24,14 @@ _FRAME = (
 _PROBLEM = "The server refused a message; the session continues without it."
 
 
-def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI document."""
-    schemas = components()
-    events = {_key(f"event.{name}"): _event(name, schemas) for name in event_names()}
+def asyncapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The AsyncAPI document.
+
+    :param of_plugins: schemas of the events that plugins add, by event type.
+    """
+    schemas = components(of_plugins)
+    types = {**{name: f"fitsense.{name}" for name in event_names()}, **{name: name for name in of_plugins or {}}}
+    events = {_key(f"event.{name}"): _event(name, type_, schemas) for name, type_ in types.items()}
     sent = {**events, "problem": _json("Problem", _PROBLEM, "server.problem")}
     pushed = {
         "frame": {
@@ -119,10 +124,10 @@ def _key(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _event(name: str, schemas: dict[str, Any]) -> dict[str, Any]:
+def _event(name: str, type_: str, schemas: dict[str, Any]) -> dict[str, Any]:
     return {
         **_json(schemas[name]["title"], schemas[name]["description"], f"event.{name}"),
-        "name": f"fitsense.{name}",
+        "name": type_,
     }
 
 

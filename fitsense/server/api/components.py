@@ -25,41 +25,50 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": _SCHEMAS + name}
 
 
-def components() -> dict[str, Any]:
+def components(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The schemas of the wire by name; also each event with its envelope as ``event.NAME``, and their union as
-    ``event``."""
+    ``event``.
+
+    :param of_plugins: schemas of the events that plugins add, by event type.
+    """
+    names = {**{name: f"fitsense.{name}" for name in event_names()}, **{name: name for name in of_plugins or {}}}
     documents: dict[str, Any] = {}
     for name, document in schemas().items():
         if name != "model":
             source = closed(document) if name == "server.session.request" else document
             documents[name] = _as_component(source, name)
-    for name in event_names():
+    for name, document in (of_plugins or {}).items():
+        documents[name] = {"title": name, "description": "", **_as_component(document, name, document["$id"])}
+    for name, type_ in names.items():
         documents[f"event.{name}"] = {
             "title": documents[name]["title"],
             "description": documents[name]["description"],
             "allOf": [
                 reference("envelope"),
-                {"properties": {"type": {"const": f"fitsense.{name}"}, "data": reference(name)}},
+                {"properties": {"type": {"const": type_}, "data": reference(name)}},
             ],
         }
     documents["event"] = {
         "title": "Event",
         "description": "One event. Consumers ignore unknown types.",
-        "anyOf": [*(reference(f"event.{name}") for name in event_names()), reference("envelope")],
+        "anyOf": [*(reference(f"event.{name}") for name in names), reference("envelope")],
     }
     return documents
 
 
-def _as_component(document: Any, name: str) -> Any:
-    """A schema without ``$schema`` and ``$id``, whose references point to components."""
+def _as_component(document: Any, name: str, own: str = "") -> Any:
+    """A schema without ``$schema`` and ``$id``, whose references point to components.
+
+    :param own: the schema's ``$id``, if it refers to itself by that.
+    """
     if isinstance(document, Mapping):
         return {
-            key: _target(value, name) if key == "$ref" else _as_component(value, name)
+            key: _target(value.removeprefix(own), name) if key == "$ref" else _as_component(value, name, own)
             for key, value in document.items()
             if key not in ("$schema", "$id")
         }
     if isinstance(document, (list, tuple)):
-        return [_as_component(value, name) for value in document]
+        return [_as_component(value, name, own) for value in document]
     return document
 
 

@@ -6,7 +6,7 @@ An operation of ``openapi.json`` lists its own problems under ``x-problems``, by
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -26,11 +26,14 @@ _COMMON_PROBLEMS = (
 )
 
 
-def openapi() -> dict[str, Any]:
-    """The OpenAPI document."""
+def openapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The OpenAPI document.
+
+    :param of_plugins: schemas of the events that plugins add, by event type.
+    """
     document: dict[str, Any] = json.loads(resources.files(__package__).joinpath("openapi.json").read_text("utf-8"))
     document["info"]["version"] = fitsense.__version__
-    document["components"]["schemas"] = components()
+    document["components"]["schemas"] = components(of_plugins)
     for path in document["paths"].values():
         for name, operation in path.items():
             if name != "parameters":

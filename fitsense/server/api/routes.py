@@ -48,6 +48,7 @@ class Routes:
 
     :param decoding: executor that decodes pushed pictures.
     :param uploads: folder of uploads that are being read.
+    :param event_schemas: schemas of the events that plugins add, by event type.
     """
 
     sessions: SessionManager
@@ -55,6 +56,7 @@ class Routes:
     metrics: Metrics
     decoding: Executor
     uploads: Uploads
+    event_schemas: Mapping[str, Mapping[str, Any]]
 
     def all(self) -> list[BaseRoute]:
         """All routes; ``openapi.py`` and ``asyncapi.py`` describe them."""
@@ -185,20 +187,18 @@ class Routes:
 
     async def openapi(self, request: Request) -> Response:
         """``GET /openapi.json``"""
-        return json_response(openapi())
+        return json_response(openapi(self.event_schemas))
 
     async def asyncapi(self, request: Request) -> Response:
         """``GET /asyncapi.json``"""
-        return json_response(asyncapi())
+        return json_response(asyncapi(self.event_schemas))
 
     async def schema(self, request: Request) -> Response:
         """``GET /schemas/v1/{name}``"""
-        name = request.path_params["name"]
-        if name not in schemas():
-            raise ProblemError(
-                ProblemType.NOT_FOUND, f"schema {name!r}: unknown schema; available: {', '.join(schemas())}"
-            )
-        return json_response(schemas()[name], media_type="application/schema+json")
+        name, known = request.path_params["name"], {**self.event_schemas, **schemas()}
+        if name not in known:
+            raise ProblemError(ProblemType.NOT_FOUND, f"schema {name!r}: unknown schema; available: {', '.join(known)}")
+        return json_response(known[name], media_type="application/schema+json")
 
     async def page(self, request: Request) -> Response:
         """``GET /`` and ``GET /playground/{name}``"""

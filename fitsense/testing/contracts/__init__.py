@@ -22,6 +22,7 @@ pytest.register_assert_rewrite(
             "fusion",
             "head",
             "networks",
+            "observer",
             "offer",
             "plugin",
             "pose_estimator",
@@ -35,6 +36,7 @@ from fitsense.testing.contracts.backbone import BackboneContract  # noqa: E402
 from fitsense.testing.contracts.detector import DetectorContract  # noqa: E402
 from fitsense.testing.contracts.fusion import FusionContract  # noqa: E402
 from fitsense.testing.contracts.head import DerivedHeadContract, HeadContract  # noqa: E402
+from fitsense.testing.contracts.observer import ObserverContract  # noqa: E402
 from fitsense.testing.contracts.plugin import PluginContract  # noqa: E402
 from fitsense.testing.contracts.pose_estimator import PoseEstimatorContract  # noqa: E402
 from fitsense.testing.contracts.session import SessionContract  # noqa: E402
@@ -45,6 +47,7 @@ __all__ = [
     "DetectorContract",
     "FusionContract",
     "HeadContract",
+    "ObserverContract",
     "PluginContract",
     "PoseEstimatorContract",
     "SessionContract",

@@ -58,10 +58,10 @@ class SessionContract:
         session = begin()
         return [event for frame in frames for event in session.push(frame)] + session.finish()
 
-    def test_every_event_obeys_its_schema(self, events: list[Event]) -> None:
+    def test_every_event_obeys_its_schema(self, model: Model, events: list[Event]) -> None:
         for event in events:
             try:
-                validate_event(event.to_dict())
+                validate_event(event.to_dict(), [offer.schema for offer in model.plugins.event_schemas().values()])
             except SchemaError as error:
                 pytest.fail(f"event {event.sequence}, {event.type}: {error}", pytrace=False)
 

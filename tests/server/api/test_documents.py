@@ -86,6 +86,34 @@ def test_components_match_schemas(name: str, document: dict[str, Any]) -> None:
     assert not valid(bad, f"event.{name}")
 
 
+OF_PLUGINS = {
+    "mine.tenth": {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:fitsense:plugin:mine:tenth",
+        "description": "Every tenth repetition.",
+        "type": "object",
+        "properties": {
+            "total": {"$ref": "#/$defs/count"},
+            "again": {"$ref": "urn:fitsense:plugin:mine:tenth#/$defs/count"},
+        },
+        "$defs": {"count": {"type": "integer"}},
+    }
+}
+
+
+@pytest.mark.parametrize("document", [openapi(OF_PLUGINS), asyncapi(OF_PLUGINS)], ids=["openapi", "asyncapi"])
+def test_components_have_the_events_of_plugins(document: dict[str, Any]) -> None:
+    registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT202012.create_resource(document))
+    schema = {"$ref": "urn:document#/components/schemas/event.mine.tenth"}
+    folder = resources.files("fitsense.schemas").joinpath("v1/examples/valid")
+    event = json.loads(folder.joinpath("session.started.json").read_text("utf-8"))
+    for total, expected in ((1, True), ("one", False)):
+        added = {**event, "type": "mine.tenth", "data": {"total": total, "again": total}}
+        assert Draft202012Validator(schema, registry=registry).is_valid(added) == expected
+    if "asyncapi" in document:
+        assert "mine.tenth" in {message.get("name") for message in document["components"]["messages"].values()}
+
+
 def test_asyncapi_has_a_message_per_event() -> None:
     messages = asyncapi()["components"]["messages"]
     assert {message.get("name") for message in messages.values()} >= {f"fitsense.{name}" for name in event_names()}
