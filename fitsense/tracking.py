@@ -102,7 +102,7 @@ class Tracker:
         self.state = TrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether the detector should run on a frame of that time."""
+        """True if the detector should run on a frame of that time."""
         updated_s = self.state.updated_s
         return updated_s is None or not 0 <= time_s - updated_s < 1 / self._config.rate_hz - _TOLERANCE_S
 

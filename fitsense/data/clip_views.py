@@ -1,4 +1,4 @@
-"""Several windows of one clip, chosen the same way each time."""
+"""Evenly spread windows of one clip."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def clip_views(
     mirror: bool,
     person: TrackedPerson | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Windows spread evenly over a clip, as each branch sees them.
+    """Windows spread evenly over a clip, as clips of each branch.
 
-    The first begins with the clip and the last ends with it; in a clip shorter than a window, the last picture is
-    held. All branches' clips of a view end at the same time.
+    The first begins with the clip and the last ends with it; in a clip shorter than a window, the last picture
+    repeats. All branches' clips of a view end at the same time.
 
-    :param views: how many windows.
+    :param views: number of windows.
     :param mirror: whether to append each window's mirror image, after all of them.
     :param person: tracks the person through the clip; None for no tracking.
     :returns: uint8 (views, frames, size, size, 3) by branch name; for the person's branches on poses, float32 (views,

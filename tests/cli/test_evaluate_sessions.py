@@ -108,4 +108,4 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], code: ExitCode, me
 def test_a_split_that_is_not_there_is_refused(data: Path) -> None:
     done = run("--data", data, "--split", "val")
     assert done.exit_code == ExitCode.FAILED
-    assert "no clip is in split 'val'; there are: test" in done.output
+    assert "no clip is in split 'val'; available: test" in done.output
