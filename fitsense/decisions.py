@@ -211,7 +211,7 @@ class Decisions:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether another answer than the current one is on trial."""
+        """True if another answer than the current one is on trial."""
         return self.state.candidate is not None
 
     def allow(self, allowed: NDArray[np.bool_]) -> None:

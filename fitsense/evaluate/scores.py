@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.data.manifest import ClipItem
 from fitsense.inference.model import Model
-from fitsense.types import FloatArray, Task, UInt8Array, to_probabilities
+from fitsense.types import FloatArray, Task, to_probabilities
 
 
 @attrs.frozen(eq=False)
@@ -34,7 +36,7 @@ class ClipScores:
         return to_probabilities(self.logits / np.float32(temperature), "softmax")
 
 
-def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -> ClipScores:
+def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, NDArray[Any]]) -> ClipScores:
     """What `model` says of a clip's views, as :meth:`Model.run` takes them."""
     outputs = model.run(clips)
     fused = model.fuse(outputs)

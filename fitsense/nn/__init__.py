@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fitsense.nn import landmarks as landmarks
+from fitsense.nn import movement as movement
 from fitsense.nn.clips import clip_normaliser, pytorchvideo_models
 
 __all__ = ["clip_normaliser", "pytorchvideo_models"]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
@@ -182,6 +184,26 @@ class BackboneSpec:
     landmarks: LandmarkSpec | None = None
 
 
+@attrs.frozen(eq=False)
+class HeadExamples:
+    """What a head is fitted to in closed form.
+
+    :param features: float32 (windows, feature_dim).
+    :param targets: int64 (windows,) indices of labels, or float32 (windows, labels) graded from 0 to 1.
+    :param weights: weight of each window, float64 (windows,), of any sum.
+    :param variants: int64 (windows,): which variant of its label a window shows, or -1 where labels have none.
+    """
+
+    features: FloatArray
+    targets: NDArray[Any]
+    weights: NDArray[np.float64]
+    variants: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> HeadExamples:
+        """Some of the windows, bool (windows,)."""
+        return HeadExamples(self.features[chosen], self.targets[chosen], self.weights[chosen], self.variants[chosen])
+
+
 @attrs.frozen
 class HeadSpec:
     """Turns features into the scores of one task.
@@ -194,6 +216,9 @@ class HeadSpec:
         (clips, feature_dim) to logits, float32 (clips, labels).
     :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
+    :param fit: function of (config, :class:`HeadExamples`, labels) that fits a head on a frozen backbone in closed
+        form, and returns the config, with what the examples determine, and the module that ``build`` gives for it with
+        its weights. None to minimise the loss by gradient descent.
     """
 
     name: str
@@ -203,6 +228,7 @@ class HeadSpec:
     build: Callable[[Any, int, tuple[str, ...]], nn.Module]
     config: type[Any]
     summary: str = ""
+    fit: Callable[[Any, HeadExamples, tuple[str, ...]], tuple[Any, nn.Module]] | None = None
 
 
 @attrs.frozen

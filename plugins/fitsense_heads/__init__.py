@@ -1,10 +1,13 @@
-"""Heads for fitsense: linear ones for both tasks, and the look-up baseline for muscles."""
+"""Heads for fitsense: linear ones by gradient descent or in closed form, and muscles by look-up."""
 
 from collections.abc import Iterable
 
 from fitsense.plugins import DerivedHeadSpec, HeadSpec, PluginInfo, hookimpl
+from fitsense_heads import discriminant, ridge
+from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, derive
+from fitsense_heads.ridge import RidgeConfig
 
 
 @hookimpl
@@ -31,6 +34,26 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         build=build,
         config=LinearConfig,
         summary="Linear sigmoid classifiers of muscle groups",
+    )
+    yield HeadSpec(
+        name="discriminant",
+        task="exercise",
+        activation="softmax",
+        loss="cross_entropy",
+        build=discriminant.build,
+        fit=discriminant.fit,
+        config=DiscriminantConfig,
+        summary="Linear discriminant analysis of exercises, in closed form",
+    )
+    yield HeadSpec(
+        name="ridge",
+        task="muscles",
+        activation="sigmoid",
+        loss="binary_cross_entropy",
+        build=ridge.build,
+        fit=ridge.fit,
+        config=RidgeConfig,
+        summary="Ridge regression of muscle groups, in closed form",
     )
     yield DerivedHeadSpec(
         name="lookup_muscles",

@@ -1,8 +1,11 @@
 """Configuration of the backbone."""
 
+from typing import Literal
+
 import attrs
 
 from fitsense import ClipSpec
+from fitsense.nn.movement import NUM_MOVEMENT_FEATURES
 
 
 @attrs.frozen
@@ -13,7 +16,9 @@ class PoseConfig:
     :param rate_hz: sampling rate in frames per second.
     :param size: side of the square into which the whole picture is fitted, in pixels.
     :param short_side: short side to which frames are scaled first, in pixels.
-    :param width: length of the features.
+    :param layer: ``trained`` for a layer on the statistics of :mod:`fitsense.nn.landmarks`, which needs finetuning;
+        ``none`` for the statistics of :mod:`fitsense.nn.movement` themselves, for heads that are fitted on them.
+    :param width: length of the features of a trained layer.
     :param yaw: largest rotation of bodies about the vertical axis in training, in radians.
     :param tilt: standard deviation of other rotations in training, in radians.
     :param noise: standard deviation of noise per landmark and frame in training, in metres.
@@ -25,6 +30,9 @@ class PoseConfig:
     rate_hz: float = 6.0
     size: int = 384
     short_side: int = 224
+    layer: Literal["trained", "none"] = attrs.field(
+        default="trained", validator=attrs.validators.in_(("trained", "none"))
+    )
     width: int = 256
     yaw: float = 0.6
     tilt: float = 0.1
@@ -42,4 +50,4 @@ class PoseConfig:
 
     def feature_dim(self) -> int:
         """Length of the features."""
-        return self.width
+        return self.width if self.layer == "trained" else NUM_MOVEMENT_FEATURES

@@ -1,4 +1,4 @@
-"""The network: statistics of a skeleton's movement over a window, and a layer on them."""
+"""The network: statistics of a body's movement over a window, and a layer on them if it is configured so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitsense import InvalidInputError
 from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features
+from fitsense.nn.movement import movement_features
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def build(config: PoseConfig) -> nn.Module:
-    """A module from landmarks, float32 (clips, frames, 33, 6), to features, float32 (clips, width), in eval mode.
+    """A module from landmarks, float32 (clips, frames, 33, 6), to features, float32 (clips, feature_dim), in eval mode.
 
-    In training mode it turns, mirrors and shakes the bodies that it is given.
+    In training mode it varies the bodies at random.
     """
     import torch
     from torch import nn
@@ -23,12 +24,14 @@ def build(config: PoseConfig) -> nn.Module:
     class PoseStatistics(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.Sequential(
-                nn.BatchNorm1d(NUM_FEATURES),
-                nn.Dropout(config.dropout),
-                nn.Linear(NUM_FEATURES, config.width),
-                nn.GELU(),
-            )
+            self.layers: nn.Module | None = None
+            if config.layer == "trained":
+                self.layers = nn.Sequential(
+                    nn.BatchNorm1d(NUM_FEATURES),
+                    nn.Dropout(config.dropout),
+                    nn.Linear(NUM_FEATURES, config.width),
+                    nn.GELU(),
+                )
 
         def forward(self, landmarks: Tensor) -> Tensor:
             if tuple(landmarks.shape[1:]) != config.observation() or landmarks.dtype != torch.float32:
@@ -39,6 +42,8 @@ def build(config: PoseConfig) -> nn.Module:
             bodies = landmarks[:, :, list(LANDMARKS)]
             if self.training:
                 bodies = augment(bodies, yaw=config.yaw, tilt=config.tilt, noise=config.noise, bias=config.bias)
+            if self.layers is None:
+                return movement_features(bodies)
             features: Tensor = self.layers(landmark_features(bodies))
             return features
 

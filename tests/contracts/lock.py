@@ -20,7 +20,7 @@ import cattrs
 
 import fitsense
 from fitsense import client, coach, nn, plugins
-from fitsense.nn import landmarks
+from fitsense.nn import landmarks, movement
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs, specs
 
@@ -90,7 +90,7 @@ def public() -> dict[str, Any]:
     """Everything public by its name: of users and of plugin authors."""
     names = {name: getattr(plugins, name) for name in plugins.__all__}
     names |= {name: getattr(fitsense, name) for name in fitsense.__all__}
-    for module in (client, coach, nn, landmarks):
+    for module in (client, coach, nn, landmarks, movement):
         prefix = module.__name__.removeprefix("fitsense.")
         names |= {f"{prefix}.{name}": getattr(module, name) for name in module.__all__}
     return dict(sorted(names.items()))
