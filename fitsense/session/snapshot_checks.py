@@ -237,7 +237,7 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
     if state.muscles.size:
         require_array(state.muscles, "decisions.muscles", "float32", (groups,), maximum=1.0)
     require(state.updated_s <= now_s, "decisions.updated_s", "no later time than the last frame's", state.updated_s)
-    for name in ("current", "candidate", "doubt", "unreported"):
+    for name in ("current", "candidate", "lead", "doubt", "unreported"):
         span = getattr(state, name)
         if span is None:
             continue
@@ -250,6 +250,7 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
             require_array(mean.sum, f"{path}.{part}", "float64", (size,), maximum=mean.seconds)
     doubtful = state.candidate is not None
     require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt exactly if there is a candidate")
+    require(doubtful or state.lead is None, "decisions.lead", "a lead only before a candidate")
 
 
 def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, now_s: float) -> None:

@@ -202,7 +202,7 @@ def test_left_out_exercise_is_not_trained_on(setting: Setting, tmp_path: Path, m
     single = {row.name: row for row in result.tables[1].rows}
     assert set(single) == {"squat", "push_up", "jumping_jack"}
     # Glutes and hamstrings; jumping jacks work quads too.
-    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of its own": 2}
+    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of no other exercise": 2}
 
 
 def test_left_out_sources_compares_sources_with_scenes(setting: Setting, tmp_path: Path) -> None:
