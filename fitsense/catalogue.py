@@ -276,12 +276,12 @@ def _normal(name: str) -> str:
 
 
 def is_timed(exercise: str) -> bool:
-    """Whether an exercise is held for a time; exercises outside the catalogue are not."""
+    """True if an exercise is held for a time; exercises outside the catalogue are not."""
     known = load_catalogue().exercises.get(exercise)
     return known is not None and known.timed
 
 
 def may_be_held(exercise: str) -> bool:
-    """Whether an exercise may be a set without repetitions; exercises outside the catalogue may."""
+    """True if an exercise may be a set without repetitions; exercises outside the catalogue may."""
     known = exercise in load_catalogue().exercises
     return is_timed(exercise) if known else exercise != UNKNOWN

@@ -74,11 +74,11 @@ class Expectation:
 
     @property
     def is_neutral(self) -> bool:
-        """Whether the expectation leaves the logits unchanged."""
+        """True if the expectation leaves the logits unchanged."""
         return self.exercises is None and self.expected is None
 
     def allowed(self, labels: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether each label may have a probability above 0, bool (labels,)."""
+        """Mask of the labels that may have a probability above 0, bool (labels,)."""
         always = (IDLE, UNKNOWN)
         return np.array([self.exercises is None or label in always or label in self.exercises for label in labels])
 

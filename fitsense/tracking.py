@@ -15,6 +15,7 @@ import attrs
 
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Detection, Region
+from fitsense.pose.steady_box import SeenBox, recent, steady
 
 # Largest distance of a match from the expected position, in sizes of the box: at first, its growth for each second
 # without a match, and its maximum.
@@ -25,8 +26,6 @@ _DOUBLING = 0.3
 _MOVES_ON_S = 1.0
 # A track without a name is dropped after this many seconds without a match.
 _DOUBT_S = 1.0
-# A box is replaced if its area is this many times the area needed.
-_TOO_LARGE = 2.0
 _TOLERANCE_S = 1e-6
 
 
@@ -61,14 +60,6 @@ class TrackerConfig:
             raise InvalidInputError(f"TrackerConfig.margin: expected a number in 0..1, got {self.margin!r}")
 
 
-@attrs.frozen
-class _Observation:
-    """A detection of a track's person; time in seconds of media time."""
-
-    time_s: float
-    region: Region
-
-
 @attrs.define
 class _Track:
     """A tracked person.
@@ -81,7 +72,7 @@ class _Track:
     :param box: the box that is returned; None before the first.
     """
 
-    observations: list[_Observation]
+    observations: list[SeenBox]
     name: str | None = None
     found: int = 1
     speed_x: float = 0.0
@@ -111,7 +102,7 @@ class Tracker:
         self.state = TrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether the detector should run on a frame of that time."""
+        """True if the detector should run on a frame of that time."""
         updated_s = self.state.updated_s
         return updated_s is None or not 0 <= time_s - updated_s < 1 / self._config.rate_hz - _TOLERANCE_S
 
@@ -131,7 +122,7 @@ class Tracker:
         matches = _matched(state.people, [one.region for one in found], time_s)
         updated = []
         for index, one in enumerate(found):
-            observation = _Observation(time_s, one.region)
+            observation = SeenBox(time_s, one.region)
             if index in matches:
                 person = matches[index]
                 self._observe(person, observation)
@@ -148,7 +139,7 @@ class Tracker:
         max_lost_s = _DOUBT_S if person.name is None else self._config.max_lost_s
         return time_s - person.observations[-1].time_s > max_lost_s
 
-    def _observe(self, person: _Track, observation: _Observation) -> None:
+    def _observe(self, person: _Track, observation: SeenBox) -> None:
         last = person.observations[-1]
         passed_s = observation.time_s - last.time_s
         if passed_s > 0:
@@ -156,8 +147,8 @@ class Tracker:
             # Averaged with the new speed: a detector's boxes jitter.
             person.speed_x += ((x - last_x) / passed_s - person.speed_x) / 2
             person.speed_y += ((y - last_y) / passed_s - person.speed_y) / 2
-        since_s = observation.time_s - self._config.box_memory_s
-        person.observations = [*(one for one in person.observations if one.time_s > since_s), observation]
+        kept = recent(person.observations, observation.time_s - self._config.box_memory_s)
+        person.observations = [*kept, observation]
         person.found += 1
 
     def _name(self, person: _Track) -> None:
@@ -170,22 +161,13 @@ class Tracker:
 
     def _box(self, person: _Track) -> Region:
         """The track's box, which moves only if it must."""
-        box, needed = person.box, _inside(person.observations[-1].region)
-        if box is None or not _contains(box, needed) or _area(box) > _TOO_LARGE * _area(self._around(person)):
-            box = person.box = self._around(person)
-        return box
-
-    def _around(self, person: _Track) -> Region:
-        regions = [one.region for one in person.observations]
-        left, right = min(one.left for one in regions), max(one.right for one in regions)
-        top, bottom = min(one.top for one in regions), max(one.bottom for one in regions)
-        aside, above = self._config.margin * (right - left), self._config.margin * (bottom - top)
-        return Region(max(0.0, left - aside), max(0.0, top - above), min(1.0, right + aside), min(1.0, bottom + above))
+        person.box = steady(person.box, person.observations, self._config.margin)
+        return person.box
 
     def _set_back(self, by_s: float) -> None:
         """Shift the observations after the clock was set back, as if no time had passed."""
         for person in self.state.people:
-            person.observations = [_Observation(one.time_s - by_s, one.region) for one in person.observations]
+            person.observations = [SeenBox(one.time_s - by_s, one.region) for one in person.observations]
 
 
 def _matched(people: Sequence[_Track], regions: Sequence[Region], time_s: float) -> Mapping[int, _Track]:
@@ -215,20 +197,6 @@ def _distance(person: _Track, region: Region, time_s: float) -> float:
     doublings = abs(math.log2(_area(region) / _area(last.region))) / 2
     distance = math.hypot(aside, above) + _DOUBLING * doublings
     return distance if distance < min(_REACH + _REACH_PER_S * unseen_s, _MAX_REACH) else math.inf
-
-
-def _inside(region: Region) -> Region:
-    """The part of a region inside the picture."""
-    return Region(max(0.0, region.left), max(0.0, region.top), min(1.0, region.right), min(1.0, region.bottom))
-
-
-def _contains(region: Region, other: Region) -> bool:
-    return (
-        region.left <= other.left
-        and region.top <= other.top
-        and region.right >= other.right
-        and region.bottom >= other.bottom
-    )
 
 
 def _middle(region: Region) -> tuple[float, float]:

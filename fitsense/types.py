@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 import numpy as np
@@ -15,7 +15,7 @@ from fitsense.pictures import Order, as_rgb
 
 Task = Literal["exercise", "muscles"]
 Activation = Literal["softmax", "sigmoid"]
-Fit = Literal["crop", "pad"]
+Fit = Literal["crop", "pad", "person"]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
@@ -124,20 +124,21 @@ class ClipSpec:
     :param size: side of the square, in pixels.
     :param short_side: length to which a frame's short side is scaled first, in pixels.
     :param fit: how a frame becomes a square: ``crop`` keeps its centre; ``pad`` keeps all of it, centred on
-        black, scaled down further if its long side does not fit.
+        black, scaled down further if its long side does not fit; ``person`` keeps a square around the tracked person,
+        which moves only if it must, and the centre where nobody is tracked.
     """
 
     frames: int = attrs.field(validator=_positive)
     rate_hz: float = attrs.field(converter=_number, validator=_positive)
     size: int = attrs.field(validator=_positive)
     short_side: int = attrs.field(validator=_positive)
-    fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(("crop", "pad")))
+    fit: Fit = attrs.field(default="crop", validator=attrs.validators.in_(get_args(Fit)))
 
     def __attrs_post_init__(self) -> None:
         value, attribute = self.short_side, attrs.fields(ClipSpec).short_side
         if self.fit == "pad" and value > self.size:
             raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at most size ({self.size}), got {value}")
-        if self.fit == "crop" and value < self.size:
+        if self.fit != "pad" and value < self.size:
             raise InvalidInputError(f"ClipSpec.{attribute.name}: expected at least size ({self.size}), got {value}")
 
     @property

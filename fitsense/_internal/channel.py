@@ -41,14 +41,14 @@ class Fifo(Generic[T]):
         self._items: deque[T] = deque()
 
     def offer(self, item: T, now_s: float) -> float:
-        """As of :class:`Queue`; a full queue takes no item."""
+        """See :class:`Queue`; a full queue takes no item."""
         if len(self._items) >= self._size:
             return math.inf
         self._items.append(item)
         return 0.0
 
     def take(self, now_s: float) -> T | None:
-        """As of :class:`Queue`."""
+        """See :class:`Queue`."""
         return self._items.popleft() if self._items else None
 
 

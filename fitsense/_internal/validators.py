@@ -92,7 +92,7 @@ def _validator(accepts: Callable[[Any], bool], expected: str, optional: bool) ->
 
 
 def is_uri_reference(value: Any) -> bool:
-    """Whether `value` is a non-empty URI reference (RFC 3986), as CloudEvents requires for a source."""
+    """True if `value` is a non-empty URI reference (RFC 3986), as CloudEvents requires for a source."""
     return isinstance(value, str) and value != "" and _URI_REFERENCE.fullmatch(value) is not None
 
 

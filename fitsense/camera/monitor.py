@@ -176,7 +176,7 @@ class CameraMonitor:
         return CameraMonitorState(states, ViewpointMonitor(config.camera_moved_s))
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture of that time would be analysed: ten a second are."""
+        """True if a picture of that time would be analysed: ten a second are."""
         return time_s - self.state.last_s >= _STEP_S
 
     def push(self, thumbnail: UInt8Array, time_s: float) -> list[CameraWarning]:

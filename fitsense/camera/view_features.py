@@ -147,14 +147,14 @@ def overlap(one: ViewFeatures, other: ViewFeatures) -> float:
 
 
 def moved(before: ViewFeatures, now: ViewFeatures) -> bool:
-    """Whether anything moved, beyond noise and a change of light over the whole picture."""
+    """True if anything moved, beyond noise and a change of light over the whole picture."""
     old, new = before.luma - before.luma.mean(), now.luma - now.luma.mean()
     gain = float(np.vdot(old, new)) / max(float(np.vdot(old, old)), 1.0)
     return bool(np.count_nonzero(np.abs(new - gain * old) > _MOVED_LEVELS) >= _MOVED_PIXELS)
 
 
 def repeated(before: ViewFeatures, now: ViewFeatures) -> bool:
-    """Whether the same picture was repeated."""
+    """True if the same picture was repeated."""
     other = before.thumbnail != now.thumbnail
     count = np.count_nonzero(other)
     if count == 0 or count > _REPEATED_SHARE * other.size:

@@ -66,7 +66,7 @@ class CutDetector:
 
 
 def _is_other(one: ViewFeatures, other: ViewFeatures) -> bool:
-    """Whether two pictures show different scenes: most tiles changed, and no shift explains it."""
+    """True if two pictures show different scenes: most tiles changed, and no shift explains it."""
     return changed_share(one, other) >= _CUT_SHARE and overlap(one, other) < _CUT_OVERLAP
 
 
@@ -142,7 +142,7 @@ class ViewpointMonitor:
 
 
 def _is_of_camera(lost: BoolArray, shown: BoolArray) -> bool:
-    """Whether lost tiles indicate a camera that moved, rather than a caption or an inset picture that disappeared.
+    """True if lost tiles indicate a camera that moved, rather than a caption or an inset picture that disappeared.
 
     Another view has texture in most of the lost tiles, and changes the picture on at least three of its sides.
     """

@@ -92,7 +92,7 @@ def command(
     from fitsense.data.build import Options, import_clips
 
     options = Options(grouping, test, val, seed, scene_pattern, alike, publisher, muscles, resplit)
-    cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "looks"
+    cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "probes"
     report = import_clips(source, out, options, cache=cache, force=force, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from fitsense.bundles.bundle import DEFAULT
+from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.cli.progress import track
 from fitsense.cli.runtime_options import runtime_options
+from fitsense.evaluate.transformations import TRANSFORMATIONS
 from fitsense.inference.config import RuntimeName
 from fitsense.inference.model import load_model
 from fitsense.session.config import SessionConfig
+
+if TYPE_CHECKING:
+    from fitsense.data.manifest import ClipItem
+    from fitsense.inference.model import Model
 
 
 @click.command("evaluate-sessions", short_help="Evaluate a bundle on untrimmed videos.")
@@ -35,6 +42,31 @@ from fitsense.session.config import SessionConfig
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of order, pauses and rendering."
 )
+@click.option(
+    "--robustness",
+    is_flag=True,
+    help="Measure how labels and counts of the folder's clips change when these are transformed: the camera shakes, "
+    "somebody passes by, and so on.",
+)
+@click.option(
+    "--transformation",
+    "names",
+    type=click.Choice(tuple(TRANSFORMATIONS)),
+    multiple=True,
+    help="With --robustness, a transformation to measure; may be repeated. By default all.",
+)
+@click.option(
+    "--counts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --robustness, a CSV file with the true repetitions of clips (columns clip, count).",
+)
+@click.option(
+    "--results",
+    "results_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --robustness, a JSON Lines file to which each result is appended; results in it are taken over, so that "
+    "an interrupted run can go on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics and emitted segments as JSON.")
 @results_only()
 def command(
@@ -48,12 +80,22 @@ def command(
     compile: bool,
     hop: float,
     seed: int,
+    robustness: bool,
+    names: tuple[str, ...],
+    counts: Path | None,
+    results_file: Path | None,
     as_json: bool,
 ) -> None:
     """Evaluate sessions on untrimmed videos: sets found, latency, and false alarms in the pauses.
 
-    Videos are the clips of a folder, joined with pauses, or rendered; each kind has separate metrics.
+    Videos are the clips of a folder, joined with pauses, or rendered; each kind has separate metrics. With
+    --robustness, single clips of the folder are transformed instead.
     """
+    if robustness:
+        if data is None or rendered is not None:
+            raise click.UsageError("give --data FOLDER, and no --rendered, with --robustness")
+    elif names or counts or results_file:
+        raise click.UsageError("give --robustness with --transformation, --counts and --results")
     if data is None and rendered is None:
         raise click.UsageError("give --data FOLDER, --rendered N, or both")
     from fitsense.data.manifest import read_manifest
@@ -67,7 +109,11 @@ def command(
         "hop_s": hop,
         "seed": seed,
     }
-    if dataset is not None:
+    if robustness:
+        assert dataset is not None
+        items = [item for item in dataset.items if item.group in model.labels.exercise and item.group != IDLE]
+        report["robustness"] = _robustness(model, items, config, names, counts, results_file)
+    elif dataset is not None:
         known = model.labels.exercise
         joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=unknown_split)
         skipped = [*dataset.skipped, *left_out]
@@ -86,6 +132,27 @@ def command(
         _show(report)
 
 
+def _robustness(
+    model: Model,
+    items: Sequence[ClipItem],
+    config: SessionConfig,
+    names: Collection[str],
+    counts: Path | None,
+    results_file: Path | None,
+) -> dict[str, Any]:
+    from fitsense.evaluate.robustness import Trials, read_counts, robustness
+
+    return robustness(
+        model,
+        items,
+        config,
+        counts=read_counts(counts) if counts else None,
+        names=names or tuple(TRANSFORMATIONS),
+        trials=Trials(results_file),
+        track=track,
+    )
+
+
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
@@ -94,6 +161,8 @@ def _show(report: dict[str, Any]) -> None:
         f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed videos, "
         f"a prediction every {report['hop_s']:g} s"
     )
+    if "robustness" in report:
+        _show_robustness(console, report["robustness"])
     if "joined" in report:
         joined = report["joined"]
         console.print(f"\nClips of {joined['split']}, joined with pauses; {joined['skipped']} left out")
@@ -103,6 +172,31 @@ def _show(report: dict[str, Any]) -> None:
     if "rendered" in report:
         console.print("\nRendered videos")
         _show_figures(console, report["rendered"])
+
+
+def _show_robustness(console: Any, figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f}"
+
+    clips = figures["clips"]
+    console.print(f"\n{clips} clips, and each transformed; {len(figures['skipped_files'])} left out")
+    for skip in figures["skipped_files"]:
+        console.print(f"  left out {skip['path']}: {skip['reason']}")
+    columns = ("transformation", "right label", "other label", "other count", "count error", "off by one")
+    table = Table(*columns, box=None, pad_edge=False)
+    for name, one in figures["transformations"].items():
+        table.add_row(
+            name,
+            f"{one['right']} of {clips}",
+            str(one["flipped"]),
+            str(one["count_changed"]),
+            number(one["count_error"]),
+            number(one["off_by_one"]),
+        )
+    console.print(table)
+    console.print("Other labels and counts are compared with those of the untouched clip.")
 
 
 def _show_figures(console: Any, figures: dict[str, Any]) -> None:

@@ -283,7 +283,7 @@ class Resumption:
         return event
 
     def is_over(self, error: ProblemError | ConnectionError) -> bool:
-        """Whether the server has forgotten a session all of whose events were received.
+        """True if the server has forgotten a session all of whose events were received.
 
         :raises ProblemError: the error, if it will not pass.
         :raises ConnectionError: the error, if there were too many in a row.

@@ -95,7 +95,7 @@ class Progress:
 
     @property
     def is_done(self) -> bool:
-        """Whether every set of the plan was done."""
+        """True if every set of the plan was done."""
         return self.current is None
 
     @property
@@ -304,7 +304,7 @@ class Coach:
         return cues
 
     def _is_same(self, open_set: _OpenSet, exercise: str, start_s: float) -> bool:
-        """Whether a stretch of an exercise belongs to the open set; for one that is repeated, repetitions decide."""
+        """True if a stretch of an exercise belongs to the open set; for one that is repeated, repetitions decide."""
         if open_set.exercise != exercise:
             return False
         repeated = self._plan.exercises[open_set.place].hold_s is None

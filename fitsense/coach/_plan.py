@@ -57,7 +57,7 @@ class PlannedExercise:
             )
 
     def is_of(self, exercise: str) -> bool:
-        """Whether sets of an exercise, as events name it, count for this one."""
+        """True if sets of an exercise, as events name it, count for this one."""
         known = load_catalogue().exercises.get(self.exercise)
         return exercise == self.exercise or (known is not None and exercise == known.group)
 

@@ -1,1 +1,1 @@
-"""Labelled clips on disk, and how they are looked at for training and evaluation."""
+"""Labelled clips on disk, and their frames for training and evaluation."""

@@ -1,4 +1,4 @@
-"""From somebody's clips to a manifest that can be trained on."""
+"""Construction of a training manifest from a folder or table of clips."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ EXTRA = "extra"
 
 @attrs.frozen
 class Options:
-    """How clips become a data set.
+    """Settings of :func:`import_clips`.
 
-    :param grouping: what clips are trained as, where their source says only what they show.
-    :param test: share of clips to test on.
-    :param val: share of clips to choose with; the rest is to train on.
-    :param seed: another one gives other splits and folds.
-    :param scene_pattern: a regular expression that finds a clip's scene, such as a person, in its path: the first
-        group of it, or all that matches.
-    :param alike: how different the colours of clips of one scene may be, where scenes are not given: 0 joins nothing,
-        1 everything.
-    :param published: where clips were published whose source does not say.
-    :param muscles: what groups work that the catalogue does not know: ids by group.
-    :param resplit: whether splits and folds that the source gives are made anew.
+    :param grouping: derivation of a clip's class from its exercise, if the source has no column ``group``.
+    :param test: share of clips in the split ``test``.
+    :param val: share of clips in the split ``val``; the rest is in ``train``.
+    :param seed: seed of splits and folds.
+    :param scene_pattern: regular expression that finds a clip's scene, such as a person, in its path: its first group
+        that matches, or the whole match.
+    :param alike: largest colour difference between clips of one scene, where the source gives no scenes: 0 joins no
+        clips, 1 joins all.
+    :param published: publisher of clips whose source names none.
+    :param muscles: ids of muscle groups by class, for classes that the catalogue does not have.
+    :param resplit: whether to replace the splits and folds that the source gives.
     """
 
     grouping: Grouping = "fine"
@@ -81,15 +81,15 @@ class Options:
 def import_clips(
     source: Path, out: Path, options: Options, *, cache: Path, force: bool = False, track: Track = silent
 ) -> dict[str, Any]:
-    """Write a ``manifest.csv`` of a source's clips into the folder `out`, and give a report as a JSON object.
+    """Write the ``manifest.csv`` of a source's clips into the folder `out`; return the report as a JSON object.
 
-    Beside it go ``dataset.json``, the report, and ``skipped.csv``, where anything was left out. Clips stay where they
-    are. Each is looked at once; what was seen is remembered in `cache`, also by a run that is interrupted.
+    Also writes the report to ``dataset.json``, and the skipped clips, if there are any, to ``skipped.csv``. Clips are
+    not moved. Each clip is probed once: `cache` keeps the result, also of an interrupted run.
 
     :param source: a folder with a folder of clips for each exercise, or a CSV file that lists clips and labels.
-    :param force: whether a manifest that is in `out` already may be replaced.
-    :raises InvalidInputError: the source cannot be understood, no clip of it can be used, the splits that it gives part
-        a scene, or `out` has a manifest already.
+    :param force: whether to replace an existing manifest.
+    :raises InvalidInputError: the source cannot be parsed, it has no usable clip, its splits divide a scene, or `out`
+        has a manifest.
     """
     if (out / MANIFEST).exists() and not force:
         raise InvalidInputError(f"{out / MANIFEST}: is there already; force replaces it")
@@ -107,7 +107,7 @@ def import_clips(
     above = absolute(source if source.is_dir() else source.parent)
     entries = [_completed(entry, above, options) for entry in entries]
     colours = np.stack([seen.colours for seen in looks])
-    # By their names in the source, so that it does not matter where that is.
+    # By names within the source, so that scenes do not depend on its place.
     inside = [_name(entry.path, above) for entry in entries]
     scenes = find_scenes(inside, [entry.scene for entry in entries], colours, options.alike)
     splits, folds = _splits(entries, scenes, options), _folds(entries, scenes, options)
@@ -139,13 +139,13 @@ def import_clips(
 
 
 def _usable(entries: Sequence[Entry], cache: Path, track: Track) -> tuple[list[Entry], list[Probe], list[Skipped]]:
-    """The clips that can be used, in the order of their paths, what they look like, and those that cannot."""
+    """The usable clips in the order of their paths, their probes, and the skipped clips."""
     cache.mkdir(parents=True, exist_ok=True)
     entries = sorted(entries, key=lambda entry: entry.path)
     kept: dict[str, tuple[Entry, Probe]] = {}
     skipped = []
     contradicted = set()
-    for entry in track(entries, "Looking at clips"):
+    for entry in track(entries, "Probing clips"):
         seen = probe(entry.path, cache)
         if seen.problem:
             skipped.append(Skipped(str(entry.path), seen.problem))
@@ -158,7 +158,7 @@ def _usable(entries: Sequence[Entry], cache: Path, track: Track) -> tuple[list[E
                 skipped.append(Skipped(str(entry.path), f"several labels: the same file is {other.path}"))
         else:
             kept[seen.digest] = entry, seen
-    # Nobody knows which of the labels is right.
+    # It is unknown which of the labels is right.
     for digest in sorted(contradicted):
         entry = kept.pop(digest)[0]
         skipped.append(Skipped(str(entry.path), "several labels: the same file is elsewhere under another one"))
@@ -170,7 +170,7 @@ def _label(entry: Entry) -> tuple[str, str, tuple[str, ...] | None]:
 
 
 def _completed(entry: Entry, above: Path, options: Options) -> Entry:
-    """With what the options say where the source says nothing."""
+    """Add what the options give to what the source leaves out."""
     scene = entry.scene
     if not scene and options.scene_pattern is not None:
         found = re.search(options.scene_pattern, _name(entry.path, above))
@@ -186,8 +186,8 @@ def _completed(entry: Entry, above: Path, options: Options) -> Entry:
 
 
 def _splits(entries: Sequence[Entry], scenes: Sequence[str], options: Options) -> list[str]:
-    """The split of each clip: its scene's. Those that show nothing trained are set apart, where that tells nothing of
-    scenes to choose or to test with."""
+    """The split of each clip, which is that of its scene. Clips without a trained class go to :data:`EXTRA` instead of
+    ``train``."""
     given = _given(entries, scenes, "split", lambda entry: None if entry.split in ("", EXTRA) else entry.split)
     trained = [entry.split != EXTRA and bool(entry.group or entry.muscles) for entry in entries]
     shares = {"train": 1 - options.test - options.val, "test": options.test, "val": options.val}
@@ -219,7 +219,10 @@ def _classes(entries: Sequence[Entry], scenes: Sequence[str]) -> list[tuple[str,
 def _given(
     entries: Sequence[Entry], scenes: Sequence[str], what: str, part_of: Callable[[Entry], PartT | None]
 ) -> dict[str, PartT]:
-    """What the source says of scenes, where it says anything; it must say one thing of each."""
+    """The parts that the source gives to scenes.
+
+    :raises InvalidInputError: it gives two parts to one scene.
+    """
     given: dict[str, tuple[PartT, Entry]] = {}
     for entry, scene in zip(entries, scenes, strict=True):
         part = part_of(entry)
@@ -227,9 +230,9 @@ def _given(
             continue
         before, other = given.setdefault(scene, (part, entry))
         if before != part:
-            way_out = "resplit makes splits and folds anew"
+            way_out = "resplit replaces splits and folds"
             if not (entry.scene and other.scene):
-                way_out += ", alike 0 trusts that clips which look alike are of different scenes"
+                way_out += ", alike 0 joins no clips by their colours"
             raise InvalidInputError(
                 f"scene {scene!r} is in {what} {before} by {other.path} and in {what} {part} by {entry.path}; {way_out}"
             )
@@ -285,10 +288,10 @@ def _report(
 
 
 def _by_reason(skipped: Sequence[Skipped]) -> dict[str, int]:
-    """How many were skipped for each reason, without the reasons' details."""
+    """Number of skipped clips by reason, without the reasons' details."""
     return dict(sorted(Counter(skip.reason.partition(":")[0] for skip in skipped).items()))
 
 
 def _name(path: Path, folder: Path) -> str:
-    """What a file is called from `folder`: relative where it is below, else absolute."""
+    """Name of a file: its path relative to `folder` if it is below, else its absolute path."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

@@ -1,6 +1,6 @@
-"""Frames of labelled footage, kept on disk and read by memory mapping.
+"""Frames of samples, stored on disk and read by memory mapping.
 
-Training looks at the same clips again and again; decoding them each time would take most of it.
+Training reads the same clips in every epoch; decoding them each time would take most of its time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from fitsense.errors import FitsenseError
 from fitsense.imaging.resize import branch_images, scale, scaled_size
 from fitsense.types import ClipSpec, FloatArray, Frame, TimeArray, UInt8Array
 
-# Pictures a second that are kept: enough for windows at any speed.
+# Stored pictures per second: enough for windows at any speed.
 RATE_HZ = 15.0
-# Frames that an observer is given at once.
+# Frames in one call of an observer.
 _CHUNK = 4096
 
 
@@ -37,9 +37,9 @@ class Values(Protocol):
 
 @attrs.frozen(eq=False)
 class Recording:
-    """What was kept of one footage.
+    """The stored frames of one sample.
 
-    :param footage: of what.
+    :param footage: the sample.
     :param times: ascending, float64 (frames,), in seconds.
     :param values: one entry for each frame: pictures, uint8 (frames, height, width, 3), or observations, float32
         (frames, ...).
@@ -51,12 +51,12 @@ class Recording:
 
 
 class Recorder:
-    """Keeps something for each frame of footage in a folder.
+    """Stores one array entry for each frame of samples, in a folder.
 
-    :param what: stands for what is kept; another one means other files.
-    :param short_side: what pictures are scaled to, in pixels.
-    :param rate_hz: how many frames a second are kept at most.
-    :param compute: from a footage's frames to one array entry for each.
+    :param what: name of what is stored; part of the names of the files.
+    :param short_side: short side of decoded frames, in pixels.
+    :param rate_hz: largest number of frames per second.
+    :param compute: computes one array entry for each frame of a sample.
     """
 
     def __init__(
@@ -75,36 +75,36 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def record(
-        self, footage: Sequence[Sample], description: str, track: Track = silent
+        self, samples: Sequence[Sample], description: str, track: Track = silent
     ) -> tuple[list[Recording], list[Skipped]]:
-        """Everything of `footage` that can be read, and what cannot, with the reason. What was kept before, also by
-        a run that was interrupted, is not computed again."""
+        """Record samples; also return those that cannot be read. What is stored, also by an interrupted run, is not
+        computed again."""
         found, skipped = [], []
-        for item in track(footage, description):
+        for item in track(samples, description):
             try:
                 found.append(self._recording(item))
             except FitsenseError as error:
                 skipped.append(Skipped(item.name, str(error)))
         return found, skipped
 
-    def _recording(self, footage: Sample) -> Recording:
-        key = json.dumps([self._what, self._short_side, self._rate_hz, footage.key])
+    def _recording(self, sample: Sample) -> Recording:
+        key = json.dumps([self._what, self._short_side, self._rate_hz, sample.key])
         stem = self._folder / hashlib.sha256(key.encode()).hexdigest()
         times, values = stem.with_suffix(".times.npy"), stem.with_suffix(".npy")
         if not values.is_file():
-            with footage.open(self._short_side) as frames:
+            with sample.open(self._short_side) as frames:
                 kept = _at_rate(frames, self._rate_hz)
             with atomic_path(times) as temporary:
                 np.save(temporary, np.array([frame.time_s for frame in kept]))
-            # The values last: where they are, all is.
+            # The values last: they mark a complete recording.
             with atomic_path(values) as temporary:
                 np.save(temporary, self._compute(kept))
-        return Recording(footage, np.load(times), _Mapped(values))
+        return Recording(sample, np.load(times), _Mapped(values))
 
 
 class _Mapped:
-    """An array in a file. It is mapped anew for each reading, since a mapping keeps its file open, and systems allow
-    fewer open files than there are clips."""
+    """An array in a file, mapped for each reading: a mapping keeps its file open, and systems limit open files to fewer
+    than there are clips."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -114,7 +114,7 @@ class _Mapped:
 
 
 def pictures(folder: Path, short_side: int) -> Recorder:
-    """A recorder of pictures, uint8 (height, width, 3), whose short side is `short_side` pixels."""
+    """Create a recorder of pictures, uint8 (height, width, 3), with a short side of `short_side` pixels."""
 
     def compute(frames: Sequence[Frame]) -> UInt8Array:
         height, width = frames[0].rgb.shape[:2]
@@ -125,10 +125,10 @@ def pictures(folder: Path, short_side: int) -> Recorder:
 
 
 def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UInt8Array], FloatArray]) -> Recorder:
-    """A recorder of what `observe` makes of frames as `spec` fits them.
+    """Create a recorder of the observations of frames that are fitted to `spec`.
 
-    :param what: stands for the observer and its files.
-    :param observe: from uint8 (1, frames, size, size, 3) to float32 (1, frames, ...).
+    :param what: name of the observer and its files.
+    :param observe: maps uint8 (1, frames, size, size, 3) to float32 (1, frames, ...).
     """
 
     def compute(frames: Sequence[Frame]) -> FloatArray:
@@ -136,17 +136,20 @@ def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UIn
         parts = [observe(np.stack(fitted[at : at + _CHUNK])[None])[0] for at in range(0, len(fitted), _CHUNK)]
         return np.concatenate(parts)
 
-    # They cost more than pictures: half the rate is enough for what looks no more often than that.
+    # Observations cost more than pictures; half the rate suffices for clips of at most that rate.
     rate_hz = RATE_HZ / 2 if spec.rate_hz <= RATE_HZ / 2 else RATE_HZ
     return Recorder(folder, f"{what} {spec.size} {spec.fit}", spec.short_side, rate_hz, compute)
 
 
 def _at_rate(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
-    """At most `rate_hz` frames a second, and at least one."""
+    """At most `rate_hz` frames per second.
+
+    :raises FitsenseError: there is no frame.
+    """
     kept: list[Frame] = []
     slot = None
     for frame in frames:
-        # Clips of exactly that rate keep all their frames, whatever their timestamps were rounded to.
+        # Rounding keeps all frames of clips of exactly that rate, even with rounded timestamps.
         here = round(frame.time_s * rate_hz)
         if here != slot:
             kept.append(frame)

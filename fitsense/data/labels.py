@@ -1,4 +1,4 @@
-"""From what people call exercises and muscles to what they are in a manifest."""
+"""Ids of exercises and muscle groups from the names that people use."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.errors import UnknownNameError
 
 Grouping = Literal["fine", "general", "paper"]
-"""What a clip is trained as: its own exercise, the catalogue's more general one, or a class of arXiv 2406.06703."""
+"""Class of a clip: its exercise, the catalogue's group of exercises, or the class of arXiv 2406.06703."""
 
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 
 def exercise_of(name: str) -> str:
-    """The id of the exercise that has `name` as id, name or alias, whatever its case, punctuation and plural; what the
-    catalogue does not know gets an id of its own, and what has no letters an empty one."""
+    """The id of the exercise that has `name` as id, name or alias, ignoring case, punctuation and plural; a new id for
+    a name that the catalogue does not have, empty for a name without letters."""
     plain = _plain(name)
     own = plain.replace(" ", "_")
     if own == IDLE:
@@ -32,17 +32,17 @@ def exercise_of(name: str) -> str:
 
 
 def is_known(exercise: str) -> bool:
-    """Whether `exercise` is the catalogue's, so that its muscles are known."""
+    """True if the catalogue has `exercise`, and so its muscles."""
     return exercise == IDLE or exercise in load_catalogue().exercises
 
 
 def muscle_of(name: str) -> str | None:
-    """The id of the muscle group that has `name` as id or name, whatever its case, punctuation and plural."""
+    """The id of the muscle group that has `name` as id or name, ignoring case, punctuation and plural."""
     return _muscle_names().get(_plain(name).removesuffix("s"))
 
 
 def group_of(exercise: str, grouping: Grouping) -> str:
-    """What an exercise is trained as; empty for one that `grouping` has no class for."""
+    """Class of an exercise; empty if `grouping` has none for it."""
     known = load_catalogue().exercises.get(exercise)
     if exercise == IDLE or grouping == "fine":
         return exercise
@@ -52,8 +52,8 @@ def group_of(exercise: str, grouping: Grouping) -> str:
 
 
 def muscles_of(exercise: str, group: str) -> tuple[str, ...] | None:
-    """The muscles of a clip whose group the catalogue does not have, from its exercise; None where the catalogue knows
-    the group, or neither."""
+    """The muscles of an exercise for a group that the catalogue does not have; None if it has the group, or does not
+    have the exercise."""
     known = load_catalogue().exercises
     return known[exercise].muscles if exercise in known and group and group not in known else None
 

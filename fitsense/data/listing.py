@@ -1,4 +1,4 @@
-"""What a source says of its clips, before anybody looks at them: a folder for each class, or a table."""
+"""Clips and labels of a source, which is a folder for each class or a table; opens no clip."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from fitsense.data.tables import Row, read_table
 from fitsense.errors import InvalidInputError
 
 COLUMNS = ("path", "exercise", "group", "muscles", "split", "fold", "scene", "source")
-"""The columns of a manifest that is written; those of a source that are none of them follow."""
+"""Columns of a written manifest; other columns of the source follow."""
 
 ENDINGS = frozenset(
     ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()  # noqa: SIM905
 )
-"""What names of videos end in, in lower case."""
+"""Suffixes of video files, in lower case."""
 
 
 @attrs.frozen
 class Entry:
-    """A clip as its source lists it. What the source does not say is empty or None.
+    """A clip as its source lists it; empty or None for what the source leaves out.
 
     :param path: absolute.
-    :param more: cells of columns that mean nothing to fitsense, which are kept.
+    :param more: cells of columns that fitsense does not read, which the manifest keeps.
     """
 
     path: Path
@@ -44,17 +44,17 @@ class Entry:
 
 @attrs.frozen
 class Listing:
-    """The clips of a source, and the files or rows that are none, with the reason."""
+    """The clips of a source, and the skipped files or rows."""
 
     entries: list[Entry]
     skipped: list[Skipped]
 
 
 def list_folder(folder: Path, grouping: Grouping) -> Listing:
-    """Clips in folders that are named after their exercise.
+    """List the clips in folders that are named after their exercise.
 
-    That is the nearest folder above a clip whose name the catalogue knows, else the clip's own. Hidden folders are not
-    looked into.
+    The exercise of a clip is the nearest folder above it whose name the catalogue has, else the clip's folder. Hidden
+    folders are skipped.
     """
     folder = absolute(folder)
     listing = Listing([], [])
@@ -79,13 +79,13 @@ def list_folder(folder: Path, grouping: Grouping) -> Listing:
 
 
 def list_table(file: Path, grouping: Grouping) -> Listing:
-    """Clips of a CSV file with a column ``path``, and ``group``, ``exercise``, ``muscles`` or ``labels``.
+    """List the clips of a CSV file with a column ``path``, and ``group``, ``exercise``, ``muscles`` or ``labels``.
 
-    ``muscles`` and ``labels`` hold several names, separated by semicolons; ``labels`` those of exercises and muscles
-    alike. A column ``group`` is taken as it is, also where it is empty; without it, groups follow from exercises.
-    Paths are absolute, or relative to the file's folder.
+    ``muscles`` holds names of muscle groups, separated by semicolons; ``labels`` holds names of exercises and muscle
+    groups. Cells of a column ``group`` are used unchanged, empty ones too; without the column, groups follow from
+    exercises. Paths are absolute, or relative to the file's folder.
 
-    :raises InvalidInputError: the file is no such table, or a cell has a value that it cannot have.
+    :raises InvalidInputError: the file is no such table, or a cell has an invalid value.
     """
     rows = [_trimmed(row) for row in read_table(file, ["path"])]
     if rows and not {"group", "exercise", "muscles", "labels"} & rows[0].cells.keys():
@@ -127,17 +127,17 @@ def list_table(file: Path, grouping: Grouping) -> Listing:
 
 
 def _text(path: Path) -> str:
-    """A path that can be written, with question marks for what is not Unicode."""
+    """A path as Unicode text, with replacement characters for other bytes."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def absolute(path: Path) -> Path:
-    """An absolute path without dots; links are not followed, so that what is linked into a folder stays in it."""
+    """An absolute path without dots; links are not resolved, so that a linked file stays in its folder."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _trimmed(row: Row) -> Row:
-    """Without spaces around cells, but for the path, which may have them."""
+    """Strip the cells, except for the path, which may begin or end with spaces."""
     return attrs.evolve(row, cells={name: cell if name == "path" else cell.strip() for name, cell in row.cells.items()})
 
 
@@ -154,7 +154,7 @@ def _labels(row: Row) -> tuple[list[str], tuple[str, ...]]:
         muscle = muscle_of(name)
         if muscle is None:
             there = ", ".join(load_catalogue().muscle_groups)
-            raise InvalidInputError(f"{row.where}: no muscle group is called {name!r}; there are: {there}")
+            raise InvalidInputError(f"{row.where}: unknown muscle group {name!r}; available: {there}")
         muscles.add(muscle)
     groups = load_catalogue().muscle_groups
     return list(filter(None, dict.fromkeys(exercises))), tuple(group for group in groups if group in muscles)
@@ -172,7 +172,7 @@ def _fold(row: Row) -> int | None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, in order; folders that are links are followed, each once."""
+    """All files below `folder`, in order; follows links to folders, each once."""
     seen = set()
     for where, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(where)

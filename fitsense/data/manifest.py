@@ -16,7 +16,7 @@ MANIFEST = "manifest.csv"
 """The name of a manifest in its folder."""
 
 FOLDS = 5
-"""How many folds scenes are spread over where the manifest gives none."""
+"""Number of folds if the manifest gives none."""
 
 _REQUIRED = ("path", "group", "split")
 
@@ -28,13 +28,13 @@ class ClipItem:
     :param path: the video file.
     :param group: the label to train on; empty for a clip of no trained group.
     :param split: such as ``train``, ``val``, ``test``.
-    :param scene: same person and place, or same production; never to be split.
-    :param fold: for cross-validation; from the scene where the manifest has none.
-    :param source: where the clip was published; empty where nobody says.
+    :param scene: clips of the same people and place, or of one production; a split never divides it.
+    :param fold: fold of cross-validation; computed from the scene if the manifest has none.
+    :param source: publisher of the clip; empty if unknown.
     :param muscles: ids of the muscle groups that it works, in the catalogue's order: the primary ones if the
-        manifest distinguishes them. None leaves them to the catalogue.
-    :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
-    :param licence: SPDX id, or the publisher's words; empty where the manifest states none.
+        manifest distinguishes them. None for those of the catalogue.
+    :param exercise: the label in detail, such as ``hammer_curl``; empty for none.
+    :param licence: SPDX id, or the publisher's words; empty if the manifest states none.
     :param muscles_secondary: ids of the secondary muscle groups, none of them in `muscles`.
     """
 
@@ -52,7 +52,7 @@ class ClipItem:
 
 @attrs.frozen
 class Skipped:
-    """A clip that could not be used, and why."""
+    """A skipped clip, with the reason."""
 
     path: str
     reason: str
@@ -60,19 +60,19 @@ class Skipped:
 
 @attrs.frozen
 class Dataset:
-    """Clips of some splits, and the rows that had to be left out."""
+    """Clips of some splits, and the skipped rows."""
 
     items: Sequence[ClipItem]
     skipped: Sequence[Skipped]
 
 
 def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
-    """The clips of `splits` in `folder`'s ``manifest.csv``, whose columns are at least path, group and split.
+    """Read the clips of `splits` from ``manifest.csv`` in `folder`.
 
+    The columns ``path``, ``group`` and ``split`` are required.
     Paths are absolute, or relative to `folder`. ``scene``, ``fold``, ``source``, ``muscles`` (ids of the catalogue,
     separated by semicolons), ``muscles_primary`` and ``muscles_secondary`` (likewise; preferred to ``muscles``),
-    ``exercise`` and ``licence`` (or ``license``) are read where they are; without ``scene``, each clip counts as a
-    scene of its own.
+    ``exercise`` and ``licence`` (or ``license``) are optional; without ``scene``, each clip is a separate scene.
 
     :raises InvalidInputError: there is no manifest, a column is missing, a split has no rows, or a muscle group is
         unknown.
@@ -81,7 +81,7 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
     known = sorted({row.cells["split"] for row in rows})
     for split in splits:
         if split not in known:
-            raise InvalidInputError(f"{folder}: no clip is in split {split!r}; there are: {', '.join(known)}")
+            raise InvalidInputError(f"{folder}: no clip is in split {split!r}; available: {', '.join(known)}")
     items, skipped = [], []
     for row in rows:
         cells = row.cells
@@ -124,14 +124,14 @@ def muscle_ids(row: Row, column: str) -> tuple[str, ...] | None:
     named = {name.strip() for name in row.cells.get(column, "").split(";")} - {""}
     groups = load_catalogue().muscle_groups
     for name in sorted(named - groups.keys()):
-        raise InvalidInputError(f"{row.where}: no muscle group is called {name!r}; there are: {', '.join(groups)}")
+        raise InvalidInputError(f"{row.where}: unknown muscle group {name!r}; available: {', '.join(groups)}")
     return tuple(group for group in groups if group in named) or None
 
 
 def _rows(folder: Path) -> list[Row]:
     file = folder / MANIFEST
     if not file.is_file():
-        raise InvalidInputError(f"{folder}: expected a {MANIFEST} in it, and there is none")
+        raise InvalidInputError(f"{folder}: expected a file {MANIFEST}, got none")
     return read_table(file, _REQUIRED)
 
 
@@ -141,8 +141,10 @@ def splits_of(folder: Path) -> set[str]:
 
 
 def check_disjoint(trained: Sequence[ClipItem], held_out: Sequence[ClipItem]) -> None:
-    """Raise :class:`InvalidInputError` where a scene is in two folds, or both trained on and held out: figures of
-    clips whose scene was trained on mean nothing."""
+    """Check that no scene is in two folds, or both trained on and held out, which would make metrics too good.
+
+    :raises InvalidInputError: a scene is.
+    """
     folds: dict[str, int] = {}
     for item in trained:
         if folds.setdefault(item.scene, item.fold) != item.fold:

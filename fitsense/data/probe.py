@@ -1,4 +1,4 @@
-"""A first look at a clip: whether it can be used, what it holds, and the colours of its pictures."""
+"""Probe of a clip: its problem, if it is unusable, its digest, and the colours of its pictures."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 
 COLOURS = 8**3
-"""How many colours are told apart."""
+"""Number of bins of the colour histogram."""
 
-# Seconds of a clip that are looked at, and pixels of the short side.
+# Seconds of a clip that are decoded, and pixels of the short side.
 _SPAN_S, _SHORT_SIDE = 20.0, 64
-# How far chroma is told apart; few colours in a room are stronger.
+# Largest chroma that the histogram distinguishes; few colours in a room are stronger.
 _CHROMA = 32
-# Another one where a look finds something else than before.
+# Part of the cache key; change it when the result of a probe changes.
 _VERSION = "1"
 
 
 @attrs.frozen(eq=False)
 class Probe:
-    """What a clip looks like.
+    """Result of :func:`probe`.
 
-    :param problem: why it cannot be used; empty where it can.
+    :param problem: why the clip is unusable; empty if it is usable.
     :param digest: hexadecimal sha256 of the file.
     :param colours: square roots of each colour's share in the pictures, float32 (COLOURS,); zeros with a problem.
     """
@@ -44,9 +44,9 @@ class Probe:
 
 
 def probe(path: Path, cache: Path) -> Probe:
-    """Look at a clip, or remember what was seen of the same file before.
+    """Probe a clip, or read the result of an earlier probe of the same file.
 
-    :param cache: an existing folder for what was seen.
+    :param cache: an existing folder for results.
     """
     try:
         stat = path.stat()
@@ -57,7 +57,7 @@ def probe(path: Path, cache: Path) -> Probe:
                 return Probe(str(kept["problem"]), str(kept["digest"]), kept["colours"])
         digest = sha256(path)
     except OSError as error:
-        # Not remembered: it may be readable next time.
+        # Not cached: it may be readable next time.
         return Probe(f"cannot be read: {error.strerror}", "", np.zeros(COLOURS, np.float32))
     problem, pictures = _watch(path)
     seen = Probe(problem, digest, np.zeros(COLOURS, np.float32) if problem else colours(pictures))
@@ -69,7 +69,7 @@ def probe(path: Path, cache: Path) -> Probe:
 def colours(pictures: Sequence[UInt8Array]) -> FloatArray:
     """Square roots of each colour's share in pictures, uint8 (height, width, 3) in RGB; their squares add up to 1.
 
-    Where things are in a picture does not matter, so that people may move, and cameras and mirrors, too.
+    They do not depend on positions in the picture, and so neither on movement nor on mirroring.
 
     :returns: float32 (COLOURS,).
     """
@@ -82,7 +82,7 @@ def colours(pictures: Sequence[UInt8Array]) -> FloatArray:
 
 
 def _watch(path: Path) -> tuple[str, list[UInt8Array]]:
-    """What is wrong with a clip, if anything, and a picture of each second."""
+    """The problem of a clip, empty if there is none, and one picture per second."""
     frames, due_s, pictures = 0, -np.inf, []
     try:
         with VideoSource(path, DecodeConfig(short_side=_SHORT_SIDE)) as source:
@@ -93,12 +93,12 @@ def _watch(path: Path) -> tuple[str, list[UInt8Array]]:
                     due_s = frame.time_s + 1.0
                 if frame.time_s > _SPAN_S:
                     break
-            trouble = source.warning
+            warning = source.warning
     except SourceError as error:
         return f"no video: {str(error).removeprefix(f'{path}: ')}", []
-    # A clip that merely ends too early shows what it shows.
-    if trouble is not None and trouble.code == "source_damaged":
-        return f"damaged: {trouble.message}", []
+    # A clip that only ends early is usable.
+    if warning is not None and warning.code == "source_damaged":
+        return f"damaged: {warning.message}", []
     if frames < 2:
         return "a single picture: no exercise can be seen in it", []
     return "", pictures

@@ -31,20 +31,20 @@ Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
 @attrs.frozen
 class Sample:
-    """One labelled stretch of video.
+    """A labelled video.
 
     :param key: identifies its pictures; caches depend on it.
     :param name: name in messages.
-    :param group: its label.
-    :param scene: scene, all clips of which stay in one split.
-    :param split: the manifest's; empty for a rendered figure.
+    :param group: label.
+    :param scene: scene; a split never divides it.
+    :param split: split of the manifest; empty for a rendered figure.
     :param source: publisher.
-    :param muscles: muscle groups that it works.
-    :param licence: the manifest's; empty where it states none, and for a rendered figure.
+    :param muscles: primary muscle groups.
+    :param licence: licence that the manifest states; empty for none, and for a rendered figure.
     :param muscles_secondary: secondary muscle groups; trained as half active.
     :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
     :param kind: what it was made from.
-    :param open: gives, for a short side in pixels, its frames.
+    :param open: opens the frames with a short side in pixels.
     """
 
     key: str
@@ -108,7 +108,7 @@ def synthetic_samples(videos: int) -> list[Sample]:
 
 
 def worked_by(group: str) -> frozenset[str]:
-    """The muscle groups that an exercise works, by the catalogue; none for what is no exercise of it."""
+    """The muscle groups that an exercise works, by the catalogue; empty if the catalogue does not have it."""
     known = load_catalogue().exercises.get(group)
     return frozenset(known.muscles) if known else frozenset()
 

@@ -1,4 +1,4 @@
-"""Which clips belong together, since they show the same people and place."""
+"""Grouping of clips into scenes: clips that show the same people and place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from fitsense.types import FloatArray
 
 ALIKE = 0.12
-"""How different the colours of clips of one scene may be. Chosen on a thousand clips whose scenes are known, as the
-largest at which strangers' rooms do not yet run together into one: a scene that is parted flatters figures, while two
-that are joined do little harm."""
+"""Largest colour difference between clips of one scene. Chosen on a thousand clips with known scenes as the largest
+value at which unrelated rooms do not merge: a divided scene makes metrics too good, while two merged ones do little
+harm."""
 
 _BLOCK = 256
 
@@ -19,13 +19,13 @@ _BLOCK = 256
 def find_scenes(names: Sequence[str], given: Sequence[str], colours: FloatArray, alike: float = ALIKE) -> list[str]:
     """The scene of each clip.
 
-    Clips of one given scene stay together. A clip without one joins every clip whose colours are alike, and so those
-    join each other; a scene is called as given, else after the first of its clips.
+    Clips of one given scene stay together. A clip without a given scene joins every clip of similar colours, and so
+    those join each other. The name of a scene is the given one, else the name of its first clip.
 
-    :param names: what clips are called.
-    :param given: their scenes; empty where nobody says.
-    :param colours: of :func:`fitsense.data.probe.colours`, float32 (clips, COLOURS).
-    :param alike: how different their colours may be: 0 joins nothing, 1 everything.
+    :param names: names of the clips.
+    :param given: their scenes; empty if unknown.
+    :param colours: from :func:`fitsense.data.probe.colours`, float32 (clips, COLOURS).
+    :param alike: largest colour difference: 0 joins no clips, 1 joins all.
     """
     if alike == 0 or all(given):
         return [scene or name for name, scene in zip(names, given, strict=True)]
@@ -40,7 +40,7 @@ def find_scenes(names: Sequence[str], given: Sequence[str], colours: FloatArray,
 
 
 def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """For each of `count` things the number of the group that it is in, where `pairs` belong together."""
+    """The connected component, as its smallest index, of each of `count` items; `pairs` are the edges."""
     above = list(range(count))
 
     def top(index: int) -> int:
@@ -55,7 +55,7 @@ def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def sharing(values: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """Pairs of indices that link all equal values with each other; empty ones are left out."""
+    """Pairs of indices that connect all equal values; skips empty values."""
     last: dict[Hashable, int] = {}
     for index, value in enumerate(values):
         if value:
@@ -67,7 +67,7 @@ def sharing(values: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
 def _alike(
     colours: FloatArray, free: np.ndarray[tuple[int], np.dtype[np.bool_]], alike: float
 ) -> Iterator[tuple[int, int]]:
-    """Pairs of clips whose colours are alike, at least one of them free to join."""
+    """Pairs of clips of similar colours, at least one of them in `free`."""
     for start in range(0, len(colours), _BLOCK):
         # One minus the Bhattacharyya coefficient, which rounding may put a little below 0.
         difference = 1.0 - colours[start : start + _BLOCK] @ colours.T

@@ -31,29 +31,30 @@ def spread(
     given: Mapping[str, PartT] | None = None,
     first: PartT | None = None,
 ) -> dict[str, PartT]:
-    """The part that each scene goes to, so that of every class each part gets about its share of clips.
+    """Distribute scenes over parts, so that each part gets about its share of the clips of every class.
 
-    It depends on nothing but the arguments, and not on their order. Scenes of rare classes are placed first, large ones
-    before small ones, each where it leaves the least squared deviation from the shares.
+    The result depends only on the arguments, and not on the order of clips. Scenes of rare classes are placed first,
+    large before small ones, each into the part with the smallest squared deviation from the shares.
 
     :param clips: scene and class of each clip.
-    :param shares: what each part should get; they add up to 1.
-    :param seed: another one gives other parts.
-    :param given: scenes that have their part already.
-    :param first: a part that gets a scene of every class before the others do.
+    :param shares: share of each part; they add up to 1.
+    :param seed: seed of the order of similar scenes.
+    :param given: parts of scenes that are placed already.
+    :param first: part that gets a scene of every class before the others do.
+    :return: part by scene.
     """
     given = given or {}
     scenes: dict[str, Counter[str]] = {}
     for scene, label in sorted(clips):
         scenes.setdefault(scene, Counter())[label] += 1
-    # What is given to a part that has no share is no part of the whole.
+    # Scenes that are given to a part without a share do not count.
     counted = {scene: labels for scene, labels in scenes.items() if given.get(scene, next(iter(shares))) in shares}
     total = sum(counted.values(), Counter[str]())
     rarity = Counter(label for labels in counted.values() for label in labels)
     have = {part: Counter[str]() for part in shares}
 
     def cost(part: PartT, labels: Counter[str]) -> float:
-        """By how much the squared deviations grow: of each class, and of all clips that are placed by then."""
+        """Growth of the squared deviations, of each class and of all clips placed so far."""
         excess = sum(
             n * (2 * (have[part][label] - shares[part] * total[label]) + n) / total[label] ** 2
             for label, n in labels.items()
@@ -81,10 +82,10 @@ def spread(
 
 
 def folds_by(items: Sequence[Placed], key: Literal["scene", "source"], folds: int = FOLDS) -> list[int]:
-    """A fold for each of `items`, so that no scene, or no source, is in two; folds get about as many clips each.
+    """The fold of each item, with no scene, or no source, in two folds and about as many clips in each.
 
-    Sources that share a scene, as reposted footage does, stay together. Where a source is not known, the scene counts
-    as one of its own. It does not depend on the order of `items`.
+    Sources that share a scene, as reposted videos do, stay together. A scene of unknown source counts as a source. The
+    result does not depend on the order of `items`.
     """
     pairs = list(sharing([item.scene for item in items]))
     if key == "source":

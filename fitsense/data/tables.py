@@ -1,4 +1,4 @@
-"""CSV files with a header, in the variants that spreadsheets write."""
+"""CSV files with a header, in the variants of spreadsheet programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row:
     """A row of a table.
 
     :param where: file and line, for messages.
-    :param cells: by column, whose name is in lower case.
+    :param cells: cells by column name in lower case.
     """
 
     where: str
@@ -28,10 +28,10 @@ class Row:
 
 
 def read_table(file: Path, required: Collection[str]) -> list[Row]:
-    """The rows of a CSV file in UTF-8, separated by commas, semicolons or tabs; empty ones are left out.
+    """Read the rows of a CSV file in UTF-8, separated by commas, semicolons or tabs; skip empty rows.
 
-    :param required: columns that it must have.
-    :raises InvalidInputError: it cannot be read, a column is missing, or a row has more cells than the header.
+    :param required: columns that the file must have.
+    :raises InvalidInputError: the file cannot be read, a column is missing, or a row has more cells than the header.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
@@ -56,7 +56,7 @@ def read_table(file: Path, required: Collection[str]) -> list[Row]:
 
 
 def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV file, whole or not at all."""
+    """Write a CSV file atomically."""
     with atomic_path(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.data.manifest import ClipItem
 from fitsense.inference.model import Model
-from fitsense.types import FloatArray, Task, UInt8Array, to_probabilities
+from fitsense.types import FloatArray, Task, to_probabilities
 
 
 def known_labels(model: Model) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ class ClipScores:
         return self.exercise * np.float32(1 - self.unknown)
 
 
-def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -> ClipScores:
+def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, NDArray[Any]]) -> ClipScores:
     """Scores of a clip's views, which are as :meth:`Model.run` takes them."""
     outputs = model.run(clips)
     fused = model.fuse(outputs)

@@ -51,7 +51,7 @@ class EventLog:
 
     @property
     def complete(self) -> bool:
-        """Whether the log has ``session.ended``; a log that breaks off does not."""
+        """True if the log has ``session.ended``; a log that breaks off does not."""
         return self.last("session.ended") is not None
 
     def data(self, name: str) -> list[Mapping[str, Any]]:

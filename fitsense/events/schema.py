@@ -33,7 +33,7 @@ def schema(name: str) -> Mapping[str, Any]:
     for short, document in schemas().items():
         if name in (short, f"fitsense.{short}", document["$id"]):
             return document
-    raise UnknownNameError(f"no schema is called {name!r}; there are: {', '.join(schemas())}")
+    raise UnknownNameError(f"unknown schema {name!r}; available: {', '.join(schemas())}")
 
 
 def validate(document: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The experiments of arXiv 2406.06703, and those that it lacks, each run by one command."""
+"""The experiments of arXiv 2406.06703 and further ones, each run by one command."""
 
 from fitsense.experiments import (
     channel_ratio,
@@ -20,4 +20,4 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     left_out_exercise,
     left_out_sources,
 )
-"""All of them, in the order in which they are listed."""
+"""All experiments, in the order of the command's list."""

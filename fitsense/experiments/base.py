@@ -23,7 +23,7 @@ class Setting:
     :param data: a folder with a ``manifest.csv``. The split ``test`` is not used: experiments are for choosing models.
     :param cache: folder for features, frames and checkpoints, from which an interrupted run continues.
     :param weights: initial weights of X3D: the name of published weights, or a file.
-    :param slowfast_weights: initial weights of SlowFast, where an experiment does not use random ones.
+    :param slowfast_weights: initial weights of SlowFast, for experiments that do not use random ones.
     """
 
     data: Path
@@ -39,8 +39,8 @@ class Setting:
 class Figure:
     """A measured value.
 
-    :param value: None where there is nothing to measure it on.
-    :param interval: 95 %, by bootstrap; None where it would say nothing.
+    :param value: None if there is nothing to measure it on.
+    :param interval: 95 % interval by bootstrap; None if there are too few groups for one.
     """
 
     value: float | None
@@ -51,8 +51,8 @@ class Figure:
 class Row:
     """Measurements of one variant.
 
-    :param facts: what is known without measuring, such as a count.
-    :param difference: whether the figures are differences between two ways.
+    :param facts: values that are not measured, such as a count.
+    :param difference: whether the figures are differences between two variants.
     """
 
     name: str
@@ -73,9 +73,9 @@ class Table:
 class Plot:
     """Curves over one axis.
 
-    :param across: what the horizontal axis is.
-    :param lines: by name, points that rise along that axis.
-    :param marks: places on it, by name.
+    :param across: label of the horizontal axis.
+    :param lines: points by name of the curve, in the order of that axis.
+    :param marks: positions on that axis by name.
     """
 
     title: str
@@ -88,9 +88,9 @@ class Plot:
 class Result:
     """Result of an experiment.
 
-    :param measured: on what, and how, in words.
+    :param measured: clips and method, in words.
     :param answer: the answer to the question, in words.
-    :param skipped: clips that could not be used, and why.
+    :param skipped: clips that could not be read.
     """
 
     measured: str
@@ -107,14 +107,17 @@ class Experiment(Protocol):
     """Name on the command line."""
 
     question: str
-    """Question that it answers."""
+    """The question that the experiment answers."""
 
     def run(self, setting: Setting) -> Result:
         """Run the experiment, with cached results of earlier runs."""
 
 
 def require() -> None:
-    """Raise :class:`MissingExtraError` now rather than after some work, if experiments cannot be run."""
+    """Check that the packages of experiments are installed, before any work.
+
+    :raises MissingExtraError: one is not.
+    """
     try:
         import torch  # noqa: F401
     except ImportError as error:

@@ -17,11 +17,11 @@ _MEASURES = EXERCISE | MUSCLES
 
 
 def run(setting: Setting) -> Result:
-    """Train SlowFast from random weights, since public ones are of one ratio, for each ratio."""
+    """Train SlowFast for each ratio, from random weights, since published ones have one ratio."""
     network = setting.scale.slowfast
-    bench = FinetuneRuns.of(setting, ExperimentData.of(setting), network)
+    runs = FinetuneRuns.of(setting, ExperimentData.of(setting), network)
     tuned = {
-        ratio: bench.train(attrs.evolve(network, config={**network.config, "channel_reduction_ratio": ratio}))
+        ratio: runs.train(attrs.evolve(network, config={**network.config, "channel_reduction_ratio": ratio}))
         for ratio in setting.track(sorted(setting.scale.ratios), "Trainings")
     }
     draws = next(iter(tuned.values())).answers.draws()
@@ -33,7 +33,7 @@ def run(setting: Setting) -> Result:
     best, last = order[0], order[-1]
     ahead = differences(tuned[best].answers, tuned[last].answers, _MEASURES, draws)
     return Result(
-        measured=f"{setting.scale.describe(network)}, from random weights; {bench.describe()}.",
+        measured=f"{setting.scale.describe(network)}, from random weights; {runs.describe()}.",
         tables=[
             Table(
                 "SlowFast by channel reduction ratio",
@@ -44,10 +44,10 @@ def run(setting: Setting) -> Result:
         f"{last}, "
         f"with {format_metric(rows[last].figures['top-1'])}. They differ by "
         f"{format_metric(ahead['top-1'], difference=True)}: "
-        f"{verdict(ahead['top-1'])}. Picking the best and the worst of {len(rows)} makes a difference look larger than "
-        f"it is. Always giving the same answer has a macro recall of "
+        f"{verdict(ahead['top-1'])}. Choosing the best and the worst of {len(rows)} exaggerates "
+        f"the difference. A constant prediction has a macro recall of "
         f"{format_metric(Figure(_constant(tuned[best].answers)))}.",
-        skipped=bench.skipped,
+        skipped=runs.skipped,
         plots=[
             Plot(
                 "SlowFast by channel reduction ratio",
@@ -62,5 +62,5 @@ def run(setting: Setting) -> Result:
 
 
 def _constant(answers: Predictions) -> float:
-    """The macro recall of whoever names the same exercise for every clip."""
+    """Macro recall of predicting the same exercise for every clip."""
     return 1 / len(set(answers.truth.tolist()))

@@ -17,33 +17,33 @@ from fitsense.train.training_set import Pool, partitions, read_pool
 
 @attrs.frozen(eq=False)
 class ExperimentData:
-    """Clips to learn from, and others to measure on, of which no scene is among the former.
+    """Clips for training and held-out clips, which share no scene.
 
-    :param held: what was held out, in words.
+    :param holdout: name of the held-out part, in words.
     """
 
     pool: Pool
-    learned: Sequence[Sample]
-    asked: Sequence[Sample]
-    held: str
+    training: Sequence[Sample]
+    held_out: Sequence[Sample]
+    holdout: str
 
     @classmethod
     def of(cls, setting: Setting) -> ExperimentData:
-        """The split ``val`` is held out where there is one, else a fold."""
+        """Hold out the split ``val`` if there is one, else a fold."""
         pool = pool_of(setting)
         by_val = any(item.split == "val" for item in pool.labelled)
         held = partitions(Recipe(validation="val" if by_val else "folds"), pool)[0]
-        learned = [item for item in pool.labelled if not held.held(item)]
+        training = [item for item in pool.labelled if not held.held(item)]
         return cls(
             pool,
-            chosen(learned, setting.scale.clips),
+            chosen(training, setting.scale.clips),
             [item for item in pool.labelled if held.held(item)],
             "the split val" if by_val else "one fold of scenes",
         )
 
 
 def pool_of(setting: Setting) -> Pool:
-    """Real clips of the splits ``train`` and ``val``, of exercises that enough scenes show."""
+    """Read the clips of the splits ``train`` and ``val``, without exercises of too few scenes."""
     there = splits_of(setting.data)
     sources = Sources(
         setting.data,
@@ -54,10 +54,10 @@ def pool_of(setting: Setting) -> Pool:
     return read_pool(Recipe(synthetic_clips=0, min_scenes=setting.scale.min_scenes), sources)
 
 
-def chosen(footage: Sequence[Sample], most: int | None) -> list[Sample]:
-    """At most so many of them, drawn as training draws them: rare exercises and scenes of few clips come first."""
-    if most is None or len(footage) <= most:
-        return list(footage)
-    weights = sampling_weights(footage, class_power=0.5)
-    drawn = np.random.default_rng(0).choice(len(footage), most, replace=False, p=weights)
-    return [footage[index] for index in sorted(drawn.tolist())]
+def chosen(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, drawn as in training: preferably of rare exercises and of scenes with few clips."""
+    if limit is None or len(samples) <= limit:
+        return list(samples)
+    weights = sampling_weights(samples, class_power=0.5)
+    drawn = np.random.default_rng(0).choice(len(samples), limit, replace=False, p=weights)
+    return [samples[index] for index in sorted(drawn.tolist())]

@@ -1,4 +1,4 @@
-"""Networks that are trained as a whole, alike but for what an experiment varies."""
+"""Training of whole networks under equal conditions, except for what an experiment varies."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _TASKS: Mapping[Task, str] = {"exercise": BranchRecipe().exercise_head, "muscles
 
 @attrs.frozen(eq=False)
 class FinetunedNetwork:
-    """A network that was trained.
+    """A trained network.
 
-    :param digest: stands for all that it depends on.
-    :param logits: of the clips that were held out, (clips, views, labels) by task.
-    :param answers: the same as probabilities, averaged over views, of those that show an exercise.
-    :param parameters: how many the backbone has.
+    :param digest: digest of all inputs of the training.
+    :param logits: logits of the held-out clips, (clips, views, labels) by task.
+    :param answers: probabilities of the held-out clips that show an exercise, averaged over views.
+    :param parameters: number of parameters of the backbone.
     """
 
     backbone: nn.Module
@@ -53,45 +53,45 @@ class FinetunedNetwork:
 
 @attrs.frozen(eq=False)
 class FinetuneRuns:
-    """Where networks that take clips of one size are trained.
+    """Trains networks whose clips have one size.
 
-    :param learned: recordings to learn from.
-    :param asked: recordings to measure on.
-    :param skipped: clips that cannot be used, and why.
+    :param training: recordings to train on.
+    :param held_out: recordings to measure on.
+    :param skipped: clips that could not be read.
     """
 
     setting: Setting
-    material: ExperimentData
-    learned: Sequence[Recording]
-    asked: Sequence[Recording]
+    data: ExperimentData
+    training: Sequence[Recording]
+    held_out: Sequence[Recording]
     skipped: Sequence[Skipped]
 
     @classmethod
-    def of(cls, setting: Setting, material: ExperimentData, network: Network) -> FinetuneRuns:
-        """A bench for clips as `network` takes them."""
+    def of(cls, setting: Setting, data: ExperimentData, network: Network) -> FinetuneRuns:
+        """Record the frames of clips for `network`."""
         spec = setting.plugins.backbone(network.backbone)
         clip = spec.clip(config_from_json(spec.config, network.config, network.backbone))
         recorder = pictures(setting.cache / "frames", clip.short_side)
-        learned, lost = recorder.record(material.learned, "Frames to learn from", setting.track)
-        asked, lost_too = recorder.record(material.asked, "Frames to measure on", setting.track)
-        if not learned or not asked:
+        training, lost = recorder.record(data.training, "Frames to train on", setting.track)
+        held_out, lost_too = recorder.record(data.held_out, "Frames to measure on", setting.track)
+        if not training or not held_out:
             raise InvalidInputError(
-                f"{setting.data}: expected clips to learn from and to measure on, got {len(learned)} and {len(asked)} "
-                "that can be read"
+                f"{setting.data}: expected readable clips to train on and to measure on, got {len(training)} and "
+                f"{len(held_out)}"
             )
-        return cls(setting, material, learned, asked, [*material.pool.skipped, *lost, *lost_too])
+        return cls(setting, data, training, held_out, [*data.pool.skipped, *lost, *lost_too])
 
     def train(self, network: Network, weights: str = "", start: FinetunedNetwork | None = None) -> FinetunedNetwork:
-        """Train a network on both tasks, as far as its tuning gives them weight.
+        """Train a network on the tasks that have a weight in its tuning.
 
-        :param weights: published weights or a file that it starts from; empty for random ones.
-        :param start: a network whose backbone it starts from instead.
+        :param weights: initial weights: the name of published ones, or a file; empty for random ones.
+        :param start: a trained network whose backbone replaces `weights`.
         """
         import torch
 
         spec = self.setting.plugins.backbone(network.backbone)
         config = config_from_json(spec.config, network.config, network.backbone)
-        labels, clip = self.material.pool.labels, spec.clip(config)
+        labels, clip = self.data.pool.labels, spec.clip(config)
         torch.manual_seed(network.tuning.seed)
         backbone = build_backbone(spec, config)
         if start is not None:
@@ -102,18 +102,18 @@ class FinetuneRuns:
         for task, name in _TASKS.items():
             head = self.setting.plugins.head(name)
             if not isinstance(head, HeadSpec):
-                raise PluginError(f"head {name}: expected one that answers {task} from features")
+                raise PluginError(f"head {name}: expected one that predicts {task} from features, got a derived head")
             modules[task] = head.build(head.config(), spec.feature_dim(config), getattr(labels, task))
         module = join(backbone, {str(task): head for task, head in modules.items()})
         layers = [backbone] if spec.layers is None else list(spec.layers(backbone))
         digest = self._digest(network, weights, start)
-        lesson = TrainingData(self.learned, clip, labels)
-        tune(module, layers, lesson, [], network.tuning, self.setting.cache / "runs" / digest)
-        said = predict(run_module(module), self.asked, clip, self.setting.scale.views)
-        logits: dict[Task, FloatArray] = {task: np.stack([one[task] for one in said]) for task in _TASKS}
-        footage = [recording.footage for recording in self.asked]
+        training_data = TrainingData(self.training, clip, labels)
+        tune(module, layers, training_data, [], network.tuning, self.setting.cache / "runs" / digest)
+        predicted = predict(run_module(module), self.held_out, clip, self.setting.scale.views)
+        logits: dict[Task, FloatArray] = {task: np.stack([one[task] for one in predicted]) for task in _TASKS}
+        samples = [recording.footage for recording in self.held_out]
         answers = Predictions.of(
-            footage,
+            samples,
             labels,
             to_probabilities(logits["exercise"], "softmax").mean(axis=1),
             to_probabilities(logits["muscles"], "sigmoid").mean(axis=1),
@@ -121,13 +121,13 @@ class FinetuneRuns:
         return FinetunedNetwork(backbone, digest, logits, answers, sum(p.numel() for p in backbone.parameters()))
 
     def describe(self) -> str:
-        """What is learned from, and what measured on, in words."""
-        learned, asked = ([one.footage for one in recordings] for recordings in (self.learned, self.asked))
+        """Describe the clips, in words."""
+        training, held_out = ([one.footage for one in recordings] for recordings in (self.training, self.held_out))
         return (
-            f"{len(learned)} clips of {len({item.scene for item in learned})} scenes to learn from, "
-            f"{len(asked)} of {len({item.scene for item in asked})} other scenes ({self.material.held}) to measure on; "
-            f"{len(self.material.pool.labels.exercise)} labels, {len(self.material.pool.labels.muscles)} groups; "
-            "intervals over scenes. Each was trained once: another seed gives other figures, which no interval shows"
+            f"{len(training)} clips of {len({item.scene for item in training})} scenes to train on, {len(held_out)} "
+            f"of {len({item.scene for item in held_out})} other scenes ({self.data.holdout}) to measure on; "
+            f"{len(self.data.pool.labels.exercise)} labels, {len(self.data.pool.labels.muscles)} groups; "
+            "intervals over scenes. Each network was trained once; the intervals do not include the variation by seed"
         )
 
     def _digest(self, network: Network, weights: str, start: FinetunedNetwork | None) -> str:
@@ -135,8 +135,8 @@ class FinetuneRuns:
             attrs.asdict(network),
             sha256(Path(weights)) if Path(weights).is_file() else weights,
             start.digest if start else None,
-            attrs.asdict(self.material.pool.labels),
-            sorted(recording.footage.key for recording in self.learned),
+            attrs.asdict(self.data.pool.labels),
+            sorted(recording.footage.key for recording in self.training),
         ]
         name = network.backbone.replace("/", "_")
         return f"{name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""Figures in words."""
+"""Figures as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fitsense.experiments.base import Figure
 
 
 def format_metric(figure: Figure, *, difference: bool = False) -> str:
-    """A figure with its interval; with a sign where it is a difference, a dash where there is none."""
+    """Format a figure with its interval; a difference gets a sign, a missing value is a dash."""
     if figure.value is None:
         return "–"
     form = "+.3f" if difference else ".3f"
@@ -16,14 +16,14 @@ def format_metric(figure: Figure, *, difference: bool = False) -> str:
 
 
 def verdict(difference: Figure) -> str:
-    """What the interval of a difference allows to say."""
+    """Interpret the interval of a difference."""
     if difference.value is None or difference.interval is None:
-        return "there are too few clips to tell"
+        return "there are too few clips for an interval"
     low, high = difference.interval
     if low == high == 0:
-        return "both are the same"
+        return "both are equal"
     if low > 0:
         return "the whole interval is above 0"
     if high < 0:
         return "the whole interval is below 0"
-    return "the interval holds 0, so that this run cannot tell"
+    return "the interval contains 0, so that this run decides nothing"

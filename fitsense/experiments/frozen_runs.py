@@ -1,4 +1,4 @@
-"""Heads that are fitted on features of a frozen backbone: many of them, since each takes but seconds."""
+"""Heads on features of a frozen backbone; each is fitted in seconds."""
 
 from __future__ import annotations
 
@@ -30,37 +30,36 @@ _LOOKUP = "heads/lookup_muscles"
 
 @attrs.frozen(eq=False)
 class FrozenRuns:
-    """Clips, and what a frozen backbone sees in them.
+    """Clips with their features by a frozen backbone.
 
-    :param footage: those that could be read.
-    :param features: mean over a clip's windows, (1, feature_dim), by its key.
-    :param skipped: the others, and why.
+    :param samples: clips that could be read.
+    :param features: mean over a clip's windows, (1, feature_dim), by the sample's key.
+    :param skipped: the other clips.
     """
 
     setting: Setting
     branch: BranchRecipe
-    footage: Sequence[Sample]
+    samples: Sequence[Sample]
     features: Mapping[str, FloatArray]
     skipped: Sequence[Skipped]
 
     @classmethod
     def of(cls, setting: Setting, pool: Pool) -> FrozenRuns:
-        """Features of a pool's clips."""
-        branch = BranchRecipe(backbone=setting.scale.still, weights=setting.weights, exercise_head="", muscles_head="")
+        """Compute the features of a pool's clips."""
+        branch = BranchRecipe(backbone=setting.scale.frozen, weights=setting.weights, exercise_head="", muscles_head="")
         recipe = Recipe((branch,), views=setting.scale.views, synthetic_clips=0)
-        workshop = BranchTrainer(recipe, pool, (), setting.plugins, setting.cache, setting.track)
-        fitted = workshop.fit(branch, ())
+        trainer = BranchTrainer(recipe, pool, (), setting.plugins, setting.cache, setting.track)
+        fitted = trainer.fit(branch, ())
         features = {
             key: outputs["features"].mean(axis=0, keepdims=True) for key, outputs in fitted.final.outputs.items()
         }
-        footage = [item for item in pool.labelled if item.key in features]
-        return cls(setting, branch, footage, features, [*pool.skipped, *fitted.skipped])
+        samples = [item for item in pool.labelled if item.key in features]
+        return cls(setting, branch, samples, features, [*pool.skipped, *fitted.skipped])
 
     def head(
-        self, task: Task, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
+        self, task: Task, training: Sequence[Sample], held_out: Sequence[Sample], labels: tuple[str, ...]
     ) -> FloatArray:
-        """Probabilities (clips, labels) of `asked`, by a linear head that was fitted on `learned`; from the cache where
-        the same was asked before."""
+        """Probabilities (clips, labels) of `held_out`, by a linear head that is fitted on `training`; cached."""
         default = BranchRecipe()
         name, l2 = (
             (default.exercise_head, default.l2_exercise)
@@ -69,33 +68,33 @@ class FrozenRuns:
         )
         spec = self.setting.plugins.head(name)
         if not isinstance(spec, HeadSpec):
-            raise PluginError(f"head {name}: expected one that answers {task} from features")
-        file = self.setting.cache / "heads" / f"{self._digest(name, l2, learned, asked, labels)}.npy"
+            raise PluginError(f"head {name}: expected one that predicts {task} from features, got a derived head")
+        file = self.setting.cache / "heads" / f"{self._digest(name, l2, training, held_out, labels)}.npy"
         if file.is_file():
             return np.asarray(np.load(file), dtype=np.float32)
-        said = self._fitted(spec, name, l2, learned, asked, labels)
+        predicted = self._fitted(spec, name, l2, training, held_out, labels)
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as temporary:
-            np.save(temporary, said)
-        return said
+            np.save(temporary, predicted)
+        return predicted
 
     def cross_validated(self, folds: Sequence[int], labels: Labels, description: str) -> Predictions:
-        """What heads say of each fold that were fitted on the others.
+        """Predictions of each fold, by heads that are fitted on the other folds.
 
-        :param folds: of each footage.
+        :param folds: the fold of each sample.
         """
         fold = np.array(folds)
         exercise = np.zeros((len(fold), len(labels.exercise)), np.float32)
         muscles = np.zeros((len(fold), len(labels.muscles)), np.float32)
         for held in self.setting.track(sorted(set(folds)), description):
-            learned = [item for item, other in zip(self.footage, folds, strict=True) if other != held]
-            asked = [item for item, other in zip(self.footage, folds, strict=True) if other == held]
-            exercise[fold == held] = self.head("exercise", learned, asked, labels.exercise)
-            muscles[fold == held] = self.head("muscles", learned, asked, labels.muscles)
-        return Predictions.of(self.footage, labels, exercise, muscles)
+            training = [item for item, other in zip(self.samples, folds, strict=True) if other != held]
+            held_out = [item for item, other in zip(self.samples, folds, strict=True) if other == held]
+            exercise[fold == held] = self.head("exercise", training, held_out, labels.exercise)
+            muscles[fold == held] = self.head("muscles", training, held_out, labels.muscles)
+        return Predictions.of(self.samples, labels, exercise, muscles)
 
     def describe(self) -> str:
-        """What was done, in words."""
+        """Describe the method, in words."""
         return (
             f"linear heads on features of a frozen {self.branch.backbone}, the mean over {self.setting.scale.views} "
             "windows of each clip"
@@ -106,25 +105,25 @@ class FrozenRuns:
         spec: HeadSpec,
         name: str,
         l2: float,
-        learned: Sequence[Sample],
-        asked: Sequence[Sample],
+        training: Sequence[Sample],
+        held_out: Sequence[Sample],
         labels: tuple[str, ...],
     ) -> FloatArray:
         import torch
 
         config = config_from_json(spec.config, {}, name)
-        module = heads.fit(spec, config, learned, self.features, labels, l2, Recipe().class_power)
+        module = heads.fit(spec, config, training, self.features, labels, l2, Recipe().class_power)
         with torch.inference_mode():
-            logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in asked]))).numpy()
+            logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in held_out]))).numpy()
         return to_probabilities(logits, spec.activation)
 
     def _digest(
-        self, name: str, l2: float, learned: Sequence[Sample], asked: Sequence[Sample], labels: tuple[str, ...]
+        self, name: str, l2: float, training: Sequence[Sample], held_out: Sequence[Sample], labels: tuple[str, ...]
     ) -> str:
-        """Stands for all that a head's answers depend on."""
-        facts = [(item.group, item.scene, item.stated_muscles) for item in learned]
+        """Digest of all inputs of a head's predictions."""
+        facts = [(item.group, item.scene, item.stated_muscles) for item in training]
         digest = hashlib.sha256(json.dumps([name, l2, labels, facts]).encode())
-        for item in (*learned, *asked):
+        for item in (*training, *held_out):
             digest.update(self.features[item.key].tobytes())
         return digest.hexdigest()
 
@@ -132,7 +131,7 @@ class FrozenRuns:
 def look_up(
     plugins: PluginManager, exercise: FloatArray, exercises: tuple[str, ...], groups: tuple[str, ...]
 ) -> FloatArray:
-    """Activations (clips, groups): how likely an exercise is that works a group, by the catalogue.
+    """Activations (clips, groups) by the catalogue: the probability of an exercise that works the group.
 
     :param exercise: probabilities (clips, exercises).
     """

@@ -22,7 +22,7 @@ from fitsense.train.recipe import Recipe
 from fitsense.types import FloatArray, Scores, Task
 
 name = "fusion-curve"
-question = "How does the weight between X3D and SlowFast matter, and does joining them beat each alone?"
+question = "How does the weight between X3D and SlowFast matter, and is their fusion better than each alone?"
 
 _X3D, _SLOWFAST = "x3d", "slowfast"
 _STEPS = 20
@@ -30,48 +30,48 @@ _MEASURES = EXERCISE | {"log loss": log_loss} | MUSCLES
 _HEADLINES: Mapping[Task, str] = {"exercise": "top-1", "muscles": "mAP"}
 
 _Windows = Mapping[str, FloatArray]
-"""What branches say of clips: logits (clips, views, labels) by branch."""
+"""Logits (clips, views, labels) by branch."""
 
 
 def run(setting: Setting) -> Result:
-    """Train both, and join their logits by each weight.
+    """Train both networks, and fuse their logits with each weight.
 
-    The weights that are quoted are fitted on the held-out clips, as a bundle's are. Figures of the ensemble are of
-    clips that its weights were not fitted on: those of each fold by weights that were fitted on the other folds.
+    The stated weights are fitted on the held-out clips, like those of a bundle. The metrics of the ensemble are
+    cross-fitted: the weights for each fold are fitted on the other folds.
     """
-    scale, material = setting.scale, ExperimentData.of(setting)
+    scale, data = setting.scale, ExperimentData.of(setting)
     ways = {_X3D: (scale.x3d, setting.weights), _SLOWFAST: (scale.slowfast, setting.slowfast_weights)}
-    benches = {name: FinetuneRuns.of(setting, material, network) for name, (network, _) in ways.items()}
+    runs_of = {name: FinetuneRuns.of(setting, data, network) for name, (network, _) in ways.items()}
     tuned = {
-        branch: benches[branch].train(network, weights)
+        branch: runs_of[branch].train(network, weights)
         for branch, (network, weights) in setting.track(list(ways.items()), "Trainings")
     }
     spec = setting.plugins.fusion(Recipe().fusion)
     if spec.fit is None:
-        raise PluginError(f"fusion {Recipe().fusion}: expected one whose weights can be fitted")
-    labels, footage = material.pool.labels, [recording.footage for recording in benches[_X3D].asked]
-    folds = np.array(folds_by(footage, "scene"))
+        raise PluginError(f"fusion {Recipe().fusion}: expected a fusion that can be fitted")
+    labels, samples = data.pool.labels, [recording.footage for recording in runs_of[_X3D].held_out]
+    folds = np.array(folds_by(samples, "scene"))
     curve: dict[float, dict[Task, FloatArray]] = {round(step / _STEPS, 4): {} for step in range(_STEPS + 1)}
     ensemble: dict[Task, FloatArray] = {}
     fitted: dict[Task, float] = {}
     for task in _HEADLINES:
         windows = {branch: one.logits[task] for branch, one in tuned.items()}
-        names, truth = getattr(labels, task), targets(footage, task, getattr(labels, task))
-        for weight, said in curve.items():
+        names, truth = getattr(labels, task), targets(samples, task, getattr(labels, task))
+        for weight, predicted in curve.items():
             config = spec.config(weights={_X3D: 1.0 - weight, _SLOWFAST: weight})
-            said[task] = _join(spec, config, task, windows, names)
+            predicted[task] = _join(spec, config, task, windows, names)
         fitted[task] = _fit(spec, task, windows, names, truth).weights[_SLOWFAST]
         ensemble[task] = _cross_fitted(spec, task, windows, names, truth, folds)
 
-    def answers(said: Mapping[Task, FloatArray]) -> Predictions:
-        return Predictions.of(footage, labels, said["exercise"], said["muscles"])
+    def answers(predicted: Mapping[Task, FloatArray]) -> Predictions:
+        return Predictions.of(samples, labels, predicted["exercise"], predicted["muscles"])
 
-    points = {weight: answers(said) for weight, said in curve.items()}
+    points = {weight: answers(predicted) for weight, predicted in curve.items()}
     joined, alone = answers(ensemble), {_X3D: points[0.0], _SLOWFAST: points[1.0]}
     draws = joined.draws()
     measured = {weight: figures(one, _MEASURES, draws) for weight, one in points.items()}
     ahead = {branch: differences(joined, one, _MEASURES, draws) for branch, one in alone.items()}
-    told_of = [
+    sentences = [
         f"For {task} the fitted weight of SlowFast is {fitted[task]:.2f}; with weights fitted on other clips, the "
         f"ensemble's {headline} is "
         + " and ".join(
@@ -82,10 +82,10 @@ def run(setting: Setting) -> Result:
         for task, headline in _HEADLINES.items()
     ]
     return Result(
-        measured=f"{scale.describe(scale.x3d)}; {scale.describe(scale.slowfast)}; {benches[_X3D].describe()}.",
+        measured=f"{scale.describe(scale.x3d)}; {scale.describe(scale.slowfast)}; {runs_of[_X3D].describe()}.",
         tables=[
             Table(
-                "Both together and each alone",
+                "Ensemble and single networks",
                 [
                     Row("ensemble, cross-fitted", figures(joined, _MEASURES, draws)),
                     *(Row(branch, figures(one, _MEASURES, draws)) for branch, one in alone.items()),
@@ -94,10 +94,10 @@ def run(setting: Setting) -> Result:
             ),
             Table("By SlowFast's weight", [Row(f"{weight:.2f}", row) for weight, row in measured.items()]),
         ],
-        answer=" ".join(told_of),
-        skipped=[skip for bench in benches.values() for skip in bench.skipped],
+        answer=" ".join(sentences),
+        skipped=[skip for runs in runs_of.values() for skip in runs.skipped],
         plots=[
-            _plot("Share that is right", ("top-1", "macro recall", "mAP"), measured, fitted),
+            _plot("Accuracy", ("top-1", "macro recall", "mAP"), measured, fitted),
             _plot("Log loss", ("log loss",), measured, {"exercise": fitted["exercise"]}),
         ],
     )
@@ -115,13 +115,13 @@ def _plot(
 
 
 def _fit(spec: FusionSpec, task: Task, windows: _Windows, labels: tuple[str, ...], truth: NDArray[Any]) -> Any:
-    """The fusion's configuration that fits clips best, each window taken alone."""
+    """Fit the fusion's configuration to clips, each window separately."""
     views = next(iter(windows.values())).shape[1]
     return fit_fusion_config(spec, spec.config(), _scores(task, windows, labels), np.repeat(truth, views, axis=0))
 
 
 def _join(spec: FusionSpec, config: Any, task: Task, windows: _Windows, labels: tuple[str, ...]) -> FloatArray:
-    """Probabilities (clips, labels) of branches that are joined window by window, averaged over windows."""
+    """Probabilities (clips, labels) of fused branches, averaged over windows."""
     shape = next(iter(windows.values())).shape
     joined = fuse_members(spec, config, _scores(task, windows, labels)).probabilities
     return np.asarray(joined.reshape(shape).mean(axis=1), dtype=np.float32)
@@ -135,16 +135,16 @@ def _cross_fitted(
     truth: NDArray[Any],
     folds: NDArray[np.int64],
 ) -> FloatArray:
-    """Like :func:`_join`, each fold by the configuration that fits the others."""
-    said = np.zeros((len(folds), len(labels)), np.float32)
+    """Fuse like :func:`_join`, each fold with the configuration that is fitted to the others."""
+    predicted = np.zeros((len(folds), len(labels)), np.float32)
     for fold in np.unique(folds):
         here, others = folds == fold, folds != fold
         if not others.any():
-            # A sole scene; there is nothing else to fit on.
+            # There is only one scene to fit on.
             others = here
         config = _fit(spec, task, _rows(windows, others), labels, truth[others])
-        said[here] = _join(spec, config, task, _rows(windows, here), labels)
-    return said
+        predicted[here] = _join(spec, config, task, _rows(windows, here), labels)
+    return predicted
 
 
 def _rows(windows: _Windows, chosen: NDArray[np.bool_]) -> dict[str, FloatArray]:

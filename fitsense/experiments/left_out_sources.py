@@ -1,4 +1,4 @@
-"""Clips of publishers that were never seen."""
+"""Accuracy on clips of unseen publishers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from fitsense.experiments.frozen_runs import FrozenRuns
 from fitsense.experiments.predictions import EXERCISE, MUSCLES, differences, figures
 
 name = "left-out-sources"
-question = (
-    "How much of what is measured on other scenes is left on clips of other publishers, which is what users have?"
-)
+question = "How much lower are the metrics on clips of other publishers, as users have them, than on other scenes?"
 
 _MEASURES = EXERCISE | MUSCLES
 
@@ -20,19 +18,19 @@ _MEASURES = EXERCISE | MUSCLES
 def run(setting: Setting) -> Result:
     """Fit heads cross-validated by scenes, and by whole sources."""
     pool = pool_of(setting)
-    still = FrozenRuns.of(setting, pool)
-    scenes = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds of scenes")
-    folds = folds_by(still.footage, "source")
-    sources = still.cross_validated(folds, pool.labels, "Folds of sources")
+    frozen = FrozenRuns.of(setting, pool)
+    scenes = frozen.cross_validated([item.fold for item in frozen.samples], pool.labels, "Folds of scenes")
+    folds = folds_by(frozen.samples, "source")
+    sources = frozen.cross_validated(folds, pool.labels, "Folds of sources")
     draws = scenes.draws("source")
     change = differences(sources, scenes, _MEASURES, draws)
     return Result(
-        measured=f"{still.describe()}; cross-validated, {len(scenes.footage)} clips of {scenes.draws().scenes} scenes "
-        f"and {draws.scenes} sources, which are spread over {len(set(folds))} folds; where a clip's source is not "
-        "known, its scene counts as one; intervals over sources.",
+        measured=f"{frozen.describe()}; cross-validated, {len(scenes.samples)} clips of {scenes.draws().scenes} scenes "
+        f"and {draws.scenes} sources, which are spread over {len(set(folds))} folds; the scene of a clip of "
+        "unknown source counts as a source; intervals over sources.",
         tables=[
             Table(
-                "What is held out",
+                "Held-out units",
                 [
                     Row("scenes", figures(scenes, _MEASURES, draws)),
                     Row("sources", figures(sources, _MEASURES, draws)),
@@ -43,5 +41,5 @@ def run(setting: Setting) -> Result:
         answer=f"With whole sources held out rather than scenes, top-1 changes by "
         f"{format_metric(change['top-1'], difference=True)}: {verdict(change['top-1'])}; macro recall by "
         f"{format_metric(change['macro recall'], difference=True)}: {verdict(change['macro recall'])}.",
-        skipped=still.skipped,
+        skipped=frozen.skipped,
     )

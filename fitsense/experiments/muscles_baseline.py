@@ -1,4 +1,4 @@
-"""Learned muscles against muscles that are looked up."""
+"""Comparison of learned muscles with those looked up from the exercise."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ question = "Does learning muscles beat looking them up from the predicted exerci
 def run(setting: Setting) -> Result:
     """Fit heads for exercises and for muscles, cross-validated over folds of scenes."""
     pool = pool_of(setting)
-    still = FrozenRuns.of(setting, pool)
-    learned = still.cross_validated([item.fold for item in still.footage], pool.labels, "Folds")
+    frozen = FrozenRuns.of(setting, pool)
+    learned = frozen.cross_validated([item.fold for item in frozen.samples], pool.labels, "Folds")
     looked_up = looked_up_from(setting, learned)
     negative = attrs.evolve(learned, muscles=np.zeros_like(learned.muscles))
     draws = learned.draws()
     ahead = differences(learned, looked_up, MUSCLES, draws)
     return Result(
-        measured=f"{still.describe()}; cross-validated, {len(learned.footage)} clips of {draws.scenes} scenes, "
+        measured=f"{frozen.describe()}; cross-validated, {len(learned.samples)} clips of {draws.scenes} scenes, "
         f"{len(pool.labels.muscles)} muscle groups; intervals over scenes.",
         tables=[
             Table(
@@ -40,13 +40,13 @@ def run(setting: Setting) -> Result:
         ],
         answer=f"Learning muscles changes mAP by {format_metric(ahead['mAP'], difference=True)} over looking them up: "
         f"{verdict(ahead['mAP'])}. It changes micro F1 by {format_metric(ahead['micro F1'], difference=True)}: "
-        f"{verdict(ahead['micro F1'])}. Muscles are a function of the exercise here: of exercises that it knows, the "
-        "look-up gets wrong only what the head for exercises does.",
-        skipped=still.skipped,
+        f"{verdict(ahead['micro F1'])}. Muscles are a function of the exercise here: for known exercises, the "
+        "look-up is wrong only if the predicted exercise is.",
+        skipped=frozen.skipped,
     )
 
 
 def looked_up_from(setting: Setting, learned: Predictions) -> Predictions:
-    """The same answers, their muscles looked up from their exercises."""
+    """Replace the muscles of predictions by those of the predicted exercises."""
     labels = learned.labels
     return attrs.evolve(learned, muscles=look_up(setting.plugins, learned.exercise, labels.exercise, labels.muscles))

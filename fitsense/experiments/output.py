@@ -16,7 +16,7 @@ from fitsense.experiments.presets import Scale
 
 
 def write(experiment: Experiment, scale: Scale, result: Result, folder: Path) -> list[Path]:
-    """Write NAME.json, NAME.md and its plots to a folder; give the files."""
+    """Write NAME.json, NAME.md and its plots to a folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plot_files(experiment, result)
     files = {
@@ -30,7 +30,7 @@ def write(experiment: Experiment, scale: Scale, result: Result, folder: Path) ->
 
 
 def document(experiment: Experiment, scale: Scale, result: Result) -> dict[str, Any]:
-    """A result as a JSON object."""
+    """Convert a result to a JSON object."""
     return {
         "experiment": experiment.name,
         "question": experiment.question,
@@ -69,7 +69,7 @@ def document(experiment: Experiment, scale: Scale, result: Result) -> dict[str, 
 
 
 def markdown(experiment: Experiment, scale: Scale, result: Result, *, with_plots: bool = True) -> str:
-    """A result as a page; plots are files beside it."""
+    """Format a result as a page, which links to the files of its plots."""
     parts = [
         f"# {experiment.name}",
         experiment.question,
@@ -85,7 +85,7 @@ def markdown(experiment: Experiment, scale: Scale, result: Result, *, with_plots
 
 
 def plot_files(experiment: Experiment, result: Result) -> list[str]:
-    """What the plots' files are called."""
+    """Names of the plots' files."""
     many = len(result.plots) > 1
     return [f"{experiment.name}{f'-{index + 1}' if many else ''}.svg" for index in range(len(result.plots))]
 

@@ -1,4 +1,4 @@
-"""Curves as SVG."""
+"""Plots as SVG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from fitsense.experiments.base import Plot
 from fitsense.experiments.formatting import format_metric
 
-# Of Okabe and Ito: they stay apart for the colour-blind.
+# Palette of Okabe and Ito, which colour-blind people can distinguish.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 48, 46
@@ -16,8 +16,7 @@ _STEPS = 4
 
 
 def svg(plot: Plot) -> str:
-    """A plot as an SVG document, which needs nothing else. Points have their intervals as bars, and their figures as
-    tooltips."""
+    """Draw a plot as a standalone SVG document, with intervals as bars and figures as tooltips."""
     values = [
         value
         for points in plot.lines.values()
@@ -83,13 +82,13 @@ def svg(plot: Plot) -> str:
 
 
 def _range(values: list[float]) -> tuple[float, float]:
-    """The least and the largest; a little apart where they are the same."""
+    """The smallest and the largest value, widened if they are equal."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _ticks(places: list[float]) -> list[float]:
-    """At most a dozen of the places, among them the first."""
+    """At most a dozen of the positions, with the first."""
     distinct = sorted(set(places))
     return distinct[:: max(1, math.ceil(len(distinct) / 12))]
 

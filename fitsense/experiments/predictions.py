@@ -1,4 +1,4 @@
-"""What was said of clips that were not learned from, and how good that is."""
+"""Predictions of held-out clips, and their metrics."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from fitsense.types import FloatArray
 
 @attrs.frozen(eq=False)
 class Predictions:
-    """What was said of clips.
+    """Predictions of clips.
 
-    :param footage: the clips; each shows an exercise.
-    :param exercise: probabilities (clips, labels); of no columns where nobody asked.
+    :param samples: the clips; each shows an exercise.
+    :param exercise: probabilities (clips, labels); no columns if they were not predicted.
     :param muscles: activations (clips, groups); likewise.
     """
 
-    footage: Sequence[Sample]
+    samples: Sequence[Sample]
     labels: Labels
     exercise: FloatArray
     muscles: FloatArray
@@ -36,16 +36,16 @@ class Predictions:
     @classmethod
     def of(
         cls,
-        footage: Sequence[Sample],
+        samples: Sequence[Sample],
         labels: Labels,
         exercise: FloatArray | None = None,
         muscles: FloatArray | None = None,
     ) -> Predictions:
-        """Of those of `footage` that show an exercise; arrays have a row for each of `footage`."""
-        active = np.array([item.group != IDLE for item in footage], dtype=bool)
-        nothing = np.zeros((len(footage), 0), np.float32)
+        """Select the samples that show an exercise; the arrays have one row for each sample."""
+        active = np.array([item.group != IDLE for item in samples], dtype=bool)
+        nothing = np.zeros((len(samples), 0), np.float32)
         return cls(
-            [item for item in footage if item.group != IDLE],
+            [item for item in samples if item.group != IDLE],
             labels,
             (nothing if exercise is None else exercise)[active],
             (nothing if muscles is None else muscles)[active],
@@ -54,35 +54,35 @@ class Predictions:
     @property
     def truth(self) -> NDArray[np.int64]:
         """Indices of the clips' exercises, (clips,)."""
-        return np.asarray(targets(self.footage, "exercise", self.labels.exercise), dtype=np.int64)
+        return np.asarray(targets(self.samples, "exercise", self.labels.exercise), dtype=np.int64)
 
     @property
     def worked(self) -> NDArray[np.bool_]:
         """The muscle groups that the clips work, (clips, groups)."""
-        return np.asarray(targets(self.footage, "muscles", self.labels.muscles), dtype=bool)
+        return np.asarray(targets(self.samples, "muscles", self.labels.muscles), dtype=bool)
 
     def draws(self, unit: Literal["scene", "source", "group"] = "scene") -> BootstrapSamples:
-        """Draws of what is independent of each other."""
-        return BootstrapSamples.of([getattr(item, unit) for item in self.footage])
+        """Bootstrap samples of independent units."""
+        return BootstrapSamples.of([getattr(item, unit) for item in self.samples])
 
 
 Measure = Callable[[Floats, Predictions], Floats]
-"""A figure for each row of weights, (draws, clips), as :mod:`fitsense.evaluate.bootstrap` takes them: (draws,)."""
+"""Metric for each row of weights (draws, clips) of :mod:`fitsense.evaluate.bootstrap`: (draws,)."""
 
 
 def top1(weights: Floats, answers: Predictions) -> Floats:
-    """Share of the clips whose exercise is the likeliest."""
+    """Share of the clips whose most likely exercise is right."""
     return bootstrap.share(weights, metrics.among_top(answers.exercise, answers.truth, 1))
 
 
 def macro_recall(weights: Floats, answers: Predictions) -> Floats:
-    """The same, averaged over exercises."""
+    """Top-1 accuracy averaged over exercises."""
     return bootstrap.macro_share(weights, metrics.among_top(answers.exercise, answers.truth, 1), answers.truth)
 
 
 def log_loss(weights: Floats, answers: Predictions) -> Floats:
     """Mean negative logarithm of the probability of the right exercise."""
-    right = answers.exercise[np.arange(len(answers.footage)), answers.truth]
+    right = answers.exercise[np.arange(len(answers.samples)), answers.truth]
     return _mean(weights, -np.log(right.astype(np.float64) + 1e-9))
 
 
@@ -92,7 +92,7 @@ def mean_average_precision(weights: Floats, answers: Predictions) -> Floats:
 
 
 def micro_f1(weights: Floats, answers: Predictions) -> Floats:
-    """F1 of all labels of all clips together, active from .5; 0 where nothing is active and nothing said to be."""
+    """F1 over all labels of all clips, active from .5; 0 if no label is active or predicted."""
     said, worked = answers.muscles >= 0.5, answers.worked
     hits, both = (said & worked).sum(axis=1), said.sum(axis=1) + worked.sum(axis=1)
     total = weights @ both
@@ -100,19 +100,18 @@ def micro_f1(weights: Floats, answers: Predictions) -> Floats:
 
 
 def label_accuracy(weights: Floats, answers: Predictions) -> Floats:
-    """Share of all labels of all clips that are right, active from .5; high wherever labels are rare."""
+    """Share of right labels over all clips, active from .5; high if labels are rare."""
     return _mean(weights, ((answers.muscles >= 0.5) == answers.worked).mean(axis=1))
 
 
 def ranking_precision(weights: Floats, answers: Predictions) -> Floats:
-    """Mean over clips of the average precision of ranking muscle groups: it says something of clips of one exercise
-    too, where every group is active in all of them or in none."""
+    """Mean over clips of the average precision of ranking muscle groups. It is also defined for clips of one exercise,
+    in all of which the same groups are active."""
     return _mean(weights, precision_of_ranking(answers.muscles, answers.worked))
 
 
 def precision_of_ranking(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """For each row the mean, over what is true, of the share of true ones among those that score at least as much:
-    (rows,). A row without anything true counts as 1.
+    """Label ranking average precision of each row, (rows,); 1 for a row without a true label.
 
     :param scores: (rows, columns).
     :param truth: (rows, columns).
@@ -128,8 +127,8 @@ MUSCLES: dict[str, Measure] = {"mAP": mean_average_precision, "micro F1": micro_
 
 
 def figures(answers: Predictions, measures: Mapping[str, Measure], draws: BootstrapSamples) -> dict[str, Figure]:
-    """Each figure, with its interval."""
-    whole = np.ones((1, len(answers.footage)))
+    """Compute metrics with their intervals."""
+    whole = np.ones((1, len(answers.samples)))
     return {
         name: _figure(measure(whole, answers), measure(draws.weights, answers), draws)
         for name, measure in measures.items()
@@ -139,8 +138,8 @@ def figures(answers: Predictions, measures: Mapping[str, Measure], draws: Bootst
 def differences(
     one: Predictions, other: Predictions, measures: Mapping[str, Measure], draws: BootstrapSamples
 ) -> dict[str, Figure]:
-    """How far `one` is ahead of `other`, which speaks of the same clips, with intervals of the difference."""
-    whole = np.ones((1, len(one.footage)))
+    """Compute the metrics of `one` minus those of `other`, of the same clips, with intervals of the difference."""
+    whole = np.ones((1, len(one.samples)))
     return {
         name: _figure(
             measure(whole, one) - measure(whole, other),

@@ -1,4 +1,4 @@
-"""How large experiments are run."""
+"""Scales of experiments: networks, training and number of clips."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fitsense.train.finetuning import Tuning
 
 @attrs.frozen
 class Network:
-    """A backbone, and how it is trained.
+    """A backbone with its training.
 
-    :param config: what differs from the backbone's default configuration.
+    :param config: differences from the backbone's default configuration.
     """
 
     backbone: str
@@ -25,22 +25,22 @@ class Network:
 
 @attrs.frozen
 class Scale:
-    """How large experiments are run.
+    """The scale of experiments.
 
-    :param x3d: where it is trained as a whole.
-    :param slowfast: likewise.
-    :param still: the backbone, as it is by default, whose features heads alone are fitted on.
+    :param x3d: X3D, trained as a whole.
+    :param slowfast: SlowFast, trained as a whole.
+    :param frozen: backbone with its default configuration, for experiments that fit heads alone.
     :param ratios: SlowFast's channel reduction ratios.
-    :param views: windows of each clip that figures are of.
-    :param clips: so many clips at most are trained on, where a network is trained as a whole; None for all.
-    :param min_scenes: an exercise that fewer scenes show is left out.
-    :param needs: what it takes to run it; empty for nothing in particular.
+    :param views: windows of each clip for predictions.
+    :param clips: largest number of clips to train whole networks on; None for all.
+    :param min_scenes: smallest number of scenes of an exercise; others are left out.
+    :param needs: requirements, in words; empty for none.
     """
 
     name: str
     x3d: Network
     slowfast: Network
-    still: str
+    frozen: str
     ratios: tuple[int, ...]
     views: int = 4
     clips: int | None = None
@@ -48,10 +48,10 @@ class Scale:
     needs: str = ""
 
     def describe(self, network: Network) -> str:
-        """How a network is trained, in words."""
+        """Describe the training of a network, in words."""
         size = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in network.config.items())
         tuning = network.tuning
-        clips = "all clips to learn from" if self.clips is None else f"at most {self.clips} clips"
+        clips = "all training clips" if self.clips is None else f"at most {self.clips} clips"
         return (
             f"{network.backbone} ({size}), {tuning.epochs} epochs of {clips}, "
             f"batches of {tuning.batch_size}, learning rate {tuning.learning_rate:g}"
@@ -68,11 +68,11 @@ SMALL = Scale(
         {"frames": 8, "rate_hz": 4.0, "size": 96, "short_side": 109},
         attrs.evolve(_SMALL, epochs=12),
     ),
-    still="x3d/s",
+    frozen="x3d/s",
     ratios=(4, 8, 10, 16),
     clips=320,
 )
-"""Small clips, few of them, for few epochs: minutes on two CPU cores. It shows that an experiment works."""
+"""Small clips, few of them, for few epochs: minutes on two CPU cores, to check that an experiment works."""
 
 _PAPER = Tuning(
     epochs=30,
@@ -91,7 +91,7 @@ PAPER = Scale(
     name="paper",
     x3d=Network("x3d/m", _CLIP, _PAPER),
     slowfast=Network("slowfast/r50", _CLIP, _PAPER),
-    still="x3d/m",
+    frozen="x3d/m",
     ratios=(4, 6, 8, 10, 12, 16),
     views=10,
     min_scenes=1,
@@ -99,6 +99,6 @@ PAPER = Scale(
     "dataset imports",
 )
 """The set-up of arXiv 2406.06703: 32 frames at stride 2, 256 pixels, R50, 30 epochs of batches of 8, no augmentation.
-What differs is what that code did wrong, and the learning rate, which rises and falls."""
+It differs in the errors of that code, and in the schedule of the learning rate."""
 
 SCALES = (SMALL, PAPER)

@@ -1,4 +1,4 @@
-"""From exercises to muscles, and back."""
+"""Transfer between exercise and muscle prediction."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ question = (
 def run(setting: Setting) -> Result:
     """Train X3D in two stages of equal length: on one task, then on either; and on both tasks twice.
 
-    Whatever is compared was trained as long, and started its second stage with new heads.
+    All variants train equally long, and start the second stage with new heads.
     """
     joint = setting.scale.x3d
-    bench = FinetuneRuns.of(setting, ExperimentData.of(setting), joint)
+    runs = FinetuneRuns.of(setting, ExperimentData.of(setting), joint)
     exercise, muscles = _weighted(joint, 1.0, 0.0), _weighted(joint, 0.0, 1.0)
     stages = {
         "exercise → exercise": (exercise, exercise),
@@ -34,8 +34,8 @@ def run(setting: Setting) -> Result:
     }
     tuned: dict[str, FinetunedNetwork] = {}
     for way, (first, second) in setting.track(list(stages.items()), "Trainings, of two stages each"):
-        # The first stages that were trained before are taken from the cache.
-        tuned[way] = bench.train(second, start=bench.train(first, setting.weights))
+        # The cache returns first stages that were trained before.
+        tuned[way] = runs.train(second, start=runs.train(first, setting.weights))
     draws = tuned["both → both"].answers.draws()
     tables, answers = [], []
     for task, other, measures, headline in (
@@ -43,24 +43,24 @@ def run(setting: Setting) -> Result:
         ("muscles", "exercise", MUSCLES, "mAP"),
     ):
         alone = tuned[f"{task} → {task}"].answers
-        rows, told_of = [Row(f"{task} → {task}", figures(alone, measures, draws))], []
-        for way, title in ((f"{other} → {task}", f"Beginning with {other}"), ("both → both", "Learning both jointly")):
+        rows, sentences = [Row(f"{task} → {task}", figures(alone, measures, draws))], []
+        for way, title in ((f"{other} → {task}", f"Starting with {other}"), ("both → both", "Learning both jointly")):
             ahead = differences(tuned[way].answers, alone, measures, draws)
             rows += [
                 Row(way, figures(tuned[way].answers, measures, draws)),
                 Row(f"{way}, against {task} alone", ahead, difference=True),
             ]
-            told_of.append(
+            sentences.append(
                 f"{title} changes {headline} by {format_metric(ahead[headline], difference=True)}: "
                 f"{verdict(ahead[headline])}."
             )
         tables.append(Table(f"Measured on {task}", rows))
-        answers.append(f"Of {task}: {' '.join(told_of)}")
+        answers.append(f"For {task}: {' '.join(sentences)}")
     return Result(
-        measured=f"{setting.scale.describe(joint)}, in each of two stages; {bench.describe()}.",
+        measured=f"{setting.scale.describe(joint)}, in each of two stages; {runs.describe()}.",
         tables=tables,
         answer=" ".join(answers),
-        skipped=bench.skipped,
+        skipped=runs.skipped,
     )
 
 

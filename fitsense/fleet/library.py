@@ -56,7 +56,7 @@ class Video:
 
     @property
     def is_local(self) -> bool:
-        """Whether the URL is a path."""
+        """True if the URL is a path."""
         return not _URL.match(self.url)
 
     @property

@@ -41,5 +41,5 @@ class RateLimiter:
 
 
 def within_interval(time_s: float, last_s: float, min_interval_s: float) -> bool:
-    """Whether a frame at `time_s` comes too soon after the last one kept, at `last_s`."""
+    """True if a frame at `time_s` comes too soon after the last one kept, at `last_s`."""
     return last_s < time_s < last_s + min_interval_s - _TOLERANCE_S

@@ -37,7 +37,7 @@ class AsyncAnalysis(AsyncIterable[Event]):
 
     @property
     def stopped(self) -> bool:
-        """Whether :meth:`stop` was called."""
+        """True if :meth:`stop` was called."""
         return self._stopped
 
     def stop(self) -> None:

@@ -174,7 +174,7 @@ class _EventQueue:
         self._queued: Counter[str] = Counter()
 
     def offer(self, event: Event, now_s: float) -> float:
-        """As of :class:`fitsense._internal.channel.Queue`."""
+        """See :class:`fitsense._internal.channel.Queue`."""
         if self._queued[event.source] >= _MAX_QUEUED:
             return math.inf
         self.extend([event])
@@ -187,7 +187,7 @@ class _EventQueue:
             self._queued[event.source] += 1
 
     def take(self, now_s: float) -> Event | None:
-        """As of :class:`fitsense._internal.channel.Queue`."""
+        """See :class:`fitsense._internal.channel.Queue`."""
         if not self._events:
             return None
         event = self._events.popleft()

@@ -44,7 +44,7 @@ class Candidate:
 
     @property
     def built_in(self) -> bool:
-        """Whether the distribution is fitsense."""
+        """True if the distribution is fitsense."""
         return self.distribution == _OWN_DISTRIBUTION
 
     @property
@@ -58,7 +58,7 @@ class Candidate:
         return f"{self.distribution} {self.version}" if self.distribution else self.entry_point.value
 
     def matches(self, name: str) -> bool:
-        """Whether `name` is the name of the entry point, of its distribution, or ``distribution:name``."""
+        """True if `name` is the name of the entry point, of its distribution, or ``distribution:name``."""
         distribution, colon, entry_point = name.partition(":")
         if colon:
             return (_normalised(distribution), entry_point) == (self.distribution, self.name)

@@ -32,6 +32,7 @@ from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.repetitions.candidate import OVERLAP_LENGTHS, SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.motion_range import JointRange, Phases
+from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.sides import Side
 from fitsense.repetitions.similarity import similarities
 from fitsense.repetitions.trajectory import Path, path
@@ -208,9 +209,6 @@ class RepetitionCounter:
     """Counts repetitions in thumbnails or other samples; keeps ``window_s`` of them.
 
     :param signal: how to read the samples.
-
-
-    :param signal: what the samples are.
     """
 
     def __init__(self, config: RepetitionConfig | None = None, signal: Signal | None = None) -> None:
@@ -312,14 +310,19 @@ class RepetitionCounter:
         return self._report(found.best, found.view, found.moments, final)
 
     def _find_new_exercise(self, whole: _Analysis) -> _Analysis | None:
-        """Analyse the movement since the last reported repetition; None unless it repeats another movement.
+        """Analyse the movement since the last report, or the last rest after it; None unless another one is repeated.
 
         Older thumbnails are then dropped: beside a larger movement, a smaller one looks like partial repetitions, or
         like nothing.
         """
-        since_s = self.state.reported_s
-        first = bisect.bisect_left(self.state.times, since_s)
-        if first == 0 or len(self.state.times) - first < _MIN_THUMBNAILS or not self.state.reported:
+        if not self.state.reported:
+            return None
+        last_start_s, last_end_s = self.state.reported[-1]
+        first = bisect.bisect_left(self.state.times, self.state.reported_s)
+        rest_end = end_of_last_rest(self.state.thumbnails, np.array(self.state.times), (last_start_s, last_end_s))
+        # The way to another position, such as getting up from the floor, is part of neither exercise.
+        first = max(first, rest_end or 0)
+        if first == 0 or len(self.state.times) - first < _MIN_THUMBNAILS:
             return None
         found = self._analyse(slice(first, None), single=False)
         best = found.best
@@ -330,12 +333,11 @@ class RepetitionCounter:
         one, other = best.cycles[-2:]
         if other.start - one.end > _NEW_EXERCISE_PAUSE_LENGTHS * (one.end - one.start):
             return None
-        since = int(np.searchsorted(whole.moments, since_s))
+        since = int(np.searchsorted(whole.moments, self.state.times[first]))
         if whole.best is not None:
             full_extent = self._config.full_range_ratio * median(cycle.extent for cycle in whole.best.cycles)
             if best.score <= whole.best.score_since(whole.view.path, since, full_extent):
                 return None
-        last_start_s, last_end_s = self.state.reported[-1]
         last = int(np.searchsorted(whole.moments, last_start_s)), int(np.searchsorted(whole.moments, last_end_s))
         if last[0] >= last[1]:
             return None

@@ -147,7 +147,7 @@ class HttpConnection(H11Protocol):
 
     @property
     def is_held(self) -> bool:
-        """Whether handling is paused."""
+        """True if handling is paused."""
         return self.flow.read_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -250,7 +250,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     @property
     def is_held(self) -> bool:
-        """Whether handling is paused: the session has no room, or the client does not read."""
+        """True if handling is paused: the session has no room, or the client does not read."""
         return self.read_paused or not self.writable.is_set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -341,7 +341,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
 
     def _takes_small_frame(self) -> bool:
-        """Whether the client may send one more (nearly) empty frame; refuses the client if not."""
+        """True if the client may send one more (nearly) empty frame; refuses the client if not."""
         if self.close_sent:
             return False
         if self._small_frames.take(self.loop.time()):

@@ -55,7 +55,7 @@ class Tokens:
         return bool(self._digests)
 
     def accepts(self, token: str) -> bool:
-        """Whether a token is valid, in constant time."""
+        """True if a token is valid, in constant time."""
         return self.find(token) is not None
 
     def find(self, token: str) -> int | None:
@@ -92,7 +92,7 @@ def check_exposure(config: ServeConfig, tokens: Tokens) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
+    """True if an address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -58,12 +58,12 @@ class Outbox:
 
     @property
     def closing(self) -> bool:
-        """Whether it takes no further events."""
+        """True if it takes no further events."""
         return self._until_s is not None
 
     @property
     def abandoned(self) -> bool:
-        """Whether outcomes no longer count."""
+        """True if outcomes no longer count."""
         return self._abandoned
 
     def offer(self, event: Event, now_s: float) -> float:
@@ -82,7 +82,7 @@ class Outbox:
         return 0.0
 
     def pop_overflow(self) -> bool:
-        """Whether the queue has become full since the last call."""
+        """True if the queue has become full since the last call."""
         overflowed, self._overflowed = self._overflowed, False
         return overflowed
 

@@ -18,7 +18,7 @@ _OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 def is_pipe(source: object) -> bool:
-    """Whether a source can be read only once, like standard input or a FIFO."""
+    """True if a source can be read only once, like standard input or a FIFO."""
     if source == STANDARD_INPUT and isinstance(source, str):
         return True
     try:
@@ -29,7 +29,7 @@ def is_pipe(source: object) -> bool:
 
 
 def is_opened(source: str) -> bool:
-    """Whether a path refers to an open file of this process, like ``/dev/stdin``."""
+    """True if a path refers to an open file of this process, like ``/dev/stdin``."""
     return source.startswith(_OPENED)
 
 
@@ -91,7 +91,7 @@ class ByteStream:
         return cls(file, name, owned=owned)
 
     def seekable(self) -> bool:
-        """Whether the stream can seek."""
+        """True if the stream can seek."""
         return self._seekable
 
     def readable(self) -> bool:
@@ -140,7 +140,7 @@ class ByteStream:
 
 
 def has_late_index(head: bytes) -> bool:
-    """Whether a file begins like an .mp4 or .mov whose index follows the pictures."""
+    """True if a file begins like an .mp4 or .mov whose index follows the pictures."""
     at = 0
     while at + 8 <= len(head):
         length, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + 8]

@@ -31,7 +31,7 @@ class FrameConverter:
         self._scaler, self._colour_converter = VideoReformatter(), VideoReformatter()
 
     def is_large_reduction(self, side: int) -> bool:
-        """Whether frames with a short side of `side` pixels are reduced so much that decoding errors do not show."""
+        """True if frames with a short side of `side` pixels are reduced so much that decoding errors do not show."""
         return self._short_side is not None and side >= _LARGE_REDUCTION * self._short_side * self._zoom
 
     def convert(self, frame: av.VideoFrame, stream: av.VideoStream) -> UInt8Array:

@@ -51,7 +51,7 @@ class FrameQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether :meth:`take` returns something."""
+        """True if :meth:`take` returns something."""
         return bool(self._items or self._dropped)
 
     def offer(self, frame: Frame, now_s: float) -> float:

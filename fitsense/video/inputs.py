@@ -54,7 +54,7 @@ def checked_frames(frames: Iterable[object]) -> Iterator[Frame]:
 
 
 def is_file(source: object) -> TypeGuard[BinaryIO]:
-    """Whether `source` is a file object, with a ``read`` method."""
+    """True if `source` is a file object, with a ``read`` method."""
     return callable(getattr(source, "read", None))
 
 

@@ -55,11 +55,11 @@ class Input:
 
     @property
     def can_seek(self) -> bool:
-        """Whether the source can seek."""
+        """True if the source can seek."""
         return not self.is_live and (self.stream is None or self.stream.seekable())
 
     def is_whole(self) -> bool | None:
-        """Whether a file is complete, by its container structure; None if unknown."""
+        """True if a file is complete, by its container structure; None if unknown."""
         try:
             if self.stream is not None:
                 return is_whole(self.stream) if self.stream.seekable() else None
@@ -84,7 +84,7 @@ class Input:
 
 
 def is_live(source: str) -> bool:
-    """Whether `source` is a camera or a network stream rather than a file or a pipe."""
+    """True if `source` is a camera or a network stream rather than a file or a pipe."""
     if _CAMERA.fullmatch(source) or source.startswith("/dev/video"):
         return True
     if _URL.match(source):
@@ -101,7 +101,7 @@ def name_of(source: str | Path | BinaryIO) -> str:
 
 
 def can_reopen(source: str | Path | BinaryIO) -> bool:
-    """Whether a source can be opened again from its beginning."""
+    """True if a source can be opened again from its beginning."""
     if is_file(source):
         return bool(getattr(source, "seekable", lambda: False)())
     return not is_pipe(source)

@@ -12,7 +12,7 @@ MAX_REORDERED = 16
 
 
 def are_reordered(stamps: Iterable[int | None]) -> bool:
-    """Whether presentation timestamps decrease from one packet to a later one; then they are in display order."""
+    """True if presentation timestamps decrease from one packet to a later one; then they are in display order."""
     latest: int | None = None
     for stamp in stamps:
         if stamp is None:

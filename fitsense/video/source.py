@@ -134,7 +134,7 @@ class VideoSource(Closing):
 
     @property
     def has_times(self) -> bool:
-        """Whether the container has timestamps; if not, times follow from a nominal frame rate."""
+        """True if the container has timestamps; if not, times follow from a nominal frame rate."""
         return self._has_times
 
     def close(self) -> None:

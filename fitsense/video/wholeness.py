@@ -42,7 +42,7 @@ _Header = Callable[[SeekableFile], int | None]
 
 
 def is_whole(file: SeekableFile) -> bool | None:
-    """Whether nothing is missing at the end of an ISO base media, Matroska or AVI file.
+    """True if nothing is missing at the end of an ISO base media, Matroska or AVI file.
 
     :param file: the file; its position changes.
     :returns: None if the container does not say: for fragmented files, unknown sizes, and other containers.
@@ -61,7 +61,7 @@ def is_whole(file: SeekableFile) -> bool | None:
 
 
 def _walk(file: SeekableFile, end: int, header: _Header) -> bool | None:
-    """Whether consecutive parts end where the file does."""
+    """True if consecutive parts end where the file does."""
     for _ in range(_MAX_PARTS):
         at = file.tell()
         if at >= end:

@@ -138,7 +138,7 @@ class Workout:
 
 
 def has_workout(log: EventLog) -> bool:
-    """Whether a log contains a session of fitsense."""
+    """True if a log contains a session of fitsense."""
     return any(log.data(name) for name in _SESSION_EVENTS)
 
 

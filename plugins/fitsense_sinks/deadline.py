@@ -27,7 +27,7 @@ class Deadline:
         self._handle: int | None = None
         self._closing: Callable[[], object] = _nothing
         self.expired = False
-        """Whether the last exchange took too long."""
+        """True if the last exchange took too long."""
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

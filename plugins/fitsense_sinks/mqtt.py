@@ -115,7 +115,7 @@ class _Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection is open, as far as known."""
+        """True if the connection is open, as far as known."""
         return self._client.is_connected()
 
     def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:

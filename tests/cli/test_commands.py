@@ -63,7 +63,7 @@ def test_schemas_are_listed_and_printed() -> None:
     assert json.loads(run("schema", "exercise.ended").output) == schemas()["exercise.ended"]
     wrong = run("schema", "nope")
     assert wrong.exit_code == ExitCode.FAILED
-    assert "no schema is called 'nope'" in wrong.output
+    assert "unknown schema 'nope'" in wrong.output
 
 
 def test_models_are_listed_with_their_cards() -> None:

@@ -52,4 +52,4 @@ def test_a_split_without_known_exercises_has_no_figures_but_is_counted(data: Pat
 def test_a_split_that_there_is_not_is_refused(data: Path) -> None:
     done = evaluate(data, "--split", "tset")
     assert done.exit_code == 1
-    assert "no clip is in split 'tset'; there are: odd, test" in done.output
+    assert "no clip is in split 'tset'; available: odd, test" in done.output

@@ -72,9 +72,27 @@ def test_figures_are_rendered_on_demand(monkeypatch: pytest.MonkeyPatch) -> None
     assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
 
 
+def test_robustness_of_clips_is_shown_and_can_go_on(data: Path, tmp_path: Path) -> None:
+    counts, results = tmp_path / "counts.csv", tmp_path / "results.jsonl"
+    counts.write_text("clip,count\nsquat,2\n")
+    options = ("--data", data, "--robustness", "--counts", counts, "--results", results, "--transformation", "10_fps")
+    done = run(*options)
+    assert done.exit_code == 0, done.output
+    for words in ("1 clips, and each transformed; 0 left out", "untouched", "10_fps", "1 of 1", "count error"):
+        assert words in done.output, words
+    kept = results.read_text()
+    assert len(kept.splitlines()) == 2
+    report = json.loads(run(*options, "--json").stdout)
+    assert results.read_text() == kept
+    assert set(report["robustness"]["transformations"]) == {"untouched", "10_fps"}
+    assert report["robustness"]["runs"][0]["count"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["--robustness"], ExitCode.USAGE, "give --data FOLDER, and no --rendered, with --robustness"),
+        (["--rendered", "1", "--results", "x"], ExitCode.USAGE, "give --robustness with"),
         ([], ExitCode.USAGE, "give --data FOLDER, --rendered N, or both"),
         (["--rendered", "0"], ExitCode.USAGE, "--rendered"),
         (["--data", "no/such/folder"], ExitCode.USAGE, "does not exist"),
@@ -90,4 +108,4 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], code: ExitCode, me
 def test_a_split_that_is_not_there_is_refused(data: Path) -> None:
     done = run("--data", data, "--split", "val")
     assert done.exit_code == ExitCode.FAILED
-    assert "no clip is in split 'val'; there are: test" in done.output
+    assert "no clip is in split 'val'; available: test" in done.output

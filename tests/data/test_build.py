@@ -30,8 +30,8 @@ def film(seed: int) -> list[Frame]:
     """Three seconds of somebody in a room of their own."""
     wall = ROOMS[seed % len(ROOMS)]
     floor = ROOMS[(seed + 1 + seed // len(ROOMS)) % len(ROOMS)]
-    look = attrs.evolve(random_video("squat", seed).look, wall=wall, floor=floor)
-    return list(FigureVideo((Bout("squat", 2, 1.5),), look=look, size=(96, 64), rate_hz=6.0, seed=seed))
+    appearance = attrs.evolve(random_video("squat", seed).appearance, wall=wall, floor=floor)
+    return list(FigureVideo((Bout("squat", 2, 1.5),), appearance=appearance, size=(96, 64), rate_hz=6.0, seed=seed))
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_given_splits_that_part_a_scene_are_refused(films: list[list[Path]], tmp
     lines = [f"{file},squat,{split}" for pair in films for file, split in zip(pair, ("train", "test"), strict=True)]
     source = tmp_path / "list.csv"
     source.write_text("\n".join(["path,group,split", *lines]))
-    with pytest.raises(InvalidInputError, match=r"is in split train by .* and in split test by .*alike 0 trusts"):
+    with pytest.raises(InvalidInputError, match=r"is in split train by .* and in split test by .*alike 0 joins no"):
         import_clips(source, tmp_path / "out", Options(), cache=tmp_path / "cache")
     assert not (tmp_path / "out").exists()
     trusted = import_clips(source, tmp_path / "trusted", Options(alike=0.0), cache=tmp_path / "cache")
@@ -274,7 +274,7 @@ def test_the_same_clips_give_the_same_manifest_wherever_they_are(kaggle: Path, t
     ("content", "message"),
     [
         ("path\na.mp4\n", "expected a column group, exercise, muscles or labels, got path"),
-        ("path,muscles\na.mp4,elbows\n", "line 2: no muscle group is called 'elbows'; there are: triceps"),
+        ("path,muscles\na.mp4,elbows\n", "line 2: unknown muscle group 'elbows'; available: triceps"),
         ("path,group,fold\na.mp4,squat,first\n", "line 2: expected a whole number as fold, got 'first'"),
         ("path,group\n,squat\n", "line 2: expected a path, got an empty cell"),
         ("path,group\na.mp4,squat\n", "no clip that can be used; left out: 1 no such file"),

@@ -80,7 +80,7 @@ def test_an_unknown_muscle_group_is_an_error_that_says_where_and_what_there_is(t
     (tmp_path / "a.mp4").touch()
     (tmp_path / "manifest.csv").write_text("path,group,split,muscles\na.mp4,squat,train,quads;elbows\n")
     with pytest.raises(
-        InvalidInputError, match=r"manifest\.csv, line 2: .*'elbows'; there are: triceps, lats"
+        InvalidInputError, match=r"manifest\.csv, line 2: .*'elbows'; available: triceps, lats"
     ) as error:
         read_manifest(tmp_path, ["train"])
     assert "middle_back" in str(error.value)
@@ -125,8 +125,8 @@ def test_read_manifest_primary_muscles_come_before_muscles(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("primary", "secondary", "message"),
     [
-        ("quadz", "", "line 2: no muscle group is called 'quadz'; there are:"),
-        ("quads", "glutz", "line 2: no muscle group is called 'glutz'"),
+        ("quadz", "", "line 2: unknown muscle group 'quadz'; available:"),
+        ("quads", "glutz", "line 2: unknown muscle group 'glutz'"),
         ("", "quads", "line 2: muscles_secondary: expected muscles_primary in the same row"),
         ("quads;glutes", "glutes", "line 2: expected each muscle group once, got 'glutes' in both columns"),
     ],

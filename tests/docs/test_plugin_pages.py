@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fitsense.bundles import bundle
 from fitsense.cli.plugins import command
 from fitsense.plugins._deprecation import of_fields, of_hook
 from fitsense.session import snapshot as snapshots
+from fitsense.testing import runner
 
 PAGES = Path(__file__).parents[2] / "docs/plugins"
 
@@ -35,6 +37,13 @@ def test_versions_page_runs() -> None:
     for deprecation in (of_hook(defined["fitsense_mixers"]), of_fields(defined["Spec"])["size"]):
         assert deprecation is not None
         assert (deprecation.since, deprecation.removed_in) == ("0.2.0", 2)
+
+
+def test_events_page_passes_the_conformance_kit() -> None:
+    module = types.ModuleType("milestones")
+    vars(module).update(run("events"))
+    outcomes = runner.run({"observer": runner.contracts_of(module)["observer of milestones"]})
+    assert {outcome.status for outcome in outcomes} == {"held"}
 
 
 def test_trust_page_loads_only_allowed_plugins() -> None:

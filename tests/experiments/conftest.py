@@ -42,7 +42,7 @@ def setting(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting:
         name="tiny",
         x3d=Network("x3d/xs", {"frames": 2, "size": 64, "short_side": 64}, tuning),
         slowfast=Network("slowfast/small", {"frames": 4, "rate_hz": 4.0, "size": 64, "short_side": 64}, tuning),
-        still="slowfast/small",
+        frozen="slowfast/small",
         ratios=(4, 10),
         views=1,
         min_scenes=1,

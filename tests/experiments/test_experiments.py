@@ -107,7 +107,7 @@ def test_pretraining_compares_both_starts(setting: Setting, weights: Path, tmp_p
     assert "12 clips of 12 scenes to learn from, 4 of 4 other scenes (the split val)" in result.measured
 
 
-def test_every_ratio_is_trained_once_and_kept(setting: Setting, tmp_path: Path) -> None:
+def test_channel_ratio_trains_each_ratio_once(setting: Setting, tmp_path: Path) -> None:
     result = channel_ratio.run(setting)
     check(channel_ratio, setting, result, tmp_path)
     table = rows(result)
@@ -123,7 +123,7 @@ def test_every_ratio_is_trained_once_and_kept(setting: Setting, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_transfer_trains_whatever_it_compares_as_long(setting: Setting, tmp_path: Path) -> None:
+def test_transfer_trains_all_variants_equally_long(setting: Setting, tmp_path: Path) -> None:
     told: list[str] = []
 
     def track(items: Sequence[ItemT], description: str) -> Iterable[ItemT]:
@@ -145,7 +145,7 @@ def test_transfer_trains_whatever_it_compares_as_long(setting: Setting, tmp_path
     assert len(list((setting.cache / "runs").glob("x3d_xs-*/finished.safetensors"))) >= 8
 
 
-def test_the_fusion_curve_ends_at_each_branch_alone(setting: Setting, tmp_path: Path) -> None:
+def test_fusion_curve_ends_at_single_branches(setting: Setting, tmp_path: Path) -> None:
     result = fusion_curve.run(setting)
     check(fusion_curve, setting, result, tmp_path)
     together, curve = result.tables
@@ -158,7 +158,7 @@ def test_the_fusion_curve_ends_at_each_branch_alone(setting: Setting, tmp_path: 
     assert set(result.plots[0].marks) == {"fitted for exercise", "fitted for muscles"}
 
 
-def test_the_muscles_baseline_shows_what_saying_nothing_is_worth(setting: Setting, tmp_path: Path) -> None:
+def test_muscles_baseline_includes_none_active(setting: Setting, tmp_path: Path) -> None:
     result = muscles_baseline.run(setting)
     check(muscles_baseline, setting, result, tmp_path)
     table = rows(result)
@@ -169,7 +169,7 @@ def test_the_muscles_baseline_shows_what_saying_nothing_is_worth(setting: Settin
     assert value(table["learned"], "mAP") >= value(table["none active"], "mAP") - 0.1
 
 
-def test_heads_are_fitted_once(setting: Setting) -> None:
+def test_frozen_runs_fit_each_head_once(setting: Setting) -> None:
     first = muscles_baseline.run(setting)
     files = sorted((setting.cache / "heads").iterdir())
     written = [file.stat().st_mtime_ns for file in files]
@@ -178,9 +178,7 @@ def test_heads_are_fitted_once(setting: Setting) -> None:
     assert [file.stat().st_mtime_ns for file in sorted((setting.cache / "heads").iterdir())] == written
 
 
-def test_a_left_out_exercise_is_never_learned(
-    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_left_out_exercise_is_not_trained_on(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[tuple[Task, set[str], set[str], set[str]]] = []
     head = FrozenRuns.head
 
@@ -204,17 +202,17 @@ def test_a_left_out_exercise_is_never_learned(
     single = {row.name: row for row in result.tables[1].rows}
     assert set(single) == {"squat", "push_up", "jumping_jack"}
     # Glutes and hamstrings; jumping jacks work quads too.
-    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of its own": 2}
+    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of no other exercise": 2}
 
 
-def test_left_out_sources_are_beside_left_out_scenes(setting: Setting, tmp_path: Path) -> None:
+def test_left_out_sources_compares_sources_with_scenes(setting: Setting, tmp_path: Path) -> None:
     result = left_out_sources.run(setting)
     check(left_out_sources, setting, result, tmp_path)
     assert list(rows(result)) == ["scenes", "sources", "sources − scenes"]
     assert "12 clips of 12 scenes and 3 sources, which are spread over 3 folds" in result.measured
 
 
-def test_one_exercise_cannot_be_left_out(setting: Setting, tmp_path: Path) -> None:
+def test_left_out_exercise_single_exercise_is_refused(setting: Setting, tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text(
         "path,group,split,fold,scene\n"
         + "\n".join(f"{setting.data / f'squat{index}.mp4'},squat,train,{index},{index}" for index in range(2))
@@ -223,13 +221,13 @@ def test_one_exercise_cannot_be_left_out(setting: Setting, tmp_path: Path) -> No
         left_out_exercise.run(attrs.evolve(setting, data=tmp_path))
 
 
-def test_names_and_questions_are_their_own() -> None:
+def test_experiments_names_and_questions_are_unique() -> None:
     assert len({experiment.name for experiment in EXPERIMENTS}) == 7
     for experiment in EXPERIMENTS:
         assert experiment.question.endswith("?")
 
 
-def test_the_papers_scale_is_the_papers(setting: Setting) -> None:
+def test_paper_scale_matches_paper(setting: Setting) -> None:
     for network in (PAPER.x3d, PAPER.slowfast):
         spec = setting.plugins.backbone(network.backbone)
         clip = spec.clip(spec.config(**network.config))

@@ -40,12 +40,12 @@ lines = st.dictionaries(
         (Figure(0.5, (-0.25, 0.75)), True, "+0.500 [−0.250, +0.750]"),
     ],
 )
-def test_figures_are_told_with_their_intervals(figure: Figure, difference: bool, expected: str) -> None:
+def test_format_metric_returns_value_with_interval(figure: Figure, difference: bool, expected: str) -> None:
     assert format_metric(figure, difference=difference) == expected
 
 
 @given(figures)
-def test_only_an_interval_that_leaves_out_zero_decides(figure: Figure) -> None:
+def test_verdict_interval_without_zero_decides(figure: Figure) -> None:
     low, high = figure.interval or (0.0, 0.0)
     for difference, above in ((figure, low > 0), (Figure(figure.value, (-high, -low)), high < 0)):
         if figure.interval and figure.value is not None:
@@ -54,16 +54,14 @@ def test_only_an_interval_that_leaves_out_zero_decides(figure: Figure) -> None:
         assert "too few" in verdict(figure)
 
 
-def test_what_is_the_same_is_called_so() -> None:
-    assert verdict(Figure(0.0, (0.0, 0.0))) == "both are the same"
-    assert "cannot tell" in verdict(Figure(0.1, (-0.1, 0.2)))
+def test_verdict_interval_of_zero_is_equal() -> None:
+    assert verdict(Figure(0.0, (0.0, 0.0))) == "both are equal"
+    assert "decides nothing" in verdict(Figure(0.1, (-0.1, 0.2)))
     assert "below 0" in verdict(Figure(-0.2, (-0.3, -0.1)))
 
 
 @given(lines, st.dictionaries(st.text("xyz<", max_size=4), st.floats(-50, 50), max_size=2))
-def test_every_plot_is_svg_that_stays_inside(
-    drawn: dict[str, list[tuple[float, Figure]]], marks: dict[str, float]
-) -> None:
+def test_svg_any_plot_stays_inside(drawn: dict[str, list[tuple[float, Figure]]], marks: dict[str, float]) -> None:
     root = ElementTree.fromstring(svg(Plot("a < b", "across", drawn, marks)))
     width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
     circles = list(root.iter(f"{SVG}circle"))
@@ -76,14 +74,14 @@ def test_every_plot_is_svg_that_stays_inside(
     assert sum(any(text.startswith(f"{name}: ") for text in texts) for name in marks) == len(marks)
 
 
-def test_a_higher_figure_is_drawn_higher() -> None:
+def test_svg_higher_value_is_drawn_higher() -> None:
     plot = Plot("", "", {"line": [(0.0, Figure(0.2)), (1.0, Figure(0.6))]})
     low, high = ElementTree.fromstring(svg(plot)).iter(f"{SVG}circle")
     assert float(high.attrib["cy"]) < float(low.attrib["cy"])
     assert float(high.attrib["cx"]) > float(low.attrib["cx"])
 
 
-def test_a_page_has_the_table_the_answer_and_the_scale() -> None:
+def test_markdown_has_table_answer_and_scale() -> None:
     row = Row("10", {"top-1": Figure(0.5, (0.4, 0.6))}, {"parameters": 693194})
     ahead = Row("10 − 4", {"mAP": Figure(-0.1)}, difference=True)
     result = Result(

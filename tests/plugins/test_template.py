@@ -97,6 +97,7 @@ def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleTy
         "backbones": ("my-gym/shift",),
         "heads": ("my-gym/mlp",),
         "fusions": ("my-gym/pool",),
+        "event_schemas": ("my-gym.milestone",),
     }
     recipe = read_recipe(package / "recipe.json")
     assert host.fusion(recipe.fusion).name == "pool"
@@ -108,7 +109,9 @@ def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleTy
 def test_the_plugin_and_its_fusion_keep_the_laws(plugin: ModuleType) -> None:
     """Those of networks, which take longer, are checked by .ci/template."""
     contracts = runner.contracts_of(plugin)
-    outcomes = runner.run({subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool")})
+    outcomes = runner.run(
+        {subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym")}
+    )
     assert len(outcomes) > 30
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 

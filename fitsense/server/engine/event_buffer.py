@@ -63,7 +63,7 @@ class EventBuffer:
 
     @property
     def closed(self) -> bool:
-        """Whether the buffer is complete."""
+        """True if the buffer is complete."""
         return self._closed
 
     @property

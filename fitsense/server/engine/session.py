@@ -64,7 +64,7 @@ class ServerSession:
 
     @property
     def paused(self) -> bool:
-        """Whether an upload has to wait for the reader of its events."""
+        """True if an upload has to wait for the reader of its events."""
         return self.mode == "upload" and self.events.next - self.read > _MAX_UNREAD
 
     async def read_events(self) -> AsyncGenerator[BufferedEvent, None]:

@@ -118,12 +118,12 @@ class SessionManager:
 
     @property
     def ready(self) -> bool:
-        """Whether sessions can be opened."""
+        """True if sessions can be opened."""
         return self.alive and not self._draining
 
     @property
     def alive(self) -> bool:
-        """Whether the worker thread runs."""
+        """True if the worker thread runs."""
         return self._worker.alive
 
     def start(self) -> None:

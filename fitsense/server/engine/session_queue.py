@@ -114,12 +114,12 @@ class SessionQueue:
 
     @property
     def ready(self) -> bool:
-        """Whether there is work; call it under the worker's lock."""
+        """True if there is work; call it under the worker's lock."""
         return self.ending is not None or self._pending is not None or self.frame_queue.waiting
 
     @property
     def over(self) -> bool:
-        """Whether the session has ended."""
+        """True if the session has ended."""
         return self._over
 
     @property

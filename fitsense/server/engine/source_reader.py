@@ -112,12 +112,12 @@ class SourceReader:
 
     @property
     def begun(self) -> bool:
-        """Whether the thread was started; it then closes the source."""
+        """True if the thread was started; it then closes the source."""
         return self._thread is not None
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs, and may hold a decoder."""
+        """True if the thread runs, and may hold a decoder."""
         return self._thread is not None and self._thread.is_alive()
 
     @property

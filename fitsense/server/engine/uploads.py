@@ -87,7 +87,7 @@ class Uploads:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a path is a folder, not a link, and belongs to the user of this process."""
+    """True if a path is a folder, not a link, and belongs to the user of this process."""
     with contextlib.suppress(OSError):
         status = folder.lstat()
         return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())

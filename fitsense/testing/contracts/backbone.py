@@ -69,7 +69,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
     @pytest.fixture
     def trains(self, spec: BackboneSpec) -> bool:
-        """Whether it has parameters that training moves; by default, where it has a network."""
+        """True if it has parameters that training moves; by default, where it has a network."""
         return spec.build is not None
 
     @pytest.fixture
@@ -255,5 +255,5 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
 
 def _holds(told: list[int], shape: list[int]) -> bool:
-    """Whether `shape` is among the numbers of a message, in one piece."""
+    """True if `shape` is among the numbers of a message, in one piece."""
     return any(told[at : at + len(shape)] == shape for at in range(len(told)))

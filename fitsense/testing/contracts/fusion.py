@@ -52,17 +52,17 @@ class FusionContract(OfferContract):
 
     @pytest.fixture
     def is_average(self, spec: FusionSpec) -> bool:
-        """Whether fused scores lie between the members, in logits or in probabilities; by default as the spec says."""
+        """True if fused scores lie between the members, in logits or in probabilities; by default as the spec says."""
         return spec.is_average
 
     @pytest.fixture
     def is_monotone(self) -> bool:
-        """Whether a label is no less likely when a member says that it is more so."""
+        """True if a label is no less likely when a member says that it is more so."""
         return True
 
     @pytest.fixture
     def is_symmetric(self) -> bool:
-        """Whether the order in which members come does not count; their names may."""
+        """True if the order in which members come does not count; their names may."""
         return True
 
     @pytest.fixture

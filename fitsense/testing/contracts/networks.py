@@ -26,12 +26,12 @@ class NetworkContract(OfferContract):
 
     @pytest.fixture
     def exports(self) -> bool:
-        """Whether it can be exported. What cannot runs with torch alone, and in no bundle."""
+        """True if it can be exported. What cannot runs with torch alone, and in no bundle."""
         return True
 
     @pytest.fixture
     def trains(self) -> bool:
-        """Whether it has parameters that training moves."""
+        """True if it has parameters that training moves."""
         return True
 
     @pytest.fixture

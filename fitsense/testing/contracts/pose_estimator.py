@@ -140,7 +140,7 @@ def _alike(one: Found, other: Found) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two poses are of the same body, up to the order of sums."""
+    """True if two poses are of the same body, up to the order of sums."""
     if not (isinstance(one, Pose) and isinstance(other, Pose)):
         return one is None and other is None
     seen = [column for column in range(6) if column not in range(6)[WORLD]]

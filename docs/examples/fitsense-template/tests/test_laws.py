@@ -1,7 +1,13 @@
 """What fitsense asks of every plugin. Each class brings some ten laws; a fixture that is missing says so."""
 
 import pytest
-from fitsense.testing.contracts import BackboneContract, FusionContract, HeadContract, PluginContract
+from fitsense.testing.contracts import (
+    BackboneContract,
+    FusionContract,
+    HeadContract,
+    ObserverContract,
+    PluginContract,
+)
 
 import fitsense_template
 from fitsense_template.backbone import ShiftConfig
@@ -38,3 +44,7 @@ class TestFusion(Ours, FusionContract):
     @pytest.fixture
     def name(self):
         return "pool"
+
+
+class TestObserver(Ours, ObserverContract):
+    pass

@@ -1,10 +1,12 @@
 """What is our own promise, beyond what fitsense asks of every plugin."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
-from fitsense import InvalidInputError, Scores
+from fitsense import Event, InvalidInputError, RepetitionCompleted, Scores
 
-from fitsense_template import backbone, fusion
+from fitsense_template import backbone, fusion, milestones
 
 
 def test_the_network_sees_in_which_order_pictures_come():
@@ -32,3 +34,11 @@ def test_the_pool_trusts_the_branch_that_knows():
 def test_weights_that_are_no_shares_are_refused(weights):
     with pytest.raises(InvalidInputError, match="weights: expected numbers >= 0"):
         fusion.PoolConfig(weights)
+
+
+def test_a_milestone_is_every_tenth_repetition_of_an_exercise():
+    state, added = {}, []
+    for at in range(24):
+        data = RepetitionCompleted("squat" if at % 2 else "lunge", at + 1, at, at + 1, 1, 0.9)
+        added += milestones.observe(Event("urn:here", at, datetime.now(UTC), data), state)
+    assert [(one.data["exercise"], one.data["repetitions"]) for one in added] == [("lunge", 10), ("squat", 10)]

@@ -1,14 +1,16 @@
-"""A backbone, a head and a fusion for fitsense.
+"""A backbone, a head, a fusion and an event for fitsense.
 
 These hooks are all that fitsense asks. They only say what there is: torch is imported when a network is built.
 """
 
 from collections.abc import Iterable
 from importlib import metadata
+from typing import Any
 
-from fitsense.plugins import BackboneSpec, FusionSpec, HeadSpec, PluginInfo, hookimpl
+from fitsense import Event
+from fitsense.plugins import BackboneSpec, EventSchema, FusionSpec, HeadSpec, PluginEvent, PluginInfo, hookimpl
 
-from fitsense_template import backbone, fusion, head
+from fitsense_template import backbone, fusion, head, milestones
 
 
 @hookimpl
@@ -58,3 +60,13 @@ def fitsense_fusions() -> Iterable[FusionSpec]:
         config=fusion.PoolConfig,
         summary="Linear opinion pool, its weights found by expectation maximisation",
     )
+
+
+@hookimpl
+def fitsense_event_schemas() -> Iterable[EventSchema]:
+    yield milestones.SCHEMA
+
+
+@hookimpl
+def fitsense_event_emitted(event: Event, state: dict[str, Any]) -> Iterable[PluginEvent]:
+    return milestones.observe(event, state)
