@@ -196,7 +196,8 @@ class DecisionsState:
 class Decisions:
     """Turns predictions into segments.
 
-    :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` if the model has it.
+    :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` and :data:`UNKNOWN` if the model has
+        them. :data:`UNKNOWN` is never named as an exercise: its probability keeps the others below their thresholds.
     :param muscles: the labels of ``Prediction.muscles``.
     """
 
@@ -206,6 +207,9 @@ class Decisions:
         self._config = config or DecisionConfig()
         self._enter, self._exit = self._config.thresholds()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
+        self._unknown = self._exercises.index(UNKNOWN) if UNKNOWN in self._exercises else None
+        # Labels that are names of exercises.
+        self._named = [index for index in range(len(self._exercises)) if index not in (self._idle, self._unknown)]
         self._allowed = np.ones(len(self._exercises), dtype=bool)
         self.state = DecisionsState()
 
@@ -270,13 +274,17 @@ class Decisions:
             if idle >= (config.idle_exit if held == IDLE else config.idle_enter):
                 return IDLE
             scores[self._idle] = -1.0
+        unknown = 0.0
+        if self._unknown is not None:
+            unknown = float(scores[self._unknown])
+            scores[self._unknown] = -1.0
         best = int(scores.argmax())
         if scores[best] >= self._enter:
             return self._exercises[best]
         if held in self._exercises and scores[self._exercises.index(held)] >= self._exit:
             return held
-        # No exercise is certain enough; idle wins if it is more probable than every exercise.
-        return IDLE if idle >= scores[best] else UNKNOWN
+        # No exercise is certain enough; idle wins if it is more probable than every exercise and than unknown.
+        return IDLE if idle >= max(scores[best], unknown) else UNKNOWN
 
     def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
         assert self.state.smoothed is not None
@@ -339,7 +347,8 @@ class Decisions:
     def _settle(self, doubt: _Span) -> list[Decision]:
         """End a doubt that lasted too long for any of its answers: unknown or idle becomes the current answer."""
         scores = doubt.scores.value
-        if self._idle is not None and scores[self._idle] >= self._confidence(UNKNOWN, scores):
+        rivals = [self._confidence(UNKNOWN, scores), *([scores[self._unknown]] if self._unknown is not None else [])]
+        if self._idle is not None and scores[self._idle] >= max(rivals):
             doubt.answer = IDLE
         if self.state.current is not None and self.state.current.answer == doubt.answer:
             self._resume()
@@ -405,10 +414,9 @@ class Decisions:
 
     def _confidence(self, answer: str, scores: NDArray[np.float64]) -> float:
         """Probability of the answer's exercise; for unknown, of the most probable exercise."""
-        if answer in self._exercises:
+        if answer != UNKNOWN and answer in self._exercises:
             return float(scores[self._exercises.index(answer)])
-        others = [score for index, score in enumerate(scores) if index != self._idle]
-        return float(max(others, default=0.0))
+        return float(max((scores[index] for index in self._named), default=0.0))
 
     def _scores(self, scores: NDArray[np.float64], count: int = 5) -> dict[str, float]:
         best = np.argsort(-scores, kind="stable")[:count]

@@ -228,3 +228,33 @@ def test_update_model_without_idle_label_works() -> None:
 def test_config_invalid_values_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="expected"):
         DecisionConfig(**settings)
+
+
+def decide_with_unknown(steps: list[tuple[float, float, float]]) -> list[Decision]:
+    """Decisions for probabilities of squat, idle and unknown, one a second; the last label is unknown."""
+    decisions = Decisions(("squat", IDLE, UNKNOWN), GROUPS, DecisionConfig(enter=0.5, exit=0.4, **SURE))
+    found = [
+        decision
+        for t, step in enumerate(steps)
+        for decision in decisions.update(
+            Prediction(0.0, 1.0, np.array(step, np.float32), np.array([0.1, 0.9], np.float32)), t, t + 1
+        )
+    ]
+    return found + decisions.end_run(len(steps))
+
+
+def test_update_unknown_label_is_never_entered_as_an_exercise() -> None:
+    found = decide_with_unknown([(0.3, 0.1, 0.6)] * 6)
+    assert segments(found) == [(UNKNOWN, 0, 6)]
+    (ended,) = [decision for decision in found if isinstance(decision, SegmentEnded)]
+    assert ended.confidence == pytest.approx(0.3), "the confidence of unknown is that of the most probable exercise"
+
+
+def test_update_unknown_label_does_not_hide_a_certain_exercise_or_idle() -> None:
+    assert segments(decide_with_unknown([(0.6, 0.0, 0.4)] * 6)) == [("squat", 0, 6)]
+    assert segments(decide_with_unknown([(0.1, 0.6, 0.3)] * 6)) == []
+
+
+def test_update_idle_below_the_unknown_label_is_unknown() -> None:
+    assert segments(decide_with_unknown([(0.2, 0.35, 0.45)] * 6)) == [(UNKNOWN, 0, 6)]
+    assert segments(decide_with_unknown([(0.2, 0.45, 0.35)] * 6)) == []
