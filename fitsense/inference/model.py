@@ -24,6 +24,7 @@ from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_esti
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
+from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames
@@ -95,6 +96,11 @@ class Model:
     def pose_branches(self) -> tuple[str, ...]:
         """Names of the branches that take poses; a window may bring these instead of pictures, see :class:`Window`."""
         return tuple(self._on_poses)
+
+    @property
+    def landmark_set(self) -> LandmarkSet | None:
+        """The landmarks that :attr:`pose_branches` take; None if there are none."""
+        return next((branch.estimator.landmark_set for branch in self._on_poses.values()), None)
 
     def pose_estimator(self, name: str) -> LoadedPoseEstimator:
         """Load a pose estimator, which all sessions of the model share.
