@@ -196,7 +196,7 @@ def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: byt
     """Each part comes well within the timeout, and the whole never."""
     with Dripping(start, drip) as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
-        with pytest.raises(DeliveryError, match=r"no answer from the receiver within 0\.3 s|cannot be reached") as caught:
+        with pytest.raises(DeliveryError, match=r"no answer .* within 0\.3 s|cannot be reached") as caught:
             sink.send([event(0)])
         assert caught.value.retryable
         assert receiver.broken_off.wait(30.0)
