@@ -192,7 +192,7 @@ class VideoSource(Closing):
             self._warn_if_truncated()
 
     def items(self) -> Iterator[Frame | SourceWarning]:
-        """Frames and warnings: :attr:`unaccelerated` and :attr:`rate_assumed` first and :attr:`warning` last, if set."""
+        """Frames and warnings: :attr:`unaccelerated`, :attr:`rate_assumed`, the frames, and last :attr:`warning`."""
         for warning in (self._unaccelerated, self.rate_assumed):
             if warning is not None:
                 yield warning

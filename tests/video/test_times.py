@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.video.config import DecodeConfig
 from fitsense.types import Frame
+from fitsense.video.config import DecodeConfig
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
