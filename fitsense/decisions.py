@@ -218,6 +218,12 @@ class Decisions:
         """True if another answer than the current one is on trial."""
         return self.state.candidate is not None
 
+    @property
+    def exercise(self) -> str | None:
+        """The exercise of the current segment, or ``UNKNOWN``; None while idle."""
+        current = self.state.current
+        return None if current is None or current.answer == IDLE else current.answer
+
     def allow(self, allowed: NDArray[np.bool_]) -> None:
         """Restrict decisions to some labels, bool (labels,); predictions give the other labels probability 0."""
         self._allowed = allowed
