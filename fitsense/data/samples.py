@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 
@@ -38,6 +38,7 @@ class Sample:
     :param muscles: primary muscle groups.
     :param licence: licence that the manifest states; empty for none, and for a rendered figure.
     :param muscles_secondary: secondary muscle groups, if a manifest states them; trained as half active.
+    :param answers: cells of further columns of the manifest, by column; targets of the tasks that plugins declare.
     :param open: opens the frames with a short side in pixels.
     """
 
@@ -52,6 +53,7 @@ class Sample:
     open: Opener = attrs.field(eq=False, repr=False)
     licence: str = ""
     muscles_secondary: frozenset[str] = frozenset()
+    answers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
     def activation(self, group: str) -> float:
         """Training target of a muscle group: 1 for a primary one, :data:`SECONDARY` for a secondary one, else 0."""
@@ -117,6 +119,7 @@ def _clip(item: ClipItem) -> Sample:
         open=open_clip,
         licence=item.licence,
         muscles_secondary=frozenset(item.muscles_secondary),
+        answers=item.answers,
     )
 
 

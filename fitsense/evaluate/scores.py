@@ -21,6 +21,7 @@ class ClipScores:
     :param logits: the exercise's before calibration, (views, labels); mirror images come after all windows.
     :param members: mean probabilities by each member of a task's fusion alone, by task and member's name. Those of
         exercises are under the bundle's temperature, so that a sole member says what the model says.
+    :param tasks: mean values of the tasks that plugins declare, (labels,), by task.
     """
 
     item: ClipItem
@@ -28,6 +29,7 @@ class ClipScores:
     muscles: FloatArray
     logits: FloatArray
     members: Mapping[Task, Mapping[str, FloatArray]]
+    tasks: Mapping[Task, FloatArray] = attrs.field(factory=dict)
 
     def probabilities(self, temperature: float) -> FloatArray:
         """Each view's probabilities of exercises at a temperature, (views, labels)."""
@@ -43,6 +45,7 @@ def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, UInt8Array]) -
         exercise=_mean(model.calibrated(fused["exercise"])),
         muscles=_mean(fused["muscles"].probabilities),
         logits=fused["exercise"].logits,
+        tasks={task: _mean(fused[task].probabilities) for task in model.tasks},
         members={
             task: {
                 name: _mean(model.calibrated(scores) if task == "exercise" else scores.probabilities)

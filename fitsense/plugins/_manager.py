@@ -37,6 +37,7 @@ from fitsense.plugins.specs import (
     SinkSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 
 if TYPE_CHECKING:
     from fitsense.events.model import Event
@@ -101,7 +102,7 @@ class PluginManager:
     @property
     def reports(self) -> Sequence[PluginReport]:
         """One report per plugin, in loading order."""
-        return tuple(self._reports)
+        return tuple(map(self._with_unknown_tasks, self._reports))
 
     @property
     def observer_failures(self) -> Mapping[str, int]:
@@ -132,15 +133,15 @@ class PluginManager:
         for note in (*report.faults, *report.deprecations):
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
-        return report
+        return self._with_unknown_tasks(report)
 
     def backbones(self) -> Mapping[str, BackboneSpec]:
         """Backbones by ``plugin/name``."""
         return dict(self._contributions.backbones)
 
     def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
-        """Heads by ``plugin/name``."""
-        return dict(self._contributions.heads)
+        """Heads by ``plugin/name``, of tasks that are declared."""
+        return {full: spec for full, spec in self._contributions.heads.items() if not self._unknown_task(spec)}
 
     def fusions(self) -> Mapping[str, FusionSpec]:
         """Fusions by ``plugin/name``."""
@@ -158,6 +159,10 @@ class PluginManager:
         """Sinks by ``plugin/name``."""
         return dict(self._contributions.sinks)
 
+    def tasks(self) -> Mapping[str, TaskSpec]:
+        """Tasks by name: fitsense's own, and those that plugins declare."""
+        return {**RESERVED, **self._contributions.tasks}
+
     def event_schemas(self) -> Mapping[str, EventSchema]:
         """Event schemas of plugins by event type."""
         return dict(self._contributions.event_schemas)
@@ -173,6 +178,16 @@ class PluginManager:
     def fusion(self, name: str) -> FusionSpec:
         """Look up a fusion by its full or, if unique, short name."""
         return self._contributions.fusions[self.full_name("fusion", name)]
+
+    def task(self, name: str) -> TaskSpec:
+        """Look up a task by its name.
+
+        :raises UnknownNameError: no plugin declares it; the message lists the tasks.
+        """
+        tasks = self.tasks()
+        if name not in tasks:
+            raise UnknownNameError(f"unknown task {name!r}; available: {', '.join(tasks)}{self._failures()}")
+        return tasks[name]
 
     def detector(self, name: str) -> DetectorSpec:
         """Look up a detector by its full or, if unique, short name."""
@@ -196,7 +211,7 @@ class PluginManager:
         """
         by_kind: Mapping[str, Mapping[str, object]] = {
             "backbone": self._contributions.backbones,
-            "head": self._contributions.heads,
+            "head": self.heads(),
             "fusion": self._contributions.fusions,
             "detector": self._contributions.detectors,
             "pose estimator": self._contributions.pose_estimators,
@@ -212,13 +227,37 @@ class PluginManager:
             raise AmbiguousNameError(
                 f"{kind} {name!r} is ambiguous; use one of the full names: {', '.join(candidates)}"
             )
-        failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
-        refused = [fault for report in self._reports for fault in report.faults]
         raise UnknownNameError(
-            f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}"
-            + (f"; failed plugins: {'; '.join(failed)}" if failed else "")
-            + (f"; refused: {'; '.join(refused)}" if refused else "")
+            f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}{self._failures()}"
         )
+
+    def _failures(self) -> str:
+        """Plugins that are not loaded and contributions that are refused, to follow an error message."""
+        failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
+        refused = [fault for report in self.reports for fault in report.faults]
+        return (f"; failed plugins: {'; '.join(failed)}" if failed else "") + (
+            f"; refused: {'; '.join(refused)}" if refused else ""
+        )
+
+    def _unknown_task(self, spec: HeadSpec | DerivedHeadSpec) -> str:
+        """Name of a head's task that no plugin declares so far; empty if there is none."""
+        names = (spec.task, spec.from_task) if isinstance(spec, DerivedHeadSpec) else (spec.task,)
+        return next((name for name in names if name not in self.tasks()), "")
+
+    def _with_unknown_tasks(self, report: PluginReport) -> PluginReport:
+        """The report, with a fault for each head of an unknown task; another plugin may still declare it."""
+        heads = {full: self._unknown_task(self._contributions.heads[full]) for full in report.provides.get("heads", ())}
+        if not any(heads.values()):
+            return report
+        known = tuple(full for full, unknown in heads.items() if not unknown)
+        provides = {kind: names for kind, names in {**report.provides, "heads": known}.items() if names}
+        faults = [
+            f"{full}: task: expected one of {', '.join(self.tasks())}, or another that a plugin declares with "
+            f"fitsense_tasks, got {unknown!r}"
+            for full, unknown in heads.items()
+            if unknown
+        ]
+        return attrs.evolve(report, provides=provides, faults=(*report.faults, *faults))
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
         """Local file of `ref` from the first plugin that resolves it; None if none does. The checksum is not verified.
@@ -316,7 +355,7 @@ class PluginManager:
             raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
-        contributions, faults = collect(implementations, info)
+        contributions, faults = collect(implementations, info, self._contributions.tasks)
         if faults and not (_provides(contributions) or _ACTING.intersection(implementations)):
             raise PluginRejectedError("broken", "; ".join(faults), info.name)
         notes = self._deprecation_notes(implementations, contributions)

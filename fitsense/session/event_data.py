@@ -12,6 +12,7 @@ from fitsense.decisions import SegmentEnded, SegmentUpdated
 from fitsense.events import model as events
 from fitsense.expectation import Expectation
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
+from fitsense.session.extensions import TaskParts
 
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
@@ -29,8 +30,8 @@ def session_updated(labels: Sequence[str], expectation: Expectation, at_s: float
     return events.SessionUpdated(nameable_exercises(labels, expectation), expectation.expected, at_s)
 
 
-def exercise_updated(segment: SegmentUpdated) -> events.ExerciseUpdated:
-    """Data of ``exercise.updated`` for a segment."""
+def exercise_updated(segment: SegmentUpdated, extensions: TaskParts | None) -> events.ExerciseUpdated:
+    """Data of ``exercise.updated`` for a segment, with the parts of tasks that plugins declare."""
     return events.ExerciseUpdated(
         exercise=segment.exercise,
         start_s=segment.start_s,
@@ -38,11 +39,14 @@ def exercise_updated(segment: SegmentUpdated) -> events.ExerciseUpdated:
         duration_s=segment.end_s - segment.start_s,
         confidence=segment.confidence,
         scores=segment.scores,
+        extensions=extensions,
     )
 
 
-def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet]) -> events.ExerciseEnded:
-    """Data of ``exercise.ended`` for a segment, its repetitions and its sets."""
+def exercise_ended(
+    segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet], extensions: TaskParts | None
+) -> events.ExerciseEnded:
+    """Data of ``exercise.ended`` for a segment, its repetitions, its sets and the parts of plugins' tasks."""
     return events.ExerciseEnded(
         exercise=segment.exercise,
         start_s=segment.start_s,
@@ -52,6 +56,7 @@ def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[Exerci
         scores=segment.scores,
         muscles=segment.muscles,
         sets=tuple(set_summary(one) for one in sets),
+        extensions=extensions,
         **attrs.asdict(stats),
     )
 

@@ -39,6 +39,7 @@ from fitsense.session.event_data import (
     session_updated,
 )
 from fitsense.session.expecting import Expecting
+from fitsense.session.extensions import Extensions, ExtensionsState, TaskFault
 from fitsense.session.frame_rate_monitor import FrameRateMonitor, FrameRateMonitorState
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.snapshot import pack, unpack
@@ -50,6 +51,8 @@ from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, WindowSamplerState
 
+# Added to how far back the start of a segment may lie.
+_MARGIN_S = 5.0
 # Clips may need more frames than the repetition counter does.
 _MIN_THUMBNAIL_INTERVAL_S = min_interval_s([])
 
@@ -115,6 +118,8 @@ class Session(Expecting):
         self._camera = CameraMonitor(config.camera) if config.camera else None
         self._frame_rate = FrameRateMonitor()
         self._summary = SessionSummary(labels.muscles)
+        # A segment starts up to twice `min_duration_s` before it is announced.
+        self._extensions = Extensions(model.tasks, labels, 2 * (decisions.min_duration_s + self._window_s) + _MARGIN_S)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
         self.state: SessionState = SessionState(config.region, expectation=expectation)
@@ -289,6 +294,8 @@ class Session(Expecting):
         :raises InvalidInputError: they do not fit together, or do not fit the model's bundle.
         """
         check_session(states, self._model.manifest, self._specs, self._config, self._window_s)
+        if "extensions" in states:
+            self._extensions.check(states["extensions"])
         for name, part in self._parts.items():
             part.state = states[name]
         self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
@@ -311,7 +318,11 @@ class Session(Expecting):
             "summary": self._summary,
             "frame_rate": self._frame_rate,
         }
-        return parts if self._camera is None else {**parts, "camera": self._camera}
+        if self._camera is not None:
+            parts["camera"] = self._camera
+        if self._model.tasks:
+            parts["extensions"] = self._extensions
+        return parts
 
     @property
     def _window_s(self) -> float:
@@ -384,6 +395,7 @@ class Session(Expecting):
         self._emitter.advance(window.end_s)
         if self._camera is not None and self._idle is not None:
             self._camera.predicted(window.decides_from_s, idle=float(prediction.exercise[self._idle]))
+        self._extensions.add(prediction.tasks, window.decides_from_s, window.decides_until_s)
         return self._handle_decisions(self._decisions.update(prediction, window.decides_from_s, window.decides_until_s))
 
     def _end_run(self, start_s: float, end_s: float) -> list[Event]:
@@ -414,16 +426,19 @@ class Session(Expecting):
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
                 self._sets.begin(exercise, start_s)
+                self._extensions.start(start_s)
                 return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
-                return self._emit(exercise_updated(decision))
+                extensions, faults = self._extensions.update(decision.end_s)
+                return [*self._warn_of(faults), *self._emit(exercise_updated(decision, extensions))]
             case decided.SegmentEnded():
                 if decision.exercise != UNKNOWN and not is_timed(decision.exercise):
                     self._sets.add(self._repetitions.end_set(decision.start_s, decision.end_s))
                 counted, stats, sets = self._sets.end(decision.end_s)
                 self._summary.add_segment(decision, stats)
-                ended = exercise_ended(decision, stats, sets)
-                return [*self._emit_repetitions(counted), *self._emit(ended)]
+                extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
+                ended = exercise_ended(decision, stats, sets, extensions)
+                return [*self._emit_repetitions(counted), *self._warn_of(faults), *self._emit(ended)]
             case decided.MusclesActivated(start_s, end_s, muscles):
                 return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
@@ -433,6 +448,16 @@ class Session(Expecting):
             self._emitter.advance(one.repetition.end_s)
             emitted += self._emit(repetition_completed(one))
         return emitted
+
+    def _warn_of(self, faults: Iterable[TaskFault]) -> list[Event]:
+        """Warn of each task that a plugin fails to sum up, once."""
+        return [
+            event
+            for fault in faults
+            for event in self._emitter.warn_once(
+                fault.task, f"the task {fault.task} is left out: {fault.message}", self._subject
+            )
+        ]
 
     def _emit_all(self, data: Iterable[EventData]) -> list[Event]:
         return [event for one in data for event in self._emit(one)]
@@ -450,4 +475,5 @@ _STATES: Mapping[str, type[Any]] = {
     "summary": SummaryState,
     "frame_rate": FrameRateMonitorState,
     "camera": CameraMonitorState,
+    "extensions": ExtensionsState,
 }

@@ -32,6 +32,7 @@ from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.frames import Recording, observations, pictures
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Sample
+from fitsense.data.task_targets import has_target
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.export.onnx import export_branch
 from fitsense.inference.config import RuntimeConfig
@@ -40,9 +41,10 @@ from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import build_backbone, join, stream_entry
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, HeadSpec, WeightsRef
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.train import heads as fitting
 from fitsense.train.features import Extractor, ViewPolicy
-from fitsense.train.finetuning import DistributedConfig, TrainingData, Tuning, predict, tune
+from fitsense.train.finetuning import DistributedConfig, TrainingData, TrainingTask, Tuning, predict, tune
 from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
 from fitsense.train.training_set import Partition, Pool
@@ -186,17 +188,21 @@ class BranchTrainer:
         )
 
     def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
-        wanted: list[tuple[Task, str]] = [("exercise", branch.exercise_head), ("muscles", branch.muscles_head)]
+        wanted: list[tuple[Task, str, Mapping[str, Any]]] = [
+            ("exercise", branch.exercise_head, branch.head_config),
+            ("muscles", branch.muscles_head, branch.head_config),
+            *((task, one.head, one.config) for task, one in branch.tasks.items()),
+        ]
         entries = []
-        for task, name in wanted:
+        for task, name, stated in wanted:
             if not name:
                 continue
             full = self.plugins.full_name("head", name)
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
                 raise PluginError(f"head {full}: expected one that scores {task} from features")
-            config = config_from_json(spec.config, branch.head_config, full)
-            entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
+            config = config_from_json(spec.config, stated, full)
+            entries.append(HeadEntry(task, full, config_to_json(config), self.plugins.task(task).activation_name))
         return entries
 
     def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:
@@ -301,19 +307,25 @@ class _FrozenBranchTrainer:
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
         import torch
 
-        penalties = {"exercise": self._branch.l2_exercise, "muscles": self._branch.l2_muscles}
+        penalties = {
+            "exercise": self._branch.l2_exercise,
+            "muscles": self._branch.l2_muscles,
+            **{task: one.l2 for task, one in self._branch.tasks.items()},
+        }
         labels, recipe = self._trainer.pool.labels, self._trainer.recipe
         modules: dict[str, nn.Module] = {}
         for entry in self._entry.heads:
             spec, config = self._trainer.head(entry)
-            modules[str(entry.task)] = fitting.fit(
+            task = self._trainer.plugins.task(entry.task)
+            modules[entry.task] = fitting.fit(
                 spec,
                 config,
-                samples,
+                labelled(samples, task, f"branch {self._entry.name}"),
                 self._features,
-                getattr(labels, entry.task),
+                labels.of(entry.task),
                 penalties[entry.task],
                 recipe.class_power,
+                task,
             )
         outputs: dict[str, Outputs] = {}
         with torch.inference_mode():
@@ -374,18 +386,25 @@ class _FinetunedBranchTrainer:
         ]
 
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
-        labels = self._trainer.pool.labels
+        from fitsense.train.losses import head_loss
+
+        labels, plugins = self._trainer.pool.labels, self._trainer.plugins
         backbone = self._trainer.backbone(self._branch, self._spec, self._config)
-        modules = {}
+        modules, tasks = {}, {}
         for entry in self._entry.heads:
             spec, config = self._trainer.head(entry)
-            modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, getattr(labels, entry.task))
+            if entry.task in self._branch.tasks:
+                task = plugins.task(entry.task)
+                labelled(samples, task, f"branch {self._entry.name}")
+                tasks[entry.task] = TrainingTask(task, head_loss(spec, task), self._branch.tasks[entry.task].weight)
+            modules[str(entry.task)] = spec.build(config, self._entry.feature_dim, labels.of(entry.task))
         module = join(backbone, modules, self._spec.streaming, self._spec.landmarks)
         held = [item for item in self.samples if partition is not None and partition.held(item)]
         data = TrainingData(
             recordings=[self.recordings[item.key] for item in samples],
             spec=self._entry.clip,
             labels=labels,
+            tasks=tasks,
             teachers=self._teacher_outputs(samples, partition),
             landmarks=self._landmarks if self._tuning.landmark_weight else None,
         )
@@ -428,6 +447,10 @@ class _FinetunedBranchTrainer:
             for item, mean, probability in zip(samples, features, probabilities, strict=True)
         }
 
+    def _answers(self, item: Sample) -> list[str]:
+        """Cells of the tasks that plugins declare."""
+        return [item.answers.get(task, "") for task in self._branch.tasks]
+
     def _digest(self, samples: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
         """Name and digest of everything that the result depends on."""
         recipe = self._trainer.recipe
@@ -451,10 +474,23 @@ class _FinetunedBranchTrainer:
             [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
             attrs.asdict(self._trainer.pool.labels),
             partition.name if partition else None,
-            sorted([item.key, item.group, item.scene, item.stated_muscles] for item in samples),
+            sorted([item.key, item.group, item.scene, item.stated_muscles, self._answers(item)] for item in samples),
             sorted([item.key, item.group, item.stated_muscles] for item in held) if self._tuning.patience else None,
         ]
         return f"{self._entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
+
+
+def labelled(samples: Sequence[Sample], task: TaskSpec, what: str) -> list[Sample]:
+    """Samples that are labelled for a task.
+
+    :raises InvalidInputError: none is.
+    """
+    if task.name in RESERVED:
+        return list(samples)
+    chosen = [item for item in samples if has_target(item, task)]
+    if not chosen:
+        raise InvalidInputError(f"{what}: expected clips to train on with a cell in the column {task.name}, got none")
+    return chosen
 
 
 def _learned_from(recipe: Recipe, name: str) -> set[str]:

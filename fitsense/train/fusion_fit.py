@@ -21,7 +21,8 @@ from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
 from fitsense.train.branch_trainer import FittedBranch, Outputs
 from fitsense.train.heads import targets
-from fitsense.train.recipe import LOOKUP, Recipe
+from fitsense.train.recipe import LOOKUP, Recipe, plugin_tasks
+from fitsense.train.task_fusion import fit_task
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
 
@@ -90,13 +91,19 @@ def fit_fusion(
         len(held) / len(labelled),
     )
     muscles_entry, derived, muscles = _fit_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
+    tasks: dict[str, Any] = {}
+    entries = {"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry}
+    for name in plugin_tasks(recipe):
+        entries[name], tasks[name] = fit_task(
+            plugins.task(name), spec, full, _spaces(spec)[-1], branches, held, labels.of(name)
+        )
     mean = probabilities.mean(axis=1)
     alone = {
         name: exercise_metrics(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
     return FittedFusion(
-        fusion={"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry},
+        fusion=entries,
         derived=derived,
         calibration=calibration.calibration(temperature, enter),
         metrics={
@@ -109,6 +116,7 @@ def fit_fusion(
             "named_correctly": correct,
             "unknown_clips": len(unknown),
             "muscles": muscles,
+            **({"tasks": tasks} if tasks else {}),
         },
     )
 
@@ -181,7 +189,7 @@ def _fused(spec: FusionSpec, config: Any, windows: _HeldOutScores, labels: Label
 
 
 def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
-    return Scores(task, getattr(labels, task), logits, "softmax" if task == "exercise" else "sigmoid")
+    return Scores(task, labels.of(task), logits, "softmax" if task == "exercise" else "sigmoid")
 
 
 def _probabilities(logits: FloatArray, labels: Sequence[str]) -> FloatArray:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.data.samples import Sample
+from fitsense.data.task_targets import task_targets
 from fitsense.plugins.specs import HeadSpec
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.train.finetuning import sampling_weights
 from fitsense.types import FloatArray, Task
 
@@ -32,6 +34,12 @@ def graded_targets(samples: Sequence[Sample], task: Task, labels: Sequence[str])
     return np.array([[item.activation(group) for group in labels] for item in samples], dtype=np.float32)
 
 
+def _training_targets(samples: Sequence[Sample], task: TaskSpec, labels: Sequence[str]) -> NDArray[Any]:
+    if task.name in RESERVED:
+        return graded_targets(samples, task.name, labels)
+    return task_targets(samples, task, labels)
+
+
 def fit(
     spec: HeadSpec,
     config: Any,
@@ -40,6 +48,7 @@ def fit(
     labels: tuple[str, ...],
     l2: float,
     class_power: float,
+    task: TaskSpec | None = None,
 ) -> nn.Module:
     """Fit a head: minimise its loss over the samples' views, plus ``l2 / 2`` times its squared weights.
 
@@ -47,15 +56,19 @@ def fit(
 
     :param features: float32 (views, feature_dim) by the sample's key; a clip's views share its weight.
     :param l2: penalty on squared weights; biases are not penalised.
+    :param task: the head's task; None for a task of fitsense.
     :param class_power: 0 makes classes count alike, 1 by their number of scenes; scenes of a class count alike.
     """
     import torch
-    from torch.nn import functional as F
 
+    from fitsense.train.losses import head_loss, loss_of_clips
+
+    task = task or RESERVED[spec.task]
+    chosen_loss = head_loss(spec, task)
     by_clip = [features[item.key] for item in samples]
     values = torch.from_numpy(np.concatenate(by_clip))
     views = [len(each) for each in by_clip]
-    target = torch.from_numpy(np.repeat(graded_targets(samples, spec.task, labels), views, axis=0))
+    target = torch.from_numpy(np.repeat(_training_targets(samples, task, labels), views, axis=0))
     share = torch.from_numpy(np.repeat(sampling_weights(samples, class_power) / views, views).astype(np.float32))
     share /= share.sum()
     head = spec.build(config, values.shape[1], labels)
@@ -70,10 +83,7 @@ def fit(
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         logits = head(values)
-        if spec.loss == "cross_entropy":
-            each = F.cross_entropy(logits, target, reduction="none")
-        else:
-            each = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
+        each = loss_of_clips(chosen_loss, logits, target)
         penalty = sum(p.square().sum() for p in head.parameters() if p.ndim > 1)
         total = (each * share).sum() + l2 / 2 * penalty
         total.backward()  # type: ignore[no-untyped-call]

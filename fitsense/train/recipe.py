@@ -12,12 +12,29 @@ import attrs
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
+from fitsense.plugins.tasks import RESERVED
 from fitsense.train.finetuning import Tuning
 
 LOOKUP = "lookup"
 """Name of the fusion member that derives muscles from exercises."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@attrs.frozen
+class TaskRecipe:
+    """Head for a task that a plugin declares.
+
+    :param head: full name of a head on features for the task.
+    :param config: the head's configuration.
+    :param l2: penalty on the head's squared weights, for a frozen backbone.
+    :param weight: weight of the head's loss, for finetuning.
+    """
+
+    head: str
+    config: Mapping[str, Any] = attrs.field(factory=dict)
+    l2: float = 0.01
+    weight: float = 0.5
 
 
 @attrs.frozen
@@ -42,6 +59,7 @@ class BranchRecipe:
     :param head_config: the heads' configuration.
     :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone.
     :param l2_muscles: penalty on the muscles head's squared weights, for a frozen backbone.
+    :param tasks: heads for tasks that plugins declare, by task; the manifest's column of that name has the targets.
     """
 
     name: str = ""
@@ -60,6 +78,7 @@ class BranchRecipe:
     head_config: Mapping[str, Any] = attrs.field(factory=dict)
     l2_exercise: float = 0.01
     l2_muscles: float = 0.002
+    tasks: Mapping[str, TaskRecipe] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -91,6 +110,12 @@ class Recipe:
     error_cost: float = 1.0
 
     def __attrs_post_init__(self) -> None:
+        reserved = {task for branch in self.branches for task in branch.tasks if task in RESERVED}
+        if reserved:
+            raise InvalidInputError(
+                f"tasks: expected those that plugins declare, got {', '.join(sorted(reserved))}; use exercise_head and "
+                "muscles_head"
+            )
         if all(branch.teacher_only for branch in self.branches):
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
@@ -131,6 +156,11 @@ class Sources:
     unknown_split: str | None = "extra"
     test_split: str | None = "test"
     auxiliary: Sequence[Path] = ()
+
+
+def plugin_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the tasks that plugins declare and the bundle's branches score, in the order of the recipe."""
+    return tuple(dict.fromkeys(task for one in recipe.branches if not one.teacher_only for task in one.tasks))
 
 
 def branch_name(branch: BranchRecipe) -> str:

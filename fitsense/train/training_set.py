@@ -10,7 +10,9 @@ from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE, load_catalogue
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
 from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
+from fitsense.data.task_targets import task_labels
 from fitsense.errors import InvalidInputError
+from fitsense.plugins._manager import PluginManager
 from fitsense.train.recipe import Recipe, Sources
 
 
@@ -48,9 +50,10 @@ class Partition:
     held: Callable[[Sample], bool]
 
 
-def read_pool(recipe: Recipe, sources: Sources) -> Pool:
+def read_pool(recipe: Recipe, sources: Sources, plugins: PluginManager | None = None) -> Pool:
     """Read the samples of all sources.
 
+    :param plugins: plugins that declare further tasks of the recipe; None for the installed ones.
     :raises InvalidInputError: training and test splits share scenes or files, so that metrics would be invalid.
     """
     trained = read_manifest(sources.data, sources.splits)
@@ -72,12 +75,15 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
             attrs.evolve(item, split="", fold=NO_FOLD) for item in clips(more.items) if item.group in exercises
         ]
         skipped += more.skipped
+    names = dict.fromkeys(task for branch in recipe.branches for task in branch.tasks)
+    plugins = (plugins or PluginManager.discover()) if names else None
+    further = {name: task_labels(labelled, plugins.task(name)) for name in names} if plugins else {}
     return Pool(
         labelled=labelled,
         synthetic=[item for item in synthetic_samples(recipe.synthetic_clips) if item.group in exercises],
         auxiliary=auxiliary,
         unknown=unknown,
-        labels=Labels(exercises, _muscle_labels(labelled)),
+        labels=Labels(exercises, _muscle_labels(labelled), further),
         too_few=too_few,
         skipped=skipped,
     )
