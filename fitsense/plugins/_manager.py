@@ -24,6 +24,7 @@ from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, installed
 from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
+from fitsense.plugins._tasks import unknown_task, with_unknown_tasks
 from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
@@ -141,7 +142,8 @@ class PluginManager:
 
     def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
         """Heads by ``plugin/name``, of tasks that are declared."""
-        return {full: spec for full, spec in self._contributions.heads.items() if not self._unknown_task(spec)}
+        tasks = self.tasks()
+        return {full: spec for full, spec in self._contributions.heads.items() if not unknown_task(spec, tasks)}
 
     def fusions(self) -> Mapping[str, FusionSpec]:
         """Fusions by ``plugin/name``."""
@@ -239,25 +241,8 @@ class PluginManager:
             f"; refused: {'; '.join(refused)}" if refused else ""
         )
 
-    def _unknown_task(self, spec: HeadSpec | DerivedHeadSpec) -> str:
-        """Name of a head's task that no plugin declares so far; empty if there is none."""
-        names = (spec.task, spec.from_task) if isinstance(spec, DerivedHeadSpec) else (spec.task,)
-        return next((name for name in names if name not in self.tasks()), "")
-
     def _with_unknown_tasks(self, report: PluginReport) -> PluginReport:
-        """The report, with a fault for each head of an unknown task; another plugin may still declare it."""
-        heads = {full: self._unknown_task(self._contributions.heads[full]) for full in report.provides.get("heads", ())}
-        if not any(heads.values()):
-            return report
-        known = tuple(full for full, unknown in heads.items() if not unknown)
-        provides = {kind: names for kind, names in {**report.provides, "heads": known}.items() if names}
-        faults = [
-            f"{full}: task: expected one of {', '.join(self.tasks())}, or another that a plugin declares with "
-            f"fitsense_tasks, got {unknown!r}"
-            for full, unknown in heads.items()
-            if unknown
-        ]
-        return attrs.evolve(report, provides=provides, faults=(*report.faults, *faults))
+        return with_unknown_tasks(report, self._contributions.heads, self.tasks())
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
         """Local file of `ref` from the first plugin that resolves it; None if none does. The checksum is not verified.
@@ -356,7 +341,7 @@ class PluginManager:
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
         contributions, faults = collect(implementations, info, self._contributions.tasks)
-        if faults and not (_provides(contributions) or _ACTING.intersection(implementations)):
+        if faults and not (contributions.names or _ACTING.intersection(implementations)):
             raise PluginRejectedError("broken", "; ".join(faults), info.name)
         notes = self._deprecation_notes(implementations, contributions)
         try:
@@ -374,7 +359,7 @@ class PluginManager:
             summary=info.summary,
             origin=origin,
             faults=faults,
-            provides=_provides(contributions),
+            provides=contributions.names,
             deprecations=notes,
         )
 
@@ -383,15 +368,8 @@ class PluginManager:
     ) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
-        for kind in (
-            contributions.backbones,
-            contributions.heads,
-            contributions.fusions,
-            contributions.detectors,
-            contributions.pose_estimators,
-            contributions.sinks,
-        ):
-            for spec in kind.values():
+        for kind in sorted(contributions.names.keys() - {"event_schemas"}):
+            for spec in getattr(contributions, kind).values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)
 
@@ -424,9 +402,3 @@ class PluginManager:
             check_callable(hook, getattr(self._hookspecs, hook), implementation)
             implementations[hook] = implementation
         return implementations
-
-
-def _provides(contributions: Contributions) -> dict[str, tuple[str, ...]]:
-    """Names of contributions by kind, without empty kinds."""
-    names = {kind.name: tuple(getattr(contributions, kind.name)) for kind in attrs.fields(Contributions)}
-    return {kind: each for kind, each in names.items() if each}

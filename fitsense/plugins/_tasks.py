@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import attrs
+
 from fitsense.errors import PluginError
+from fitsense.plugins._report import PluginReport
+from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
 from fitsense.plugins.tasks import KINDS, RESERVED, LossName, TaskKind, TaskSpec
 from fitsense.types import ACTIVATIONS, CustomActivation
 
@@ -96,3 +101,27 @@ def check_loss(loss: Any, kind: TaskKind | None) -> None:
     known = get_args(LossName) if kind is None else _LOSSES[kind]
     if not callable(loss) and loss not in known:
         raise PluginError(f"loss: expected one of {', '.join(known)} or a function, got {loss!r}")
+
+
+def unknown_task(spec: HeadSpec | DerivedHeadSpec, tasks: Mapping[str, TaskSpec]) -> str:
+    """Name of a head's task that is not among `tasks`; empty if there is none."""
+    names = (spec.task, spec.from_task) if isinstance(spec, DerivedHeadSpec) else (spec.task,)
+    return next((name for name in names if name not in tasks), "")
+
+
+def with_unknown_tasks(
+    report: PluginReport, heads: Mapping[str, HeadSpec | DerivedHeadSpec], tasks: Mapping[str, TaskSpec]
+) -> PluginReport:
+    """A report, with a fault for each of the plugin's heads whose task no plugin has declared so far."""
+    unknown = {full: unknown_task(heads[full], tasks) for full in report.provides.get("heads", ())}
+    if not any(unknown.values()):
+        return report
+    known = tuple(full for full, task in unknown.items() if not task)
+    faults = [
+        f"{full}: task: expected one of {', '.join(tasks)}, or another that a plugin declares with fitsense_tasks, "
+        f"got {task!r}"
+        for full, task in unknown.items()
+        if task
+    ]
+    provides = {kind: names for kind, names in {**report.provides, "heads": known}.items() if names}
+    return attrs.evolve(report, provides=provides, faults=(*report.faults, *faults))

@@ -67,6 +67,12 @@ class Contributions:
     tasks: dict[str, TaskSpec] = attrs.field(factory=dict)
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
 
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Names by kind, without empty kinds."""
+        names = {kind.name: tuple(getattr(self, kind.name)) for kind in attrs.fields(Contributions)}
+        return {kind: each for kind, each in names.items() if each}
+
 
 def check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
     """Reject an implementation that would fail or not run when it is called."""

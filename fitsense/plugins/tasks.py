@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
@@ -31,6 +31,10 @@ _DEFAULTS: Mapping[str, tuple[Activation, LossName]] = {
 _DIGITS = 4
 
 
+def _strings(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
 @attrs.frozen
 class TaskSpec:
     """A question about a clip that heads answer, such as the form of a repetition or the effort.
@@ -57,7 +61,7 @@ class TaskSpec:
 
     name: str
     kind: TaskKind
-    labels: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    labels: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     unit: str = ""
     activation: Activation = attrs.field()
     loss: Loss = attrs.field()

@@ -314,9 +314,9 @@ def raising() -> Iterable[BackboneSpec]:
             "loss: expected a function with the activation sigmoid, since cross_entropy is for softmax",
         ),
         (
-            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="relu")]},
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="relu")]},  # type: ignore[arg-type]
             "activation: expected one of",
-        ),  # type: ignore[arg-type]
+        ),
         (
             {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", schema={"$id": "urn:x"})]},
             "schema: expected an $id that starts with urn:fitsense:plugin:mine:",
