@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from fitsense.pose.landmarks import LandmarkSet as LandmarkSet
     from fitsense.pose.landmarks import Pose as Pose
     from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
+    from fitsense.session.config import PoseConfig as PoseConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
     from fitsense.session.multi import MultiSession as MultiSession
@@ -196,7 +197,7 @@ _HOMES = {
         "LandmarkSet",
         "Pose",
     ),
-    "session.config": ("SessionConfig",),
+    "session.config": ("PoseConfig", "SessionConfig"),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),
     "session.pending": ("PendingFrame",),

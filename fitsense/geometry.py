@@ -54,13 +54,15 @@ class Region:
         :param rgb: uint8 (height, width, 3).
         :returns: uint8 (rows, columns, 3), a contiguous copy.
         """
-        height, width = rgb.shape[:2]
+        return np.ascontiguousarray(rgb[self.pixels(*rgb.shape[:2])])
+
+    def pixels(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns that :meth:`crop` keeps of a picture of this size."""
         left, right = max(0.0, self.left) * width, min(1.0, self.right) * width
         top, bottom = max(0.0, self.top) * height, min(1.0, self.bottom) * height
         side = max(right - left, bottom - top)
         (left, right), (top, bottom) = _widened(left, right, side, width), _widened(top, bottom, side, height)
-        rows, columns = _pixels(top, bottom, height), _pixels(left, right, width)
-        return np.ascontiguousarray(rgb[rows, columns])
+        return _pixels(top, bottom, height), _pixels(left, right, width)
 
 
 def _widened(start: float, end: float, length: float, limit: int) -> tuple[float, float]:

@@ -6,35 +6,65 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from fitsense.geometry import Region
 from fitsense.inference.pose_estimator import LoadedPoseEstimator
 from fitsense.plugins.specs import PoseEstimator
 from fitsense.pose.clip_poses import pose_array
-from fitsense.pose.landmarks import Pose
+from fitsense.pose.cropping import Crop
+from fitsense.pose.landmarks import BodyRegion, Pose
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, TrackedPerson
 from fitsense.types import FloatArray, UInt8Array
 
-# Clips are short: where the person is lost or uncertain, the detector looks at the very next picture.
-_DETECT_S = 0.1
+CLIP_TRACKING = PersonTrackerConfig(detect_s=0.1)
+"""How the person of a clip is tracked: where they are lost or uncertain, the detector looks at the next picture."""
 
 
 def track_people(
-    tracker: PersonTracker, estimator: PoseEstimator, picture: UInt8Array, time_s: float
+    tracker: PersonTracker,
+    estimator: PoseEstimator,
+    picture: UInt8Array,
+    time_s: float,
+    *,
+    region: Region | None = None,
+    bodies: Sequence[BodyRegion] | None = None,
 ) -> list[TrackedPerson]:
     """Find the people in a picture, and who they are.
 
     :param picture: uint8 (height, width, 3).
     :param time_s: the picture's, in seconds of media time.
+    :param region: the part of the picture that is searched; None for all of it. Results are in shares of the picture.
+    :param bodies: where bodies are, in shares of the picture; None to ask the estimator's detector when needed.
     """
     height, width, _ = picture.shape
-    size = (width, height)
-    regions = tracker.regions(time_s)
-    poses = estimator.estimate([picture] * len(regions), regions) if regions else ()
-    others: Sequence[Pose | None] = ()
-    if tracker.wants_detection(poses, time_s):
-        found = tracker.candidates(estimator.detect(picture), poses, size)
+    crop = Crop.of(region, width, height)
+    shown = picture if region is None else region.crop(picture)
+
+    def estimate(regions: Sequence[BodyRegion]) -> list[Pose | None]:
+        if not regions:
+            return []
+        poses = estimator.estimate([shown] * len(regions), [crop.region_to_crop(one) for one in regions])
+        return [None if pose is None else crop.pose_to_picture(pose) for pose in poses]
+
+    known = estimate(tracker.regions(time_s))
+    others: list[Pose | None] = []
+    if bodies is not None:
+        others = estimate(bodies)
+    elif tracker.wants_detection(known, time_s):
+        detections = [crop.detection_to_picture(one) for one in estimator.detect(shown)]
+        others = estimate(tracker.candidates(detections, known, crop.picture))
         tracker.detected(time_s)
-        others = estimator.estimate([picture] * len(found), found) if found else ()
-    return tracker.update(time_s, poses, others, size)
+    return tracker.update(time_s, known, others, crop.picture)
+
+
+def track_poses(
+    tracker: PersonTracker, poses: Sequence[Pose], time_s: float, size: tuple[int, int]
+) -> list[TrackedPerson]:
+    """Find out who the people are whose poses a host gives.
+
+    :param poses: of all people in the picture.
+    :param size: the picture's width and height.
+    """
+    return tracker.update(time_s, [None] * len(tracker.regions(time_s)), poses, size)
 
 
 def follow_person(estimator: LoadedPoseEstimator, pictures: Iterable[UInt8Array], rate_hz: float) -> FloatArray:
@@ -45,7 +75,7 @@ def follow_person(estimator: LoadedPoseEstimator, pictures: Iterable[UInt8Array]
     :returns: float32 (pictures, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; NaN where the person
         was not found.
     """
-    tracker = PersonTracker(estimator.landmark_set, PersonTrackerConfig(detect_s=_DETECT_S))
+    tracker = PersonTracker(estimator.landmark_set, CLIP_TRACKING)
     poses = []
     for index, picture in enumerate(pictures):
         found = track_people(tracker, estimator, picture, index / rate_hz)

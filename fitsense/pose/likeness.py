@@ -15,6 +15,8 @@ _SIDES = ("left", "right")
 # Of both sides; a bone is as long on the left as on the right.
 _BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"))
 _WIDTHS = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
+BONES = len(_BONES) + len(_WIDTHS)
+"""Number of lengths in :func:`proportions`."""
 # What is hardly visible says nothing about a body's proportions.
 _VISIBLE = 0.5
 # Of a body without a region of its own: the square around its landmarks, with a margin.

@@ -142,12 +142,14 @@ class PersonTrackerState:
 
     :param tracks: those with a name before the others.
     :param looked_s: time of the last picture.
+    :param due_s: time from which the next picture is looked at.
     :param detected_s: when the detector was last asked.
     :param named: how many people have been given a name.
     """
 
     tracks: list[_Track] = attrs.field(factory=list)
     looked_s: float | None = None
+    due_s: float = -math.inf
     detected_s: float | None = None
     named: int = 0
 
@@ -164,9 +166,10 @@ class PersonTracker:
         self.state = PersonTrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture at `time_s` is looked at; those that come too soon are not."""
-        looked_s = self.state.looked_s
-        return looked_s is None or not 0 <= time_s - looked_s < 1 / self._config.rate_hz - _TOLERANCE_S
+        """Whether a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
+        state = self.state
+        early = state.looked_s is not None and state.looked_s <= time_s < state.due_s - _TOLERANCE_S
+        return not early
 
     def regions(self, time_s: float) -> list[BodyRegion]:
         """Where to look in a picture for those who are tracked; call it first for each picture."""
@@ -176,6 +179,9 @@ class PersonTracker:
         elif state.looked_s is not None and time_s - state.looked_s > self._config.gap_s:
             self._forget_regions()
         state.looked_s = time_s
+        # Pictures do not come exactly when one is due: the next one makes up for it.
+        interval_s = 1 / self._config.rate_hz
+        state.due_s = interval_s + (state.due_s if 0 <= time_s - state.due_s < interval_s else time_s)
         state.tracks = [track for track in state.tracks if not self._is_gone(track, time_s)]
         return [track.region for track in state.tracks if track.region is not None]
 

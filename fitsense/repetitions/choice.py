@@ -92,6 +92,16 @@ class BodyOrMotionCounter:
         self._source, self._told_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
         return given
 
+    def end_set(self, start_s: float, end_s: float) -> list[Movement]:
+        """Give the only repetition of a set that ended, as of :meth:`RepetitionCounter.end_set`; the run continues."""
+        if self._told_s > start_s:
+            return []
+        for counter in (self._body, self._motion):
+            if found := counter.end_set(start_s, end_s):
+                self._told_s = max(self._told_s, found[-1].end_s)
+                return found
+        return []
+
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
         if self._source == "body" and motion > _CHANGE * body:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import attrs
 
-from fitsense._internal.validators import instance, number, uri_reference
+from fitsense._internal.validators import instance, integer, number, one_of, uri_reference
 from fitsense.camera.monitor import CameraConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region
+from fitsense.imaging.frame_rate import MAX_RATE_HZ
+from fitsense.pose.landmarks import LandmarkSet
 from fitsense.repetitions.counter import RepetitionConfig
 from fitsense.types import MAX_SECONDS
 
@@ -38,6 +41,28 @@ def _in_utc(value: datetime | None) -> datetime | None:
 
 
 @attrs.frozen
+class PoseConfig:
+    """How a session finds the landmarks of the person that it analyses.
+
+    :param enabled: ``auto`` to find landmarks if a branch of the bundle takes them and their estimator's files are
+        present; ``on`` to find them for every bundle, or fail; ``off`` to take only those that the host pushes.
+    :param estimator: name of the pose estimator; None for that of the bundle, or the only one installed.
+    :param rate_hz: most pictures a second in which landmarks are found; None for 10, or 6 without repetitions.
+    :param people: number of people that are expected in the picture; more cause a warning.
+    :param landmarks: the landmark set of the poses that the host pushes; None for the estimator's.
+    :param boxes: whether ``exercise.updated`` has the person's box and name.
+    :raises InvalidInputError: a value of another type or outside its range.
+    """
+
+    enabled: Literal["auto", "on", "off"] = attrs.field(default="auto", validator=one_of(("auto", "on", "off")))
+    estimator: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    rate_hz: float | None = attrs.field(default=None, validator=number(0.0, MAX_RATE_HZ, above=True, optional=True))
+    people: int = attrs.field(default=1, validator=integer(1))
+    landmarks: LandmarkSet | None = attrs.field(default=None, validator=instance(LandmarkSet, optional=True))
+    boxes: bool = attrs.field(default=True, validator=instance(bool))
+
+
+@attrs.frozen
 class SessionConfig:
     """Configuration of a session.
 
@@ -49,12 +74,13 @@ class SessionConfig:
     :param region: part of the picture that is analysed at first; None for all of it.
     :param set_rest_s: a set ends after a rest of this length, in seconds.
     :param decisions: decision thresholds and intervals; None for the defaults.
-    :param repetitions: the repetition counter's configuration.
+    :param repetitions: the repetition counter's configuration; None to count no repetitions.
     :param exercises: labels of the only exercises that may be named; None for all of the bundle. Probabilities are
         renormalised over these, ``unknown`` and idle, and muscles follow.
     :param expected: label of the exercise that a guided workout asks for, which becomes more likely than the bundle
         predicts; another exercise that is clear enough is still named. None for none.
     :param camera: the camera monitor's configuration; None for no camera warnings.
+    :param pose: how the landmarks of the person are found.
     :raises InvalidInputError: a value of another type or outside its range.
     """
 
@@ -65,7 +91,10 @@ class SessionConfig:
     region: Region | None = attrs.field(default=None, validator=instance(Region, optional=True))
     set_rest_s: float = attrs.field(default=10.0, validator=number(0.0, above=True))
     decisions: DecisionConfig | None = attrs.field(default=None, validator=instance(DecisionConfig, optional=True))
-    repetitions: RepetitionConfig = attrs.field(factory=RepetitionConfig, validator=instance(RepetitionConfig))
+    repetitions: RepetitionConfig | None = attrs.field(
+        factory=RepetitionConfig, validator=instance(RepetitionConfig, optional=True)
+    )
     camera: CameraConfig | None = attrs.field(factory=CameraConfig, validator=instance(CameraConfig, optional=True))
     exercises: tuple[str, ...] | None = attrs.field(default=None, converter=as_names, validator=exercise_names)
     expected: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    pose: PoseConfig = attrs.field(factory=PoseConfig, validator=instance(PoseConfig))

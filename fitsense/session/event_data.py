@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from fitsense.bundles.manifest import Manifest
 from fitsense.camera.monitor import CameraWarning
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import SegmentEnded, SegmentUpdated
@@ -30,8 +31,46 @@ def session_updated(labels: Sequence[str], expectation: Expectation, at_s: float
     return events.SessionUpdated(nameable_exercises(labels, expectation), expectation.expected, at_s)
 
 
-def exercise_updated(segment: SegmentUpdated, extensions: TaskParts | None) -> events.ExerciseUpdated:
-    """Data of ``exercise.updated`` for a segment, with the parts of tasks that plugins declare."""
+def session_started(
+    manifest: Manifest, expectation: Expectation, window_s: float, hop_s: float
+) -> events.SessionStarted:
+    """Data of ``session.started`` for a session with a bundle."""
+    return events.SessionStarted(
+        model=events.ModelInfo(manifest.name, manifest.version),
+        exercises=nameable_exercises(manifest.labels.exercise, expectation),
+        muscle_groups=manifest.labels.muscles,
+        window_s=window_s,
+        hop_s=hop_s,
+    )
+
+
+def gap(start_s: float, end_s: float) -> events.SessionWarning:
+    """Data of ``session.warning`` for media time without frames."""
+    message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
+    return events.SessionWarning("gap", message, start_s, end_s)
+
+
+def clock_reset(time_s: float, offset_s: float) -> events.SessionWarning:
+    """Data of ``session.warning`` for a source's clock that was set back."""
+    message = f"the source's clock was set back; {offset_s:.1f} s are added to its times from now on"
+    return events.SessionWarning("clock_reset", message, time_s, time_s)
+
+
+def late_frame(time_s: float, last_s: float) -> events.SessionWarning:
+    """Data of ``session.warning`` for a frame that was dropped."""
+    message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
+    return events.SessionWarning("late_frame", message, time_s, last_s)
+
+
+def exercise_updated(
+    segment: SegmentUpdated, box: events.PersonBox | None, person: str | None, extensions: TaskParts | None
+) -> events.ExerciseUpdated:
+    """Data of ``exercise.updated`` for a segment.
+
+    :param box: the person's, if it is known.
+    :param person: the person's name, likewise.
+    :param extensions: parts of the tasks that plugins declare.
+    """
     return events.ExerciseUpdated(
         exercise=segment.exercise,
         start_s=segment.start_s,
@@ -39,6 +78,8 @@ def exercise_updated(segment: SegmentUpdated, extensions: TaskParts | None) -> e
         duration_s=segment.end_s - segment.start_s,
         confidence=segment.confidence,
         scores=segment.scores,
+        box=box,
+        person=person,
         extensions=extensions,
     )
 
@@ -64,6 +105,7 @@ def exercise_ended(
 def repetition_completed(counted: CountedRepetition) -> events.RepetitionCompleted:
     """Data of ``repetition.completed`` for a repetition of a set."""
     repetition = counted.repetition
+    details, joint = repetition.details, repetition.details.joint
     return events.RepetitionCompleted(
         exercise=counted.exercise,
         index=counted.index,
@@ -71,6 +113,12 @@ def repetition_completed(counted: CountedRepetition) -> events.RepetitionComplet
         end_s=repetition.end_s,
         duration_s=repetition.end_s - repetition.start_s,
         confidence=repetition.confidence,
+        side=details.side,
+        joint=None if joint is None else joint.joint,
+        range_deg=None if joint is None else joint.range_deg,
+        range_confidence=None if joint is None else joint.confidence,
+        phases=None if details.phases is None else events.RepetitionPhases(**attrs.asdict(details.phases)),
+        tempo=None if details.phases is None else details.phases.tempo,
     )
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fitsense.camera.monitor import CameraWarning
 from fitsense.errors import InvalidInputError
 from fitsense.pictures import Order
-from fitsense.types import FloatArray, Frame
+from fitsense.session.perception import Percept
+from fitsense.types import Frame
 from fitsense.windowing.sampler import Output, Window
 
 
@@ -21,14 +22,13 @@ class PendingFrame:
 
     :param outputs: windows, gaps, resets and the like, in order.
     :param time_s: the frame's media time in seconds; None for a frame that was dropped or skipped, and for the end.
-    :param thumbnail: float32 (height, width) of the region, for the repetition counter; None if the frame comes too
-        soon for the counter.
-    :param camera_warnings: warnings of the camera monitor.
+    :param percept: what was seen in the frame; None if it comes too soon for the repetition counter.
+    :param camera_warnings: warnings of the camera monitor that end with the run.
     """
 
     outputs: Sequence[Output]
     time_s: float | None = None
-    thumbnail: FloatArray | None = None
+    percept: Percept | None = None
     camera_warnings: Sequence[CameraWarning] = ()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,50 +10,50 @@ from numpy.typing import NDArray
 
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
-from fitsense._internal.locks import numpy_lock
-from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWarning
-from fitsense.camera.view_features import camera_thumbnail
-from fitsense.catalogue import IDLE, UNKNOWN, is_timed, may_be_held
-from fitsense.decisions import DecisionConfig, Decisions, DecisionsState
+from fitsense.camera.monitor import CameraMonitor, CameraWarning
+from fitsense.catalogue import IDLE
+from fitsense.decisions import DecisionConfig, Decisions
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
-from fitsense.imaging.frame_rate import min_interval_s, within_interval
-from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
-from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
-from fitsense.repetitions.sets import CountedRepetition, Sets, SetsState
-from fitsense.repetitions.trajectory import motion_thumbnail
+from fitsense.pose.landmarks import BodyRegion, Pose
+from fitsense.repetitions.sets import CountedRepetition
+from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
+from fitsense.session.counting import Counting
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import (
     camera_warning,
+    clock_reset,
     exercise_ended,
     exercise_updated,
-    nameable_exercises,
+    gap,
+    late_frame,
     repetition_completed,
+    session_started,
     session_updated,
 )
 from fitsense.session.expecting import Expecting
-from fitsense.session.extensions import Extensions, ExtensionsState, TaskFault
-from fitsense.session.frame_rate_monitor import FrameRateMonitor, FrameRateMonitorState
+from fitsense.session.extensions import Extensions, TaskFault
+from fitsense.session.frame_rate_monitor import FrameRateMonitor
 from fitsense.session.pending import PendingFrame, as_frame
+from fitsense.session.perception import Perception
+from fitsense.session.person_track import HostPeople, person_track
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
 from fitsense.session.summary import Reason as Reason
-from fitsense.session.summary import SessionSummary, SummaryState
+from fitsense.session.summary import SessionSummary
 from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
-from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler, WindowSamplerState
+from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler
 
 # Added to how far back the start of a segment may lie.
 _MARGIN_S = 5.0
-# Clips may need more frames than the repetition counter does.
-_MIN_THUMBNAIL_INTERVAL_S = min_interval_s([])
 
 
 @attrs.define
@@ -62,7 +61,6 @@ class SessionState:
     """State of a session, without that of its parts.
 
     :param region: part of the picture that is analysed; None for all of it.
-    :param thumbnail_s: time of the last frame of which a thumbnail was made, in seconds of media time.
     :param late_announced: whether a warning was given of the late frames in a row. One warning covers them all.
     :param expectation: the exercises that the host expects.
     :param announced: the expectation that events have stated.
@@ -71,7 +69,6 @@ class SessionState:
     region: Region | None
     started: bool = False
     finished: bool = False
-    thumbnail_s: float = -math.inf
     late_announced: bool = False
     expectation: Expectation = attrs.field(factory=Expectation)
     announced: Expectation = attrs.field(factory=Expectation)
@@ -107,15 +104,24 @@ class Session(Expecting):
         self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips
         streaming = [branch.name for branch in model.manifest.branches if branch.stream]
-        self._windows = WindowSampler(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
+        self._person = person_track(model, config)
+        self._inputs = BranchInputs(model, self._person)
+        self._windows = WindowSampler(
+            self._specs,
+            hop_s=config.hop_s,
+            gap_s=config.gap_s,
+            streaming=streaming,
+            landmarks=self._inputs.landmarks,
+        )
         labels = model.labels
         calibration = model.manifest.calibration
         decisions = config.decisions or DecisionConfig()
         enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
         self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
-        self._repetitions = RepetitionCounter(config.repetitions)
-        self._sets = Sets(config.set_rest_s, may_be_held)
+        landmark_set = self._person.landmark_set if self._person else None
+        self._counting = Counting(config.repetitions, landmark_set, config.set_rest_s)
         self._camera = CameraMonitor(config.camera) if config.camera else None
+        self._perception = Perception(self._camera, self._person)
         self._frame_rate = FrameRateMonitor()
         self._summary = SessionSummary(labels.muscles)
         # A segment starts up to twice `min_duration_s` before it is announced.
@@ -149,16 +155,27 @@ class Session(Expecting):
         self.state.region = region
 
     @exclusive
-    def push(self, rgb: NDArray[Any] | Frame, time_s: float | None = None, *, order: Order = "rgb") -> list[Event]:
+    def push(
+        self,
+        rgb: NDArray[Any] | Frame,
+        time_s: float | None = None,
+        *,
+        order: Order = "rgb",
+        poses: Sequence[Pose] | None = None,
+        bodies: Sequence[BodyRegion] | None = None,
+    ) -> list[Event]:
         """Analyse one frame and return the events that it causes.
 
         :param rgb: uint8 of shape (height, width, 3), or a :class:`Frame` with its own time.
         :param time_s: presentation time in seconds of media time. A frame that is not after the previous one is
             dropped, with a warning.
         :param order: order of the channels; ``bgr`` for pictures of OpenCV.
-        :raises InvalidInputError: invalid picture or time; the session is unchanged.
+        :param poses: poses of all people in the picture, if the host finds them; the session's estimator then does not
+            run. Needs an estimator or ``PoseConfig.landmarks``. None if the host did not look.
+        :param bodies: regions of all people, if the host detects them; the session's detector then does not run.
+        :raises InvalidInputError: invalid picture, time, poses or regions; the session is unchanged.
         """
-        pending = self.prepare(as_frame(rgb, time_s, order))
+        pending = self.prepare(as_frame(rgb, time_s, order), poses=poses, bodies=bodies)
         return self.complete(pending, self._model.predict(pending.windows))
 
     def push_many(self, frames: Iterable[Frame]) -> list[Event]:
@@ -166,12 +183,23 @@ class Session(Expecting):
         return [event for frame in frames for event in self.push(frame)]
 
     @exclusive
-    def prepare(self, frame: Frame) -> PendingFrame:
+    def prepare(
+        self, frame: Frame, *, poses: Sequence[Pose] | None = None, bodies: Sequence[BodyRegion] | None = None
+    ) -> PendingFrame:
         """Take a frame: the first half of :meth:`push`, for hosts that batch the windows of several sessions.
 
         :returns: the argument for :meth:`complete`, which must be called next with a prediction for each window.
         """
+        return self._prepare(frame, HostPeople(poses, bodies))
+
+    def _prepare(self, frame: Frame, host: HostPeople) -> PendingFrame:
         self._refuse_if_finished()
+        if self._person is not None:
+            self._person.check(host)
+        elif host.poses is not None or host.bodies is not None:
+            raise InvalidInputError(
+                "poses, bodies: expected none, since this session has no landmarks; set SessionConfig.pose"
+            )
         if not abs(frame.time_s + self._windows.offset_s) <= MAX_SECONDS:
             raise InvalidInputError(
                 f"time_s: expected media time within {MAX_SECONDS:.0e} s, got {frame.time_s!r} after clock resets of "
@@ -181,26 +209,19 @@ class Session(Expecting):
             return PendingFrame(())
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
-        images = branch_images(rgb, self._specs, self._model.deferred_branches)
-        outputs = self._under_expectation(self._windows.push(images, frame.time_s))
-        if any(isinstance(output, LateFrame) for output in outputs):
+        self._inputs.check(rgb)
+        time_s, before = self._windows.admit(frame.time_s)
+        outputs = self._under_expectation(before)
+        if time_s is None:
             return PendingFrame(outputs)
-        time_s = self._windows.last_s
-        assert time_s is not None
-        warnings = self._end_camera_run(outputs)
-        if within_interval(time_s, state.thumbnail_s, _MIN_THUMBNAIL_INTERVAL_S):
-            return PendingFrame(outputs, time_s, camera_warnings=warnings)
-        state.thumbnail_s = time_s
-        with numpy_lock:
-            thumbnail = camera_thumbnail(rgb)
-            if self._camera is not None:
-                # The camera monitor needs the whole picture: a region that follows a person looks like a moving camera.
-                whole = thumbnail if state.region is None else camera_thumbnail(frame.rgb)
-                warnings += self._camera.push(whole, time_s)
-            motion = motion_thumbnail(thumbnail)
-        if any(warning.code == "camera_cut" for warning in warnings):
+        ended = self._end_camera_run(outputs)
+        percept = self._perception.see(frame.rgb, rgb, time_s, state.region, host)
+        images = self._inputs.images(rgb, state.region, frame.rgb.shape[1::-1])
+        poses = self._inputs.poses(percept.sighting if percept else None, state.region)
+        outputs += self._under_expectation(self._windows.add(images, time_s, poses))
+        if percept is not None and percept.is_cut:
             outputs += self._under_expectation(self._windows.mark_cut())
-        return PendingFrame(outputs, time_s, motion, warnings)
+        return PendingFrame(outputs, time_s, percept, ended)
 
     @exclusive
     def complete(self, pending: PendingFrame, predictions: Sequence[Prediction]) -> list[Event]:
@@ -220,13 +241,14 @@ class Session(Expecting):
             emitted += self._handle(output, remaining)
         if pending.time_s is not None:
             emitted += self._emit_all(self._frame_rate.add_frame(pending.time_s))
-        if pending.thumbnail is not None and pending.time_s is not None:
-            self._sets.add(self._repetitions.push(pending.thumbnail, pending.time_s))
-        for warning in pending.camera_warnings:
+        percept = pending.percept
+        if percept is not None and pending.time_s is not None:
+            self._counting.push(percept.thumbnail, percept.sighting, pending.time_s)
+        for warning in (*pending.camera_warnings, *(percept.camera_warnings if percept else ())):
             emitted += self._handle_camera_warning(warning)
         # While another answer is on trial, new repetitions may turn out to be of another exercise.
         if not self._decisions.in_doubt:
-            emitted += self._emit_repetitions(self._sets.count())
+            emitted += self._emit_repetitions(self._counting.sets.count())
         return emitted
 
     @exclusive
@@ -249,7 +271,7 @@ class Session(Expecting):
         if reason == "finished" and self._subject is None and start_s is not None:
             emitted += self._emit_all(self._frame_rate.too_short(start_s, self._summary.state.end_s, self._window_s))
         self.state.finished = True
-        return [*emitted, *self._emit(self._summary.event_data(reason, self._sets))]
+        return [*emitted, *self._emit(self._summary.event_data(reason, self._counting.sets))]
 
     @exclusive
     def snapshot(self) -> bytes:
@@ -282,7 +304,7 @@ class Session(Expecting):
     @property
     def _state_types(self) -> dict[str, type[Any]]:
         """Classes of :meth:`_states`, by name."""
-        return {name: _STATES[name] for name in self._parts}
+        return {name: type(part.state) for name, part in self._parts.items()}
 
     def _states(self) -> dict[str, Any]:
         """Component states by name, without the emitter's. For hosts that snapshot several sessions together."""
@@ -293,7 +315,16 @@ class Session(Expecting):
 
         :raises InvalidInputError: they do not fit together, or do not fit the model's bundle.
         """
-        check_session(states, self._model.manifest, self._specs, self._config, self._window_s)
+        landmark_set = self._person.landmark_set if self._person else None
+        check_session(
+            states,
+            self._model.manifest,
+            self._specs,
+            self._config,
+            self._window_s,
+            landmark_set,
+            self._inputs.landmarks,
+        )
         if "extensions" in states:
             self._extensions.check(states["extensions"])
         for name, part in self._parts.items():
@@ -313,16 +344,17 @@ class Session(Expecting):
             "session": self,
             "windows": self._windows,
             "decisions": self._decisions,
-            "repetitions": self._repetitions,
-            "sets": self._sets,
+            **self._counting.parts,
             "summary": self._summary,
             "frame_rate": self._frame_rate,
+            "perception": self._perception,
         }
-        if self._camera is not None:
-            parts["camera"] = self._camera
-        if self._model.tasks:
-            parts["extensions"] = self._extensions
-        return parts
+        optional = {
+            "camera": self._camera,
+            "person": self._person,
+            "extensions": self._extensions if self._model.tasks else None,
+        }
+        return parts | {name: part for name, part in optional.items() if part is not None}
 
     @property
     def _window_s(self) -> float:
@@ -338,16 +370,8 @@ class Session(Expecting):
             return []
         self.state.started = True
         self.state.announced = self.state.expectation
-        manifest = self._model.manifest
-        return self._emit(
-            events.SessionStarted(
-                model=events.ModelInfo(manifest.name, manifest.version),
-                exercises=nameable_exercises(manifest.labels.exercise, self.state.expectation),
-                muscle_groups=manifest.labels.muscles,
-                window_s=self._window_s,
-                hop_s=self._config.hop_s,
-            )
-        )
+        manifest, expectation = self._model.manifest, self.state.expectation
+        return self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""
@@ -376,19 +400,16 @@ class Session(Expecting):
                 self._emitter.advance(end_s)
                 if self._frame_rate.state.last_run_was_single:
                     return self._emit_all(self._frame_rate.single_frames(start_s, end_s))
-                message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
-                return self._emit(events.SessionWarning("gap", message, start_s, end_s))
+                return self._emit(gap(start_s, end_s))
             case ClockReset(time_s=time_s, offset_s=offset_s):
                 self._emitter.advance(time_s)
-                message = f"the source's clock was set back; {offset_s:.1f} s are added to its times from now on"
-                return self._emit(events.SessionWarning("clock_reset", message, time_s, time_s))
+                return self._emit(clock_reset(time_s, offset_s))
             case LateFrame(time_s=time_s, last_s=last_s):
                 self._summary.add_late_frame()
                 if self.state.late_announced:
                     return []
                 self.state.late_announced = True
-                message = f"a frame at {time_s:.3f} s came after one at {last_s:.3f} s and was dropped"
-                return self._emit(events.SessionWarning("late_frame", message, time_s, last_s))
+                return self._emit(late_frame(time_s, last_s))
 
     def _handle_window(self, window: Window, prediction: Prediction) -> list[Event]:
         self._summary.add_window()
@@ -402,21 +423,21 @@ class Session(Expecting):
         self._frame_rate.end_run()
         self._summary.add_run(start_s, end_s)
         self._emitter.advance(end_s)
-        self._sets.add(self._repetitions.end_run(end_s))
+        self._counting.end_run(end_s)
         emitted = self._handle_decisions(self._decisions.end_run(end_s))
-        self._sets.forget()
+        self._counting.sets.forget()
         return emitted
 
     def _end_camera_run(self, outputs: Sequence[Output]) -> list[CameraWarning]:
         """Warnings that end with the run, if the outputs end it."""
-        ended = self._camera is not None and any(isinstance(output, RunEnd) for output in outputs)
-        return self._camera.end_run() if ended and self._camera is not None else []
+        ended = any(isinstance(output, RunEnd) for output in outputs)
+        return self._perception.end_run() if ended else []
 
     def _handle_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         if warning.code == "camera_moved":
             # The picture moved, not the person in it.
-            self._sets.add(self._repetitions.end_run(warning.start_s))
+            self._counting.end_run(warning.start_s)
         return self._emit(camera_warning(warning))
 
     def _handle_decisions(self, decisions: Iterable[decided.Decision]) -> list[Event]:
@@ -425,16 +446,16 @@ class Session(Expecting):
     def _handle_decision(self, decision: decided.Decision) -> list[Event]:
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
-                self._sets.begin(exercise, start_s)
+                self._counting.sets.begin(exercise, start_s)
                 self._extensions.start(start_s)
                 return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
+                person = self._person if self._config.pose.boxes else None
+                box, name = (person.box, person.name) if person else (None, None)
                 extensions, faults = self._extensions.update(decision.end_s)
-                return [*self._warn_of(faults), *self._emit(exercise_updated(decision, extensions))]
+                return [*self._warn_of(faults), *self._emit(exercise_updated(decision, box, name, extensions))]
             case decided.SegmentEnded():
-                if decision.exercise != UNKNOWN and not is_timed(decision.exercise):
-                    self._sets.add(self._repetitions.end_set(decision.start_s, decision.end_s))
-                counted, stats, sets = self._sets.end(decision.end_s)
+                counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
                 self._summary.add_segment(decision, stats)
                 extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
                 ended = exercise_ended(decision, stats, sets, extensions)
@@ -464,16 +485,3 @@ class Session(Expecting):
 
     def _emit(self, data: EventData) -> list[Event]:
         return self._emitter.emit(data, self._subject)
-
-
-_STATES: Mapping[str, type[Any]] = {
-    "session": SessionState,
-    "windows": WindowSamplerState,
-    "decisions": DecisionsState,
-    "repetitions": RepetitionCounterState,
-    "sets": SetsState,
-    "summary": SummaryState,
-    "frame_rate": FrameRateMonitorState,
-    "camera": CameraMonitorState,
-    "extensions": ExtensionsState,
-}

@@ -6,7 +6,7 @@ import attrs
 
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.manifest import MANIFEST
-from fitsense.errors import InvalidInputError
+from fitsense.errors import InvalidInputError, UnknownNameError
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
 
@@ -27,12 +27,17 @@ class SnapshotHeader:
     absent_s: float | None = None
 
     def check_bundle(self, model: Model) -> None:
-        """Refuse a model of another bundle.
+        """Refuse a model of another bundle, or one without the session's pose estimator.
 
-        :raises InvalidInputError: the snapshot is of another bundle.
+        :raises InvalidInputError: the snapshot is of another bundle, or of an estimator that no plugin offers.
         """
         if self.model != bundle_digest(model):
             raise InvalidInputError("snapshot: expected one of a session of the same bundle, got one of another")
+        if (estimator := self.config.pose.estimator) is not None:
+            try:
+                model.plugins.full_name("pose estimator", estimator)
+            except UnknownNameError as error:
+                raise InvalidInputError(f"snapshot: pose.estimator: {error}") from error
 
 
 def bundle_digest(model: Model) -> str:

@@ -18,7 +18,7 @@ from fitsense.evaluate.task_metrics import task_metrics
 from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins.specs import FusionSpec
 from fitsense.plugins.tasks import TaskSpec
-from fitsense.train.branch_trainer import FittedBranch
+from fitsense.train.trained_branch import FittedBranch
 from fitsense.types import Scores, to_logits, to_probabilities
 
 

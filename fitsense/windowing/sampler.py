@@ -228,14 +228,30 @@ class WindowSampler:
             branches that take poses, NaN where the person was not found; None if no pose was sought in this frame.
         :raises InvalidInputError: a time that is not finite; the sampler is unchanged.
         """
+        media_s, outputs = self.admit(time_s)
+        return outputs if media_s is None else outputs + self.add(images, media_s, poses)
+
+    def admit(self, time_s: float) -> tuple[float | None, list[Output]]:
+        """Decide whether to take a frame of that time: the first half of :meth:`push`.
+
+        :returns: the frame's media time, for :meth:`add`, and the outputs before the frame: the end of a run. The time
+            is None for a frame that is dropped.
+        :raises InvalidInputError: a time that is not finite; the sampler is unchanged.
+        """
         if not math.isfinite(time_s):
             raise InvalidInputError(f"time_s: expected a finite number of seconds, got {time_s!r}")
         if self.skips(time_s):
-            return []
+            return None, []
         time_s, event = self._clock.check(time_s)
         if isinstance(event, LateFrame):
-            return [event]
-        outputs: list[Output] = [] if event is None else [*self.finish(), event]
+            return None, [event]
+        return time_s, [] if event is None else [*self.finish(), event]
+
+    def add(
+        self, images: Mapping[str, UInt8Array], time_s: float, poses: Mapping[str, FloatArray] | None = None
+    ) -> list[Output]:
+        """Take a frame at the media time that :meth:`admit` gave: the second half of :meth:`push`."""
+        outputs: list[Output] = []
         if self._clock.advance(time_s):
             self.state.decided_s = time_s
             self.state.emitted = 0

@@ -30,8 +30,8 @@ def film(seed: int) -> list[Frame]:
     """Three seconds of somebody in a room of their own."""
     wall = ROOMS[seed % len(ROOMS)]
     floor = ROOMS[(seed + 1 + seed // len(ROOMS)) % len(ROOMS)]
-    look = attrs.evolve(random_video("squat", seed).look, wall=wall, floor=floor)
-    return list(FigureVideo((Bout("squat", 2, 1.5),), look=look, size=(96, 64), rate_hz=6.0, seed=seed))
+    appearance = attrs.evolve(random_video("squat", seed).appearance, wall=wall, floor=floor)
+    return list(FigureVideo((Bout("squat", 2, 1.5),), appearance=appearance, size=(96, 64), rate_hz=6.0, seed=seed))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,63 @@
+"""Repetitions of a session: counted from the person's joints or from all motion, and grouped into sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fitsense.catalogue import UNKNOWN, is_timed, may_be_held
+from fitsense.pose.landmarks import LandmarkSet
+from fitsense.repetitions.body_signal import BodySignal
+from fitsense.repetitions.choice import BodyOrMotionCounter
+from fitsense.repetitions.counter import Movement, RepetitionConfig, RepetitionCounter
+from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
+from fitsense.session.person_track import Sighting
+from fitsense.types import FloatArray
+
+
+class Counting:
+    """Counts repetitions and groups them into sets.
+
+    :param config: the counter's configuration; None to count nothing.
+    :param landmark_set: of the person's poses; None to count from all motion alone.
+    :param rest_s: a set ends after a rest of this length, in seconds.
+    """
+
+    def __init__(self, config: RepetitionConfig | None, landmark_set: LandmarkSet | None, rest_s: float) -> None:
+        self.sets = Sets(rest_s, may_be_held)
+        self._signal = None if landmark_set is None else BodySignal(landmark_set)
+        self._counter: RepetitionCounter | BodyOrMotionCounter | None = None
+        if config is not None:
+            self._counter = BodyOrMotionCounter(self._signal, config) if self._signal else RepetitionCounter(config)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What has state, by name."""
+        counter = {} if self._counter is None else {"repetitions": self._counter}
+        return {**counter, "sets": self.sets}
+
+    def push(self, thumbnail: FloatArray, sighting: Sighting | None, time_s: float) -> None:
+        """Take what was seen in a frame, as for :class:`fitsense.session.perception.Percept`."""
+        movements: list[Movement] = []
+        if isinstance(self._counter, BodyOrMotionCounter):
+            movements = self._counter.push(thumbnail, self._body(sighting), time_s)
+        elif self._counter is not None:
+            movements = self._counter.push(thumbnail, time_s)
+        self.sets.add(movements)
+
+    def end_run(self, end_s: float) -> None:
+        """End the counter's run at `end_s` seconds of media time: what follows is another movement."""
+        if self._counter is not None:
+            self.sets.add(self._counter.end_run(end_s))
+
+    def end_segment(
+        self, exercise: str, start_s: float, end_s: float
+    ) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
+        """End a segment, as :meth:`fitsense.repetitions.sets.Sets.end`."""
+        if self._counter is not None and exercise != UNKNOWN and not is_timed(exercise):
+            self.sets.add(self._counter.end_set(start_s, end_s))
+        return self.sets.end(end_s)
+
+    def _body(self, sighting: Sighting | None) -> FloatArray | None:
+        if sighting is None or self._signal is None:
+            return None
+        return self._signal.sample(None if sighting.person is None else sighting.person.pose, sighting.size)

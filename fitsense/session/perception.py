@@ -1,0 +1,94 @@
+"""What a session sees in a frame: thumbnails, warnings of the camera, and the person."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from fitsense._internal.locks import numpy_lock
+from fitsense.camera.monitor import CameraMonitor, CameraWarning
+from fitsense.camera.view_features import camera_thumbnail
+from fitsense.geometry import Region
+from fitsense.imaging.frame_rate import min_interval_s, within_interval
+from fitsense.repetitions.trajectory import motion_thumbnail
+from fitsense.session.person_track import HostPeople, PersonTrack, Sighting
+from fitsense.types import FloatArray, UInt8Array
+
+# Clips may need more frames than the repetition counter does.
+_MIN_INTERVAL_S = min_interval_s([])
+
+
+@attrs.frozen(eq=False)
+class Percept:
+    """What was seen in a frame.
+
+    :param thumbnail: float32 (height, width) of the analysed region, for the repetition counter.
+    :param sighting: result of looking for the person; None if nobody looked.
+    :param camera_warnings: warnings of the camera monitor.
+    """
+
+    thumbnail: FloatArray
+    sighting: Sighting | None
+    camera_warnings: list[CameraWarning]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the frame shows another scene than the previous one."""
+        return any(warning.code == "camera_cut" for warning in self.camera_warnings)
+
+
+@attrs.define
+class PerceptionState:
+    """State of a :class:`Perception`, without that of its parts.
+
+    :param seen_s: time of the last frame that was seen, in seconds of media time.
+    """
+
+    seen_s: float = -math.inf
+
+
+class Perception:
+    """Sees as many frames a second as the repetition counter needs.
+
+    :param camera: the camera monitor; None for no camera warnings.
+    :param person: the person's track; None for a session without landmarks.
+    """
+
+    def __init__(self, camera: CameraMonitor | None, person: PersonTrack | None) -> None:
+        self._camera = camera
+        self._person = person
+        self.state = PerceptionState()
+
+    def see(
+        self, picture: UInt8Array, shown: UInt8Array, time_s: float, region: Region | None, host: HostPeople
+    ) -> Percept | None:
+        """See a frame; None if it comes too soon.
+
+        :param picture: the whole picture, uint8 (height, width, 3).
+        :param shown: the part of it that is analysed.
+        :param time_s: seconds of media time, later than the previous frame's.
+        :param region: where the part is; None if it is the whole picture.
+        :param host: what the host knows of the people.
+        """
+        if within_interval(time_s, self.state.seen_s, _MIN_INTERVAL_S):
+            return None
+        self.state.seen_s = time_s
+        warnings: list[CameraWarning] = []
+        with numpy_lock:
+            thumbnail = camera_thumbnail(shown)
+            if self._camera is not None:
+                # The camera monitor needs the whole picture: a region that follows a person looks like a moving camera.
+                whole = thumbnail if region is None else camera_thumbnail(picture)
+                warnings += self._camera.push(whole, time_s)
+            motion = motion_thumbnail(thumbnail)
+        percept = Percept(motion, None, warnings)
+        if self._person is None:
+            return percept
+        if percept.is_cut:
+            self._person.mark_cut()
+        return attrs.evolve(percept, sighting=self._person.see(picture, time_s, region, host))
+
+    def end_run(self) -> list[CameraWarning]:
+        """End the run: the warnings that end with it."""
+        return [] if self._camera is None else self._camera.end_run()

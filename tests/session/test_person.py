@@ -1,0 +1,164 @@
+"""The person that a session tracks: found once a picture, by an estimator or by the host, and in snapshots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.events.model import Event, ExerciseUpdated, PersonBox, RepetitionCompleted
+from fitsense.events.schema import validate_event
+from fitsense.session.config import PoseConfig, SessionConfig
+from fitsense.session.session import Session
+from fitsense.types import Frame
+from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
+from tests.pose.bodies import STICKS
+from tests.repetitions.test_body_signal import squat
+
+RATE_HZ = 15.0
+ON = SessionConfig(pose=PoseConfig(enabled="on"))
+
+
+def waves(count: int, seconds: float = 2.0, rest_s: float = 1.0) -> list[float]:
+    """Parts of a movement that is repeated, with a rest at either end."""
+    steps = round(seconds * RATE_HZ)
+    rest = [0.0] * round(rest_s * RATE_HZ)
+    return [*rest, *[0.5 - 0.5 * math.cos(2 * math.pi * at / steps) for at in range(count * steps)], *rest]
+
+
+@pytest.fixture
+def estimator() -> SeenBodies:
+    return SeenBodies(squat)
+
+
+@pytest.fixture
+def steady(model: fitsense.Model, estimator: SeenBodies) -> Any:
+    return SteadyModel(model, "squat", estimator)
+
+
+def run(model: Any, frames: Sequence[Frame], config: SessionConfig = ON) -> list[Event]:
+    session = Session(model, config)
+    events = session.push_many(frames) + session.finish()
+    for event in events:
+        validate_event(event.to_dict())
+    return events
+
+
+def of_type(events: Sequence[Event], kind: type[Any]) -> list[Any]:
+    return [event.data for event in events if isinstance(event.data, kind)]
+
+
+def test_push_with_an_estimator_counts_from_joints_and_gives_boxes(steady: Any) -> None:
+    events = run(steady, frames_of(waves(5)))
+    repetitions = of_type(events, RepetitionCompleted)
+    assert len(repetitions) == 5
+    assert {one.joint for one in repetitions} == {"knee"}
+    assert all(one.range_deg > 10 and one.phases is not None and one.tempo for one in repetitions)
+    updated = of_type(events, ExerciseUpdated)
+    assert {one.person for one in updated} == {"1"}
+    assert all(isinstance(one.box, PersonBox) and one.box.left < 0.5 < one.box.right for one in updated)
+
+
+def test_push_looks_for_the_person_ten_times_a_second(steady: Any, estimator: SeenBodies) -> None:
+    session = Session(steady, ON)
+    session.push_many(frames_of([0.0] * 150))
+    assert estimator.detections == 1
+    assert 98 <= estimator.estimates <= 101
+
+
+def test_push_without_repetitions_looks_six_times_a_second(steady: Any, estimator: SeenBodies) -> None:
+    config = SessionConfig(pose=PoseConfig(enabled="on"), repetitions=None)
+    events = run(steady, frames_of([0.0] * 150), config)
+    assert 58 <= estimator.estimates <= 61
+    assert not of_type(events, RepetitionCompleted)
+
+
+def test_boxes_switched_off_gives_none(steady: Any) -> None:
+    events = run(steady, frames_of(waves(3)), SessionConfig(pose=PoseConfig(enabled="on", boxes=False)))
+    updated = of_type(events, ExerciseUpdated)
+    assert updated
+    assert all(one.box is None and one.person is None for one in updated)
+
+
+def test_bundle_without_landmarks_finds_none_by_default(steady: Any, estimator: SeenBodies) -> None:
+    run(steady, frames_of([0.0] * 30), SessionConfig())
+    assert (estimator.detections, estimator.estimates) == (0, 0)
+
+
+@pytest.mark.parametrize("at", [7, 40, 100])
+def test_resume_with_a_person_gives_the_same_events_and_bytes(steady: Any, at: int) -> None:
+    frames = frames_of([*waves(3), *[None] * 20, *waves(2)])
+    whole = run(steady, frames)
+    session = Session(steady, ON)
+    events = session.push_many(frames[:at])
+    snapshot = session.snapshot()
+    resumed = Session.resume(steady, snapshot)
+    assert resumed.snapshot() == snapshot
+    events += resumed.push_many(frames[at:]) + resumed.finish()
+    assert [event.to_json() for event in events] == [event.to_json() for event in whole]
+
+
+def test_pushed_poses_save_the_estimator_and_give_the_same_events(model: fitsense.Model, estimator: SeenBodies) -> None:
+    frames = frames_of(waves(4))
+    expected = run(SteadyModel(model, "squat", SeenBodies(squat)), frames)
+    config = SessionConfig(pose=PoseConfig(enabled="off", landmarks=STICKS))
+    session = Session(SteadyModel(model, "squat"), config)  # type: ignore[arg-type]
+    events = []
+    for frame in frames:
+        pose = estimator.pose(frame.rgb)
+        assert pose is not None
+        events += session.push(frame, poses=[pose])
+    events += session.finish()
+    assert [event.to_dict()["data"] for event in events] == [event.to_dict()["data"] for event in expected]
+
+
+def test_pushed_bodies_save_the_detector(steady: Any, estimator: SeenBodies) -> None:
+    session = Session(steady, ON)
+    for frame in frames_of(waves(2)):
+        session.push(frame, bodies=[fitsense.BodyRegion(0.5, 0.5, 0.66)])
+    assert estimator.detections == 0
+    assert session._person is not None
+    assert session._person.name == "1"
+
+
+def test_pushed_poses_that_do_not_fit_leave_the_session_unchanged(steady: Any, model: fitsense.Model) -> None:
+    session, frame = Session(steady, ON), frame_of(0.0, 0.0)
+    session.push(frame)
+    before = session.snapshot()
+    torso = fitsense.Pose(np.zeros((4, 6)), 0.9)
+    with pytest.raises(fitsense.InvalidInputError, match="expected 12 landmarks, of sticks, got 4"):
+        session.push(frame_of(0.0, 0.1), poses=[torso])
+    assert session.snapshot() == before
+    with pytest.raises(fitsense.InvalidInputError, match="this session has no landmarks"):
+        Session(SteadyModel(model, "squat")).push(frame, poses=[torso])  # type: ignore[arg-type]
+    hosts = SessionConfig(pose=PoseConfig(enabled="off", landmarks=STICKS))
+    with pytest.raises(fitsense.InvalidInputError, match="with a pose estimator"):
+        Session(steady, hosts).push(frame, bodies=[fitsense.BodyRegion(0.5, 0.5, 1.0)])
+
+
+def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimator: SeenBodies) -> None:
+    right = fitsense.Region(0.5, 0.0, 1.0, 1.0)
+    session = Session(steady, SessionConfig(pose=PoseConfig(enabled="on"), region=right))
+    session.push_many([frame_of(0.0, at / RATE_HZ, size=(128, 48)) for at in range(5)])
+    assert session._person is not None
+    box = session._person.box
+    assert box is not None
+    assert box.left > 0.5
+    assert (box.left + box.right) / 2 == pytest.approx(0.75, abs=0.05)
+
+
+def test_estimator_without_a_choice_says_what_there_is(model: fitsense.Model) -> None:
+    with pytest.raises(fitsense.InvalidInputError, match="expected the name of one of no installed estimators"):
+        Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
+
+
+def test_nobody_in_the_picture_gives_no_pose(steady: Any) -> None:
+    session = Session(steady, ON)
+    session.push_many(frames_of([None] * 15))
+    assert frame_of(None, 0.0).rgb[0, 0, 0] == NOBODY
+    assert session._person is not None
+    assert session._person.name is None
