@@ -64,6 +64,11 @@ class DecisionConfig:
             if lower is not None and upper is not None and lower > upper:
                 raise InvalidInputError(f"DecisionConfig.{low}: expected at most {high} ({upper}), got {lower}")
 
+    @property
+    def max_trial_s(self) -> float:
+        """Longest time in seconds from where a segment starts to its announcement."""
+        return self.min_duration_s + max(self.min_duration_s, self.unknown_min_duration_s)
+
     def thresholds(self, enter: float = _ENTER, exit: float = _EXIT) -> tuple[float, float]:
         """Resolve ``enter`` and ``exit`` of the configuration and of the bundle.
 

@@ -14,7 +14,7 @@ from fitsense.errors import FitsenseError, PluginError
 from fitsense.events.model import Event
 from fitsense.events.plugin_data import PluginData
 from fitsense.events.schema import check_document, schemas, validator
-from fitsense.plugins._validation import described
+from fitsense.plugins._discovery import described
 from fitsense.plugins.specs import EventSchema, PluginEvent
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Observers:
         self.failures: dict[str, int] = {}
 
     def adds_events(self, plugin: str) -> bool:
-        """Whether a plugin has registered schemas of events."""
+        """True if a plugin has registered schemas of events."""
         return any(type_.startswith(f"{plugin}.") for type_ in self._schemas)
 
     def call(

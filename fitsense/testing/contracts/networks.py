@@ -1,4 +1,4 @@
-"""The laws of all torch modules that plugins build."""
+"""Laws of all torch modules that plugins build."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
+from fitsense.plugins.tasks import RESERVED
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, in_threads
 from fitsense.types import FloatArray
 
@@ -21,39 +22,44 @@ class NetworkContract(OfferContract):
 
     @pytest.fixture
     def torch(self) -> Any:
-        """Where it is not installed, no law of networks applies."""
+        """The module torch; without it, no law of networks applies."""
         return pytest.importorskip("torch", reason="torch is not installed: pip install 'fitsense[torch]'")
 
     @pytest.fixture
     def exports(self) -> bool:
-        """True if it can be exported. What cannot runs with torch alone, and in no bundle."""
+        """True if it can be exported; if not, it runs with torch only, and in no bundle."""
         return True
 
     @pytest.fixture
     def trains(self) -> bool:
-        """True if it has parameters that training moves."""
+        """True if it has trainable parameters."""
         return True
 
     @pytest.fixture
     def not_moved(self) -> Collection[str]:
-        """Beginnings of names of parameters that training on outputs does not move, on purpose."""
+        """Prefixes of the names of parameters that deliberately get no gradient from outputs."""
         return ()
 
     @pytest.fixture
+    def scored_labels(self) -> tuple[str, ...]:
+        """Labels of its heads, if it has any."""
+        return LABELS
+
+    @pytest.fixture
     def module(self, build: Callable[[], Any], torch: Any) -> Any:
-        """The module, the same every time."""
+        """The module, with the same weights every time."""
         return seeded(build, torch, 0)
 
     @pytest.fixture
     def branch(self, module: Any, torch: Any) -> Any:
-        """The module as one that is exported."""
+        """The module in the form for export."""
         from fitsense.nn.branch import join
 
         return join(module, {})
 
     @pytest.fixture
     def run(self, module: Any, torch: Any) -> Callable[[NDArray[Any]], FloatArray]:
-        """The module as a function on arrays."""
+        """The module as a function of arrays."""
         return runner(module, torch)
 
     def test_outputs_are_as_declared(self, run: Any, inputs: NDArray[Any], width: int) -> None:
@@ -87,8 +93,8 @@ class NetworkContract(OfferContract):
         self, module: Any, inputs: NDArray[Any], torch: Any, trains: bool, not_moved: Collection[str]
     ) -> None:
         if not trains:
-            pytest.skip("the fixture trains says that nothing is trained")
-        # In eval mode, for what is random in training may leave some of it out.
+            pytest.skip("the fixture trains returns False")
+        # In eval mode, since random layers may leave parameters out in training.
         module(torch.from_numpy(inputs.copy())).square().sum().backward()
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad or name.startswith(tuple(not_moved)):
@@ -122,6 +128,7 @@ class NetworkContract(OfferContract):
         inputs: NDArray[Any],
         entry: BranchEntry,
         exports: bool,
+        scored_labels: tuple[str, ...],
         torch: Any,
         tolerance: float,
         tmp_path: Path,
@@ -130,7 +137,9 @@ class NetworkContract(OfferContract):
         from fitsense.inference.loading import load_graph
 
         run = load_graph(
-            exported(branch, entry, tmp_path, exports=exports), entry, RuntimeConfig(threads=1, bf16=False)
+            exported(branch, entry, tmp_path, exports=exports, labels=scored_labels),
+            entry,
+            RuntimeConfig(threads=1, bf16=False),
         )
         for count in (1, len(inputs)):
             expected = outputs_of(branch, inputs[:count], torch)
@@ -139,7 +148,7 @@ class NetworkContract(OfferContract):
 
 
 def seeded(build: Callable[[], Any], torch: Any, seed: int) -> Any:
-    """A module that is the same every time."""
+    """Build a module with a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
@@ -159,13 +168,21 @@ def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, Fl
         return {name: value.numpy() for name, value in branch(torch.from_numpy(inputs.copy())).items()}
 
 
-def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, step_alone: bool = False) -> Bundle:
-    """A bundle of this branch, which then has the weights as they were stored; or skip what cannot be exported.
+def exported(
+    branch: Any,
+    entry: BranchEntry,
+    folder: Path,
+    *,
+    exports: bool,
+    step_alone: bool = False,
+    labels: tuple[str, ...] = LABELS,
+) -> Bundle:
+    """Export a branch to a bundle, and load the stored weights into the branch. Skips the test without an export.
 
-    :param step_alone: leave the graph on clips out.
+    :param step_alone: whether to write only the step graph.
     """
     if not exports:
-        pytest.skip("the fixture exports says that it cannot be exported")
+        pytest.skip("the fixture exports returns False")
     pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
     from fitsense.bundles.weights import load_state, read_state
     from fitsense.export.onnx import export_branch
@@ -176,16 +193,16 @@ def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, st
         pytest.fail(f"it cannot be exported: {type(error).__name__}: {str(error)[:500]}", pytrace=False)
     stored = {name: value.float() for name, value in read_state(folder / entry.weights).items()}
     load_state(branch, stored, origin="what was exported")
-    return Bundle(folder, _manifest(entry))
+    return Bundle(folder, _manifest(entry, labels))
 
 
-def _manifest(entry: BranchEntry) -> Manifest:
-    """Of a bundle of one branch, with as many labels as its heads' laws use."""
+def _manifest(entry: BranchEntry, labels: tuple[str, ...]) -> Manifest:
+    """Manifest of a bundle of one branch, with the labels of the laws of heads."""
     return Manifest(
         name="checked",
         version="1",
         licence="",
-        labels=Labels(exercise=LABELS, muscles=LABELS),
+        labels=Labels(labels, labels, {head.task: labels for head in entry.heads if head.task not in RESERVED}),
         branches=(entry,),
         fusion={},
         calibration=Calibration(1.0, 0.5, 0.5),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -22,30 +21,17 @@ from fitsense.events.model import (
 from fitsense.plugins._manager import PluginManager
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.snapshot import pack, unpack
-from fitsense.testing.contracts.offer import missing
+from fitsense.testing.contracts.offer import PluginFixtures
 
 _STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class ObserverContract:
+class ObserverContract(PluginFixtures):
     """Laws of an observer that adds events to sessions; `plugin` is required."""
 
     @pytest.fixture
-    def plugin(self) -> Any:
-        """The plugin: a module or an object with hook implementations."""
-        missing(self, "plugin", "the module with the hook implementations", "my_plugin")
-
-    @pytest.fixture
-    def plugins(self, plugin: Any) -> PluginManager:
-        """A host with this plugin alone."""
-        host = PluginManager()
-        report = host.register(plugin)
-        assert report.status == "loaded", f"the plugin is {report.status}: {report.reason}"
-        return host
-
-    @pytest.fixture
     def log(self) -> Sequence[EventData]:
-        """Data of the events that the observer gets; by default of a session with two sets of twelve squats."""
+        """Data of the observer's input events; by default of a session with two sets of twelve squats."""
         return squats()
 
     @pytest.fixture
@@ -53,7 +39,7 @@ class ObserverContract:
         """The session's events as JSON, with those that the observer adds."""
         lines = _lines(Emitter("urn:checked", _STARTED_AT, plugins), log)
         if len(lines) == len(log):
-            pytest.skip("it adds no event to this log; give one in the fixture log to which it does")
+            pytest.skip("it adds no event to this log; return another one from the fixture log")
         return lines
 
     def test_it_adds_only_valid_events(self, plugins: PluginManager, added: Sequence[str]) -> None:

@@ -104,6 +104,7 @@ export interface ExerciseEnded {
    * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
   sets?: ExerciseSet[];
+  extensions?: Extensions;
 }
 /**
  * The best five labels and their probabilities, best first; no_exercise may be among them.
@@ -153,6 +154,35 @@ export interface ExerciseSet {
   rest_before_s: number | null;
 }
 /**
+ * Parts of the tasks that plugins declare, by task. Consumers ignore those that they do not know.
+ */
+export interface Extensions {
+  [k: string]: Extension;
+}
+/**
+ * The part of a task that a plugin declares, over the stretch that the event reports. A plugin may add properties.
+ */
+export interface Extension {
+  /**
+   * one_of_many: one label holds. many_of_many: any number of labels hold. regression: numbers.
+   */
+  kind: "one_of_many" | "many_of_many" | "regression";
+  /**
+   * Probabilities by label, or the numbers of a regression by name.
+   */
+  values: {
+    [k: string]: number;
+  };
+  /**
+   * The likeliest label, if one of them holds.
+   */
+  label?: string;
+  /**
+   * Unit of the numbers of a regression, if they have one.
+   */
+  unit?: string;
+}
+/**
  * An exercise, or unknown movement, began at start_s. Told once it has held for a while, so start_s lies before the event.
  */
 export interface ExerciseStarted {
@@ -187,6 +217,7 @@ export interface ExerciseUpdated {
    * Name of the tracked person within the session; another name means that another person is analysed. Absent if nobody is tracked.
    */
   person?: string;
+  extensions?: Extensions;
 }
 /**
  * The part of the picture that contains the person's body, in shares of the picture's width and height, from the upper left corner.
@@ -476,7 +507,7 @@ export interface SessionUpdated {
  */
 export interface SessionWarning {
   /**
-   * gap: media time without frames. times_suspicious: frames come so far apart that their times may be in milliseconds instead of seconds. frame_rate_low: there are too few frames a second to count repetitions. too_short: all of the source is shorter than one window. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. person_cut_off: parts of the person's body are outside the picture; limbs says which. person_small: the person is too far from the camera. person_upside_down: the picture shows the person upside down. several_people: more people are there than are analysed. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. plugin_failed: a plugin's events are left out, since they do not obey its schema or the plugin fails. Others may come.
+   * gap: media time without frames. frame_rate_assumed: the source states no frame rate, so that its times may run too fast or too slow. times_suspicious: frames come so far apart that their times may be in milliseconds instead of seconds. frame_rate_low: there are too few frames a second to count repetitions. too_short: all of the source is shorter than one window. late_frame: a frame was dropped since its time is not after the frame before it. clock_reset: the source's clock was set back, and its times are shifted from now on. source_damaged: the source cannot be decoded further. source_truncated: the source ends before its own header says. dropped_frames: analysis does not keep up, and frames were left out. behind: analysis does not keep up, and lags behind. reconnecting: a live source is gone, and is asked for again. reconnected: it is back. source_lost: a live source is gone for good. software_decoding: hardware was asked to decode the source, and the CPU does. no_person, no_motion: nobody is there, or nothing moves. person_cut_off: parts of the person's body are outside the picture; limbs says which. person_small: the person is too far from the camera. person_upside_down: the picture shows the person upside down. several_people: more people are there than are analysed. picture_black, picture_frozen, camera_blocked: the camera shows nothing, always the same, or what covers it. camera_cut, camera_moved: the picture shows another place, or the same one from elsewhere. plugin_failed: a plugin's events are left out, since they do not obey its schema or the plugin fails. Others may come.
    */
   code: string;
   /**
