@@ -3,8 +3,9 @@
 Each window's probabilities are smoothed exponentially over media time, with time constant ``smoothing_s``. The smoothed
 answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no exercise). An
 answer becomes the current one when it has held for ``min_duration_s``, and then counts from its beginning. If answers
-change so fast that none holds within twice that time, unknown becomes the current answer. Thresholds have hysteresis:
-an exercise is entered at ``enter`` and left below ``exit``.
+change so fast that none holds within twice that time, unknown becomes the current answer. After idle time, unknown has
+to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the unknown movement began.
+Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class DecisionConfig:
     :param idle_exit: probability below which idle is left; at most ``idle_enter``.
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
     :param min_duration_s: seconds for which an answer must hold before it becomes the current one.
+    :param unknown_min_duration_s: the same for unknown movement after idle time, if it is longer: until then, the
+        movement belongs to the exercise that it becomes.
     :param update_interval_s: shortest media time in seconds between two updates of a segment.
     :param muscles_interval_s: shortest media time in seconds between two reports of muscle activation.
     :raises InvalidInputError: a value outside its range.
@@ -51,6 +54,7 @@ class DecisionConfig:
     idle_exit: float = attrs.field(default=0.45, validator=number(0.0, 1.0))
     smoothing_s: float = attrs.field(default=1.0, validator=number(0.0))
     min_duration_s: float = attrs.field(default=1.5, validator=number(0.0))
+    unknown_min_duration_s: float = attrs.field(default=3.0, validator=number(0.0))
     update_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
     muscles_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
 
@@ -173,6 +177,7 @@ class DecisionsState:
     :param muscles: activations of the last prediction, float32 (groups,); empty before the first.
     :param current: the current answer.
     :param candidate: another answer on trial.
+    :param lead: unknown movement directly before the candidate, after idle time.
     :param doubt: everything since the last window with the current answer, over all answers.
     :param updated_s: media time of the last update of the current segment, in seconds.
     :param unreported: muscle activation since the last report.
@@ -182,6 +187,7 @@ class DecisionsState:
     muscles: NDArray[np.float32] = attrs.field(factory=lambda: np.zeros(0, dtype=np.float32))
     current: _Span | None = None
     candidate: _Span | None = None
+    lead: _Span | None = None
     doubt: _Span | None = None
     updated_s: float = -math.inf
     unreported: _Span | None = None
@@ -190,7 +196,8 @@ class DecisionsState:
 class Decisions:
     """Turns predictions into segments.
 
-    :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` if the model has it.
+    :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` and :data:`UNKNOWN` if the model has
+        them. :data:`UNKNOWN` is never named as an exercise: its probability keeps the others below their thresholds.
     :param muscles: the labels of ``Prediction.muscles``.
     """
 
@@ -200,6 +207,9 @@ class Decisions:
         self._config = config or DecisionConfig()
         self._enter, self._exit = self._config.thresholds()
         self._idle = self._exercises.index(IDLE) if IDLE in self._exercises else None
+        self._unknown = self._exercises.index(UNKNOWN) if UNKNOWN in self._exercises else None
+        # Labels that are names of exercises.
+        self._named = [index for index in range(len(self._exercises)) if index not in (self._idle, self._unknown)]
         self._allowed = np.ones(len(self._exercises), dtype=bool)
         self.state = DecisionsState()
 
@@ -240,7 +250,8 @@ class Decisions:
             decisions += self._report_muscles()
             if self.state.current is not None:
                 decisions += self._end(self.state.current)
-        self.state.current = self.state.candidate = self.state.doubt = self.state.smoothed = None
+        state = self.state
+        state.current = state.candidate = state.lead = state.doubt = state.smoothed = None
         return decisions
 
     def _smooth(self, prediction: Prediction, seconds: float) -> None:
@@ -263,13 +274,17 @@ class Decisions:
             if idle >= (config.idle_exit if held == IDLE else config.idle_enter):
                 return IDLE
             scores[self._idle] = -1.0
+        unknown = 0.0
+        if self._unknown is not None:
+            unknown = float(scores[self._unknown])
+            scores[self._unknown] = -1.0
         best = int(scores.argmax())
         if scores[best] >= self._enter:
             return self._exercises[best]
         if held in self._exercises and scores[self._exercises.index(held)] >= self._exit:
             return held
-        # No exercise is certain enough; idle wins if it is more probable than every exercise.
-        return IDLE if idle >= scores[best] else UNKNOWN
+        # No exercise is certain enough; idle wins if it is more probable than every exercise and than unknown.
+        return IDLE if idle >= max(scores[best], unknown) else UNKNOWN
 
     def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
         assert self.state.smoothed is not None
@@ -279,29 +294,61 @@ class Decisions:
             self.state.current.extend(until_s, self.state.smoothed, self.state.muscles)
         else:
             if self.state.candidate is None or self.state.candidate.answer != answer:
+                self.state.lead = self._lead(answer)
                 self.state.candidate = self._span(answer, from_s)
             self.state.doubt = self.state.doubt or self._span(UNKNOWN, from_s)
             for span in (self.state.candidate, self.state.doubt):
                 span.extend(until_s, self.state.smoothed, self.state.muscles)
-            if self.state.candidate.seconds >= self._config.min_duration_s - _TOLERANCE_S:
-                decisions += self._take_over(self.state.candidate)
-            elif self.state.doubt.seconds >= 2 * self._config.min_duration_s - _TOLERANCE_S:
+            if self.state.candidate.seconds >= self._trial_s(answer) - _TOLERANCE_S:
+                decisions += self._take_over(self._with_lead(self.state.candidate))
+            elif self.state.lead is None and self.state.doubt.seconds >= self._doubt_s(answer) - _TOLERANCE_S:
                 decisions += self._settle(self.state.doubt)
         # While another answer is on trial, the segment of this interval is not known yet.
         if self.state.current is not None and self.state.current.answer != IDLE and self.state.candidate is None:
             decisions += self._report(self.state.current, from_s, until_s)
         return decisions
 
+    @property
+    def _is_idle(self) -> bool:
+        return self.state.current is None or self.state.current.answer == IDLE
+
+    def _trial_s(self, answer: str) -> float:
+        """Seconds for which an answer must hold before it becomes the current one."""
+        config = self._config
+        if answer == UNKNOWN and self._is_idle:
+            return max(config.min_duration_s, config.unknown_min_duration_s)
+        return config.min_duration_s
+
+    def _doubt_s(self, answer: str) -> float:
+        """Seconds after which a doubt is settled without an answer that held."""
+        return max(2 * self._config.min_duration_s, self._trial_s(answer))
+
+    def _lead(self, answer: str) -> _Span | None:
+        """Unknown movement directly before an answer that replaces the candidate, if it may belong to that answer."""
+        candidate = self.state.candidate
+        is_lead = candidate is not None and candidate.answer == UNKNOWN and self._is_idle
+        return candidate if is_lead and answer != IDLE else None
+
+    def _with_lead(self, candidate: _Span) -> _Span:
+        """The candidate from where its movement began."""
+        lead = self.state.lead
+        if lead is None:
+            return candidate
+        lead.answer = candidate.answer
+        lead.join(candidate)
+        return lead
+
     def _resume(self) -> None:
         """Return to the current answer: the other answers did not last."""
         if self.state.current is not None and self.state.doubt is not None:
             self.state.current.join(self.state.doubt)
-        self.state.candidate = self.state.doubt = None
+        self.state.candidate = self.state.lead = self.state.doubt = None
 
     def _settle(self, doubt: _Span) -> list[Decision]:
         """End a doubt that lasted too long for any of its answers: unknown or idle becomes the current answer."""
         scores = doubt.scores.value
-        if self._idle is not None and scores[self._idle] >= self._confidence(UNKNOWN, scores):
+        rivals = [self._confidence(UNKNOWN, scores), *([scores[self._unknown]] if self._unknown is not None else [])]
+        if self._idle is not None and scores[self._idle] >= max(rivals):
             doubt.answer = IDLE
         if self.state.current is not None and self.state.current.answer == doubt.answer:
             self._resume()
@@ -313,7 +360,7 @@ class Decisions:
         if self.state.current is not None:
             decisions += self._report_muscles()
             decisions += self._end(self.state.current)
-        self.state.current, self.state.candidate, self.state.doubt = candidate, None, None
+        self.state.current, self.state.candidate, self.state.lead, self.state.doubt = candidate, None, None, None
         if candidate.answer != IDLE:
             confidence = self._confidence(candidate.answer, candidate.scores.value)
             decisions.append(SegmentStarted(candidate.answer, candidate.start_s, confidence))
@@ -367,10 +414,9 @@ class Decisions:
 
     def _confidence(self, answer: str, scores: NDArray[np.float64]) -> float:
         """Probability of the answer's exercise; for unknown, of the most probable exercise."""
-        if answer in self._exercises:
+        if answer != UNKNOWN and answer in self._exercises:
             return float(scores[self._exercises.index(answer)])
-        others = [score for index, score in enumerate(scores) if index != self._idle]
-        return float(max(others, default=0.0))
+        return float(max((scores[index] for index in self._named), default=0.0))
 
     def _scores(self, scores: NDArray[np.float64], count: int = 5) -> dict[str, float]:
         best = np.argsort(-scores, kind="stable")[:count]

@@ -117,6 +117,46 @@ def test_update_change_counts_from_its_beginning() -> None:
     assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 5.0), ("push_up", 9.0, 14.0)]
 
 
+DIM = {"squat": 0.35, "lunge": 0.3, IDLE: 0.1}
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_update_short_unknown_before_an_exercise_belongs_to_it(seconds: int) -> None:
+    for before in ([], [{IDLE: 0.9}] * 4):
+        steps = [*before, *[DIM] * seconds, *[{"squat": 0.9}] * 5]
+        decisions = decide(steps, DecisionConfig(**SURE))
+        start_s = float(len(before))
+        assert [d.exercise for d in decisions if isinstance(d, SegmentStarted)] == ["squat"]
+        assert segments(decisions) == [("squat", start_s, start_s + seconds + 5)]
+        (ended,) = (d for d in decisions if isinstance(d, SegmentEnded))
+        assert ended.confidence == pytest.approx((seconds * 0.35 + 5 * 0.9) / (seconds + 5), abs=1e-4)
+        assert next(d.start_s for d in decisions if isinstance(d, MusclesActivated)) == start_s
+
+
+def test_update_long_unknown_before_an_exercise_is_a_segment() -> None:
+    steps = [{IDLE: 0.9}] * 4 + [DIM] * 3 + [{"squat": 0.9}] * 5
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [(UNKNOWN, 4.0, 7.0), ("squat", 7.0, 12.0)]
+    patient = DecisionConfig(unknown_min_duration_s=5.0, **SURE)
+    assert segments(decide(steps, patient)) == [("squat", 4.0, 12.0)]
+    hasty = DecisionConfig(unknown_min_duration_s=0.0, **SURE)
+    assert segments(decide(steps, hasty)) == [(UNKNOWN, 4.0, 7.0), ("squat", 7.0, 12.0)]
+
+
+def test_update_unknown_between_exercises_belongs_to_neither() -> None:
+    steps = [{"push_up": 0.9}] * 4 + [DIM] + [{"squat": 0.9}] * 5
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [("push_up", 0.0, 4.0), ("squat", 5.0, 10.0)]
+
+
+def test_update_short_unknown_after_idle_gives_nothing() -> None:
+    steps = [{IDLE: 0.9}] * 4 + [DIM] * 2 + [{IDLE: 0.9}] * 4
+    assert decide(steps, DecisionConfig(**SURE)) == []
+
+
+def test_update_unknown_and_names_in_turns_after_idle_give_unknown() -> None:
+    turns = [DIM, DIM, {"squat": 0.9}, {"lunge": 0.9}] * 4
+    assert segments(decide(turns, DecisionConfig(**SURE))) == [(UNKNOWN, 0.0, 14.0)]
+
+
 def test_update_constant_changes_give_unknown() -> None:
     chaos = [{"push_up": 0.94}, {"lunge": 0.94}] * 30
     steps = [{"squat": 0.95}] * 10 + chaos + [{"squat": 0.95}] * 5
@@ -188,3 +228,33 @@ def test_update_model_without_idle_label_works() -> None:
 def test_config_invalid_values_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="expected"):
         DecisionConfig(**settings)
+
+
+def decide_with_unknown(steps: list[tuple[float, float, float]]) -> list[Decision]:
+    """Decisions for probabilities of squat, idle and unknown, one a second; the last label is unknown."""
+    decisions = Decisions(("squat", IDLE, UNKNOWN), GROUPS, DecisionConfig(enter=0.5, exit=0.4, **SURE))
+    found = [
+        decision
+        for t, step in enumerate(steps)
+        for decision in decisions.update(
+            Prediction(0.0, 1.0, np.array(step, np.float32), np.array([0.1, 0.9], np.float32)), t, t + 1
+        )
+    ]
+    return found + decisions.end_run(len(steps))
+
+
+def test_update_unknown_label_is_never_entered_as_an_exercise() -> None:
+    found = decide_with_unknown([(0.3, 0.1, 0.6)] * 6)
+    assert segments(found) == [(UNKNOWN, 0, 6)]
+    (ended,) = [decision for decision in found if isinstance(decision, SegmentEnded)]
+    assert ended.confidence == pytest.approx(0.3), "the confidence of unknown is that of the most probable exercise"
+
+
+def test_update_unknown_label_does_not_hide_a_certain_exercise_or_idle() -> None:
+    assert segments(decide_with_unknown([(0.6, 0.0, 0.4)] * 6)) == [("squat", 0, 6)]
+    assert segments(decide_with_unknown([(0.1, 0.6, 0.3)] * 6)) == []
+
+
+def test_update_idle_below_the_unknown_label_is_unknown() -> None:
+    assert segments(decide_with_unknown([(0.2, 0.35, 0.45)] * 6)) == [(UNKNOWN, 0, 6)]
+    assert segments(decide_with_unknown([(0.2, 0.45, 0.35)] * 6)) == []

@@ -13,7 +13,7 @@ import click
 from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
 from fitsense.bundles.weights import Progress, download, file_name, import_file, is_fetched, resolve
 from fitsense.bundles.wheels import WheelAddress, Wheels
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
 from fitsense.plugins._manager import PluginManager
@@ -61,7 +61,7 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
     for name, item in loaded.items():
         manifest = item.manifest
         size = sum(file.bytes for file in manifest.files) / 1e6
-        exercises = [label for label in manifest.labels.exercise if label != IDLE]
+        exercises = [label for label in manifest.labels.exercise if label not in (IDLE, UNKNOWN)]
         click.echo(
             f"{name}{' (default)' if name == DEFAULT else ''}  {manifest.version}  {size:.1f} MB  verified",
             file=results(),

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Further folders for the branches whose recipe sets use_auxiliary; excluded from metrics. Repeatable.",
 )
+@click.option(
+    "--photo-pairs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with a photo_pairs.csv, for heads in closed form on landmarks.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--version", default="0.1.0", show_default=True)
@@ -86,6 +91,7 @@ if TYPE_CHECKING:
 def command(
     data: Path,
     auxiliary_data: tuple[Path, ...],
+    photo_pairs: Path | None,
     out: Path,
     name: str | None,
     version: str,
@@ -125,7 +131,7 @@ def command(
     splits = splits or ("train", *(["val"] if "val" in existing else []))
     unknown_split = unknown_split if unknown_split is not None else "extra" if "extra" in existing else None
     test = test if test is not None else "test" if "test" in existing else None
-    sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data)
+    sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data, photo_pairs)
     cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
     distributed = DistributedConfig(nodes, devices, strategy)
     if distributed.processes > 1 and rank():

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.errors import InvalidInputError
+from fitsense.geometry import Region
 from fitsense.imaging.resize import branch_images as crops
-from fitsense.types import ClipSpec, Frame, UInt8Array
+from fitsense.types import ClipSpec, FloatArray, Frame
 from fitsense.windowing.sampler import nearest
 
 
+class TrackedPerson(Protocol):
+    """The person of a clip, such as :class:`fitsense.inference.clip_person.ClipPerson`."""
+
+    @property
+    def branches(self) -> Collection[str]:
+        """Names of the branches that take poses."""
+
+    def see(self, frame: Frame) -> Region | None:
+        """Look for the person in a frame; return their box."""
+
+    def windows(self, spec: ClipSpec, ends: Sequence[float], mirror: bool) -> FloatArray:
+        """Poses in windows that end at `ends`, float32 (windows, frames, landmarks, 6)."""
+
+
 def clip_views(
-    frames: Iterable[Frame], specs: Mapping[str, ClipSpec], views: int, mirror: bool
-) -> dict[str, UInt8Array]:
+    frames: Iterable[Frame],
+    specs: Mapping[str, ClipSpec],
+    views: int,
+    mirror: bool,
+    person: TrackedPerson | None = None,
+) -> dict[str, NDArray[Any]]:
     """Windows spread evenly over a clip, as clips of each branch.
 
     The first begins with the clip and the last ends with it; in a clip shorter than a window, the last picture
@@ -22,14 +43,18 @@ def clip_views(
 
     :param views: number of windows.
     :param mirror: whether to append each window's mirror image, after all of them.
-    :returns: uint8 (views, frames, size, size, 3) by branch name; twice the views with `mirror`.
+    :param person: tracks the person through the clip; None for no tracking.
+    :returns: uint8 (views, frames, size, size, 3) by branch name; for the person's branches on poses, float32 (views,
+        frames, landmarks, 6). Twice the views with `mirror`.
     """
     if views < 1:
         raise InvalidInputError(f"views: expected at least 1, got {views}")
+    on_poses = person.branches if person else ()
+    on_pictures = {name: spec for name, spec in specs.items() if name not in on_poses}
     times, pictures = [], []
     for frame in frames:
         times.append(frame.time_s)
-        pictures.append(crops(frame.rgb, specs))
+        pictures.append(crops(frame.rgb, on_pictures, person=person.see(frame) if person else None))
     if not times:
         raise InvalidInputError("frames: expected at least one, got none")
     at = np.array(times)
@@ -37,10 +62,12 @@ def clip_views(
     span_s = max(spec.span_s for spec in specs.values())
     room_s = max(0.0, at[-1] + step_s - at[0] - span_s)
     ends = at[0] + span_s + np.linspace(0.0, room_s, views) if views > 1 else [at[0] + span_s + room_s / 2]
-    result = {}
-    for name, spec in specs.items():
-        batch = np.stack(
-            [np.stack([pictures[index][name] for index in nearest(at, spec, float(end_s))]) for end_s in ends]
-        )
+    ends = [float(end_s) for end_s in ends]
+    result: dict[str, NDArray[Any]] = {}
+    for name in on_poses:
+        assert person is not None
+        result[name] = person.windows(specs[name], ends, mirror)
+    for name, spec in on_pictures.items():
+        batch = np.stack([np.stack([pictures[index][name] for index in nearest(at, spec, end_s)]) for end_s in ends])
         result[name] = np.concatenate([batch, batch[:, :, :, ::-1]]) if mirror else batch
     return result

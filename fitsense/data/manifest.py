@@ -100,7 +100,7 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
                 scene=scene,
                 fold=int(fold) if fold.isdigit() else int(hashlib.sha256(scene.encode()).hexdigest(), 16) % FOLDS,
                 source=cells.get("source", ""),
-                muscles=_muscles(row, "muscles_primary") or _muscles(row, "muscles"),
+                muscles=muscle_ids(row, "muscles_primary") or muscle_ids(row, "muscles"),
                 exercise=cells.get("exercise", ""),
                 licence=" ".join((cells.get("licence") or cells.get("license") or "").split()),
                 muscles_secondary=_secondary(row),
@@ -110,7 +110,7 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
 
 
 def _secondary(row: Row) -> tuple[str, ...]:
-    primary, secondary = _muscles(row, "muscles_primary") or (), _muscles(row, "muscles_secondary") or ()
+    primary, secondary = muscle_ids(row, "muscles_primary") or (), muscle_ids(row, "muscles_secondary") or ()
     if secondary and not primary:
         raise InvalidInputError(f"{row.where}: muscles_secondary: expected muscles_primary in the same row, got none")
     for name in primary:
@@ -119,7 +119,8 @@ def _secondary(row: Row) -> tuple[str, ...]:
     return secondary
 
 
-def _muscles(row: Row, column: str) -> tuple[str, ...] | None:
+def muscle_ids(row: Row, column: str) -> tuple[str, ...] | None:
+    """Muscle groups that a row names in a column, separated by semicolons, in the catalogue's order; None for none."""
     named = {name.strip() for name in row.cells.get(column, "").split(";")} - {""}
     groups = load_catalogue().muscle_groups
     for name in sorted(named - groups.keys()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
+from typing import Literal
 
 import attrs
 
@@ -22,6 +23,9 @@ NO_FOLD = -1
 SECONDARY = 0.5
 """Training target of a secondary muscle group."""
 
+Kind = Literal["clip", "figure", "auxiliary", "photos"]
+"""What a sample was made from: a recorded clip, a rendered figure, a clip of an auxiliary folder, a pair of photos."""
+
 Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 
 
@@ -37,7 +41,9 @@ class Sample:
     :param source: publisher.
     :param muscles: primary muscle groups.
     :param licence: licence that the manifest states; empty for none, and for a rendered figure.
-    :param muscles_secondary: secondary muscle groups, if a manifest states them; trained as half active.
+    :param muscles_secondary: secondary muscle groups; trained as half active.
+    :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
+    :param kind: what it was made from.
     :param open: opens the frames with a short side in pixels.
     """
 
@@ -52,6 +58,13 @@ class Sample:
     open: Opener = attrs.field(eq=False, repr=False)
     licence: str = ""
     muscles_secondary: frozenset[str] = frozenset()
+    exercise: str = ""
+    kind: Kind = "clip"
+
+    @property
+    def has_muscles(self) -> bool:
+        """True if its muscle groups are known; idle has none."""
+        return bool(self.muscles) or self.group == IDLE
 
     def activation(self, group: str) -> float:
         """Training target of a muscle group: 1 for a primary one, :data:`SECONDARY` for a secondary one, else 0."""
@@ -88,6 +101,7 @@ def synthetic_samples(videos: int) -> list[Sample]:
                     source=name,
                     muscles=worked_by(exercise),
                     open=_rendered(video),
+                    kind="figure",
                 )
             )
     return made
@@ -99,8 +113,24 @@ def worked_by(group: str) -> frozenset[str]:
     return frozenset(known.muscles) if known else frozenset()
 
 
+def muscle_targets(
+    group: str, exercise: str, primary: Sequence[str] | None, secondary: Sequence[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Primary and secondary muscle groups of an exercise: those that a manifest states, else the catalogue's.
+
+    :param group: its label.
+    :param exercise: its label in detail, which the catalogue may know more exactly; empty for none.
+    """
+    if primary is not None:
+        return frozenset(primary), frozenset(secondary)
+    exercises = load_catalogue().exercises
+    known = exercises.get(exercise) or exercises.get(group)
+    return (frozenset(known.muscles), frozenset(known.assisting)) if known else (frozenset(), frozenset())
+
+
 def _clip(item: ClipItem) -> Sample:
     file = item.path.resolve()
+    primary, secondary = muscle_targets(item.group, item.exercise, item.muscles, item.muscles_secondary)
 
     def open_clip(short_side: int) -> AbstractContextManager[Iterable[Frame]]:
         return VideoSource(item.path, DecodeConfig(short_side=short_side))
@@ -113,10 +143,11 @@ def _clip(item: ClipItem) -> Sample:
         fold=item.fold,
         split=item.split,
         source=item.source or item.scene,
-        muscles=worked_by(item.group) if item.muscles is None else frozenset(item.muscles),
+        muscles=primary,
         open=open_clip,
         licence=item.licence,
-        muscles_secondary=frozenset(item.muscles_secondary),
+        muscles_secondary=secondary,
+        exercise=item.exercise,
     )
 
 

@@ -107,7 +107,7 @@ def _said(
     for item in track(items, "Clips"):
         try:
             with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, False)
+                clips = clip_views(frames, model.clips, views, False, model.track_clip())
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))
             continue

@@ -57,7 +57,7 @@ def score(
     for item in track(items, "Clips"):
         try:
             with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, mirror)
+                clips = clip_views(frames, model.clips, views, mirror, model.track_clip())
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error).removeprefix(f"{item.path}: ")))
             continue

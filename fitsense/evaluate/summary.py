@@ -1,4 +1,8 @@
-"""The figures of clips that a model has scored, over all of them at once, as a JSON object."""
+"""Metrics of clips that a model has scored, over all of them at once, as a JSON object.
+
+For a model with the label ``unknown``, metrics of exercises are of the probabilities without it, and those of unknown
+exercises of the probabilities that sessions state.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.evaluate import bootstrap, metrics
 from fitsense.evaluate.bootstrap import BootstrapSamples
 from fitsense.evaluate.comparison import compare
-from fitsense.evaluate.scores import ClipScores
+from fitsense.evaluate.scores import ClipScores, known_labels
 from fitsense.inference.model import Model
 from fitsense.plugins.specs import DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, to_logits
@@ -49,7 +53,7 @@ class _Known:
 
     @classmethod
     def of(cls, model: Model, clips: Sequence[ClipScores]) -> _Known:
-        labels, groups = model.labels.exercise, model.labels.muscles
+        labels, groups = known_labels(model), model.labels.muscles
         muscles = [clip.item.muscles or worked_by(clip.item.group) for clip in clips]
         worked = [[group in named for group in groups] for named in muscles]
         exercise = _stack([clip.exercise for clip in clips], len(labels))
@@ -64,7 +68,7 @@ class _Known:
 
     def answers(self, temperature: float) -> tuple[FloatArray, NDArray[np.bool_]]:
         """How sure the answer to each clip is at a temperature, over all its views, and whether it is right."""
-        rows = [clip.probabilities(temperature).mean(axis=0) for clip in self.clips]
+        rows = [clip.mean_probabilities(temperature) for clip in self.clips]
         return _answers(_stack(rows, self.exercise.shape[1]), self.truth)
 
     def answers_to_windows(self, temperature: float, views: int) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -80,7 +84,7 @@ def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: i
     :param folder: what the clips' paths are told relative to.
     :param views: how many of each clip's views are windows; the rest are their mirror images.
     """
-    labels = model.labels.exercise
+    labels = known_labels(model)
     known = _Known.of(model, [clip for clip in scored if clip.item.group in labels and clip.item.group != IDLE])
     idle = [clip for clip in scored if clip.item.group == IDLE]
     foreign = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
@@ -114,7 +118,7 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def _exercise(model: Model, known: _Known, views: int) -> dict[str, Any]:
-    labels, truth, probabilities = model.labels.exercise, known.truth, known.exercise
+    labels, truth, probabilities = known_labels(model), known.truth, known.exercise
     predicted = probabilities.argmax(axis=1)
     recall = metrics.recall_by_label(predicted, truth, labels)
     temperature = model.manifest.calibration.temperature
@@ -187,11 +191,13 @@ def _unseen(model: Model, foreign: Sequence[ClipScores]) -> dict[str, Any]:
     """Metrics of muscles on clips of exercises that the model does not know, if the manifest or the catalogue states
     their muscles."""
     groups = model.labels.muscles
-    named = [(clip, clip.item.muscles or worked_by(clip.item.group)) for clip in foreign]
+    named = [
+        (clip, clip.item.muscles or worked_by(clip.item.group) or worked_by(clip.item.exercise)) for clip in foreign
+    ]
     clips = [(clip, worked) for clip, worked in named if worked]
     truth = np.array([[group in worked for group in groups] for _, worked in clips], dtype=bool)
     truth = truth.reshape(-1, len(groups))
-    exercise = _stack([clip.exercise for clip, _ in clips], len(model.labels.exercise))
+    exercise = _stack([clip.exercise for clip, _ in clips], len(known_labels(model)))
     map_ = metrics.mean_average_precision(_stack([clip.muscles for clip, _ in clips], len(groups)), truth)
     map_lookup = metrics.mean_average_precision(_look_up(model, exercise), truth)
     return {
@@ -207,7 +213,7 @@ def _look_up(model: Model, probabilities: FloatArray) -> FloatArray:
     head = model.plugins.head(_BASELINE)
     if not isinstance(head, DerivedHeadSpec):
         raise InvalidInputError(f"{_BASELINE}: expected a derived head")
-    exercise = Scores("exercise", model.labels.exercise, to_logits(probabilities, "softmax"), "softmax")
+    exercise = Scores("exercise", known_labels(model), to_logits(probabilities, "softmax"), "softmax")
     return head.derive(head.config(), exercise, model.labels.muscles).probabilities
 
 
@@ -228,7 +234,7 @@ def _rejection(labels: Sequence[str], known: Sequence[ClipScores], idle: Sequenc
 def _unknown(
     model: Model, known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
 ) -> dict[str, Any]:
-    labels, enter = model.labels.exercise, model.manifest.calibration.enter
+    labels, enter = known_labels(model), model.manifest.calibration.enter
 
     def auroc(others: Sequence[ClipScores]) -> float | None:
         return metrics.auroc(_doubt(labels, [*known, *others]), _kinds(known, others))
@@ -291,9 +297,9 @@ def _idleness(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
 
 
 def _doubt(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
-    """How far the likeliest exercise is from certain, (clips,)."""
+    """How far the likeliest exercise is from certain, (clips,), as the naming threshold sees it."""
     exercises = [index for index, label in enumerate(labels) if label != IDLE]
-    return np.array([1 - clip.exercise[exercises].max() for clip in clips], dtype=np.float32)
+    return np.array([1 - clip.named[exercises].max() for clip in clips], dtype=np.float32)
 
 
 def _by_source(known: _Known) -> dict[str, dict[str, Any]]:
@@ -307,21 +313,22 @@ def _by_source(known: _Known) -> dict[str, dict[str, Any]]:
 
 
 def _worst(labels: Sequence[str], scored: Sequence[ClipScores], folder: Path) -> list[dict[str, Any]]:
-    """The clips with the surest wrong answers. No answer but ``no_exercise`` is right for what the model does not
-    know."""
+    """The clips with the surest wrong answers. For what the model does not know, only ``no_exercise`` and
+    ``unknown`` are right."""
     wrong: list[dict[str, Any]] = []
     for clip in scored:
         known = clip.item.group in labels
         answer = labels[int(clip.exercise.argmax())]
-        if answer != (clip.item.group if known else IDLE):
+        rejected = not known and clip.unknown >= clip.named.max()
+        if answer != (clip.item.group if known else IDLE) and not rejected:
             wrong.append(
                 {
                     "path": relative(clip.item.path, folder),
                     "truth": clip.item.group or NO_GROUP,
                     "known": known,
                     "answer": answer,
-                    "probability": float(clip.exercise.max()),
-                    "truth_probability": float(clip.exercise[labels.index(clip.item.group)]) if known else None,
+                    "probability": float(clip.named.max()),
+                    "truth_probability": float(clip.named[labels.index(clip.item.group)]) if known else None,
                 }
             )
     return sorted(wrong, key=lambda entry: (-entry["probability"], entry["path"]))[:_WORST]

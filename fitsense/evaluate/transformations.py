@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fitsense.imaging.resize import scale
 from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.synthetic.rendering import Camera, Look
+from fitsense.synthetic.rendering import Appearance, Camera
 from fitsense.types import Frame, UInt8Array
 
 UNTOUCHED = "untouched"
@@ -99,11 +99,13 @@ def _figure(height: int, step: int) -> tuple[UInt8Array, NDArray[np.bool_]]:
     :param step: 0 with the feet together, 1 with the feet apart.
     """
     # The room is black, and the person nowhere.
-    look = Look(trousers=(0.42, 0.36, 0.3), hair=(0.5, 0.35, 0.25), wall=(0.0, 0.0, 0.0), floor=(0.0, 0.0, 0.0))
+    appearance = Appearance(
+        trousers=(0.42, 0.36, 0.3), hair=(0.5, 0.35, 0.25), wall=(0.0, 0.0, 0.0), floor=(0.0, 0.0, 0.0)
+    )
     video = FigureVideo(
         (Bout("jumping_jack", 1, 1.0),),
         Camera(azimuth_deg=60.0, elevation_deg=4.0, distance_m=3.0, field_of_view_deg=22.0, target=(0.0, 0.92, 0.0)),
-        look,
+        appearance,
         size=(max(2, height // 2), height),
         rate_hz=8.0,
     )

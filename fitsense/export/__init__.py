@@ -1,1 +1,1 @@
-"""From networks to the files of a bundle; needs ``fitsense[torch]``."""
+"""Export of networks to the files of a bundle; needs ``fitsense[torch]``."""

@@ -1,7 +1,7 @@
-"""From a branch's module to a graph and a file of weights that share every number.
+"""Export of a branch's module to an ONNX graph and a file of weights.
 
-The graph has no weights inside: each is ONNX external data that points into the safetensors file. So a bundle
-carries its weights once, and the graph and the torch network cannot come apart.
+The graph contains no weights: each is ONNX external data in the safetensors file. So a bundle contains its weights
+once, and the graph and the torch network always have the same ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fitsense.inference.streaming import inputs_of_step, next_of
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    # From a network and its inputs to its outputs, by name.
+    # Maps a network and its inputs to its outputs by name.
     Call = Callable[[Any, tuple[Tensor, ...]], Mapping[str, Tensor]]
 
 
@@ -37,14 +37,14 @@ def export_branch(
     step_alone: bool = False,
     traced: MutableMapping[str, Any] | None = None,
 ) -> None:
-    """Write `module`, from clips or observations to a dict of outputs, as the graphs and the weights that `branch`
-    names, into `folder`.
+    """Write the graphs and the weights of `branch` into `folder`.
 
     Weights of more than one dimension are stored as float16, the others as float32.
 
-    :param step_alone: whether of a branch that streams to write the step graph without that of clips.
-    :param traced: graphs by file, of networks that differ from this one in their weights alone. What is there is not
-        traced again, which takes most of the time; what is not is added.
+    :param module: maps clips or observations to a dict of outputs.
+    :param step_alone: whether to write only the step graph of a streaming branch.
+    :param traced: cache of graphs by file, for networks that differ only in their weights; tracing takes most of the
+        time. Missing graphs are added.
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
     try:
@@ -82,7 +82,7 @@ def export_branch(
             if tuple(initializer.dims) != expected:
                 raise AssertionError(f"{initializer.name}: the exporter changed {expected} to {initializer.dims}")
     safetensors.numpy.save_file(tensors, weights)
-    # safetensors makes files that only their owner can read; a bundle is for whoever installs it.
+    # safetensors makes files that only their owner can read; a bundle is for all users.
     weights.chmod(0o644)
     for file, model in graphs.items():
         refer(model, weights)
@@ -90,17 +90,17 @@ def export_branch(
 
 
 def _step(state: Mapping[str, Any]) -> Call:
-    """How a graph steps: its inputs and outputs are those of the branch, and what it remembers."""
+    """The call of a step graph, whose inputs and outputs include the state."""
 
     def step(network: Any, inputs: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
-        outputs, remembered = network.step(inputs[0], dict(zip(state, inputs[1:], strict=True)))
-        return {**outputs, **{next_of(name): remembered[name] for name in state}}
+        outputs, after = network.step(inputs[0], dict(zip(state, inputs[1:], strict=True)))
+        return {**outputs, **{next_of(name): after[name] for name in state}}
 
     return step
 
 
 def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]], call: Call) -> Any:
-    """An ONNX model whose initializers keep the names and values of the module's state dict.
+    """Trace an ONNX model whose initializers keep the names and values of the module's state dict.
 
     :param inputs: shapes without the batch, and dtypes, by name.
     """
@@ -109,7 +109,7 @@ def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]
     from onnxscript.rewriter.rules import common as rules
 
     class Tuple(torch.nn.Module):
-        """The exporter names a tuple's outputs, but not a dict's."""
+        """Wrapper with a tuple as output, since the exporter names the outputs of tuples but not of dicts."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -118,7 +118,7 @@ def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]
         def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return tuple(call(self.module, given).values())
 
-    # Two clips, so that the batch dimension is not taken for a constant.
+    # Two clips, so that the batch dimension does not become a constant.
     examples = tuple(torch.zeros((2, *shape), dtype=getattr(torch, dtype)) for shape, dtype in inputs.values())
     with torch.inference_mode():
         names = list(call(module, examples))
@@ -142,8 +142,8 @@ def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]
     finally:
         logger.setLevel(level)
     assert program is not None
-    # Not the exporter's own optimisation: it folds normalisation into convolutions, and so makes new weights. Nor is a
-    # part of a weight folded into one.
+    # The optimisation of the exporter would fold normalisation into convolutions, and so make new weights. Constant
+    # folding must not use weights, either.
     weights = {f"module.{name}" for name in module.state_dict()}
     optimizer.fold_constants(
         program.model,
@@ -162,7 +162,7 @@ def _to_onnx(module: nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], str]
 
 
 def _forget_origin(model: Any) -> None:
-    """Drop what the exporter notes of the source code: it is as large as the graph."""
+    """Remove the exporter's notes on the source code, which are as large as the graph."""
     del model.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -172,7 +172,7 @@ def _forget_origin(model: Any) -> None:
 
 
 def refer(model: Any, weights: Path) -> None:
-    """Point the graph's initializers into the safetensors file, and turn float16 ones to float32 when read."""
+    """Make the graph's initializers refer to the safetensors file, with casts from float16 to float32."""
     from onnx import TensorProto, helper
 
     with weights.open("rb") as file:

@@ -1,7 +1,7 @@
-"""From a bundle to one whose graphs compute with 8-bit integers: quantisation after training, by NNCF.
+"""Post-training quantisation of a bundle's graphs to 8-bit integers, by NNCF.
 
-Only graphs change. Their weights stay in the safetensors files, as they were, each behind a ``QuantizeLinear`` and a
-``DequantizeLinear`` whose scales are in the graph; whatever runs the graph makes integers of them when it compiles.
+Only graphs change. Weights stay in the safetensors files, each behind a ``QuantizeLinear`` and a ``DequantizeLinear``
+whose scales are in the graph; the runtime converts them to integers when it compiles the graph.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ CARD = "README.md"
 def typical_clips(
     bundle: Bundle, names: Collection[str], data: Path, split: str, count: int, track: Track = silent
 ) -> tuple[dict[str, UInt8Array], list[Skipped]]:
-    """What :func:`quantise` measures on: the middle of up to `count` clips, spread evenly over a split, as each of
-    the branches `names` sees it; and the clips that cannot be read.
+    """Read calibration clips for :func:`quantise`: the middle of up to `count` clips, spread evenly over a split.
 
+    :param names: branches to read clips for.
     :param data: a folder with a manifest.
+    :return: clips by branch, and the clips that could not be read.
     """
     branches = [branch for branch in bundle.manifest.branches if branch.name in names]
     specs = {branch.name: branch.clip for branch in branches}
@@ -57,18 +58,18 @@ def typical_clips(
         for name, view in views.items():
             taken[name].append(view)
     if not any(taken.values()):
-        raise InvalidInputError(f"{data}: expected clips that can be read in split {split}, got none")
+        raise InvalidInputError(f"{data}: expected readable clips in split {split}, got none")
     return {name: np.concatenate(each) for name, each in taken.items()}, skipped
 
 
 def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> Bundle:
-    """`bundle` in `folder`, some of its branches quantised.
+    """Write a copy of `bundle` with quantised branches to `folder`.
 
-    bfloat16 is not allowed beside integers. The torch runtime runs the same networks as before.
+    The copy does not allow bfloat16. The torch runtime runs the original networks.
 
-    :param clips: by the names of the branches to quantise, what ranges of values are measured on: uint8 (clips, frames,
-        size, size, 3). A branch that streams, or that looks at observations, cannot be among them.
-    :param folder: does not exist, or is empty.
+    :param clips: calibration clips by the names of the branches to quantise, uint8 (clips, frames, size, size, 3).
+        Streaming branches and those with observations cannot be quantised.
+    :param folder: an empty folder, or one that does not exist.
     :raises MissingExtraError: ``fitsense[quantize]`` is not installed.
     """
     require()
@@ -83,7 +84,7 @@ def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> B
             raise InvalidInputError(f"clip of {name}: expected at least one")
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise InvalidInputError(f"{folder}: expected an empty folder, or none")
+        raise InvalidInputError(f"{folder}: expected an empty folder")
     for file in bundle.manifest.files:
         if file.path != CARD:
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +95,8 @@ def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> B
         onnx.save(model, folder / branches[name].graph)
     manifest = bundle.manifest
     (folder / CARD).write_text(
-        f"# {manifest.name}, quantised\n\n{manifest.name} {manifest.version}, whose card has its figures, with "
-        f"{', '.join(clips)} in 8-bit integers. `fitsense evaluate` says what is left of the figures.\n",
+        f"# {manifest.name}, quantised\n\n{manifest.name} {manifest.version}, whose card has its metrics, with "
+        f"{', '.join(clips)} in 8-bit integers. `fitsense evaluate` measures its metrics.\n",
         "utf-8",
     )
     return save(
@@ -105,8 +106,11 @@ def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> B
 
 
 def require() -> None:
-    """Raise :class:`MissingExtraError` unless ``fitsense[quantize]`` is installed."""
-    # NNCF tells its makers of each use, unless it takes this for a machine that tests.
+    """Check the packages of ``fitsense[quantize]``.
+
+    :raises MissingExtraError: one is not installed.
+    """
+    # NNCF reports each use to its makers, except on machines for tests.
     os.environ.setdefault("NNCF_CI", "1")
     try:
         import nncf  # noqa: F401
@@ -117,7 +121,7 @@ def require() -> None:
 
 
 def quantisable(bundle: Bundle) -> list[str]:
-    """Names of the branches that can be quantised: those that look at clips alone."""
+    """Names of the branches that can be quantised: those whose input is clips, without streaming."""
     return [branch.name for branch in bundle.manifest.branches if _on_clips(branch)]
 
 
@@ -126,13 +130,13 @@ def _on_clips(branch: BranchEntry) -> bool:
 
 
 def _quantised(model: Any, clips: UInt8Array) -> Any:
-    """An ONNX model with scales that fit `clips`; its initializers keep their names and values, or get new names."""
+    """Quantise an ONNX model with scales for `clips`; initializers keep their names, or get new ones if they change."""
     import nncf
     import onnx
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     from onnx.numpy_helper import to_array
 
-    # The notes that NNCF takes are for its makers.
+    # The log of NNCF is for its makers.
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = onnx.shape_inference.infer_shapes(_in_float32(model))
     # Convolutions take nearly all of the time. What follows them may not survive 8 bits: of the backbone x3d/bodies,
@@ -155,14 +159,14 @@ def _quantised(model: Any, clips: UInt8Array) -> Any:
     _restore_weights(quantised, kept)
     for initializer in quantised.graph.initializer:
         before = kept.get(initializer.name)
-        # What was corrected for the loss of precision is the graph's own.
+        # Values that are corrected for the loss of precision belong to the graph.
         if before is not None and not np.array_equal(to_array(before), to_array(initializer)):
             _rename(quantised, initializer.name, f"{initializer.name}.quantised")
     return quantised
 
 
 def _in_float32(model: Any) -> Any:
-    """The model with the weights that are stored as float16 as float32 initializers, which NNCF takes for weights."""
+    """Replace float16 weights and their casts by float32 initializers, which NNCF recognises as weights."""
     from onnx.numpy_helper import from_array, to_array
 
     initializers = {initializer.name: initializer for initializer in model.graph.initializer}
@@ -179,7 +183,7 @@ def _in_float32(model: Any) -> Any:
 
 
 def _restore_weights(model: Any, kept: Mapping[str, Any]) -> None:
-    """Quantise weights in the graph, from their float32 values, where NNCF put integers in their place."""
+    """Replace the integer weights of NNCF by their float32 values and a quantisation in the graph."""
     from onnx import helper
 
     initializers = {initializer.name: initializer for initializer in model.graph.initializer}

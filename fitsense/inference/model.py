@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, Unpack
+from typing import Any, NoReturn, Unpack
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.manifest import BranchEntry, Labels, Manifest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, check_batch
+from fitsense.inference.clip_person import ClipPerson
 from fitsense.inference.config import RuntimeConfig, RuntimeOptions
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.loading import load_branch, load_joint, load_stream
@@ -22,7 +24,8 @@ from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_esti
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
-from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task, UInt8Array
+from fitsense.pose.landmarks import LandmarkSet
+from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames
 
@@ -94,6 +97,11 @@ class Model:
         """Names of the branches that take poses; a window may bring these instead of pictures, see :class:`Window`."""
         return tuple(self._on_poses)
 
+    @property
+    def landmark_set(self) -> LandmarkSet | None:
+        """The landmarks that :attr:`pose_branches` take; None if there are none."""
+        return next((branch.estimator.landmark_set for branch in self._on_poses.values()), None)
+
     def pose_estimator(self, name: str) -> LoadedPoseEstimator:
         """Load a pose estimator, which all sessions of the model share.
 
@@ -128,16 +136,23 @@ class Model:
         """Short side in pixels to which sources should be scaled: the largest that a branch needs."""
         return max(spec.short_side for spec in self.clips.values())
 
-    def run(self, clips: Mapping[str, UInt8Array]) -> Outputs:
+    def track_clip(self) -> ClipPerson | None:
+        """Begin to track the person of a clip, for :func:`fitsense.data.clip_views.clip_views`; None if no branch looks
+        at a person."""
+        name = landmark_estimator(self.manifest, self.plugins)
+        return ClipPerson(self.pose_estimator(name), self.pose_branches) if name else None
+
+    def run(self, clips: Mapping[str, NDArray[Any]]) -> Outputs:
         """Run every branch; features and each head's logits (by task), by branch name.
 
-        :param clips: uint8 of shape (clips, frames, size, size, 3), by branch name.
+        :param clips: uint8 of shape (clips, frames, size, size, 3), by branch name; for :attr:`pose_branches` also
+            poses, float32 (clips, frames, landmarks, 6), see :class:`fitsense.plugins.ObservationSpec`.
         """
         if set(clips) != set(self.clips):
             raise InvalidInputError(f"clips: expected those of the branches {sorted(self.clips)}, got {sorted(clips)}")
         return self._run(clips)
 
-    def predict_clips(self, clips: Mapping[str, UInt8Array]) -> Mapping[Task, Scores]:
+    def predict_clips(self, clips: Mapping[str, NDArray[Any]]) -> Mapping[Task, Scores]:
         """Fused, uncalibrated scores of each task, for a batch of clips as for :meth:`run`."""
         return self.fuse(self.run(clips))
 
@@ -174,23 +189,23 @@ class Model:
 
     def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:
         """Outputs of some branches for windows."""
-        on_poses = [name for name in names if name in windows[0].poses]
-        on_clips = [name for name in names if name not in self._streaming and name not in on_poses]
-        outputs = self._run({name: np.stack([window.clips[name].frames for window in windows]) for name in on_clips})
-        for name in on_poses:
-            outputs[name] = self._on_poses[name].run_on_poses(np.stack([window.poses[name] for window in windows]))
+        on_clips = [name for name in names if name not in self._streaming]
+        outputs = self._run({name: np.stack([_input(window, name) for window in windows]) for name in on_clips})
         for name in self._streaming.keys() & names:
             each = [self._advance_stream(self._streaming[name], window.new_frames[name]) for window in windows]
             outputs[name] = {output: np.stack([ones[output] for ones in each]) for output in each[0]}
         return outputs
 
-    def _run(self, clips: Mapping[str, UInt8Array]) -> dict[str, Mapping[str, FloatArray]]:
-        """Outputs of the branches for which there are clips."""
+    def _run(self, clips: Mapping[str, NDArray[Any]]) -> dict[str, Mapping[str, FloatArray]]:
+        """Outputs of the branches for which there are clips or poses."""
         outputs: dict[str, Mapping[str, FloatArray]] = {}
         for name, batch in clips.items():
+            if name in self._on_poses and batch.dtype == np.float32:
+                outputs[name] = self._on_poses[name].run_on_poses(batch)
+                continue
             check_batch(batch, f"clip of {name}", self.clips[name].shape, "uint8")
         for group, runner in self._runners.items():
-            pending = [name for name in group if name in clips]
+            pending = [name for name in group if name in clips and name not in outputs]
             while pending:
                 batch = clips[pending[0]]
                 # Usually the whole group.
@@ -212,6 +227,11 @@ class Model:
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
         return self._fusion.calibrated(exercise)
+
+
+def _input(window: Window, name: str) -> NDArray[Any]:
+    """A branch's poses in a window or, where the session does not track the person, its clip."""
+    return window.poses[name] if name in window.poses else window.clips[name].frames
 
 
 def _alone(name: str, branch: PoseBranch) -> JointRunner:

@@ -15,8 +15,8 @@ from fitsense.pose.landmarks import BodyRegion, Pose
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, TrackedPerson
 from fitsense.types import FloatArray, UInt8Array
 
-# Clips are short: where the person is lost or uncertain, the detector looks at the very next picture.
-_DETECT_S = 0.1
+CLIP_TRACKING = PersonTrackerConfig(detect_s=0.1)
+"""How the person of a clip is tracked: where they are lost or uncertain, the detector looks at the next picture."""
 
 
 def track_people(
@@ -75,7 +75,7 @@ def follow_person(estimator: LoadedPoseEstimator, pictures: Iterable[UInt8Array]
     :returns: float32 (pictures, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; NaN where the person
         was not found.
     """
-    tracker = PersonTracker(estimator.landmark_set, PersonTrackerConfig(detect_s=_DETECT_S))
+    tracker = PersonTracker(estimator.landmark_set, CLIP_TRACKING)
     poses = []
     for index, picture in enumerate(pictures):
         found = track_people(tracker, estimator, picture, index / rate_hz)

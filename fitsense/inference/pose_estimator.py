@@ -68,6 +68,8 @@ class LoadedPoseEstimator:
 def landmark_estimator(manifest: Manifest, plugins: PluginManager) -> str | None:
     """Full name of the pose estimator whose landmarks branches of a bundle take; None if no branch takes any.
 
+    Branches that see a square around the person may take those of any estimator, if only one is offered.
+
     :raises BundleError: branches take the landmarks of different estimators.
     """
     names: dict[str, str] = {}
@@ -78,6 +80,9 @@ def landmark_estimator(manifest: Manifest, plugins: PluginManager) -> str | None
     if len(set(names.values())) > 1:
         wanted = ", ".join(f"{branch} takes those of {name}" for branch, name in names.items())
         raise BundleError(f"{manifest.name}: expected the landmarks of one pose estimator for all branches: {wanted}")
+    offered = list(plugins.pose_estimators())
+    if not names and len(offered) == 1 and any(branch.clip.fit == "person" for branch in manifest.branches):
+        return offered[0]
     return next(iter(names.values()), None)
 
 

@@ -13,13 +13,14 @@ def pose_array(pose: Pose | None, landmark_set: LandmarkSet) -> FloatArray:
     return np.full((len(landmark_set), 6), np.nan, np.float32) if pose is None else pose.landmarks
 
 
-def in_clip(landmarks: FloatArray, width: int, height: int, spec: ClipSpec) -> FloatArray:
+def in_clip(landmarks: FloatArray, picture: tuple[int, int], spec: ClipSpec) -> FloatArray:
     """Landmarks with x and y as shares of the side of a clip's square picture.
 
     :param landmarks: float32 (..., 6), x and y as shares of the picture's width and height.
-    :param width: of the picture, in pixels; likewise `height`.
+    :param picture: width and height of the picture in pixels.
     :param spec: how the picture is fitted into the square.
     """
+    width, height = picture
     # The square's side, in pixels of the picture: a padded picture is only ever scaled down to fit.
     side = min(width, height) * spec.size / spec.short_side
     if spec.fit == "pad":

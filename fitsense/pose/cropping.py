@@ -7,6 +7,7 @@ import numpy as np
 
 from fitsense.geometry import Region
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, Pose, X, Y
+from fitsense.types import FloatArray
 
 
 @attrs.frozen
@@ -52,6 +53,25 @@ class Crop:
             x=(region.x * self.size[0] + self.left) / self.picture[0],
             y=(region.y * self.size[1] + self.top) / self.picture[1],
             side=region.side * max(self.size) / max(self.picture),
+        )
+
+    def landmarks_to_crop(self, landmarks: FloatArray) -> FloatArray:
+        """Landmarks in the picture, float32 (landmarks, 6), as landmarks in the part."""
+        if self.size == self.picture:
+            return landmarks
+        shown = landmarks.copy()
+        for column, start, size, whole in zip((X, Y), (self.left, self.top), self.size, self.picture, strict=True):
+            shown[:, column] = (landmarks[:, column] * np.float32(whole) - np.float32(start)) / np.float32(size)
+        return shown
+
+    def box_to_crop(self, box: Region) -> Region:
+        """A box in the picture, as one in the part, beyond which it may reach."""
+        (width, height), (whole_x, whole_y) = self.size, self.picture
+        return Region(
+            (box.left * whole_x - self.left) / width,
+            (box.top * whole_y - self.top) / height,
+            (box.right * whole_x - self.left) / width,
+            (box.bottom * whole_y - self.top) / height,
         )
 
     def detection_to_picture(self, detection: BodyDetection) -> BodyDetection:

@@ -175,18 +175,6 @@ class Pose:
     region: BodyRegion | None = None
 
 
-@attrs.frozen(eq=False)
-class TimedPose:
-    """The pose of a tracked person at a time.
-
-    :param time_s: time of the picture, in seconds of media time.
-    :param pose: None if the person was not found in it.
-    """
-
-    time_s: float
-    pose: Pose | None
-
-
 def body_box(landmarks: FloatArray, visible: float = 0.5, margin: float = 0.05) -> Region | None:
     """The part of the picture that holds a body.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import numpy as np
 
@@ -12,7 +14,7 @@ from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import ANGLES
 from fitsense.session.person_track import PersonTrackState
-from fitsense.session.snapshot_requirements import ascend, require, require_array
+from fitsense.session.snapshot_requirements import require, require_array
 from fitsense.types import FloatArray
 
 _TOLERANCE_S = 1e-3
@@ -98,13 +100,12 @@ def check_person(state: PersonTrackState, landmark_set: LandmarkSet | None, now_
         require(track.seen_s <= now_s and 0 <= track.score <= 1, path, "a time before now, and a score in 0..1")
         if track.build is not None:
             require_array(track.build, f"{path}.build", "float32", (BONES,))
-    times = [one.time_s for one in state.poses]
+    times = [one.time_s for one in state.steady.seen]
     require(
-        ascend(times) and (not times or times[-1] <= now_s), "person.poses", "times that ascend to the last frame's"
+        all(before <= after for before, after in itertools.pairwise([*times, now_s])),
+        "person.steady.seen",
+        "times in order, up to the last frame's",
     )
-    for one in state.poses:
-        if one.pose is not None:
-            require(len(one.pose.landmarks) == len(landmark_set), "person.poses", f"landmarks of {landmark_set.name}")
 
 
 def _check_body(sample: FloatArray, path: str) -> None:

@@ -12,7 +12,8 @@ from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.inference.person_tracking import track_people, track_poses
 from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator
-from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose, TimedPose
+from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
+from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
 from fitsense.session.config import SessionConfig
 from fitsense.types import UInt8Array
@@ -51,34 +52,31 @@ class PersonTrackState:
     """State of a :class:`PersonTrack`.
 
     :param tracker: the tracker's state.
-    :param poses: poses of the last seconds, in the order of time.
     :param name: name of the person who was found last.
     :param box: their box.
+    :param steady: the box that branches see a square around.
     """
 
     tracker: PersonTrackerState
-    poses: list[TimedPose] = attrs.field(factory=list)
+    steady: SteadyBoxState
     name: str | None = None
     box: PersonBox | None = None
 
 
 class PersonTrack:
-    """Tracks one person from frame to frame, and keeps their newest poses.
+    """Tracks one person from frame to frame.
 
     :param landmark_set: of the poses.
     :param estimator: finds the poses; None if the host pushes them.
     :param rate_hz: most pictures a second that are looked at.
-    :param keep_s: seconds for which poses are kept.
     """
 
-    def __init__(
-        self, landmark_set: LandmarkSet, estimator: LoadedPoseEstimator | None, rate_hz: float, keep_s: float
-    ) -> None:
+    def __init__(self, landmark_set: LandmarkSet, estimator: LoadedPoseEstimator | None, rate_hz: float) -> None:
         self.landmark_set = landmark_set
         self._estimator = estimator
-        self._keep_s = keep_s
         self._tracker = PersonTracker(landmark_set, PersonTrackerConfig(rate_hz=rate_hz))
-        self._state = PersonTrackState(self._tracker.state)
+        self._steady = SteadyBox()
+        self._state = PersonTrackState(self._tracker.state, self._steady.state)
 
     @property
     def state(self) -> PersonTrackState:
@@ -89,6 +87,7 @@ class PersonTrack:
     def state(self, state: PersonTrackState) -> None:
         self._state = state
         self._tracker.state = state.tracker
+        self._steady.state = state.steady
 
     @property
     def name(self) -> str | None:
@@ -100,9 +99,10 @@ class PersonTrack:
         """The part of the picture that contained that person."""
         return self._state.box
 
-    def poses(self, since_s: float) -> Sequence[TimedPose]:
-        """Poses from a time on, in seconds of media time, in order; those of a longest window's span are kept."""
-        return [one for one in self._state.poses if one.time_s >= since_s]
+    @property
+    def steady_box(self) -> Region | None:
+        """The person's box that moves only if it must; None before anybody was found."""
+        return self._steady.state.box
 
     def check(self, host: HostPeople) -> None:
         """Refuse what does not fit, before anything changes.
@@ -141,24 +141,27 @@ class PersonTrack:
     def mark_cut(self) -> None:
         """Mark a scene cut: whoever is seen from now on is another person."""
         self._tracker.cut()
+        self._forget_box()
+
+    def _forget_box(self) -> None:
+        self._steady.forget()
+        self._state.steady = self._steady.state
 
     def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> Sighting:
         state, person = self._state, next(iter(people), None)
-        if state.poses:
-            # The windows that end before this picture may still need them.
-            oldest_s = state.poses[-1].time_s - self._keep_s
-            state.poses = [one for one in state.poses if one.time_s >= oldest_s]
-        state.poses.append(TimedPose(time_s, None if person is None else person.pose))
         if person is not None:
+            if person.name != state.name:
+                self._forget_box()
+            if person.box is not None:
+                self._steady.update(person.box, time_s)
             state.name = person.name
             state.box = None if person.box is None else PersonBox(*attrs.astuple(person.box))
         return Sighting(person, size)
 
 
-def person_track(model: Model, config: SessionConfig, window_s: float) -> PersonTrack | None:
+def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:
     """The track of a session's person; None for a session without landmarks.
 
-    :param window_s: length of the longest window, in seconds.
     :raises InvalidInputError: there is not exactly one estimator to choose.
     :raises UnknownNameError: no plugin offers the estimator.
     :raises WeightsError: the estimator needs third-party files that have not been fetched.
@@ -174,7 +177,7 @@ def person_track(model: Model, config: SessionConfig, window_s: float) -> Person
             f"{landmark_set.name}; set pose.enabled to 'off' to use only the poses that are pushed"
         )
     rate_hz = pose.rate_hz or (_RECOGNITION_RATE_HZ if config.repetitions is None else _RATE_HZ)
-    return PersonTrack(landmark_set, estimator, rate_hz, window_s + config.hop_s)
+    return PersonTrack(landmark_set, estimator, rate_hz)
 
 
 def _estimator(model: Model, config: SessionConfig) -> LoadedPoseEstimator | None:

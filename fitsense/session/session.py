@@ -18,11 +18,11 @@ from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
-from fitsense.imaging.resize import branch_images
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
 from fitsense.repetitions.sets import CountedRepetition
+from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.counting import Counting
 from fitsense.session.emitter import Emitter, EmitterState
@@ -100,13 +100,20 @@ class Session(Expecting):
         self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips
         streaming = [branch.name for branch in model.manifest.branches if branch.stream]
-        self._windows = WindowSampler(self._specs, hop_s=config.hop_s, gap_s=config.gap_s, streaming=streaming)
+        self._person = person_track(model, config)
+        self._inputs = BranchInputs(model, self._person)
+        self._windows = WindowSampler(
+            self._specs,
+            hop_s=config.hop_s,
+            gap_s=config.gap_s,
+            streaming=streaming,
+            landmarks=self._inputs.landmarks,
+        )
         labels = model.labels
         calibration = model.manifest.calibration
         decisions = config.decisions or DecisionConfig()
         enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
         self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
-        self._person = person_track(model, config, self._window_s)
         landmark_set = self._person.landmark_set if self._person else None
         self._counting = Counting(config.repetitions, landmark_set, config.set_rest_s)
         self._camera = CameraMonitor(config.camera) if config.camera else None
@@ -196,14 +203,16 @@ class Session(Expecting):
             return PendingFrame(())
         state = self.state
         rgb = frame.rgb if state.region is None else state.region.crop(frame.rgb)
-        images = branch_images(rgb, self._specs, self._model.deferred_branches)
+        self._inputs.check(rgb)
         time_s, before = self._windows.admit(frame.time_s)
         outputs = self._under_expectation(before)
         if time_s is None:
             return PendingFrame(outputs)
         ended = self._end_camera_run(outputs)
         percept = self._perception.see(frame.rgb, rgb, time_s, state.region, host)
-        outputs += self._under_expectation(self._windows.add(images, time_s))
+        images = self._inputs.images(rgb, state.region, frame.rgb.shape[1::-1])
+        poses = self._inputs.poses(percept.sighting if percept else None, state.region)
+        outputs += self._under_expectation(self._windows.add(images, time_s, poses))
         if percept is not None and percept.is_cut:
             outputs += self._under_expectation(self._windows.mark_cut())
         return PendingFrame(outputs, time_s, percept, ended)
@@ -301,7 +310,15 @@ class Session(Expecting):
         :raises InvalidInputError: they do not fit together, or do not fit the model's bundle.
         """
         landmark_set = self._person.landmark_set if self._person else None
-        check_session(states, self._model.manifest, self._specs, self._config, self._window_s, landmark_set)
+        check_session(
+            states,
+            self._model.manifest,
+            self._specs,
+            self._config,
+            self._window_s,
+            landmark_set,
+            self._inputs.landmarks,
+        )
         for name, part in self._parts.items():
             part.state = states[name]
         self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))

@@ -50,8 +50,9 @@ def check_numbers(states: Mapping[str, Any]) -> None:
     :raises InvalidInputError: with the number's path.
     """
     for name, state in states.items():
-        unseen = name.rpartition("/")[2] in _UNSEEN
+        part = name.rpartition("/")[2]
         for path, value, default in _numbers(state, name):
+            unseen = part in _UNSEEN or (part == "windows" and path.startswith(f"{name}.poses["))
             if isinstance(value, np.ndarray):
                 size = np.abs(value.astype(np.float64)) if value.dtype.kind in "biuf" else np.full(1, np.inf)
                 inside = (size <= MAX_SECONDS) | (np.isnan(size) & unseen)
@@ -70,6 +71,7 @@ def check_session(
     config: Any,
     span_s: float,
     landmark_set: LandmarkSet | None,
+    landmarks: Mapping[str, int],
 ) -> None:
     """Refuse component states that do not fit together, or do not fit the bundle.
 
@@ -78,12 +80,13 @@ def check_session(
     :param config: the session's configuration.
     :param span_s: seconds of the longest clip.
     :param landmark_set: of the person's poses; None for a session without landmarks.
+    :param landmarks: number of landmarks of each branch that gets poses, by name.
     :raises InvalidInputError: with the path, and what was expected.
     """
     windows: WindowSamplerState = states["windows"]
     session, summary = states["session"], states["summary"]
     answers = {*manifest.labels.exercise, UNKNOWN}
-    _check_windows(windows, manifest, specs, config, span_s)
+    _check_windows(windows, manifest, specs, config, span_s, landmarks)
     known = [windows.clock.last_s, windows.clock.cut_s, summary.start_s, summary.end_s]
     now_s = max(time_s for time_s in known if time_s is not None) + _TOLERANCE_S
     seen_s = states["perception"].seen_s
@@ -155,7 +158,12 @@ def check_expectation(expectation: Expectation, path: str, manifest: Manifest) -
 
 
 def _check_windows(
-    state: WindowSamplerState, manifest: Manifest, specs: Mapping[str, ClipSpec], config: Any, span_s: float
+    state: WindowSamplerState,
+    manifest: Manifest,
+    specs: Mapping[str, ClipSpec],
+    config: Any,
+    span_s: float,
+    landmarks: Mapping[str, int],
 ) -> None:
     streams = {branch.name: branch for branch in manifest.branches if branch.stream}
     clock = state.clock
@@ -164,6 +172,7 @@ def _check_windows(
     require((last_s is None) == (not state.frames), "windows.frames", "frames exactly if there is a run")
     if last_s is None:
         require(not state.streams, "windows.streams", "no streams without a run")
+        require(not state.poses, "windows.poses", "no poses without a run")
         return
     times = [frame.time_s for frame in state.frames]
     require(ascend(times) and times[-1] == last_s, "windows.frames", "times that ascend to the last frame's")
@@ -183,9 +192,16 @@ def _check_windows(
         state.emitted,
     )
     for at, frame in enumerate(state.frames):
-        require(set(frame.images) == set(specs), f"windows.frames[{at}]", "a picture for each branch")
-        for name, spec in specs.items():
+        on_pictures = {name: spec for name, spec in specs.items() if name not in landmarks}
+        require(set(frame.images) == set(on_pictures), f"windows.frames[{at}]", "a picture for each branch on pictures")
+        for name, spec in on_pictures.items():
             require_array(frame.images[name], f"windows.frames[{at}].{name}", "uint8", spec.shape[1:])
+    times = [pose.time_s for pose in state.poses]
+    require(ascend([*times, last_s + _TOLERANCE_S]), "windows.poses", "times that ascend to the last frame's")
+    for at, pose in enumerate(state.poses):
+        require(set(pose.landmarks) == set(landmarks), f"windows.poses[{at}]", "a pose for each branch on poses")
+        for name, count in landmarks.items():
+            require_array(pose.landmarks[name], f"windows.poses[{at}].{name}", "float32", (count, 6))
     require(set(state.streams) == set(streams), "windows.streams", "the streaming branches")
     for name, run in state.streams.items():
         path, spec, stream = f"windows.streams.{name}", specs[name], streams[name].stream
@@ -222,7 +238,7 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
     if state.muscles.size:
         require_array(state.muscles, "decisions.muscles", "float32", (groups,), maximum=1.0)
     require(state.updated_s <= now_s, "decisions.updated_s", "no later time than the last frame's", state.updated_s)
-    for name in ("current", "candidate", "doubt", "unreported"):
+    for name in ("current", "candidate", "lead", "doubt", "unreported"):
         span = getattr(state, name)
         if span is None:
             continue
@@ -235,6 +251,7 @@ def _check_decisions(state: DecisionsState, manifest: Manifest, answers: Collect
             require_array(mean.sum, f"{path}.{part}", "float64", (size,), maximum=mean.seconds)
     doubtful = state.candidate is not None
     require(doubtful == (state.doubt is not None), "decisions.doubt", "a doubt exactly if there is a candidate")
+    require(doubtful or state.lead is None, "decisions.lead", "a lead only before a candidate")
 
 
 def _check_repetitions(state: RepetitionCounterState, config: RepetitionConfig, now_s: float) -> None:

@@ -1,7 +1,6 @@
-"""Rendered people who exercise, with exact ground truth: videos that anybody may have.
+"""Rendered videos of exercising people with exact ground truth, free of rights.
 
-A :class:`FigureVideo` is an iterable of frames, the same ones each time, and knows which exercise is done from when
-to when, and when each repetition begins and ends.
+A :class:`FigureVideo` is a deterministic iterable of frames, with the start and end of each exercise and repetition.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
-from fitsense.synthetic.rendering import Camera, Colour, Look, Renderer
+from fitsense.synthetic.rendering import Appearance, Camera, Colour, Renderer
 from fitsense.synthetic.skeleton import Pose, Proportions, blend, jumping_jack, push_up, squat, stand
 from fitsense.types import Frame
 
@@ -23,21 +22,21 @@ MOVES: Mapping[str, Callable[[Proportions, float], Pose]] = {
     "push_up": push_up,
     "jumping_jack": jumping_jack,
 }
-"""The joints at each moment of an exercise: 0 is its start position, 1 the farthest from it."""
+"""Poses of an exercise by phase: 0 is the start position, 1 the turning point."""
 EXERCISES: tuple[str, ...] = tuple(MOVES)
-"""What a figure can do, beside standing idle."""
+"""Exercises of a figure, which can also stand idle."""
 
-# Seconds to get from one posture into the next; they count as idle.
+# Seconds from one posture to the next; they count as idle.
 _TRANSITION_S = 1.0
 
 
 @attrs.frozen
 class Bout:
-    """A stretch of one exercise, or of standing about.
+    """A part of a video with one exercise, or idle.
 
     :param exercise: one of :data:`EXERCISES`, or ``no_exercise``.
-    :param repetitions: how many; 0 for ``no_exercise``.
-    :param tempo_s: seconds a repetition; for ``no_exercise``, how long it lasts.
+    :param repetitions: number of repetitions; 0 for ``no_exercise``.
+    :param tempo_s: seconds per repetition; for ``no_exercise``, the duration.
     """
 
     exercise: str
@@ -54,7 +53,7 @@ class Bout:
 
     @property
     def duration_s(self) -> float:
-        """Seconds, without the transitions around it."""
+        """Duration in seconds, without the transitions before and after."""
         return self.tempo_s * (self.repetitions if self.exercise != IDLE else 1)
 
 
@@ -71,15 +70,15 @@ class Interval:
 class FigureVideo:
     """A rendered video. Iterating renders it.
 
-    :param bouts: what the figure does, one after the other.
+    :param bouts: parts of the video in order.
     :param size: (width, height) in pixels.
-    :param rate_hz: frames a second.
-    :param seed: of the backdrop, and of how the figure stands about.
+    :param rate_hz: frames per second.
+    :param seed: seed of the backdrop and of idle movement.
     """
 
     bouts: Sequence[Bout]
     camera: Camera = attrs.field(factory=Camera)
-    look: Look = attrs.field(factory=Look)
+    appearance: Appearance = attrs.field(factory=Appearance)
     body: Proportions = attrs.field(factory=Proportions)
     size: tuple[int, int] = (320, 182)
     rate_hz: float = 15.0
@@ -87,7 +86,7 @@ class FigureVideo:
 
     @property
     def segments(self) -> list[Interval]:
-        """What is exercised from when to when; the rest is idle."""
+        """Segments of exercise; the rest is idle."""
         return [Interval(bout.exercise, start, end) for bout, start, end in self._plan() if bout.exercise != IDLE]
 
     @property
@@ -108,13 +107,13 @@ class FigureVideo:
         return round(self.duration_s * self.rate_hz)
 
     def __iter__(self) -> Iterator[Frame]:
-        renderer = Renderer(self.camera, self.look, self.size, self.body.height_m, self.seed)
+        renderer = Renderer(self.camera, self.appearance, self.size, self.body.height_m, self.seed)
         for index in range(len(self)):
             time_s = index / self.rate_hz
             yield Frame(renderer.draw(self.pose(time_s)), time_s)
 
     def pose(self, time_s: float) -> Pose:
-        """Where the joints are at a time."""
+        """The pose at a time."""
         plan = self._plan()
         for index, (bout, start, end) in enumerate(plan):
             if time_s < end or index == len(plan) - 1:
@@ -165,9 +164,9 @@ def sample() -> FigureVideo:
 
 
 def random_video(exercise: str, seed: int, duration_s: float = 8.0) -> FigureVideo:
-    """Somebody at random who does one exercise, or stands idle: for training.
+    """Generate a random video of one exercise, or idle, for training.
 
-    Body, clothes, room, camera and tempo follow from `seed`.
+    `seed` determines body, clothes, room, camera and tempo.
     """
     random = np.random.default_rng([seed, *exercise.encode()])
 
@@ -197,7 +196,7 @@ def random_video(exercise: str, seed: int, duration_s: float = 8.0) -> FigureVid
                 0.0,
             ),
         ),
-        look=Look(
+        appearance=Appearance(
             skin=(0.95 * tone, 0.72 * tone, 0.58 * tone),
             hair=colour(0.05, 0.5),
             shirt=colour(0.05, 0.95),

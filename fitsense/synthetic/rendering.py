@@ -1,4 +1,4 @@
-"""Pictures of an articulated figure: shaded capsules in front of a wall, ray cast with numpy alone."""
+"""Renderer of an articulated figure: shaded capsules in front of a wall, ray cast with NumPy."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Colour = tuple[float, float, float]
 
 @attrs.frozen
 class Camera:
-    """Where the picture is taken from.
+    """Position and direction of the camera.
 
-    :param azimuth_deg: 0 looks at the figure's front, 90 at its left side.
-    :param elevation_deg: above the horizon.
-    :param distance_m: from `target`.
-    :param field_of_view_deg: of the picture's short side.
-    :param target: what is in the middle of the picture, in metres.
+    :param azimuth_deg: 0 is in front of the figure, 90 at its left side.
+    :param elevation_deg: angle above the horizon.
+    :param distance_m: distance from `target`.
+    :param field_of_view_deg: field of view along the picture's short side.
+    :param target: point in the middle of the picture, in metres.
     """
 
     azimuth_deg: float = 35.0
@@ -35,8 +35,8 @@ class Camera:
 
 
 @attrs.frozen
-class Look:
-    """Colours, 0..1 RGB, and girth.
+class Appearance:
+    """Colours of figure and room, RGB in 0..1, and girth.
 
     :param girth: 1 for average build.
     """
@@ -55,14 +55,14 @@ class Renderer:
     """Draws poses from one camera.
 
     :param size: (width, height) in pixels.
-    :param height_m: of the figure; girth scales with it.
-    :param seed: of the wall's and the floor's texture.
+    :param height_m: height of the figure; girth scales with it.
+    :param seed: seed of the textures of wall and floor.
     """
 
     def __init__(
-        self, camera: Camera, look: Look, size: tuple[int, int], height_m: float = 1.75, seed: int = 0
+        self, camera: Camera, appearance: Appearance, size: tuple[int, int], height_m: float = 1.75, seed: int = 0
     ) -> None:
-        self._look = look
+        self._appearance = appearance
         self._scale = height_m / 1.75
         width, height = size
         azimuth, elevation = math.radians(camera.azimuth_deg), math.radians(camera.elevation_deg)
@@ -89,7 +89,7 @@ class Renderer:
         self._backdrop, self._ground = self._draw_backdrop(back, seed)
 
     def draw(self, pose: Pose) -> UInt8Array:
-        """The figure in `pose`: uint8 of shape (height, width, 3)."""
+        """Draw the figure in `pose`: uint8 (height, width, 3)."""
         capsules = list(self._capsules(pose))
         picture = self._backdrop.copy()
         self._shade_ground(picture, capsules)
@@ -99,41 +99,41 @@ class Renderer:
         return np.asarray(np.clip(picture, 0.0, 1.0) * 255.0 + 0.5, dtype=np.uint8)
 
     def _capsules(self, pose: Pose) -> Iterator[tuple[Floats, Floats, float, Colour]]:
-        look = self._look
+        appearance = self._appearance
 
         def capsule(
             start: NDArray[np.float64], end: NDArray[np.float64], radius: float, colour: Colour
         ) -> tuple[Floats, Floats, float, Colour]:
-            girth = 1.0 if colour == look.hair else look.girth
+            girth = 1.0 if colour == appearance.hair else appearance.girth
             return start.astype(np.float32), end.astype(np.float32), radius * self._scale * girth, colour
 
         pelvis, neck, head = pose["pelvis"], pose["neck"], pose["head"]
         up = (neck - pelvis) / np.linalg.norm(neck - pelvis)
-        yield capsule(pelvis + up * 0.12, neck - up * 0.12, 0.125, look.shirt)
-        yield capsule(pose["shoulder_l"] - up * 0.07, pose["shoulder_r"] - up * 0.07, 0.095, look.shirt)
-        yield capsule(pose["hip_l"], pose["hip_r"], 0.105, look.trousers)
-        yield capsule(neck - up * 0.05, head, 0.05, look.skin)
-        yield capsule(head, head + (head - neck) * 0.25, 0.095, look.skin)
-        yield capsule(head + (head - neck) * 0.32, head + (head - neck) * 0.42, 0.085, look.hair)
+        yield capsule(pelvis + up * 0.12, neck - up * 0.12, 0.125, appearance.shirt)
+        yield capsule(pose["shoulder_l"] - up * 0.07, pose["shoulder_r"] - up * 0.07, 0.095, appearance.shirt)
+        yield capsule(pose["hip_l"], pose["hip_r"], 0.105, appearance.trousers)
+        yield capsule(neck - up * 0.05, head, 0.05, appearance.skin)
+        yield capsule(head, head + (head - neck) * 0.25, 0.095, appearance.skin)
+        yield capsule(head + (head - neck) * 0.32, head + (head - neck) * 0.42, 0.085, appearance.hair)
         for side, _ in SIDES:
             shoulder, elbow, hand = (pose[f"{joint}_{side}"] for joint in ("shoulder", "elbow", "hand"))
             hip, knee, ankle, toe = (pose[f"{joint}_{side}"] for joint in ("hip", "knee", "ankle", "toe"))
             sleeve = shoulder + (elbow - shoulder) * 0.5
             wrist = elbow + (hand - elbow) * 0.78
             shorts = hip + (knee - hip) * 0.6
-            yield capsule(shoulder, sleeve, 0.055, look.shirt)
-            yield capsule(sleeve, elbow, 0.044, look.skin)
-            yield capsule(elbow, wrist, 0.037, look.skin)
-            yield capsule(wrist, hand, 0.040, look.skin)
-            yield capsule(hip, shorts, 0.082, look.trousers)
-            yield capsule(shorts, knee, 0.064, look.skin)
-            yield capsule(knee, ankle, 0.052, look.skin)
-            yield capsule(ankle, toe, 0.045, look.shoes)
+            yield capsule(shoulder, sleeve, 0.055, appearance.shirt)
+            yield capsule(sleeve, elbow, 0.044, appearance.skin)
+            yield capsule(elbow, wrist, 0.037, appearance.skin)
+            yield capsule(wrist, hand, 0.040, appearance.skin)
+            yield capsule(hip, shorts, 0.082, appearance.trousers)
+            yield capsule(shorts, knee, 0.064, appearance.skin)
+            yield capsule(knee, ankle, 0.052, appearance.skin)
+            yield capsule(ankle, toe, 0.045, appearance.shoes)
 
     def _draw_backdrop(self, back: NDArray[np.float64], seed: int) -> tuple[Floats, tuple[Floats, Floats, Floats]]:
-        """The empty room, and its floor: which pixels, and where they are on it."""
+        """Draw the empty room; also return the floor: indices of its pixels, and their x and z in metres."""
         random = np.random.default_rng(seed)
-        look, rays = self._look, self._rays
+        appearance, rays = self._appearance, self._rays
         behind = 2.2 + random.uniform(0.0, 1.2)
         away = np.array([back[0], 0.0, back[2]]) / math.hypot(back[0], back[2])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -145,10 +145,10 @@ class Renderer:
         boards = 0.5 + 0.5 * np.sign(
             np.sin(points[..., 0] * random.uniform(5, 14) + points[..., 2] * random.uniform(0, 6))
         )
-        floor = np.array(look.floor) * (0.88 + 0.12 * boards)[..., None]
+        floor = np.array(appearance.floor) * (0.88 + 0.12 * boards)[..., None]
         # The wall's stripes, shelf or window frames: a few random rectangles.
         along = points @ np.cross([0.0, 1.0, 0.0], away).astype(np.float32)
-        wall = np.array(look.wall) * (0.82 + 0.09 * np.clip(points[..., 1], 0, 3))[..., None]
+        wall = np.array(appearance.wall) * (0.82 + 0.09 * np.clip(points[..., 1], 0, 3))[..., None]
         for _ in range(random.integers(0, 5)):
             left, bottom = random.uniform(-3, 2.5), random.uniform(0.0, 1.8)
             inside = (along > left) & (along < left + random.uniform(0.3, 1.4))
@@ -164,7 +164,7 @@ class Renderer:
         return picture.astype(np.float32), ground  # type: ignore[return-value]
 
     def _shade_ground(self, picture: Floats, capsules: list[tuple[Floats, Floats, float, Colour]]) -> None:
-        """A soft shadow right below the figure."""
+        """Draw a soft shadow below the figure."""
         where, x, z = self._ground
         heights = [max(0.0, float(start[1] + end[1]) / 2 - radius) for start, end, radius, _ in capsules]
         reaches = [radius * 1.3 + 0.25 * height for (_, _, radius, _), height in zip(capsules, heights, strict=True)]
@@ -205,7 +205,7 @@ class Renderer:
         root = b * b - a * c
         start_gap = ray_start * ray_start - float(from_start @ from_start) + radius * radius
         end_gap = ray_end * ray_end - float(from_end @ from_end) + radius * radius
-        # The rest of the box is not even touched.
+        # The rest of the box does not meet the capsule.
         visible = (root >= 0) | (start_gap > 0) | (end_gap > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = (-b[visible] - np.sqrt(np.maximum(root[visible], 0.0))) / np.maximum(a[visible], 1e-9)
@@ -249,7 +249,7 @@ class Renderer:
 
 
 def _near(x: Floats, z: Floats, points: Floats, reach: float) -> NDArray[np.bool_]:
-    """bool, of the shape of `x`: where a place on the floor is within `reach` of the rectangle that holds `points`."""
+    """Mask of the floor positions within `reach` of the bounding rectangle of `points`, with the shape of `x`."""
     lowest, highest = points.min(axis=0), points.max(axis=0)
     return np.asarray(
         (x > lowest[0] - reach) & (x < highest[0] + reach) & (z > lowest[2] - reach) & (z < highest[2] + reach)

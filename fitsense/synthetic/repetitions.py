@@ -1,4 +1,4 @@
-"""Rendered people who repeat one exercise unevenly, before a camera that may shake: for those who count."""
+"""Rendered videos of uneven repetitions before a camera that may shake, to test counting."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from fitsense.errors import InvalidInputError
 from fitsense.synthetic.figures import EXERCISES, MOVES, Interval
-from fitsense.synthetic.rendering import Camera, Look, Renderer
+from fitsense.synthetic.rendering import Appearance, Camera, Renderer
 from fitsense.synthetic.skeleton import Pose, Proportions
 from fitsense.types import Frame
 
 
 @attrs.frozen
 class Stroke:
-    """One way from the start position and back.
+    """One movement from the start position and back.
 
-    :param tempo_s: seconds that it takes, without the pauses.
-    :param depth: how far it goes; less than 1 is an attempt.
+    :param tempo_s: duration in seconds, without the pauses.
+    :param depth: largest phase; less than 1 is a partial repetition.
     :param pause_s: seconds at rest in the start position afterwards.
-    :param hold_s: seconds at rest at the far end.
+    :param hold_s: seconds at rest at the turning point.
     """
 
     tempo_s: float
@@ -36,11 +36,11 @@ class Stroke:
 
     @property
     def moving_s(self) -> float:
-        """Seconds from leaving the start position to being back."""
+        """Seconds from leaving the start position to returning to it."""
         return self.tempo_s + self.hold_s
 
     def amount(self, into_s: float) -> float:
-        """How far it is, 0 to 1, so many seconds after it began."""
+        """Phase, 0 to 1, at `into_s` seconds after the start."""
         half_s = self.tempo_s / 2
         at_s = min(into_s, half_s) + max(0.0, min(into_s, self.moving_s) - half_s - self.hold_s)
         return self.depth * (0.5 - 0.5 * math.cos(math.pi * at_s / half_s))
@@ -48,16 +48,16 @@ class Stroke:
 
 @attrs.frozen
 class RepetitionVideo:
-    """A rendered video of one exercise, movement by movement. Iterating renders it.
+    """A rendered video of single movements of one exercise. Iterating renders it.
 
     :param exercise: one of :data:`fitsense.synthetic.figures.EXERCISES`.
-    :param movements: in order, without a break but for their pauses.
-    :param before_s: seconds in the start position before the first.
-    :param after_s: the same after the last.
-    :param shake: how far the picture wanders from its place, as a part of its width.
+    :param movements: movements in order, with no breaks except for their pauses.
+    :param before_s: seconds in the start position before the first movement.
+    :param after_s: seconds in the start position after the last movement.
+    :param shake: largest shift of the picture by the shaking camera, as a share of its width.
     :param size: (width, height) in pixels.
-    :param rate_hz: frames a second.
-    :param seed: of the backdrop, and of how the camera shakes.
+    :param rate_hz: frames per second.
+    :param seed: seed of the backdrop and of the shaking.
     """
 
     exercise: str = attrs.field(validator=attrs.validators.in_(EXERCISES))
@@ -66,7 +66,7 @@ class RepetitionVideo:
     after_s: float = 1.0
     shake: float = 0.0
     camera: Camera = attrs.field(factory=Camera)
-    look: Look = attrs.field(factory=Look)
+    appearance: Appearance = attrs.field(factory=Appearance)
     body: Proportions = attrs.field(factory=Proportions)
     size: tuple[int, int] = (160, 92)
     rate_hz: float = 15.0
@@ -74,12 +74,12 @@ class RepetitionVideo:
 
     @property
     def repetitions(self) -> list[Interval]:
-        """Every full movement, from leaving the start position to being back."""
+        """The full movements, from leaving the start position to returning to it."""
         return [interval for interval, movement in self._plan() if movement.depth == 1.0]
 
     @property
     def attempts(self) -> list[Interval]:
-        """Every movement that turned back early."""
+        """The partial movements."""
         return [interval for interval, movement in self._plan() if movement.depth < 1.0]
 
     @property
@@ -95,9 +95,9 @@ class RepetitionVideo:
         width, height = self.size
         margin = math.ceil(self.shake * width)
         large = (width + 2 * margin, height + 2 * margin)
-        renderer = Renderer(self.camera, self.look, large, self.body.height_m, self.seed)
+        renderer = Renderer(self.camera, self.appearance, large, self.body.height_m, self.seed)
         random = np.random.default_rng(self.seed)
-        # A hand is slow and far-reaching, and quick and small, at once.
+        # A hand shakes with slow large and quick small movements.
         rates = 2 * math.pi * np.array([[0.3], [1.1], [4.0]]) * random.uniform(0.7, 1.3, (3, 2))
         phases = random.uniform(0, 2 * math.pi, (3, 2))
         reach = np.array([0.5, 0.3, 0.2]) * self.shake * width
@@ -108,7 +108,7 @@ class RepetitionVideo:
             yield Frame(np.ascontiguousarray(picture), time_s)
 
     def pose(self, time_s: float) -> Pose:
-        """Where the joints are at a time."""
+        """The pose at a time."""
         amount = 0.0
         for interval, movement in self._plan():
             if interval.start_s <= time_s < interval.end_s:

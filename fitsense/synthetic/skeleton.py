@@ -1,6 +1,6 @@
-"""How an articulated figure moves: joints in space for each exercise and phase.
+"""Kinematics of an articulated figure: joint positions by exercise and phase.
 
-Metres; y is up, the figure faces +z, its left is +x. The floor is y = 0.
+Units are metres; y is up, the figure faces +z, its left is +x. The floor is y = 0.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Pose = Mapping[str, Vector]
-"""Joint positions by name; left and right ones end in ``_l`` and ``_r``."""
+"""Joint positions by name; names of left and right joints end in ``_l`` and ``_r``."""
 
 SIDES = (("l", 1.0), ("r", -1.0))
 
 
 @attrs.frozen
 class Proportions:
-    """Lengths of a body in metres; the defaults are those of somebody 1.75 m tall.
+    """Lengths of a body, as shares of its height; the defaults are average.
 
-    :param height_m: everything else scales with it.
-    :param shoulders: half the distance between the shoulders, as a part of height; likewise the others.
+    :param height_m: height in metres.
+    :param shoulders: half the distance between the shoulders.
+    :param hips: half the distance between the hips.
     """
 
     height_m: float = 1.75
@@ -42,10 +43,10 @@ class Proportions:
 
 
 def stand(body: Proportions, sway: float = 0.0, gesture: float = 0.0) -> Pose:
-    """Upright, arms hanging.
+    """Pose of standing upright with hanging arms.
 
     :param sway: shift of weight, in metres to the left.
-    :param gesture: 0 for arms hanging, 1 for the right forearm raised, as somebody does who talks.
+    :param gesture: 0 for hanging arms, 1 for a raised right forearm, as in a conversation.
     """
     pelvis = np.array([sway, _ankle(body) + _leg(body) * 0.985, 0.0])
     arms = {"l": math.radians(6), "r": math.radians(6)}
@@ -58,7 +59,7 @@ def stand(body: Proportions, sway: float = 0.0, gesture: float = 0.0) -> Pose:
 
 
 def squat(body: Proportions, depth: float) -> Pose:
-    """`depth` 0 is standing, 1 is thighs below level; arms rise to the front."""
+    """Pose of a squat: `depth` 0 is standing, 1 is thighs below horizontal; arms rise to the front."""
     leg = _leg(body)
     pelvis = np.array([0.0, _ankle(body) + leg * (0.98 - 0.53 * depth), -0.24 * depth * leg])
     lean = 0.05 + 0.72 * depth
@@ -67,7 +68,7 @@ def squat(body: Proportions, depth: float) -> Pose:
 
 
 def jumping_jack(body: Proportions, openness: float) -> Pose:
-    """`openness` 0 is feet together and arms down, 1 is feet apart and arms overhead."""
+    """Pose of a jumping jack: `openness` 0 is feet together and arms down, 1 is feet apart and arms overhead."""
     leg = _leg(body)
     abduction = math.radians(3 + 24 * openness)
     hop = 0.05 * math.sin(math.pi * openness) ** 2
@@ -78,7 +79,7 @@ def jumping_jack(body: Proportions, openness: float) -> Pose:
 
 
 def push_up(body: Proportions, depth: float) -> Pose:
-    """`depth` 0 is arms straight, 1 is chest near the floor. The head points to +z."""
+    """Pose of a push-up: `depth` 0 is straight arms, 1 is the chest near the floor. The head points to +z."""
     length = _leg(body) + body.metres("torso")
     toes_z = -0.62 * length
     ankle = np.array([0.0, 0.065 * body.height_m, toes_z])
@@ -106,7 +107,7 @@ def push_up(body: Proportions, depth: float) -> Pose:
 
 
 def blend(start: Pose, end: Pose, amount: float) -> Pose:
-    """From one pose to another: `amount` 0 gives `start`, 1 gives `end`, eased between."""
+    """Interpolate between two poses with easing: `amount` 0 is `start`, 1 is `end`."""
     eased = amount * amount * (3 - 2 * amount)
     return {joint: (1 - eased) * start[joint] + eased * end[joint] for joint in start}
 
@@ -123,11 +124,11 @@ def _ankle(body: Proportions) -> float:
 def _upper_body(
     body: Proportions, pelvis: Vector, *, lean: float, spread: Mapping[str, float], forward: float
 ) -> dict[str, Vector]:
-    """Torso, head and straight-ish arms over a pelvis.
+    """Torso, head and nearly straight arms above a pelvis.
 
-    :param lean: of the torso to the front, in radians.
-    :param spread: of each arm to its side, in radians from hanging.
-    :param forward: of both arms to the front, in radians from hanging.
+    :param lean: angle of the torso to the front, in radians.
+    :param spread: angle of each arm to its side, in radians from hanging.
+    :param forward: angle of both arms to the front, in radians from hanging.
     """
     up = np.array([0.0, math.cos(lean), math.sin(lean)])
     neck = pelvis + up * body.metres("torso")
@@ -155,7 +156,7 @@ def _arm(body: Proportions, shoulder: Vector, hand: Vector, side: str, pole: Vec
 
 
 def _legs_to(body: Proportions, pelvis: Vector, *, stance: float, floor: float = 0.0) -> dict[str, Vector]:
-    """Legs from a pelvis to feet that stand `stance` metres to each side, `floor` metres up."""
+    """Legs from a pelvis to feet `stance` metres to each side, at height `floor`."""
     legs: dict[str, Vector] = {}
     for side, sign in SIDES:
         hip = pelvis + np.array([sign * body.metres("hips"), 0.0, 0.0])
@@ -169,7 +170,7 @@ def _legs_to(body: Proportions, pelvis: Vector, *, stance: float, floor: float =
 
 
 def _two_bones(root: Vector, end: Vector, first: float, second: float, pole: Vector) -> tuple[Vector, Vector]:
-    """Where the joint between two bones goes, and where their end gets to if `end` is out of reach."""
+    """Positions of the joint between two bones and of their end, which is nearer than `end` if that is out of reach."""
     span = end - root
     distance = float(np.linalg.norm(span))
     along = span / distance

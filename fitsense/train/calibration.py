@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import Calibration
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.types import FloatArray, to_probabilities
 
 # The exit threshold as a share of the enter threshold.
@@ -52,30 +52,54 @@ def naming_threshold(
     :returns: the threshold, the share of known exercise windows that it names, and the share of these names that is
         correct.
     """
-    idle = labels.index(IDLE) if IDLE in labels else None
-    scores, correct, exercise, weights = [], [], [], []
-    for probabilities, label in [*zip(known, truth, strict=True), *((p, None) for p in unknown)]:
-        others = np.array(probabilities)
-        if idle is not None:
-            others[idle] = -1.0
-        best = int(others.argmax())
-        scores.append(others[best])
-        correct.append(labels[best] == label)
-        exercise.append(label not in (None, IDLE))
-        weights.append(1.0 if label is None else 1 / share)
-    score, is_correct, is_exercise, weight = np.array(scores), np.array(correct), np.array(exercise), np.array(weights)
+    probabilities = np.stack([*known, *unknown])
+    best, score = best_exercise(probabilities, labels)
+    stated = [*truth, *[None] * len(unknown)]
+    is_correct = np.array([labels[at] == label for at, label in zip(best, stated, strict=True)])
+    weight = np.array([1.0 if label is None else 1 / share for label in stated])
 
     def gain(threshold: float) -> float:
         named = score >= threshold
         return float(weight[named & is_correct].sum() - error_cost * weight[named & ~is_correct].sum())
 
-    best_threshold = max(np.arange(0.2, 0.9, 0.01), key=gain)
-    named = (score >= best_threshold) & is_exercise
-    return (
-        round(float(best_threshold), 2),
-        float(named.sum() / max(is_exercise.sum(), 1)),
-        float(is_correct[named].mean()) if named.any() else 0.0,
-    )
+    best_threshold = round(float(max(np.arange(0.2, 0.9, 0.01), key=gain)), 2)
+    return best_threshold, *named_at(best_threshold, np.stack(known), truth, labels)
+
+
+def named_at(
+    threshold: float, probabilities: FloatArray, truth: Sequence[str], labels: Sequence[str]
+) -> tuple[float, float]:
+    """Share of windows of exercises that a threshold names, and the share of these names that is correct.
+
+    :param probabilities: (windows, labels).
+    :param truth: labels of the windows.
+    """
+    best, score = best_exercise(probabilities, labels)
+    is_exercise = np.array([label != IDLE for label in truth])
+    named = (score >= threshold) & is_exercise
+    correct = np.array([labels[at] == label for at, label in zip(best, truth, strict=True)])[named]
+    return float(named.sum() / max(is_exercise.sum(), 1)), float(correct.mean()) if len(correct) else 0.0
+
+
+def limit_of_unknown(unknown: FloatArray, labels: Sequence[str], share: float) -> float:
+    """Lowest threshold, in steps of .01, at which at most a share of the clips of unknown exercises is named.
+
+    :param unknown: mean probabilities (clips, labels).
+    """
+    _, score = best_exercise(unknown, labels)
+    steps = np.arange(0.0, 1.01, 0.01)
+    return round(float(next(step for step in steps if (score >= step).mean() <= share or step == steps[-1])), 2)
+
+
+def best_exercise(probabilities: FloatArray, labels: Sequence[str]) -> tuple[NDArray[np.intp], FloatArray]:
+    """Index and probability of the most likely exercise of each row, neither idle nor ``unknown``.
+
+    :param probabilities: (rows, labels).
+    """
+    exercises = np.array([at for at, label in enumerate(labels) if label not in (IDLE, UNKNOWN)], dtype=np.intp)
+    among = probabilities[:, exercises]
+    best = among.argmax(axis=1)
+    return exercises[best], among[np.arange(len(among)), best]
 
 
 def calibration(temperature: float, enter: float) -> Calibration:

@@ -10,7 +10,7 @@ import os
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -216,14 +216,20 @@ def predict(
     ]
 
 
-def sampling_weights(samples: Sequence[Sample], class_power: float) -> NDArray[np.float64]:
+def group_of(sample: Sample) -> str:
+    """The class of a sample for :func:`sampling_weights`: its group."""
+    return sample.group
+
+
+def sampling_weights(
+    samples: Sequence[Sample], class_power: float, class_of: Callable[[Sample], str] = group_of
+) -> NDArray[np.float64]:
     """Probability of drawing each sample, float64 (samples,) of sum 1: scenes of a class alike, classes alike for
     `class_power` 0 and by their number of scenes for 1."""
-    in_scene = Counter((item.group, item.scene) for item in samples)
+    placed = [(class_of(item), item.scene) for item in samples]
+    in_scene = Counter(placed)
     scenes = Counter(group for group, _ in in_scene)
-    weights = np.array(
-        [scenes[item.group] ** (class_power - 1.0) / in_scene[item.group, item.scene] for item in samples]
-    )
+    weights = np.array([scenes[place[0]] ** (class_power - 1.0) / in_scene[place] for place in placed])
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

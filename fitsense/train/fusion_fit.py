@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fitsense._internal.configs import config_to_json
 from fitsense.bundles.manifest import Calibration, DerivedEntry, FusionEntry, Labels
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
@@ -19,9 +19,9 @@ from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
-from fitsense.train.branch_trainer import FittedBranch, Outputs
 from fitsense.train.heads import targets
-from fitsense.train.recipe import LOOKUP, Recipe
+from fitsense.train.recipe import DOUBT, LOOKUP, Recipe
+from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
 
@@ -63,36 +63,54 @@ def fit_fusion(
     """Fit fusions, temperature and thresholds.
 
     :param labelled: samples of trained labels; those without out-of-fold outputs of every branch are left out.
-    :param unknown: samples of other exercises.
+    :param unknown: samples of other exercises, held out as those of trained labels are if ``unknown`` is a label.
     :raises InvalidInputError: no sample has out-of-fold outputs of every branch.
     """
     full = plugins.full_name("fusion", recipe.fusion)
     spec = plugins.fusion(full)
-    held = [item for item in labelled if all(item.key in branch.out_of_fold for branch in branches)]
+    held = _out_of_fold(labelled, branches)
     if not held:
         raise InvalidInputError("fusion: expected clips with out-of-fold outputs of every branch, got none")
-    exercise = _windows(branches, held, "exercise")
-    truth = targets(held, "exercise", labels.exercise)
-    fused, config, temperature = _best_space(spec, exercise, truth, labels)
-    probabilities = _probabilities(fused / temperature, labels.exercise)
-    unknown = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
-    unknown_logits = (
-        _fused(spec, config, _windows(branches, unknown, "exercise", held_out=False), labels) if unknown else None
-    )
+    strangers = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
+    both = [*held, *strangers]
+    exercise = _windows(branches, both, "exercise")
+    fused, config, temperature = _best_space(spec, exercise, targets(both, "exercise", labels.exercise), labels)
+    calibrated = _probabilities(fused / temperature, labels.exercise)
+    probabilities, of_strangers = calibrated[: len(held)], calibrated[len(held) :]
+    if UNKNOWN not in labels.exercise:
+        strangers = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
+        if strangers:
+            logits = _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels)
+            of_strangers = _probabilities(logits / temperature, labels.exercise)
+    columns = len(labels.exercise)
     enter, named, correct = calibration.naming_threshold(
-        list(probabilities.reshape(-1, len(labels.exercise))),
+        list(probabilities.reshape(-1, columns)),
         [item.group for item in held for _ in range(recipe.views)],
-        []
-        if unknown_logits is None
-        else list(_probabilities(unknown_logits / temperature, labels.exercise).reshape(-1, len(labels.exercise))),
+        list(of_strangers.reshape(-1, columns)),
         labels.exercise,
         recipe.error_cost,
         len(held) / len(labelled),
     )
-    muscles_entry, derived, muscles = _fit_muscles(recipe, spec, full, branches, held, probabilities, labels, plugins)
+    if recipe.max_unknown_named is not None and strangers:
+        limit = calibration.limit_of_unknown(of_strangers.mean(axis=1), labels.exercise, recipe.max_unknown_named)
+        enter = max(enter, limit)
+        named, correct = calibration.named_at(
+            enter,
+            probabilities.reshape(-1, columns),
+            [item.group for item in held for _ in range(recipe.views)],
+            labels.exercise,
+        )
+    muscles_entry, derived, muscles = _fit_muscles(
+        recipe,
+        branches,
+        [*held, *(item for item in strangers if item.has_muscles)],
+        calibrated[[at for at, item in enumerate(both) if item.group != UNKNOWN or item.has_muscles]],
+        labels,
+        plugins,
+    )
     mean = probabilities.mean(axis=1)
     alone = {
-        name: exercise_metrics(_probabilities(logits, labels.exercise).mean(axis=1), held, labels)
+        name: exercise_metrics(_probabilities(logits[: len(held)], labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
     return FittedFusion(
@@ -107,23 +125,47 @@ def fit_fusion(
             "enter": enter,
             "named": named,
             "named_correctly": correct,
-            "unknown_clips": len(unknown),
+            "unknown_clips": len(strangers),
+            **_unknown_metrics(mean, of_strangers.mean(axis=1), held, labels, enter),
             "muscles": muscles,
         },
     )
 
 
 def exercise_metrics(probabilities: FloatArray, samples: Sequence[Sample], labels: Labels) -> dict[str, Any]:
-    """Top-1 accuracy and mean recall over exercises, of clips that show an exercise.
+    """Top-1 accuracy and mean recall over exercises, of clips that show a trained exercise.
 
-    :param probabilities: (clips, labels).
+    :param probabilities: (clips, labels); that of ``unknown`` is no answer here.
     """
+    probabilities = np.array(probabilities)
+    if UNKNOWN in labels.exercise:
+        probabilities[:, labels.exercise.index(UNKNOWN)] = -1.0
     active = np.array([item.group != IDLE for item in samples])
     truth = targets(samples, "exercise", labels.exercise)[active]
     recall = metrics.recall_by_label(probabilities[active].argmax(axis=1), truth, labels.exercise)
     return {
         "top1": metrics.top_k(probabilities[active], truth, 1),
         "macro_recall": float(np.mean([entry["recall"] for entry in recall.values()])) if recall else None,
+    }
+
+
+def _out_of_fold(samples: Sequence[Sample], branches: Sequence[FittedBranch]) -> list[Sample]:
+    return [item for item in samples if all(item.key in branch.out_of_fold for branch in branches)]
+
+
+def _unknown_metrics(
+    known: FloatArray, unknown: FloatArray, samples: Sequence[Sample], labels: Labels, enter: float
+) -> dict[str, Any]:
+    """How well mean probabilities of clips (clips, labels) distinguish unknown exercises from trained ones."""
+    if not len(unknown):
+        return {}
+    active = np.array([item.group != IDLE for item in samples])
+    sure, foreign = (calibration.best_exercise(each, labels.exercise)[1] for each in (known[active], unknown))
+    doubt = 1 - np.concatenate([sure, foreign])
+    return {
+        "unknown_auroc": metrics.auroc(doubt, np.repeat([False, True], [len(sure), len(foreign)])),
+        "unknown_named": float((foreign >= enter).mean()),
+        "known_named": float((sure >= enter).mean()),
     }
 
 
@@ -192,53 +234,70 @@ def _probabilities(logits: FloatArray, labels: Sequence[str]) -> FloatArray:
 
 def _fit_muscles(
     recipe: Recipe,
-    spec: FusionSpec,
-    full: str,
     branches: Sequence[FittedBranch],
     held: Sequence[Sample],
     exercise: FloatArray,
     labels: Labels,
     plugins: PluginManager,
 ) -> tuple[FusionEntry, tuple[DerivedEntry, ...], dict[str, Any]]:
-    """Fit the fusion of the muscles heads and the look-up; return also metrics of each.
+    """Fit the fusion of the muscles heads and the derived ones; return also metrics of each.
 
+    :param held: samples with known muscles, of trained exercises and of unknown ones.
     :param exercise: calibrated, fused probabilities (clips, views, labels).
     """
+    full = plugins.full_name("fusion", recipe.muscles_fusion or recipe.fusion)
+    spec = plugins.fusion(full)
     truth = targets(held, "muscles", labels.muscles)
     members: dict[str, Scores] = {}
     for name, logits in _windows(branches, held, "muscles").members.items():
         flat = _scores("muscles", logits.reshape(-1, logits.shape[-1]), labels).probabilities
         mean = flat.reshape(logits.shape).mean(axis=1)
         members[name] = _scores("muscles", to_logits(mean, "sigmoid"), labels)
-    derived: tuple[DerivedEntry, ...] = ()
-    if recipe.lookup_head:
-        head_name = plugins.full_name("head", recipe.lookup_head)
-        head = plugins.head(head_name)
-        if not isinstance(head, DerivedHeadSpec) or head.task != "muscles":
-            raise PluginError(f"head {head_name}: expected one that derives muscles")
-        config = head.config()
-        predicted = _scores("exercise", to_logits(exercise.mean(axis=1), "softmax"), labels)
-        members[LOOKUP] = head.derive(config, predicted, labels.muscles)
-        derived = (DerivedEntry(LOOKUP, "muscles", head_name, config_to_json(config)),)
-    active = np.array([item.group != IDLE for item in held])
+    derived: list[DerivedEntry] = []
+    for member, wanted in ((LOOKUP, recipe.lookup_head), (DOUBT, recipe.doubt_head)):
+        if wanted:
+            head_name = plugins.full_name("head", wanted)
+            head = plugins.head(head_name)
+            if not isinstance(head, DerivedHeadSpec) or head.task != "muscles":
+                raise PluginError(f"head {head_name}: expected one that derives muscles")
+            predicted = _scores("exercise", to_logits(exercise.mean(axis=1), "softmax"), labels)
+            members[member] = head.derive(head.config(), predicted, labels.muscles)
+            derived.append(DerivedEntry(member, "muscles", head_name, config_to_json(head.config())))
+    known = np.array([item.group not in (IDLE, UNKNOWN) for item in held])
+    unseen = np.array([item.group == UNKNOWN for item in held])
 
-    def precision(scores: Scores) -> float | None:
-        return metrics.mean_average_precision(scores.probabilities[active], truth[active])
+    def precision(scores: FloatArray, chosen: NDArray[np.bool_]) -> float | None:
+        return metrics.mean_average_precision(scores[chosen], truth[chosen])
 
-    results: dict[str, Any] = {"branches": {name: precision(scores) for name, scores in members.items()}}
+    fused, config = _cross_fitted(spec, members, truth, [item.fold for item in held])
+    results: dict[str, Any] = {
+        "branches": {name: precision(one.probabilities, known) for name, one in members.items() if name != DOUBT},
+        "map": precision(fused, known),
+    }
+    if unseen.any():
+        looked_up = members[LOOKUP].probabilities if LOOKUP in members else fused
+        results["unseen"] = {
+            "clips": int(unseen.sum()),
+            "map": precision(fused, unseen),
+            "map_lookup": precision(looked_up, unseen),
+        }
+    return FusionEntry(full, config_to_json(config)), tuple(derived), results
+
+
+def _cross_fitted(
+    spec: FusionSpec, members: Mapping[str, Scores], truth: NDArray[Any], folds: Sequence[int]
+) -> tuple[FloatArray, Any]:
+    """Fused probabilities, each by a fusion that was not fitted on the clip's fold; and the fusion fitted on all."""
     unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
-        results["map"] = precision(fuse_members(spec, unfitted, members))
-        return FusionEntry(full, config_to_json(unfitted)), derived, results
-    folds = np.array([item.fold for item in held])
-    fused = np.zeros_like(truth)
-    for fold in np.unique(folds):
-        # The weights of the fusion must not be fitted on the clips that they are measured on.
-        others = folds != fold if len(set(folds)) > 1 else folds == fold
-        kept = fit_fusion_config(spec, unfitted, _rows(members, others), truth[others])
-        fused[folds == fold] = fuse_members(spec, kept, _rows(members, folds == fold)).probabilities
-    results["map"] = metrics.mean_average_precision(fused[active], truth[active])
-    return FusionEntry(full, config_to_json(fit_fusion_config(spec, unfitted, members, truth))), derived, results
+        return spec.fuse(unfitted, members).probabilities, unfitted
+    fold = np.array(folds)
+    fused = np.zeros(truth.shape, np.float32)
+    for one in np.unique(fold):
+        others = fold != one if len(set(folds)) > 1 else fold == one
+        kept = spec.fit(unfitted, _rows(members, others), truth[others])
+        fused[fold == one] = spec.fuse(kept, _rows(members, fold == one)).probabilities
+    return fused, spec.fit(unfitted, members, truth)
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:

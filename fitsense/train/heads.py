@@ -1,4 +1,4 @@
-"""Heads fitted on features of a frozen backbone."""
+"""Heads fitted on features of a frozen backbone: by gradient descent, or in closed form."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.catalogue import UNKNOWN
 from fitsense.data.samples import Sample
-from fitsense.plugins.specs import HeadSpec
+from fitsense.plugins.specs import HeadExamples, HeadSpec
+from fitsense.train.background import cluster_photos
 from fitsense.train.finetuning import sampling_weights
+from fitsense.train.recipe import BranchRecipe, MaterialWeights
 from fitsense.types import FloatArray, Task
 
 if TYPE_CHECKING:
@@ -82,3 +85,84 @@ def fit(
     head.train()
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     return head.eval()
+
+
+def fit_by_descent(
+    spec: HeadSpec,
+    config: Any,
+    samples: Sequence[Sample],
+    features: Mapping[str, FloatArray],
+    labels: tuple[str, ...],
+    branch: BranchRecipe,
+    class_power: float,
+) -> tuple[Any, nn.Module]:
+    """The configuration, and a head by :func:`fit` with a branch's penalties."""
+    l2 = branch.l2_exercise if spec.task == "exercise" else branch.l2_muscles
+    known = [item for item in samples if spec.task == "exercise" or item.has_muscles]
+    return config, fit(spec, config, known, features, labels, l2, class_power)
+
+
+def fit_in_closed_form(
+    spec: HeadSpec,
+    config: Any,
+    samples: Sequence[Sample],
+    features: Mapping[str, FloatArray],
+    labels: tuple[str, ...],
+    branch: BranchRecipe,
+    class_power: float,
+) -> tuple[Any, nn.Module]:
+    """Fit a head with the function of its spec; return the configuration that results, and the head.
+
+    Recorded clips weigh as in :func:`fit`, and further material as a branch's recipe says. For exercises, each exercise
+    of ``unknown`` is a variant, and so is each cluster of photo pairs that show no trained exercise.
+    """
+    assert spec.fit is not None
+    exercise = spec.task == "exercise"
+    known = [item for item in samples if exercise or item.has_muscles]
+    weights = _weights(known, branch.exercise_weights if exercise else branch.muscles_weights, class_power, exercise)
+    variants = _variants(known, features, branch.background_clusters) if exercise else np.full(len(known), -1)
+    # What counts nothing would still cost time and memory.
+    used = [at for at in range(len(known)) if weights[at] > 0]
+    known = [known[at] for at in used]
+    views = [len(features[item.key]) for item in known]
+    examples = HeadExamples(
+        features=np.concatenate([features[item.key] for item in known]).astype(np.float32, copy=False),
+        targets=np.repeat(graded_targets(known, spec.task, labels), views, axis=0),
+        weights=np.repeat(weights[used] / views, views),
+        variants=np.repeat(variants[used], views),
+    )
+    return spec.fit(config, examples, labels)
+
+
+def _weights(
+    samples: Sequence[Sample], material: MaterialWeights, class_power: float, exercise: bool
+) -> NDArray[np.float64]:
+    """Weight of each sample: 1 for all recorded clips together, and those of `material` for the rest.
+
+    Samples of ``unknown`` count among the others for muscles alone: for exercises they are variants.
+    """
+    unknown = np.array([exercise and item.group == UNKNOWN for item in samples])
+    weights = unknown.astype(np.float64)
+    for kinds, total in (
+        (("clip", "figure"), 1.0),
+        (("auxiliary",), material.auxiliary),
+        (("photos",), material.photos),
+    ):
+        rows = [at for at, item in enumerate(samples) if item.kind in kinds and not unknown[at]]
+        if rows:
+            weights[rows] = total * sampling_weights([samples[row] for row in rows], class_power, _class_of)
+    return weights
+
+
+def _class_of(sample: Sample) -> str:
+    """The group, or for ``unknown`` the exercise."""
+    return sample.group if sample.group != UNKNOWN else f"{UNKNOWN} {sample.exercise}"
+
+
+def _variants(samples: Sequence[Sample], features: Mapping[str, FloatArray], clusters: int) -> NDArray[np.int64]:
+    """Variant of ``unknown`` of each sample; -1 for those of other labels."""
+    unknown = [item for item in samples if item.group == UNKNOWN]
+    names = {item.key: item.exercise for item in unknown if item.kind != "photos"}
+    names |= cluster_photos([item for item in unknown if item.kind == "photos"], features, clusters)
+    number = {name: position for position, name in enumerate(sorted(set(names.values())))}
+    return np.array([number[names[item.key]] if item.key in names else -1 for item in samples], dtype=np.int64)

@@ -17,7 +17,22 @@ from fitsense.train.finetuning import Tuning
 LOOKUP = "lookup"
 """Name of the fusion member that derives muscles from exercises."""
 
+DOUBT = "doubt"
+"""Name of the fusion member that states the probability of ``unknown``."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@attrs.frozen
+class MaterialWeights:
+    """Weights of training material beside the recorded clips, in heads that are fitted in closed form.
+
+    :param auxiliary: weight of all auxiliary clips together, where all recorded clips have 1.
+    :param photos: likewise of all photo pairs, for branches on landmarks.
+    """
+
+    auxiliary: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+    photos: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
 
 
 @attrs.frozen
@@ -40,8 +55,15 @@ class BranchRecipe:
     :param exercise_head: full name of the head for exercises; empty for none.
     :param muscles_head: full name of the head for muscle groups; empty for none.
     :param head_config: the heads' configuration.
-    :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone.
-    :param l2_muscles: penalty on the muscles head's squared weights, for a frozen backbone.
+    :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone and a head that is fitted
+        by gradient descent.
+    :param l2_muscles: likewise of the muscles head.
+    :param random_windows: for a frozen backbone on observations, number of random, augmented windows of each sample
+        that heads are fitted on.
+    :param exercise_weights: weights of further material in an exercise head that is fitted in closed form.
+    :param muscles_weights: likewise in a muscles head.
+    :param background_clusters: for a head with ``unknown``, number of clusters of photo pairs that show no trained
+        exercise; each is a variant of ``unknown``.
     """
 
     name: str = ""
@@ -60,6 +82,10 @@ class BranchRecipe:
     head_config: Mapping[str, Any] = attrs.field(factory=dict)
     l2_exercise: float = 0.01
     l2_muscles: float = 0.002
+    random_windows: int = attrs.field(default=12, validator=attrs.validators.ge(1))
+    exercise_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
+    muscles_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
+    background_clusters: int = attrs.field(default=80, validator=attrs.validators.ge(1))
 
 
 @attrs.frozen
@@ -75,8 +101,15 @@ class Recipe:
     :param validation: the held-out clips that fusion, temperature and thresholds are fitted on: ``folds`` holds out
         each fold in turn, ``val`` the split of that name.
     :param fusion: full name of the fusion, for each task.
+    :param muscles_fusion: full name of the fusion for muscles; empty for that of exercises.
     :param lookup_head: full name of a derived head that is fused with the muscles heads; empty for none.
+    :param doubt_head: full name of a derived head that gives the muscles fusion the probability of ``unknown``; empty
+        for none.
+    :param unknown: whether exercises have the label ``unknown``, trained on the split of exercises that are not
+        trained by name. Each fold then holds some of these exercises out.
     :param error_cost: cost of a wrong name, where a correct one gains 1; it sets the naming threshold.
+    :param max_unknown_named: largest share of held-out clips of unknown exercises that may be named; the naming
+        threshold is at least as high. None for no limit.
     """
 
     branches: tuple[BranchRecipe, ...] = (BranchRecipe(weights="kinetics400"),)
@@ -87,20 +120,30 @@ class Recipe:
     class_power: float = 0.0
     validation: Literal["folds", "val"] = "folds"
     fusion: str = "ensemble/weighted"
+    muscles_fusion: str = ""
     lookup_head: str = "heads/lookup_muscles"
+    doubt_head: str = ""
+    unknown: bool = False
     error_cost: float = 1.0
+    max_unknown_named: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional([attrs.validators.ge(0), attrs.validators.le(1)])
+    )
 
     def __attrs_post_init__(self) -> None:
         if all(branch.teacher_only for branch in self.branches):
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
-        if len({*names, LOOKUP}) <= len(names):
-            raise InvalidInputError(f"branches: expected distinct names other than {LOOKUP!r}, got {', '.join(names)}")
+        if len({*names, LOOKUP, DOUBT}) < len(names) + 2:
+            raise InvalidInputError(
+                f"branches: expected distinct names other than {LOOKUP!r} and {DOUBT!r}, got {', '.join(names)}"
+            )
         for name in names:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"branch {name!r}: expected a name of lower-case letters, digits, - and _")
         if self.validation != "val" and not all(branch.retrain_on_all for branch in self.branches):
             raise InvalidInputError("retrain_on_all: expected true with validation by folds, got false")
+        if self.validation != "folds" and self.unknown:
+            raise InvalidInputError(f"unknown: expected validation by folds, got {self.validation!r}")
         without_exercise = {name for name, branch in zip(names, self.branches, strict=True) if not branch.exercise_head}
         for position, branch in enumerate(self.branches):
             if others := sorted(without_exercise.intersection(branch.teachers)):
@@ -121,6 +164,7 @@ class Sources:
 
     :param data: a folder with a ``manifest.csv``.
     :param auxiliary: further folders, whose clips branches may learn from, but which are never held out or measured on.
+    :param photos: a folder with a ``photo_pairs.csv``, for heads in closed form on landmarks; None for none.
     :param splits: the splits to train on.
     :param unknown_split: split of exercises that are not trained, for the naming threshold; None for none.
     :param test_split: split whose metrics go into the model card; None for none.
@@ -131,6 +175,7 @@ class Sources:
     unknown_split: str | None = "extra"
     test_split: str | None = "test"
     auxiliary: Sequence[Path] = ()
+    photos: Path | None = None
 
 
 def branch_name(branch: BranchRecipe) -> str:

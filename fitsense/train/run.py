@@ -17,7 +17,7 @@ import numpy as np
 from fitsense._internal.progress import Track, silent
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import Manifest
-from fitsense.catalogue import IDLE
+from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, MissingExtraError
@@ -26,11 +26,12 @@ from fitsense.export.onnx import export_branch
 from fitsense.inference.model import Model
 from fitsense.inference.openvino import cpu_computes_bf16
 from fitsense.plugins._manager import PluginManager
-from fitsense.train.branch_trainer import BranchTrainer, FittedBranch
+from fitsense.train.branch_trainer import BranchTrainer
 from fitsense.train.finetuning import DistributedConfig
 from fitsense.train.fusion_fit import FittedFusion, fit_fusion
 from fitsense.train.model_card import model_card
 from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
+from fitsense.train.trained_branch import FittedBranch
 from fitsense.train.training_set import Pool, partitions, read_pool
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ def fit_branches(
 
 
 def _summary(pool: Pool, branches: Sequence[FittedBranch]) -> str:
-    exercises = sum(label != IDLE for label in pool.labels.exercise)
+    exercises = sum(label not in (IDLE, UNKNOWN) for label in pool.labels.exercise)
     backbones = ", ".join(branch.entry.backbone for branch in branches)
     return f"{backbones} with heads for {exercises} exercises and {len(pool.labels.muscles)} muscle groups"
 

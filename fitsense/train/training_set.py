@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from fitsense.bundles.manifest import Labels
-from fitsense.catalogue import IDLE, load_catalogue
+from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
+from fitsense.data.photo_pairs import read_photo_pairs
 from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
 from fitsense.errors import InvalidInputError
 from fitsense.train.recipe import Recipe, Sources
@@ -21,7 +23,8 @@ class Pool:
     :param labelled: recorded clips of trained labels.
     :param synthetic: rendered clips of trained labels.
     :param auxiliary: clips of trained labels that are never held out or measured on.
-    :param unknown: recorded clips of other exercises.
+    :param unknown: recorded clips of other exercises; of the group ``unknown`` if the labels have it.
+    :param photos: photo pairs of trained labels, or of ``unknown`` if the labels have it.
     :param labels: the labels that heads score.
     :param too_few: groups with too few scenes to be trained, with their number of scenes.
     :param skipped: clips that cannot be used, with the reason.
@@ -31,9 +34,15 @@ class Pool:
     synthetic: Sequence[Sample]
     auxiliary: Sequence[Sample]
     unknown: Sequence[Sample]
+    photos: Sequence[Sample]
     labels: Labels
     too_few: Mapping[str, int]
     skipped: Sequence[Skipped]
+
+    @property
+    def measured(self) -> Sequence[Sample]:
+        """Samples that partitions hold out: those of trained labels, and those of ``unknown`` if it is a label."""
+        return [*self.labelled, *(self.unknown if UNKNOWN in self.labels.exercise else ())]
 
 
 @attrs.frozen
@@ -42,10 +51,16 @@ class Partition:
 
     :param name: name in folders and logs.
     :param held: whether a sample is held out.
+    :param hidden_scenes: scenes of held-out clips, no sample of which is trained on.
     """
 
     name: str
     held: Callable[[Sample], bool]
+    hidden_scenes: frozenset[str] = frozenset()
+
+    def trained(self, sample: Sample) -> bool:
+        """Whether a sample is trained on."""
+        return not self.held(sample) and not (sample.group == UNKNOWN and sample.scene in self.hidden_scenes)
 
 
 def read_pool(recipe: Recipe, sources: Sources) -> Pool:
@@ -65,11 +80,22 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
         unknown += [item for item in clips(extra.items) if item.group not in exercises]
         skipped += extra.skipped
     labelled = [item for item in samples if item.group in exercises]
+    photos: list[Sample] = []
+    if sources.photos:
+        pairs, missing = read_photo_pairs(sources.photos)
+        photos = [item for item in pairs if item.group in exercises or recipe.unknown]
+        skipped += missing
+    if recipe.unknown:
+        folds = sorted({item.fold for item in labelled})
+        unknown = [_as_unknown(item, folds) for item in unknown]
+        photos = [item if item.group in exercises else _as_unknown(item, folds) for item in photos]
     auxiliary = []
     for folder in sources.auxiliary:
         more = read_manifest(folder, splits_of(folder))
         auxiliary += [
-            attrs.evolve(item, split="", fold=NO_FOLD) for item in clips(more.items) if item.group in exercises
+            attrs.evolve(item, split="", fold=NO_FOLD, kind="auxiliary")
+            for item in clips(more.items)
+            if item.group in exercises
         ]
         skipped += more.skipped
     return Pool(
@@ -77,7 +103,8 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
         synthetic=[item for item in synthetic_samples(recipe.synthetic_clips) if item.group in exercises],
         auxiliary=auxiliary,
         unknown=unknown,
-        labels=Labels(exercises, _muscle_labels(labelled)),
+        photos=photos,
+        labels=Labels((*exercises, *([UNKNOWN] if recipe.unknown else [])), _muscle_labels(labelled, photos)),
         too_few=too_few,
         skipped=skipped,
     )
@@ -102,7 +129,21 @@ def partitions(recipe: Recipe, pool: Pool) -> list[Partition]:
     folds = sorted({item.fold for item in pool.labelled})
     if len(folds) < 2:
         raise InvalidInputError("expected clips of at least two folds (or scenes), to hold one out at a time")
-    return [Partition(f"fold{fold}", lambda item, fold=fold: item.fold == fold) for fold in folds]  # type: ignore[misc]
+    return [_fold(fold, pool) for fold in folds]
+
+
+def _fold(fold: int, pool: Pool) -> Partition:
+    def held(item: Sample) -> bool:
+        return item.fold == fold
+
+    return Partition(f"fold{fold}", held, frozenset(item.scene for item in pool.measured if held(item)))
+
+
+def _as_unknown(sample: Sample, folds: Sequence[int]) -> Sample:
+    """A sample of an exercise that is not trained by name, held out together with all others of its exercise."""
+    exercise = sample.exercise or sample.group or sample.scene
+    fold = folds[zlib.crc32(exercise.encode()) % len(folds)] if folds else NO_FOLD
+    return attrs.evolve(sample, group=UNKNOWN, exercise=exercise, fold=fold)
 
 
 def label_set(samples: Sequence[Sample], min_scenes: int) -> tuple[tuple[str, ...], Mapping[str, int]]:
@@ -114,7 +155,7 @@ def label_set(samples: Sequence[Sample], min_scenes: int) -> tuple[tuple[str, ..
     return kept, {group: len(where) for group, where in scenes.items() if group not in kept}
 
 
-def _muscle_labels(samples: Sequence[Sample]) -> tuple[str, ...]:
+def _muscle_labels(samples: Sequence[Sample], photos: Sequence[Sample]) -> tuple[str, ...]:
     """Muscle groups that any of the samples works, in the catalogue's order."""
     nothing = sorted({item.group for item in samples if not item.muscles and item.group != IDLE})
     if nothing:
@@ -122,5 +163,5 @@ def _muscle_labels(samples: Sequence[Sample]) -> tuple[str, ...]:
             f"muscles: expected a column muscles or muscles_primary in the manifest for groups that are not in the "
             f"catalogue, got none for {', '.join(nothing)}"
         )
-    worked = {muscle for item in samples for muscle in item.muscles}
+    worked = {muscle for item in (*samples, *photos) for muscle in item.muscles}
     return tuple(group for group in load_catalogue().muscle_groups if group in worked)

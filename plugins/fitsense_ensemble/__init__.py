@@ -1,8 +1,9 @@
-"""The weighted ensemble of arXiv 2406.06703 as a fusion for fitsense."""
+"""Fusions for fitsense: the weighted ensemble of arXiv 2406.06703, and one gated by doubt."""
 
 from collections.abc import Iterable
 
 from fitsense.plugins import FusionSpec, PluginInfo, hookimpl
+from fitsense_ensemble import gated
 from fitsense_ensemble.weighted import WeightedConfig, cascade, fit, fuse
 
 
@@ -20,4 +21,13 @@ def fitsense_fusions() -> Iterable[FusionSpec]:
         config=WeightedConfig,
         cascade=cascade,
         summary="Weighted average of logits or probabilities",
+    )
+    yield FusionSpec(
+        name="gated",
+        fuse=gated.fuse,
+        fit=gated.fit,
+        config=gated.GatedConfig,
+        cascade=gated.cascade,
+        summary="What is looked up, and what is learned where the exercise is unknown",
+        min_branches=2,
     )

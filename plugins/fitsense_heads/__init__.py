@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fitsense.plugins import DerivedHeadSpec, HeadSpec, PluginInfo, hookimpl
-from fitsense_heads import discriminant, ridge
+from fitsense_heads import discriminant, doubt, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, derive
@@ -62,4 +62,12 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         derive=derive,
         config=LookupConfig,
         summary="Muscles that the predicted exercises are known to work",
+    )
+    yield DerivedHeadSpec(
+        name="doubt_muscles",
+        task="muscles",
+        from_task="exercise",
+        derive=doubt.derive,
+        config=doubt.DoubtConfig,
+        summary="How likely it is that the exercise is unknown, for each muscle group",
     )

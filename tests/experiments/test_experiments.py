@@ -104,7 +104,7 @@ def test_pretraining_compares_both_starts(setting: Setting, weights: Path, tmp_p
     for name in ("top-1", "mAP"):
         expected = value(table["pretrained"], name) - value(table["from scratch"], name)
         assert value(table["pretrained − from scratch"], name) == pytest.approx(expected)
-    assert "12 clips of 12 scenes to learn from, 4 of 4 other scenes (the split val)" in result.measured
+    assert "12 clips of 12 scenes to train on, 4 of 4 other scenes (the split val)" in result.measured
 
 
 def test_channel_ratio_trains_each_ratio_once(setting: Setting, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_left_out_exercise_is_not_trained_on(setting: Setting, tmp_path: Path, m
     single = {row.name: row for row in result.tables[1].rows}
     assert set(single) == {"squat", "push_up", "jumping_jack"}
     # Glutes and hamstrings; jumping jacks work quads too.
-    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of its own": 2}
+    assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of no other exercise": 2}
 
 
 def test_left_out_sources_compares_sources_with_scenes(setting: Setting, tmp_path: Path) -> None:

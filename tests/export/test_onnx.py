@@ -39,9 +39,7 @@ def exported(folder: Path, *, observing: bool, seed: int = 0, traced: dict[str, 
 
 
 @pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
-def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewhere(
-    tmp_path: Path, observing: bool
-) -> None:
+def test_export_branch_graph_has_branch_input_and_external_weights(tmp_path: Path, observing: bool) -> None:
     import onnx
     from safetensors.numpy import load_file
 
@@ -69,7 +67,7 @@ def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewher
 
 
 @pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
-def test_a_graph_that_was_traced_with_other_weights_is_the_same(
+def test_export_branch_cached_trace_gives_same_graph(
     tmp_path: Path, observing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [tmp_path / name for name in ("first", "again", "alone")]

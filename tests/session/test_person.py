@@ -65,14 +65,9 @@ def test_push_with_an_estimator_counts_from_joints_and_gives_boxes(steady: Any) 
 
 def test_push_looks_for_the_person_ten_times_a_second(steady: Any, estimator: SeenBodies) -> None:
     session = Session(steady, ON)
-    frames = frames_of([0.0] * 150)
-    session.push_many(frames)
+    session.push_many(frames_of([0.0] * 150))
     assert estimator.detections == 1
     assert 98 <= estimator.estimates <= 101
-    assert session._person is not None
-    poses = session._person.poses(frames[-1].time_s - 2.0)
-    assert 19 <= len(poses) <= 21
-    assert all(one.pose is not None for one in poses)
 
 
 def test_push_without_repetitions_looks_six_times_a_second(steady: Any, estimator: SeenBodies) -> None:
@@ -166,7 +161,6 @@ def test_nobody_in_the_picture_gives_no_pose(steady: Any) -> None:
     session.push_many(frames_of([None] * 15))
     assert frame_of(None, 0.0).rgb[0, 0, 0] == NOBODY
     assert session._person is not None
-    assert [one.pose for one in session._person.poses(0.0)] == [None] * 10
     assert session._person.name is None
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fitsense.catalogue import IDLE
 from fitsense.errors import InvalidInputError
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, Interval, random_video, sample
-from fitsense.synthetic.rendering import Camera, Look, Renderer
+from fitsense.synthetic.rendering import Appearance, Camera, Renderer
 from fitsense.synthetic.skeleton import Pose, Proportions, stand
 
 BONES = {
@@ -65,7 +65,7 @@ def test_pictures_repeat_and_follow_from_the_parameters() -> None:
     for change in (
         {"seed": 1},
         {"camera": Camera(azimuth_deg=120)},
-        {"look": Look(shirt=(1.0, 0.0, 0.0))},
+        {"appearance": Appearance(shirt=(1.0, 0.0, 0.0))},
         {"body": Proportions(height_m=1.5)},
     ):
         assert (next(iter(attrs.evolve(video, **change))).rgb != first[0].rgb).any(), change
@@ -74,7 +74,7 @@ def test_pictures_repeat_and_follow_from_the_parameters() -> None:
 
 def test_the_figure_is_where_the_camera_looks() -> None:
     body = Proportions()
-    red = Look(shirt=(1.0, 0.0, 0.0), trousers=(1.0, 0.0, 0.0), skin=(1.0, 0.0, 0.0), shoes=(1.0, 0.0, 0.0))
+    red = Appearance(shirt=(1.0, 0.0, 0.0), trousers=(1.0, 0.0, 0.0), skin=(1.0, 0.0, 0.0), shoes=(1.0, 0.0, 0.0))
     for azimuth in (0, 77, 180, -60):
         renderer = Renderer(Camera(azimuth_deg=azimuth, target=(0, 0.9, 0)), red, (120, 120))
         picture = renderer.draw(stand(body)).astype(int)
@@ -86,7 +86,7 @@ def test_the_figure_is_where_the_camera_looks() -> None:
 
 
 def test_a_camera_inside_the_figure_breaks_nothing() -> None:
-    renderer = Renderer(Camera(distance_m=0.01, target=(0.0, 1.2, 0.0)), Look(), (40, 40))
+    renderer = Renderer(Camera(distance_m=0.01, target=(0.0, 1.2, 0.0)), Appearance(), (40, 40))
     assert renderer.draw(stand(Proportions())).shape == (40, 40, 3)
 
 

@@ -75,8 +75,8 @@ def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
     [
         ([], "expected at least one that is in the bundle, got none"),
         ([attrs.evolve(TEACHER, teacher_only=True)], "expected at least one that is in the bundle, got none"),
-        ([TEACHER, TEACHER], "expected distinct names other than 'lookup', got teacher, teacher"),
-        ([BranchRecipe(name="lookup")], "expected distinct names other than 'lookup', got lookup"),
+        ([TEACHER, TEACHER], "expected distinct names other than 'lookup' and 'doubt', got teacher, teacher"),
+        ([BranchRecipe(name="lookup")], "expected distinct names other than 'lookup' and 'doubt', got lookup"),
         ([BranchRecipe(name="My Branch")], "branch 'My Branch': expected a name of lower-case letters"),
         ([PUPIL, TEACHER], r"branch pupil: .* among the branches before it \(none\), got 'teacher'"),
         ([PUPIL], "branch pupil: .* got 'teacher'"),

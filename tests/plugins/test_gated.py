@@ -1,0 +1,59 @@
+"""The fusion of a look-up and of learned members, gated by doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from fitsense import InvalidInputError, Scores, to_logits
+from fitsense_ensemble.gated import GatedConfig, fit, fuse
+from fitsense_heads.doubt import DoubtConfig, derive
+
+LABELS = ("chest", "quads")
+
+
+def scores(*rows: Sequence[float]) -> Scores:
+    return Scores("muscles", LABELS, to_logits(np.array(rows, np.float32), "sigmoid"), "sigmoid")
+
+
+def test_fuse_adds_the_learned_scores_as_far_as_there_is_doubt() -> None:
+    fused = fuse(
+        GatedConfig(),
+        {
+            "lookup": scores((1.0, 0.0), (0.2, 0.0)),
+            "doubt": scores((0.0, 0.0), (0.8, 0.8)),
+            "a": scores((0.1, 0.9), (0.0, 1.0)),
+            "b": scores((0.1, 0.9), (0.5, 0.5)),
+        },
+    )
+    np.testing.assert_allclose(fused.probabilities, [[1.0, 0.0], [0.4, 0.6]], atol=1e-4)
+
+
+def test_fit_prefers_the_member_that_is_right_and_a_low_power_for_an_unsure_look_up() -> None:
+    random = np.random.default_rng(0)
+    truth = (random.uniform(size=(200, 2)) < 0.4).astype(np.float32)
+    members = {
+        "lookup": scores(*np.full((200, 2), 0.2)),
+        "doubt": scores(*np.full((200, 2), 0.4)),
+        "right": scores(*(0.9 * truth + 0.05)),
+        "wrong": scores(*random.uniform(size=(200, 2))),
+    }
+    fitted = fit(GatedConfig(), members, truth)
+    assert fitted.weights == {"right": 1.0, "wrong": 0.0}
+    assert fitted.power < 1
+    with pytest.raises(InvalidInputError, match="expected one for each of"):
+        fuse(fitted, {name: members[name] for name in ("lookup", "doubt", "right")})
+
+
+def test_fuse_without_the_look_up_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="expected a member 'lookup'"):
+        fuse(GatedConfig(), {"doubt": scores((0.0, 0.0)), "a": scores((0.0, 0.0))})
+
+
+def test_doubt_is_the_probability_of_unknown_for_each_group() -> None:
+    exercise = Scores("exercise", ("squat", "unknown"), np.log(np.array([[0.3, 0.7]], np.float32)), "softmax")
+    np.testing.assert_allclose(derive(DoubtConfig(), exercise, LABELS).probabilities, [[0.7, 0.7]], atol=1e-5)
+    known = Scores("exercise", ("squat",), np.zeros((1, 1), np.float32), "softmax")
+    np.testing.assert_allclose(derive(DoubtConfig(), known, LABELS).probabilities, [[0.0, 0.0]], atol=1e-5)
