@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import Manifest as Manifest
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
+    from fitsense.bundles.manifest import TaskEntry as TaskEntry
     from fitsense.camera.monitor import CameraConfig as CameraConfig
     from fitsense.camera.monitor import CameraWarning as CameraWarning
     from fitsense.catalogue import Catalogue as Catalogue
@@ -137,6 +138,7 @@ _HOMES = {
         "Manifest",
         "ObservationEntry",
         "StreamEntry",
+        "TaskEntry",
     ),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),

@@ -131,6 +131,7 @@ class PersonBox:
 class ExerciseUpdated:
     """The current exercise continues, so far until ``end_s``.
 
+    ``extensions`` has the part of each task that a plugin declares, since the last such event; None without such tasks.
     ``box`` and ``person``, the name of a track, are of the newest picture in which the person was found; None without
     landmarks.
     """
@@ -144,6 +145,7 @@ class ExerciseUpdated:
     scores: Mapping[str, float] = _scores_field()
     box: PersonBox | None = attrs.field(default=None, metadata=_OPTIONAL)
     person: str | None = _absent()
+    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
 
 
 @attrs.frozen
@@ -216,6 +218,7 @@ class ExerciseEnded:
     """The current exercise ended; confidence, scores and muscles are means over the segment.
 
     ``repetitions`` and the other statistics are of this segment; ``sets`` are its parts of sets.
+    ``extensions`` has the part of each task that a plugin declares, over the segment; None without such tasks.
     """
 
     TYPE: ClassVar[str] = "exercise.ended"
@@ -236,6 +239,7 @@ class ExerciseEnded:
     repetitions_right: int | None = _absent()
     pairs: int | None = _absent()
     held_s: float | None = _absent(_seconds_or_none)
+    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
 
 
 @attrs.frozen

@@ -38,6 +38,7 @@ from fitsense.session.event_data import (
     session_updated,
 )
 from fitsense.session.expecting import Expecting
+from fitsense.session.extensions import Extensions, TaskFault
 from fitsense.session.frame_rate_monitor import FrameRateMonitor
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.perception import Perception
@@ -50,6 +51,9 @@ from fitsense.session.summary import SessionSummary
 from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler
+
+# Added to how far back the start of a segment may lie.
+_MARGIN_S = 5.0
 
 
 @attrs.define
@@ -120,6 +124,8 @@ class Session(Expecting):
         self._perception = Perception(self._camera, self._person)
         self._frame_rate = FrameRateMonitor()
         self._summary = SessionSummary(labels.muscles)
+        # A segment starts up to twice `min_duration_s` before it is announced.
+        self._extensions = Extensions(model.tasks, labels, 2 * (decisions.min_duration_s + self._window_s) + _MARGIN_S)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
         self.state: SessionState = SessionState(config.region, expectation=expectation)
@@ -319,6 +325,8 @@ class Session(Expecting):
             landmark_set,
             self._inputs.landmarks,
         )
+        if "extensions" in states:
+            self._extensions.check(states["extensions"])
         for name, part in self._parts.items():
             part.state = states[name]
         self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
@@ -341,7 +349,11 @@ class Session(Expecting):
             "frame_rate": self._frame_rate,
             "perception": self._perception,
         }
-        optional = {"camera": self._camera, "person": self._person}
+        optional = {
+            "camera": self._camera,
+            "person": self._person,
+            "extensions": self._extensions if self._model.tasks else None,
+        }
         return parts | {name: part for name, part in optional.items() if part is not None}
 
     @property
@@ -404,6 +416,7 @@ class Session(Expecting):
         self._emitter.advance(window.end_s)
         if self._camera is not None and self._idle is not None:
             self._camera.predicted(window.decides_from_s, idle=float(prediction.exercise[self._idle]))
+        self._extensions.add(prediction.tasks, window.decides_from_s, window.decides_until_s)
         return self._handle_decisions(self._decisions.update(prediction, window.decides_from_s, window.decides_until_s))
 
     def _end_run(self, start_s: float, end_s: float) -> list[Event]:
@@ -434,16 +447,19 @@ class Session(Expecting):
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
                 self._counting.sets.begin(exercise, start_s)
+                self._extensions.start(start_s)
                 return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
                 person = self._person if self._config.pose.boxes else None
                 box, name = (person.box, person.name) if person else (None, None)
-                return self._emit(exercise_updated(decision, box, name))
+                extensions, faults = self._extensions.update(decision.end_s)
+                return [*self._warn_of(faults), *self._emit(exercise_updated(decision, box, name, extensions))]
             case decided.SegmentEnded():
                 counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
                 self._summary.add_segment(decision, stats)
-                ended = exercise_ended(decision, stats, sets)
-                return [*self._emit_repetitions(counted), *self._emit(ended)]
+                extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
+                ended = exercise_ended(decision, stats, sets, extensions)
+                return [*self._emit_repetitions(counted), *self._warn_of(faults), *self._emit(ended)]
             case decided.MusclesActivated(start_s, end_s, muscles):
                 return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
@@ -453,6 +469,16 @@ class Session(Expecting):
             self._emitter.advance(one.repetition.end_s)
             emitted += self._emit(repetition_completed(one))
         return emitted
+
+    def _warn_of(self, faults: Iterable[TaskFault]) -> list[Event]:
+        """Warn of each task that a plugin fails to sum up, once."""
+        return [
+            event
+            for fault in faults
+            for event in self._emitter.warn_once(
+                fault.task, f"the task {fault.task} is left out: {fault.message}", self._subject
+            )
+        ]
 
     def _emit_all(self, data: Iterable[EventData]) -> list[Event]:
         return [event for one in data for event in self._emit(one)]

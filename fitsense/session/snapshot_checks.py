@@ -224,7 +224,7 @@ def _check_windows(
 
 def _check_outputs(outputs: Mapping[str, Any], path: str, branch: Any, manifest: Manifest) -> None:
     widths = {"features": branch.feature_dim}
-    widths |= {head.task: len(getattr(manifest.labels, head.task)) for head in branch.heads}
+    widths |= {head.task: len(manifest.labels.of(head.task)) for head in branch.heads}
     require(not outputs or set(outputs) == set(widths), path, "features and logits of each head")
     for name, values in outputs.items():
         require_array(values, f"{path}.{name}", "float32", (widths[name],))

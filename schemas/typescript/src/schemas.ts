@@ -101,6 +101,7 @@ export interface ExerciseEnded {
    * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
   sets?: ExerciseSet[];
+  extensions?: Extensions;
 }
 /**
  * The best five labels and their probabilities, best first; no_exercise may be among them.
@@ -150,6 +151,35 @@ export interface ExerciseSet {
   rest_before_s: number | null;
 }
 /**
+ * Parts of the tasks that plugins declare, by task. Consumers ignore those that they do not know.
+ */
+export interface Extensions {
+  [k: string]: Extension;
+}
+/**
+ * The part of a task that a plugin declares, over the stretch that the event reports. A plugin may add properties.
+ */
+export interface Extension {
+  /**
+   * one_of_many: one label holds. many_of_many: any number of labels hold. regression: numbers.
+   */
+  kind: "one_of_many" | "many_of_many" | "regression";
+  /**
+   * Probabilities by label, or the numbers of a regression by name.
+   */
+  values: {
+    [k: string]: number;
+  };
+  /**
+   * The likeliest label, if one of them holds.
+   */
+  label?: string;
+  /**
+   * Unit of the numbers of a regression, if they have one.
+   */
+  unit?: string;
+}
+/**
  * An exercise, or unknown movement, began at start_s. Told once it has held for a while, so start_s lies before the event.
  */
 export interface ExerciseStarted {
@@ -184,6 +214,7 @@ export interface ExerciseUpdated {
    * Name of the tracked person within the session; another name means that another person is analysed. Absent if nobody is tracked.
    */
   person?: string;
+  extensions?: Extensions;
 }
 /**
  * The part of the picture that contains the person's body, in shares of the picture's width and height, from the upper left corner.
