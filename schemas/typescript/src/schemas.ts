@@ -37,7 +37,7 @@ export type RepetitionsLeft = number;
  */
 export type RepetitionsRight = number;
 /**
- * Pairs of a left and a right repetition in the set, likewise.
+ * Pairs of a left and a right repetition, likewise.
  */
 export type Pairs = number;
 /**
