@@ -33,6 +33,7 @@ class ClipScores:
     :param logits: logits of exercises before calibration, (views, labels); mirror images come after all windows.
     :param members: mean probabilities by each member of a task's fusion alone, by task and member's name. Those of
         exercises are under the bundle's temperature, so that a sole member has the scores of the model.
+    :param tasks: mean values of the tasks that plugins declare, (labels,), by task.
     :param unknown: mean probability of an unknown exercise; 0 for a model without that label.
     :param unknown_logits: logits of ``unknown`` before calibration, (views, 1); None for a model without that label.
     """
@@ -42,6 +43,7 @@ class ClipScores:
     muscles: FloatArray
     logits: FloatArray
     members: Mapping[Task, Mapping[str, FloatArray]]
+    tasks: Mapping[Task, FloatArray] = attrs.field(factory=dict)
     unknown: float = 0.0
     unknown_logits: FloatArray | None = None
 
@@ -75,6 +77,7 @@ def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, NDArray[Any]])
         exercise=exercise,
         unknown=unknown,
         muscles=_mean(fused["muscles"].probabilities),
+        tasks={task: _mean(fused[task].probabilities) for task in model.tasks},
         logits=logits[:, :known],
         unknown_logits=logits[:, known:] if UNKNOWN in labels else None,
         members={

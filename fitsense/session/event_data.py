@@ -13,6 +13,7 @@ from fitsense.decisions import SegmentEnded, SegmentUpdated
 from fitsense.events import model as events
 from fitsense.expectation import Expectation
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
+from fitsense.session.extensions import TaskParts
 
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
@@ -62,12 +63,13 @@ def late_frame(time_s: float, last_s: float) -> events.SessionWarning:
 
 
 def exercise_updated(
-    segment: SegmentUpdated, box: events.PersonBox | None, person: str | None
+    segment: SegmentUpdated, box: events.PersonBox | None, person: str | None, extensions: TaskParts | None
 ) -> events.ExerciseUpdated:
     """Data of ``exercise.updated`` for a segment.
 
     :param box: the person's, if it is known.
     :param person: the person's name, likewise.
+    :param extensions: parts of the tasks that plugins declare.
     """
     return events.ExerciseUpdated(
         exercise=segment.exercise,
@@ -78,11 +80,14 @@ def exercise_updated(
         scores=segment.scores,
         box=box,
         person=person,
+        extensions=extensions,
     )
 
 
-def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet]) -> events.ExerciseEnded:
-    """Data of ``exercise.ended`` for a segment, its repetitions and its sets."""
+def exercise_ended(
+    segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet], extensions: TaskParts | None
+) -> events.ExerciseEnded:
+    """Data of ``exercise.ended`` for a segment, its repetitions, its sets and the parts of plugins' tasks."""
     return events.ExerciseEnded(
         exercise=segment.exercise,
         start_s=segment.start_s,
@@ -92,6 +97,7 @@ def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[Exerci
         scores=segment.scores,
         muscles=segment.muscles,
         sets=tuple(set_summary(one) for one in sets),
+        extensions=extensions,
         **attrs.asdict(stats),
     )
 
@@ -108,6 +114,7 @@ def repetition_completed(counted: CountedRepetition) -> events.RepetitionComplet
         duration_s=repetition.end_s - repetition.start_s,
         confidence=repetition.confidence,
         side=details.side,
+        pairs=counted.pairs,
         joint=None if joint is None else joint.joint,
         range_deg=None if joint is None else joint.range_deg,
         range_confidence=None if joint is None else joint.confidence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,17 +125,21 @@ class BranchTrainer:
         )
 
     def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
-        wanted: list[tuple[Task, str]] = [("exercise", branch.exercise_head), ("muscles", branch.muscles_head)]
+        wanted: list[tuple[Task, str, Mapping[str, Any]]] = [
+            ("exercise", branch.exercise_head, branch.head_config),
+            ("muscles", branch.muscles_head, branch.head_config),
+            *((task, one.head, one.config) for task, one in branch.tasks.items()),
+        ]
         entries = []
-        for task, name in wanted:
+        for task, name, stated in wanted:
             if not name:
                 continue
             full = self.plugins.full_name("head", name)
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
                 raise PluginError(f"head {full}: expected one that scores {task} from features")
-            config = config_from_json(spec.config, branch.head_config, full)
-            entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
+            config = config_from_json(spec.config, stated, full)
+            entries.append(HeadEntry(task, full, config_to_json(config), self.plugins.task(task).activation_name))
         return entries
 
     def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:

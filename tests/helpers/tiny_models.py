@@ -184,7 +184,7 @@ def bundle_of(folder: Path, network: nn.Module, branch: BranchEntry, labels: Lab
 
     branch = attrs.evolve(branch, heads=HEADS)
     torch.manual_seed(0)
-    linear = {str(head.task): torch.nn.Linear(branch.feature_dim, len(getattr(labels, head.task))) for head in HEADS}
+    linear = {str(head.task): torch.nn.Linear(branch.feature_dim, len(labels.of(head.task))) for head in HEADS}
     export_branch(join(network, linear).eval(), branch, folder)
     return _saved(folder, branch.name, labels, [branch])
 

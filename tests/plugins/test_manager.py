@@ -32,6 +32,7 @@ from fitsense.plugins.specs import (
     StreamingSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import TaskSpec
 from fitsense.testing import runner
 from fitsense.types import ClipSpec
 
@@ -294,8 +295,33 @@ def raising() -> Iterable[BackboneSpec]:
             "layers, weights: expected nothing without a network",
         ),
         (
-            {"fitsense_heads": lambda: [HeadSpec("h", "exercise", "sigmoid", "cross_entropy", nothing, Config)]},
-            "do not match",
+            {"fitsense_heads": lambda: [HeadSpec("h", "exercise", nothing, Config, loss="hinge")]},  # type: ignore[arg-type]
+            "loss: expected one of cross_entropy, binary_cross_entropy, squared_error, absolute_error or a function",
+        ),
+        ({"fitsense_tasks": lambda: [spec()]}, "fitsense_tasks: expected a TaskSpec, got BackboneSpec"),
+        ({"fitsense_tasks": lambda: [TaskSpec("Form", "one_of_many")]}, "name 'Form': expected lower-case letters"),
+        ({"fitsense_tasks": lambda: [TaskSpec("features", "regression")]}, "name 'features': expected"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "best_of")]}, "kind: expected one of one_of_many, many_of_many"),  # type: ignore[arg-type]
+        ({"fitsense_tasks": lambda: [TaskSpec("exercise", "regression")]}, "task exercise: expected another name"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", labels=["Good"])]}, "labels: expected lower-case"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", labels=["good"] * 2)]}, "expected each once"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", unit="kg")]}, "unit: expected none"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "regression", loss="cross_entropy")]}, "loss: expected one of"),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="sigmoid")]},
+            "loss: expected a function with the activation sigmoid, since cross_entropy is for softmax",
+        ),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="relu")]},  # type: ignore[arg-type]
+            "activation: expected one of",
+        ),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", schema={"$id": "urn:x"})]},
+            "schema: expected an $id that starts with urn:fitsense:plugin:mine:",
+        ),
+        (
+            {"fitsense_heads": lambda: [HeadSpec("h", "form", nothing, Config)]},
+            "mine/h: task: expected one of exercise",
         ),
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         ({"fitsense_pose_estimators": lambda: [spec()]}, "expected PoseEstimatorSpec, got BackboneSpec"),
@@ -387,6 +413,23 @@ def test_register_with_only_broken_contributions_keeps_an_observer() -> None:
         plugin("mine", fitsense_heads=raising, fitsense_event_emitted=lambda event: seen.append(event))
     )
     assert (report.status, report.faults) == ("loaded", ("fitsense_heads: RuntimeError: no GPU",))
+
+
+def test_register_heads_of_a_task_that_another_plugin_declares_later() -> None:
+    host = PluginManager()
+    early = plugin("early", fitsense_heads=lambda: [HeadSpec("h", "form", nothing, Config)])
+    assert "task: expected one of exercise, muscles, or another" in host.register(early).faults[0]
+    assert (host.heads(), host.reports[0].provides) == ({}, {})
+    with pytest.raises(fitsense.UnknownNameError, match="unknown task 'form'; available: exercise, muscles; refused"):
+        host.task("form")
+    task = TaskSpec("form", "one_of_many", labels=("good", "bad"))
+    assert host.register(plugin("late", fitsense_tasks=lambda: [task])).faults == ()
+    assert set(host.heads()) == {"early/h"}
+    assert (host.reports[0].faults, host.reports[0].provides) == ((), {"heads": ("early/h",)})
+    assert host.task("form") is task
+    again = host.register(plugin("again", fitsense_tasks=lambda: [task, TaskSpec("effort", "regression")]))
+    assert again.faults == ("task form: expected a name that no other task has; choose another",)
+    assert set(host.tasks()) == {"exercise", "muscles", "form", "effort"}
 
 
 def test_resolve_weights_first_answer_is_used(tmp_path: Path) -> None:
@@ -481,7 +524,7 @@ def test_plugins_command_shows_disabled_plugins(tmp_path: Path) -> None:
 
 
 def test_commands_give_reason_of_failed_contribution(tmp_path: Path) -> None:
-    head = 'fitsense.plugins.HeadSpec("h", "exercise", "sigmoid", "cross_entropy", print, Config)'
+    head = 'fitsense.plugins.HeadSpec("h", "exercise", print, Config, loss="hinge")'
     source = f"""
 import attrs, fitsense
 @attrs.frozen
@@ -502,7 +545,7 @@ def fitsense_fusions():
         script = f"from fitsense.cli import main; main({list(arguments)!r}, standalone_mode=False)"
         return run(tmp_path, f"import contextlib\nwith contextlib.suppress(SystemExit): {script}", COLUMNS="200")
 
-    reason = "partial/h: activation 'sigmoid' and loss 'cross_entropy' do not match"
+    reason = "partial/h: loss: expected one of cross_entropy, binary_cross_entropy"
     listed = cli("plugins")
     assert "loaded in part" in next(line for line in listed.splitlines() if line.startswith("partial"))
     assert reason in listed

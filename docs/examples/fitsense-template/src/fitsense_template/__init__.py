@@ -43,8 +43,6 @@ def fitsense_heads() -> Iterable[HeadSpec]:
     yield HeadSpec(
         name="mlp",
         task="exercise",
-        activation="softmax",
-        loss="cross_entropy",
         build=head.build,
         config=head.MlpConfig,
         summary="Classifier of exercises with one hidden layer",
