@@ -114,6 +114,7 @@ def repetition_completed(counted: CountedRepetition) -> events.RepetitionComplet
         duration_s=repetition.end_s - repetition.start_s,
         confidence=repetition.confidence,
         side=details.side,
+        pairs=counted.pairs,
         joint=None if joint is None else joint.joint,
         range_deg=None if joint is None else joint.range_deg,
         range_confidence=None if joint is None else joint.confidence,
