@@ -53,7 +53,8 @@ def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
 def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> PoolConfig:
     """`config` with the weights that make targets likeliest.
 
-    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid.
+    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid, and of
+        numbers otherwise.
     """
     names, first = sorted(branches), next(iter(branches.values()))
     said = np.stack([branches[name].probabilities for name in names]).astype(np.float64)
@@ -62,8 +63,12 @@ def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any
         raise InvalidInputError(f"targets: expected shape {expected}, of at least one clip, got {targets.shape}")
     if first.activation == "softmax":
         likely = said[:, np.arange(len(targets)), targets]
-    else:
+    elif first.activation == "sigmoid":
         likely = np.where(targets > 0.5, said, 1 - said).reshape(len(names), -1)
+    else:
+        # Numbers are likely where they are near, by a normal distribution as wide as the branches' mean error.
+        error = (said - targets).reshape(len(names), -1)
+        likely = np.exp(-0.5 * np.square(error / max(error.std(), 1e-9)))
     likely = likely.clip(min=1e-9)  # (branches, targets)
     weights = np.full(len(names), 1 / len(names))
     for _ in range(_ROUNDS):
