@@ -74,7 +74,7 @@ def cascade(config: WeightedConfig) -> Cascade | None:
 
 
 def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
-    """Return `config` with the weights that minimise the log loss on held-out `targets`, or the squared error of numbers.
+    """Return `config` with the weights that minimise the log loss on held-out `targets`; of numbers, the squared error.
 
     The loss is convex in the weights; it is minimised over the simplex by exponentiated gradient descent
     (Kivinen and Warmuth, 1997).
