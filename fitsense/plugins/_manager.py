@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import pluggy
 
-from fitsense.errors import AmbiguousNameError, InvalidInputError, UnknownNameError
+from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, UnknownNameError
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
-from fitsense.plugins._discovery import Candidate, allowed, installed
+from fitsense.plugins._discovery import Candidate, allowed, described, installed
 from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins._tasks import unknown_task, with_unknown_tasks
-from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -309,12 +309,9 @@ class PluginManager:
             self._reports.append(PluginReport(candidate.name, "disabled", reason, origin=candidate.origin))
             return
         try:
-            plugin = candidate.entry_point.load()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
-            self._reports.append(PluginReport(candidate.name, "broken", reason, origin=candidate.origin))
+            plugin = candidate.load()
+        except PluginError as error:
+            self._reports.append(PluginReport(candidate.name, "broken", str(error), origin=candidate.origin))
             return
         self._register(plugin, candidate.name, candidate.origin, candidate)
 

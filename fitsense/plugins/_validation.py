@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from fitsense.errors import FitsenseError, PluginError
+from fitsense.plugins._discovery import described
 from fitsense.plugins._report import Status
 from fitsense.plugins._tasks import check_loss, check_task
 from fitsense.plugins.specs import (
@@ -44,14 +45,6 @@ class PluginRejectedError(Exception):
         super().__init__(reason)
         self.status = status
         self.name = name
-
-
-def described(error: BaseException) -> str:
-    """Type and message of an error; errors of plugins may fail to format."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
 
 
 @attrs.define

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import attrs
 import numpy as np
 
 from fitsense.pose.landmarks import VISIBILITY, WORLD, LandmarkSet, X, Y
 from fitsense.pose.likeness import BONES
 from fitsense.repetitions.choice import BodyOrMotionState
-from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
+from fitsense.repetitions.counter import Movement, PartialRepetition, RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal
+from fitsense.repetitions.motion_range import ANGLES
 from fitsense.session.person_track import PersonTrackState
 from fitsense.session.snapshot_requirements import require, require_array
 from fitsense.types import FloatArray
@@ -58,8 +60,23 @@ def check_body_counter(
         for movement in movements:
             ordered = movement.start_s <= movement.end_s <= now_s
             require(ordered, "repetitions.waiting", "starts before ends, and ends before now")
-            sure = 0 <= getattr(movement, "confidence", 0) <= 1
-            require(sure, "repetitions.waiting", "a confidence in 0..1")
+            check_movement(movement, "repetitions.waiting")
+
+
+def check_movement(movement: Movement, path: str) -> None:
+    """Refuse a movement whose details no event may have.
+
+    :raises InvalidInputError: with the path.
+    """
+    if isinstance(movement, PartialRepetition):
+        return
+    joint, phases = movement.details.joint, movement.details.phases
+    require(0 <= movement.confidence <= 1, path, "a confidence in 0..1")
+    if joint is not None:
+        known = joint.joint in ANGLES and 0 <= joint.range_deg <= 360 and 0 <= joint.confidence <= 1
+        require(known, f"{path}.joint", "a joint, an angle in 0..360, and a confidence in 0..1")
+    if phases is not None:
+        require(min(attrs.astuple(phases)) >= 0 and phases.confidence <= 1, f"{path}.phases", "numbers from 0 on")
 
 
 def check_person(state: PersonTrackState, landmark_set: LandmarkSet | None, now_s: float) -> None:

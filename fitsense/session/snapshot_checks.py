@@ -24,7 +24,7 @@ from fitsense.repetitions import trajectory
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
-from fitsense.session.person_checks import check_body_counter, check_counter, check_person
+from fitsense.session.person_checks import check_body_counter, check_counter, check_movement, check_person
 from fitsense.session.snapshot_requirements import ascend, require, require_array
 from fitsense.session.summary import SummaryState
 from fitsense.types import MAX_SECONDS, ClipSpec
@@ -108,6 +108,10 @@ def check_session(
         _check_repetitions(repetitions, config.repetitions, now_s)
     if "person" in states:
         check_person(states["person"], landmark_set, now_s)
+    for name, times in (("heartbeat", ("since_s",)), ("presence", ("since_s", "seen_s"))):
+        for time in times:
+            value = getattr(states[name], time)
+            require(value is None or value <= now_s, f"{name}.{time}", "no later time than the last frame's", value)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
     if "camera" in states:
         check_camera(states["camera"])
@@ -275,7 +279,7 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
             _check_totals(part.totals, path)
     for movement in state.pending:
         require(movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and ends before now")
-        require(0 <= getattr(movement, "confidence", 0) <= 1, "sets.pending", "a confidence in 0..1")
+        check_movement(movement, "sets.pending")
     current = decisions.current
     exercise = None if current is None or current.answer == IDLE else current.answer
     segment = state.segment
@@ -292,7 +296,7 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
 
 
 def _check_totals(totals: Any, path: str) -> None:
-    require(min(totals.seconds, totals.squares, totals.tension_s) >= 0, path, "numbers from 0 on")
+    require(min(totals.seconds, totals.squares, totals.tension_s, totals.held_s) >= 0, path, "numbers from 0 on")
 
 
 def _numbers(value: Any, path: str, default: Any = None) -> Iterator[tuple[str, Any, Any]]:

@@ -179,7 +179,7 @@ def test_load_zip_outside_path_is_refused(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("evil")) == []
 
 
-def test_load_zip_link_is_refused(bundle: Path, tmp_path: Path) -> None:
+def test_load_zip_link_is_not_followed(bundle: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (bundle / "README.md").write_text(str(outside))

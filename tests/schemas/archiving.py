@@ -13,6 +13,7 @@ import attrs
 
 import fitsense
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
+from tests.pose.bodies import STICKS, pose_of, standing
 
 FOLDER = Path(__file__).with_name("archive")
 _SQUATS = FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7)
@@ -34,6 +35,7 @@ def told(model: fitsense.Model) -> Iterator[fitsense.Event]:
         yield from people.push(frame, regions=racks)
     yield from people.finish()
     yield from guided(model)
+    yield from tracked(model)
 
 
 def guided(model: fitsense.Model) -> Iterator[fitsense.Event]:
@@ -43,6 +45,15 @@ def guided(model: fitsense.Model) -> Iterator[fitsense.Event]:
     yield from session.push_many(frames[:20])
     session.exercises, session.expected = ("squat", "lunge"), "squat"
     yield from session.push_many(frames[20:])
+    yield from session.finish()
+
+
+def tracked(model: fitsense.Model) -> Iterator[fitsense.Event]:
+    """Events of a session whose host pushes a person's poses, and which is looked at often."""
+    pose = fitsense.PoseConfig(enabled="off", landmarks=STICKS)
+    session = fitsense.Session(model, attrs.evolve(_config("tracked"), pose=pose, progress_interval_s=2.0))
+    for frame in _SQUATS:
+        yield from session.push(frame, poses=[pose_of(standing())])
     yield from session.finish()
 
 

@@ -34,9 +34,11 @@ def test_an_archived_log_is_valid_and_read_whole(file: Path) -> None:
     assert ended is not None
     assert len(workout.data("repetition.completed")) == sum(one["repetitions"] for one in ended["sets"])
     assert [warning["code"] for warning in hole.data("session.warning")] == ["gap", "late_frame"]
-    *people, guided = people
+    *people, guided, tracked = people
     assert [log.subject for log in people] == ["left", "right"]
     assert [update["expected"] for update in guided.data("session.updated")] == ["squat"]
+    assert [one["person"] for one in tracked.data("person.left")] == ["1"]
+    assert tracked.data("session.progress")
 
 
 def test_the_archive_has_every_type_of_event_of_this_version() -> None:

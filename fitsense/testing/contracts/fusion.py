@@ -51,6 +51,15 @@ class FusionContract(OfferContract):
         return lambda weights: attrs.evolve(config, weights=dict(weights))
 
     @pytest.fixture
+    def with_weights(
+        self, weighted: Callable[[Mapping[str, float]], Any] | None
+    ) -> Callable[[Mapping[str, float]], Any]:
+        """As `weighted`; skips the law for a fusion without weights."""
+        if weighted is None:
+            pytest.skip("the fixture weighted returns None: it has no weights")
+        return weighted
+
+    @pytest.fixture
     def is_average(self, spec: FusionSpec) -> bool:
         """True if fused scores lie between the members, in logits or in probabilities; by default as the spec says."""
         return spec.is_average
@@ -89,30 +98,26 @@ class FusionContract(OfferContract):
     def test_zero_weight_means_absence(
         self,
         spec: FusionSpec,
-        weighted: Callable[[Mapping[str, float]], Any] | None,
+        with_weights: Callable[[Mapping[str, float]], Any],
         members: Members,
         tolerance: float,
     ) -> None:
-        if weighted is None:
-            pytest.skip("the fixture weighted says that it has no weights")
         without = {name: members[name] for name in ("one", "two")}
-        expected = spec.fuse(weighted({"one": 0.25, "two": 0.75}), _copied(without)).probabilities
-        actual = spec.fuse(weighted({"one": 0.25, "two": 0.75, "three": 0.0}), _copied(members)).probabilities
+        expected = spec.fuse(with_weights({"one": 0.25, "two": 0.75}), _copied(without)).probabilities
+        actual = spec.fuse(with_weights({"one": 0.25, "two": 0.75, "three": 0.0}), _copied(members)).probabilities
         assert_close(actual, expected, tolerance, "with a member of weight 0")
 
     def test_only_the_ratios_of_weights_count(
         self,
         spec: FusionSpec,
-        weighted: Callable[[Mapping[str, float]], Any] | None,
+        with_weights: Callable[[Mapping[str, float]], Any],
         members: Members,
         tolerance: float,
     ) -> None:
-        if weighted is None:
-            pytest.skip("the fixture weighted says that it has no weights")
         weights = {"one": 0.2, "two": 0.3, "three": 0.5}
-        expected = spec.fuse(weighted(weights), _copied(members)).probabilities
+        expected = spec.fuse(with_weights(weights), _copied(members)).probabilities
         actual = spec.fuse(
-            weighted({name: 4 * weight for name, weight in weights.items()}), _copied(members)
+            with_weights({name: 4 * weight for name, weight in weights.items()}), _copied(members)
         ).probabilities
         assert_close(actual, expected, tolerance, "with weights four times as large")
 

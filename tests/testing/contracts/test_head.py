@@ -17,7 +17,8 @@ from fitsense.testing.contracts.networks import NetworkContract
 from fitsense_heads import fitsense_heads
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
-_linear, _, _lookup = fitsense_heads()
+_SPECS = {spec.name: spec for spec in fitsense_heads()}
+_linear, _lookup = _SPECS["linear_exercise"], _SPECS["lookup_muscles"]
 assert isinstance(_linear, fitsense.plugins.HeadSpec)
 assert isinstance(_lookup, fitsense.plugins.DerivedHeadSpec)
 LINEAR: fitsense.plugins.HeadSpec = _linear

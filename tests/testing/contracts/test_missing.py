@@ -35,10 +35,12 @@ def test_without_pytest_the_extra_is_named() -> None:
 
 def test_the_command_checks_an_installed_plugin(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    done = CliRunner().invoke(main, ["plugins", "check", "ensemble", "--json", str(report)])
+    done = CliRunner().invoke(
+        main, ["plugins", "check", "ensemble", "--only", "ensemble/weighted", "--json", str(report)]
+    )
     assert done.exit_code == ExitCode.OK, done.output
     outcomes = json.loads(report.read_text("utf-8"))
-    assert {outcome["subject"] for outcome in outcomes} == {"plugin ensemble", "fusion ensemble/weighted"}
+    assert {outcome["subject"] for outcome in outcomes} == {"fusion ensemble/weighted"}
     assert {outcome["status"] for outcome in outcomes} == {"held"}
     assert f"{len(outcomes)} held, 0 broken" in done.output
 

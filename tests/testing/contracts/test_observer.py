@@ -85,4 +85,4 @@ def test_a_good_observer_breaks_no_law_and_is_checked_with_its_plugin() -> None:
 def test_an_observer_that_adds_nothing_is_asked_for_a_log() -> None:
     outcomes = runner.run({"observer": runner.contracts_of(watching(lambda event: None))["observer of mutants"]})
     assert {outcome.status for outcome in outcomes} == {"does not apply"}
-    assert all("give one in the fixture log" in outcome.message for outcome in outcomes)
+    assert all("return another one from the fixture log" in outcome.message for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""What fitsense asks of every plugin. Each class brings some ten laws; a fixture that is missing says so."""
+"""The laws of all plugins. A law that needs a missing fixture fails with its name."""
 
 import pytest
 from fitsense.testing.contracts import (
@@ -31,7 +31,7 @@ class TestBackbone(Ours, BackboneContract):
 
     @pytest.fixture
     def config(self):
-        # The laws are the same for a small one, and faster.
+        # Laws run faster on a small network.
         return ShiftConfig(size=32, short_side=32)
 
 

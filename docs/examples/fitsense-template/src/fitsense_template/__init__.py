@@ -1,6 +1,6 @@
 """A backbone, a task, heads, a fusion and an event for fitsense.
 
-These hooks are all that fitsense asks. They only say what there is: torch is imported when a network is built.
+fitsense calls only these hooks. They return specs; building a network imports torch.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def fitsense_plugin() -> PluginInfo:
     return PluginInfo(
         name="template",
         version=metadata.version("fitsense-template"),
-        # The plugin API that this was written for. A fitsense with another one says so, rather than break.
+        # Version of the plugin API. A fitsense with another version reports the plugin as incompatible.
         api_version=1,
         summary="A MobileNet with temporal shift, a head with a hidden layer, a linear opinion pool",
     )
@@ -77,7 +77,7 @@ def fitsense_fusions() -> Iterable[FusionSpec]:
         fuse=fusion.fuse,
         fit=fusion.fit,
         config=fusion.PoolConfig,
-        summary="Linear opinion pool, its weights found by expectation maximisation",
+        summary="Linear opinion pool with weights by expectation maximisation",
     )
 
 
