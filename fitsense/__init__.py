@@ -232,11 +232,9 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    import difflib
+    from fitsense._internal.suggestions import suggestion
 
-    similar = difflib.get_close_matches(name, [*__all__, *_PACKAGES], n=1)
-    hint = f"; did you mean {similar[0]!r}?" if similar else ""
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{suggestion(name, [*__all__, *_PACKAGES])}")
 
 
 def __dir__() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
+from fitsense._internal.suggestions import suggestion
 from fitsense.geometry import Region
 from fitsense.session.config import SessionConfig
 
@@ -68,8 +69,9 @@ def check_option_names(options: Mapping[str, Any]) -> None:
     """
     for name in options:
         if name not in AnalysisOptions.__annotations__:
-            expected = ", ".join(AnalysisOptions.__annotations__)
-            raise TypeError(f"unexpected keyword argument: expected one of {expected}, got {name!r}")
+            known = AnalysisOptions.__annotations__
+            hint = suggestion(name, known)
+            raise TypeError(f"unexpected keyword argument: expected one of {', '.join(known)}, got {name!r}{hint}")
 
 
 def session_config(options: AnalysisOptions) -> SessionConfig:

@@ -21,7 +21,7 @@ from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.event_data import camera_warning, session_updated
+from fitsense.session.event_data import camera_warning, check_warning, session_updated
 from fitsense.session.expecting import Expecting
 from fitsense.session.heartbeat import Heartbeat, HeartbeatState
 from fitsense.session.pending import PendingFrame, as_frame
@@ -154,8 +154,9 @@ class MultiSession(Expecting):
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Emit a warning of the host, such as a source that broke; it has no subject."""
+        """Emit a warning of the host as :meth:`Session.warn` does; it has no subject."""
         self._refuse_if_finished()
+        check_warning(code, message)
         at_s = self.state.last_s or 0.0
         return self._emitter.emit(SessionWarning(code, message, at_s, at_s))
 

@@ -25,9 +25,11 @@ from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.counting import Counting
+from fitsense.session.debug_log import log_window
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import (
     camera_warning,
+    check_warning,
     clock_reset,
     exercise_ended,
     exercise_updated,
@@ -258,8 +260,15 @@ class Session(Expecting):
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Emit a warning of the host, such as a source that broke."""
+        """Emit a warning of the host at the newest frame's time, such as a source that broke.
+
+        :param code: lower-case letters, digits and ``_``. The schema of ``session.warning`` lists fitsense's codes;
+            give a host's own codes a prefix, such as ``myapp_door_open``, so that no later version uses them.
+        :param message: for people to read, not empty.
+        :raises InvalidInputError: a code or message that the schema does not allow.
+        """
         self._refuse_if_finished()
+        check_warning(code, message)
         at_s = self._emitter.state.media_s or 0.0
         if self._windows.last_s is not None:
             at_s = self._windows.last_s
@@ -425,6 +434,7 @@ class Session(Expecting):
             self._camera.predicted(window.decides_from_s, idle=float(prediction.exercise[self._idle]))
         self._extensions.add(prediction.tasks, window.decides_from_s, window.decides_until_s)
         decisions = self._decisions.update(prediction, window.decides_from_s, window.decides_until_s)
+        log_window(window, prediction, self._model.labels.exercise, self._decisions)
         return [*self._handle_decisions(decisions), *self._beat(window.end_s)]
 
     def _beat(self, at_s: float) -> list[Event]:
