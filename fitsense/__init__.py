@@ -54,9 +54,12 @@ if TYPE_CHECKING:
     from fitsense.events.model import ModelInfo as ModelInfo
     from fitsense.events.model import MusclesActivated as MusclesActivated
     from fitsense.events.model import PersonBox as PersonBox
+    from fitsense.events.model import PersonEntered as PersonEntered
+    from fitsense.events.model import PersonLeft as PersonLeft
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
     from fitsense.events.model import RepetitionPhases as RepetitionPhases
     from fitsense.events.model import SessionEnded as SessionEnded
+    from fitsense.events.model import SessionProgress as SessionProgress
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
@@ -168,9 +171,12 @@ _HOMES = {
         "ModelInfo",
         "MusclesActivated",
         "PersonBox",
+        "PersonEntered",
+        "PersonLeft",
         "RepetitionCompleted",
         "RepetitionPhases",
         "SessionEnded",
+        "SessionProgress",
         "SessionStarted",
         "SessionUpdated",
         "SessionWarning",
@@ -228,11 +234,9 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    import difflib
+    from fitsense._internal.suggestions import suggestion
 
-    similar = difflib.get_close_matches(name, [*__all__, *_PACKAGES], n=1)
-    hint = f"; did you mean {similar[0]!r}?" if similar else ""
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{suggestion(name, [*__all__, *_PACKAGES])}")
 
 
 def __dir__() -> list[str]:

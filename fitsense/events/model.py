@@ -108,6 +108,44 @@ class SessionUpdated:
 
 
 @attrs.frozen
+class SessionProgress:
+    """Media time was analysed until ``end_s``: emitted periodically, also if nothing else happens.
+
+    ``frames`` counts all frames so far. ``exercise`` is the one that goes on, or ``unknown``; None while idle.
+    ``people`` is the number of people who are analysed, None if nobody is tracked.
+    """
+
+    TYPE: ClassVar[str] = "session.progress"
+    frames: int
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    exercise: str | None = _absent()
+    people: int | None = _absent()
+
+
+@attrs.frozen
+class PersonEntered:
+    """A person came into the picture at ``start_s``; only of sessions that track a person's landmarks.
+
+    ``person`` names them within the session; somebody who comes back after some seconds has another name.
+    """
+
+    TYPE: ClassVar[str] = "person.entered"
+    person: str
+    start_s: float = _seconds_field()
+
+
+@attrs.frozen
+class PersonLeft:
+    """A person who entered at ``start_s`` was seen last at ``end_s``."""
+
+    TYPE: ClassVar[str] = "person.left"
+    person: str
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+
+
+@attrs.frozen
 class ExerciseStarted:
     """An exercise, or unknown movement, began at ``start_s``; emitted once it has lasted ``min_duration_s``."""
 
@@ -319,6 +357,9 @@ class SessionEnded:
 EventData = (
     SessionStarted
     | SessionUpdated
+    | SessionProgress
+    | PersonEntered
+    | PersonLeft
     | ExerciseStarted
     | ExerciseUpdated
     | ExerciseEnded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
@@ -29,6 +30,8 @@ from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames
+
+_LOGGER = logging.getLogger("fitsense.inference")
 
 
 class Model:
@@ -66,6 +69,11 @@ class Model:
         for group, runner in self._runners.items():
             if not self._streaming.keys() & group:
                 runner()
+        branches = ", ".join(f"{branch.name} ({branch.backbone})" for branch in bundle.manifest.branches)
+        _LOGGER.debug(
+            "loaded %s %s from %s: %s; %s, threads %s",
+            bundle.manifest.name, bundle.manifest.version, bundle.folder, branches, config.runtime, config.threads,
+        )  # fmt: skip
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -55,6 +55,11 @@ class Bundles:
         return self._models
 
     @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schemas that plugins of the models publish, by name."""
+        return {name: schema for model in self._models.values() for name, schema in model.plugins.schemas().items()}
+
+    @property
     def event_schemas(self) -> Mapping[str, Mapping[str, Any]]:
         """Schemas of the events that plugins of the models add, by event type."""
         return {

@@ -81,6 +81,7 @@ class SessionConfig:
     :param expected: label of the exercise that a guided workout asks for, which becomes more likely than the bundle
         predicts; another exercise that is clear enough is still named. None for none.
     :param camera: the camera monitor's configuration; None for no camera warnings.
+    :param progress_interval_s: shortest media time in seconds between two ``session.progress`` events; None for none.
     :param pose: how the landmarks of the person are found.
     :raises InvalidInputError: a value of another type or outside its range.
     """
@@ -98,4 +99,5 @@ class SessionConfig:
     camera: CameraConfig | None = attrs.field(factory=CameraConfig, validator=instance(CameraConfig, optional=True))
     exercises: tuple[str, ...] | None = attrs.field(default=None, converter=as_names, validator=exercise_names)
     expected: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    progress_interval_s: float | None = attrs.field(default=10.0, validator=number(0.0, above=True, optional=True))
     pose: PoseConfig = attrs.field(factory=PoseConfig, validator=instance(PoseConfig))

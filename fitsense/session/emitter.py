@@ -14,6 +14,7 @@ from fitsense.events.model import Event, EventData, SessionEnded, SessionWarning
 from fitsense.events.plugin_data import PluginData
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins._observers import ObserverReply
+from fitsense.session.debug_log import log_event
 
 
 @attrs.define
@@ -97,6 +98,7 @@ class Emitter:
     def _number(self, data: EventData | PluginData, subject: str | None) -> Event:
         event = self._event(data, subject)
         self.state.sequence += 1
+        log_event(event)
         return event
 
     def _event(self, data: EventData | PluginData, subject: str | None) -> Event:

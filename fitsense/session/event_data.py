@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -10,10 +11,13 @@ from fitsense.bundles.manifest import Manifest
 from fitsense.camera.monitor import CameraWarning
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import SegmentEnded, SegmentUpdated
+from fitsense.errors import InvalidInputError
 from fitsense.events import model as events
 from fitsense.expectation import Expectation
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
 from fitsense.session.extensions import TaskParts
+
+_CODE = re.compile("[a-z][a-z0-9_]*")
 
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
@@ -42,6 +46,19 @@ def session_started(
         window_s=window_s,
         hop_s=hop_s,
     )
+
+
+def check_warning(code: str, message: str) -> None:
+    """Refuse a host's warning that the schema does not allow.
+
+    :raises InvalidInputError: the code or the message is malformed.
+    """
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise InvalidInputError(
+            f"code: expected lower-case letters, digits and _, such as myapp_door_open, got {code!r}"
+        )
+    if not isinstance(message, str) or not message:
+        raise InvalidInputError(f"message: expected a text, got {message!r}")
 
 
 def gap(start_s: float, end_s: float) -> events.SessionWarning:

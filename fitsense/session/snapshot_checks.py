@@ -108,6 +108,10 @@ def check_session(
         _check_repetitions(repetitions, config.repetitions, now_s)
     if "person" in states:
         check_person(states["person"], landmark_set, now_s)
+    for name, times in (("heartbeat", ("since_s",)), ("presence", ("since_s", "seen_s"))):
+        for time in times:
+            value = getattr(states[name], time)
+            require(value is None or value <= now_s, f"{name}.{time}", "no later time than the last frame's", value)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
     if "camera" in states:
         check_camera(states["camera"])

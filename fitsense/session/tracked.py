@@ -100,7 +100,7 @@ class TrackedSession:
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Emit a warning of the host, such as a source that broke; it has no subject."""
+        """Emit a warning of the host as :meth:`fitsense.Session.warn` does; it has no subject."""
         return self._sessions.warn(code, message)
 
     @exclusive

@@ -133,9 +133,10 @@ def test_page_commands_parse(page: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def command_lines(page: str) -> list[str]:
-    """Return every line of plain blocks, and the typed lines of console blocks."""
+    """Return every line of plain blocks, and the typed lines of console blocks; a backslash continues a line."""
     typed = [line[2:] for text in blocks(page, "console") for line in text.splitlines() if line.startswith("$ ")]
-    return typed + [line for text in blocks(page, "") for line in text.splitlines() if line.strip()]
+    plain = (text.replace("\\\n", " ") for text in blocks(page, ""))
+    return typed + [line for text in plain for line in text.splitlines() if line.strip()]
 
 
 def _event(document: Mapping[str, Any]) -> None:

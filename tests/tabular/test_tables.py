@@ -107,7 +107,7 @@ def test_pandas_and_arrow_have_the_rows_and_typed_columns(workout: Tables, name:
     assert table.num_rows == len(frame) == len(rows) > 0
     assert table.to_pylist() == rows
     assert table.schema.field(columns[-1]).metadata[b"unit"].startswith((b"s", b"rep"))
-    # Without rows, too, as of a session in which nobody did anything.
+    # Also without rows, as for a session without exercise.
     nothing = fitsense.tables(log((), warnings=())).pandas(name)
     assert list(nothing.dtypes) == list(frame.dtypes)
 

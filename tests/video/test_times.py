@@ -17,7 +17,7 @@ from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 
-# A picture every so many seconds is enough, as for the bundle that comes with fitsense.
+# Minimum interval between pictures in seconds, as for the shipped bundle.
 STEP_S = 0.05
 RATE_HZ = 30
 B_FRAMES = {"bf": "3", "x264-params": "b-adapt=0"}

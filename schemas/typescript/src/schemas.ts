@@ -62,8 +62,11 @@ export interface EventData {
   "fitsense.exercise.started": ExerciseStarted;
   "fitsense.exercise.updated": ExerciseUpdated;
   "fitsense.muscles.activated": MusclesActivated;
+  "fitsense.person.entered": PersonEntered;
+  "fitsense.person.left": PersonLeft;
   "fitsense.repetition.completed": RepetitionCompleted;
   "fitsense.session.ended": SessionEnded;
+  "fitsense.session.progress": SessionProgress;
   "fitsense.session.started": SessionStarted;
   "fitsense.session.updated": SessionUpdated;
   "fitsense.session.warning": SessionWarning;
@@ -252,6 +255,36 @@ export interface MusclesActivated {
   muscles: Muscles;
 }
 /**
+ * Somebody came into the picture. Only sessions that track a person's landmarks emit it.
+ */
+export interface PersonEntered {
+  /**
+   * Name of the tracked person within the session. Somebody who comes back after some seconds has another name.
+   */
+  person: string;
+  /**
+   * When they were seen first, in seconds of media time
+   */
+  start_s: number;
+}
+/**
+ * Somebody who had entered was not seen for some seconds, another person is analysed, or the frames ended.
+ */
+export interface PersonLeft {
+  /**
+   * Name of the tracked person within the session. Somebody who comes back after some seconds has another name.
+   */
+  person: string;
+  /**
+   * When they entered, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * When they were seen last, in seconds of media time
+   */
+  end_s: number;
+}
+/**
  * One repetition of the exercise that goes on, told at most one repetition late.
  */
 export interface RepetitionCompleted {
@@ -400,6 +433,31 @@ export interface SessionEnded {
   muscle_load_repetitions?: {
     [k: string]: number;
   };
+}
+/**
+ * Media time was analysed, whether or not anything happened: a sign of life that comes every progress_interval_s seconds of media time.
+ */
+export interface SessionProgress {
+  /**
+   * End of the previous session.progress, or the first frame, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Until when frames were analysed, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Number of frames so far
+   */
+  frames: number;
+  /**
+   * A catalogue id, or unknown: somebody moves, but no exercise is sure enough.
+   */
+  exercise?: string;
+  /**
+   * Number of people who are analysed now. Absent if nobody is tracked.
+   */
+  people?: number;
 }
 /**
  * The first event of a session: what it looks for, and how.

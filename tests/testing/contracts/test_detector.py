@@ -25,7 +25,7 @@ def good(picture: Any) -> list[fitsense.Detection]:
 
 
 class Remembering:
-    """Finds somebody twice in a picture that comes twice in a row, in a thread."""
+    """Finds a person twice in a picture that repeats within a thread."""
 
     def __init__(self) -> None:
         self.last = threading.local()
