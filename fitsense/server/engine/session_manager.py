@@ -174,7 +174,7 @@ class SessionManager:
         with self.slot():
             plan = await self._plan("push", request)
         # The first frame dates media time 0.
-        frame_queue = FrameQueue(request.policy, self._limits.queue, -math.inf, _WARNING_INTERVAL_S)
+        frame_queue = FrameQueue(request.policy, self._limits.queue_size, -math.inf, _WARNING_INTERVAL_S)
         return self._begin(plan, frame_queue, request.started_at)
 
     async def open_upload(self, path: str, request: SessionRequest, on_close: Callable[[], None]) -> ServerSession:
@@ -213,7 +213,9 @@ class SessionManager:
     async def _open_reading(
         self, mode: Mode, request: SessionRequest, opened: Opened, on_close: Callable[[], None] = lambda: None
     ) -> ServerSession:
-        live = LiveConfig(policy=request.policy, queue_size=self._limits.queue, warning_interval_s=_WARNING_INTERVAL_S)
+        live = LiveConfig(
+            policy=request.policy, queue_size=self._limits.queue_size, warning_interval_s=_WARNING_INTERVAL_S
+        )
         reader: SourceReader | None = None
         try:
             with self.slot():
@@ -231,7 +233,7 @@ class SessionManager:
                 )
                 source_started_at = await _open_source(reader, request, self._limits.idle_s)
             started_at = request.started_at or source_started_at or plan.requested_at
-            session = self._begin(plan, lossless_frame_queue(self._limits.queue), started_at, reader)
+            session = self._begin(plan, lossless_frame_queue(self._limits.queue_size), started_at, reader)
         except BaseException:
             if reader is None or not reader.begun:
                 on_close()
