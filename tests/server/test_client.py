@@ -24,7 +24,7 @@ PACKAGE = ROOT / "schemas" / "typescript"
 PAGE = "docs/how-to/other-languages.md"
 TOKEN = "a-token-for-the-client"
 CONFIG = 'bundles = ["gym"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
-# From here on, Node has a WebSocket of its own.
+# Later versions of Node have a built-in WebSocket.
 _WEBSOCKET = 22
 _OLDEST = 20
 
