@@ -12,11 +12,13 @@ from pathlib import Path
 import attrs
 import click
 
-from tests.benchmarks import files, machine, processes, streams, windows
+from tests.benchmarks import files, machine, person, processes, streams, windows
 from tests.benchmarks.measuring import Benchmark, Figure, SkippedError, cores
 
 BENCHMARKS = {
-    benchmark.name: benchmark for module in (files, windows, streams, processes) for benchmark in module.BENCHMARKS
+    benchmark.name: benchmark
+    for module in (files, windows, streams, person, processes)
+    for benchmark in module.BENCHMARKS
 }
 
 
