@@ -60,11 +60,11 @@ def drop(path: str) -> Edit:
     return edit
 
 
-def test_nothing_that_was_released_is_broken() -> None:
+def test_breaking_current_schemas_is_empty() -> None:
     assert breaking(released(), schemas()) == []
 
 
-def test_every_event_was_released_or_belongs_to_the_server() -> None:
+def test_released_has_all_events() -> None:
     # A new one stands here until `python -m tests.schemas.evolution --write` records it at a release.
     assert {name for name in schemas() if name not in released()} == {
         "server.control",
@@ -141,12 +141,12 @@ def test_every_event_was_released_or_belongs_to_the_server() -> None:
         ({"model": drop("properties/summary")}, "model.summary: allowed: was true, is false"),
     ],
 )
-def test_what_breaks_others_is_found(edits: dict[str, Edit], complaint: str) -> None:
+def test_breaking_incompatible_change_is_found(edits: dict[str, Edit], complaint: str) -> None:
     lines = breaking(OLD, changed(**edits))
     assert any(complaint in line for line in lines), lines
 
 
-def test_a_schema_or_a_shared_part_that_is_gone_is_found() -> None:
+def test_breaking_removed_schema_or_definition_is_found() -> None:
     new = dict(changed(common=drop("$defs/attempts"), exercise_ended=drop("properties/attempts")))
     new["common"]["$defs"]["set"]["properties"].pop("attempts")
     new["session.ended"]["properties"]["exercises"]["items"]["properties"].pop("attempts")
@@ -176,13 +176,11 @@ def test_a_schema_or_a_shared_part_that_is_gone_is_found() -> None:
         {"model": lambda one: one["required"].remove("licence")},
     ],
 )
-def test_what_only_adds_is_allowed(edits: dict[str, Edit]) -> None:
+def test_breaking_additions_are_allowed(edits: dict[str, Edit]) -> None:
     assert breaking(OLD, {**changed(**edits), "exercise.paused": {"type": "object"}}) == []
 
 
-def test_the_command_says_what_breaks_and_records_what_does_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evolution_command_records_compatible_schemas_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--write"], tmp_path) == 0
     assert released(tmp_path) == schemas()
     assert main([], tmp_path) == 0
@@ -277,9 +275,7 @@ def cases(draw: st.DrawFn, kind: str) -> tuple[dict[str, Any], dict[str, Any], l
 @pytest.mark.parametrize("kind", ["number", "text", "word", "list", "object"])
 @settings(max_examples=200, deadline=None)
 @given(st.data(), st.booleans())
-def test_where_nothing_is_found_one_who_knows_the_other_schema_gets_along(
-    kind: str, data: st.DataObject, emitted: bool
-) -> None:
+def test_differences_empty_means_documents_are_valid(kind: str, data: st.DataObject, emitted: bool) -> None:
     old, new, documents = data.draw(cases(kind))
     if differences(old, new, "it", emitted=emitted):
         return
@@ -291,6 +287,6 @@ def test_where_nothing_is_found_one_who_knows_the_other_schema_gets_along(
 
 
 @given(st.one_of([schemas for schemas, _ in KINDS.values()]))
-def test_a_schema_breaks_nothing_of_itself(schema: dict[str, Any]) -> None:
+def test_differences_to_itself_are_empty(schema: dict[str, Any]) -> None:
     assert differences(schema, copy.deepcopy(schema), "it", emitted=True) == []
     assert differences(schema, copy.deepcopy(schema), "it", emitted=False) == []

@@ -221,7 +221,7 @@ def test_websocket_invalid_handshake_is_refused(query: str, running: Running) ->
 def test_websocket_fast_push_reports_dropped_frames(
     model: fitsense.Model, videos: Path, pushed: dict[str, list[bytes]]
 ) -> None:
-    limits = attrs.evolve(Limits(), queue=4, rate_hz=10_000.0)
+    limits = attrs.evolve(Limits(), queue_size=4, rate_hz=10_000.0)
     messages = [pack(Format.IMAGE, number / 100, pushed["jpeg"][number // 4][10:]) for number in range(150)]
     config = ServeConfig(sources={"videos": str(videos)}, limits=limits)
     with serving(model, config) as running, running.client() as client:

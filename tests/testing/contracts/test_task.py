@@ -82,17 +82,17 @@ def declaring(task: TaskSpec) -> types.ModuleType:
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_a_task_that_keeps_the_others(law: str) -> None:
+def test_task_mutant_breaks_one_law(law: str) -> None:
     task = MUTANTS[law]
     assert broken_laws(TaskContract, plugin=declaring(task), name=task.name) == {law}
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_task_laws_all_have_a_mutant() -> None:
     assert laws(TaskContract) == set(MUTANTS)
 
 
 @pytest.mark.parametrize("task", [GOOD, NUMBER, OWN], ids=["good", "number", "own"])
-def test_a_good_task_breaks_no_law(task: TaskSpec) -> None:
+def test_task_valid_breaks_no_law(task: TaskSpec) -> None:
     assert broken_laws(TaskContract, plugin=declaring(task), name=task.name) == set()
 
 
