@@ -19,8 +19,8 @@ from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
 from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
-from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
+from fitsense.inference.people import PeopleSource
 from fitsense.pipeline.analysis import zoom_for
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.requests import SessionRequest
@@ -55,13 +55,13 @@ class _Plan:
 
     :param requested_at: wall-clock time of the request.
     :param requested_s: the same in seconds of the monotonic clock.
-    :param detect: for sessions that track several people.
+    :param people: for sessions that track several people.
     """
 
     mode: Mode
     request: SessionRequest
     model: Model
-    detect: Detector | None
+    people: PeopleSource | None
     requested_at: datetime
     requested_s: float
 
@@ -82,9 +82,9 @@ class _Plan:
             exercises=self.request.exercises,
             expected=self.request.expected,
         )
-        if self.detect is None:
+        if self.people is None:
             return Session(self.model, config)
-        return TrackedSession(self.model, self.detect, config)
+        return TrackedSession(self.model, self.people, config)
 
 
 class SessionManager:
@@ -274,8 +274,8 @@ class SessionManager:
             Expectation.of(model.labels.exercise, request.exercises, request.expected)
         except InvalidInputError as error:
             raise ProblemError(ProblemType.INVALID, str(error)) from error
-        detect = await asyncio.to_thread(self._bundles.detector) if request.people else None
-        return _Plan(mode, request, model, detect, datetime.now(UTC), time.monotonic())
+        people = await asyncio.to_thread(self._bundles.people) if request.people else None
+        return _Plan(mode, request, model, people, datetime.now(UTC), time.monotonic())
 
     def _begin(
         self, plan: _Plan, frame_queue: FrameQueue, started_at: datetime | None, reader: SourceReader | None = None
