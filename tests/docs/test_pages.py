@@ -30,6 +30,7 @@ from tests.helpers.doc_pages import PAGES, ROOT, blocks, languages
 ELSEWHERE = {
     "README.md",  # test_readme
     "docs/how-to/client.md",  # test_client_page
+    "docs/how-to/cookbook.md",  # test_cookbook_page
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
     "docs/how-to/fleet.md",  # test_fleet_page
     "docs/how-to/gpu.md",  # test_gpu_page
