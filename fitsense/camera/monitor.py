@@ -29,9 +29,9 @@ _STEP_S = 0.09
 
 _MEANINGS: dict[Code, str] = {
     "picture_black": "the picture is black",
-    "camera_blocked": "the picture shows next to nothing, as if the lens were covered",
-    "picture_frozen": "the same picture comes again and again",
-    "no_person": "nobody seems to be there",
+    "camera_blocked": "no detail in the picture; the lens may be covered",
+    "picture_frozen": "the same picture repeats",
+    "no_person": "no person detected",
     "no_motion": "nothing moves",
     "camera_cut": "the video was cut to another scene",
     "camera_moved": "the camera was moved",

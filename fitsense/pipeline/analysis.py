@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack
 import attrs
 
 from fitsense._internal.stopping import StopFlag
-from fitsense.errors import InvalidInputError, SourceError
+from fitsense.errors import InvalidInputError, SchemaError, SourceError
 from fitsense.events.model import Event
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
@@ -90,10 +90,30 @@ class Analysis(Iterator[Event]):
             _check_repeatable(source)
             self._checkpoints = CheckpointFile(path, options.get("snapshot_interval_s", _SNAPSHOT_INTERVAL_S))
             self._resume()
+        # For the report in a notebook; a source without an end would fill the memory.
+        self._taken: list[Event] = []
         self._events = self._run()
 
     def __next__(self) -> Event:
-        return next(self._events)
+        event = next(self._events)
+        if self._live is None:
+            self._taken.append(event)
+        return event
+
+    def _repr_html_(self) -> str | None:
+        """The report of the events so far, for notebooks; None before the first and for live sources."""
+        if not self._taken:
+            return None
+        from fitsense.events.log import read_log
+        from fitsense.report.notebook import embedded
+        from fitsense.report.totals import reports_of
+
+        try:
+            reports = reports_of(read_log(event.to_json() for event in self._taken))
+        except SchemaError:
+            # Nothing to report yet.
+            return None
+        return embedded(reports, reports[0].name)
 
     @property
     def media_s(self) -> float:

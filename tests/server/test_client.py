@@ -164,6 +164,17 @@ def test_docs_page_program_compiles(package: Path, server: Running, squats_file:
     assert printed[-1] == "1 sets in 6 s"
 
 
+def test_cookbook_program_compiles_for_browsers(package: Path) -> None:
+    (program,) = blocks("docs/how-to/cookbook.md", "typescript")
+    folder = package / "browser"
+    folder.mkdir()
+    (folder / "page.ts").write_text(program, "utf-8")
+    options = json.loads((package / "tsconfig.test.json").read_text("utf-8"))
+    options["compilerOptions"] |= {"lib": ["ES2022", "DOM"], "types": []}
+    (package / "tsconfig.browser.json").write_text(json.dumps(options | {"include": ["browser/*.ts"]}), "utf-8")
+    tsc(package, "--project", "tsconfig.browser.json")
+
+
 def test_readme_examples_compile_and_push_frames(
     package: Path, flags: list[str], server: Running, jpegs: list[tuple[float, bytes]], tmp_path: Path
 ) -> None:
