@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
     from fitsense.bundles.manifest import TaskEntry as TaskEntry
+    from fitsense.camera.framing import FramingConfig as FramingConfig
     from fitsense.camera.monitor import CameraConfig as CameraConfig
     from fitsense.camera.monitor import CameraWarning as CameraWarning
     from fitsense.catalogue import Catalogue as Catalogue
@@ -144,6 +145,7 @@ _HOMES = {
         "StreamEntry",
         "TaskEntry",
     ),
+    "camera.framing": ("FramingConfig",),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
     "decisions": ("DecisionConfig",),
