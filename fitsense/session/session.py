@@ -359,7 +359,10 @@ class Session(Expecting):
         self.state.started = True
         self.state.announced = self.state.expectation
         manifest, expectation = self._model.manifest, self.state.expectation
-        return self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        emitted = self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        if self._model.notice:
+            emitted += self._emit(events.SessionWarning("bundle_fallback", self._model.notice, 0.0, 0.0))
+        return emitted
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""
