@@ -9,7 +9,7 @@ import attrs
 
 from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
-from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
+from fitsense.data.manifest import ClipItem, Dataset, Skipped, check_disjoint, read_manifest, splits_of
 from fitsense.data.photo_pairs import read_photo_pairs
 from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
 from fitsense.errors import InvalidInputError
@@ -25,6 +25,8 @@ class Pool:
     :param auxiliary: clips of trained labels that are never held out or measured on.
     :param unknown: recorded clips of other exercises; of the group ``unknown`` if the labels have it.
     :param photos: photo pairs of trained labels, or of ``unknown`` if the labels have it.
+    :param tested: clips of the test split, which branches only predict.
+    :param tested_items: their rows of the manifest, in the same order.
     :param labels: the labels that heads score.
     :param too_few: groups with too few scenes to be trained, with their number of scenes.
     :param skipped: clips that cannot be used, with the reason.
@@ -38,6 +40,13 @@ class Pool:
     labels: Labels
     too_few: Mapping[str, int]
     skipped: Sequence[Skipped]
+    tested: Sequence[Sample] = ()
+    tested_items: Sequence[ClipItem] = ()
+
+    @property
+    def predicted(self) -> Sequence[Sample]:
+        """Recorded clips that branches predict but need not learn from."""
+        return [*self.unknown, *self.tested]
 
     @property
     def measured(self) -> Sequence[Sample]:
@@ -69,12 +78,12 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
     :raises InvalidInputError: training and test splits share scenes or files, so that metrics would be invalid.
     """
     trained = read_manifest(sources.data, sources.splits)
-    tested = read_manifest(sources.data, [sources.test_split]).items if sources.test_split else []
-    check_disjoint(trained.items, tested)
+    tested = read_manifest(sources.data, [sources.test_split]) if sources.test_split else Dataset([], [])
+    check_disjoint(trained.items, tested.items)
     samples = clips([item for item in trained.items if item.group])
     exercises, too_few = label_set(samples, recipe.min_scenes)
     unknown = [item for item in samples if item.group not in exercises]
-    skipped = list(trained.skipped)
+    skipped = [*trained.skipped, *tested.skipped]
     if sources.unknown_split:
         extra = read_manifest(sources.data, [sources.unknown_split])
         unknown += [item for item in clips(extra.items) if item.group not in exercises]
@@ -107,6 +116,8 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
         labels=Labels((*exercises, *([UNKNOWN] if recipe.unknown else [])), _muscle_labels(labelled, photos)),
         too_few=too_few,
         skipped=skipped,
+        tested=clips(tested.items),
+        tested_items=tested.items,
     )
 
 
