@@ -19,7 +19,7 @@ import attrs
 from fitsense.errors import InvalidInputError, UnknownNameError
 
 UNKNOWN = "unknown"
-"""The answer when somebody moves but no exercise is sure enough."""
+"""Label of movement when no exercise is certain enough."""
 
 IDLE = "no_exercise"
 """The label of a model for pictures without exercise; also the answer for them."""
@@ -161,7 +161,7 @@ def locale_of(lang: str) -> Mapping[str, Any]:
 
 @functools.cache
 def _shipped(lang: str) -> Catalogue:
-    """What comes with fitsense, read once for each language."""
+    """The shipped catalogue, read once for each language."""
     document = json.loads(resources.files("fitsense").joinpath("catalogue.json").read_text("utf-8"))
     groups = {
         id_: MuscleGroup(id_, entry["name"], entry["side"], entry["paper"])

@@ -43,7 +43,7 @@ def _is_picture(array: NDArray[Any]) -> bool:
 
 
 def _problem(picture: Any, array: NDArray[Any]) -> str:
-    """What is wrong with a picture, and the expression that mends it if there is one."""
+    """The problem of a picture, and the expression that fixes it if there is one."""
     if picture is None:
         return "expected a picture, got None, as OpenCV's read() gives at the end of a video"
     wrong = []

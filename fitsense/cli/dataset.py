@@ -129,7 +129,7 @@ def _show(report: dict[str, Any], out: Path) -> None:
     if report["scenes_found"] and 2 * largest["clips"] > report["clips"] > 2:
         console.print(
             f"{largest['clips']} clips look like one scene, {largest['scene']}. If they show different people, "
-            "--scene-pattern can tell them apart by their paths, or --alike by smaller differences"
+            "separate them by their paths with --scene-pattern, or lower --alike"
         )
     console.print(f"next: fitsense train --data {out} --out BUNDLE")
 

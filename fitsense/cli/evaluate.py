@@ -143,7 +143,7 @@ def _show_groups(console: Any, exercise: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     labels = exercise["labels"]
-    table = Table("group", "clips", "precision", "recall", "taken for", box=None, pad_edge=False)
+    table = Table("group", "clips", "precision", "recall", "confused with", box=None, pad_edge=False)
     for group, entry in exercise["by_group"].items():
         row = exercise["confusion"][labels.index(group)]
         others = sorted(

@@ -138,7 +138,7 @@ def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None
 
 
 def left(done_s: float, total_s: float, elapsed_s: float) -> str:
-    """How long a file will still take at the pace so far; empty while nobody can tell.
+    """Remaining time of a file, estimated from the speed so far; empty while it is unknown.
 
     :param done_s: seconds of the video that are analysed.
     :param total_s: its length in seconds.

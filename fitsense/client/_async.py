@@ -64,7 +64,7 @@ class AsyncClient:
         return _wire.session_of(await self._answer(_wire.open_call(request)))
 
     async def sessions(self) -> list[Session]:
-        """The sessions that are open or ended lately."""
+        """The open and the recently ended sessions."""
         return _wire.sessions_of(await self._answer(_wire.Call("GET", "v1/sessions")))
 
     async def session(self, id: str) -> Session:
@@ -72,12 +72,12 @@ class AsyncClient:
         return _wire.session_of(await self._answer(_wire.Call("GET", _wire.session_path(id))))
 
     async def end_session(self, id: str) -> Session | None:
-        """End a session and give it; forget one that has ended, and give None."""
+        """End a session and return it; remove an ended session and return None."""
         content = await self._answer(_wire.Call("DELETE", _wire.session_path(id)))
         return _wire.session_of(content) if content else None
 
     async def analyze(self, video: AsyncVideo, **request: Unpack[AnalysisRequest]) -> AsyncIterator[FitsenseEvent]:
-        """Upload a video and give its events as they happen. Closing the iterator ends the analysis.
+        """Upload a video; iterate over its events as they happen. Closing the iterator ends the analysis.
 
         :param video: the path of a file, its bytes, an open binary file, or its chunks.
         """
@@ -86,7 +86,7 @@ class AsyncClient:
             if isinstance(video, str | os.PathLike):
                 video = stack.enter_context(await asyncio.to_thread(Path(video).open, "rb"))
             content = video if isinstance(video, bytes) else _chunks(video)
-            # A long video may be silent for as long as its analysis takes.
+            # During the analysis of a long video there may be no event.
             response = await stack.enter_async_context(self._streamed(call, None, content))
             with translated(self._base):
                 async for line in response.aiter_lines():
@@ -94,11 +94,11 @@ class AsyncClient:
                         yield parse_event(line)
 
     async def events(self, id: str, *, after: str | None = None) -> AsyncIterator[FitsenseEvent]:
-        """A session's events as they happen, until it has ended.
+        """Iterate over a session's events as they happen, until it has ended.
 
-        A lost connection is opened again after the last event; none is given twice, and none is missing.
+        A lost connection is reopened after the last event, so that no event repeats and none is missing.
 
-        :param after: id of the last event that is known; those after it are given.
+        :param after: id of the last known event; None for all events.
         """
         resumption = Resumption(self._retries, after)
         while True:
@@ -122,7 +122,7 @@ class AsyncClient:
     async def events_so_far(self, id: str, *, after: str | None = None) -> list[FitsenseEvent]:
         """A session's events so far.
 
-        :param after: id of the last event that is known; those after it are given.
+        :param after: id of the last known event; None for all events.
         """
         params = {} if after is None else {"after": after}
         content = await self._answer(_wire.Call("GET", f"{_wire.session_path(id)}/events.ndjson", params=params))
@@ -138,10 +138,10 @@ class AsyncClient:
     ) -> AsyncFrames:
         """Open the WebSocket of a session, to push pictures into it and to read its events.
 
-        :param after: id of the last event that is known; those after it are given.
-        :param events: whether events are sent.
-        :param on_problem: called with what the server refuses, such as a damaged picture, while the session goes on;
-            without it, a refusal ends the events.
+        :param after: id of the last known event; None for all events.
+        :param events: whether the server sends events.
+        :param on_problem: called with each refusal that does not end the session, such as that of a damaged picture;
+            without it, a refusal ends the iteration over events.
         """
         try:
             socket = await connect(
@@ -205,7 +205,7 @@ class AsyncClient:
 
 
 class AsyncFrames:
-    """The WebSocket of a session: pictures go in, events come out. Use :meth:`AsyncClient.frames`.
+    """The WebSocket of a session, for pictures and events. Use :meth:`AsyncClient.frames`.
 
     One task may push while another reads events.
     """
@@ -220,28 +220,28 @@ class AsyncFrames:
 
     @property
     def after(self) -> str | None:
-        """Id of the last event that was given: where to resume with a new connection if this one is lost."""
+        """Id of the last received event, after which a new connection can resume."""
         return self._after
 
     async def push(self, picture: bytes | bytearray | memoryview, time_s: float, format: Format = "image") -> None:
-        """Push a picture; returns when there is room for the next one.
+        """Push a picture; wait until there is room for the next one.
 
         :param picture: the encoded picture.
-        :param time_s: its time in seconds of media time, later than that of the picture before it.
-        :param format: how it is encoded. A connection's video begins with a key frame.
+        :param time_s: its time in seconds of media time, later than that of the previous picture.
+        :param format: its encoding. The video of a connection begins with a key frame.
         :raises ClosedError: the connection or the session is over.
         """
         await self._send(_wire.pack(picture, time_s, format))
 
     async def finish(self) -> None:
-        """Say that no more pictures come. What waits is analysed; the last event is ``fitsense.session.ended``."""
+        """Announce the end of the pictures. Queued ones are analysed; the last event is ``fitsense.session.ended``."""
         await self._send(FINISH)
 
     async def events(self) -> AsyncIterator[FitsenseEvent]:
-        """The events as they come, until the session has ended. Closing the iterator closes the connection.
+        """Iterate over the events as they happen, until the session ends. Closing the iterator closes the connection.
 
-        :raises ProblemError: the server refused something, and there is no `on_problem`.
-        :raises ClosedError: the connection is over before the session is; open a new one after :attr:`after`.
+        :raises ProblemError: the server refused a message, and there is no `on_problem`.
+        :raises ClosedError: the connection ended before the session; open a new one after :attr:`after`.
         """
         try:
             while (event := await self._next()) is not None:
@@ -250,7 +250,7 @@ class AsyncFrames:
             await self.close()
 
     async def close(self) -> None:
-        """Close the connection. The session goes on, until it is idle for too long."""
+        """Close the connection. The session continues until it is idle for too long."""
         self._left = True
         await self._socket.close()
 

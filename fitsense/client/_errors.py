@@ -1,4 +1,4 @@
-"""What a client raises."""
+"""Errors of the client."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import cattrs
 from fitsense.errors import FitsenseError
 
 ENDED = 1000
-"""The server's close code when the session has ended."""
+"""Close code of the server after the end of the session."""
 
 LOST = 1006
-"""The close code of a connection that broke."""
+"""Close code of a lost connection."""
 
 _REASONS: Mapping[int, str] = {
     ENDED: "the session has ended",
@@ -24,20 +24,20 @@ _REASONS: Mapping[int, str] = {
     1012: "the server is stopping",
     4408: "the client read nothing for too long",
     4409: "another connection pushes into the session",
-    4410: "some events are no longer kept",
+    4410: "some events are no longer available",
 }
 _SHOWN_CHARACTERS = 200
 
 
 @attrs.frozen
 class Problem:
-    """What the server refused and why, as of RFC 9457.
+    """A refusal by the server, see RFC 9457.
 
-    :param type: ``urn:fitsense:problem:`` and the kind; programs decide by it. ``about:blank`` if a proxy answered.
-    :param title: the kind in words.
+    :param type: ``urn:fitsense:problem:`` and the kind, for programs; ``about:blank`` for the answer of a proxy.
+    :param title: the kind, in words.
     :param status: the HTTP status.
-    :param detail: what was expected and what came.
-    :param first: for events that are gone: the number of the first that is kept.
+    :param detail: expectation and actual value.
+    :param first: for expired events: number of the oldest available event.
     """
 
     type: str
@@ -48,10 +48,10 @@ class Problem:
 
 
 class ProblemError(FitsenseError):
-    """The server refused something.
+    """The server refused a request or a message.
 
-    :param problem: what the server said.
-    :param retry_after_s: how long the server asks to wait, in seconds.
+    :param problem: the description by the server.
+    :param retry_after_s: delay that the server requests, in seconds.
     """
 
     def __init__(self, problem: Problem, retry_after_s: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class ConnectionError(FitsenseError, builtins.ConnectionError):
 
 
 class ClosedError(FitsenseError):
-    """A WebSocket is closed although its session goes on, or the session has ended and takes no more pictures.
+    """A WebSocket was closed before the end of its session, or the session has ended and takes no further pictures.
 
     :param code: the WebSocket's close code.
     """
@@ -76,7 +76,7 @@ class ClosedError(FitsenseError):
 
 
 def problem_error(status: int, reason: str, headers: Mapping[str, str], content: bytes) -> ProblemError:
-    """The error of an HTTP answer that is no success; `headers` have lower-case names."""
+    """The error of an unsuccessful HTTP response; `headers` have lower-case names."""
     try:
         wait_s = max(0.0, float(headers.get("retry-after", "0")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Requests of httpx2 for calls, and the client's errors for httpx2's."""
+"""Adapter of httpx2: settings, and conversion of errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fitsense.client._errors import ConnectionError, ProblemError, problem_error
 
 @contextlib.contextmanager
 def translated(base: str) -> Iterator[None]:
-    """Raise :class:`ConnectionError` for what httpx2 raises when a connection fails."""
+    """Convert httpx2's errors of connections to :class:`ConnectionError`."""
     try:
         yield
     except httpx2.TransportError as error:
@@ -23,12 +23,12 @@ def translated(base: str) -> Iterator[None]:
 
 
 def authorization(token: str | None) -> Mapping[str, str]:
-    """The header that has the token."""
+    """The header with the token."""
     return {} if token is None else {"authorization": f"Bearer {token}"}
 
 
 def refusal(response: httpx2.Response) -> ProblemError:
-    """The error of a response that is no success and was read."""
+    """The error of an unsuccessful response, whose body has been read."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return problem_error(response.status_code, response.reason_phrase, headers, response.content)
 
@@ -43,10 +43,10 @@ def handshake_error(error: Exception, base: str) -> ProblemError | ConnectionErr
 
 
 def client_settings(token: str | None, timeout_s: float, transport: Any) -> dict[str, Any]:
-    """Settings that both kinds of httpx2's clients share."""
+    """Settings of both kinds of clients of httpx2."""
     return {"headers": authorization(token), "timeout": timeout_s, "transport": transport}
 
 
 def reading_timeout(timeout_s: float, read_s: float | None) -> httpx2.Timeout:
-    """The usual limits, with another one for the time between two reads; None for no limit."""
+    """Timeouts with another one for the time between two reads; None for no limit."""
     return httpx2.Timeout(timeout_s, read=read_s)

@@ -36,13 +36,13 @@ from fitsense.events.parsing import parse_event
 class Client(Closing):
     """A client of ``fitsense serve``. Its methods block; :class:`AsyncClient` has the same ones for asyncio.
 
-    Every method raises :class:`ProblemError` for what the server refuses, and :class:`ConnectionError` if it cannot be
+    All methods raise :class:`ProblemError` for a refusal by the server, and :class:`ConnectionError` if it cannot be
     reached. One thread may read events while another pushes pictures or opens sessions.
 
-    :param url: such as ``http://127.0.0.1:8765``, also with a path that a proxy put before the server's own.
-    :param token: one of the server's tokens, if it has any.
-    :param retries: when :meth:`events` opens a lost connection again.
-    :param timeout_s: longest wait for a connection and for each part of an answer, in seconds.
+    :param url: address such as ``http://127.0.0.1:8765``, with the path of a proxy if there is one.
+    :param token: one of the server's tokens; None for a server without tokens.
+    :param retries: retries of :meth:`events` after a lost connection.
+    :param timeout_s: longest wait for a connection and for each part of a response, in seconds.
     :param transport: another transport of httpx2, for tests and proxies.
     """
 
@@ -66,7 +66,7 @@ class Client(Closing):
         return _wire.session_of(self._answer(_wire.open_call(request)))
 
     def sessions(self) -> list[Session]:
-        """The sessions that are open or ended lately."""
+        """The open and the recently ended sessions."""
         return _wire.sessions_of(self._answer(_wire.Call("GET", "v1/sessions")))
 
     def session(self, id: str) -> Session:
@@ -74,12 +74,12 @@ class Client(Closing):
         return _wire.session_of(self._answer(_wire.Call("GET", _wire.session_path(id))))
 
     def end_session(self, id: str) -> Session | None:
-        """End a session and give it; forget one that has ended, and give None."""
+        """End a session and return it; remove an ended session and return None."""
         content = self._answer(_wire.Call("DELETE", _wire.session_path(id)))
         return _wire.session_of(content) if content else None
 
     def analyze(self, video: Video, **request: Unpack[AnalysisRequest]) -> Iterator[FitsenseEvent]:
-        """Upload a video and give its events as they happen. Closing the iterator ends the analysis.
+        """Upload a video; iterate over its events as they happen. Closing the iterator ends the analysis.
 
         :param video: the path of a file, its bytes, an open binary file, or its chunks.
         """
@@ -88,7 +88,7 @@ class Client(Closing):
             if isinstance(video, str | os.PathLike):
                 video = stack.enter_context(Path(video).open("rb"))
             content = video if isinstance(video, bytes) else _chunks(video)
-            # A long video may be silent for as long as its analysis takes.
+            # During the analysis of a long video there may be no event.
             response = stack.enter_context(self._streamed(call, None, content))
             with translated(self._base):
                 for line in response.iter_lines():
@@ -96,11 +96,11 @@ class Client(Closing):
                         yield parse_event(line)
 
     def events(self, id: str, *, after: str | None = None) -> Iterator[FitsenseEvent]:
-        """A session's events as they happen, until it has ended.
+        """Iterate over a session's events as they happen, until it has ended.
 
-        A lost connection is opened again after the last event; none is given twice, and none is missing.
+        A lost connection is reopened after the last event, so that no event repeats and none is missing.
 
-        :param after: id of the last event that is known; those after it are given.
+        :param after: id of the last known event; None for all events.
         """
         resumption = Resumption(self._retries, after)
         while True:
@@ -124,7 +124,7 @@ class Client(Closing):
     def events_so_far(self, id: str, *, after: str | None = None) -> list[FitsenseEvent]:
         """A session's events so far.
 
-        :param after: id of the last event that is known; those after it are given.
+        :param after: id of the last known event; None for all events.
         """
         params = {} if after is None else {"after": after}
         content = self._answer(_wire.Call("GET", f"{_wire.session_path(id)}/events.ndjson", params=params))
@@ -140,13 +140,13 @@ class Client(Closing):
     ) -> Frames:
         """Open the WebSocket of a session, to push pictures into it and to read its events.
 
-        :param after: id of the last event that is known; those after it are given.
-        :param events: whether events are sent.
-        :param on_problem: called with what the server refuses, such as a damaged picture, while the session goes on;
-            without it, a refusal ends the events.
+        :param after: id of the last known event; None for all events.
+        :param events: whether the server sends events.
+        :param on_problem: called with each refusal that does not end the session, such as that of a damaged picture;
+            without it, a refusal ends the iteration over events.
         """
         try:
-            # Frames.close() is what leaves it.
+            # Frames.close() leaves it.
             socket = connect(
                 _wire.frames_url(self._base, id, after, events),
                 additional_headers=authorization(self._token),
@@ -199,7 +199,7 @@ class Client(Closing):
 
 
 class Frames(Closing):
-    """The WebSocket of a session: pictures go in, events come out. Use :meth:`Client.frames`."""
+    """The WebSocket of a session, for pictures and events. Use :meth:`Client.frames`."""
 
     def __init__(
         self, socket: ClientConnection, after: str | None, on_problem: Callable[[Problem], None] | None
@@ -211,28 +211,28 @@ class Frames(Closing):
 
     @property
     def after(self) -> str | None:
-        """Id of the last event that was given: where to resume with a new connection if this one is lost."""
+        """Id of the last received event, after which a new connection can resume."""
         return self._after
 
     def push(self, picture: bytes | bytearray | memoryview, time_s: float, format: Format = "image") -> None:
-        """Push a picture; returns when there is room for the next one.
+        """Push a picture; wait until there is room for the next one.
 
         :param picture: the encoded picture.
-        :param time_s: its time in seconds of media time, later than that of the picture before it.
-        :param format: how it is encoded. A connection's video begins with a key frame.
+        :param time_s: its time in seconds of media time, later than that of the previous picture.
+        :param format: its encoding. The video of a connection begins with a key frame.
         :raises ClosedError: the connection or the session is over.
         """
         self._send(_wire.pack(picture, time_s, format))
 
     def finish(self) -> None:
-        """Say that no more pictures come. What waits is analysed; the last event is ``fitsense.session.ended``."""
+        """Announce the end of the pictures. Queued ones are analysed; the last event is ``fitsense.session.ended``."""
         self._send(FINISH)
 
     def events(self) -> Iterator[FitsenseEvent]:
-        """The events as they come, until the session has ended. Closing the iterator closes the connection.
+        """Iterate over the events as they happen, until the session ends. Closing the iterator closes the connection.
 
-        :raises ProblemError: the server refused something, and there is no `on_problem`.
-        :raises ClosedError: the connection is over before the session is; open a new one after :attr:`after`.
+        :raises ProblemError: the server refused a message, and there is no `on_problem`.
+        :raises ClosedError: the connection ended before the session; open a new one after :attr:`after`.
         """
         try:
             while True:
@@ -244,9 +244,9 @@ class Frames(Closing):
             self.close()
 
     def received(self) -> list[FitsenseEvent]:
-        """The events that have come since they were last read, without waiting; for loops that push pictures.
+        """The events received since the last call, without waiting; for loops that push pictures.
 
-        :raises ProblemError: as of :meth:`events`.
+        :raises ProblemError: as for :meth:`events`.
         :raises ClosedError: likewise.
         """
         found: list[FitsenseEvent] = []
@@ -260,7 +260,7 @@ class Frames(Closing):
             found.append(event)
 
     def close(self) -> None:
-        """Close the connection. The session goes on, until it is idle for too long."""
+        """Close the connection. The session continues until it is idle for too long."""
         self._left = True
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""What goes to the server and what comes back, without any I/O; the blocking and the asynchronous client share it."""
+"""Requests and responses without I/O, shared by the blocking and the asynchronous client."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from fitsense.geometry import Region
 from fitsense.server.api import wire
 
 FitsenseEvent: TypeAlias = Event | OtherEvent
-"""An event as it comes from the server; ``match event.data`` tells the types apart."""
+"""An event from the server; ``match event.data`` distinguishes the types."""
 
 Format: TypeAlias = Literal["image", "h264", "vp8"]
-"""How a picture is encoded: a JPEG or WebP file, an access unit as an Annex B byte stream, or a VP8 frame."""
+"""Encoding of a picture: a JPEG or WebP file, an access unit as an Annex B byte stream, or a VP8 frame."""
 
 Video: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Iterable[bytes]
 """A video file: its path, its bytes, an open binary file, or its chunks."""
 
 AsyncVideo: TypeAlias = Video | AsyncIterable[bytes]
-"""What :class:`AsyncClient` takes as a video: also chunks that come asynchronously."""
+"""A video for :class:`AsyncClient`: also an asynchronous iterable of chunks."""
 
 SUBPROTOCOL = "fitsense.v1"
 EVENTS_GONE = "urn:fitsense:problem:events-gone"
@@ -44,7 +44,7 @@ _MAX_DOUBLINGS = 30
 
 
 class AnalysisRequest(TypedDict, total=False):
-    """What an analysis can be asked for beside its video; what is left out has the server's default."""
+    """Options of an analysis; the server has defaults for missing ones."""
 
     bundle: str | None
     region: Region | Mapping[str, float] | None
@@ -56,7 +56,7 @@ class AnalysisRequest(TypedDict, total=False):
 
 
 class SessionRequest(AnalysisRequest, total=False):
-    """What a session can be asked for; what is left out has the server's default."""
+    """Options of a session; the server has defaults for missing ones."""
 
     source: str | None
     policy: Literal["latest", "all"]
@@ -66,23 +66,23 @@ class SessionRequest(AnalysisRequest, total=False):
 class Session:
     """A session of the server.
 
-    :param id: its name in addresses.
-    :param state: whether it goes on; one that ended can be read for some minutes.
-    :param reason: why it ended; None before.
-    :param mode: where its pictures come from: clients push them, the server reads a source, or an upload.
-    :param bundle: the bundle that it runs.
-    :param source: the source that it reads, by its name in the server's configuration.
-    :param region: where in the picture it looks; None for everywhere.
+    :param id: id in addresses.
+    :param state: state; the events of an ended session are available for some minutes.
+    :param reason: reason of the end; None before.
+    :param mode: origin of its pictures: pushed by clients, read from a source by the server, or from an upload.
+    :param bundle: name of the bundle.
+    :param source: name of the source in the server's configuration.
+    :param region: analysed part of the picture; None for the whole picture.
     :param hop_s: media time between predictions, in seconds.
     :param exercises: the exercises that may be named; None for all of the bundle.
-    :param expected: the exercise that is expected most; None for no preference.
-    :param people: whether everybody in the picture is followed.
-    :param policy: what happens when analysis is slower than what comes.
-    :param created_at: when it was opened.
+    :param expected: the expected exercise; None for no expectation.
+    :param people: whether it tracks several people.
+    :param policy: backpressure policy when analysis is slower than the source.
+    :param created_at: time of creation.
     :param event_source: ``source`` of its events.
     :param events: number of events so far.
-    :param frames: number of pictures that were analysed.
-    :param dropped_frames: number of pictures that were dropped because analysis is slower.
+    :param frames: number of analysed pictures.
+    :param dropped_frames: number of pictures dropped because of slow analysis.
     """
 
     id: str
@@ -106,13 +106,13 @@ class Session:
 
 @attrs.frozen
 class Retries:
-    """When :meth:`Client.events` opens a lost connection again.
+    """Retries of :meth:`Client.events` after a lost connection.
 
-    :param first_s: longest pause before the first attempt, in seconds, unless the server asks for another; it doubles
+    :param first_s: longest delay before the first attempt, in seconds, unless the server requests another; it doubles
         with each failure.
-    :param max_s: longest pause, unless the server asks for a longer one.
-    :param attempts: number of failures in a row after which the error is raised.
-    :param silence_s: a connection on which nothing comes for this long is lost; servers send comments meanwhile.
+    :param max_s: longest delay in seconds, unless the server requests a longer one.
+    :param attempts: number of consecutive failures that raise the error.
+    :param silence_s: time in seconds without data after which a connection is lost; servers send comments regularly.
     """
 
     first_s: float = 1.0
@@ -137,15 +137,15 @@ _CONVERTER.register_structure_hook(datetime, lambda value, _: datetime.fromisofo
 
 
 def session_of(content: bytes) -> Session:
-    """A session from the server's answer.
+    """Parse a session from a response.
 
-    :raises SchemaError: it is none.
+    :raises SchemaError: it is no session.
     """
     return _structured(json.loads(content))
 
 
 def sessions_of(content: bytes) -> list[Session]:
-    """The sessions of the server's list."""
+    """Parse the list of sessions."""
     return [_structured(one) for one in json.loads(content)["sessions"]]
 
 
@@ -157,9 +157,9 @@ def _structured(document: Any) -> Session:
 
 
 def base_url(url: str) -> str:
-    """The server's address with a slash at its end, also with a path that a proxy put before the server's own.
+    """The address of the server with a slash at its end; the path of a proxy stays.
 
-    :raises InvalidInputError: it is no http or https address.
+    :raises InvalidInputError: `url` is no http or https address.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -168,7 +168,7 @@ def base_url(url: str) -> str:
 
 
 def session_path(id: str) -> str:
-    """The path of a session, below the server's address."""
+    """The path of a session, relative to the server's address."""
     return f"v1/sessions/{quote(id, safe='')}"
 
 
@@ -180,7 +180,7 @@ def open_call(request: SessionRequest) -> Call:
 
 
 def analysis_call(request: AnalysisRequest) -> Call:
-    """The request that uploads a video, without it."""
+    """The request that uploads a video, without the video."""
     params = {}
     for name, value in request.items():
         plain = _json_value(value)
@@ -210,11 +210,11 @@ def frames_url(base: str, id: str, after: str | None, events: bool) -> str:
 
 
 def pack(picture: bytes | bytearray | memoryview, time_s: float, format: Format = "image") -> bytes:
-    """A picture as the server's WebSocket expects it: a header of ten bytes, and the picture.
+    """Pack a picture for the server's WebSocket: a header of ten bytes, then the picture.
 
     :param picture: the encoded picture.
     :param time_s: its time in seconds of media time.
-    :param format: how it is encoded.
+    :param format: its encoding.
     :raises InvalidInputError: the format is unknown.
     """
     try:
@@ -229,7 +229,7 @@ FINISH = json.dumps({"op": "finish"})
 
 
 def message_of(text: str | bytes) -> FitsenseEvent | Problem:
-    """A message of the server's WebSocket: an event or a problem."""
+    """Parse a message of the server's WebSocket: an event or a problem."""
     document = json.loads(text)
     if isinstance(document, dict) and "specversion" not in document and "status" in document:
         return cattrs.structure(document, Problem)
@@ -237,10 +237,10 @@ def message_of(text: str | bytes) -> FitsenseEvent | Problem:
 
 
 class Resumption:
-    """Where to resume an event stream and when: decisions without I/O.
+    """Place and time of the next attempt to resume an event stream; no I/O.
 
-    :param after: id of the last event that is known.
-    :param jitter: gives numbers in 0..1; clients that lost the same server should not come back at the same moment.
+    :param after: id of the last known event.
+    :param jitter: random numbers in 0..1, so that clients do not reconnect at the same moment.
     """
 
     def __init__(self, retries: Retries, after: str | None, jitter: Callable[[], float] = random.random) -> None:
@@ -261,11 +261,11 @@ class Resumption:
         return Call("GET", f"{session_path(id)}/events", headers=headers)
 
     def connected(self) -> None:
-        """The server answered."""
+        """Record a response of the server."""
         self._failures = 0
 
     def event_of(self, name: str, data: str, id: str, retry_ms: int | None) -> FitsenseEvent | None:
-        """The event of a message; None for one without.
+        """Parse the event of a message; None for a message without one.
 
         :raises ProblemError: the message is a problem.
         :raises SchemaError: it is neither.
@@ -283,10 +283,10 @@ class Resumption:
         return event
 
     def is_over(self, error: ProblemError | ConnectionError) -> bool:
-        """True if the server has forgotten a session all of whose events were received.
+        """True if all events of the session were received and the server no longer has it.
 
-        :raises ProblemError: the error, if it will not pass.
-        :raises ConnectionError: the error, if there were too many in a row.
+        :raises ProblemError: `error`, if it is permanent.
+        :raises ConnectionError: `error`, if there were too many consecutive ones.
         """
         if not isinstance(error, ProblemError):
             transient = True
@@ -299,9 +299,9 @@ class Resumption:
         return False
 
     def pause_s(self, error: ProblemError | ConnectionError | None) -> float:
-        """Seconds to wait before the next request; `error` is what ended the last one."""
+        """Seconds to wait before the next request; `error` ended the last one."""
         if self._received:
-            # A stream that ended may be over, or was cut on the way: the server knows.
+            # The stream is complete, or a connection was lost; the next response shows which.
             return 0.0
         pause_s = min(self._retries.max_s, self._first_s * 2.0 ** min(self._failures, _MAX_DOUBLINGS))
         self._failures += 1

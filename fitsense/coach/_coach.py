@@ -1,4 +1,4 @@
-"""Follows a plan through a session's events."""
+"""Progress of a workout plan from a session's events."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from fitsense.events.parsing import OtherEvent, parse_event
 
 _NO_EXERCISE = (UNKNOWN, IDLE)
 
-# A hold that is interrupted for less than this goes on: its name was lost for a moment.
+# An interruption of a held exercise that is shorter than this, in seconds, does not end its set.
 _SAME_HOLD_S = 3.0
 
 
 @attrs.frozen
 class DoneSet:
-    """A set of a planned exercise.
+    """A completed set of a planned exercise.
 
-    :param repetitions: that were counted.
-    :param hold_s: seconds that it was held; 0 for one that is repeated.
+    :param repetitions: counted repetitions.
+    :param hold_s: duration in seconds for an exercise that is held; 0 for others.
     """
 
     repetitions: int
@@ -52,9 +52,9 @@ class DoneSet:
 
 @attrs.frozen
 class ExerciseProgress:
-    """How far a planned exercise has come.
+    """Progress of a planned exercise.
 
-    :param done: its sets, also those that ended short of the target.
+    :param done: its completed sets, with those below the target.
     """
 
     planned: PlannedExercise
@@ -62,23 +62,23 @@ class ExerciseProgress:
 
     @property
     def sets_left(self) -> int:
-        """Sets that are still to be done."""
+        """Number of sets left."""
         return max(0, self.planned.sets - len(self.done))
 
 
 @attrs.frozen
 class Progress:
-    """How far a plan has come, and what is next.
+    """Progress of a plan, with the next exercise.
 
     :param time_s: media time in seconds.
     :param exercises: progress of each planned exercise, in the plan's order.
-    :param current: the planned exercise that is being done, or comes next; None when all are done.
-    :param set: number of its set that goes on or comes next, from 1.
-    :param repetitions: in the set that goes on.
-    :param repetitions_left: in that set; None if it is held.
-    :param hold_s: seconds that the set that goes on has been held.
-    :param hold_left_s: seconds left; None if it is repeated.
-    :param rest_s: seconds since the last set ended; None before the first and while a set goes on.
+    :param current: the current or next planned exercise; None when all are done.
+    :param set: number of its current or next set, from 1.
+    :param repetitions: repetitions of the current set.
+    :param repetitions_left: repetitions left in the set; None for an exercise that is held.
+    :param hold_s: seconds that the current set has been held.
+    :param hold_left_s: seconds left to hold; None for other exercises.
+    :param rest_s: seconds since the end of the last set; None before the first set and during a set.
     :param rest_left_s: seconds left of the intended rest; 0 when it is over.
     """
 
@@ -95,24 +95,24 @@ class Progress:
 
     @property
     def is_done(self) -> bool:
-        """True if every set of the plan was done."""
+        """True if all sets of the plan are done."""
         return self.current is None
 
     @property
     def sets_left(self) -> int:
-        """Sets of the plan that are still to be done, one that goes on among them."""
+        """Number of sets left in the plan, with the current one."""
         return sum(one.sets_left for one in self.exercises)
 
 
 @attrs.define
 class _OpenSet:
-    """A set that goes on, or may go on.
+    """The current set, or the last one, while it can continue.
 
-    :param place: of its exercise in the plan.
-    :param start_s: of it, or of the stretch in which it was last held.
-    :param counted: repetitions that were told one by one, which took `seconds`.
-    :param reached: whether it has its target, so that it is among those that are done.
-    :param held_before_s: seconds of a hold before its name was lost for a moment.
+    :param place: index of its exercise in the plan.
+    :param start_s: start of the set, or of the last segment of a held exercise.
+    :param counted: repetitions with an event, which took `seconds`.
+    :param reached: whether it has reached its target, and so counts as done.
+    :param held_before_s: seconds of a held exercise before its last interruption.
     """
 
     place: int
@@ -129,7 +129,7 @@ class _OpenSet:
 
 @attrs.define
 class CoachState:
-    """All that a coach remembers."""
+    """State of a coach."""
 
     done: list[list[DoneSet]]
     time_s: float = 0.0
@@ -143,13 +143,13 @@ class CoachState:
 class Coach:
     """Follows a plan through events: counts down repetitions, sets and rests, and compares the pace.
 
-    It reads no clock, so that the same events give the same cues. Events come once each, in order, of one person; a
-    plan can go on over several sessions. Sets count for the first planned exercise of which some are left, in whatever
-    order they are done. A set that ends short of its target is done all the same.
+    It reads no clock, so that equal events give equal cues. Push each event of one person once, in order; a plan can
+    continue over several sessions. A set counts for the first planned exercise of its name with sets left, in any order
+    of execution. A set that ends below its target is done, too.
 
-    :param plan: what is intended.
-    :param subject: whom to follow, where a session tells several people apart; events of others are ignored.
-    :param pace_tolerance: share of the intended tempo by which a repetition may differ and still be on target.
+    :param plan: the workout plan.
+    :param subject: subject to follow in a session of several people; other events are ignored.
+    :param pace_tolerance: largest relative difference from the intended tempo that counts as on target.
     """
 
     def __init__(self, plan: Plan, *, subject: str | None = None, pace_tolerance: float = 0.25) -> None:
@@ -162,11 +162,11 @@ class Coach:
 
     @property
     def plan(self) -> Plan:
-        """What is intended."""
+        """The workout plan."""
         return self._plan
 
     def push(self, event: Event | OtherEvent | Mapping[str, Any]) -> list[Cue]:
-        """Take the next event, of a session, a client or a log, and give what there is to say.
+        """Process the next event of a session, a client or a log; return the cues.
 
         :raises SchemaError: a mapping is no event.
         """
@@ -197,7 +197,7 @@ class Coach:
         return [*cues, *(self.tick(end_s) if isinstance(end_s, int | float) else [])]
 
     def tick(self, time_s: float) -> list[Cue]:
-        """Say how late it is, in seconds of media time, where no events come; gives what there is to say."""
+        """Advance the time without an event, in seconds of media time; return the cues."""
         state = self.state
         state.time_s = max(state.time_s, time_s)
         next_one = self._next()
@@ -209,7 +209,7 @@ class Coach:
         return [RestOver(state.time_s, self._plan.exercises[next_one].exercise)]
 
     def progress(self, time_s: float | None = None) -> Progress:
-        """How far the plan has come.
+        """The progress of the plan.
 
         :param time_s: media time in seconds, for the rest; None for that of the last event or :meth:`tick`.
         """
@@ -261,7 +261,7 @@ class Coach:
             return []
         open_set = self.state.open
         cues: list[Cue] = []
-        # A set's repetitions count up; where its name was lost for a moment, some may be left out.
+        # The indices of a set's repetitions increase; an interruption can leave some out.
         if open_set is None or open_set.exercise != data.exercise or data.index <= open_set.repetitions:
             cues = self._close()
             open_set = self._open(data.exercise, data.start_s, held=False)
@@ -283,7 +283,7 @@ class Coach:
         return cues
 
     def _exercised(self, exercise: str, start_s: float, end_s: float) -> list[Cue]:
-        """An exercise has gone on from `start_s` to `end_s`; those that are held are done by that alone."""
+        """Process a segment of an exercise so far; held exercises progress by its duration."""
         if exercise in _NO_EXERCISE:
             return []
         open_set = self.state.open
@@ -304,21 +304,21 @@ class Coach:
         return cues
 
     def _is_same(self, open_set: _OpenSet, exercise: str, start_s: float) -> bool:
-        """True if a stretch of an exercise belongs to the open set; for one that is repeated, repetitions decide."""
+        """True if a segment of an exercise belongs to the open set; always for repeated exercises of its name."""
         if open_set.exercise != exercise:
             return False
         repeated = self._plan.exercises[open_set.place].hold_s is None
         return repeated or start_s == open_set.start_s or start_s - open_set.end_s < _SAME_HOLD_S
 
     def _open(self, exercise: str, start_s: float, *, held: bool) -> _OpenSet | None:
-        """A set of an exercise begins; None if the plan has none left that is held, or repeated."""
+        """Open a set of an exercise; None if the plan has no such set left, held or repeated."""
         place = self._find(exercise)
         if place is not None and (self._plan.exercises[place].hold_s is not None) == held:
             self.state.open = _OpenSet(place, exercise, start_s, start_s)
         return self.state.open
 
     def _reached(self, done: DoneSet) -> list[Cue]:
-        """The open set has its target, or more."""
+        """Record that the open set has reached its target."""
         open_set = self.state.open
         assert open_set is not None
         sets = self.state.done[open_set.place]
@@ -332,7 +332,7 @@ class Coach:
         return self._set_done(open_set, 0.0)
 
     def _close(self) -> list[Cue]:
-        """The open set does not go on; if it has not reached its target, it is done short of it."""
+        """Close the open set; without its target, it is done below it."""
         open_set, self.state.open = self.state.open, None
         if open_set is None or open_set.reached:
             return []
@@ -356,7 +356,7 @@ class Coach:
         return cues
 
     def _rest_begins(self) -> None:
-        """Rest counts from where the open set ended."""
+        """Start the rest at the end of the open set."""
         open_set, state = self.state.open, self.state
         if open_set is None or state.rest_from_s == open_set.end_s:
             return
@@ -365,7 +365,7 @@ class Coach:
         state.rest_announced = False
 
     def _find(self, exercise: str) -> int | None:
-        """The first planned exercise of this name of which sets are left."""
+        """Index of the first planned exercise of this name with sets left."""
         places = range(len(self._plan.exercises))
         return next((p for p in places if self._plan.exercises[p].is_of(exercise) and self._left(p)), None)
 
@@ -373,7 +373,7 @@ class Coach:
         return max(0, self._plan.exercises[place].sets - len(self.state.done[place]))
 
     def _next(self) -> int | None:
-        """The first planned exercise of which sets are left."""
+        """Index of the first planned exercise with sets left."""
         return next((place for place in range(len(self._plan.exercises)) if self._left(place)), None)
 
     def _pace(self, planned: PlannedExercise, last_s: float, mean_s: float) -> Pace | None:

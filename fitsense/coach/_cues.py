@@ -1,4 +1,4 @@
-"""What a coach has to say, as data: hosts phrase, show or speak it. ``time_s`` is media time in seconds."""
+"""Cues of a coach as data, which applications show or speak. ``time_s`` is media time in seconds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ PaceVerdict: TypeAlias = Literal["fast", "on target", "slow"]
 
 @attrs.frozen
 class Pace:
-    """How long repetitions take against the intended tempo.
+    """Durations of repetitions compared with the intended tempo.
 
     :param last_s: length of the last repetition in seconds.
     :param mean_s: mean length over the set.
     :param target_s: intended length.
-    :param verdict: of the last repetition.
+    :param verdict: verdict on the last repetition.
     """
 
     last_s: float
@@ -45,12 +45,12 @@ class RepetitionDone:
 
 @attrs.frozen
 class SetDone:
-    """A set reached its target, or ended short of it.
+    """A set reached its target, or ended below it.
 
     :param set: number of the set in the plan's exercise, from 1.
-    :param missing: repetitions, or seconds of a held exercise, short of the target; 0 for none.
-    :param sets_left: of this exercise.
-    :param rest_s: intended rest that begins now, in seconds; None after the last set of the plan.
+    :param missing: repetitions, or seconds of a held exercise, missing to the target; 0 for none.
+    :param sets_left: sets left of this exercise.
+    :param rest_s: intended rest from now on, in seconds; None after the last set of the plan.
     """
 
     time_s: float
@@ -63,9 +63,9 @@ class SetDone:
 
 @attrs.frozen
 class RestOver:
-    """The intended rest has passed and the next set has not begun.
+    """The intended rest is over and the next set has not begun.
 
-    :param exercise: what comes next.
+    :param exercise: the next exercise.
     """
 
     time_s: float
@@ -74,7 +74,7 @@ class RestOver:
 
 @attrs.frozen
 class NotPlanned:
-    """An exercise began that the plan does not have, or of which nothing is left."""
+    """An exercise began that the plan does not contain, or of which no set is left."""
 
     time_s: float
     exercise: str
@@ -82,7 +82,7 @@ class NotPlanned:
 
 @attrs.frozen
 class NotRecognised:
-    """The session's model does not know an exercise of the plan, so that it cannot be followed."""
+    """The session's model does not know an exercise of the plan."""
 
     time_s: float
     exercise: str

@@ -1,4 +1,4 @@
-"""What somebody intends to do."""
+"""Workout plans."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _count(instance: Any, attribute: attrs.Attribute[int], value: int) -> None:
 
 @attrs.frozen
 class PlannedExercise:
-    """Some sets of an exercise.
+    """Planned sets of an exercise.
 
     :param exercise: catalogue id, such as ``squat``. A model that only knows the exercise's group, such as
         ``bicep_curl`` for ``hammer_curl``, counts for it too.
-    :param repetitions: of each set; None for an exercise that is held.
-    :param hold_s: seconds that an exercise such as a plank is held in each set; None for one that is repeated.
-    :param sets: how many.
+    :param repetitions: repetitions of each set; None for an exercise that is held.
+    :param hold_s: duration of each set in seconds for an exercise that is held, such as a plank; None for others.
+    :param sets: number of sets.
     :param rest_s: rest after each set, in seconds.
     :param tempo_s: intended length of a repetition in seconds; None for any.
     :raises InvalidInputError: a number is out of range, or there is not exactly one of repetitions and hold_s.
@@ -68,9 +68,9 @@ def _in_order(exercises: Iterable[PlannedExercise]) -> tuple[PlannedExercise, ..
 
 @attrs.frozen
 class Plan:
-    """A workout as it is intended: exercises in order.
+    """A workout plan: exercises in order.
 
-    :param exercises: at least one. Those who do them in another order are followed all the same.
+    :param exercises: at least one. Other orders of execution are followed, too.
     :raises InvalidInputError: there is none.
     """
 
@@ -82,7 +82,7 @@ class Plan:
 
     @classmethod
     def from_dicts(cls, exercises: Iterable[Mapping[str, Any]]) -> Plan:
-        """A plan from JSON objects with the properties of :class:`PlannedExercise`.
+        """Create a plan from JSON objects with the properties of :class:`PlannedExercise`.
 
         :raises InvalidInputError: a property is missing, unknown or of the wrong type.
         """

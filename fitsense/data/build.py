@@ -97,7 +97,7 @@ def import_clips(
     folder = absolute(out)
     own = {str(folder / name) for name in (MANIFEST, SKIPPED, REPORT)}
     skipped = [skip for skip in listing.skipped if skip.path not in own]
-    entries, looks, unusable = _usable(listing.entries, cache, track)
+    entries, probes, unusable = _usable(listing.entries, cache, track)
     skipped += unusable
     if not entries:
         reasons = ", ".join(f"{count} {reason}" for reason, count in _by_reason(skipped).items())
@@ -106,7 +106,7 @@ def import_clips(
     names = [_name(entry.path, folder) for entry in entries]
     above = absolute(source if source.is_dir() else source.parent)
     entries = [_completed(entry, above, options) for entry in entries]
-    colours = np.stack([seen.colours for seen in looks])
+    colours = np.stack([seen.colours for seen in probes])
     # By names within the source, so that scenes do not depend on its place.
     inside = [_name(entry.path, above) for entry in entries]
     scenes = find_scenes(inside, [entry.scene for entry in entries], colours, options.alike)

@@ -63,7 +63,7 @@ class Sample:
 
     @property
     def has_muscles(self) -> bool:
-        """Whether the muscle groups that it works are known: for idle, none."""
+        """True if its muscle groups are known; idle has none."""
         return bool(self.muscles) or self.group == IDLE
 
     def activation(self, group: str) -> float:

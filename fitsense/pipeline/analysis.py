@@ -108,7 +108,7 @@ class Analysis(Iterator[Event]):
 
     @property
     def resumed(self) -> bool:
-        """Whether the analysis continues one whose process ended, see ``snapshot_to``."""
+        """True if the analysis continues one whose process ended, see ``snapshot_to``."""
         return self._resumed is not None
 
     @property
@@ -218,7 +218,7 @@ class Analysis(Iterator[Event]):
             yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
 
     def _source_digest(self) -> str | None:
-        """What identifies the source in a checkpoint; None for frames."""
+        """Digest of the source for a checkpoint; None for frames."""
         if is_file(self._source):
             return object_uri(self._source)
         if not isinstance(self._source, (str, Path)):

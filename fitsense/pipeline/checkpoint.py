@@ -106,7 +106,7 @@ class CheckpointFile:
             ) from error
 
     def is_due(self, events: int) -> bool:
-        """Whether to save now.
+        """True if it is time to save.
 
         :param events: number of events that this process has yielded.
         """

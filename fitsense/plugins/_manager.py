@@ -240,7 +240,7 @@ class PluginManager:
         return None
 
     def adds_events(self, plugin: str) -> bool:
-        """Whether a plugin of this name has registered schemas of events."""
+        """True if a plugin of this name has registered schemas of events."""
         return self._observers.adds_events(plugin)
 
     def notify(

@@ -50,7 +50,7 @@ class Observers:
         self.failures: dict[str, int] = {}
 
     def adds_events(self, plugin: str) -> bool:
-        """Whether a plugin has registered schemas of events."""
+        """True if a plugin has registered schemas of events."""
         return any(type_.startswith(f"{plugin}.") for type_ in self._schemas)
 
     def call(

@@ -186,7 +186,7 @@ class BackboneSpec:
 
 @attrs.frozen(eq=False)
 class HeadExamples:
-    """What a head is fitted to in closed form.
+    """Training examples of a head with a closed-form fit.
 
     :param features: float32 (windows, feature_dim).
     :param targets: int64 (windows,) indices of labels, or float32 (windows, labels) graded from 0 to 1.
@@ -351,7 +351,7 @@ class PoseEstimator(Protocol):
 
 @attrs.frozen
 class PoseEstimatorSpec:
-    """What finds the landmarks of bodies in pictures.
+    """Estimator of body landmarks in pictures.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
     :param config: an attrs class whose every field has a default.

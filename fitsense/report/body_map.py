@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 800, 930
 _FRONT_X, _BACK_X, _TOP = 203, 597, 14
 _KEY_X, _KEY_Y, _KEY_WIDTH, _KEY_HEIGHT, _KEY_STEPS = 250, 868, 300, 18, 30
 
-# Groups with less than this share of the scale count as untrained and stay grey.
+# Groups with less than this share of the scale are drawn faintly.
 MIN_SHARE = 0.05
 
 # The dark colours are for screens only: paper is white.
@@ -27,6 +27,7 @@ _STYLE = """
 .fitsense-body .skin { fill: var(--skin); }
 .fitsense-body .muscle { fill: var(--muscle); }
 .fitsense-body .load { fill: var(--light); }
+.fitsense-body .faint { fill-opacity: .45; }
 .fitsense-body .fibre { stroke: var(--fibre); }
 .fitsense-body [role=img]:hover path { stroke: currentColor; stroke-width: 1.6; }
 .fitsense-body path, .fitsense-body rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
@@ -47,8 +48,8 @@ def body_map(
 ) -> str:
     """Draw a body from the front and from the back as SVG, without scripts or external files.
 
-    Each region has the name and value of its group as label and tooltip. Groups without a load are grey, and so are
-    groups with less than 5 % of the scale. Groups that the picture does not contain are left out.
+    Each region has the name and value of its group as label and tooltip. Groups without a value are grey,
+    those with less than 5 % of the scale are drawn faintly. Groups that the picture does not contain are left out.
 
     :param load: load by muscle group id, at least 0.
     :param unit: unit of the load, such as ``s``.
@@ -151,7 +152,9 @@ def _draw_group(
         share = value / max_load if max_load else 0.0
         label = f"{name}: {_number(value)} {unit}"
         more = translate("{share} of the scale", share=f"{share:.0%}")
-        region |= _filled(share) if share >= MIN_SHARE else {"class": "muscle", "fill": "#dcd4cb"}
+        region |= _filled(share)
+        if share < MIN_SHARE:
+            region |= {"class": "load faint", "fill-opacity": ".45"}
     element = _add(parent, "g", region | {"aria-label": f"{label} ({translate(side)})"})
     _add(element, "title", {}, label)
     _add(element, "desc", {}, f"{translate(side)}; {more}")

@@ -29,7 +29,7 @@ _TYPES = tuple(kind.TYPE for kind in get_args(EventData))
 
 @attrs.frozen
 class DeliveryConfig:
-    """How events are queued and retried.
+    """Queue and retries of a delivery.
 
     :param types: types of the events to deliver, such as ``exercise.ended``; empty for all.
     :param queue_size: limit of queued events; when it is reached, each new event replaces the oldest.
@@ -156,7 +156,7 @@ class Delivery(Closing):
             failure = DeliveryError(f"{type(error).__name__}: {error}")
         except (Exception, SystemExit) as error:
             failure, fault = (
-                DeliveryError(f"a fault of its own: {type(error).__name__}: {error}", retryable=False),
+                DeliveryError(f"the sink failed: {type(error).__name__}: {error}", retryable=False),
                 error,
             )
         previous, self._failure_text = self._failure_text, str(failure or "")

@@ -148,7 +148,7 @@ class Tables:
     def _repr_html_(self) -> str:
         from fitsense.report.page import page
 
-        # A page of its own, so that its styles are not the notebook's.
+        # A separate page, so that its styles do not affect the notebook.
         document = html.escape(page(self._reports, "events", self._catalogue), quote=True)
         style = f"width: 100%; height: {_FRAME_HEIGHT}px; border: 0"
         return f'<iframe title="Report" style="{style}" srcdoc="{document}"></iframe>'

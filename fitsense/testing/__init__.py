@@ -1,1 +1,1 @@
-"""What tests and demonstrations need: rendered people with known ground truth."""
+"""The conformance kit of plugins: contracts, and a runner for them."""

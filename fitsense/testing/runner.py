@@ -1,4 +1,4 @@
-"""Runs contracts outside of a test suite, and says law by law what came of it. Needs ``fitsense[testing]``."""
+"""Runner of contracts without a test suite, with the outcome of each law. Needs ``fitsense[testing]``."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from fitsense.plugins.specs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
 
-# What the module that pytest collects consists of: there is one run at a time in a context.
+# Contents of the module that pytest collects, for the one run of a context.
 _collected: contextvars.ContextVar[Mapping[str, type]] = contextvars.ContextVar("_collected")
 _MODULE = "from fitsense.testing import runner\nglobals().update(runner.collected())\n"
 
 
 @attrs.frozen
 class Outcome:
-    """What came of one law.
+    """Outcome of one law.
 
-    :param subject: what was checked, such as ``backbone x3d/s``.
+    :param subject: the checked plugin or contribution, such as ``backbone x3d/s``.
     :param law: the law, in words.
-    :param message: why it is broken or does not apply; empty where it held.
-    :param seconds: that it took, with what it prepared.
+    :param message: why the law is broken or does not apply; empty if it held.
+    :param seconds: duration, with preparation.
     """
 
     subject: str
@@ -47,12 +47,12 @@ class Outcome:
 def check(
     plugin: Any, *, only: str | None = None, configs: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Outcome]:
-    """Check a plugin, and all that it offers, by the classes of :mod:`fitsense.testing.contracts`.
+    """Check a plugin and its contributions against :mod:`fitsense.testing.contracts`.
 
     :param plugin: a module or an object with hook implementations.
-    :param only: the full name of the one offer to check; None for the plugin and all that it offers.
-    :param configs: what differs from an offer's default configuration, by its full name.
-    :raises UnknownNameError: the plugin does not offer what `only` or `configs` names.
+    :param only: full name of the only contribution to check; None for the plugin and all its contributions.
+    :param configs: differences from the default configuration, by full name of the contribution.
+    :raises UnknownNameError: the plugin does not provide what `only` or `configs` names.
     :raises MissingExtraError: pytest is not installed.
     """
     return run(contracts_of(plugin, only=only, configs=configs))
@@ -61,7 +61,7 @@ def check(
 def contracts_of(
     plugin: Any, *, only: str | None = None, configs: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, type]:
-    """The contracts of a plugin and of all that it offers, as an author would write them, by their subject."""
+    """Contracts of a plugin and its contributions, by subject."""
     from fitsense.testing import contracts
 
     host = PluginManager()
@@ -102,7 +102,7 @@ def contracts_of(
 
 
 def subclass(contract: type, **fixtures: Any) -> type:
-    """A contract whose fixtures give these values."""
+    """Derive a contract whose fixtures return these values."""
     import pytest
 
     def giving(value: Any) -> Callable[[Any], Any]:
@@ -116,7 +116,7 @@ def subclass(contract: type, **fixtures: Any) -> type:
 
 
 def run(classes: Mapping[str, type]) -> list[Outcome]:
-    """Run contracts, by their subject, in a pytest of their own: without the settings and plugins of whoever asks."""
+    """Run contracts, by subject, in a separate pytest run without the settings and plugins of the caller."""
     import pytest
 
     by_name = {f"Test{at}": subject for at, subject in enumerate(classes)}
@@ -125,9 +125,9 @@ def run(classes: Mapping[str, type]) -> list[Outcome]:
     try:
         with tempfile.TemporaryDirectory(prefix="contracts_") as folder, _own_settings():
             (Path(folder) / "pytest.ini").write_text("[pytest]\n", "utf-8")
-            # Of a name of its own: pytest keeps modules, and another run's would be taken for this one's.
+            # With a unique name, since pytest caches modules by name.
             (Path(folder) / f"test_{Path(folder).name}.py").write_text(_MODULE, "utf-8")
-            # The last one collects all garbage of the process, several times.
+            # The last one runs the garbage collector of the process several times.
             unused = ("terminal", "cacheprovider", "faulthandler", "unraisableexception")
             code = pytest.main([*(f"-pno:{name}" for name in unused), "--import-mode=importlib", folder], [recorder])
     finally:
@@ -139,12 +139,12 @@ def run(classes: Mapping[str, type]) -> list[Outcome]:
 
 
 def collected() -> Mapping[str, type]:
-    """The classes of the run that is going on; for the module that pytest collects."""
+    """The classes of the current run; for the module that pytest collects."""
     return _collected.get()
 
 
 def installed(name: str) -> Any:
-    """The installed plugin of this name, or of an entry point of this name.
+    """Import the installed plugin with this name, or with an entry point of this name.
 
     :raises UnknownNameError: there is none; the message lists the entry points.
     :raises PluginError: importing it fails.
@@ -172,7 +172,7 @@ def installed(name: str) -> Any:
 
 
 class _Recorder:
-    """A plugin of pytest's that takes down what becomes of each test."""
+    """A plugin of pytest that records the outcome of each test."""
 
     def __init__(self, subjects: Mapping[str, str]) -> None:
         self._subjects = subjects
@@ -213,13 +213,13 @@ class _Recorder:
 def _message(report: Any) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else str(report.longrepr)
-    # What follows is pytest's own account of the assertion, which the message has said in words.
+    # The rest is pytest's explanation of the assertion, which repeats the message.
     return str(text).removeprefix("AssertionError: ").partition("\nassert ")[0].removeprefix("Failed: ").strip()
 
 
 @contextmanager
 def _own_settings() -> Iterator[None]:
-    """The environment without what would change the run, and as it was afterwards."""
+    """Remove the variables of the environment that change the run; restore them afterwards."""
     before = dict(os.environ)
     os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

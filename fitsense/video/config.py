@@ -14,7 +14,7 @@ MAX_PIXELS = 8192 * 4608
 
 @attrs.frozen
 class DecodeConfig:
-    """How a source is decoded and scaled.
+    """Decoding and scaling of a source.
 
     :param short_side: short side of the frames in pixels; None for the source's own size.
     :param zoom: factor by which `short_side` is multiplied if only a part of each frame is analysed; frames are never

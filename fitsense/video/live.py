@@ -34,7 +34,7 @@ _MIN_STEP_S = 0.001
 
 @attrs.frozen
 class LiveConfig:
-    """How a live source is read.
+    """Reading of a live source.
 
     :param policy: what to do if analysis is slower than the source: ``latest`` drops the oldest queued frames and warns
         of their number; ``all`` drops none, lags behind, and warns of the lag.

@@ -128,6 +128,15 @@ class VideoSource(Closing):
         return self._unaccelerated
 
     @property
+    def rate_assumed(self) -> SourceWarning | None:
+        """Reason why media times may run too fast or too slow: neither container nor codec states a frame rate."""
+        codec = self._stream.codec_context
+        if self._has_times or self._rate is None or (codec is not None and codec.framerate):
+            return None
+        message = f"the source states no frame rate; times are those of {self._rate:g} frames a second"
+        return SourceWarning("frame_rate_assumed", message)
+
+    @property
     def read_error(self) -> str | None:
         """Why reading ended before the source did; None if it did not."""
         return self._read_error
@@ -183,9 +192,10 @@ class VideoSource(Closing):
             self._warn_if_truncated()
 
     def items(self) -> Iterator[Frame | SourceWarning]:
-        """Frames and warnings: :attr:`unaccelerated` first and :attr:`warning` last, where they are set."""
-        if self._unaccelerated is not None:
-            yield self._unaccelerated
+        """Frames and warnings: :attr:`unaccelerated`, :attr:`rate_assumed`, the frames, and last :attr:`warning`."""
+        for warning in (self._unaccelerated, self.rate_assumed):
+            if warning is not None:
+                yield warning
         yield from self
         if self._warning is not None:
             yield self._warning

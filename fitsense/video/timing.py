@@ -68,7 +68,7 @@ class MediaClock:
 
 
 def creation_time(metadata: Mapping[str, str]) -> datetime | None:
-    """When a source was recorded, with a time zone; None if the metadata do not say.
+    """Time of recording with a time zone; None if the metadata do not state it.
 
     Apple's tag contains the local time zone; FFmpeg's is in UTC.
     """

@@ -1,4 +1,4 @@
-"""A weighted average of any number of branches, of their logits or of their probabilities.
+"""A weighted average of the logits or probabilities of any number of branches.
 
 arXiv 2406.06703 averages raw logits: for exercises .25 SlowFast and .75 X3D, for muscles the reverse.
 """
@@ -25,8 +25,8 @@ class WeightedConfig:
 
     :param weights: non-negative weight of each branch, by name; scaled to sum to 1. Empty for equal weights.
     :param space: values that are averaged: ``logits`` or ``probabilities``.
-    :param cascade: which branches are asked first; None for asking all at once. Alone, these have the weights that they
-        have among all, scaled to sum to 1.
+    :param cascade: the branches to run first; None to run all branches for every window. The first branches alone keep
+        their weights, scaled to sum to 1.
     """
 
     weights: Mapping[str, float] = attrs.field(factory=dict)
@@ -39,10 +39,10 @@ class WeightedConfig:
             if not (weight >= 0 and math.isfinite(weight)):
                 raise InvalidInputError(f"weights[{branch!r}]: expected a number >= 0, got {weight!r}")
         if value and sum(value.values()) <= 0:
-            raise InvalidInputError("weights: expected at least one above 0")
+            raise InvalidInputError("weights: expected at least one above 0, got none")
 
     @cascade.validator
-    def _heard(self, attribute: Any, value: Cascade | None) -> None:
+    def _check_cascade(self, attribute: Any, value: Cascade | None) -> None:
         if value and self.weights and not any(self.weights.get(name, 0) > 0 for name in value.first):
             raise InvalidInputError(f"cascade: expected a weight above 0 for one of {', '.join(value.first)}")
 

@@ -19,15 +19,15 @@ def fitsense_sinks() -> Iterable[SinkSpec]:
         name="webhook",
         config=WebhookConfig,
         open=_webhook,
-        batch=WebhookConfig.most,
+        batch=WebhookConfig.max_events,
         summary="HTTP POST of CloudEvents, signed as Standard Webhooks",
     )
     yield SinkSpec(
         name="mqtt",
         config=MqttConfig,
         open=_mqtt,
-        batch=MqttConfig.most,
-        summary="CloudEvents to a broker that speaks MQTT 5",
+        batch=MqttConfig.max_events,
+        summary="CloudEvents to a broker with MQTT 5",
     )
 
 

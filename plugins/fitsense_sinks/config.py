@@ -1,4 +1,4 @@
-"""How the sinks are configured. Secrets are in environment variables or files; here is only in which."""
+"""Configurations of the sinks. They name the environment variables or files with secrets, not the secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from fitsense import InvalidInputError
 
 IN_FLIGHT = 20
-"""Events whose acknowledgements a broker may owe, unless it wants fewer."""
+"""Largest number of unacknowledged events, if the broker sets no smaller one."""
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
@@ -20,18 +20,18 @@ def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) 
 
 @attrs.frozen
 class WebhookConfig:
-    """A receiver that takes events by HTTP POST.
+    """Configuration of a receiver of events by HTTP POST.
 
-    :param url: ``https://…``, or ``http://…`` where nobody else is on the way.
-    :param mode: of the CloudEvents HTTP binding: ``structured``, an event a request; ``binary``, its data alone, the
-        rest in headers; ``batched``, several events a request.
-    :param batch: events of a batched request, at most.
-    :param timeout_s: for how long one request may take as a whole, from the connection to the end of the answer.
-    :param signed: whether requests are signed, as Standard Webhooks says.
-    :param secret_env: the environment variable with the secret, ``whsec_`` and base64 of 24 to 64 bytes; several, with
-        spaces between them, while one takes another's place.
-    :param secret_file: a file with it, instead of the variable.
-    :param ca_file: PEM certificates to trust, instead of the system's.
+    :param url: ``https://…``, or ``http://…`` on a trusted network.
+    :param mode: mode of the CloudEvents HTTP binding: ``structured``, one event per request; ``binary``, its data in
+        the body and its attributes in headers; ``batched``, several events per request.
+    :param batch: largest number of events in a batched request.
+    :param timeout_s: longest duration of a request, from the connection to the end of the response.
+    :param signed: whether to sign requests according to Standard Webhooks.
+    :param secret_env: environment variable with the secret, ``whsec_`` and base64 of 24 to 64 bytes; several ones,
+        separated by spaces, to replace a secret.
+    :param secret_file: file with the secret, instead of the variable.
+    :param ca_file: trusted PEM certificates, instead of those of the system.
     """
 
     url: str = ""
@@ -47,26 +47,26 @@ class WebhookConfig:
         if self.batch < 1:
             raise InvalidInputError(f"batch: expected at least 1, got {self.batch!r}")
 
-    def most(self) -> int:
-        """Events of one request."""
+    def max_events(self) -> int:
+        """Largest number of events in one request."""
         return self.batch if self.mode == "batched" else 1
 
 
 @attrs.frozen
 class MqttConfig:
-    """A broker that speaks MQTT 5; events are CloudEvents in structured mode, with quality of service 1.
+    """Configuration of an MQTT 5 broker; events are CloudEvents in structured mode, with quality of service 1.
 
-    :param url: ``mqtts://host``, or ``mqtt://host`` where nobody else is on the way; ``:port`` may follow.
-    :param topic: where events go; ``{source}``, ``{type}`` and ``{subject}`` are the event's, each as one level, with
-        percent-encoding of what has a meaning in topics. The subject is ``-`` where an event has none.
-    :param client_id: what the broker knows the client by; empty to have it choose.
-    :param timeout_s: for how long to wait for a connection, and for each acknowledgement.
-    :param username: empty for none.
-    :param password_env: the environment variable with the password; unset for none.
-    :param password_file: a file with it, instead of the variable.
-    :param ca_file: PEM certificates to trust, instead of the system's.
-    :param certificate_file: PEM certificate of the client, for brokers that want one.
-    :param key_file: its key, where it is not in the same file.
+    :param url: ``mqtts://host``, or ``mqtt://host`` on a trusted network; ``:port`` is optional.
+    :param topic: topic of the events; ``{source}``, ``{type}`` and ``{subject}`` are those of the event, each as one
+        level, with percent-encoding of special characters. The subject of an event without one is ``-``.
+    :param client_id: id of the client; empty to let the broker choose one.
+    :param timeout_s: longest wait for a connection, and for each acknowledgement, in seconds.
+    :param username: user name; empty for none.
+    :param password_env: environment variable with the password; unset for none.
+    :param password_file: file with the password, instead of the variable.
+    :param ca_file: trusted PEM certificates, instead of those of the system.
+    :param certificate_file: PEM certificate of the client, for brokers that require one.
+    :param key_file: key of the certificate, if it is in another file.
     """
 
     url: str = ""
@@ -80,6 +80,6 @@ class MqttConfig:
     certificate_file: str | None = None
     key_file: str | None = None
 
-    def most(self) -> int:
-        """Events that wait for their acknowledgement at once."""
+    def max_events(self) -> int:
+        """Largest number of unacknowledged events."""
         return IN_FLIGHT

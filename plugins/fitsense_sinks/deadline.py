@@ -46,17 +46,17 @@ class Deadline:
     def watch(self, connection: socket.socket) -> socket.socket:
         """Set the connection to abort at the deadline."""
         with self._lock:
-            self._let_go()
+            self._release()
             self._handle = os.dup(connection.fileno())
             self._closing = weakref.finalize(self, os.close, self._handle)
             if self.expired:
-                self._break_off()
+                self._abort()
         return connection
 
     def close(self) -> None:
         """Release the connection."""
         with self._lock:
-            self._let_go()
+            self._release()
 
     def pools(self) -> dict[str, type]:
         """Connection pools with the deadline, by scheme, for a ``urllib3.PoolManager``."""
@@ -81,9 +81,9 @@ class Deadline:
     def _expire(self) -> None:
         with self._lock:
             self.expired = True
-            self._break_off()
+            self._abort()
 
-    def _break_off(self) -> None:
+    def _abort(self) -> None:
         if self._handle is not None:
             borrowed = socket.socket(fileno=self._handle)
             # It may be closed already.
@@ -91,10 +91,10 @@ class Deadline:
                 borrowed.shutdown(socket.SHUT_RDWR)
             borrowed.detach()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._closing()
         self._handle, self._closing = None, _nothing
 
 
 def _nothing() -> None:
-    """There is no connection to close."""
+    """Close no connection."""

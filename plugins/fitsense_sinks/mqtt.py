@@ -26,22 +26,22 @@ _FAILURE = 0x80
 # Unspecified error, implementation-specific error, quota exceeded: worth a retry. Others reject the message.
 _AGAIN = (0x80, 0x83, 0x97)
 _FIELDS = ("source", "type", "subject")
-# What stands for itself in a level, beside letters, digits and _.-~; / + # have a meaning in topics, % is ours.
+# Characters of a level without escape, beside letters, digits and _.-~; topics use / + #, and escapes use %.
 _PLAIN = ":@=,;!()'*"
 
 
 class Mqtt:
     """Sink for an MQTT broker. An event is delivered when the broker acknowledges it.
 
-    A connection that is lost is not mended but replaced, by the next attempt.
+    The next attempt replaces a lost connection.
 
-    :raises InvalidInputError: the URL, the topic or a file cannot be used.
+    :raises InvalidInputError: the URL, the topic or a file is invalid.
     """
 
     def __init__(self, config: MqttConfig) -> None:
         parts = address(config.url, "mqtts", "mqtt")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise InvalidInputError("url: expected a host and a port alone; the topic is a setting of its own")
+            raise InvalidInputError("url: expected only a host and a port; set the topic as topic")
         _check_topic(config.topic)
         self._config = config
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
@@ -93,13 +93,13 @@ class _Connection:
     def __init__(self, client: Client, host: str, port: int, timeout_s: float) -> None:
         self._client = client
         self._timeout_s = timeout_s
-        self._most = IN_FLIGHT
-        # What the client's thread hears, in order: the answer to the connection under 0, then acknowledgements by
-        # their message's number; None when the connection is lost.
-        self._heard: queue.SimpleQueue[tuple[int, ReasonCode] | None] = queue.SimpleQueue()
-        client.on_connect = self._answered
-        client.on_publish = lambda client, data, number, reason, properties: self._heard.put((number, reason))
-        client.on_disconnect = self._lost
+        self._max_unacknowledged = IN_FLIGHT
+        # Messages from the client's thread: the response to the connection with number 0, then acknowledgements with
+        # the numbers of their messages; None when the connection is lost.
+        self._received: queue.SimpleQueue[tuple[int, ReasonCode] | None] = queue.SimpleQueue()
+        client.on_connect = self._on_connect
+        client.on_publish = lambda client, data, number, reason, properties: self._received.put((number, reason))
+        client.on_disconnect = self._on_disconnect
         try:
             client.connect(host, port, _KEEP_ALIVE_S)
         except (OSError, ValueError) as error:
@@ -124,17 +124,17 @@ class _Connection:
         properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = _CONTENT_TYPE
         properties.PayloadFormatIndicator = 1
-        owed: set[int] = set()
+        unacknowledged: set[int] = set()
         for topic, body in messages:
-            self._settle(owed, self._most - 1, until_s)
-            owed.add(self._client.publish(topic, body, 1, properties=properties).mid)
-        self._settle(owed, 0, until_s)
+            self._settle(unacknowledged, self._max_unacknowledged - 1, until_s)
+            unacknowledged.add(self._client.publish(topic, body, 1, properties=properties).mid)
+        self._settle(unacknowledged, 0, until_s)
 
-    def _settle(self, owed: set[int], left: int, until_s: float) -> None:
+    def _settle(self, unacknowledged: set[int], left: int, until_s: float) -> None:
         """Wait until at most `left` acknowledgements are outstanding."""
-        while len(owed) > left:
+        while len(unacknowledged) > left:
             number, reason = self._next(until_s)
-            owed.discard(number)
+            unacknowledged.discard(number)
             if reason.value >= _FAILURE:
                 raise DeliveryError(f"the broker refused an event: {reason}", retryable=reason.value in _AGAIN)
 
@@ -143,21 +143,21 @@ class _Connection:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _answered(self, client: Client, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        self._most = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
-        self._heard.put((0, reason))
+    def _on_connect(self, client: Client, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
+        self._max_unacknowledged = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
+        self._received.put((0, reason))
 
-    def _lost(self, *details: Any) -> None:
-        self._heard.put(None)
+    def _on_disconnect(self, *details: Any) -> None:
+        self._received.put(None)
 
     def _next(self, until_s: float) -> tuple[int, ReasonCode]:
         try:
-            heard = self._heard.get(timeout=max(0.0, until_s - time.monotonic()))
+            received = self._received.get(timeout=max(0.0, until_s - time.monotonic()))
         except queue.Empty:
             raise DeliveryError("the broker does not answer") from None
-        if heard is None:
+        if received is None:
             raise DeliveryError("the connection to the broker was lost")
-        return heard
+        return received
 
 
 def topic(template: str, event: Event) -> str:
@@ -177,4 +177,4 @@ def _check_topic(template: str) -> None:
         if field is not None and (field not in _FIELDS or spec or conversion):
             raise InvalidInputError(f"topic: expected fields {{source}}, {{type}} or {{subject}}, got {template!r}")
     if not template or template.startswith("$"):
-        raise InvalidInputError(f"topic: expected one that begins with no $, got {template!r}")
+        raise InvalidInputError(f"topic: expected a topic that does not begin with $, got {template!r}")

@@ -38,7 +38,7 @@ def address(url: str, *schemes: str) -> SplitResult:
         # The rest of the URL may be a secret.
         raise InvalidInputError(f"url: expected such as {example}, got one of {parts.scheme or 'no scheme'!r}")
     if parts.username is not None or parts.password is not None:
-        raise InvalidInputError("url: expected no user and no password in it: others can read it")
+        raise InvalidInputError("url: expected no user and no password, since others can read it")
     return parts
 
 

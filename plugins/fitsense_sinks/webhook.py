@@ -46,7 +46,7 @@ class Webhook:
         try:
             urllib3.util.parse_url(config.url)
         except urllib3.exceptions.LocationValueError:
-            raise InvalidInputError("url: expected such as https://host, got one that cannot be read") from None
+            raise InvalidInputError("url: expected such as https://host, got an invalid one") from None
         self._config = config
         self._keys = _keys(config) if config.signed else ()
         self._gone = False
@@ -62,7 +62,7 @@ class Webhook:
     def send(self, events: Sequence[Event]) -> None:
         """Send events in one request; errors as for :class:`fitsense.plugins.Sink`."""
         if self._gone:
-            raise DeliveryError("the receiver said that it is gone for good", retryable=False)
+            raise DeliveryError("the receiver is gone for good: it answered with 410", retryable=False)
         headers, body = _message(events, self._config.mode)
         headers = {**headers, **_signature(events, body, self._keys), "user-agent": "fitsense"}
         with self._deadline.running():
@@ -95,7 +95,7 @@ class Webhook:
 
     def _refuse_if_expired(self) -> None:
         if self._deadline.expired:
-            raise DeliveryError(f"the receiver gave no answer within {self._config.timeout_s:g} s")
+            raise DeliveryError(f"no answer from the receiver within {self._config.timeout_s:g} s")
 
     def close(self) -> None:
         """Close the connection."""
@@ -121,7 +121,7 @@ def _message(events: Sequence[Event], mode: str) -> tuple[Mapping[str, str], byt
 def _signature(events: Sequence[Event], body: bytes, keys: Sequence[bytes]) -> Mapping[str, str]:
     """Headers that authenticate the sender, and identify repeated requests.
 
-    The id is that of the contents: the same in every attempt, also of another process, and another for each message.
+    The id depends only on the contents: it is equal in all attempts, also of other processes.
     """
     digest = hashlib.sha256("\n".join(event.to_json() for event in events).encode()).hexdigest()
     name, now = f"msg_{digest[:32]}", str(int(time.time()))
@@ -136,7 +136,7 @@ def _keys(config: WebhookConfig) -> Sequence[bytes]:
     if not texts:
         raise InvalidInputError(
             f"no secret to sign with: set the environment variable {config.secret_env}, name a secret_file, "
-            f"or say signed = false"
+            f"or set signed = false"
         )
     return [_key(text) for text in texts]
 
@@ -149,7 +149,7 @@ def _key(text: str) -> bytes:
     if not (text.startswith(_PREFIX) and _MIN_BYTES <= len(key) <= _MAX_BYTES):
         # Without its value: secrets do not belong in logs.
         raise InvalidInputError(
-            f"the secret: expected {_PREFIX} and base64 of {_MIN_BYTES} to {_MAX_BYTES} bytes, got something else"
+            f"the secret: expected {_PREFIX} and base64 of {_MIN_BYTES} to {_MAX_BYTES} bytes, got another value"
         )
     return key
 

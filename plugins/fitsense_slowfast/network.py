@@ -17,15 +17,15 @@ _STAGES = 4
 
 
 def build(config: SlowFastConfig) -> nn.Module:
-    """SlowFast as a module from clips to features, float32 (clips, feature_dim), in eval mode."""
+    """Build SlowFast as a module from clips to features, float32 (clips, feature_dim), in eval mode."""
     slowfast = pytorchvideo_models("slowfast")
     from torch import nn
 
     ratio = config.channel_reduction_ratio
 
     def fast_to_slow(fusion_dim_in: int, stage_idx: int) -> nn.Module:
-        """Lateral connection after a stage. pytorchvideo's own rounds its channels otherwise than the stage that
-        follows expects, so that most ratios but the powers of two do not fit."""
+        """Lateral connection after a stage. That of pytorchvideo rounds the number of channels differently from the
+        next stage, so that most ratios other than powers of two do not fit."""
         if stage_idx == _STAGES:
             return nn.Identity()
         channels = 2 * fusion_dim_in // ratio

@@ -58,5 +58,5 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
             state=streaming.state, step=streaming.step, receptive_field=StreamingConfig.receptive_field
         ),
         paper="arXiv 2106.00050",
-        summary="X3D-S that goes on frame by frame",
+        summary="Streaming X3D-S, frame by frame",
     )

@@ -1,7 +1,7 @@
 """X3D with a landmark head: body landmarks in each frame, and their statistics as features.
 
-X3D's own features say what a scene looks like; where the joints are, which tells exercises of unseen people apart,
-survives in its last but one stages. A decoder reads it from there. It learns from a pose estimator's landmarks
+The final features of X3D describe appearance; joint positions, which distinguish exercises of unseen people, are
+available in its last two stages. A decoder predicts them from there. It is trained on the landmarks of a pose estimator
 (privileged information: Vapnik and Vashist, 2009), which inference does not need.
 """
 
@@ -19,7 +19,7 @@ from fitsense_x3d.config import X3DConfig
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Channels of the stages that the decoder reads, and how the places of the later one lie in those of the earlier.
+# Channels of the two stages that the decoder reads.
 _LAST_BUT_ONE, _LAST = 96, 192
 
 
@@ -46,9 +46,9 @@ class BodiesConfig(X3DConfig):
 
 
 def build(config: BodiesConfig) -> nn.Module:
-    """A module from clips to features, float32 (clips, width), in eval mode.
+    """Build a module from clips to features, float32 (clips, width), in eval mode.
 
-    :func:`forward_with_landmarks` gives the landmarks too.
+    :func:`forward_with_landmarks` also returns the landmarks.
     """
     create_x3d = pytorchvideo_models("x3d").create_x3d
     import torch
@@ -63,7 +63,7 @@ def build(config: BodiesConfig) -> nn.Module:
         return [convolution, nn.BatchNorm2d(channels)]
 
     class Decoder(nn.Module):
-        """Stages' features (clips, channels, frames, height, width) to landmarks (clips, frames, points, 5)."""
+        """Maps features of stages (clips, channels, frames, height, width) to landmarks (clips, frames, points, 5)."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -151,7 +151,7 @@ def layers(module: nn.Module) -> Sequence[nn.Module]:
 
 
 def pretrained(module: nn.Module) -> nn.Module:
-    """The part that published weights fill."""
+    """The part with published weights."""
     return module.get_submodule("stages")
 
 

@@ -83,5 +83,5 @@ class StreamingConfig(X3DConfig):
 
 
 def preset(size: str) -> type[X3DConfig]:
-    """The config class of ``xs``, ``s``, ``m`` or ``l``."""
+    """The configuration class of ``xs``, ``s``, ``m`` or ``l``."""
     return {"xs": XSConfig, "s": SConfig, "m": MConfig, "l": LConfig}[size]

@@ -15,9 +15,9 @@ _PROJECTION = "blocks.5.proj."
 
 
 def build(config: X3DConfig) -> nn.Module:
-    """X3D as a module from clips to features, float32 (clips, 2048), in eval mode.
+    """Build X3D as a module from clips to features, float32 (clips, 2048), in eval mode.
 
-    The zoo's head ends in a projection to classes and a softmax; both are left off.
+    The projection to classes and the softmax of the zoo's head are left out.
     """
     create_x3d = pytorchvideo_models("x3d").create_x3d
     from torch import nn
@@ -29,7 +29,7 @@ def build(config: X3DConfig) -> nn.Module:
         head_activation=None,
     )
     network.blocks[5].proj = nn.Identity()
-    # Heads have regularisation.
+    # Heads have regularisation of their inputs.
     network.blocks[5].dropout = None
     clip = config.clip()
     return nn.Sequential(clip_normaliser(clip, (0.45,) * 3, (0.225,) * 3), network).eval()

@@ -1,9 +1,9 @@
 """Streaming X3D: temporal convolutions are computed once per frame, not again for each window.
 
-After continual inference (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050): a convolution over time remembers the
-frames that it needs again, and what is averaged over a clip, in squeeze-and-excitation and at the end, is averaged over
-as many newest frames. Unlike theirs, no frame waits for those after it: where X3D's convolutions look ahead, these take
-the newest frame for all that is to come. The parameters are X3D's own.
+After continual inference (Hedegaard and Iosifidis, ECCV 2022, arXiv 2106.00050): convolutions over time keep partial
+results of earlier frames as state, and averages over a clip, in squeeze-and-excitation and at the end, become averages
+over as many newest frames. Unlike in that paper, there is no delay: convolutions replace future frames by the newest
+one. The parameters are those of X3D.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _COLOURS = ((0.45,) * 3, (0.225,) * 3)
 
 
 def build(config: StreamingConfig) -> nn.Module:
-    """X3D as a module from clips to features, float32 (clips, 2048), in eval mode.
+    """Build X3D as a module from clips to features, float32 (clips, 2048), in eval mode.
 
-    Its method ``step`` takes one frame of each stream, and what is remembered of those before it.
+    Its method ``step`` takes one frame of each stream and the state after the frames before.
     """
     create_x3d = pytorchvideo_models("x3d").create_x3d
     import torch
@@ -42,22 +42,22 @@ def build(config: StreamingConfig) -> nn.Module:
 
         def convolve(self, name: str, convolution: Any, x: Tensor) -> Tensor:
             """Causal convolution over the frame and its predecessors."""
-            weight = _looking_back(convolution)
-            # The first frame is repeated before the clip: black frames would be a sudden change.
+            weight = _causal_weight(convolution)
+            # The first frame repeats before the clip: black frames would be a sudden change.
             first = x[:, :, :1].expand(-1, -1, weight.shape[2] - 1, -1, -1)
             return _convolve(torch.cat([first, x], dim=2), convolution, weight)
 
         def average(self, name: str, x: Tensor) -> Tensor:
-            """For each frame the mean of places, and of the newest frames until it: (clips, channels, frames, 1, 1)."""
+            """Means over positions and the newest frames, for each frame: (clips, channels, frames, 1, 1)."""
             means = F.pad(x.mean(dim=(3, 4), keepdim=True), (0, 0, 0, 0, config.frames - 1, 0))
-            # Over fewer frames until there are enough.
+            # At the start, over fewer frames.
             share = torch.arange(1, x.shape[2] + 1, device=x.device).clamp(max=config.frames) / config.frames
             return F.avg_pool3d(means, (config.frames, 1, 1), 1) / share[:, None, None]
 
     class Frame:
         """Process one frame of each stream, (streams, channels, 1, height, width), with its state.
 
-        A convolution remembers what earlier frames add to the results of frames to come.
+        The state of a convolution is the sum that earlier frames add to the results of later ones.
         """
 
         def __init__(self, old: State) -> None:
@@ -68,13 +68,13 @@ def build(config: StreamingConfig) -> nn.Module:
             self._share = self._mean("seen", torch.ones_like(seen))
 
         def convolve(self, name: str, convolution: Any, x: Tensor) -> Tensor:
-            weight = _looking_back(convolution)
+            weight = _causal_weight(convolution)
             taps = weight.shape[2]
             added = [_convolve(x, convolution, weight[:, :, tap : tap + 1]) for tap in range(taps)]
             so_far, earlier = torch.zeros_like(added[0]), {}
             for ahead in reversed(range(1, taps)):
                 so_far = so_far + added[taps - 1 - ahead]
-                # Channels last, as in the runtimes, which need not reorder them.
+                # Channels last, as in the runtimes, which then reorder nothing.
                 earlier[ahead] = self._old[f"{name}.{ahead}"].permute(0, 4, 1, 2, 3) + self._is_first * so_far
             for ahead in range(1, taps):
                 adds = added[taps - 1 - ahead]
@@ -90,8 +90,8 @@ def build(config: StreamingConfig) -> nn.Module:
             self.new[name] = newest[:, :, 1:]
             return newest.mean(dim=2)[..., None, None, None]
 
-    def _looking_back(convolution: Any) -> Tensor:
-        """Its weights for the frames before, in order, and for the newest frame, also in place of those to come."""
+    def _causal_weight(convolution: Any) -> Tensor:
+        """Weights for the frames before, in order, and for the newest frame, which replaces later ones."""
         before = _before(convolution)
         now: Tensor = convolution.weight[:, :, before:].sum(dim=2, keepdim=True)
         return torch.cat([convolution.weight[:, :, :before], now], dim=2)
@@ -117,8 +117,7 @@ def build(config: StreamingConfig) -> nn.Module:
             return self._features(self.normalise_clip(clips), Clip())
 
         def step(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
-            """Features, float32 (streams, 2048), after a frame, uint8 (streams, size, size, 3), and what then is
-            remembered."""
+            """Features, float32 (streams, 2048), and state after a frame, uint8 (streams, size, size, 3)."""
             time = Frame(state)
             return self._features(self.normalise_frame(frame.unsqueeze(1)), time), time.new
 
@@ -146,7 +145,7 @@ def build(config: StreamingConfig) -> nn.Module:
                     yield f"stage{number}.{depth}", block
 
         def _features(self, x: Tensor, time: Clip | Frame) -> Tensor:
-            """Features after the last of some frames, float32 (streams, 3, frames, size, size)."""
+            """Features after the last frame of float32 (streams, 3, frames, size, size)."""
             stem, head = self.blocks[0], self.blocks[5].pool
             x = stem.activation(stem.norm(time.convolve("stem", stem.conv.conv_xy, stem.conv.conv_t(x))))
             for name, block in self._residual_blocks():
@@ -189,7 +188,7 @@ def state(config: StreamingConfig) -> dict[str, tuple[int, ...]]:
 
 
 def step(module: Any, frame: Tensor, state: State) -> tuple[Tensor, State]:
-    """One frame of each stream."""
+    """Process one frame of each stream."""
     features, after = module.step(frame, state)
     return features, after
 

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.streaming``: what a prediction costs where X3D-S goes on frame by frame.
+"""``python -m tests.benchmarks.streaming``: cost of a prediction of streaming X3D-S.
 
 Each figure is a ratio to the same X3D-S on whole clips, within one run. Weights do not matter to cost, and are random;
 with ``--weights`` and ``--data``, features of both are compared on a folder's clips.

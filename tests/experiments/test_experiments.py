@@ -104,7 +104,7 @@ def test_pretraining_compares_both_starts(setting: Setting, weights: Path, tmp_p
     for name in ("top-1", "mAP"):
         expected = value(table["pretrained"], name) - value(table["from scratch"], name)
         assert value(table["pretrained − from scratch"], name) == pytest.approx(expected)
-    assert "12 clips of 12 scenes to learn from, 4 of 4 other scenes (the split val)" in result.measured
+    assert "12 clips of 12 scenes to train on, 4 of 4 other scenes (the split val)" in result.measured
 
 
 def test_channel_ratio_trains_each_ratio_once(setting: Setting, tmp_path: Path) -> None:

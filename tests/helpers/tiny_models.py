@@ -117,7 +117,7 @@ def build_streaming(config: TinyConfig) -> nn.Module:
 
 
 def streaming() -> fitsense.plugins.BackboneSpec:
-    """The backbone that goes on frame by frame."""
+    """A streaming backbone."""
     return fitsense.plugins.BackboneSpec(
         name="stream",
         config=TinyConfig,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,90 +12,28 @@ from fitsense.data.clip_views import clip_views
 from fitsense.imaging.resize import branch_images, person_square
 from fitsense.inference.clip_person import ClipPerson
 from fitsense.inference.person_tracking import follow_person
-from fitsense.inference.pose_estimator import LoadedPoseEstimator
 from fitsense.pose.clip_poses import in_clip
-from fitsense.pose.landmarks import REQUIRED
-from fitsense.types import ClipSpec, FloatArray, Frame, UInt8Array
+from fitsense.types import ClipSpec, FloatArray, Frame
+from tests.helpers.spot_bodies import BrightSpot, loaded, spot_frames
 
-SET = fitsense.LandmarkSet("torso", REQUIRED, [REQUIRED[:2], REQUIRED[2:]], [])
-RATE_HZ = 10.0
 POSE_CLIP = ClipSpec(8, 5.0, 64, 48, fit="pad")
 PERSON_CLIP = ClipSpec(8, 5.0, 32, 48, fit="person")
-SIZE = (96, 48)
-
-
-class BrightSpot:
-    """Finds the body around the brightest pixel, twice as tall as wide; nobody in a dark picture."""
-
-    def __init__(self) -> None:
-        self.estimates = 0
-
-    def detect(self, picture: UInt8Array) -> Sequence[fitsense.BodyDetection]:
-        spot = self._spot(picture)
-        return [] if spot is None else [fitsense.BodyDetection(self._region(spot), 0.95)]
-
-    def estimate(
-        self, pictures: Sequence[UInt8Array], regions: Sequence[fitsense.BodyRegion]
-    ) -> Sequence[fitsense.Pose | None]:
-        self.estimates += len(pictures)
-        poses: list[fitsense.Pose | None] = []
-        for picture in pictures:
-            spot = self._spot(picture)
-            if spot is None:
-                poses.append(None)
-                continue
-            height, width, _ = picture.shape
-            longer = max(height, width)
-            landmarks = np.zeros((4, 6), np.float32)
-            # Shoulders above hips; pictures mirror left and right.
-            landmarks[:, 0] = spot[0] + np.array([0.05, -0.05, 0.05, -0.05]) * longer / width
-            landmarks[:, 1] = spot[1] + np.array([-0.1, -0.1, 0.1, 0.1]) * longer / height
-            landmarks[:, 2:5] = [[0.1, -0.5, 0], [-0.1, -0.5, 0], [0.1, 0, 0], [-0.1, 0, 0]]
-            landmarks[:, 5] = 1.0
-            poses.append(fitsense.Pose(landmarks, 0.99, self._region(spot)))
-        return poses
-
-    def _spot(self, picture: UInt8Array) -> tuple[float, float] | None:
-        level = picture[..., 0]
-        if level.max() < 100:
-            return None
-        rows, columns = np.nonzero(level > 0.8 * level.max())
-        return (columns.mean() + 0.5) / level.shape[1], (rows.mean() + 0.5) / level.shape[0]
-
-    def _region(self, spot: tuple[float, float]) -> fitsense.BodyRegion:
-        return fitsense.BodyRegion(*spot, 0.5)
-
-
-def estimator() -> LoadedPoseEstimator:
-    return LoadedPoseEstimator("tests/spot", SET, BrightSpot())
-
-
-def frames(count: int = 60, dark: Sequence[int] = ()) -> list[Frame]:
-    """A spot that moves slowly to the right."""
-    made = []
-    for index in range(count):
-        rgb = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-        if index not in dark:
-            left = 30 + index // 6
-            rgb[20:28, left : left + 8] = 250
-        made.append(Frame(rgb, index / RATE_HZ))
-    return made
 
 
 def views(
     specs: dict[str, ClipSpec], person: ClipPerson | None, *, mirror: bool = False, **made: Any
 ) -> dict[str, FloatArray]:
-    return clip_views(frames(**made), specs, 3, mirror, person)
+    return clip_views(spot_frames(**made), specs, 3, mirror, person)
 
 
 @pytest.mark.parametrize("dark", [(), tuple(range(20, 26))])
 def test_clip_views_with_a_person_give_the_poses_that_each_window_alone_gives(dark: tuple[int, ...]) -> None:
     specs = {"pose": POSE_CLIP}
-    poses = views(specs, ClipPerson(estimator(), ["pose"]), dark=dark)["pose"]
+    poses = views(specs, ClipPerson(loaded(), ["pose"]), dark=dark)["pose"]
     clips = views(specs, None, dark=dark)["pose"]
     assert poses.shape == (3, 8, 4, 6)
     assert poses.dtype == np.float32
-    alone = np.stack([follow_person(estimator(), clip, POSE_CLIP.rate_hz) for clip in clips])
+    alone = np.stack([follow_person(loaded(), clip, POSE_CLIP.rate_hz) for clip in clips])
     missing = np.isnan(alone).all(axis=(2, 3))
     assert missing.any() == bool(dark)
     assert (np.isnan(poses).all(axis=(2, 3)) == missing).all()
@@ -108,22 +45,22 @@ def test_clip_views_with_a_person_cost_no_more_landmarks_for_more_windows() -> N
     counts = []
     for number in (1, 8):
         counter = BrightSpot()
-        person = ClipPerson(LoadedPoseEstimator("tests/spot", SET, counter), ["pose"])
-        clip_views(frames(), {"pose": POSE_CLIP}, number, True, person)
+        person = ClipPerson(loaded(counter), ["pose"])
+        clip_views(spot_frames(), {"pose": POSE_CLIP}, number, True, person)
         counts.append(counter.estimates)
     assert counts[0] == counts[1] <= 62
 
 
 def test_clip_views_of_mirror_images_give_mirrored_poses() -> None:
-    poses = views({"pose": POSE_CLIP}, ClipPerson(estimator(), ["pose"]), mirror=True)["pose"]
-    mirrored = [Frame(frame.rgb[:, ::-1], frame.time_s) for frame in frames()]
-    person = ClipPerson(estimator(), ["pose"])
+    poses = views({"pose": POSE_CLIP}, ClipPerson(loaded(), ["pose"]), mirror=True)["pose"]
+    mirrored = [Frame(frame.rgb[:, ::-1], frame.time_s) for frame in spot_frames()]
+    person = ClipPerson(loaded(), ["pose"])
     expected = clip_views(mirrored, {"pose": POSE_CLIP}, 3, False, person)["pose"]
     np.testing.assert_allclose(poses[3:], expected, atol=1e-4)
 
 
 def test_clip_views_of_a_branch_on_the_person_follow_the_person_steadily() -> None:
-    person = ClipPerson(estimator(), [])
+    person = ClipPerson(loaded(), [])
     clips = views({"person": PERSON_CLIP}, person)["person"]
     brightness = clips[..., 0].astype(float)
     columns = (brightness * np.arange(32)).sum(axis=(2, 3)) / brightness.sum(axis=(2, 3))

@@ -102,7 +102,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def delivering(url: str, delivery: DeliveryConfig = FAST, **config: Any) -> Delivery:
     settings = MqttConfig(url=url, **config)
-    return Delivery(Mqtt(settings), "mqtt", delivery, batch=settings.most())
+    return Delivery(Mqtt(settings), "mqtt", delivery, batch=settings.max_events())
 
 
 def test_events_reach_who_subscribes_in_order(broker: Broker) -> None:
@@ -257,7 +257,7 @@ def test_a_topic_has_the_levels_of_its_template(source: str, subject: str | None
     [
         ({"url": "https://host"}, "mqtts://host"),
         ({"url": "mqtt://ada:right@host"}, "no password"),
-        ({"url": "mqtt://host/topic"}, "the topic is a setting"),
+        ({"url": "mqtt://host/topic"}, "set the topic as topic"),
         ({"topic": ""}, "topic"),
         ({"topic": "$SYS/x"}, "topic"),
         ({"topic": "a/#"}, "topic"),

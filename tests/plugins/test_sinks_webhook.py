@@ -40,7 +40,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def delivering(url: str, delivery: DeliveryConfig = FAST, **config: Any) -> Delivery:
     settings = WebhookConfig(url=url, **config)
-    return Delivery(Webhook(settings), "webhook", delivery, batch=settings.most())
+    return Delivery(Webhook(settings), "webhook", delivery, batch=settings.max_events())
 
 
 def numbers(receiver: Receiver) -> list[int]:
@@ -196,7 +196,7 @@ def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: byt
     """Each part comes well within the timeout, and the whole never."""
     with Dripping(start, drip) as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
-        with pytest.raises(DeliveryError, match=r"gave no answer within 0\.3 s|cannot be reached") as caught:
+        with pytest.raises(DeliveryError, match=r"no answer .* within 0\.3 s|cannot be reached") as caught:
             sink.send([event(0)])
         assert caught.value.retryable
         assert receiver.broken_off.wait(30.0)

@@ -1,4 +1,4 @@
-"""X3D that goes on frame by frame, beside X3D on clips."""
+"""Streaming X3D compared with X3D on clips."""
 
 from __future__ import annotations
 

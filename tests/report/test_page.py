@@ -32,10 +32,12 @@ PROBE = """<!doctype html><html><body>
 function look(frame) {{
   const page = frame.contentDocument, root = page.documentElement;
   const visible = element => {{ const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; }};
-  const fills = {{}};
+  const fills = {{}}, faint = [];
   for (const region of page.querySelectorAll("[data-group]"))
-    if ([...region.querySelectorAll("path")].every(visible))
+    if ([...region.querySelectorAll("path")].every(visible)) {{
       fills[region.dataset.group] = getComputedStyle(region).fill;
+      if (Number(getComputedStyle(region).fillOpacity) < 0.5) faint.push(region.dataset.group);
+    }}
   return {{
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
     cut: [...page.querySelectorAll(".timeline rect, .timeline text, tr > :nth-child(3)")]
@@ -45,7 +47,9 @@ function look(frame) {{
       .map(row => [...row.cells].map(c => c.innerText.trim())),
     repetitions: [...page.querySelectorAll("rect.repetition")].filter(visible).length,
     labels: [...page.querySelectorAll(".timeline .name")].filter(visible).map(label => label.textContent),
-    fills: fills,
+    fills: fills, faint: faint,
+    outside: [...page.querySelectorAll("td")]
+      .filter(cell => cell.getBoundingClientRect().right > root.clientWidth).length,
     below: page.querySelector(".loads").getBoundingClientRect().top
       > page.querySelector(".fitsense-body").getBoundingClientRect().bottom,
   }};
@@ -162,17 +166,17 @@ def test_page_browser_offline_renders(made: str, dark: bool, tmp_path: Path) -> 
     for width in ("phone", "desktop"):
         layout = visible[width]
         assert (layout["loaded"], layout["across"]) == (0, 0)
-        # Neither the timeline nor the repetitions need scrolling.
-        assert layout["cut"] == 0
+        # Neither the timeline nor the tables need scrolling.
+        assert (layout["cut"], layout["outside"]) == (0, 0)
         assert [row[:2] for row in layout["rows"][:4]] == sets
         assert ["Quads", "23.7 s", "8.6"] in layout["rows"]
         assert layout["repetitions"] == 21
         assert layout["labels"] == ["Squat", "Bench press", "Row", "Warnings"]
         assert len(layout["fills"]) == 17
         for group, value in load.items():
-            # What has hardly any load is as grey as what has none.
-            expected = rgb(colour(value / most, dark=dark)) if value >= 0.05 * most else layout["fills"]["traps"]
-            assert layout["fills"][group] == expected, group
+            assert layout["fills"][group] == rgb(colour(value / most, dark=dark)), group
+        drawn = {group: value for group, value in load.items() if group in layout["fills"]}
+        assert set(layout["faint"]) == {group for group, value in drawn.items() if value < 0.05 * most} != set()
     assert (visible["phone"]["below"], visible["desktop"]["below"]) == (True, False)
 
 

@@ -319,7 +319,7 @@ def test_playground_phone_keyboard_and_reduced_motion_work(
     assert page.evaluate(TOO_FAINT) == []
     page.keyboard.press("Tab")
     expecting(page.get_by_role("link", name="To the content")).to_be_focused()
-    other = "Light theme" if scheme == "dark" else "Dark theme"
+    other = "Use light theme" if scheme == "dark" else "Use dark theme"
     for name in (other, "Use the camera"):
         page.keyboard.press("Tab")
         expecting(page.get_by_role("button", name=name)).to_be_focused()
@@ -337,7 +337,8 @@ def test_playground_phone_keyboard_and_reduced_motion_work(
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     theme = page.locator("html")
     page.get_by_role("button", name=other).press("Enter")
-    expecting(page.get_by_role("button", name="Dark theme" if scheme == "dark" else "Light theme")).to_be_visible()
+    chosen = "Use dark theme" if scheme == "dark" else "Use light theme"
+    expecting(page.get_by_role("button", name=chosen)).to_be_visible()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")
     page.reload()
     expecting(theme).to_have_attribute("data-theme", "light" if scheme == "dark" else "dark")

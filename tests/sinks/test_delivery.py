@@ -206,7 +206,7 @@ def test_delivery_survives_fault_of_sink(caplog: pytest.LogCaptureFixture) -> No
     messages = [record.getMessage() for record in caplog.records]
     # The same trouble is told once.
     assert messages == [
-        "sink faulty: a fault of its own: RuntimeError: a bug; these events are refused",
+        "sink faulty: the sink failed: RuntimeError: a bug; these events are refused",
         "sink faulty: it delivers again",
         "sink faulty: ConnectionResetError: reset; it will be tried again",
         "sink faulty: it delivers again",

@@ -1,4 +1,4 @@
-"""A branch that goes on frame by frame is trained on clips, and runs on streams."""
+"""A streaming branch is trained on clips and runs on streams."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
@@ -139,3 +140,17 @@ def test_display_order_without_packets_left_gives_no_time() -> None:
     frame.pts = 7
     DisplayOrder().stamp(frame)
     assert frame.pts is None
+
+
+def test_raw_stream_without_a_frame_rate_warns_of_its_times(video: FigureVideo, tmp_path: Path) -> None:
+    with VideoSource(pack(tmp_path / "raw.obu", video, "obu", "libsvtav1", {"preset": "12"})) as source:
+        assert source.rate_assumed is not None
+        (warning,) = [item for item in source.items() if not isinstance(item, Frame)]
+    assert warning.code == "frame_rate_assumed"
+    assert "25 frames a second" in warning.message
+
+
+@pytest.mark.parametrize("name", ["raw.h264", "raw.m4v", "h264.mkv"])
+def test_stream_with_a_frame_rate_assumes_none(name: str, video: FigureVideo, tmp_path: Path) -> None:
+    with VideoSource(pack(tmp_path / name, video, *PACKINGS[name])) as source:
+        assert source.rate_assumed is None

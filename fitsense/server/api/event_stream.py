@@ -24,7 +24,7 @@ _RETRY_MS = 2000
 
 
 def events_gone(expired: EventsExpiredError) -> ProblemError:
-    """The problem of a client that requests events which are no longer kept."""
+    """The problem of a client that requests events that are no longer available."""
     return ProblemError(
         ProblemType.EVENTS_GONE, f"{expired}; resume there, or request all available events", first=expired.first
     )

@@ -243,7 +243,7 @@ async def _lines(session: ServerSession) -> AsyncGenerator[str, None]:
 def _next_number(session: ServerSession, after: str | None) -> int | None:
     """The number of the event that follows an event id; None if there is no id.
 
-    :raises ProblemError: the id is malformed or belongs to no event so far, or the next event is no longer kept.
+    :raises ProblemError: the id is malformed or belongs to no event so far, or the next event is no longer available.
     """
     if after is None or after == "":
         return None

@@ -487,7 +487,7 @@ function setTheme(dark) {
 
 /** Label the button with the theme that it switches to. */
 function nameTheme(dark) {
-  one("other-theme").textContent = dark ? "Light theme" : "Dark theme";
+  one("other-theme").textContent = dark ? "Use light theme" : "Use dark theme";
 }
 
 /** The language of names: the parameter of the address, else the browser's language. */

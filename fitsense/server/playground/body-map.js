@@ -5,7 +5,7 @@ import { largest, muscleName, seconds } from "./format.js";
 
 // Smallest load at the end of the scale; otherwise the first second of a session would fill it.
 const MIN_SCALE_S = 10;
-// Groups with less than this share of the scale stay grey, as in reports.
+// Groups with less than this share of the scale are drawn faintly, as in reports.
 const MIN_SHARE = 0.05;
 
 export class Body {
@@ -26,12 +26,12 @@ export class Body {
       const { group, side } = region.dataset;
       const value = load.get(group);
       const known = value !== undefined;
-      const filled = known && value / end_s >= MIN_SHARE;
-      region.classList.toggle("muscle", !filled);
-      region.classList.toggle("load", filled);
+      region.classList.toggle("muscle", !known);
+      region.classList.toggle("load", known);
+      region.classList.toggle("faint", known && value / end_s < MIN_SHARE);
       for (const theme of ["light", "dark"]) {
         const shades = this.scale[theme];
-        region.style.setProperty(`--${theme}`, filled ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
+        region.style.setProperty(`--${theme}`, known ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
       }
       const label = known ? `${muscleName(group)}: ${seconds(value)}` : `${muscleName(group)}: no value`;
       if (region.dataset.label === label) continue;

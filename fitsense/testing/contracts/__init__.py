@@ -1,8 +1,8 @@
-"""The laws that plugins keep, as classes of pytest tests.
+"""The laws of plugins, as classes of pytest tests.
 
-A plugin's author derives from a class, gives the fixtures that it asks for, and runs pytest. A fixture that has a
-default says what the plugin can do; ``docs/plugins/conformance.md`` lists them. ``fitsense plugins check`` runs the
-same classes.
+A plugin's author derives from a class, defines the required fixtures, and runs pytest. Fixtures with a default state
+the properties of the plugin; ``docs/plugins/conformance.md`` lists them. ``fitsense plugins check`` runs the same
+classes.
 """
 
 from fitsense.errors import MissingExtraError
@@ -12,7 +12,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("the conformance kit", "testing", error) from error
 
-# Before they are imported, so that an assertion that fails shows its values.
+# Before the imports, so that failed assertions show their values.
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"

@@ -1,4 +1,4 @@
-"""The laws of a backbone."""
+"""Laws of a backbone."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
     @pytest.fixture
     def published(self) -> Mapping[str, Any] | None:
-        """A state dict with the names and shapes of the published weights; None to leave that law out."""
+        """A state dict with the names and shapes of the published weights; None to skip that law."""
         return None
 
     @pytest.fixture
     def not_moved(self) -> Collection[str]:
-        """Beginnings of names of parameters that features do not move, on purpose."""
+        """Prefixes of the names of parameters that deliberately get no gradient from features."""
         return ()
 
     @pytest.fixture
     def files(self, spec: BackboneSpec, plugins: PluginManager) -> Mapping[str, Path]:
-        """Its assets; by default those that were fetched, and without them the laws of observing do not apply."""
+        """Its assets; by default the fetched ones. Without them, laws of observations do not apply."""
         return fetched(spec, plugins)
 
     @pytest.fixture
@@ -52,7 +52,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
     @pytest.fixture
     def poses(self, spec: BackboneSpec, config: Any, plugins: PluginManager) -> FloatArray:
         """Poses in three clips, float32 (3, frames, landmarks, 6), for a backbone that takes them; by default random
-        ones, with somebody in every frame."""
+        ones, with a person in every frame."""
         if spec.observation is None or spec.observation.from_poses is None:
             pytest.skip("it takes no poses")
         frames = spec.clip(config).frames
@@ -63,18 +63,18 @@ class BackboneContract(StreamingLaws, NetworkContract):
     def observed(
         self, spec: BackboneSpec, pictures: UInt8Array, request: pytest.FixtureRequest
     ) -> UInt8Array | FloatArray:
-        """What is observed: `poses` for a backbone that takes them, else `pictures`."""
+        """Input of the observation: `poses` for a backbone that takes them, else `pictures`."""
         posed = spec.observation is not None and spec.observation.from_poses is not None
         return request.getfixturevalue("poses") if posed else pictures
 
     @pytest.fixture
     def trains(self, spec: BackboneSpec) -> bool:
-        """True if it has parameters that training moves; by default, where it has a network."""
+        """True if it has trainable parameters; by default, if it has a network."""
         return spec.build is not None
 
     @pytest.fixture
     def inputs(self, spec: BackboneSpec, config: Any, pictures: UInt8Array) -> NDArray[Any]:
-        """What the network takes, three times; by default `pictures`, or random observations."""
+        """Input of the network for three clips; by default `pictures`, or random observations."""
         return pictures if spec.observation is None else numbers(0, 3, *spec.observation.shape(config))
 
     @pytest.fixture
@@ -104,10 +104,10 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
     @pytest.fixture
     def look(self, spec: BackboneSpec, config: Any, request: pytest.FixtureRequest) -> Observe:
-        """What turns pictures or poses into observations; where what it needs is not installed, its laws do not
-        apply."""
+        """The function from pictures or poses to observations. Its laws do not apply if its packages are not
+        installed."""
         if spec.observation is None:
-            pytest.skip("it looks at pictures themselves")
+            pytest.skip("it has no observation")
         if (from_poses := spec.observation.from_poses) is not None:
             return lambda poses: from_poses(config, poses)
         assert spec.observation.load is not None
@@ -126,7 +126,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
     def predicted(
         self, spec: BackboneSpec, module: Any, inputs: NDArray[Any], torch: Any
     ) -> tuple[FloatArray, FloatArray]:
-        """Features and landmarks of `inputs`, as its :class:`LandmarkSpec` gives them."""
+        """Features and landmarks of `inputs`, by its :class:`LandmarkSpec`."""
         if spec.landmarks is None:
             pytest.skip("it predicts no landmarks")
         with torch.inference_mode():
@@ -135,7 +135,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
 
     def test_it_comes_in_eval_mode(self, module: Any) -> None:
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
-        assert not training, f"expected build to give a module in eval mode; in training mode: {training[:3]}"
+        assert not training, f"expected build to return a module in eval mode; in training mode: {training[:3]}"
 
     def test_a_wrong_clip_is_refused_with_both_shapes(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
         wrong = np.concatenate([inputs, inputs[:, :1]], axis=1)
@@ -144,13 +144,13 @@ class BackboneContract(StreamingLaws, NetworkContract):
             with torch.inference_mode():
                 module(torch.from_numpy(wrong))
         except InvalidInputError as error:
-            told = [int(number) for number in re.findall(r"\d+", str(error))]
+            stated = [int(number) for number in re.findall(r"\d+", str(error))]
         except Exception as error:
             pytest.fail(f"expected InvalidInputError, got {type(error).__name__}: {error}", pytrace=False)
         else:
             pytest.fail(f"expected InvalidInputError for {tuple(actual)}, got features", pytrace=False)
-        assert _holds(told, expected), f"expected the shape that was wanted, {expected}, in the message"
-        assert _holds(told, actual), f"expected the shape that came, {actual}, in the message"
+        assert _holds(stated, expected), f"expected the required shape, {expected}, in the message"
+        assert _holds(stated, actual), f"expected the actual shape, {actual}, in the message"
 
     def test_layers_hold_each_parameter_once(self, spec: BackboneSpec, module: Any) -> None:
         if spec.layers is None:
@@ -167,12 +167,12 @@ class BackboneContract(StreamingLaws, NetworkContract):
         self, spec: BackboneSpec, module: Any, published: Mapping[str, Any] | None
     ) -> None:
         if published is None:
-            pytest.skip("the fixture published gives no state dict")
+            pytest.skip("the fixture published returns no state dict")
         part = spec.pretrained(module) if spec.pretrained else module
         adapted, own = spec.adapt_weights(published), part.state_dict()
         missing, extra = sorted(own.keys() - adapted.keys()), sorted(adapted.keys() - own.keys())
         assert not missing, f"adapt_weights leaves {len(missing)} entries of the network empty, such as {missing[:3]}"
-        assert not extra, f"adapt_weights gives {len(extra)} entries that the network has not, such as {extra[:3]}"
+        assert not extra, f"adapt_weights returns {len(extra)} entries that the network lacks, such as {extra[:3]}"
         for name, value in adapted.items():
             assert value.shape == own[name].shape, (
                 f"{name}: expected shape {tuple(own[name].shape)}, got {tuple(value.shape)}"
@@ -209,7 +209,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
         for seen, clip in zip(look(missing.copy()), missing, strict=True):
             found = int(np.isfinite(clip).all(axis=(1, 2)).sum())
             assert np.isfinite(seen).all(), (
-                f"expected finite numbers for a clip with somebody in {found} of {len(clip)} frames, got others"
+                f"expected finite numbers for a clip with a person in {found} of {len(clip)} frames, got others"
             )
 
     def test_observations_of_a_longer_clip_hold_those_of_a_clip(
@@ -254,6 +254,6 @@ class BackboneContract(StreamingLaws, NetworkContract):
             assert_close(got, observe(clip), tolerance, "a clip that is observed beside others")
 
 
-def _holds(told: list[int], shape: list[int]) -> bool:
-    """True if `shape` is among the numbers of a message, in one piece."""
-    return any(told[at : at + len(shape)] == shape for at in range(len(told)))
+def _holds(stated: list[int], shape: list[int]) -> bool:
+    """True if the numbers of a message contain `shape` as a contiguous part."""
+    return any(stated[at : at + len(shape)] == shape for at in range(len(stated)))

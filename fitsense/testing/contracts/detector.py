@@ -1,4 +1,4 @@
-"""The laws of a detector of people."""
+"""Laws of a detector of people."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class DetectorContract(PictureContract):
 
     @pytest.fixture
     def find(self, spec: DetectorSpec, config: Any, files: Mapping[str, Path]) -> Find:
-        look = spec.load(config, files, 1)
-        # Of its own, so that a detector that writes into it breaks that law alone.
-        return lambda picture: look(picture.copy())
+        detect = spec.load(config, files, 1)
+        # A copy, so that a detector that writes into it breaks only that law.
+        return lambda picture: detect(picture.copy())
 
     def test_it_gives_detections(self, find: Find, pictures: Sequence[UInt8Array]) -> None:
         for picture in pictures:
@@ -53,4 +53,4 @@ class DetectorContract(PictureContract):
     def test_it_works_in_several_threads(self, find: Find, pictures: Sequence[UInt8Array]) -> None:
         many = [pictures[at % len(pictures)] for at in range(8)]
         for got, picture in zip(in_threads(find, many), many, strict=True):
-            assert list(got) == list(find(picture)), "a picture beside others gave something else"
+            assert list(got) == list(find(picture)), "a picture gave other detections in another thread"

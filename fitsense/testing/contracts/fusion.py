@@ -1,4 +1,4 @@
-"""The laws of a fusion."""
+"""Laws of a fusion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FusionContract(OfferContract):
 
     @pytest.fixture(params=["softmax", "sigmoid"])
     def activation(self, request: pytest.FixtureRequest) -> Activation:
-        """Of the members' scores."""
+        """Activation of the members' scores."""
         value: Activation = request.param
         return value
 
@@ -44,8 +44,8 @@ class FusionContract(OfferContract):
 
     @pytest.fixture
     def weighted(self, spec: FusionSpec, config: Any) -> Callable[[Mapping[str, float]], Any] | None:
-        """Gives the configuration in which each branch has a weight; None for a fusion that has no weights. By
-        default, `config` with its field ``weights``, if it has one."""
+        """The function from weights by branch to a configuration; None for a fusion without weights. By default, it
+        replaces the field ``weights`` of `config`, if there is one."""
         if "weights" not in attrs.fields_dict(spec.config):
             return None
         return lambda weights: attrs.evolve(config, weights=dict(weights))
@@ -57,12 +57,12 @@ class FusionContract(OfferContract):
 
     @pytest.fixture
     def is_monotone(self) -> bool:
-        """True if a label is no less likely when a member says that it is more so."""
+        """True if a label never gets less likely when a member's score for it increases."""
         return True
 
     @pytest.fixture
     def is_symmetric(self) -> bool:
-        """True if the order in which members come does not count; their names may."""
+        """True if the order of members does not matter; their names may."""
         return True
 
     @pytest.fixture
@@ -147,19 +147,19 @@ class FusionContract(OfferContract):
             logits[:, 0] += 2
             after = fuse({**members, name: attrs.evolve(member, logits=logits)}).probabilities[:, 0]
             lost = float((before - after).max())
-            assert lost <= tolerance, f"{name} finds a label likelier, and it becomes less likely by {lost:g}"
+            assert lost <= tolerance, f"with a higher score of {name}, a label gets less likely by {lost:g}"
 
     def test_nan_is_refused(self, fuse: Fuse, members: Members) -> None:
         broken = copy.copy(members["two"])
         logits = members["two"].logits.copy()
         logits[0, 0] = np.nan
-        # Scores refuses it; this is as if somebody had got round that.
+        # Bypasses the check of Scores.
         object.__setattr__(broken, "logits", logits)
         try:
             fuse({**members, "two": broken})
         except InvalidInputError:
             return
-        pytest.fail("expected InvalidInputError for a member whose scores are not numbers, got scores", pytrace=False)
+        pytest.fail("expected InvalidInputError for a member with NaN scores, got scores", pytrace=False)
 
     def test_a_batch_gives_what_its_clips_give_alone(self, fuse: Fuse, members: Members, tolerance: float) -> None:
         together = fuse(members).probabilities
@@ -179,36 +179,36 @@ class FusionContract(OfferContract):
 
     def test_the_same_comes_out_twice(self, fuse: Fuse, members: Members) -> None:
         first, second = fuse(members).logits, fuse(members).logits
-        assert np.array_equal(first, second), "the same members gave something else the second time"
+        assert np.array_equal(first, second), "the same members gave other scores the second time"
 
     def test_fitting_makes_it_no_worse(self, spec: FusionSpec, config: Any, members: Members) -> None:
         if spec.fit is None:
             pytest.skip("there is nothing to fit")
-        targets, told = _told(members)
-        fitted = spec.fit(config, told, targets)
-        assert isinstance(fitted, spec.config), f"expected fit to give {spec.config.__name__}, got {fitted!r}"
+        targets, noisy = _noisy_members(members)
+        fitted = spec.fit(config, noisy, targets)
+        assert isinstance(fitted, spec.config), f"expected fit to return {spec.config.__name__}, got {fitted!r}"
         before, after = (
-            _loss(spec.fuse(config, _copied(told)), targets),
-            _loss(spec.fuse(fitted, _copied(told)), targets),
+            _loss(spec.fuse(config, _copied(noisy)), targets),
+            _loss(spec.fuse(fitted, _copied(noisy)), targets),
         )
-        assert after <= before + 1e-3, f"its log loss is {after:g} once fitted, and {before:g} before"
+        assert after <= before + 1e-3, f"its log loss is {after:g} after fitting and {before:g} before"
 
     def test_what_was_fitted_survives_json(self, spec: FusionSpec, config: Any, members: Members) -> None:
         if spec.fit is None:
             pytest.skip("there is nothing to fit")
-        targets, told = _told(members)
-        fitted = spec.fit(config, told, targets)
+        targets, noisy = _noisy_members(members)
+        fitted = spec.fit(config, noisy, targets)
         text = json.dumps(config_to_json(fitted), allow_nan=False)
         read = config_from_json(spec.config, json.loads(text), spec.name)
         assert read == fitted, f"expected {fitted} again, got {read}"
 
 
 def _copied(members: Members) -> Members:
-    """Members of their own, so that a fusion that writes into them breaks that law alone."""
+    """Copies of members, so that a fusion that writes into them breaks only that law."""
     copies: dict[str, Scores] = {}
     for name, member in members.items():
         copies[name] = copy.copy(member)
-        # Past the check of Scores, which the members have passed, or are meant not to.
+        # Bypasses the check of Scores, since some members are invalid on purpose.
         object.__setattr__(copies[name], "logits", member.logits.copy())
     return copies
 
@@ -218,22 +218,22 @@ def _rows(members: Members, rows: slice) -> Members:
 
 
 def _beyond(values: FloatArray, of: list[FloatArray]) -> float:
-    """How far `values` leaves the range of others."""
+    """Largest distance of `values` from the range of others."""
     stacked = np.stack(of)
     return float(np.maximum(values - stacked.max(axis=0), stacked.min(axis=0) - values).max())
 
 
-def _told(members: Members) -> tuple[Any, Members]:
-    """Targets of 60 clips, and members of whom one knows more than another."""
+def _noisy_members(members: Members) -> tuple[Any, Members]:
+    """Targets of 60 clips, and members of different accuracy."""
     random = np.random.default_rng(5)
     first = members["one"]
     truth = random.integers(0, len(LABELS), 60)
     one_hot = np.eye(len(LABELS), dtype=np.float32)[truth]
-    told = {
+    noisy = {
         name: attrs.evolve(first, logits=(4 * one_hot - 2 + random.normal(0, noise, one_hot.shape)).astype(np.float32))
         for name, noise in zip(NAMES, (1.0, 2.0, 4.0), strict=True)
     }
-    return (truth if first.activation == "softmax" else one_hot), told
+    return (truth if first.activation == "softmax" else one_hot), noisy
 
 
 def _loss(scores: Scores, targets: Any) -> float:

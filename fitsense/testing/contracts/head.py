@@ -1,4 +1,4 @@
-"""The laws of heads: those on features, and those that derive a task from another's scores."""
+"""Laws of heads on features, and of heads that derive one task from the scores of another."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class HeadContract(NetworkContract):
 
     @pytest.fixture
     def feature_dim(self) -> int:
-        """The features' length."""
+        """Number of features."""
         return 8
 
     @pytest.fixture
     def labels(self) -> tuple[str, ...]:
-        """What it scores."""
+        """Labels of the head."""
         return LABELS
 
     @pytest.fixture
@@ -95,24 +95,24 @@ class DerivedHeadContract(OfferContract):
 
     @pytest.fixture
     def source_labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
-        """The labels that it reads; by default those of fitsense's catalogue."""
+        """Labels of its input; by default those of the catalogue."""
         return _catalogue_labels(spec.from_task)
 
     @pytest.fixture
     def labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
-        """The labels that it is asked about; by default those of fitsense's catalogue."""
+        """Labels of its output; by default those of the catalogue."""
         return _catalogue_labels(spec.task)
 
     @pytest.fixture
     def source(self, spec: DerivedHeadSpec, source_labels: tuple[str, ...]) -> Scores:
-        """What it reads."""
+        """Input scores of three clips."""
         activation: Activation = "softmax" if spec.from_task == "exercise" else "sigmoid"
         return Scores(spec.from_task, source_labels, numbers(0, 3, len(source_labels)) * 3, activation)
 
     @pytest.fixture
     def derive(self, spec: DerivedHeadSpec, config: Any) -> Callable[[Scores, tuple[str, ...]], Scores]:
         def derive(source: Scores, labels: tuple[str, ...]) -> Scores:
-            # Of its own, so that a head that writes into it breaks that law alone.
+            # A copy, so that a head that writes into it breaks only that law.
             return spec.derive(config, attrs.evolve(source, logits=source.logits.copy()), labels)
 
         return derive
@@ -155,14 +155,14 @@ class DerivedHeadContract(OfferContract):
 
     def test_the_same_comes_out_twice(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
         first, second = derive(source, labels).logits, derive(source, labels).logits
-        assert np.array_equal(first, second), "the same scores gave something else the second time"
+        assert np.array_equal(first, second), "the same scores gave other results the second time"
 
     def test_inputs_are_left_alone(
         self, spec: DerivedHeadSpec, config: Any, source: Scores, labels: tuple[str, ...]
     ) -> None:
         written = source.logits.copy()
         spec.derive(config, attrs.evolve(source, logits=written), labels)
-        assert np.array_equal(written, source.logits), "it wrote into the scores that it reads"
+        assert np.array_equal(written, source.logits), "it wrote into its input scores"
 
 
 def _catalogue_labels(task: Task) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ def _check_probabilities(values: FloatArray, activation: Activation) -> None:
 
 
 def _shaken(module: Any, torch: Any) -> Any:
-    """`module` in eval mode, with some other weights than those it starts with, which may be all the same."""
+    """The module in eval mode with random changes of its initial weights, which may all be equal."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)

@@ -1,4 +1,4 @@
-"""The laws of all torch modules that plugins build."""
+"""Laws of all torch modules that plugins build."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ class NetworkContract(OfferContract):
 
     @pytest.fixture
     def torch(self) -> Any:
-        """Where it is not installed, no law of networks applies."""
+        """The module torch; without it, no law of networks applies."""
         return pytest.importorskip("torch", reason="torch is not installed: pip install 'fitsense[torch]'")
 
     @pytest.fixture
     def exports(self) -> bool:
-        """True if it can be exported. What cannot runs with torch alone, and in no bundle."""
+        """True if it can be exported; if not, it runs with torch only, and in no bundle."""
         return True
 
     @pytest.fixture
     def trains(self) -> bool:
-        """True if it has parameters that training moves."""
+        """True if it has trainable parameters."""
         return True
 
     @pytest.fixture
     def not_moved(self) -> Collection[str]:
-        """Beginnings of names of parameters that training on outputs does not move, on purpose."""
+        """Prefixes of the names of parameters that deliberately get no gradient from outputs."""
         return ()
 
     @pytest.fixture
     def module(self, build: Callable[[], Any], torch: Any) -> Any:
-        """The module, the same every time."""
+        """The module, with the same weights every time."""
         return seeded(build, torch, 0)
 
     @pytest.fixture
     def branch(self, module: Any, torch: Any) -> Any:
-        """The module as one that is exported."""
+        """The module in the form for export."""
         from fitsense.nn.branch import join
 
         return join(module, {})
 
     @pytest.fixture
     def run(self, module: Any, torch: Any) -> Callable[[NDArray[Any]], FloatArray]:
-        """The module as a function on arrays."""
+        """The module as a function of arrays."""
         return runner(module, torch)
 
     def test_outputs_are_as_declared(self, run: Any, inputs: NDArray[Any], width: int) -> None:
@@ -87,8 +87,8 @@ class NetworkContract(OfferContract):
         self, module: Any, inputs: NDArray[Any], torch: Any, trains: bool, not_moved: Collection[str]
     ) -> None:
         if not trains:
-            pytest.skip("the fixture trains says that nothing is trained")
-        # In eval mode, for what is random in training may leave some of it out.
+            pytest.skip("the fixture trains returns False")
+        # In eval mode, since random layers may leave parameters out in training.
         module(torch.from_numpy(inputs.copy())).square().sum().backward()
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad or name.startswith(tuple(not_moved)):
@@ -139,7 +139,7 @@ class NetworkContract(OfferContract):
 
 
 def seeded(build: Callable[[], Any], torch: Any, seed: int) -> Any:
-    """A module that is the same every time."""
+    """Build a module with a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
@@ -160,12 +160,12 @@ def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, Fl
 
 
 def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, step_alone: bool = False) -> Bundle:
-    """A bundle of this branch, which then has the weights as they were stored; or skip what cannot be exported.
+    """Export a branch to a bundle, and load the stored weights into the branch. Skips the test without an export.
 
-    :param step_alone: leave the graph on clips out.
+    :param step_alone: whether to write only the step graph.
     """
     if not exports:
-        pytest.skip("the fixture exports says that it cannot be exported")
+        pytest.skip("the fixture exports returns False")
     pytest.importorskip("onnxscript", reason="onnx is not installed: pip install 'fitsense[torch]'")
     from fitsense.bundles.weights import load_state, read_state
     from fitsense.export.onnx import export_branch
@@ -180,7 +180,7 @@ def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, st
 
 
 def _manifest(entry: BranchEntry) -> Manifest:
-    """Of a bundle of one branch, with as many labels as its heads' laws use."""
+    """Manifest of a bundle of one branch, with the labels of the laws of heads."""
     return Manifest(
         name="checked",
         version="1",

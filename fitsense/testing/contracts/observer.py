@@ -45,7 +45,7 @@ class ObserverContract:
 
     @pytest.fixture
     def log(self) -> Sequence[EventData]:
-        """Data of the events that the observer gets; by default of a session with two sets of twelve squats."""
+        """Data of the observer's input events; by default of a session with two sets of twelve squats."""
         return squats()
 
     @pytest.fixture
@@ -53,7 +53,7 @@ class ObserverContract:
         """The session's events as JSON, with those that the observer adds."""
         lines = _lines(Emitter("urn:checked", _STARTED_AT, plugins), log)
         if len(lines) == len(log):
-            pytest.skip("it adds no event to this log; give one in the fixture log to which it does")
+            pytest.skip("it adds no event to this log; return another one from the fixture log")
         return lines
 
     def test_it_adds_only_valid_events(self, plugins: PluginManager, added: Sequence[str]) -> None:

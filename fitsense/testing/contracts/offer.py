@@ -1,4 +1,4 @@
-"""What the contracts of all that a plugin offers share."""
+"""Fixtures and helpers of the contracts of contributions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Kind = Literal["backbone", "head", "fusion", "detector", "pose_estimator"]
 
 THREADS = 4
 LABELS = ("first", "second", "third", "fourth", "fifth")
-"""Of scores that are made up."""
+"""Labels of generated scores."""
 
 
 def missing(contract: object, fixture: str, what: str, example: str) -> NoReturn:
-    """Fail, and say which fixture a contract's subclass has to give, and how."""
+    """Fail with the fixture that a subclass of the contract has to define, and an example."""
     pytest.fail(
-        f"{type(contract).__name__} needs the fixture {fixture!r}: {what}. Give it, for example:\n\n"
+        f"{type(contract).__name__} needs the fixture {fixture!r}: {what}. Define it, for example:\n\n"
         f"    @pytest.fixture\n    def {fixture}(self):\n        return {example}\n",
         pytrace=False,
     )
 
 
 class OfferContract:
-    """The fixtures of everything that has a spec. `plugin` and `name` are required."""
+    """Fixtures of contributions with a spec. `plugin` and `name` are required."""
 
     kind: Kind
 
@@ -59,26 +59,26 @@ class OfferContract:
 
     @pytest.fixture
     def spec(self, plugins: PluginManager, name: str) -> Any:
-        """What is checked."""
+        """The checked spec."""
         return getattr(plugins, self.kind)(name)
 
     @pytest.fixture
     def config(self, spec: Any) -> Any:
-        """Its configuration; by default the spec's own. Laws are the same for a small network, and faster."""
+        """Its configuration; by default the default one. Laws run faster on a small network."""
         return spec.config()
 
     @pytest.fixture
     def tolerance(self) -> float:
-        """How far numbers may be apart that only the order of sums tells apart."""
+        """Largest difference between results that differ only in the order of sums."""
         return 2e-3
 
 
 class PictureContract(OfferContract):
-    """Fixtures of an offer that finds people in pictures: a detector or a pose estimator."""
+    """Fixtures of detectors and pose estimators."""
 
     @pytest.fixture
     def files(self, spec: DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
-        """Its assets; by default those that were fetched, and without them no law applies."""
+        """Its assets; by default the fetched ones. Without them, no law applies."""
         return fetched(spec, plugins)
 
     @pytest.fixture
@@ -91,7 +91,7 @@ class PictureContract(OfferContract):
 
 
 def fetched(spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
-    """The files of others that a spec names, or a skip that says which command fetches them."""
+    """The assets of a spec; skips the test, with the command that fetches them, if one is missing."""
     try:
         return {
             name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()
@@ -101,13 +101,13 @@ def fetched(spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: Plug
 
 
 def in_threads(call: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
-    """What `call` gives for each argument, when several threads ask at once, several times over."""
+    """Results of `call` for each argument, from several threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(call, arguments))
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> None:
-    """Fail unless two arrays are of one shape and nowhere further apart than `tolerance`."""
+    """Fail unless two arrays have the same shape and differ by at most `tolerance`."""
     one, other = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert one.shape == other.shape, f"{what}: expected shape {other.shape}, got {one.shape}"
     apart = float(np.abs(one - other).max(initial=0.0))
@@ -115,5 +115,5 @@ def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> Non
 
 
 def numbers(seed: int, *shape: int) -> FloatArray:
-    """float32 of `shape`, normal."""
+    """Normally distributed float32 of `shape`."""
     return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The laws of a plugin as a whole."""
+"""Laws of a plugin as a whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fitsense.plugins._manager import PluginManager
 from fitsense.testing.contracts.offer import missing
 
 HEAVY = ("torch", "torchvision", "av")
-"""Packages that take long to import; what needs them imports them when it runs."""
+"""Packages with slow imports, which plugins import on use."""
 
 _PROBE = """
 import json, logging, os, sys, threading
@@ -57,12 +57,12 @@ class PluginContract:
 
     @pytest.fixture
     def specs(self, plugin: Any) -> dict[str, Any]:
-        """All that it offers and configures, by full name."""
+        """Its specs with a configuration, by full name."""
         return _specs(plugin)
 
     @pytest.fixture
     def probe(self, plugin: Any) -> dict[str, list[str]]:
-        """What importing and registering it does in a new process."""
+        """Effects of importing and registering it in a new process."""
         if not isinstance(plugin, ModuleType):
             pytest.skip("the plugin is an object, not a module that is imported")
         return _probe(plugin.__name__, json.dumps(sys.path))
@@ -74,7 +74,7 @@ class PluginContract:
 
     def test_it_offers_the_same_every_time(self, plugin: Any) -> None:
         first, second = list(_specs(plugin)), list(_specs(plugin))
-        assert first == second, f"it offered {first} at first, and {second} when it was asked again"
+        assert first == second, f"it provided {first} at first and {second} the second time"
 
     def test_importing_it_pulls_in_nothing_heavy(self, probe: dict[str, list[str]]) -> None:
         assert not probe["imported"], f"importing it imports {', '.join(probe['imported'])}; do that where it is used"

@@ -1,4 +1,4 @@
-"""The laws of a pose estimator."""
+"""Laws of a pose estimator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PoseEstimatorContract(PictureContract):
 
     @pytest.fixture
     def tolerance(self) -> float:
-        """How far places of the same body may be apart, in shares of the picture."""
+        """Largest distance between positions of the same body, in shares of the picture."""
         return 0.02
 
     @pytest.fixture
@@ -112,11 +112,11 @@ class PoseEstimatorContract(PictureContract):
     def test_it_works_in_several_threads(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
         many = [pictures[at % len(pictures)] for at in range(8)]
         for got, picture in zip(in_threads(lambda one: _find(estimator, one), many), many, strict=True):
-            assert _alike(got, _find(estimator, picture)), "a picture beside others gave something else"
+            assert _alike(got, _find(estimator, picture)), "a picture gave other results in another thread"
 
 
 def _regions(estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> list[BodyRegion]:
-    """A region for each picture: the first body's or, where nobody was detected, most of the picture."""
+    """A region for each picture: that of the first detected body, or most of the picture if there is none."""
     regions = []
     for picture in pictures:
         found = [one for one in estimator.detect(picture.copy()) if isinstance(one, BodyDetection)]
@@ -125,12 +125,12 @@ def _regions(estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> list[B
 
 
 def _estimate(estimator: PoseEstimator, pictures: Sequence[UInt8Array], regions: Sequence[BodyRegion]) -> Sequence[Any]:
-    # Copies, so that an estimator that writes into pictures breaks that law alone.
+    # Copies, so that an estimator that writes into pictures breaks only that law.
     return list(estimator.estimate([picture.copy() for picture in pictures[: len(regions)]], regions))
 
 
 def _find(estimator: PoseEstimator, picture: UInt8Array) -> Found:
-    """What is detected in a copy of the picture, and what is estimated in most of it."""
+    """Detections in a copy of the picture, and the pose in most of it."""
     given = picture.copy()
     return list(estimator.detect(given)), list(estimator.estimate([given], [BodyRegion(0.5, 0.5, 0.9)]))
 
@@ -140,7 +140,7 @@ def _alike(one: Found, other: Found) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """True if two poses are of the same body, up to the order of sums."""
+    """True if two poses are equal, up to the order of sums."""
     if not (isinstance(one, Pose) and isinstance(other, Pose)):
         return one is None and other is None
     seen = [column for column in range(6) if column not in range(6)[WORLD]]

@@ -1,4 +1,4 @@
-"""The laws of a session, for whoever makes models or wraps sessions."""
+"""Laws of a session, for authors of models and of wrappers of sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fitsense.types import Frame
 
 
 class SessionLike(Protocol):
-    """What a session does, as far as the laws ask."""
+    """The methods of a session that the laws use."""
 
     def push(self, rgb: Any, time_s: float | None = None) -> list[Event]: ...
     def push_many(self, frames: Iterable[Frame]) -> list[Event]: ...
@@ -32,29 +32,29 @@ class SessionContract:
 
     @pytest.fixture
     def model(self) -> Model:
-        """What predicts."""
-        missing(self, "model", "the model that sessions run on", "fitsense.load_model('my-bundle')")
+        """The model of the sessions."""
+        missing(self, "model", "the model of the sessions", "fitsense.load_model('my-bundle')")
 
     @pytest.fixture
     def begin(self, model: Model) -> Callable[[], SessionLike]:
-        """Gives a new session."""
+        """The function that creates a session."""
         return lambda: Session(model)
 
     @pytest.fixture
     def resume(self, model: Model) -> Callable[[bytes], SessionLike]:
-        """Gives the session of a snapshot."""
+        """The function that restores the session of a snapshot."""
         return lambda snapshot: Session.resume(model, snapshot)
 
     @pytest.fixture
     def frames(self) -> Sequence[Frame]:
-        """What it watches; by default a rendered figure that squats for eight seconds."""
+        """Input frames; by default a rendered figure that squats for eight seconds."""
         from fitsense.synthetic.figures import Bout, FigureVideo
 
         return list(FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7))
 
     @pytest.fixture
     def events(self, begin: Callable[[], SessionLike], frames: Sequence[Frame]) -> list[Event]:
-        """Of all frames, one after the other."""
+        """Events of all frames, pushed one by one."""
         session = begin()
         return [event for frame in frames for event in session.push(frame)] + session.finish()
 

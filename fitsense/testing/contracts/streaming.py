@@ -1,4 +1,4 @@
-"""The laws of a backbone that goes on frame by frame."""
+"""Laws of a streaming backbone."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Step = Callable[[Any, Mapping[str, Any]], tuple[Any, Mapping[str, Any]]]
 
 @attrs.frozen(eq=False)
 class Streams:
-    """A network that takes frames, and what it remembers before the first."""
+    """A streaming network with its initial state."""
 
     step: Step
     start: Callable[[int], Mapping[str, Any]]
     torch: Any
 
     def over(self, frames: UInt8Array) -> Iterator[tuple[FloatArray, Any]]:
-        """From the start, features and state after each of the frames, (streams, frames, size, size, 3)."""
+        """Features and state after each frame from the start, for frames of shape (streams, frames, size, size, 3)."""
         state: Mapping[str, Any] = self.start(len(frames))
         for at in range(frames.shape[1]):
-            features, state = self.go_on(frames[:, at], state)
+            features, state = self.advance(frames[:, at], state)
             yield features, state
 
-    def go_on(self, frame: UInt8Array, state: Mapping[str, Any]) -> tuple[FloatArray, Mapping[str, Any]]:
-        """Features and state after a frame; of copies, whatever the network does to what it is given."""
+    def advance(self, frame: UInt8Array, state: Mapping[str, Any]) -> tuple[FloatArray, Mapping[str, Any]]:
+        """Features and state after a frame; the network gets copies, in case it writes into its inputs."""
         copies = {name: value.clone() for name, value in state.items()}
         with self.torch.inference_mode():
             features, after = self.step(self.torch.from_numpy(frame.copy()), copies)
@@ -53,7 +53,7 @@ class StreamingLaws:
 
     @pytest.fixture
     def branch(self, spec: BackboneSpec, module: Any, torch: Any) -> Any:
-        """The module as one that is exported."""
+        """The module in the form for export."""
         from fitsense.nn.branch import join
 
         return join(module, {}, spec.streaming)
@@ -86,19 +86,19 @@ class StreamingLaws:
         *_, (alone, _) = streams.over(one)
         taken, beside = streams.start(1), streams.start(1)
         for at in range(pictures.shape[1]):
-            together, taken = streams.go_on(one[:, at], taken)
-            _, beside = streams.go_on(other[:, at], beside)
+            together, taken = streams.advance(one[:, at], taken)
+            _, beside = streams.advance(other[:, at], beside)
         assert_close(together, alone, 0.0, "a stream that takes turns with another")
 
     def test_stepping_leaves_frames_and_states_alone(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
-        _, state = streams.go_on(pictures[:, 0], streams.start(len(pictures)))
+        _, state = streams.advance(pictures[:, 0], streams.start(len(pictures)))
         before = {name: value.numpy().copy() for name, value in state.items()}
         frame = torch.from_numpy(pictures[:, 1].copy())
         with torch.inference_mode():
             streams.step(frame, state)
         assert np.array_equal(frame.numpy(), pictures[:, 1]), "it wrote into the frame"
         changed = [name for name, value in state.items() if not np.array_equal(value.numpy(), before[name])]
-        assert not changed, f"it wrote into what it was given to remember: {', '.join(changed)}"
+        assert not changed, f"it wrote into the given state: {', '.join(changed)}"
 
     def test_nothing_before_the_receptive_field_counts(
         self, streams: Streams, streaming: StreamingSpec, config: Any, pictures: UInt8Array, tolerance: float
