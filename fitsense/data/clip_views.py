@@ -29,11 +29,11 @@ class TrackedPerson(Protocol):
         """Poses in windows that end at `ends`, float32 (windows, frames, landmarks, 6)."""
 
 
-def view_places(views: int, inset: bool) -> FloatArray:
+def view_places(views: int, inset: bool) -> NDArray[np.float64]:
     """Places of windows in the room that a clip leaves them, 0..1 (views,); arguments as for :func:`clip_views`."""
     if views == 1 or inset:
-        return np.asarray((np.arange(views) + 0.5) / views, dtype=np.float32)
-    return np.linspace(0.0, 1.0, views, dtype=np.float32)
+        return np.asarray((np.arange(views) + 0.5) / views)
+    return np.linspace(0.0, 1.0, views)
 
 
 def clip_views(

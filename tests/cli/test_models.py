@@ -66,7 +66,8 @@ def kept(cache: Path) -> set[str]:
 
 def test_bundles_are_shown_with_and_without_the_word() -> None:
     for arguments in ((), ("gym",), ("show",), ("show", "gym")):
-        assert "gym (default)" in run(*arguments).output
+        assert "gym" in run(*arguments).output
+    assert "gym-video (default)" in run().output
     assert json.loads(run("--json", "gym").output)["gym"]["name"] == "gym"
     assert run("gym", "--card").output == run("show", "--card", "gym").output
     assert run("nope").exit_code == ExitCode.BAD_BUNDLE
@@ -144,7 +145,7 @@ def test_pull_without_name_fetches_what_shipped_bundles_need(
     assert "Fetching" not in run("pull").stderr
 
 
-def test_pull_needs_of_shipped_bundles_are_those_of_gym_pose() -> None:
+def test_pull_needs_of_shipped_bundles_are_those_of_gym() -> None:
     assert _needed_by_shipped(fitsense.PluginManager.discover()) == ["blazepose"]
 
 

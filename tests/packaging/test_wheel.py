@@ -32,7 +32,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
         "fitsense/bundles/gym/x3d_s.onnx",
         "fitsense/bundles/gym/x3d_s.safetensors",
         "fitsense/bundles/gym/README.md",
-        "fitsense/bundles/gym-pose/model.json",
+        "fitsense/bundles/gym-video/model.json",
         "fitsense/evaluate/templates/page.html",
         "fitsense/report/body.json",
         "fitsense/report/templates/page.html",
