@@ -33,7 +33,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
-    arguments = ["cascade", "gym-video", "--first", "x3d_s", "--first", "x3d_bodies", "--data", str(data), "--views", "1"]
+    arguments = [
+        "cascade",
+        "gym-video",
+        "--first",
+        "x3d_s",
+        "--first",
+        "x3d_bodies",
+        "--data",
+        str(data),
+        "--views",
+        "1",
+    ]
     shown = CliRunner().invoke(main, [*arguments, "--json"])
     assert shown.exit_code == 0, shown.output
     assert "broken.mp4" in shown.stderr

@@ -134,7 +134,7 @@ def test_analyze_video_failure_keeps_earlier_events(
 
 def test_analysis_digest_depends_on_bundle_and_settings(model: fitsense.Model) -> None:
     one = Analysis.of(model.bundle, 1.0)
-    assert one == Analysis.of(fitsense.Bundle.load("gym"), 1.0)
+    assert one == Analysis.of(fitsense.Bundle.load("gym-video"), 1.0)
     others = {Analysis.of(model.bundle, 2.0).digest, Analysis.of(fitsense.Bundle.load("gym"), 1.0).digest}
     assert len({one.digest, *others}) == 3
 
