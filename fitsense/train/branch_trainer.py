@@ -127,6 +127,7 @@ class BranchTrainer:
     def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
         wanted: list[tuple[Task, str]] = [("exercise", branch.exercise_head), ("muscles", branch.muscles_head)]
         entries = []
+        unused = set(branch.head_config)
         for task, name in wanted:
             if not name:
                 continue
@@ -134,8 +135,15 @@ class BranchTrainer:
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
                 raise PluginError(f"head {full}: expected one that scores {task} from features")
-            config = config_from_json(spec.config, branch.head_config, full)
+            own = {key: value for key, value in branch.head_config.items() if key in attrs.fields_dict(spec.config)}
+            unused -= own.keys()
+            config = config_from_json(spec.config, own, full)
             entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
+        if unused:
+            raise InvalidInputError(
+                f"branch {branch_name(branch)}: head_config: expected fields of its heads' configurations, "
+                f"got {', '.join(sorted(unused))}"
+            )
         return entries
 
     def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:
