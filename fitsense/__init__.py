@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import Manifest as Manifest
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
+    from fitsense.bundles.manifest import TaskEntry as TaskEntry
     from fitsense.camera.monitor import CameraConfig as CameraConfig
     from fitsense.camera.monitor import CameraWarning as CameraWarning
     from fitsense.catalogue import Catalogue as Catalogue
@@ -53,9 +54,12 @@ if TYPE_CHECKING:
     from fitsense.events.model import ModelInfo as ModelInfo
     from fitsense.events.model import MusclesActivated as MusclesActivated
     from fitsense.events.model import PersonBox as PersonBox
+    from fitsense.events.model import PersonEntered as PersonEntered
+    from fitsense.events.model import PersonLeft as PersonLeft
     from fitsense.events.model import RepetitionCompleted as RepetitionCompleted
     from fitsense.events.model import RepetitionPhases as RepetitionPhases
     from fitsense.events.model import SessionEnded as SessionEnded
+    from fitsense.events.model import SessionProgress as SessionProgress
     from fitsense.events.model import SessionStarted as SessionStarted
     from fitsense.events.model import SessionUpdated as SessionUpdated
     from fitsense.events.model import SessionWarning as SessionWarning
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
     from fitsense.inference.detector import load_detector as load_detector
     from fitsense.inference.model import Model as Model
     from fitsense.inference.model import load_model as load_model
+    from fitsense.inference.people import load_people as load_people
     from fitsense.inference.streaming import StepRunner as StepRunner
     from fitsense.inference.streaming import StreamingBranch as StreamingBranch
     from fitsense.pipeline.analysis import Analysis as Analysis
@@ -137,6 +142,7 @@ _HOMES = {
         "Manifest",
         "ObservationEntry",
         "StreamEntry",
+        "TaskEntry",
     ),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
@@ -165,9 +171,12 @@ _HOMES = {
         "ModelInfo",
         "MusclesActivated",
         "PersonBox",
+        "PersonEntered",
+        "PersonLeft",
         "RepetitionCompleted",
         "RepetitionPhases",
         "SessionEnded",
+        "SessionProgress",
         "SessionStarted",
         "SessionUpdated",
         "SessionWarning",
@@ -179,6 +188,7 @@ _HOMES = {
     "inference.config": ("RuntimeOptions",),
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
+    "inference.people": ("load_people",),
     "inference.streaming": ("StepRunner", "StreamingBranch"),
     "pipeline.analysis": ("Analysis", "analyze"),
     "pipeline.asynchronous": ("AsyncAnalysis", "analyze_async"),
@@ -224,11 +234,9 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    import difflib
+    from fitsense._internal.suggestions import suggestion
 
-    similar = difflib.get_close_matches(name, [*__all__, *_PACKAGES], n=1)
-    hint = f"; did you mean {similar[0]!r}?" if similar else ""
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{suggestion(name, [*__all__, *_PACKAGES])}")
 
 
 def __dir__() -> list[str]:

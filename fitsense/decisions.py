@@ -64,6 +64,11 @@ class DecisionConfig:
             if lower is not None and upper is not None and lower > upper:
                 raise InvalidInputError(f"DecisionConfig.{low}: expected at most {high} ({upper}), got {lower}")
 
+    @property
+    def max_trial_s(self) -> float:
+        """Longest time in seconds from where a segment starts to its announcement."""
+        return self.min_duration_s + max(self.min_duration_s, self.unknown_min_duration_s)
+
     def thresholds(self, enter: float = _ENTER, exit: float = _EXIT) -> tuple[float, float]:
         """Resolve ``enter`` and ``exit`` of the configuration and of the bundle.
 
@@ -217,6 +222,12 @@ class Decisions:
     def in_doubt(self) -> bool:
         """True if another answer than the current one is on trial."""
         return self.state.candidate is not None
+
+    @property
+    def exercise(self) -> str | None:
+        """The exercise of the current segment, or ``UNKNOWN``; None while idle."""
+        current = self.state.current
+        return None if current is None or current.answer == IDLE else current.answer
 
     def allow(self, allowed: NDArray[np.bool_]) -> None:
         """Restrict decisions to some labels, bool (labels,); predictions give the other labels probability 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 import attrs
@@ -13,12 +13,33 @@ from numpy.typing import NDArray
 from fitsense.errors import InvalidInputError
 from fitsense.pictures import Order, as_rgb
 
-Task = Literal["exercise", "muscles"]
-Activation = Literal["softmax", "sigmoid"]
+Task = str
+"""Name of a task: ``exercise``, ``muscles``, or one that a plugin declares."""
+ActivationName = Literal["softmax", "sigmoid", "identity"]
 Fit = Literal["crop", "pad", "person"]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
+
+
+@attrs.frozen
+class CustomActivation:
+    """An activation function that is not among fitsense's.
+
+    :param name: name in bundles.
+    :param to_values: function from logits, float32 (clips, labels), to values of the same shape.
+    :param to_logits: its inverse, for fusions that average values.
+    """
+
+    name: str
+    to_values: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    to_logits: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+Activation = ActivationName | CustomActivation
+"""From logits to values: ``softmax`` (one label holds), ``sigmoid`` (any number of labels hold), ``identity``
+(numbers), or a :class:`CustomActivation`."""
+ACTIVATIONS: tuple[ActivationName, ...] = get_args(ActivationName)
 
 MAX_SECONDS = 1e9
 """Largest absolute media time in seconds, some thirty years; later times would leave the calendar's range."""
@@ -170,16 +191,24 @@ class Clip:
 class Scores:
     """Output of heads or of a fusion for one task, before the activation.
 
-    :param task: ``exercise`` or ``muscles``.
-    :param labels: catalogue ids, one for each score.
+    :param task: ``exercise``, ``muscles``, or a task that a plugin declares.
+    :param labels: catalogue ids or the task's labels, one for each score.
     :param logits: float32 of shape (clips, labels).
-    :param activation: ``softmax`` (one label holds) or ``sigmoid`` (any number of labels hold).
+    :param activation: ``softmax`` (one label holds), ``sigmoid`` (any number of labels hold), ``identity`` (numbers) or
+        a :class:`fitsense.plugins.CustomActivation`.
     """
 
     task: Task
     labels: tuple[str, ...] = attrs.field(converter=_strings)
     logits: FloatArray = attrs.field(converter=_float32)
-    activation: Activation = attrs.field(validator=attrs.validators.in_(("softmax", "sigmoid")))
+    activation: Activation = attrs.field()
+
+    @activation.validator
+    def _is_known(self, attribute: attrs.Attribute[Any], value: Activation) -> None:
+        if not isinstance(value, CustomActivation) and value not in ACTIVATIONS:
+            raise InvalidInputError(
+                f"Scores.{attribute.name}: expected {', '.join(ACTIVATIONS)} or a CustomActivation, got {value!r}"
+            )
 
     @logits.validator
     def _one_column_a_label(self, attribute: attrs.Attribute[Any], value: FloatArray) -> None:
@@ -191,7 +220,7 @@ class Scores:
 
     @property
     def probabilities(self) -> FloatArray:
-        """float32 of shape (clips, labels): softmax or sigmoid of the logits."""
+        """float32 of shape (clips, labels): the activation of the logits; for a regression, its numbers."""
         return to_probabilities(self.logits, self.activation)
 
 
@@ -203,19 +232,25 @@ class Prediction:
     :param end_s: end of the window, in seconds of media time.
     :param exercise: float32 of shape (labels,): calibrated probabilities that sum to 1.
     :param muscles: float32 of shape (groups,): activations in 0..1.
+    :param tasks: values of the tasks that plugins declare, float32 of shape (labels,), by task.
     """
 
     start_s: float
     end_s: float
     exercise: FloatArray = attrs.field(converter=_float32, validator=[_shape("labels"), _finite])
     muscles: FloatArray = attrs.field(converter=_float32, validator=[_shape("groups"), _finite])
+    tasks: Mapping[Task, FloatArray] = attrs.field(factory=dict)
 
 
 def to_probabilities(logits: FloatArray, activation: Activation) -> FloatArray:
-    """Probabilities of logits, float32 of the same shape (..., labels).
+    """Probabilities, or other values, of logits, float32 of the same shape (..., labels).
 
-    Softmax goes over the last axis; both are computed without overflow.
+    Softmax goes over the last axis; softmax and sigmoid are computed without overflow.
     """
+    if isinstance(activation, CustomActivation):
+        return np.asarray(activation.to_values(logits), dtype=np.float32)
+    if activation == "identity":
+        return logits
     if activation == "softmax":
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
@@ -224,7 +259,12 @@ def to_probabilities(logits: FloatArray, activation: Activation) -> FloatArray:
 
 
 def to_logits(probabilities: FloatArray, activation: Activation) -> FloatArray:
-    """Logits whose probabilities are these, float32 of the same shape; clipped away from 0 and 1."""
+    """Logits whose probabilities or values are these, float32 of the same shape; probabilities are clipped away from 0
+    and 1."""
+    if isinstance(activation, CustomActivation):
+        return np.asarray(activation.to_logits(probabilities), dtype=np.float32)
+    if activation == "identity":
+        return np.asarray(probabilities, dtype=np.float32)
     clipped = np.clip(probabilities, 1e-7, 1.0 - 1e-7)
     if activation == "softmax":
         return np.asarray(np.log(clipped), dtype=np.float32)

@@ -52,7 +52,7 @@ def _properties(
         value = _resolved(written, document)
         path = f"{before}{name}"
         yield path, value, name in shown.get("required", ())
-        # A definition that several share is shown once, by itself.
+        # A shared definition has a separate table.
         inner = value.get("items", value)
         if "$ref" not in inner and "$ref" not in written:
             yield from _properties(inner, document, f"{path}[]." if "items" in value else f"{path}.")

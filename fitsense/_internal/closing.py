@@ -1,4 +1,4 @@
-"""Objects that a ``with`` statement closes."""
+"""Base classes of objects that a ``with`` statement closes."""
 
 from __future__ import annotations
 
@@ -23,3 +23,22 @@ class Closing:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class AsyncClosing:
+    """Asynchronous context manager whose exit calls `close`."""
+
+    async def close(self) -> object:
+        """Free what the object holds."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

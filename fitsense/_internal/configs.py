@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import attrs
 import cattrs
 from cattrs.v import format_exception
 
+from fitsense._internal.suggestions import suggestion
 from fitsense.errors import FitsenseError, InvalidInputError
 
 ConfigT = TypeVar("ConfigT")
@@ -30,6 +32,10 @@ def config_from_json(kind: type[ConfigT], document: Mapping[str, Any], what: str
 
 def _problem(error: BaseException, kind: type | None) -> str:
     """Text of a problem: the message of a FitsenseError, else cattrs' description."""
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        known = attrs.fields_dict(error.cl)
+        unknown = ", ".join(f"{name!r}{suggestion(name, known)}" for name in sorted(error.extra_fields))
+        return f"expected keys among {', '.join(known)}, got {unknown}"
     return str(error) if isinstance(error, FitsenseError) else format_exception(error, kind)
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -23,9 +24,10 @@ import attrs
 import cattrs
 
 from fitsense._internal.hashing import sha256
-from fitsense.bundles.manifest import MANIFEST, BranchEntry, FileEntry, Manifest
+from fitsense.bundles.manifest import MANIFEST, BranchEntry, FileEntry, Labels, Manifest
 from fitsense.errors import BundleError, SchemaError
 from fitsense.events.schema import validate
+from fitsense.plugins.tasks import RESERVED
 
 DEFAULT = os.environ.get("FITSENSE_BUNDLE") or "gym"
 """The default bundle: that of the environment variable ``FITSENSE_BUNDLE``, a name, folder or zip, or else ``gym``."""
@@ -38,6 +40,7 @@ _MAX_MANIFEST_BYTES = 4 << 20
 # Weights hardly compress; files smaller than the second number may have any ratio.
 _MAX_RATIO, _ANY_RATIO_BYTES = 20, 256 << 20
 _TEMPERATURES = (1e-3, 1e3)
+_LABEL = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_FRAMES, _MAX_SIDE, _MAX_SPAN_S, _MAX_NUMBERS = 4096, 4096, 600.0, 1 << 28
 
 
@@ -116,6 +119,8 @@ def shipped() -> list[str]:
 
 
 _converter = cattrs.Converter()
+_converter.register_structure_hook(Labels, lambda document, _: Labels.of_dict(document))
+_converter.register_unstructure_hook(Labels, Labels.to_dict)
 
 
 def _find(path: str | Path) -> Path:
@@ -190,6 +195,14 @@ def _check(manifest: Manifest, origin: str) -> None:
                 raise BundleError(f"{origin}: branch {branch.name}: expected a {suffix} file, got {name}")
     answered = {head.task for branch in manifest.branches for head in branch.heads}
     answered |= {derived.task for derived in manifest.derived}
+    for task in sorted(answered - RESERVED.keys()):
+        labels = manifest.labels.further.get(task, ())
+        valid = all(isinstance(label, str) and _LABEL.fullmatch(label) for label in (task, *labels))
+        if not labels or not valid or len(set(labels)) != len(labels):
+            raise BundleError(
+                f"{origin}: labels: {task}: expected different names of lower-case letters, digits and _, got "
+                f"{', '.join(map(str, labels)) or 'none'}"
+            )
     for task in sorted(answered):
         if task not in manifest.fusion:
             raise BundleError(f"{origin}: no fusion is named for {task}")

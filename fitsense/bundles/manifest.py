@@ -7,19 +7,21 @@ from typing import Any
 
 import attrs
 
-from fitsense.types import Activation, ClipSpec, Task
+from fitsense.errors import BundleError
+from fitsense.plugins.tasks import TaskKind
+from fitsense.types import ClipSpec, Task
 
 MANIFEST = "model.json"
 
 
 @attrs.frozen
 class HeadEntry:
-    """A head of a branch: its spec's full name, the spec's configuration, and its task."""
+    """A head of a branch: its spec's full name, the spec's configuration, its task, and the name of its activation."""
 
     task: Task
     head: str
     config: Mapping[str, Any]
-    activation: Activation
+    activation: str
 
 
 @attrs.frozen
@@ -105,10 +107,44 @@ class Calibration:
 
 @attrs.frozen
 class Labels:
-    """Catalogue ids in the order of the scores."""
+    """Labels in the order of the scores.
+
+    :param exercise: catalogue ids of exercises.
+    :param muscles: catalogue ids of muscle groups.
+    :param further: labels of the tasks that plugins declare, by task. In ``model.json`` they stand beside the others.
+    """
 
     exercise: tuple[str, ...]
     muscles: tuple[str, ...]
+    further: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+
+    def of(self, task: Task) -> tuple[str, ...]:
+        """Labels of a task.
+
+        :raises BundleError: the bundle states none.
+        """
+        by_task = {"exercise": self.exercise, "muscles": self.muscles, **self.further}
+        if task not in by_task:
+            raise BundleError(f"labels: expected those of one of {', '.join(by_task)}, got none of {task}")
+        return by_task[task]
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """The JSON object of ``model.json``."""
+        return {task: list(self.of(task)) for task in ("exercise", "muscles", *self.further)}
+
+    @classmethod
+    def of_dict(cls, document: Mapping[str, Any]) -> Labels:
+        """Labels from the JSON object of ``model.json``."""
+        by_task = {task: tuple(labels) for task, labels in document.items() if isinstance(labels, list)}
+        return cls(by_task.pop("exercise"), by_task.pop("muscles"), by_task)
+
+
+@attrs.frozen
+class TaskEntry:
+    """A task that a plugin declares, as it was when the bundle was trained."""
+
+    kind: TaskKind
+    unit: str = ""
 
 
 @attrs.frozen
@@ -133,6 +169,7 @@ class Manifest:
     calibration: Calibration
     files: tuple[FileEntry, ...] = ()
     derived: tuple[DerivedEntry, ...] = ()
+    tasks: Mapping[str, TaskEntry] = attrs.field(factory=dict)
     allow_bf16: bool = False
     summary: str = ""
     training: Mapping[str, Any] = attrs.field(factory=dict)

@@ -78,5 +78,11 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fitsense.__version__, prog_name="fitsense")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Log loading, windows, decisions and events to standard error.")
+def main(debug: bool) -> None:
     """Exercises and muscle activation from video, as a stream of events."""
+    if debug:
+        import logging
+
+        logging.basicConfig(stream=sys.stderr, format="%(relativeCreated)7d ms %(name)s: %(message)s")
+        logging.getLogger("fitsense").setLevel(logging.DEBUG)

@@ -73,6 +73,8 @@ def command(
 def _show(report: Mapping[str, Any]) -> None:
     from rich.console import Console
 
+    from fitsense.evaluate.task_metrics import metrics_row
+
     console = Console(file=results(), highlight=False, soft_wrap=True)
     exercise, muscles, rejection, unknown = (report[part] for part in ("exercise", "muscles", "rejection", "unknown"))
 
@@ -110,6 +112,8 @@ def _show(report: Mapping[str, Any]) -> None:
         f"doubt {bounded('unknown', 'auroc')}, for no exercise {_figure(unknown['auroc_idle'])}, for unknown groups "
         f"{_figure(unknown['auroc_foreign'])}",
     }
+    for name, metrics in report.get("tasks", {}).items():
+        lines[f"task {name}"] = metrics_row(name, metrics)
     for name, line in lines.items():
         console.print(f"{name:<10} {line}", markup=False)
     _show_branches(console, report)

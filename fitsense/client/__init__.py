@@ -1,6 +1,6 @@
 """A client of ``fitsense serve``, blocking and for asyncio; needs ``fitsense[client]``.
 
-Names are those of the TypeScript client, as Python spells them.
+Names are those of the TypeScript client, in Python's spelling.
 """
 
 from __future__ import annotations

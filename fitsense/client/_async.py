@@ -7,14 +7,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self, Unpack
+from typing import Unpack
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
+from fitsense._internal.closing import AsyncClosing
 from fitsense.client import _wire
 from fitsense.client._errors import ENDED, ClosedError, ConnectionError, Problem, ProblemError
 from fitsense.client._http import authorization, client_settings, handshake_error, reading_timeout, refusal, translated
@@ -34,7 +34,7 @@ from fitsense.client._wire import (
 from fitsense.events.parsing import parse_event
 
 
-class AsyncClient:
+class AsyncClient(AsyncClosing):
     """A client of ``fitsense serve`` for asyncio, with the methods of :class:`Client`.
 
     :param url: as of :class:`Client`.
@@ -162,14 +162,6 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     async def _answer(self, call: _wire.Call) -> bytes:
         async with self._streamed(call, self._timeout_s, call.content) as response:
             with translated(self._base):
@@ -204,7 +196,7 @@ class AsyncClient:
             await response.aclose()
 
 
-class AsyncFrames:
+class AsyncFrames(AsyncClosing):
     """The WebSocket of a session, for pictures and events. Use :meth:`AsyncClient.frames`.
 
     One task may push while another reads events.
@@ -253,14 +245,6 @@ class AsyncFrames:
         """Close the connection. The session continues until it is idle for too long."""
         self._left = True
         await self._socket.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def _next(self) -> FitsenseEvent | None:
         """The next event; None when the session has ended or the connection was closed here."""

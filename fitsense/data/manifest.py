@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -18,6 +18,10 @@ MANIFEST = "manifest.csv"
 FOLDS = 5
 """Number of folds if the manifest gives none."""
 
+_COLUMNS = (
+    *("path", "exercise", "group", "muscles", "muscles_primary", "muscles_secondary", "split", "fold", "scene"),
+    *("source", "licence", "license"),
+)
 _REQUIRED = ("path", "group", "split")
 
 
@@ -36,6 +40,7 @@ class ClipItem:
     :param exercise: the label in detail, such as ``hammer_curl``; empty for none.
     :param licence: SPDX id, or the publisher's words; empty if the manifest states none.
     :param muscles_secondary: ids of the secondary muscle groups, none of them in `muscles`.
+    :param answers: cells of the other columns, by column; targets of the tasks that plugins declare.
     """
 
     path: Path
@@ -48,6 +53,7 @@ class ClipItem:
     exercise: str = ""
     licence: str = ""
     muscles_secondary: tuple[str, ...] = ()
+    answers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen
@@ -104,6 +110,7 @@ def read_manifest(folder: Path, splits: Collection[str]) -> Dataset:
                 exercise=cells.get("exercise", ""),
                 licence=" ".join((cells.get("licence") or cells.get("license") or "").split()),
                 muscles_secondary=_secondary(row),
+                answers={column: cell for column, cell in cells.items() if column not in _COLUMNS},
             )
         )
     return Dataset(items, skipped)

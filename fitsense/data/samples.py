@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 from typing import Literal
@@ -41,6 +41,7 @@ class Sample:
     :param source: publisher.
     :param muscles: primary muscle groups.
     :param licence: licence that the manifest states; empty for none, and for a rendered figure.
+    :param answers: cells of further columns of the manifest, by column; targets of the tasks that plugins declare.
     :param muscles_secondary: secondary muscle groups; trained as half active.
     :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
     :param kind: what it was made from.
@@ -58,6 +59,7 @@ class Sample:
     open: Opener = attrs.field(eq=False, repr=False)
     licence: str = ""
     muscles_secondary: frozenset[str] = frozenset()
+    answers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     exercise: str = ""
     kind: Kind = "clip"
 
@@ -146,6 +148,7 @@ def _clip(item: ClipItem) -> Sample:
         muscles=primary,
         open=open_clip,
         licence=item.licence,
+        answers=item.answers,
         muscles_secondary=secondary,
         exercise=item.exercise,
     )

@@ -43,6 +43,8 @@ def compare(
     branches: dict[str, dict[str, Any]] = {}
     over: dict[str, dict[str, Any]] = {}
     for task, names in _members(clips).items():
+        if task not in figures:
+            continue
         joined = np.stack([clip.exercise if task == "exercise" else clip.muscles for clip in clips])
         for name in names:
             alone = np.stack([clip.members[task][name] for clip in clips])

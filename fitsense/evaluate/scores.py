@@ -34,6 +34,7 @@ class ClipScores:
     :param logits: logits of exercises before calibration, (views, labels); mirror images come after all windows.
     :param members: mean probabilities by each member of a task's fusion alone, by task and member's name. Those of
         exercises are under the bundle's temperature, so that a sole member has the scores of the model.
+    :param tasks: mean values of the tasks that plugins declare, (labels,), by task.
     :param unknown: mean probability of an unknown exercise; 0 for a model without that label.
     :param unknown_logits: logits of ``unknown`` before calibration, (views, 1); None for a model without that label.
     """
@@ -43,6 +44,7 @@ class ClipScores:
     muscles: FloatArray
     logits: FloatArray
     members: Mapping[Task, Mapping[str, FloatArray]]
+    tasks: Mapping[Task, FloatArray] = attrs.field(factory=dict)
     unknown: float = 0.0
     unknown_logits: FloatArray | None = None
 
@@ -80,6 +82,7 @@ def scores_of_outputs(model: Model, item: ClipItem, outputs: Outputs) -> ClipSco
         exercise=exercise,
         unknown=unknown,
         muscles=_mean(fused["muscles"].probabilities),
+        tasks={task: _mean(fused[task].probabilities) for task in model.tasks},
         logits=logits[:, :known],
         unknown_logits=logits[:, known:] if UNKNOWN in labels else None,
         members={

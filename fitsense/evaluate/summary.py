@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from fitsense.catalogue import IDLE
 from fitsense.data.samples import worked_by
+from fitsense.data.task_targets import has_target, task_targets
 from fitsense.errors import InvalidInputError
 from fitsense.evaluate import bootstrap, metrics
 from fitsense.evaluate.bootstrap import BootstrapSamples
 from fitsense.evaluate.comparison import compare
 from fitsense.evaluate.scores import ClipScores, known_labels
+from fitsense.evaluate.task_metrics import task_metrics
 from fitsense.inference.model import Model
 from fitsense.plugins.specs import DerivedHeadSpec
 from fitsense.types import FloatArray, Scores, to_logits
@@ -94,6 +96,7 @@ def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: i
         "muscles": {**_muscles(model, known), "unseen": _unseen(model, foreign)},
         "rejection": _rejection(labels, known.clips, idle),
         "unknown": _unknown(model, known.clips, idle, foreign),
+        **({"tasks": _tasks(model, scored)} if model.tasks else {}),
         "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, foreign),
         **compare(known.clips, known.truth, known.worked, draws),
         "by_source": _by_source(known),
@@ -185,6 +188,17 @@ def _muscles(model: Model, known: _Known) -> dict[str, Any]:
             for index, group in enumerate(groups)
         },
     }
+
+
+def _tasks(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
+    """Metrics of the tasks that plugins declare, on the clips that are labelled for them."""
+    figures = {}
+    for name, task in model.tasks.items():
+        labels = model.labels.of(name)
+        clips = [clip for clip in scored if has_target(clip.item, task)]
+        truth = task_targets([clip.item for clip in clips], task, labels)
+        figures[name] = task_metrics(task, labels, _stack([clip.tasks[name] for clip in clips], len(labels)), truth)
+    return figures
 
 
 def _unseen(model: Model, foreign: Sequence[ClipScores]) -> dict[str, Any]:

@@ -108,6 +108,44 @@ class SessionUpdated:
 
 
 @attrs.frozen
+class SessionProgress:
+    """Media time was analysed until ``end_s``: emitted periodically, also if nothing else happens.
+
+    ``frames`` counts all frames so far. ``exercise`` is the one that goes on, or ``unknown``; None while idle.
+    ``people`` is the number of people who are analysed, None if nobody is tracked.
+    """
+
+    TYPE: ClassVar[str] = "session.progress"
+    frames: int
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+    exercise: str | None = _absent()
+    people: int | None = _absent()
+
+
+@attrs.frozen
+class PersonEntered:
+    """A person came into the picture at ``start_s``; only of sessions that track a person's landmarks.
+
+    ``person`` names them within the session; somebody who comes back after some seconds has another name.
+    """
+
+    TYPE: ClassVar[str] = "person.entered"
+    person: str
+    start_s: float = _seconds_field()
+
+
+@attrs.frozen
+class PersonLeft:
+    """A person who entered at ``start_s`` was seen last at ``end_s``."""
+
+    TYPE: ClassVar[str] = "person.left"
+    person: str
+    start_s: float = _seconds_field()
+    end_s: float = _seconds_field()
+
+
+@attrs.frozen
 class ExerciseStarted:
     """An exercise, or unknown movement, began at ``start_s``; emitted once it has lasted ``min_duration_s``."""
 
@@ -131,6 +169,7 @@ class PersonBox:
 class ExerciseUpdated:
     """The current exercise continues, so far until ``end_s``.
 
+    ``extensions`` has the part of each task that a plugin declares, since the last such event; None without such tasks.
     ``box`` and ``person``, the name of a track, are of the newest picture in which the person was found; None without
     landmarks.
     """
@@ -144,6 +183,7 @@ class ExerciseUpdated:
     scores: Mapping[str, float] = _scores_field()
     box: PersonBox | None = attrs.field(default=None, metadata=_OPTIONAL)
     person: str | None = _absent()
+    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
 
 
 @attrs.frozen
@@ -216,6 +256,7 @@ class ExerciseEnded:
     """The current exercise ended; confidence, scores and muscles are means over the segment.
 
     ``repetitions`` and the other statistics are of this segment; ``sets`` are its parts of sets.
+    ``extensions`` has the part of each task that a plugin declares, over the segment; None without such tasks.
     """
 
     TYPE: ClassVar[str] = "exercise.ended"
@@ -236,6 +277,7 @@ class ExerciseEnded:
     repetitions_right: int | None = _absent()
     pairs: int | None = _absent()
     held_s: float | None = _absent(_seconds_or_none)
+    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
 
 
 @attrs.frozen
@@ -315,6 +357,9 @@ class SessionEnded:
 EventData = (
     SessionStarted
     | SessionUpdated
+    | SessionProgress
+    | PersonEntered
+    | PersonLeft
     | ExerciseStarted
     | ExerciseUpdated
     | ExerciseEnded

@@ -103,7 +103,7 @@ class FinetuneRuns:
             head = self.setting.plugins.head(name)
             if not isinstance(head, HeadSpec):
                 raise PluginError(f"head {name}: expected one that predicts {task} from features, got a derived head")
-            modules[task] = head.build(head.config(), spec.feature_dim(config), getattr(labels, task))
+            modules[task] = head.build(head.config(), spec.feature_dim(config), labels.of(task))
         module = join(backbone, {str(task): head for task, head in modules.items()})
         layers = [backbone] if spec.layers is None else list(spec.layers(backbone))
         digest = self._digest(network, weights, start)

@@ -19,6 +19,7 @@ from fitsense.experiments.base import Setting
 from fitsense.experiments.predictions import Predictions
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
+from fitsense.plugins.tasks import RESERVED
 from fitsense.train import heads
 from fitsense.train.branch_trainer import BranchTrainer
 from fitsense.train.recipe import BranchRecipe, Recipe
@@ -115,7 +116,7 @@ class FrozenRuns:
         module = heads.fit(spec, config, training, self.features, labels, l2, Recipe().class_power)
         with torch.inference_mode():
             logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in held_out]))).numpy()
-        return to_probabilities(logits, spec.activation)
+        return to_probabilities(logits, RESERVED[spec.task].activation)
 
     def _digest(
         self, name: str, l2: float, training: Sequence[Sample], held_out: Sequence[Sample], labels: tuple[str, ...]

@@ -56,7 +56,7 @@ def run(setting: Setting) -> Result:
     fitted: dict[Task, float] = {}
     for task in _HEADLINES:
         windows = {branch: one.logits[task] for branch, one in tuned.items()}
-        names, truth = getattr(labels, task), targets(samples, task, getattr(labels, task))
+        names, truth = labels.of(task), targets(samples, task, labels.of(task))
         for weight, predicted in curve.items():
             config = spec.config(weights={_X3D: 1.0 - weight, _SLOWFAST: weight})
             predicted[task] = _join(spec, config, task, windows, names)

@@ -16,6 +16,7 @@ from fitsense.expectation import Expectation, apply_expectations
 from fitsense.inference.members import fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec, FusionSpec
+from fitsense.plugins.tasks import TaskSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]
@@ -68,6 +69,7 @@ class FusionPipeline:
             cascade = fusion.cascade(config) if fusion.cascade else None
             if cascade:
                 self._cascades[task] = cascade
+        self._tasks = {task: _task(manifest, task, plugins) for task in manifest.fusion}
         self._derived: list[tuple[str, DerivedHeadSpec, object]] = []
         for derived in manifest.derived:
             head = plugins.head(derived.head)
@@ -85,6 +87,11 @@ class FusionPipeline:
         self._deferred = tuple(name for name in names if name not in self._first) if self._cascades else ()
         if not self._deferred:
             self._first = tuple(names)
+
+    @property
+    def tasks(self) -> Mapping[str, TaskSpec]:
+        """The tasks of the bundle, by name."""
+        return self._tasks
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -152,12 +159,12 @@ class FusionPipeline:
             for head in branch.heads:
                 if selects(branch.name, head.task):
                     logits = outputs[branch.name][head.task]
-                    scores = Scores(head.task, getattr(labels, head.task), logits, head.activation)
+                    scores = Scores(head.task, labels.of(head.task), logits, self._tasks[head.task].activation)
                     members.setdefault(head.task, {})[branch.name] = scores
         for name, head_spec, config in self._derived:
             if selects(name, head_spec.task):
                 read = self._calibrated(self._fuse(head_spec.from_task, members[head_spec.from_task]), expectations)
-                derived = head_spec.derive(config, read, getattr(labels, head_spec.task))
+                derived = head_spec.derive(config, read, labels.of(head_spec.task))
                 members.setdefault(head_spec.task, {})[name] = derived
         return members
 
@@ -217,6 +224,29 @@ class FusionPipeline:
                 )
 
 
+def _task(manifest: Manifest, name: str, plugins: PluginManager) -> TaskSpec:
+    """The task of a bundle, which has to be as it was in training.
+
+    :raises UnknownNameError: no plugin declares it.
+    :raises BundleError: the plugin declares it otherwise.
+    """
+    task, entry = plugins.task(name), manifest.tasks.get(name)
+    if entry is not None and (entry.kind, entry.unit) != (task.kind, task.unit):
+        raise BundleError(
+            f"{manifest.name}: task {name}: expected {entry.kind} {entry.unit}".rstrip()
+            + f", got {task.kind} {task.unit}".rstrip()
+            + " from the installed plugin; install the version that the bundle was trained with"
+        )
+    for branch in manifest.branches:
+        for head in branch.heads:
+            if head.task == name and head.activation != task.activation_name:
+                raise BundleError(
+                    f"{manifest.name}: branch {branch.name}: task {name}: expected the activation {head.activation}, "
+                    f"got {task.activation_name} from the installed plugin"
+                )
+    return task
+
+
 def _is_any(name: str, task: Task) -> bool:
     return True
 
@@ -224,6 +254,9 @@ def _is_any(name: str, task: Task) -> bool:
 def _confidence(scores: Scores) -> FloatArray:
     """Confidence in each clip's labels, float32 (clips,), see :class:`Cascade`."""
     probabilities = scores.probabilities
+    if scores.activation not in ("softmax", "sigmoid"):
+        # Numbers say nothing about confidence.
+        return np.ones(len(probabilities), np.float32)
     if scores.activation == "softmax":
         return np.asarray(probabilities.max(axis=1), dtype=np.float32)
     return np.asarray(np.maximum(probabilities, 1 - probabilities).min(axis=1), dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
@@ -25,10 +26,13 @@ from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_esti
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec, FloatArray, Prediction, Scores, Task
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames
+
+_LOGGER = logging.getLogger("fitsense.inference")
 
 
 class Model:
@@ -68,6 +72,11 @@ class Model:
         for group, runner in self._runners.items():
             if not self._streaming.keys() & group:
                 runner()
+        branches = ", ".join(f"{branch.name} ({branch.backbone})" for branch in bundle.manifest.branches)
+        _LOGGER.debug(
+            "loaded %s %s from %s: %s; %s, threads %s",
+            bundle.manifest.name, bundle.manifest.version, bundle.folder, branches, config.runtime, config.threads,
+        )  # fmt: skip
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -84,6 +93,11 @@ class Model:
     def labels(self) -> Labels:
         """Catalogue ids of the exercises and muscle groups that the model scores."""
         return self.bundle.manifest.labels
+
+    @property
+    def tasks(self) -> Mapping[str, TaskSpec]:
+        """The tasks beside the exercise and the muscles that the model scores, by name."""
+        return {name: task for name, task in self._fusion.tasks.items() if name not in RESERVED}
 
     @property
     def clips(self) -> Mapping[str, ClipSpec]:
@@ -186,8 +200,16 @@ class Model:
         )
         exercise = self._fusion.calibrated(scores["exercise"], expectations)
         muscles = scores["muscles"].probabilities
+        values = {task: scores[task].probabilities for task in self.tasks}
         return [
-            Prediction(window.start_s, window.end_s, exercise[at], muscles[at]) for at, window in enumerate(windows)
+            Prediction(
+                window.start_s,
+                window.end_s,
+                exercise[at],
+                muscles[at],
+                {task: each[at] for task, each in values.items()},
+            )
+            for at, window in enumerate(windows)
         ]
 
     def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:

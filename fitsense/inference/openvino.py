@@ -144,7 +144,7 @@ def _properties(core: ov.Core, bundle: Bundle, config: RuntimeConfig) -> dict[st
 
 def _widths(bundle: Bundle, branch: BranchEntry) -> dict[str, tuple[int, ...]]:
     """Output shapes of a branch's graphs for one clip, by name."""
-    heads = {str(head.task): (len(getattr(bundle.manifest.labels, head.task)),) for head in branch.heads}
+    heads = {str(head.task): (len(bundle.manifest.labels.of(head.task)),) for head in branch.heads}
     return {"features": (branch.feature_dim,), **heads}
 
 

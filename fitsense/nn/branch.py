@@ -100,5 +100,5 @@ def build_branch(plugins: PluginManager, branch: BranchEntry, labels: Labels) ->
         if not isinstance(head, HeadSpec):
             raise PluginError(f"head {entry.head} reads no features, so that a branch cannot have it")
         config = config_from_json(head.config, entry.config, entry.head)
-        heads[entry.task] = head.build(config, branch.feature_dim, getattr(labels, entry.task))
+        heads[entry.task] = head.build(config, branch.feature_dim, labels.of(entry.task))
     return join(backbone, heads, spec.streaming)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
+from fitsense._internal.suggestions import suggestion
 from fitsense.geometry import Region
 from fitsense.session.config import SessionConfig
 
@@ -25,8 +26,9 @@ class AnalysisOptions(TypedDict, total=False):
     :param live: how cameras and network streams are read; None for the defaults.
     :param realtime: whether to delay each frame until its time, so that a file is analysed at the pace of a camera.
     :param region: part of the picture to analyse; overrides the config's.
-    :param people: name of a detector, such as ``pose/people``: each detected person is tracked and has a session,
-        whose events carry the track's name as ``subject``. If nobody is detected, there are no events.
+    :param people: name of what finds people, such as ``pose/people``: each person is tracked and has a session,
+        whose events carry the track's name as ``subject``. If nobody is found, there is only
+        ``session.progress``.
     :param hwaccel: hardware decoder, by FFmpeg's name: ``cuda``, ``vaapi``, ``videotoolbox``, ``d3d11va``, …, or
         ``cuda:1`` for the second device. If it is missing or cannot decode the source, the CPU decodes, and a
         ``session.warning`` gives the reason.
@@ -67,8 +69,9 @@ def check_option_names(options: Mapping[str, Any]) -> None:
     """
     for name in options:
         if name not in AnalysisOptions.__annotations__:
-            expected = ", ".join(AnalysisOptions.__annotations__)
-            raise TypeError(f"unexpected keyword argument: expected one of {expected}, got {name!r}")
+            known = AnalysisOptions.__annotations__
+            hint = suggestion(name, known)
+            raise TypeError(f"unexpected keyword argument: expected one of {', '.join(known)}, got {name!r}{hint}")
 
 
 def session_config(options: AnalysisOptions) -> SessionConfig:

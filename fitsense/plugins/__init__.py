@@ -28,11 +28,16 @@ from fitsense.plugins.specs import (
     StreamingSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import EXERCISE, MUSCLES, TaskSpec
+from fitsense.types import CustomActivation
 
 __all__ = [
     "API_VERSION",
+    "EXERCISE",
+    "MUSCLES",
     "BackboneSpec",
     "Cascade",
+    "CustomActivation",
     "DerivedHeadSpec",
     "DetectorSpec",
     "EventSchema",
@@ -51,6 +56,7 @@ __all__ = [
     "Sink",
     "SinkSpec",
     "StreamingSpec",
+    "TaskSpec",
     "WeightsRef",
     "hookimpl",
     "openvino_core",

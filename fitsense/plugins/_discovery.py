@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from importlib import metadata
+from typing import Any
 
 import attrs
 
-from fitsense.errors import AmbiguousNameError, UnknownNameError
+from fitsense.errors import AmbiguousNameError, PluginError, UnknownNameError
 
 ENTRY_POINT_GROUP = "fitsense"
 _OWN_DISTRIBUTION = "fitsense"
@@ -63,6 +64,26 @@ class Candidate:
         if colon:
             return (_normalised(distribution), entry_point) == (self.distribution, self.name)
         return name == self.name or (bool(self.distribution) and _normalised(name) == self.distribution)
+
+    def load(self) -> Any:
+        """Import the plugin.
+
+        :raises PluginError: importing it fails, whatever it raises; only an interrupt by the user is not converted.
+        """
+        try:
+            return self.entry_point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(f"importing {self.entry_point.value} failed: {described(error)}") from error
+
+
+def described(error: BaseException) -> str:
+    """Type and message of an error; errors of plugins may fail to format."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def installed() -> list[Candidate]:

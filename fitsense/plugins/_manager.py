@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import pluggy
 
-from fitsense.errors import AmbiguousNameError, InvalidInputError, UnknownNameError
+from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, UnknownNameError
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
-from fitsense.plugins._discovery import Candidate, allowed, installed
+from fitsense.plugins._discovery import Candidate, allowed, described, installed
 from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
-from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, described, info_of
+from fitsense.plugins._tasks import unknown_task, with_unknown_tasks
+from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -37,6 +38,7 @@ from fitsense.plugins.specs import (
     SinkSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 
 if TYPE_CHECKING:
     from fitsense.events.model import Event
@@ -101,7 +103,7 @@ class PluginManager:
     @property
     def reports(self) -> Sequence[PluginReport]:
         """One report per plugin, in loading order."""
-        return tuple(self._reports)
+        return tuple(map(self._with_unknown_tasks, self._reports))
 
     @property
     def observer_failures(self) -> Mapping[str, int]:
@@ -132,15 +134,16 @@ class PluginManager:
         for note in (*report.faults, *report.deprecations):
             _LOGGER.warning("plugin %s: %s", report.name, note)
         self._reports.append(report)
-        return report
+        return self._with_unknown_tasks(report)
 
     def backbones(self) -> Mapping[str, BackboneSpec]:
         """Backbones by ``plugin/name``."""
         return dict(self._contributions.backbones)
 
     def heads(self) -> Mapping[str, HeadSpec | DerivedHeadSpec]:
-        """Heads by ``plugin/name``."""
-        return dict(self._contributions.heads)
+        """Heads by ``plugin/name``, of tasks that are declared."""
+        tasks = self.tasks()
+        return {full: spec for full, spec in self._contributions.heads.items() if not unknown_task(spec, tasks)}
 
     def fusions(self) -> Mapping[str, FusionSpec]:
         """Fusions by ``plugin/name``."""
@@ -158,9 +161,18 @@ class PluginManager:
         """Sinks by ``plugin/name``."""
         return dict(self._contributions.sinks)
 
+    def tasks(self) -> Mapping[str, TaskSpec]:
+        """Tasks by name: fitsense's own, and those that plugins declare."""
+        return {**RESERVED, **self._contributions.tasks}
+
     def event_schemas(self) -> Mapping[str, EventSchema]:
         """Event schemas of plugins by event type."""
         return dict(self._contributions.event_schemas)
+
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schemas that plugins publish: of their events by type, and of their tasks' parts as ``task.NAME``."""
+        tasks = {f"task.{name}": task.schema for name, task in self.tasks().items() if task.schema is not None}
+        return {**{type_: offer.schema for type_, offer in self._contributions.event_schemas.items()}, **tasks}
 
     def backbone(self, name: str) -> BackboneSpec:
         """Look up a backbone by its full name (``x3d/s``) or, if unique, its short name (``s``)."""
@@ -173,6 +185,16 @@ class PluginManager:
     def fusion(self, name: str) -> FusionSpec:
         """Look up a fusion by its full or, if unique, short name."""
         return self._contributions.fusions[self.full_name("fusion", name)]
+
+    def task(self, name: str) -> TaskSpec:
+        """Look up a task by its name.
+
+        :raises UnknownNameError: no plugin declares it; the message lists the tasks.
+        """
+        tasks = self.tasks()
+        if name not in tasks:
+            raise UnknownNameError(f"unknown task {name!r}; available: {', '.join(tasks)}{self._failures()}")
+        return tasks[name]
 
     def detector(self, name: str) -> DetectorSpec:
         """Look up a detector by its full or, if unique, short name."""
@@ -196,7 +218,7 @@ class PluginManager:
         """
         by_kind: Mapping[str, Mapping[str, object]] = {
             "backbone": self._contributions.backbones,
-            "head": self._contributions.heads,
+            "head": self.heads(),
             "fusion": self._contributions.fusions,
             "detector": self._contributions.detectors,
             "pose estimator": self._contributions.pose_estimators,
@@ -212,13 +234,20 @@ class PluginManager:
             raise AmbiguousNameError(
                 f"{kind} {name!r} is ambiguous; use one of the full names: {', '.join(candidates)}"
             )
-        failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
-        refused = [fault for report in self._reports for fault in report.faults]
         raise UnknownNameError(
-            f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}"
-            + (f"; failed plugins: {'; '.join(failed)}" if failed else "")
-            + (f"; refused: {'; '.join(refused)}" if refused else "")
+            f"unknown {kind} {name!r}; available: {', '.join(sorted(available)) or 'none'}{self._failures()}"
         )
+
+    def _failures(self) -> str:
+        """Plugins that are not loaded and contributions that are refused, to follow an error message."""
+        failed = [f"{r.name} ({r.status}: {r.reason})" for r in self._reports if r.status != "loaded"]
+        refused = [fault for report in self.reports for fault in report.faults]
+        return (f"; failed plugins: {'; '.join(failed)}" if failed else "") + (
+            f"; refused: {'; '.join(refused)}" if refused else ""
+        )
+
+    def _with_unknown_tasks(self, report: PluginReport) -> PluginReport:
+        return with_unknown_tasks(report, self._contributions.heads, self.tasks())
 
     def resolve_weights(self, ref: WeightsRef) -> Path | None:
         """Local file of `ref` from the first plugin that resolves it; None if none does. The checksum is not verified.
@@ -280,12 +309,9 @@ class PluginManager:
             self._reports.append(PluginReport(candidate.name, "disabled", reason, origin=candidate.origin))
             return
         try:
-            plugin = candidate.entry_point.load()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
-            self._reports.append(PluginReport(candidate.name, "broken", reason, origin=candidate.origin))
+            plugin = candidate.load()
+        except PluginError as error:
+            self._reports.append(PluginReport(candidate.name, "broken", str(error), origin=candidate.origin))
             return
         self._register(plugin, candidate.name, candidate.origin, candidate)
 
@@ -316,8 +342,8 @@ class PluginManager:
             raise PluginRejectedError(
                 "duplicate", f"a plugin of this name was already loaded from {earlier.origin}", info.name
             )
-        contributions, faults = collect(implementations, info)
-        if faults and not (_provides(contributions) or _ACTING.intersection(implementations)):
+        contributions, faults = collect(implementations, info, self._contributions.tasks)
+        if faults and not (contributions.names or _ACTING.intersection(implementations)):
             raise PluginRejectedError("broken", "; ".join(faults), info.name)
         notes = self._deprecation_notes(implementations, contributions)
         try:
@@ -335,7 +361,7 @@ class PluginManager:
             summary=info.summary,
             origin=origin,
             faults=faults,
-            provides=_provides(contributions),
+            provides=contributions.names,
             deprecations=notes,
         )
 
@@ -344,15 +370,8 @@ class PluginManager:
     ) -> tuple[str, ...]:
         hooks = {name: deprecations.of_hook(getattr(self._hookspecs, name)) for name in implementations}
         notes = [deprecation.note(f"hook {name}") for name, deprecation in hooks.items() if deprecation]
-        for kind in (
-            contributions.backbones,
-            contributions.heads,
-            contributions.fusions,
-            contributions.detectors,
-            contributions.pose_estimators,
-            contributions.sinks,
-        ):
-            for spec in kind.values():
+        for kind in sorted(contributions.names.keys() - {"event_schemas"}):
+            for spec in getattr(contributions, kind).values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)
 
@@ -385,9 +404,3 @@ class PluginManager:
             check_callable(hook, getattr(self._hookspecs, hook), implementation)
             implementations[hook] = implementation
         return implementations
-
-
-def _provides(contributions: Contributions) -> dict[str, tuple[str, ...]]:
-    """Names of contributions by kind, without empty kinds."""
-    names = {kind.name: tuple(getattr(contributions, kind.name)) for kind in attrs.fields(Contributions)}
-    return {kind: each for kind, each in names.items() if each}

@@ -14,7 +14,7 @@ from fitsense.errors import FitsenseError, PluginError
 from fitsense.events.model import Event
 from fitsense.events.plugin_data import PluginData
 from fitsense.events.schema import check_document, schemas, validator
-from fitsense.plugins._validation import described
+from fitsense.plugins._discovery import described
 from fitsense.plugins.specs import EventSchema, PluginEvent
 
 if TYPE_CHECKING:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from fitsense.errors import FitsenseError, PluginError
+from fitsense.plugins._discovery import described
 from fitsense.plugins._report import Status
+from fitsense.plugins._tasks import check_loss, check_task
 from fitsense.plugins.specs import (
     BackboneSpec,
     DerivedHeadSpec,
@@ -24,6 +26,7 @@ from fitsense.plugins.specs import (
     SinkSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.types import ClipSpec
 
@@ -44,14 +47,6 @@ class PluginRejectedError(Exception):
         self.name = name
 
 
-def described(error: BaseException) -> str:
-    """Type and message of an error; errors of plugins may fail to format."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
-
-
 @attrs.define
 class Contributions:
     """Specs of one or all plugins, by full name; event schemas by event type."""
@@ -62,7 +57,14 @@ class Contributions:
     detectors: dict[str, DetectorSpec] = attrs.field(factory=dict)
     pose_estimators: dict[str, PoseEstimatorSpec] = attrs.field(factory=dict)
     sinks: dict[str, SinkSpec] = attrs.field(factory=dict)
+    tasks: dict[str, TaskSpec] = attrs.field(factory=dict)
     event_schemas: dict[str, EventSchema] = attrs.field(factory=dict)
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Names by kind, without empty kinds."""
+        names = {kind.name: tuple(getattr(self, kind.name)) for kind in attrs.fields(Contributions)}
+        return {kind: each for kind, each in names.items() if each}
 
 
 def check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
@@ -102,10 +104,11 @@ def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:
 
 
 def collect(
-    implementations: Mapping[str, Callable[..., Any]], info: PluginInfo
+    implementations: Mapping[str, Callable[..., Any]], info: PluginInfo, taken: Collection[str] = ()
 ) -> tuple[Contributions, tuple[str, ...]]:
     """Call a plugin's hooks for its specs, and validate each.
 
+    :param taken: names of the tasks of other plugins.
     :returns: the valid ones, and a sentence for each fault. A hook that raises keeps what it yielded before.
     """
     collector = _Collector(implementations, info)
@@ -116,6 +119,7 @@ def collect(
         detectors=collector.specs("fitsense_detectors", (DetectorSpec,), _check_detector),
         pose_estimators=collector.specs("fitsense_pose_estimators", (PoseEstimatorSpec,), _check_pose_estimator),
         sinks=collector.specs("fitsense_sinks", (SinkSpec,), _check_sink),
+        tasks=collector.tasks(taken),
         event_schemas=collector.event_schemas(),
     )
     return contributions, tuple(collector.faults)
@@ -145,6 +149,18 @@ class _Collector:
             elif self._passes(full, check, spec):
                 specs[full] = spec
         return specs
+
+    def tasks(self, taken: Collection[str]) -> dict[str, TaskSpec]:
+        """The valid tasks by name."""
+        tasks: dict[str, TaskSpec] = {}
+        for task in self._results("fitsense_tasks"):
+            if not isinstance(task, TaskSpec):
+                self.faults.append(f"fitsense_tasks: expected a TaskSpec, got {type(task).__name__}")
+            elif task.name in tasks or (task.name in taken and task.name not in RESERVED):
+                self.faults.append(f"task {task.name}: expected a name that no other task has; choose another")
+            elif self._passes(f"task {task.name}", check_task, task, self._info.name):
+                tasks[task.name] = task
+        return tasks
 
     def event_schemas(self) -> dict[str, EventSchema]:
         """The valid event schemas by event type."""
@@ -283,15 +299,10 @@ def _check_files(what: str, refs: Mapping[str, WeightsRef]) -> None:
 def _check_head(spec: HeadSpec | DerivedHeadSpec) -> None:
     _check_config(spec)
     for name in ("task", "from_task") if isinstance(spec, DerivedHeadSpec) else ("task",):
-        if getattr(spec, name) not in ("exercise", "muscles"):
-            raise PluginError(f"{name}: expected exercise or muscles, got {getattr(spec, name)!r}")
-    if isinstance(spec, HeadSpec):
-        losses = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
-        if losses.get(spec.activation) != spec.loss:
-            raise PluginError(
-                f"activation {spec.activation!r} and loss {spec.loss!r} do not match; expected one of "
-                + ", ".join(f"{activation} with {loss}" for activation, loss in losses.items())
-            )
+        if not isinstance(getattr(spec, name), str):
+            raise PluginError(f"{name}: expected the name of a task, got {getattr(spec, name)!r}")
+    if isinstance(spec, HeadSpec) and spec.loss is not None:
+        check_loss(spec.loss, None)
 
 
 def _check_event_schema(schema: EventSchema, info: PluginInfo) -> None:

@@ -24,6 +24,7 @@ from fitsense.plugins.specs import (
     SinkSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import TaskSpec
 
 if TYPE_CHECKING:
     from fitsense.events.model import Event
@@ -41,6 +42,11 @@ def fitsense_plugin() -> PluginInfo:  # type: ignore[empty-body]
 @hookspec
 def fitsense_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
     """Provide backbones, which turn clips into features."""
+
+
+@hookspec
+def fitsense_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
+    """Provide tasks: questions about a clip that heads answer."""
 
 
 @hookspec

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
+from fitsense.plugins.tasks import Loss
 from fitsense.pose.landmarks import LandmarkSet
-from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, UInt8Array
+from fitsense.types import ClipSpec, FloatArray, Scores, Task, UInt8Array
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 API_VERSION = 1
 """Version of the hooks and specs. Each plugin states the one for which it was written."""
-
-Loss = Literal["cross_entropy", "binary_cross_entropy"]
 
 
 @attrs.frozen
@@ -209,9 +208,8 @@ class HeadSpec:
     """Turns features into the scores of one task.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param task: the task.
-    :param activation: activation that turns the logits into probabilities.
-    :param loss: training loss, on logits.
+    :param task: name of the task: ``exercise``, ``muscles``, or one that a plugin declares with ``fitsense_tasks``.
+        Its :class:`TaskSpec` states the activation.
     :param build: function of (config, feature_dim, labels) that returns a torch module from float32
         (clips, feature_dim) to logits, float32 (clips, labels).
     :param config: attrs class; every field has a default.
@@ -219,16 +217,16 @@ class HeadSpec:
     :param fit: function of (config, :class:`HeadExamples`, labels) that fits a head on a frozen backbone in closed
         form, and returns the config, with what the examples determine, and the module that ``build`` gives for it with
         its weights. None to minimise the loss by gradient descent.
+    :param loss: training loss, on logits; None for the task's.
     """
 
     name: str
     task: Task
-    activation: Activation
-    loss: Loss
     build: Callable[[Any, int, tuple[str, ...]], nn.Module]
     config: type[Any]
     summary: str = ""
     fit: Callable[[Any, HeadExamples, tuple[str, ...]], tuple[Any, nn.Module]] | None = None
+    loss: Loss | None = None
 
 
 @attrs.frozen

@@ -16,10 +16,14 @@ SAME_CYCLE_LENGTHS = 0.3
 """Lengths by which two passes may differ about the same cycle."""
 OVERLAP_LENGTHS = 0.3
 """Lengths of a cycle that may lie before the analysed seconds, or in a movement that was reported."""
-# Lengths after a repetition before it is reported: what follows may change its end.
+# Lengths after a repetition before it is reported: what follows may change its end. One that follows others at their
+# tempo ends where it is expected.
 _SETTLED_LENGTHS = 0.6
+_STEADY_SETTLED_LENGTHS = 0.2
 # Typical lengths after a partial repetition that no repetition follows: it may be another exercise's.
 _PARTIAL_SETTLED_LENGTHS = 2.0
+# Seconds after a repetition for which it may be reported, however many follow it.
+_LATE_S = 1.5
 # Lengths after a repetition before the next one may be complete.
 _NEXT_LENGTHS = 0.8
 
@@ -31,6 +35,7 @@ class Candidate:
     :param cycle: the cycle, in moments of the pass.
     :param quality: 0..1, as of :class:`fitsense.repetitions.cycles.Cycle`.
     :param is_full: whether it has the full range of motion; otherwise it is a partial repetition.
+    :param is_steady: whether it follows a reported repetition without a pause and at its tempo.
     :param typical_s: median length of the pass's cycles.
     :param later_ends_s: ends of the full cycles after it, in order.
     :param next_start: moment in which the first of these starts; None without any.
@@ -42,6 +47,7 @@ class Candidate:
     end_s: float
     quality: float
     is_full: bool
+    is_steady: bool
     typical_s: float
     later_ends_s: tuple[float, ...]
     next_start: int | None = None
@@ -65,17 +71,17 @@ class Candidate:
 
     def is_settled(self, now_s: float) -> bool:
         """Whether its end cannot change any more: another cycle or enough time has followed."""
-        wait_s = _SETTLED_LENGTHS * self.length_s if self.is_full else _PARTIAL_SETTLED_LENGTHS * self.typical_s
+        lengths = _STEADY_SETTLED_LENGTHS if self.is_steady else _SETTLED_LENGTHS
+        wait_s = lengths * self.length_s if self.is_full else _PARTIAL_SETTLED_LENGTHS * self.typical_s
         return bool(self.later_ends_s) or now_s - self.end_s >= wait_s
 
     def is_overdue(self, next_s: float) -> bool:
         """Whether the second cycle after it may be complete by the next pass, at `next_s`."""
         return bool(self.later_ends_s) and next_s >= self.later_ends_s[-1] + _NEXT_LENGTHS * self.length_s
 
-    @property
-    def is_too_late(self) -> bool:
-        """Whether two cycles have followed it; four where sides alternate."""
-        return len(self.later_ends_s) > (3 if self.alternating else 1)
+    def is_too_late(self, now_s: float) -> bool:
+        """Whether two cycles have followed it, four where sides alternate, and it ended too long ago."""
+        return len(self.later_ends_s) > (3 if self.alternating else 1) and now_s - self.end_s > _LATE_S
 
 
 def is_same_cycle(one: Span, other: Span) -> bool:

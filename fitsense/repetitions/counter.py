@@ -47,11 +47,18 @@ _MIN_THUMBNAILS = 8
 # Lengths of the quickest cycle between two passes.
 _INTERVAL_LENGTHS = 0.3
 
+# The next repetition is expected within this many lengths of the last one; until then, lengths and least seconds
+# between two passes.
+_STEADY_LENGTHS = 2.0
+_STEADY_INTERVAL_LENGTHS, _STEADY_INTERVAL_S = 0.1, 0.15
+
 # A proposal that continues after the last repetition, or agrees with the last pass, has its score multiplied by this.
 _CONTINUITY_FACTOR = 1.2
 # It continues if it begins within this many lengths, at a tempo within this factor of the last repetition's.
 _CONTINUITY_PAUSE_LENGTHS = 0.45
 _CONTINUITY_TEMPO_FACTOR = 1.5
+# It is expected to end where it does if its tempo is within this factor.
+_STEADY_FACTOR = 1.3
 
 # The movement since the last repetition is another exercise if its cycles make up this part of the motion, have this
 # mean quality, have less than this similarity to that repetition, and follow each other within this many lengths.
@@ -305,6 +312,11 @@ class RepetitionCounter:
             return []
         quickest_s = min(float(found.moments[cycle.end] - found.moments[cycle.start]) for cycle in found.best.cycles)
         self.state.next_s = times[-1] + min(self._config.interval_s, _INTERVAL_LENGTHS * quickest_s)
+        tempo_s = self.state.tempo_s
+        if tempo_s > 0 and times[-1] - self.state.reported_s < _STEADY_LENGTHS * tempo_s:
+            # The next repetition is expected.
+            quickly_s = max(_STEADY_INTERVAL_S, _STEADY_INTERVAL_LENGTHS * tempo_s)
+            self.state.next_s = min(self.state.next_s, times[-1] + quickly_s)
         self.state.passes += 1
         self.state.score += (found.best.score - self.state.score) / self.state.passes
         return self._report(found.best, found.view, found.moments, final)
@@ -352,13 +364,10 @@ class RepetitionCounter:
         config = self._config
 
         def continues(cycle: Cycle) -> bool:
-            start_s, end_s = float(moments[cycle.start]), float(moments[cycle.end])
-            tempo_s = self.state.tempo_s
-            pause_s = start_s - self.state.reported_s
-            follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s
-            slowest_s, quickest_s = tempo_s * _CONTINUITY_TEMPO_FACTOR, tempo_s / _CONTINUITY_TEMPO_FACTOR
-            steady = quickest_s <= end_s - start_s <= slowest_s
-            return (follows and steady) or any(is_same_cycle((start_s, end_s), span) for span in self.state.found)
+            span = float(moments[cycle.start]), float(moments[cycle.end])
+            return self._continues(span, _CONTINUITY_TEMPO_FACTOR) or any(
+                is_same_cycle(span, found) for found in self.state.found
+            )
 
         def rank(proposal: Proposal) -> float:
             return proposal.score * (_CONTINUITY_FACTOR if any(map(continues, proposal.cycles)) else 1.0)
@@ -373,6 +382,13 @@ class RepetitionCounter:
         counted = [proposal for proposal in proposals if counts(proposal)]
         several = [proposal for proposal in counted if len(proposal.cycles) > 1]
         return max(several or counted, key=rank, default=None)
+
+    def _continues(self, span: Span, factor: float) -> bool:
+        """Whether a cycle follows the last repetition without a pause, at its tempo within a factor."""
+        tempo_s = self.state.tempo_s
+        pause_s, length_s = span[0] - self.state.reported_s, span[1] - span[0]
+        follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s
+        return follows and tempo_s / factor <= length_s <= tempo_s * factor
 
     def _report(self, best: Proposal, view: SignalView, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         """Report the candidates of a pass up to the first one that is not certain yet."""
@@ -403,7 +419,7 @@ class RepetitionCounter:
             elif reported < full:
                 reported += 1
                 self.state.reported.append((start_s, candidate.end_s))
-                if not candidate.is_too_late:
+                if not candidate.is_too_late(now_s):
                     _, side = sides.get((candidate.cycle.start, candidate.cycle.end), (None, None))
                     details = view.describe(candidate.cycle, candidate.next_start or len(moments) - 1, side)
                     movements.append(Repetition(start_s, candidate.end_s, candidate.quality, details))
@@ -427,6 +443,7 @@ class RepetitionCounter:
                 end_s=float(moments[cycle.end]),
                 quality=cycle.quality,
                 is_full=cycle in full,
+                is_steady=self._continues((float(moments[cycle.start]), float(moments[cycle.end])), _STEADY_FACTOR),
                 typical_s=typical_s,
                 later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
                 next_start=next((other.start for other in full if other.start >= cycle.end), None),

@@ -16,13 +16,13 @@ from fitsense.types import FloatArray
 
 _Floats = NDArray[np.float64]
 
-# The landmarks that a joint's angle is between; the middle one is the joint.
-_ANGLES = {
+ANGLES = {
     "elbow": ("shoulder", "elbow", "wrist"),
     "shoulder": ("elbow", "shoulder", "hip"),
     "hip": ("shoulder", "hip", "knee"),
     "knee": ("hip", "knee", "ankle"),
 }
+"""The landmarks that a joint's angle is between, by the joint; the middle one is the joint."""
 _SMOOTHING_S = 0.2
 # Parts of the way out, from 0 at the start to 1 at the turning point, beyond which somebody is there.
 _NEAR, _FAR = 0.1, 0.9
@@ -83,7 +83,7 @@ def joint_angles(signal: JointSignal, samples: FloatArray, rate_hz: float) -> di
     places = signal.in_picture(filled) if flat else signal.in_metres(filled)
     angles: dict[tuple[str, Side], _Floats] = {}
     sides: tuple[Side, Side] = ("left", "right")
-    for joint, names in _ANGLES.items():
+    for joint, names in ANGLES.items():
         for side in sides:
             wanted = [f"{side}_{name}" for name in names]
             if not set(wanted) <= set(signal.names):
@@ -115,12 +115,12 @@ def leading_joint(
     more = (end - start) // _MORE
     whole = slice(max(0, start - more), end + more + 1)
     found: list[JointRange] = []
-    for joint in _ANGLES:
+    for joint in ANGLES:
         sides = [one for one in ("left", "right") if (joint, one) in angles and side in (None, one)]
         if not sides:
             continue
         ranges = [_range(angles[joint, one][whole]) for one in sides]  # type: ignore[index]
-        seen = [min(visible[signal.names.index(f"{one}_{name}")] for name in _ANGLES[joint]) for one in sides]
+        seen = [min(visible[signal.names.index(f"{one}_{name}")] for name in ANGLES[joint]) for one in sides]
         weights = np.array(seen) + _EPSILON
         found.append(JointRange(joint, side, float(np.average(ranges, weights=weights)), float(np.max(seen))))
     return max(found, key=lambda one: one.range_deg * one.confidence, default=None)

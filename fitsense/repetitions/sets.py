@@ -33,6 +33,10 @@ class SetStats:
     :param time_under_tension_s: seconds within repetitions; the whole duration if there are none.
     :param tempo_mean_s: mean length of a repetition in seconds; None if there are none.
     :param tempo_spread_s: standard deviation of the lengths; None for fewer than two repetitions.
+    :param repetitions_left: repetitions of the left side; None if no repetition has a side.
+    :param repetitions_right: repetitions of the right side, likewise.
+    :param pairs: pairs of both sides within sets, likewise.
+    :param held_s: seconds of a hold; None if nothing was held.
     """
 
     repetitions: int
@@ -40,6 +44,10 @@ class SetStats:
     time_under_tension_s: float
     tempo_mean_s: float | None
     tempo_spread_s: float | None
+    repetitions_left: int | None = None
+    repetitions_right: int | None = None
+    pairs: int | None = None
+    held_s: float | None = None
 
 
 @attrs.frozen
@@ -60,11 +68,15 @@ class ExerciseSet:
 
 @attrs.frozen
 class CountedRepetition:
-    """A repetition of an exercise, number `index` of its set."""
+    """A repetition of an exercise, number `index` of its set.
+
+    :param pairs: pairs of both sides in the set so far; None if no repetition of it has a side.
+    """
 
     exercise: str
     index: int
     repetition: Repetition
+    pairs: int | None = None
 
 
 @attrs.define
@@ -74,6 +86,9 @@ class _SetAccumulator:
     :param seconds: sum of the repetitions' lengths.
     :param squares: sum of the squared lengths.
     :param tension_s: seconds within repetitions, or of a hold, inside the set or segment.
+    :param left: repetitions of the left side.
+    :param right: repetitions of the right side.
+    :param held_s: seconds of a hold.
     """
 
     repetitions: int = 0
@@ -81,6 +96,14 @@ class _SetAccumulator:
     seconds: float = 0.0
     squares: float = 0.0
     tension_s: float = 0.0
+    left: int = 0
+    right: int = 0
+    held_s: float = 0.0
+
+    @property
+    def pairs(self) -> int | None:
+        """Pairs of both sides; None if no repetition has a side."""
+        return min(self.left, self.right) if self.left or self.right else None
 
     def add(self, movement: Movement) -> None:
         if isinstance(movement, PartialRepetition):
@@ -90,6 +113,8 @@ class _SetAccumulator:
         self.repetitions += 1
         self.seconds += seconds
         self.squares += seconds * seconds
+        self.left += movement.details.side == "left"
+        self.right += movement.details.side == "right"
 
     def merge(self, other: _SetAccumulator) -> None:
         self.repetitions += other.repetitions
@@ -97,13 +122,27 @@ class _SetAccumulator:
         self.seconds += other.seconds
         self.squares += other.squares
         self.tension_s += other.tension_s
+        self.left += other.left
+        self.right += other.right
+        self.held_s += other.held_s
 
     def stats(self) -> SetStats:
         mean = self.seconds / self.repetitions if self.repetitions else None
         spread = None
         if mean is not None and self.repetitions > 1:
             spread = math.sqrt(max(0.0, self.squares / self.repetitions - mean * mean))
-        return SetStats(self.repetitions, self.attempts, self.tension_s, mean, spread)
+        sided = self.pairs is not None
+        return SetStats(
+            repetitions=self.repetitions,
+            attempts=self.attempts,
+            time_under_tension_s=self.tension_s,
+            tempo_mean_s=mean,
+            tempo_spread_s=spread,
+            repetitions_left=self.left if sided else None,
+            repetitions_right=self.right if sided else None,
+            pairs=self.pairs,
+            held_s=self.held_s or None,
+        )
 
 
 @attrs.define
@@ -198,14 +237,21 @@ class Sets:
     :param rest_s: a set ends after a rest of this length, in seconds.
     :param is_held: returns whether an exercise may be held, so that a segment without repetitions is a set. Default:
         every exercise except unknown movement.
+    :param is_timed: returns whether an exercise has no repetitions, only a duration. Default: no exercise.
     :raises InvalidInputError: a rest that is not above 0.
     """
 
-    def __init__(self, rest_s: float, is_held: Callable[[str], bool] = UNKNOWN.__ne__) -> None:
+    def __init__(
+        self,
+        rest_s: float,
+        is_held: Callable[[str], bool] = UNKNOWN.__ne__,
+        is_timed: Callable[[str], bool] = lambda exercise: False,
+    ) -> None:
         if not (rest_s > 0 and math.isfinite(rest_s)):
             raise InvalidInputError(f"set_rest_s: expected a number above 0, got {rest_s!r}")
         self._rest_s = rest_s
         self._is_held = is_held
+        self._is_timed = is_timed
         self.state = SetsState()
 
     def add(self, movements: Sequence[Movement]) -> None:
@@ -301,6 +347,8 @@ class Sets:
         # Movements before the segment were reported too late, and belong to no set.
         movements = [movement for movement in state.pending if state.segment.start_s <= _middle(movement) < until_s]
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
+        if self._is_timed(state.segment.exercise):
+            return []
         for movement in movements:
             state.segment.totals.add(movement)
             if isinstance(movement, PartialRepetition):
@@ -310,7 +358,8 @@ class Sets:
                 self._part(state.segment, attempt.start_s).add(attempt)
             self._part(state.segment, movement.start_s).add(movement)
             last = state.sets[-1]
-            counted.append(CountedRepetition(last.exercise, last.totals().repetitions, movement))
+            totals = last.totals()
+            counted.append(CountedRepetition(last.exercise, totals.repetitions, movement, totals.pairs))
         return counted
 
     def _add_attempt(self, segment: _OpenSegment, attempt: PartialRepetition) -> None:
@@ -345,6 +394,7 @@ class Sets:
         part = self._part(segment, segment.start_s)
         part.end_s = end_s
         part.spans = [(part.start_s, end_s)]
+        part.totals.held_s = segment.totals.held_s = end_s - part.start_s
 
     def _merge_unknown(self, exercise: str, start_s: float) -> None:
         """Merge the last set into the one before it if only the exercise's name was lost, for less than a rest."""

@@ -46,7 +46,8 @@ class PoseConfig:
 
     :param enabled: ``auto`` to find landmarks if a branch of the bundle takes them and their estimator's files are
         present; ``on`` to find them for every bundle, or fail; ``off`` to take only those that the host pushes.
-    :param estimator: name of the pose estimator; None for that of the bundle, or the only one installed.
+    :param estimator: name of the pose estimator; None for that of the bundle, or else the first one
+        installed.
     :param rate_hz: most pictures a second in which landmarks are found; None for 10, or 6 without repetitions.
     :param people: number of people that are expected in the picture; more cause a warning.
     :param landmarks: the landmark set of the poses that the host pushes; None for the estimator's.
@@ -80,6 +81,7 @@ class SessionConfig:
     :param expected: label of the exercise that a guided workout asks for, which becomes more likely than the bundle
         predicts; another exercise that is clear enough is still named. None for none.
     :param camera: the camera monitor's configuration; None for no camera warnings.
+    :param progress_interval_s: shortest media time in seconds between two ``session.progress`` events; None for none.
     :param pose: how the landmarks of the person are found.
     :raises InvalidInputError: a value of another type or outside its range.
     """
@@ -97,4 +99,5 @@ class SessionConfig:
     camera: CameraConfig | None = attrs.field(factory=CameraConfig, validator=instance(CameraConfig, optional=True))
     exercises: tuple[str, ...] | None = attrs.field(default=None, converter=as_names, validator=exercise_names)
     expected: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    progress_interval_s: float | None = attrs.field(default=10.0, validator=number(0.0, above=True, optional=True))
     pose: PoseConfig = attrs.field(factory=PoseConfig, validator=instance(PoseConfig))

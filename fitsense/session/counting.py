@@ -23,7 +23,7 @@ class Counting:
     """
 
     def __init__(self, config: RepetitionConfig | None, landmark_set: LandmarkSet | None, rest_s: float) -> None:
-        self.sets = Sets(rest_s, may_be_held)
+        self.sets = Sets(rest_s, may_be_held, is_timed)
         self._signal = None if landmark_set is None else BodySignal(landmark_set)
         self._counter: RepetitionCounter | BodyOrMotionCounter | None = None
         if config is not None:

@@ -14,6 +14,7 @@ from fitsense.events.model import Event, EventData, SessionEnded, SessionWarning
 from fitsense.events.plugin_data import PluginData
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins._observers import ObserverReply
+from fitsense.session.debug_log import log_event
 
 
 @attrs.define
@@ -23,7 +24,7 @@ class EmitterState:
     :param sequence: number of the next event.
     :param media_s: current media time in seconds; None before the first frame.
     :param observers: JSON of each observer's state, by plugin name.
-    :param failed: plugins of whose events a warning was given.
+    :param failed: plugins and tasks of whose failure a warning was given.
     """
 
     sequence: int = 0
@@ -81,16 +82,23 @@ class Emitter:
                 event = self._number(data, subject)
                 emitted.append(event)
                 emitted += self._add(self._plugins.notify(self._source, event, self.state.observers), subject)
-            if reply.fault and reply.plugin not in self.state.failed and self._plugins.adds_events(reply.plugin):
-                self.state.failed.append(reply.plugin)
-                at_s = self.state.media_s or 0.0
+            if reply.fault and self._plugins.adds_events(reply.plugin):
                 message = f"events of the plugin {reply.plugin} are left out: {reply.fault}"
-                emitted += self.emit(SessionWarning("plugin_failed", message, at_s, at_s), subject)
+                emitted += self.warn_once(reply.plugin, message, subject)
         return emitted
+
+    def warn_once(self, cause: str, message: str, subject: str | None) -> list[Event]:
+        """Warn of a failing plugin, the first time that `cause`, the name of a plugin or a task, fails."""
+        if cause in self.state.failed:
+            return []
+        self.state.failed.append(cause)
+        at_s = self.state.media_s or 0.0
+        return self.emit(SessionWarning("plugin_failed", message, at_s, at_s), subject)
 
     def _number(self, data: EventData | PluginData, subject: str | None) -> Event:
         event = self._event(data, subject)
         self.state.sequence += 1
+        log_event(event)
         return event
 
     def _event(self, data: EventData | PluginData, subject: str | None) -> Event:

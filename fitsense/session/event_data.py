@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -10,9 +11,13 @@ from fitsense.bundles.manifest import Manifest
 from fitsense.camera.monitor import CameraWarning
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import SegmentEnded, SegmentUpdated
+from fitsense.errors import InvalidInputError
 from fitsense.events import model as events
 from fitsense.expectation import Expectation
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, SetStats
+from fitsense.session.extensions import TaskParts
+
+_CODE = re.compile("[a-z][a-z0-9_]*")
 
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
@@ -43,6 +48,19 @@ def session_started(
     )
 
 
+def check_warning(code: str, message: str) -> None:
+    """Refuse a host's warning that the schema does not allow.
+
+    :raises InvalidInputError: the code or the message is malformed.
+    """
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise InvalidInputError(
+            f"code: expected lower-case letters, digits and _, such as myapp_door_open, got {code!r}"
+        )
+    if not isinstance(message, str) or not message:
+        raise InvalidInputError(f"message: expected a text, got {message!r}")
+
+
 def gap(start_s: float, end_s: float) -> events.SessionWarning:
     """Data of ``session.warning`` for media time without frames."""
     message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
@@ -62,12 +80,13 @@ def late_frame(time_s: float, last_s: float) -> events.SessionWarning:
 
 
 def exercise_updated(
-    segment: SegmentUpdated, box: events.PersonBox | None, person: str | None
+    segment: SegmentUpdated, box: events.PersonBox | None, person: str | None, extensions: TaskParts | None
 ) -> events.ExerciseUpdated:
     """Data of ``exercise.updated`` for a segment.
 
     :param box: the person's, if it is known.
     :param person: the person's name, likewise.
+    :param extensions: parts of the tasks that plugins declare.
     """
     return events.ExerciseUpdated(
         exercise=segment.exercise,
@@ -78,11 +97,14 @@ def exercise_updated(
         scores=segment.scores,
         box=box,
         person=person,
+        extensions=extensions,
     )
 
 
-def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet]) -> events.ExerciseEnded:
-    """Data of ``exercise.ended`` for a segment, its repetitions and its sets."""
+def exercise_ended(
+    segment: SegmentEnded, stats: SetStats, sets: Iterable[ExerciseSet], extensions: TaskParts | None
+) -> events.ExerciseEnded:
+    """Data of ``exercise.ended`` for a segment, its repetitions, its sets and the parts of plugins' tasks."""
     return events.ExerciseEnded(
         exercise=segment.exercise,
         start_s=segment.start_s,
@@ -92,6 +114,7 @@ def exercise_ended(segment: SegmentEnded, stats: SetStats, sets: Iterable[Exerci
         scores=segment.scores,
         muscles=segment.muscles,
         sets=tuple(set_summary(one) for one in sets),
+        extensions=extensions,
         **attrs.asdict(stats),
     )
 
@@ -108,6 +131,7 @@ def repetition_completed(counted: CountedRepetition) -> events.RepetitionComplet
         duration_s=repetition.end_s - repetition.start_s,
         confidence=repetition.confidence,
         side=details.side,
+        pairs=counted.pairs,
         joint=None if joint is None else joint.joint,
         range_deg=None if joint is None else joint.range_deg,
         range_confidence=None if joint is None else joint.confidence,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from fitsense._internal.suggestions import suggestion
 from fitsense.expectation import Expectation
 from fitsense.inference.model import Model
 
@@ -18,6 +19,18 @@ class Expecting:
 
     _model: Model
     state: _State
+
+    # Type checkers would accept every attribute of a class with this method.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # Otherwise `session.exercise = …` would do nothing.
+            if not name.startswith("_") and name != "state" and not hasattr(type(self), name):
+                settable = [
+                    one for one in dir(type(self)) if getattr(getattr(type(self), one), "fset", None) is not None
+                ]
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{suggestion(name, settable)}")
+            super().__setattr__(name, value)
 
     @property
     def exercises(self) -> tuple[str, ...] | None:

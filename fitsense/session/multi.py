@@ -14,16 +14,19 @@ from fitsense._internal.locks import numpy_lock
 from fitsense.camera.monitor import CameraMonitor, CameraMonitorState, CameraWarning
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.events.model import Event, SessionWarning
+from fitsense.events.model import Event, SessionProgress, SessionWarning
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
+from fitsense.pose.tracker import TrackedPerson
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
-from fitsense.session.event_data import camera_warning, session_updated
+from fitsense.session.event_data import camera_warning, check_warning, session_updated
 from fitsense.session.expecting import Expecting
+from fitsense.session.heartbeat import Heartbeat, HeartbeatState
 from fitsense.session.pending import PendingFrame, as_frame
+from fitsense.session.person_track import HostPeople
 from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_camera, check_expectation
@@ -88,6 +91,7 @@ class MultiSession(Expecting):
         self._absent_s = absent_s
         self._emitter = Emitter(self._config.source, self._config.started_at or EPOCH, model.plugins)
         self._camera = CameraMonitor(self._config.camera) if self._config.camera else None
+        self._heartbeat = Heartbeat(self._config.progress_interval_s)
         self._sessions: dict[str, Session] = {}
         expectation = Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
         self.state: MultiSessionState = MultiSessionState(expectation=expectation)
@@ -131,11 +135,28 @@ class MultiSession(Expecting):
     @exclusive
     def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
         """Take a frame: the first half of :meth:`push`, as for :meth:`Session.prepare`."""
+        return self._prepare(frame, regions)
+
+    def _prepare(
+        self,
+        frame: Frame,
+        regions: Mapping[str, Region] | None,
+        people: Mapping[str, TrackedPerson] | None = None,
+    ) -> PendingFrames:
+        """Take a frame.
+
+        :param people: poses of those subjects who were found, by name; None if nobody looked.
+        """
         self._refuse_if_finished()
         emitted = self._announce_if_changed(frame.time_s)
         emitted += self._update(regions, frame.time_s)
         emitted += self._monitor_camera(frame, regions)
-        return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
+        emitted += self._beat(frame.time_s)
+        pending = []
+        for subject, session in self._sessions.items():
+            tracked = None if people is None else [people[subject]] if subject in people else []
+            pending.append((session, session._prepare(frame, HostPeople(tracked=tracked))))
+        return PendingFrames(emitted, pending)
 
     @exclusive
     def complete(self, pending: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:
@@ -151,8 +172,9 @@ class MultiSession(Expecting):
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Emit a warning of the host, such as a source that broke; it has no subject."""
+        """Emit a warning of the host as :meth:`Session.warn` does; it has no subject."""
         self._refuse_if_finished()
+        check_warning(code, message)
         at_s = self.state.last_s or 0.0
         return self._emitter.emit(SessionWarning(code, message, at_s, at_s))
 
@@ -186,7 +208,12 @@ class MultiSession(Expecting):
     def _states(self) -> dict[str, Any]:
         """Component states by name, for hosts that snapshot more than these sessions."""
         header = SnapshotHeader(self._config, bundle_digest(self._model), absent_s=self._absent_s)
-        states: dict[str, Any] = {"header": header, "shared": self.state, "emitter": self._emitter.state}
+        states: dict[str, Any] = {
+            "header": header,
+            "shared": self.state,
+            "emitter": self._emitter.state,
+            "heartbeat": self._heartbeat.state,
+        }
         if self._camera is not None:
             states["camera"] = self._camera.state
         for at, session in enumerate(self._sessions.values()):
@@ -203,7 +230,12 @@ class MultiSession(Expecting):
             fitsense.
         """
         unpacked = unpack(snapshot)
-        types = {"header": SnapshotHeader, "shared": MultiSessionState, "emitter": EmitterState}
+        types = {
+            "header": SnapshotHeader,
+            "shared": MultiSessionState,
+            "emitter": EmitterState,
+            "heartbeat": HeartbeatState,
+        }
         common = unpacked.states(types)
         header = common["header"]
         header.check_bundle(model)
@@ -213,6 +245,7 @@ class MultiSession(Expecting):
         sessions.state = common["shared"]
         sessions._emitter.state = common["emitter"]
         sessions._emitter.state.sequence += skip_events
+        sessions._heartbeat.state = common["heartbeat"]
         check_expectation(sessions.state.expectation, "shared.expectation", model.manifest)
         if sessions._camera is not None:
             sessions._camera.state = unpacked.states({"camera": CameraMonitorState})["camera"]
@@ -224,9 +257,15 @@ class MultiSession(Expecting):
         return sessions
 
     def _session(self, subject: str) -> Session:
-        # One camera needs one monitor.
+        # One camera needs one monitor, and one source one heartbeat.
         expectation = self.state.expectation
-        config = attrs.evolve(self._config, camera=None, exercises=expectation.exercises, expected=expectation.expected)
+        config = attrs.evolve(
+            self._config,
+            camera=None,
+            progress_interval_s=None,
+            exercises=expectation.exercises,
+            expected=expectation.expected,
+        )
         return Session(self._model, config, subject=subject, emitter=self._emitter)
 
     def _announce_if_changed(self, time_s: float) -> list[Event]:
@@ -255,6 +294,16 @@ class MultiSession(Expecting):
                 emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
             emitted += self._emit_camera_warning(warning)
         return emitted
+
+    def _beat(self, time_s: float) -> list[Event]:
+        """Emit ``session.progress`` if it is due; it has no subject."""
+        self._heartbeat.add_frame(time_s)
+        period = self._heartbeat.beat(time_s)
+        if period is None:
+            return []
+        self._emitter.advance(time_s)
+        progress = SessionProgress(self._heartbeat.state.frames, *period, people=len(self._sessions))
+        return self._emitter.emit(progress)
 
     def _emit_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)

@@ -25,9 +25,11 @@ from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.counting import Counting
+from fitsense.session.debug_log import log_window
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import (
     camera_warning,
+    check_warning,
     clock_reset,
     exercise_ended,
     exercise_updated,
@@ -38,10 +40,13 @@ from fitsense.session.event_data import (
     session_updated,
 )
 from fitsense.session.expecting import Expecting
+from fitsense.session.extensions import Extensions, TaskFault
 from fitsense.session.frame_rate_monitor import FrameRateMonitor
+from fitsense.session.heartbeat import Heartbeat
 from fitsense.session.pending import PendingFrame, as_frame
 from fitsense.session.perception import Perception
-from fitsense.session.person_track import HostPeople, person_track
+from fitsense.session.person_track import HostPeople, Sighting, person_track
+from fitsense.session.presence import Presence
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
 from fitsense.session.snapshot_header import SnapshotHeader, bundle_digest
@@ -50,6 +55,9 @@ from fitsense.session.summary import SessionSummary
 from fitsense.types import MAX_SECONDS, Frame, Prediction
 from fitsense.windowing.frame_clock import ClockReset, Gap, LateFrame
 from fitsense.windowing.sampler import Output, RunEnd, Window, WindowSampler
+
+# Added to how far back the start of a segment may lie.
+_MARGIN_S = 5.0
 
 
 @attrs.define
@@ -118,8 +126,11 @@ class Session(Expecting):
         self._counting = Counting(config.repetitions, landmark_set, config.set_rest_s)
         self._camera = CameraMonitor(config.camera) if config.camera else None
         self._perception = Perception(self._camera, self._person)
+        self._presence = Presence()
         self._frame_rate = FrameRateMonitor()
+        self._heartbeat = Heartbeat(config.progress_interval_s)
         self._summary = SessionSummary(labels.muscles)
+        self._extensions = Extensions(model.tasks, labels, decisions.max_trial_s + 2 * self._window_s + _MARGIN_S)
         self._idle = labels.exercise.index(IDLE) if IDLE in labels.exercise else None
         expectation = Expectation.of(labels.exercise, config.exercises, config.expected)
         self.state: SessionState = SessionState(config.region, expectation=expectation)
@@ -227,6 +238,7 @@ class Session(Expecting):
             if self._summary.state.start_s is None:
                 self._emitter.advance(pending.time_s)
             self._summary.add_frame(pending.time_s)
+            self._heartbeat.add_frame(pending.time_s)
             self.state.late_announced = False
         emitted = self._start_if_new()
         emitted += self._announce_if_changed(pending.time_s)
@@ -238,6 +250,7 @@ class Session(Expecting):
         percept = pending.percept
         if percept is not None and pending.time_s is not None:
             self._counting.push(percept.thumbnail, percept.sighting, pending.time_s)
+            emitted += self._handle_sighting(percept.sighting, pending.time_s)
         for warning in (*pending.camera_warnings, *(percept.camera_warnings if percept else ())):
             emitted += self._handle_camera_warning(warning)
         # While another answer is on trial, new repetitions may turn out to be of another exercise.
@@ -247,8 +260,15 @@ class Session(Expecting):
 
     @exclusive
     def warn(self, code: str, message: str) -> list[Event]:
-        """Emit a warning of the host, such as a source that broke."""
+        """Emit a warning of the host at the newest frame's time, such as a source that broke.
+
+        :param code: lower-case letters, digits and ``_``. The schema of ``session.warning`` lists fitsense's codes;
+            give a host's own codes a prefix, such as ``myapp_door_open``, so that no later version uses them.
+        :param message: for people to read, not empty.
+        :raises InvalidInputError: a code or message that the schema does not allow.
+        """
         self._refuse_if_finished()
+        check_warning(code, message)
         at_s = self._emitter.state.media_s or 0.0
         if self._windows.last_s is not None:
             at_s = self._windows.last_s
@@ -319,6 +339,8 @@ class Session(Expecting):
             landmark_set,
             self._inputs.landmarks,
         )
+        if "extensions" in states:
+            self._extensions.check(states["extensions"])
         for name, part in self._parts.items():
             part.state = states[name]
         self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
@@ -339,9 +361,15 @@ class Session(Expecting):
             **self._counting.parts,
             "summary": self._summary,
             "frame_rate": self._frame_rate,
+            "heartbeat": self._heartbeat,
+            "presence": self._presence,
             "perception": self._perception,
         }
-        optional = {"camera": self._camera, "person": self._person}
+        optional = {
+            "camera": self._camera,
+            "person": self._person,
+            "extensions": self._extensions if self._model.tasks else None,
+        }
         return parts | {name: part for name, part in optional.items() if part is not None}
 
     @property
@@ -407,7 +435,32 @@ class Session(Expecting):
         self._emitter.advance(window.end_s)
         if self._camera is not None and self._idle is not None:
             self._camera.predicted(window.decides_from_s, idle=float(prediction.exercise[self._idle]))
-        return self._handle_decisions(self._decisions.update(prediction, window.decides_from_s, window.decides_until_s))
+        self._extensions.add(prediction.tasks, window.decides_from_s, window.decides_until_s)
+        decisions = self._decisions.update(prediction, window.decides_from_s, window.decides_until_s)
+        log_window(window, prediction, self._model.labels.exercise, self._decisions)
+        return [*self._handle_decisions(decisions), *self._beat(window.end_s)]
+
+    def _beat(self, at_s: float) -> list[Event]:
+        """Emit ``session.progress`` if it is due."""
+        period = self._heartbeat.beat(at_s)
+        if period is None:
+            return []
+        people = None if self._person is None else int(self._presence.state.person is not None)
+        frames = self._heartbeat.state.frames
+        return self._emit(events.SessionProgress(frames, *period, self._decisions.exercise, people))
+
+    def _handle_sighting(self, sighting: Sighting | None, time_s: float) -> list[Event]:
+        if sighting is None:
+            return []
+        person = sighting.person
+        return self._emit_presence(self._presence.see(None if person is None else person.name, time_s))
+
+    def _emit_presence(self, changes: Iterable[events.PersonEntered | events.PersonLeft]) -> list[Event]:
+        emitted: list[Event] = []
+        for change in changes:
+            self._emitter.advance(change.end_s if isinstance(change, events.PersonLeft) else change.start_s)
+            emitted += self._emit(change)
+        return emitted
 
     def _end_run(self, start_s: float, end_s: float) -> list[Event]:
         self._frame_rate.end_run()
@@ -415,6 +468,7 @@ class Session(Expecting):
         self._emitter.advance(end_s)
         self._counting.end_run(end_s)
         emitted = self._handle_decisions(self._decisions.end_run(end_s))
+        emitted += self._emit_presence(self._presence.end())
         self._counting.sets.forget()
         return emitted
 
@@ -437,16 +491,19 @@ class Session(Expecting):
         match decision:
             case decided.SegmentStarted(exercise, start_s, confidence):
                 self._counting.sets.begin(exercise, start_s)
+                self._extensions.start(start_s)
                 return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
             case decided.SegmentUpdated():
                 person = self._person if self._config.pose.boxes else None
                 box, name = (person.box, person.name) if person else (None, None)
-                return self._emit(exercise_updated(decision, box, name))
+                extensions, faults = self._extensions.update(decision.end_s)
+                return [*self._warn_of(faults), *self._emit(exercise_updated(decision, box, name, extensions))]
             case decided.SegmentEnded():
                 counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
                 self._summary.add_segment(decision, stats)
-                ended = exercise_ended(decision, stats, sets)
-                return [*self._emit_repetitions(counted), *self._emit(ended)]
+                extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
+                ended = exercise_ended(decision, stats, sets, extensions)
+                return [*self._emit_repetitions(counted), *self._warn_of(faults), *self._emit(ended)]
             case decided.MusclesActivated(start_s, end_s, muscles):
                 return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
@@ -456,6 +513,16 @@ class Session(Expecting):
             self._emitter.advance(one.repetition.end_s)
             emitted += self._emit(repetition_completed(one))
         return emitted
+
+    def _warn_of(self, faults: Iterable[TaskFault]) -> list[Event]:
+        """Warn of each task that a plugin fails to sum up, once."""
+        return [
+            event
+            for fault in faults
+            for event in self._emitter.warn_once(
+                fault.task, f"the task {fault.task} is left out: {fault.message}", self._subject
+            )
+        ]
 
     def _emit_all(self, data: Iterable[EventData]) -> list[Event]:
         return [event for one in data for event in self._emit(one)]

@@ -24,7 +24,7 @@ from fitsense.repetitions import trajectory
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
-from fitsense.session.person_checks import check_body_counter, check_counter, check_person
+from fitsense.session.person_checks import check_body_counter, check_counter, check_movement, check_person
 from fitsense.session.snapshot_requirements import ascend, require, require_array
 from fitsense.session.summary import SummaryState
 from fitsense.types import MAX_SECONDS, ClipSpec
@@ -34,7 +34,7 @@ _TOLERANCE_S = 1e-3
 # Larger counts are not exact in other languages' JSON.
 _MAX_COUNT = 1 << 53
 # States whose arrays are NaN where nothing was seen; their own checks say where.
-_UNSEEN = ("person", "repetitions")
+_UNSEEN = ("people", "person", "repetitions")
 _TILES = view_features.TILES**2
 _VIEW_FEATURE_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "thumbnail": ("uint8", (view_features.SIDE, view_features.SIDE, 3)),
@@ -108,6 +108,10 @@ def check_session(
         _check_repetitions(repetitions, config.repetitions, now_s)
     if "person" in states:
         check_person(states["person"], landmark_set, now_s)
+    for name, times in (("heartbeat", ("since_s",)), ("presence", ("since_s", "seen_s"))):
+        for time in times:
+            value = getattr(states[name], time)
+            require(value is None or value <= now_s, f"{name}.{time}", "no later time than the last frame's", value)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
     if "camera" in states:
         check_camera(states["camera"])
@@ -224,7 +228,7 @@ def _check_windows(
 
 def _check_outputs(outputs: Mapping[str, Any], path: str, branch: Any, manifest: Manifest) -> None:
     widths = {"features": branch.feature_dim}
-    widths |= {head.task: len(getattr(manifest.labels, head.task)) for head in branch.heads}
+    widths |= {head.task: len(manifest.labels.of(head.task)) for head in branch.heads}
     require(not outputs or set(outputs) == set(widths), path, "features and logits of each head")
     for name, values in outputs.items():
         require_array(values, f"{path}.{name}", "float32", (widths[name],))
@@ -275,7 +279,7 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
             _check_totals(part.totals, path)
     for movement in state.pending:
         require(movement.start_s <= movement.end_s <= now_s, "sets.pending", "starts before ends, and ends before now")
-        require(0 <= getattr(movement, "confidence", 0) <= 1, "sets.pending", "a confidence in 0..1")
+        check_movement(movement, "sets.pending")
     current = decisions.current
     exercise = None if current is None or current.answer == IDLE else current.answer
     segment = state.segment
@@ -292,7 +296,7 @@ def _check_sets(state: SetsState, decisions: DecisionsState, answers: Collection
 
 
 def _check_totals(totals: Any, path: str) -> None:
-    require(min(totals.seconds, totals.squares, totals.tension_s) >= 0, path, "numbers from 0 on")
+    require(min(totals.seconds, totals.squares, totals.tension_s, totals.held_s) >= 0, path, "numbers from 0 on")
 
 
 def _numbers(value: Any, path: str, default: Any = None) -> Iterator[tuple[str, Any, Any]]:

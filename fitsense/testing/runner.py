@@ -17,7 +17,6 @@ from fitsense._internal.configs import config_from_json
 from fitsense.errors import FitsenseError, PluginError, UnknownNameError
 from fitsense.plugins._discovery import installed as installed_entry_points
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins._validation import described
 from fitsense.plugins.specs import DerivedHeadSpec
 
 Status = Literal["held", "broken", "does not apply"]
@@ -69,6 +68,8 @@ def contracts_of(
     classes: dict[str, type] = {f"plugin {report.name}": subclass(contracts.PluginContract, plugin=plugin)}
     if host.adds_events(report.name):
         classes[f"observer of {report.name}"] = subclass(contracts.ObserverContract, plugin=plugin)
+    for task in report.provides.get("tasks", ()):
+        classes[f"task {task}"] = subclass(contracts.TaskContract, plugin=plugin, name=task)
     offers: list[tuple[str, str, type, Any]] = [
         *(("backbone", full, contracts.BackboneContract, spec) for full, spec in host.backbones().items()),
         *(
@@ -153,14 +154,11 @@ def installed(name: str) -> Any:
     failed: dict[str, str] = {}
     for candidate in candidates:
         try:
-            plugin = candidate.entry_point.load()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            reason = f"importing {candidate.entry_point.value} failed: {described(error)}"
+            plugin = candidate.load()
+        except PluginError as error:
             if candidate.matches(name):
-                raise PluginError(reason) from error
-            failed[candidate.name] = reason
+                raise
+            failed[candidate.name] = str(error)
             continue
         if candidate.matches(name) or name == PluginManager().register(plugin).name:
             return plugin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,20 +125,27 @@ class BranchTrainer:
         )
 
     def _heads(self, branch: BranchRecipe) -> list[HeadEntry]:
-        wanted: list[tuple[Task, str]] = [("exercise", branch.exercise_head), ("muscles", branch.muscles_head)]
+        wanted: list[tuple[Task, str, Mapping[str, Any]]] = [
+            ("exercise", branch.exercise_head, branch.head_config),
+            ("muscles", branch.muscles_head, branch.head_config),
+            *((task, one.head, one.config) for task, one in branch.tasks.items()),
+        ]
         entries = []
         unused = set(branch.head_config)
-        for task, name in wanted:
+        for task, name, stated in wanted:
             if not name:
                 continue
             full = self.plugins.full_name("head", name)
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
                 raise PluginError(f"head {full}: expected one that scores {task} from features")
-            own = {key: value for key, value in branch.head_config.items() if key in attrs.fields_dict(spec.config)}
-            unused -= own.keys()
+            own = stated
+            if stated is branch.head_config:
+                # Shared by two heads: each takes the fields that it has.
+                own = {key: value for key, value in stated.items() if key in attrs.fields_dict(spec.config)}
+                unused -= own.keys()
             config = config_from_json(spec.config, own, full)
-            entries.append(HeadEntry(task, full, config_to_json(config), spec.activation))
+            entries.append(HeadEntry(task, full, config_to_json(config), self.plugins.task(task).activation_name))
         if unused:
             raise InvalidInputError(
                 f"branch {branch_name(branch)}: head_config: expected fields of its heads' configurations, "

@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fitsense.data.frames import Recording
 from fitsense.data.samples import Sample
+from fitsense.data.task_targets import has_target, task_targets
 from fitsense.train.clip_augmentation import augment, evenly_spaced, random_window, window_values
-from fitsense.train.finetuning import TrainingData, Tuning, sampling_weights
+from fitsense.train.finetuning import TrainingData, TrainingTask, Tuning, sampling_weights
+from fitsense.train.lightning_module import task_given, task_target
 
 _VALIDATION_VIEWS = 2
 """Windows of each held-out clip."""
@@ -133,4 +135,15 @@ def _targets(data: TrainingData, sample: Sample) -> dict[str, Any]:
     return {
         "exercise": data.labels.exercise.index(sample.group),
         "muscles": np.array([sample.activation(group) for group in data.labels.muscles], dtype=np.float32),
+        **{key: value for name, task in data.tasks.items() for key, value in _task(data, sample, name, task).items()},
     }
+
+
+def _task(data: TrainingData, sample: Sample, name: str, task: TrainingTask) -> dict[str, Any]:
+    """Target of a task that a plugin declares, and whether the sample has one."""
+    labels, given = data.labels.of(name), has_target(sample, task.spec)
+    if given:
+        target = task_targets([sample], task.spec, labels)[0]
+    else:
+        target = np.int64(0) if task.spec.kind == "one_of_many" else np.zeros(len(labels), np.float32)
+    return {task_target(name): target, task_given(name): np.float32(given)}

@@ -20,7 +20,8 @@ from fitsense.inference.loading import load_graph
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import join
 from fitsense.plugins.specs import BackboneSpec
-from fitsense.train.finetuning import TrainingData, Tuning, predict, tune
+from fitsense.train.finetuning import TrainingData, TrainingTask, Tuning, predict, tune
+from fitsense.train.heads import labelled
 from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name, recipe_to_json
 from fitsense.train.trained_branch import FittedBranch, TrainedBranch, temporary_bundle
@@ -82,18 +83,26 @@ class FinetunedBranchTrainer:
         ]
 
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
+        from fitsense.train.losses import head_loss
+
         labels = self._trainer.pool.labels
         backbone = self._trainer.backbone(self._branch, self._spec, self._config)
-        modules = {}
+        modules, tasks = {}, {}
         for entry in self.entry.heads:
             spec, config = self._trainer.head(entry)
-            modules[str(entry.task)] = spec.build(config, self.entry.feature_dim, getattr(labels, entry.task))
+            if entry.task in self._branch.tasks:
+                task = self._trainer.plugins.task(entry.task)
+                labelled(samples, task, f"branch {self.entry.name}")
+                weight = self._branch.tasks[entry.task].weight
+                tasks[entry.task] = TrainingTask(task, head_loss(spec, task), weight)
+            modules[str(entry.task)] = spec.build(config, self.entry.feature_dim, labels.of(entry.task))
         module = join(backbone, modules, self._spec.streaming, self._spec.landmarks)
         held = [item for item in self.samples if partition is not None and partition.held(item)]
         data = TrainingData(
             recordings=[self.recordings[item.key] for item in samples],
             spec=self.entry.clip,
             labels=labels,
+            tasks=tasks,
             teachers=self._teacher_outputs(samples, partition),
             landmarks=self._landmarks if self._tuning.landmark_weight else None,
         )
@@ -136,6 +145,10 @@ class FinetunedBranchTrainer:
             for item, mean, probability in zip(samples, features, probabilities, strict=True)
         }
 
+    def _answers(self, item: Sample) -> list[str]:
+        """Cells of the tasks that plugins declare."""
+        return [item.answers.get(task, "") for task in self._branch.tasks]
+
     def _digest(self, samples: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
         """Name and digest of everything that the result depends on."""
         recipe = self._trainer.recipe
@@ -159,7 +172,7 @@ class FinetunedBranchTrainer:
             [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
             attrs.asdict(self._trainer.pool.labels),
             partition.name if partition else None,
-            sorted([item.key, item.group, item.scene, item.stated_muscles] for item in samples),
+            sorted([item.key, item.group, item.scene, item.stated_muscles, self._answers(item)] for item in samples),
             sorted([item.key, item.group, item.stated_muscles] for item in held) if self._tuning.patience else None,
         ]
         return f"{self.entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"

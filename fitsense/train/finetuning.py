@@ -26,6 +26,7 @@ from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, MissingExtraError
 from fitsense.inference.base import BranchRunner
 from fitsense.nn.compat import beside_torchvision
+from fitsense.plugins.tasks import Loss, TaskSpec
 from fitsense.train.clip_augmentation import Augmentation, evenly_spaced, window_values
 from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.types import ClipSpec, FloatArray
@@ -118,6 +119,15 @@ class DistributedConfig:
 
 
 @attrs.frozen(eq=False)
+class TrainingTask:
+    """A task that a plugin declares, with the loss of its head and the weight of that."""
+
+    spec: TaskSpec
+    loss: Loss
+    weight: float
+
+
+@attrs.frozen(eq=False)
 class TrainingData:
     """Recordings with their targets.
 
@@ -127,6 +137,7 @@ class TrainingData:
     :param teachers: the teachers' features (dims,) and exercise probabilities (labels,), by the sample's key; empty
         for no teachers.
     :param landmarks: landmark targets of the same samples; None for none.
+    :param tasks: tasks that plugins declare, by name.
     """
 
     recordings: Sequence[Recording]
@@ -134,6 +145,7 @@ class TrainingData:
     labels: Labels
     teachers: Mapping[str, tuple[FloatArray, FloatArray]] = attrs.field(factory=dict)
     landmarks: LandmarkTargets | None = None
+    tasks: Mapping[str, TrainingTask] = attrs.field(factory=dict)
 
 
 def tune(

@@ -86,9 +86,10 @@ class _HeadsTrainer:
                 config,
                 samples,
                 self.features,
-                getattr(labels, entry.task),
+                labels.of(entry.task),
                 self._branch,
                 self._trainer.recipe.class_power,
+                self._trainer.plugins.task(entry.task),
             )
             entries.append(self._trainer.with_config(entry, config))
         if partition is None:

@@ -20,7 +20,8 @@ from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
 from fitsense.train.heads import targets
-from fitsense.train.recipe import DOUBT, LOOKUP, Recipe
+from fitsense.train.recipe import DOUBT, LOOKUP, Recipe, plugin_tasks
+from fitsense.train.task_fusion import fit_task
 from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
@@ -104,13 +105,19 @@ def fit_fusion(
     muscles_entry, derived, muscles = _fit_muscles(
         recipe, branches, [both[at] for at in worked], calibrated[worked], labels, plugins
     )
+    tasks: dict[str, Any] = {}
+    entries = {"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry}
+    for name in plugin_tasks(recipe):
+        entries[name], tasks[name] = fit_task(
+            plugins.task(name), spec, full, _spaces(spec)[-1], branches, held, labels.of(name)
+        )
     mean = probabilities.mean(axis=1)
     alone = {
         name: exercise_metrics(_probabilities(logits[: len(held)], labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
     return FittedFusion(
-        fusion={"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry},
+        fusion=entries,
         derived=derived,
         calibration=calibration.calibration(temperature, enter),
         metrics={
@@ -124,6 +131,7 @@ def fit_fusion(
             "unknown_clips": len(strangers),
             **_unknown_metrics(mean, of_strangers.mean(axis=1), held, labels, enter),
             "muscles": muscles,
+            **({"tasks": tasks} if tasks else {}),
         },
     )
 
@@ -219,7 +227,7 @@ def _fused(spec: FusionSpec, config: Any, windows: _HeldOutScores, labels: Label
 
 
 def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
-    return Scores(task, getattr(labels, task), logits, "softmax" if task == "exercise" else "sigmoid")
+    return Scores(task, labels.of(task), logits, "softmax" if task == "exercise" else "sigmoid")
 
 
 def _probabilities(logits: FloatArray, labels: Sequence[str]) -> FloatArray:

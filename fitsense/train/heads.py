@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.data.samples import Sample
+from fitsense.data.task_targets import has_target, task_targets
+from fitsense.errors import InvalidInputError
 from fitsense.plugins.specs import HeadExamples, HeadSpec
+from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.train.background import cluster_photos
 from fitsense.train.finetuning import sampling_weights
 from fitsense.train.recipe import BranchRecipe, MaterialWeights
@@ -35,6 +38,27 @@ def graded_targets(samples: Sequence[Sample], task: Task, labels: Sequence[str])
     return np.array([[item.activation(group) for group in labels] for item in samples], dtype=np.float32)
 
 
+def labelled(samples: Sequence[Sample], task: TaskSpec, what: str) -> list[Sample]:
+    """Samples that are labelled for a task.
+
+    :raises InvalidInputError: none is.
+    """
+    if task.name == "exercise":
+        return list(samples)
+    if task.name == "muscles":
+        return [item for item in samples if item.has_muscles]
+    chosen = [item for item in samples if has_target(item, task)]
+    if not chosen:
+        raise InvalidInputError(f"{what}: expected clips to train on with a cell in the column {task.name}, got none")
+    return chosen
+
+
+def _training_targets(samples: Sequence[Sample], task: TaskSpec, labels: Sequence[str]) -> NDArray[Any]:
+    if task.name in RESERVED:
+        return graded_targets(samples, task.name, labels)
+    return task_targets(samples, task, labels)
+
+
 def fit(
     spec: HeadSpec,
     config: Any,
@@ -43,6 +67,7 @@ def fit(
     labels: tuple[str, ...],
     l2: float,
     class_power: float,
+    task: TaskSpec | None = None,
 ) -> nn.Module:
     """Fit a head: minimise its loss over the samples' views, plus ``l2 / 2`` times its squared weights.
 
@@ -51,14 +76,18 @@ def fit(
     :param features: float32 (views, feature_dim) by the sample's key; a clip's views share its weight.
     :param l2: penalty on squared weights; biases are not penalised.
     :param class_power: 0 makes classes count alike, 1 by their number of scenes; scenes of a class count alike.
+    :param task: the head's task; None for a task of fitsense.
     """
     import torch
-    from torch.nn import functional as F
 
+    from fitsense.train.losses import head_loss, loss_of_clips
+
+    task = task or RESERVED[spec.task]
+    chosen_loss = head_loss(spec, task)
     by_clip = [features[item.key] for item in samples]
     values = torch.from_numpy(np.concatenate(by_clip))
     views = [len(each) for each in by_clip]
-    target = torch.from_numpy(np.repeat(graded_targets(samples, spec.task, labels), views, axis=0))
+    target = torch.from_numpy(np.repeat(_training_targets(samples, task, labels), views, axis=0))
     share = torch.from_numpy(np.repeat(sampling_weights(samples, class_power) / views, views).astype(np.float32))
     share /= share.sum()
     head = spec.build(config, values.shape[1], labels)
@@ -73,10 +102,7 @@ def fit(
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         logits = head(values)
-        if spec.loss == "cross_entropy":
-            each = F.cross_entropy(logits, target, reduction="none")
-        else:
-            each = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
+        each = loss_of_clips(chosen_loss, logits, target)
         penalty = sum(p.square().sum() for p in head.parameters() if p.ndim > 1)
         total = (each * share).sum() + l2 / 2 * penalty
         total.backward()  # type: ignore[no-untyped-call]
@@ -95,11 +121,13 @@ def fit_by_descent(
     labels: tuple[str, ...],
     branch: BranchRecipe,
     class_power: float,
+    task: TaskSpec,
 ) -> tuple[Any, nn.Module]:
     """The configuration, and a head by :func:`fit` with a branch's penalties."""
-    l2 = branch.l2_exercise if spec.task == "exercise" else branch.l2_muscles
-    known = [item for item in samples if spec.task == "exercise" or item.has_muscles]
-    return config, fit(spec, config, known, features, labels, l2, class_power)
+    penalties = {task: one.l2 for task, one in branch.tasks.items()}
+    l2 = {"exercise": branch.l2_exercise, "muscles": branch.l2_muscles, **penalties}[task.name]
+    known = labelled(samples, task, f"head {spec.name}")
+    return config, fit(spec, config, known, features, labels, l2, class_power, task)
 
 
 def fit_in_closed_form(
@@ -110,6 +138,7 @@ def fit_in_closed_form(
     labels: tuple[str, ...],
     branch: BranchRecipe,
     class_power: float,
+    task: TaskSpec,
 ) -> tuple[Any, nn.Module]:
     """Fit a head with the function of its spec; return the configuration that results, and the head.
 
@@ -118,8 +147,9 @@ def fit_in_closed_form(
     """
     assert spec.fit is not None
     exercise = spec.task == "exercise"
-    known = [item for item in samples if exercise or item.has_muscles]
-    weights = _weights(known, branch.exercise_weights if exercise else branch.muscles_weights, class_power, exercise)
+    known = labelled(samples, task, f"head {spec.name}")
+    material = {"exercise": branch.exercise_weights, "muscles": branch.muscles_weights}.get(task.name)
+    weights = _weights(known, material or MaterialWeights(), class_power, exercise)
     variants = _variants(known, features, branch.background_clusters) if exercise else np.full(len(known), -1)
     # What counts nothing would still cost time and memory.
     used = [at for at in range(len(known)) if weights[at] > 0]
@@ -127,7 +157,7 @@ def fit_in_closed_form(
     views = [len(features[item.key]) for item in known]
     examples = HeadExamples(
         features=np.concatenate([features[item.key] for item in known]).astype(np.float32, copy=False),
-        targets=np.repeat(graded_targets(known, spec.task, labels), views, axis=0),
+        targets=np.repeat(_training_targets(known, task, labels), views, axis=0),
         weights=np.repeat(weights[used] / views, views),
         variants=np.repeat(variants[used], views),
     )

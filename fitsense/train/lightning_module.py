@@ -15,6 +15,7 @@ from fitsense.errors import FitsenseError
 from fitsense.nn.compat import beside_torchvision
 from fitsense.train.clip_augmentation import evenly_spaced, window_values
 from fitsense.train.finetuning import TrainingData, Tuning
+from fitsense.train.losses import loss_of_clips
 
 lightning: Any = beside_torchvision("pytorch_lightning")
 
@@ -41,6 +42,7 @@ class FinetuningModule(lightning.LightningModule):  # type: ignore[misc]
         self.tuning = tuning
         self.backbone_layers = layers
         self.feature_projection = _feature_projection(branch, data) if tuning.feature_distillation else None
+        self.tasks = dict(data.tasks)
         self.backbone_learns = True
         self.fixed = [parameter for layer in self._fixed_layers() for parameter in layer.parameters()]
         for parameter in self.fixed:
@@ -88,6 +90,9 @@ class FinetuningModule(lightning.LightningModule):  # type: ignore[misc]
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
         outputs = self.branch(batch["input"])
         size = len(batch["input"])
+        if "exercise" not in outputs and "muscles" not in outputs:
+            self.log("held_out_loss", self._task_losses(outputs, batch), batch_size=size, sync_dist=True)
+            return
         if "exercise" not in outputs or not self.tuning.exercise_weight:
             loss = F.binary_cross_entropy_with_logits(outputs["muscles"].float(), batch["muscles"])
             self.log("held_out_loss", loss, batch_size=size, sync_dist=True)
@@ -139,12 +144,32 @@ class FinetuningModule(lightning.LightningModule):  # type: ignore[misc]
         if "muscles" in outputs and tuning.muscles_weight:
             muscles = muscles_loss(outputs["muscles"].float(), batch["muscles"], tuning.muscles_loss)
             loss = loss + tuning.muscles_weight * muscles
+        loss = loss + self._task_losses(outputs, batch)
         if "landmarks" in outputs:
             loss = loss + tuning.landmark_weight * landmark_loss(outputs["landmarks"], batch["landmarks"])
         if self.feature_projection is not None:
             predicted = self.feature_projection(outputs["features"].float())
             loss = loss + tuning.feature_distillation * F.mse_loss(predicted, batch["teacher_features"])
         return loss
+
+    def _task_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Weighted loss of the tasks that plugins declare, over the clips that have a target."""
+        loss = torch.zeros((), device=outputs["features"].device)
+        for name, task in self.tasks.items():
+            given = batch[task_given(name)]
+            each = loss_of_clips(task.loss, outputs[name].float(), batch[task_target(name)])
+            loss = loss + task.weight * (each * given).sum() / given.sum().clamp(min=1.0)
+        return loss
+
+
+def task_target(name: str) -> str:
+    """Key of a task's targets in a batch."""
+    return f"{name} target"
+
+
+def task_given(name: str) -> str:
+    """Key in a batch of whether clips have a target of a task, float32 (clips,)."""
+    return f"{name} given"
 
 
 class EpochLog(lightning.callbacks.Callback):  # type: ignore[misc]

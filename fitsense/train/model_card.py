@@ -7,6 +7,7 @@ from typing import Any
 
 from fitsense.bundles.manifest import BranchEntry, Manifest
 from fitsense.catalogue import IDLE
+from fitsense.evaluate.task_metrics import MAIN
 
 
 def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
@@ -31,11 +32,17 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"with {held_out['unknown_clips']} clips of exercises that the model does not know; at that threshold "
         f"{held_out['named']:.0%} of single windows of exercise get a name, and "
         f"{held_out['named_correctly']:.0%} of those names are right.{_unknown(held_out)}",
+        _tasks("Held out", held_out),
         _weights(manifest, held_out),
         _bf16(report["bf16"]),
     ]
     if test:
-        parts += [_figures(test), _over_branches(test), _by_group(test, test.get("twin", trained)["by_group"])]
+        parts += [
+            _figures(test),
+            _tasks(f"Split `{test['split']}`", test),
+            _over_branches(test),
+            _by_group(test, test.get("twin", trained)["by_group"]),
+        ]
     parts += [
         "## Limits",
         "- It knows what is like its clips. People, places, camera positions and speeds that they do not show were not "
@@ -234,6 +241,21 @@ def _member(test: Mapping[str, Any], branch: str, name: str) -> float:
     task, figure = name.split(".")
     value: float = test["branches"][branch][task][figure]
     return value
+
+
+def _tasks(clips: str, figures: Mapping[str, Any]) -> str:
+    """Table of the tasks that plugins declare; empty without any."""
+    tasks = figures.get("tasks")
+    if not tasks:
+        return ""
+    rows = []
+    for name, one in tasks.items():
+        key, title = MAIN[one["kind"]]
+        value, baseline, unit = one[key], one.get(f"{key}_baseline"), f" {one['unit']}" if one.get("unit") else ""
+        stated = ["" if figure is None else f"{figure:.3f}{unit}" for figure in (value, baseline)]
+        rows.append(f"| {name} | {one['clips']} | {title} | {stated[0]} | {stated[1]} |")
+    head = "| task | clips | figure | value | the same answer for every clip |\n|---|---|---|---|---|"
+    return f"{clips}, tasks of plugins:\n\n{head}\n" + "\n".join(rows)
 
 
 def _by_group(test: Mapping[str, Any], trained: Mapping[str, int]) -> str:

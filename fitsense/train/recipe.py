@@ -12,6 +12,7 @@ import attrs
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
+from fitsense.plugins.tasks import RESERVED
 from fitsense.train.finetuning import Tuning
 
 LOOKUP = "lookup"
@@ -33,6 +34,23 @@ class MaterialWeights:
 
     auxiliary: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
     photos: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+
+
+@attrs.frozen
+class TaskRecipe:
+    """Head for a task that a plugin declares.
+
+    :param head: full name of a head on features for the task.
+    :param config: the head's configuration.
+    :param l2: penalty on the head's squared weights, for a frozen backbone and a head that is fitted by gradient
+        descent.
+    :param weight: weight of the head's loss, for finetuning.
+    """
+
+    head: str
+    config: Mapping[str, Any] = attrs.field(factory=dict)
+    l2: float = 0.01
+    weight: float = 0.5
 
 
 @attrs.frozen
@@ -64,6 +82,7 @@ class BranchRecipe:
     :param muscles_weights: likewise in a muscles head.
     :param background_clusters: for a head with ``unknown``, number of clusters of photo pairs that show no trained
         exercise; each is a variant of ``unknown``.
+    :param tasks: heads for tasks that plugins declare, by task; the manifest's column of that name has the targets.
     """
 
     name: str = ""
@@ -86,6 +105,7 @@ class BranchRecipe:
     exercise_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
     muscles_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
     background_clusters: int = attrs.field(default=80, validator=attrs.validators.ge(1))
+    tasks: Mapping[str, TaskRecipe] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -130,6 +150,12 @@ class Recipe:
     )
 
     def __attrs_post_init__(self) -> None:
+        reserved = {task for branch in self.branches for task in branch.tasks if task in RESERVED}
+        if reserved:
+            raise InvalidInputError(
+                f"tasks: expected those that plugins declare, got {', '.join(sorted(reserved))}; use exercise_head and "
+                "muscles_head"
+            )
         if all(branch.teacher_only for branch in self.branches):
             raise InvalidInputError("branches: expected at least one that is in the bundle, got none")
         names = [branch_name(branch) for branch in self.branches]
@@ -176,6 +202,11 @@ class Sources:
     test_split: str | None = "test"
     auxiliary: Sequence[Path] = ()
     photos: Path | None = None
+
+
+def plugin_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the tasks that plugins declare and the bundle's branches score, in the order of the recipe."""
+    return tuple(dict.fromkeys(task for one in recipe.branches if not one.teacher_only for task in one.tasks))
 
 
 def branch_name(branch: BranchRecipe) -> str:

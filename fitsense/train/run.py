@@ -16,7 +16,7 @@ import numpy as np
 
 from fitsense._internal.progress import Track, silent
 from fitsense.bundles.bundle import Bundle, save
-from fitsense.bundles.manifest import Manifest
+from fitsense.bundles.manifest import Manifest, TaskEntry
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
 from fitsense.data.samples import Sample
@@ -32,7 +32,7 @@ from fitsense.train.branch_trainer import BranchTrainer
 from fitsense.train.finetuning import DistributedConfig
 from fitsense.train.fusion_fit import FittedFusion, fit_fusion
 from fitsense.train.model_card import model_card
-from fitsense.train.recipe import Recipe, Sources, branch_name, recipe_to_json
+from fitsense.train.recipe import Recipe, Sources, branch_name, plugin_tasks, recipe_to_json
 from fitsense.train.trained_branch import FittedBranch
 from fitsense.train.training_set import Pool, partitions, read_pool
 
@@ -83,7 +83,7 @@ def train(
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InvalidInputError(f"{out}: expected a new or empty folder")
     plugins = plugins or PluginManager.discover()
-    pool = read_pool(recipe, sources)
+    pool = read_pool(recipe, sources, plugins)
     logger.info(
         "training on %d clips of %d scenes, %d rendered clips and %d auxiliary clips",
         len(pool.labelled), len({item.scene for item in pool.labelled}), len(pool.synthetic), len(pool.auxiliary),
@@ -96,10 +96,11 @@ def train(
         version=version,
         licence="Apache-2.0",
         summary=_summary(pool, branches),
-        labels=pool.labels,
+        labels=attrs.evolve(pool.labels, further={task: pool.labels.of(task) for task in plugin_tasks(recipe)}),
         branches=tuple(branch.entry for branch in branches),
         fusion=fused.fusion,
         derived=fused.derived,
+        tasks={task: TaskEntry(plugins.task(task).kind, plugins.task(task).unit) for task in plugin_tasks(recipe)},
         calibration=fused.calibration,
         training={"recipe": recipe_to_json(recipe), "splits": list(sources.splits)},
     )
@@ -139,9 +140,8 @@ def train_worker(
 
     :raises MissingExtraError: ``fitsense[torch]`` is not installed.
     """
-    fit_branches(
-        recipe, read_pool(recipe, sources), plugins or PluginManager.discover(), cache, distributed=distributed
-    )
+    plugins = plugins or PluginManager.discover()
+    fit_branches(recipe, read_pool(recipe, sources, plugins), plugins, cache, distributed=distributed)
 
 
 def fit_branches(

@@ -12,7 +12,9 @@ from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
 from fitsense.data.manifest import ClipItem, Dataset, Skipped, check_disjoint, read_manifest, splits_of
 from fitsense.data.photo_pairs import read_photo_pairs
 from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
+from fitsense.data.task_targets import task_labels
 from fitsense.errors import InvalidInputError
+from fitsense.plugins._manager import PluginManager
 from fitsense.train.recipe import Recipe, Sources
 
 
@@ -72,9 +74,10 @@ class Partition:
         return not self.held(sample) and not (sample.group == UNKNOWN and sample.scene in self.hidden_scenes)
 
 
-def read_pool(recipe: Recipe, sources: Sources) -> Pool:
+def read_pool(recipe: Recipe, sources: Sources, plugins: PluginManager | None = None) -> Pool:
     """Read the samples of all sources.
 
+    :param plugins: plugins that declare further tasks of the recipe; None for the installed ones.
     :raises InvalidInputError: training and test splits share scenes or files, so that metrics would be invalid.
     """
     trained = read_manifest(sources.data, sources.splits)
@@ -107,13 +110,19 @@ def read_pool(recipe: Recipe, sources: Sources) -> Pool:
             if item.group in exercises
         ]
         skipped += more.skipped
+    names = dict.fromkeys(task for branch in recipe.branches for task in branch.tasks)
+    plugins = (plugins or PluginManager.discover()) if names else None
     return Pool(
         labelled=labelled,
         synthetic=[item for item in synthetic_samples(recipe.synthetic_clips) if item.group in exercises],
         auxiliary=auxiliary,
         unknown=unknown,
         photos=photos,
-        labels=Labels((*exercises, *([UNKNOWN] if recipe.unknown else [])), _muscle_labels(labelled, photos)),
+        labels=Labels(
+            (*exercises, *([UNKNOWN] if recipe.unknown else [])),
+            _muscle_labels(labelled, photos),
+            {name: task_labels(labelled, plugins.task(name)) for name in names} if plugins else {},
+        ),
         too_few=too_few,
         skipped=skipped,
         tested=clips(tested.items),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import attrs
 
 from fitsense._internal.backoff import Backoff, BackoffConfig
 from fitsense._internal.channel import Channel
+from fitsense._internal.redaction import redact
 from fitsense._internal.stopping import StopFlag
 from fitsense._internal.threads import WorkerThread
 from fitsense._internal.validators import instance, integer, number, one_of
@@ -21,6 +23,8 @@ from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.frame_queue import FrameQueue, Policy
 from fitsense.video.source import SourceWarning, VideoInfo, VideoSource
+
+_LOGGER = logging.getLogger("fitsense.video")
 
 # Interval at which a thread that waits to reconnect checks whether to stop, in seconds.
 _POLL_S = 0.1
@@ -223,5 +227,6 @@ class LiveSource:
         return not self._stop.requested
 
     def _warn(self, code: str, message: str) -> None:
+        _LOGGER.debug("%s: %s: %s", redact(self._source), code, message)
         with self._channel.locked():
             self._queue.note(SourceWarning(code, message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
@@ -13,6 +14,7 @@ import av
 import av.error
 
 from fitsense._internal.closing import Closing
+from fitsense._internal.redaction import redact
 from fitsense._internal.stopping import StopFlag
 from fitsense.errors import InvalidInputError, SourceError
 from fitsense.imaging.frame_rate import RateLimiter
@@ -26,6 +28,8 @@ from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.probing import Probe
 from fitsense.video.timing import MediaClock, creation_time
 from fitsense.video.tracks import choose_track
+
+_LOGGER = logging.getLogger("fitsense.video")
 
 # FFmpeg's AVFMT_NOTIMESTAMPS: a container without timestamps.
 _NO_TIMES = 0x80
@@ -116,6 +120,7 @@ class VideoSource(Closing):
             raise
         created_at = creation_time(self._container.metadata) or creation_time(self._stream.metadata)
         self.info = VideoInfo(*size, self._rate, self._duration_s(), created_at)
+        _LOGGER.debug("opened %s: %s", redact(self.name), self.info)
 
     @property
     def warning(self) -> SourceWarning | None:

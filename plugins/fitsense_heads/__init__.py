@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fitsense.plugins import DerivedHeadSpec, HeadSpec, PluginInfo, hookimpl
+from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, PluginInfo, TaskSpec, hookimpl
 from fitsense_heads import discriminant, doubt, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
@@ -16,12 +16,16 @@ def fitsense_plugin() -> PluginInfo:
 
 
 @hookimpl
+def fitsense_tasks() -> Iterable[TaskSpec]:
+    yield EXERCISE
+    yield MUSCLES
+
+
+@hookimpl
 def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
     yield HeadSpec(
         name="linear_exercise",
         task="exercise",
-        activation="softmax",
-        loss="cross_entropy",
         build=build,
         config=LinearConfig,
         summary="Linear softmax classifier of exercises",
@@ -29,8 +33,6 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
     yield HeadSpec(
         name="linear_muscles",
         task="muscles",
-        activation="sigmoid",
-        loss="binary_cross_entropy",
         build=build,
         config=LinearConfig,
         summary="Linear sigmoid classifiers of muscle groups",
@@ -38,8 +40,6 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
     yield HeadSpec(
         name="discriminant",
         task="exercise",
-        activation="softmax",
-        loss="cross_entropy",
         build=discriminant.build,
         fit=discriminant.fit,
         config=DiscriminantConfig,
@@ -48,8 +48,6 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
     yield HeadSpec(
         name="ridge",
         task="muscles",
-        activation="sigmoid",
-        loss="binary_cross_entropy",
         build=ridge.build,
         fit=ridge.fit,
         config=RidgeConfig,

@@ -1,4 +1,4 @@
-"""``fitsense analyze`` as its users run it: in a process of its own."""
+"""``fitsense analyze`` as its users run it: in a separate process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def events_of(text: str) -> list[dict[str, Any]]:
     return events
 
 
-def test_piped_it_prints_one_valid_event_a_line(squats_file: Path) -> None:
+def test_analyze_piped_prints_one_event_per_line(squats_file: Path) -> None:
     done = run(squats_file)
     assert (done.returncode, done.stderr) == (0, "")
     events = events_of(done.stdout)
@@ -52,7 +52,7 @@ def test_piped_it_prints_one_valid_event_a_line(squats_file: Path) -> None:
     assert done.stdout == run(squats_file).stdout
 
 
-def test_the_sample_needs_no_file(tmp_path: Path) -> None:
+def test_analyze_sample_needs_no_file(tmp_path: Path) -> None:
     done = run("--sample", "--events", tmp_path / "events.ndjson")
     assert (done.returncode, done.stdout) == (0, "")
     events = events_of((tmp_path / "events.ndjson").read_text("utf-8"))
@@ -60,7 +60,7 @@ def test_the_sample_needs_no_file(tmp_path: Path) -> None:
     assert [name for name in named if name != "unknown"] == ["squat", "push_up", "jumping_jack"]
 
 
-def test_snapshot_of_a_killed_process_is_continued(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_snapshot_of_killed_process_is_continued(squats_file: Path, tmp_path: Path) -> None:
     whole = run(squats_file).stdout
     snapshot, log = tmp_path / "snapshot", tmp_path / "events.ndjson"
     killed = fitsense.analyze(str(squats_file), snapshot_to=snapshot, snapshot_interval_s=0.0)
@@ -74,7 +74,7 @@ def test_snapshot_of_a_killed_process_is_continued(squats_file: Path, tmp_path: 
     assert not snapshot.exists()
 
 
-def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_overlay_is_written(squats_file: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.mp4"
     done = run(squats_file, "--overlay", overlay, "--hop", "0.5")
     assert done.returncode == 0
@@ -100,7 +100,7 @@ def test_an_overlay_is_written_beside_the_events(squats_file: Path, tmp_path: Pa
         (["--sample", "--bundle", "nope"], 5, "no bundle 'nope'"),
     ],
 )
-def test_errors_are_one_line_and_a_documented_code(arguments: list[str], code: int, message: str) -> None:
+def test_analyze_error_prints_one_line_and_sets_code(arguments: list[str], code: int, message: str) -> None:
     done = run(*arguments)
     assert done.returncode == code
     assert message in done.stderr
@@ -109,7 +109,7 @@ def test_errors_are_one_line_and_a_documented_code(arguments: list[str], code: i
 
 
 @pytest.mark.parametrize("option", ["--overlay", "--events"])
-def test_no_output_overwrites_its_source(option: str, squats_file: Path) -> None:
+def test_analyze_output_over_source_is_refused(option: str, squats_file: Path) -> None:
     before = squats_file.read_bytes()
     done = run(squats_file, option, squats_file)
     assert done.returncode == 2
@@ -117,7 +117,7 @@ def test_no_output_overwrites_its_source(option: str, squats_file: Path) -> None
     assert squats_file.read_bytes() == before
 
 
-def test_a_truncated_file_keeps_its_events_and_has_a_code_of_its_own(squats: FigureVideo, tmp_path: Path) -> None:
+def test_analyze_truncated_file_keeps_events_and_sets_code(squats: FigureVideo, tmp_path: Path) -> None:
     path = encode(tmp_path / "whole.mkv", squats, rate=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     done = run(path)
@@ -130,7 +130,7 @@ def test_a_truncated_file_keeps_its_events_and_has_a_code_of_its_own(squats: Fig
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_with_a_valid_session(number: signal.Signals) -> None:
+def test_analyze_interrupt_ends_session(number: signal.Signals) -> None:
     process = subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     # Lines come as they happen: the first one long before the end.
@@ -142,7 +142,7 @@ def test_an_interrupt_ends_with_a_valid_session(number: signal.Signals) -> None:
     assert events_of(first + rest)[-1]["data"]["reason"] == "interrupted"
 
 
-def test_a_file_may_have_any_name(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_unusual_file_name_is_read(squats_file: Path, tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/bad\xff name.mp4"
     shutil.copy(squats_file, os.fsdecode(path))
     done = subprocess.run([*map(os.fsencode, COMMAND), path], capture_output=True, check=False, timeout=120)
@@ -150,7 +150,7 @@ def test_a_file_may_have_any_name(squats_file: Path, tmp_path: Path) -> None:
     assert events_of(done.stdout.decode())[0]["source"].startswith("file:bad%FF%20name.mp4;digest=")
 
 
-def test_a_reader_that_goes_away_is_no_crash() -> None:
+def test_analyze_closed_pipe_exits_quietly() -> None:
     with subprocess.Popen([*COMMAND, "--sample"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -160,7 +160,7 @@ def test_a_reader_that_goes_away_is_no_crash() -> None:
         assert process.wait(timeout=60) == 141
 
 
-def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_path: Path) -> None:
     """On a real pseudo-terminal."""
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
@@ -188,7 +188,7 @@ def test_a_terminal_gets_a_live_view_and_a_summary(squats_file: Path, tmp_path: 
     events_of((tmp_path / "events.ndjson").read_text("utf-8"))
 
 
-def test_a_region_is_a_part_of_the_picture(squats_file: Path) -> None:
+def test_analyze_region_is_applied(squats_file: Path) -> None:
     events = events_of(run(squats_file, "--region", "0,0,1,1").stdout)
     assert any(event["data"].get("exercise") == "squat" for event in events)
     for wrong, reason in (("0,0,1", "expected four numbers"), ("0.5,0,0.5,1", "shows some of the picture")):
@@ -199,9 +199,7 @@ def test_a_region_is_a_part_of_the_picture(squats_file: Path) -> None:
         assert run(squats_file, "--people", *options).returncode == 2
 
 
-def test_people_cannot_be_found_without_the_network_and_the_error_says_what_to_do(
-    squats_file: Path, tmp_path: Path
-) -> None:
+def test_analyze_people_without_weights_names_remedy(squats_file: Path, tmp_path: Path) -> None:
     # Where there is no cache, nothing has been fetched.
     homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path))
     done = subprocess.run(
@@ -217,7 +215,7 @@ def test_people_cannot_be_found_without_the_network_and_the_error_says_what_to_d
     assert done.stdout == ""
 
 
-def test_analyze_exercises_names_only_these_and_refuses_others(squats_file: Path) -> None:
+def test_analyze_exercises_option_restricts_names(squats_file: Path) -> None:
     done = run(squats_file, "--exercises", "squat, push_up", "--expected", "squat")
     assert done.returncode == 0, done.stderr
     events = events_of(done.stdout)

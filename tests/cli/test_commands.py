@@ -18,7 +18,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
-def test_help_lists_every_command_and_exit_code() -> None:
+def test_help_lists_all_commands_and_exit_codes() -> None:
     text = run("--help").output
     for command in (
         "analyze",
@@ -43,7 +43,7 @@ def test_help_lists_every_command_and_exit_code() -> None:
         assert f"{code.value}  {code.meaning}"[:40] in text
 
 
-def test_plugins_are_shown_as_a_table_and_as_json() -> None:
+def test_plugins_prints_table_and_json() -> None:
     assert "slowfast/small" in run("plugins").output.replace("\n", "")
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
@@ -57,7 +57,7 @@ def test_plugins_are_shown_as_a_table_and_as_json() -> None:
     ]
 
 
-def test_schemas_are_listed_and_printed() -> None:
+def test_schema_lists_and_prints_schemas() -> None:
     listing = run("schema").output
     assert all(name in listing for name in schemas())
     assert json.loads(run("schema", "exercise.ended").output) == schemas()["exercise.ended"]
@@ -66,14 +66,14 @@ def test_schemas_are_listed_and_printed() -> None:
     assert "unknown schema 'nope'" in wrong.output
 
 
-def test_models_are_listed_with_their_cards() -> None:
+def test_models_lists_and_shows_cards() -> None:
     assert "gym (default)" in run("models").output
     assert "## Limits" in run("models", "gym", "--card").output
     assert json.loads(run("models", "--json").output)["gym"]["name"] == "gym"
     assert run("models", "nope").exit_code == ExitCode.BAD_BUNDLE
 
 
-def test_the_doctor_finds_this_installation_healthy() -> None:
+def test_doctor_healthy_installation_passes() -> None:
     done = run("doctor")
     assert done.exit_code == 0, done.output
     for words in (
@@ -101,7 +101,7 @@ def test_the_doctor_finds_this_installation_healthy() -> None:
         ("2.12.1+cpu", "0.28.0+cpu", "torchvision 0.28.0+cpu: expected torch 2.13.0, got 2.12.1+cpu"),
     ],
 )
-def test_doctor_torchvision_of_another_build_is_reported(
+def test_doctor_torchvision_of_other_build_is_reported(
     torch: str, torchvision: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "_build", {"torch": torch, "torchvision": torchvision}.get)
@@ -115,7 +115,7 @@ def test_doctor_torchvision_of_another_build_is_reported(
     assert bool(said) == ("Install both from one index" in done.output)
 
 
-def test_doctor_version_file_is_read_without_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reads_version_file_without_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("vision_a", "__version__ = '1.0+cpu'\nimport nothing"), ("vision_b", "x = 1")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError")
@@ -127,7 +127,7 @@ def test_doctor_version_file_is_read_without_an_import(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("command", ["evaluate", "train"])
-def test_a_folder_without_a_manifest_is_refused(command: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_evaluate_folder_without_manifest_is_refused(command: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("data")
     more = ["--split", "test"] if command == "evaluate" else ["--out", str(folder / "out"), "--weights", "nope"]
     done = run(command, "--data", str(folder), *more)
@@ -135,14 +135,14 @@ def test_a_folder_without_a_manifest_is_refused(command: str, tmp_path_factory: 
     assert "fitsense: " in done.output
 
 
-def test_misspelt_command_names_the_similar_one() -> None:
+def test_command_misspelt_suggests_similar_one() -> None:
     done = run("analyse", "video.mp4")
     assert done.exit_code == ExitCode.USAGE
     assert "No such command 'analyse'. Did you mean 'analyze'?" in done.output
     assert "No such command 'xyzzy'" in run("xyzzy").output
 
 
-def test_analyze_of_several_files_names_the_command_for_them() -> None:
+def test_analyze_several_files_suggests_fleet() -> None:
     done = run("analyze", "one.mp4", "two films.mp4")
     assert done.exit_code == ExitCode.USAGE
     assert "expected one SOURCE, got 2" in done.output
@@ -153,11 +153,11 @@ def test_analyze_of_several_files_names_the_command_for_them() -> None:
     ("done_s", "elapsed_s", "said"),
     [(60.0, 20.0, ", about 0:40 left"), (1.0, 20.0, ""), (60.0, 0.5, ""), (180.0, 60.0, "")],
 )
-def test_left_is_estimated_from_the_pace_so_far(done_s: float, elapsed_s: float, said: str) -> None:
+def test_left_estimates_remaining_time(done_s: float, elapsed_s: float, said: str) -> None:
     assert left(done_s, 180.0, elapsed_s) == said
 
 
-def test_quiet_analysis_prints_nothing_and_writes_its_events(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_quiet_prints_nothing_and_writes_events(squats_file: Path, tmp_path: Path) -> None:
     done = run("analyze", str(squats_file), "--hop", "2", "--quiet", "--events", str(tmp_path / "events.ndjson"))
     assert (done.exit_code, done.output) == (0, "")
     assert '"fitsense.session.ended"' in (tmp_path / "events.ndjson").read_text()

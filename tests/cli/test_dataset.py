@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["dataset", *map(str, arguments)])
 
 
-def test_the_page_shows_what_the_commands_print(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dataset_page_matches_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -59,7 +59,7 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path, monkeypatch: pyt
     assert ran == 5
 
 
-def test_the_report_is_shown_and_names_what_is_unknown(clips: Path, tmp_path: Path) -> None:
+def test_dataset_report_names_unknown_classes(clips: Path, tmp_path: Path) -> None:
     done = run(clips, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
     assert done.exit_code == 0, done.output
     assert "left out 1: 1 no video" in done.stdout
@@ -69,7 +69,7 @@ def test_the_report_is_shown_and_names_what_is_unknown(clips: Path, tmp_path: Pa
     assert f"next: fitsense train --data {tmp_path / 'out'} --out BUNDLE" in done.stdout
 
 
-def test_the_report_as_json_is_the_one_beside_the_manifest(clips: Path, tmp_path: Path) -> None:
+def test_dataset_json_equals_report_file(clips: Path, tmp_path: Path) -> None:
     done = run(
         *(clips, "--out", clips, "--cache", tmp_path / "cache", "--json", "--seed", 3),
         *("--muscles", "Red Squats=quad;Lower Back", "--publisher", "me"),
@@ -81,7 +81,7 @@ def test_the_report_as_json_is_the_one_beside_the_manifest(clips: Path, tmp_path
     assert report["unknown"] == {}
 
 
-def test_a_room_full_of_people_is_a_scene_that_the_report_warns_of(squats: FigureVideo, tmp_path: Path) -> None:
+def test_dataset_dominant_scene_is_reported(squats: FigureVideo, tmp_path: Path) -> None:
     folder = tmp_path / "squat"
     folder.mkdir()
     frames = list(squats)
@@ -92,7 +92,7 @@ def test_a_room_full_of_people_is_a_scene_that_the_report_warns_of(squats: Figur
     assert "--scene-pattern" in done.stdout
 
 
-def test_what_is_there_stays_unless_forced(clips: Path, tmp_path: Path) -> None:
+def test_dataset_existing_manifest_needs_force(clips: Path, tmp_path: Path) -> None:
     (clips / "manifest.csv").write_text("mine")
     arguments = (clips, "--out", clips, "--cache", tmp_path / "cache")
     refused = run(*arguments)
@@ -112,7 +112,7 @@ def test_what_is_there_stays_unless_forced(clips: Path, tmp_path: Path) -> None:
         (["--scene-pattern", "("], ExitCode.FAILED, "is no regular expression"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(
+def test_dataset_invalid_options_are_refused(
     clips: Path, tmp_path: Path, arguments: list[str], code: ExitCode, message: str
 ) -> None:
     done = run(clips, "--out", tmp_path / "out", "--cache", tmp_path / "cache", *arguments)

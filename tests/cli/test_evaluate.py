@@ -32,7 +32,7 @@ def evaluate(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["evaluate", "--data", str(data), "--views", "2", *arguments])
 
 
-def test_it_knows_rendered_people_that_it_has_not_seen(data: Path) -> None:
+def test_evaluate_unseen_rendered_people_are_recognised(data: Path) -> None:
     report = json.loads(evaluate(data, "--split", "test", "--json").stdout)
     assert report["exercise"]["clips"] == 6
     assert report["exercise"]["top1"] >= 5 / 6
@@ -40,7 +40,7 @@ def test_it_knows_rendered_people_that_it_has_not_seen(data: Path) -> None:
     assert report["muscles"]["map"] > 0.8
 
 
-def test_a_split_without_known_exercises_has_no_figures_but_is_counted(data: Path) -> None:
+def test_evaluate_split_without_known_exercises_is_counted(data: Path) -> None:
     report = json.loads(evaluate(data, "--split", "odd", "--json").stdout)
     assert (report["clips"], report["unknown"]["groups"]) == (1, {"moonwalk": 1})
     assert report["exercise"]["top1"] is None
@@ -49,7 +49,7 @@ def test_a_split_without_known_exercises_has_no_figures_but_is_counted(data: Pat
     assert done.exit_code == 0, done.output
 
 
-def test_a_split_that_there_is_not_is_refused(data: Path) -> None:
+def test_evaluate_missing_split_is_refused(data: Path) -> None:
     done = evaluate(data, "--split", "tset")
     assert done.exit_code == 1
     assert "no clip is in split 'tset'; available: odd, test" in done.output

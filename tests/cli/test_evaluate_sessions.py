@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_json_has_every_figure_and_what_was_told(data: Path) -> None:
+def test_evaluate_sessions_json_has_metrics_and_segments(data: Path) -> None:
     done = run("--data", data, "--json", "--hop", "0.5")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
@@ -47,7 +47,7 @@ def test_json_has_every_figure_and_what_was_told(data: Path) -> None:
     assert sum(joined["time"].values()) == pytest.approx(1.0)
 
 
-def test_the_table_names_every_figure(data: Path) -> None:
+def test_evaluate_sessions_table_names_metrics(data: Path) -> None:
     done = run("--data", data, "--split", "test", "--unknown-split", "--seed", "2")
     assert done.exit_code == 0, done.output
     for words in (
@@ -58,7 +58,7 @@ def test_the_table_names_every_figure(data: Path) -> None:
         assert words in done.output, words
 
 
-def test_figures_are_rendered_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_sessions_synthetic_videos_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     # Shorter sets and pauses than usual, for the time that rendering takes.
     monkeypatch.setattr(streams, "_SET_S", (3.0, 6.0))
     monkeypatch.setattr(streams, "_PAUSE_S", (0.5, 1.0))
@@ -72,7 +72,7 @@ def test_figures_are_rendered_on_demand(monkeypatch: pytest.MonkeyPatch) -> None
     assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
 
 
-def test_robustness_of_clips_is_shown_and_can_go_on(data: Path, tmp_path: Path) -> None:
+def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> None:
     counts, results = tmp_path / "counts.csv", tmp_path / "results.jsonl"
     counts.write_text("clip,count\nsquat,2\n")
     options = ("--data", data, "--robustness", "--counts", counts, "--results", results, "--transformation", "10_fps")
@@ -99,13 +99,13 @@ def test_robustness_of_clips_is_shown_and_can_go_on(data: Path, tmp_path: Path) 
         (["--rendered", "1", "--bundle", "nope"], ExitCode.BAD_BUNDLE, "nope"),
     ],
 )
-def test_what_cannot_be_done_is_refused(arguments: list[str], code: ExitCode, message: str) -> None:
+def test_evaluate_sessions_invalid_arguments_are_refused(arguments: list[str], code: ExitCode, message: str) -> None:
     done = run(*arguments)
     assert done.exit_code == code
     assert message in done.output
 
 
-def test_a_split_that_is_not_there_is_refused(data: Path) -> None:
+def test_evaluate_sessions_missing_split_is_refused(data: Path) -> None:
     done = run("--data", data, "--split", "val")
     assert done.exit_code == ExitCode.FAILED
     assert "no clip is in split 'val'; available: test" in done.output

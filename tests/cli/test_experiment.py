@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_without_a_name_they_are_listed_with_their_questions() -> None:
+def test_experiment_without_name_lists_questions() -> None:
     listing = run()
     assert listing.exit_code == 0
     assert listing.output == run("--list").output
@@ -53,7 +53,7 @@ def test_without_a_name_they_are_listed_with_their_questions() -> None:
     assert all(line.endswith("?") for line in lines)
 
 
-def test_one_is_run_and_written(data: Path, tmp_path: Path) -> None:
+def test_experiment_writes_results(data: Path, tmp_path: Path) -> None:
     options = ("--data", data, "--epochs", 1, "--min-scenes", 1, "--clips", 4, "--cache", tmp_path / "cache")
     ratios = ("--ratio", 4, "--ratio", 16)
     done = run("channel-ratio", *options, *ratios, "--out", tmp_path / "out", "--json")
@@ -76,7 +76,7 @@ def test_one_is_run_and_written(data: Path, tmp_path: Path) -> None:
     assert "By top-1 the best ratio is" in page.stdout
 
 
-def test_the_papers_scale_says_what_it_needs(data: Path, tmp_path: Path) -> None:
+def test_experiment_paper_scale_names_requirements(data: Path, tmp_path: Path) -> None:
     # Weights that are not there end it before the work.
     done = run(
         "muscles-baseline", "--data", data, "--scale", "paper", "--weights", tmp_path / "none", "--cache", tmp_path
@@ -93,13 +93,13 @@ def test_the_papers_scale_says_what_it_needs(data: Path, tmp_path: Path) -> None
         (("channel-ratio", "--ratio", "3"), "3 is not in the range 4<=x<=16"),
     ],
 )
-def test_a_wrong_command_line_is_told(arguments: tuple[str, ...], message: str) -> None:
+def test_experiment_invalid_arguments_are_explained(arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
     assert done.exit_code == ExitCode.USAGE
     assert message in done.output
 
 
-def test_a_missing_extra_is_named_before_any_work(data: Path) -> None:
+def test_experiment_missing_extra_is_named_early(data: Path) -> None:
     script = (
         "import sys\n"
         "sys.modules['torch'] = None\n"

@@ -39,7 +39,7 @@ def events_of(text: str) -> list[dict[str, Any]]:
     return events
 
 
-def test_ctrl_c_ends_a_session_whose_camera_has_gone_silent(camera: Camera) -> None:
+def test_analyze_interrupt_with_silent_camera_ends_session(camera: Camera) -> None:
     process = analyze(camera.url("stall=3"))
     assert process.stdout is not None
     first = process.stdout.readline()
@@ -55,7 +55,7 @@ def test_ctrl_c_ends_a_session_whose_camera_has_gone_silent(camera: Camera) -> N
     assert events[-1]["data"]["reason"] == "interrupted"
 
 
-def test_a_camera_that_is_gone_for_good_ends_the_session(camera: Camera) -> None:
+def test_analyze_lost_camera_ends_session(camera: Camera) -> None:
     process = analyze(camera.url(), "--live", "all", "--reconnect", "0.5")
     assert process.stdout is not None
     first = process.stdout.readline()
@@ -89,13 +89,13 @@ def test_a_camera_that_is_gone_for_good_ends_the_session(camera: Camera) -> None
         ["evaluate-sessions", "--data", "http://user:S3cret@127.0.0.1:9/clips"],
     ],
 )
-def test_cli_never_repeats_the_password_of_an_address(arguments: list[str]) -> None:
+def test_cli_errors_hide_password_of_address(arguments: list[str]) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code not in (0, None)
     assert "S3cret" not in done.output + done.stderr + str(done.exception)
 
 
-def test_cli_says_nothing_of_the_password_of_a_camera_that_comes_and_goes(squats: FigureVideo, tmp_path: Path) -> None:
+def test_cli_reconnecting_camera_hides_password(squats: FigureVideo, tmp_path: Path) -> None:
     with Camera(encode(tmp_path / "squats.ts", squats, rate=10)) as camera:
         address = camera.url("token=S3cret").replace("://", "://admin:S3cret@")
         process = analyze(address, "--live", "all", "--reconnect", "0.5")

@@ -64,7 +64,7 @@ def kept(cache: Path) -> set[str]:
     return {file.name for file in cache.rglob("*") if file.is_file()}
 
 
-def test_bundles_are_shown_with_and_without_the_word() -> None:
+def test_models_lists_bundles_without_subcommand() -> None:
     for arguments in ((), ("gym",), ("show",), ("show", "gym")):
         assert "gym" in run(*arguments).output
     assert "gym-video (default)" in run().output
@@ -75,7 +75,7 @@ def test_bundles_are_shown_with_and_without_the_word() -> None:
         assert word in run("--help").output
 
 
-def test_files_are_pulled_once_with_one_download(cache: Path, index: Path) -> None:
+def test_pull_downloads_files_once(cache: Path, index: Path) -> None:
     wheel = make_wheel(index, FILES)
     done = run("pull", "toys")
     assert done.exit_code == 0, done.output
@@ -87,20 +87,20 @@ def test_files_are_pulled_once_with_one_download(cache: Path, index: Path) -> No
     assert run("pull", "toys").stdout == done.stdout
 
 
-def test_what_a_detector_needs_is_pulled_too(cache: Path, index: Path) -> None:
+def test_pull_fetches_assets_of_detector(cache: Path, index: Path) -> None:
     make_wheel(index, {"toy/nets/eyes.bin": b"eyes"})
     assert run("pull", "eyes").exit_code == 0
     assert kept(cache) == {"eyes.bin"}
 
 
-def test_an_unknown_name_lists_what_there_is(cache: Path) -> None:
+def test_pull_unknown_name_lists_available_ones(cache: Path) -> None:
     done = run("pull", "nope")
     assert done.exit_code == ExitCode.FAILED
     assert "unknown assets 'nope'; available:" in done.output
     assert "toys" in done.output
 
 
-def test_what_cannot_be_fetched_is_one_line(cache: Path, index: Path) -> None:
+def test_pull_failed_download_prints_one_line(cache: Path, index: Path) -> None:
     done = run("pull", "toys")
     assert done.exit_code == ExitCode.BAD_BUNDLE
     assert "fitsense: toy==1.0: pip cannot download a wheel of it" in done.stderr
@@ -108,7 +108,7 @@ def test_what_cannot_be_fetched_is_one_line(cache: Path, index: Path) -> None:
     assert kept(cache) == set()
 
 
-def test_files_come_from_a_wheel_or_one_by_one(cache: Path, tmp_path: Path) -> None:
+def test_pull_from_takes_wheel_or_single_files(cache: Path, tmp_path: Path) -> None:
     for name, content in FILES.items():
         (tmp_path / Path(name).name).write_bytes(content)
     done = run("pull", "toys", "--from", str(tmp_path / "b.bin"))
@@ -121,9 +121,7 @@ def test_files_come_from_a_wheel_or_one_by_one(cache: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [None, b"wrong"])
-def test_what_is_not_there_or_wrong_is_refused_even_if_it_was_fetched_before(
-    cache: Path, tmp_path: Path, content: bytes | None
-) -> None:
+def test_pull_from_missing_or_wrong_file_is_refused(cache: Path, tmp_path: Path, content: bytes | None) -> None:
     assert run("pull", "toys", "--from", str(make_wheel(tmp_path / "wheels", FILES))).exit_code == 0
     if content is not None:
         (tmp_path / "a.bin").write_bytes(content)
@@ -132,7 +130,7 @@ def test_what_is_not_there_or_wrong_is_refused_even_if_it_was_fetched_before(
     assert ("expected sha256" if content else "no such file or folder") in done.stderr
 
 
-def test_pull_without_name_fetches_what_shipped_bundles_need(
+def test_pull_without_name_fetches_assets_of_shipped_bundles(
     cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_wheel(index, {**FILES, "toy/nets/eyes.bin": b"eyes"})
@@ -145,13 +143,11 @@ def test_pull_without_name_fetches_what_shipped_bundles_need(
     assert "Fetching" not in run("pull").stderr
 
 
-def test_pull_needs_of_shipped_bundles_are_those_of_gym() -> None:
+def test_pull_without_name_fetches_assets_of_gym() -> None:
     assert _needed_by_shipped(fitsense.PluginManager.discover()) == ["blazepose"]
 
 
-def test_pull_offline_says_what_is_missing_and_what_to_do(
-    cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pull_offline_names_missing_files_and_remedy(cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_wheel(index, FILES)
     monkeypatch.setenv("FITSENSE_OFFLINE", "1")
     done = run("pull", "toys")

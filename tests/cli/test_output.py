@@ -11,7 +11,7 @@ import pytest
 
 from fitsense.events.schema import validate_event
 
-# Prints when it is imported, in every hook, on a thread, from C and from a process of its own.
+# Prints when it is imported, in every hook, on a thread, from C and from a separate process.
 PRINTER = """
 import ctypes, os, subprocess, sys, threading
 import fitsense
@@ -74,7 +74,7 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
     )
 
 
-def test_analyze_with_a_plugin_that_prints_gives_valid_ndjson(printer: Path, squats_file: Path) -> None:
+def test_analyze_printing_plugin_gives_valid_ndjson(printer: Path, squats_file: Path) -> None:
     done = run(printer, "analyze", squats_file)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     for event in events:
@@ -85,13 +85,13 @@ def test_analyze_with_a_plugin_that_prints_gives_valid_ndjson(printer: Path, squ
     assert done.stderr.count("on a thread fitsense.session.ended\n") == 1
 
 
-def test_plugins_with_a_plugin_that_prints_gives_valid_json(printer: Path) -> None:
+def test_plugins_printing_plugin_gives_valid_json(printer: Path) -> None:
     done = run(printer, "plugins", "--json")
     assert {"x3d", "printer"} <= {report["name"] for report in json.loads(done.stdout)}
     assert "printed plugin" in done.stderr
 
 
-def test_results_only_in_process_restores_standard_output() -> None:
+def test_results_only_restores_standard_output() -> None:
     """As a program that calls a command in its own process sees it."""
     script = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""``fitsense report`` as its users run it: in a process of its own."""
+"""``fitsense report`` as its users run it: in a separate process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_sums_every_session_up_on_a_terminal(events: Path) -> None:
+def test_report_terminal_shows_totals_per_session(events: Path) -> None:
     done = run(events)
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
@@ -38,7 +38,7 @@ def test_it_sums_every_session_up_on_a_terminal(events: Path) -> None:
         assert words in done.stdout, words
 
 
-def test_it_writes_a_page(events: Path, tmp_path: Path) -> None:
+def test_report_html_is_written(events: Path, tmp_path: Path) -> None:
     page = tmp_path / "out.html"
     done = run(events, "--html", page)
     assert (done.returncode, done.stdout) == (0, "")
@@ -51,7 +51,7 @@ def test_it_writes_a_page(events: Path, tmp_path: Path) -> None:
     assert piped.stdout.rstrip() == text.replace("events.ndjson", "standard input").rstrip()
 
 
-def test_a_log_that_breaks_off_says_so(events: Path) -> None:
+def test_report_truncated_log_is_marked(events: Path) -> None:
     done = run("-", stdin=events.read_bytes()[:9000])
     assert done.returncode == 0
     assert "The log breaks off before the session ends." in done.stdout
@@ -67,14 +67,14 @@ def test_a_log_that_breaks_off_says_so(events: Path) -> None:
         (ndjson(log()[:4]) + b"\xff\n" + ndjson(log()[4:]), "-: line 5: expected an event"),
     ],
 )
-def test_what_is_no_event_log_is_refused_in_one_line(content: bytes, said: str) -> None:
+def test_report_invalid_log_is_refused(content: bytes, said: str) -> None:
     done = run("-", stdin=content)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_what_could_only_fail_is_refused_before_the_work(events: Path, tmp_path: Path) -> None:
+def test_report_invalid_arguments_are_refused_early(events: Path, tmp_path: Path) -> None:
     kept = events.read_bytes()
     for arguments, said in (
         ([events, "--html", events], "--html would overwrite the event log"),

@@ -28,7 +28,7 @@ def run(*arguments: str | Path, secret: str = SECRET) -> subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
-def test_what_is_printed_is_sent_as_well(squats_file: Path) -> None:
+def test_analyze_sink_receives_printed_events(squats_file: Path) -> None:
     with Receiver(Answer(503)) as receiver:
         done = run(squats_file, "--sink", f"webhook={receiver.url}")
     assert done.returncode == 0
@@ -38,7 +38,7 @@ def test_what_is_printed_is_sent_as_well(squats_file: Path) -> None:
     assert sent[0] == sent[1]
 
 
-def test_a_receiver_that_is_away_changes_nothing_but_is_told(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_unreachable_sink_is_reported(squats_file: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     file = tmp_path / "sink.toml"
@@ -62,7 +62,7 @@ def test_a_receiver_that_is_away_changes_nothing_but_is_told(squats_file: Path, 
         ("nowhere.toml", "nowhere.toml"),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_work(squats_file: Path, value: str, says: str) -> None:
+def test_analyze_invalid_sink_is_refused_early(squats_file: Path, value: str, says: str) -> None:
     done = run(squats_file, "--sink", value, secret="")
     assert done.returncode in (1, 2)
     assert done.stdout == ""
@@ -70,7 +70,7 @@ def test_what_cannot_be_is_refused_before_the_work(squats_file: Path, value: str
     assert "user:password" not in done.stderr
 
 
-def test_a_server_sends_the_events_of_all_its_sessions(squats_file: Path, tmp_path: Path) -> None:
+def test_serve_sink_receives_events_of_all_sessions(squats_file: Path, tmp_path: Path) -> None:
     config, log = tmp_path / "serve.toml", tmp_path / "log"
     with Receiver(Answer(500), Answer(0)) as receiver:
         config.write_text(
@@ -82,9 +82,11 @@ def test_a_server_sends_the_events_of_all_its_sessions(squats_file: Path, tmp_pa
             child,
         ):
             with running.client() as client:
-                told = [events_of(client.post("/v1/analyses", content=squats_file.read_bytes()).text) for _ in range(2)]
+                responses = [
+                    events_of(client.post("/v1/analyses", content=squats_file.read_bytes()).text) for _ in range(2)
+                ]
                 pushed = client.post("/v1/sessions", json={}).json()
-                until(lambda: len(receiver.requests) == 2 + sum(map(len, told)))
+                until(lambda: len(receiver.requests) == 2 + sum(map(len, responses)))
                 assert 'fitsense_sink_events{number="0",outcome="delivered",sink="sinks/webhook"} ' in (
                     client.get("/metrics").text
                 )
@@ -93,7 +95,7 @@ def test_a_server_sends_the_events_of_all_its_sessions(squats_file: Path, tmp_pa
     sent = [Verifier(SECRET).verify(request.body, dict(request.headers)) for request in receiver.requests][2:]
     for event in sent:
         validate_event(event)
-    for events in told:
+    for events in responses:
         assert [event for event in sent if event["source"] == events[0]["source"]] == events
     # What a shutdown brings about is sent, too.
     last = [event for event in sent if event["source"] == pushed["event_source"]]

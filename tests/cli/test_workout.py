@@ -1,4 +1,4 @@
-"""``fitsense workout``, as a process of its own."""
+"""``fitsense workout``, as a separate process."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def log(folder: Path, *more: str) -> Path:
     return path
 
 
-def test_a_real_sessions_workout(tmp_path: Path, model: fitsense.Model, squats: FigureVideo) -> None:
+def test_workout_real_session_is_exported(tmp_path: Path, model: fitsense.Model, squats: FigureVideo) -> None:
     config = fitsense.SessionConfig(source="urn:example:squats", started_at=START)
     events = list(fitsense.analyze(squats, model=model, config=config))
     path = log(tmp_path, *(event.to_json() for event in events))
@@ -91,7 +91,7 @@ def test_a_real_sessions_workout(tmp_path: Path, model: fitsense.Model, squats: 
 
 
 @pytest.mark.parametrize("name", ["workout.fit", "workout.TCX", "workout.csv", "workout.json"])
-def test_the_format_is_what_the_ending_says(name: str, tmp_path: Path) -> None:
+def test_workout_suffix_selects_format(name: str, tmp_path: Path) -> None:
     done = workout(log(tmp_path), "-o", tmp_path / name)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     content = (tmp_path / name).read_bytes()
@@ -100,7 +100,7 @@ def test_the_format_is_what_the_ending_says(name: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["events.ndjson", name])
 
 
-def test_from_standard_input_to_standard_output(tmp_path: Path) -> None:
+def test_workout_reads_stdin_and_writes_stdout(tmp_path: Path) -> None:
     done = workout("-", "--format", "fit", "-o", "-", stdin=log(tmp_path).read_bytes())
     assert done.returncode == 0, done.stderr
     squats, rows = active_sets(done.stdout)
@@ -109,7 +109,7 @@ def test_from_standard_input_to_standard_output(tmp_path: Path) -> None:
     assert str(rows["start_time"]) == "2026-05-01 16:31:35+00:00"
 
 
-def test_fit_is_not_for_a_terminal(tmp_path: Path) -> None:
+def test_workout_fit_to_terminal_is_refused(tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     command = [sys.executable, "-m", "fitsense", "workout", str(log(tmp_path)), "--format", "fit"]
     done = subprocess.run(command, stdout=end, stderr=subprocess.PIPE, check=False)
@@ -119,7 +119,7 @@ def test_fit_is_not_for_a_terminal(tmp_path: Path) -> None:
     assert b"give -o FILE" in done.stderr
 
 
-def test_a_video_without_a_date_gets_one(tmp_path: Path) -> None:
+def test_workout_events_without_date_need_started_at(tmp_path: Path) -> None:
     path = log(tmp_path, *lines(year=1970))
     refused = run(path, "--format", "health-connect")
     assert refused.exit_code == ExitCode.FAILED
@@ -135,7 +135,7 @@ def test_a_video_without_a_date_gets_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", ["health-connect", "healthkit"])
-def test_a_phones_health_store_is_told_the_device(format_: str, tmp_path: Path) -> None:
+def test_workout_device_option_is_exported(format_: str, tmp_path: Path) -> None:
     done = run(log(tmp_path), "--format", format_, "--device", "phone:Google:Pixel 9")
     record = json.loads(done.stdout)
     device = record["metadata"]["device"] if format_ == "health-connect" else record["device"]
@@ -144,7 +144,7 @@ def test_a_phones_health_store_is_told_the_device(format_: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("format_", ["csv", "tcx", "health-connect", "healthkit"])
-def test_names_are_of_the_language(format_: str, tmp_path: Path) -> None:
+def test_workout_names_follow_language(format_: str, tmp_path: Path) -> None:
     done = run(log(tmp_path), "--format", format_, "--lang", "de")
     assert "Kniebeuge" in done.stdout
     assert "Kniebeuge" in active_titles(run(log(tmp_path), "--format", "fit", "--lang", "de").stdout_bytes)
@@ -153,7 +153,7 @@ def test_names_are_of_the_language(format_: str, tmp_path: Path) -> None:
     assert "lang: expected one of en, de" in refused.stderr
 
 
-def test_several_sessions(tmp_path: Path) -> None:
+def test_workout_several_sessions_are_chosen_by_option(tmp_path: Path) -> None:
     path = log(
         tmp_path, *lines(subject="left"), *lines(subject="right"), '{"type": "x", "source": "urn:x", "data": {}}'
     )
@@ -168,17 +168,17 @@ def test_several_sessions(tmp_path: Path) -> None:
     assert len(active_sets(run(path, "--format", "fit", "--session", "1").stdout_bytes)) == 2
 
 
-def test_names_that_no_encoding_has(tmp_path: Path) -> None:
+def test_workout_unencodable_subject_is_replaced(tmp_path: Path) -> None:
     done = workout(log(tmp_path, *lines(subject="\ud800")), "--format", "csv")
     assert (done.returncode, done.stderr) == (0, b"")
     assert [row["subject"] for row in csv.DictReader(io.StringIO(done.stdout.decode()))] == ["?", "?"]
 
 
-def test_a_log_that_breaks_off_is_exported_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_workout_truncated_log_is_exported(tmp_path: Path) -> None:
     started = {"exercise": "squat", "start_s": 5.0, "confidence": 0.9}
     updated = {**started, "end_s": 12.0, "duration_s": 7.0, "scores": {}}
-    told = [("exercise.started", started), ("exercise.updated", updated)]
-    events = [json.dumps({"type": f"fitsense.{name}", "source": "urn:a", "data": data}) for name, data in told]
+    events_data = [("exercise.started", started), ("exercise.updated", updated)]
+    events = [json.dumps({"type": f"fitsense.{name}", "source": "urn:a", "data": data}) for name, data in events_data]
     path = log(tmp_path, *events, '{"type": "fitsense.exer')
     done = workout(path, "--format", "csv")
     assert done.returncode == 0
@@ -201,7 +201,9 @@ def test_a_log_that_breaks_off_is_exported_as_far_as_it_goes(tmp_path: Path) -> 
         (["--format", "fit", "--started-at", "1990-01-01"], ExitCode.FAILED, "expected a time from 1998 to 2126"),
     ],
 )
-def test_what_is_wrong_is_said(arguments: list[str], code: ExitCode, message: str, tmp_path: Path) -> None:
+def test_workout_invalid_arguments_are_explained(
+    arguments: list[str], code: ExitCode, message: str, tmp_path: Path
+) -> None:
     done = run(log(tmp_path), *arguments)
     assert done.exit_code == code
     assert message in done.stderr
@@ -216,14 +218,14 @@ def test_what_is_wrong_is_said(arguments: list[str], code: ExitCode, message: st
         ('{"type": "fitsense.exercise.ended", "source": "urn:x", "data": {}}\n', "exercise.ended: at $"),
     ],
 )
-def test_what_is_no_event_log(content: str, message: str, tmp_path: Path) -> None:
+def test_workout_invalid_log_is_refused(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "events").write_text(content)
     done = run(tmp_path / "events", "--format", "csv")
     assert done.exit_code == ExitCode.FAILED
     assert f"{tmp_path / 'events'}: {message}" in done.stderr
 
 
-def test_the_events_are_never_overwritten(tmp_path: Path) -> None:
+def test_workout_output_over_log_is_refused(tmp_path: Path) -> None:
     path = log(tmp_path)
     before = path.read_bytes()
     done = run(path, "--format", "csv", "-o", path)
@@ -231,7 +233,7 @@ def test_the_events_are_never_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_guides_program_runs(
+def test_workout_program_of_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guide = Path(__file__).parents[2] / "docs" / "how-to" / "export-workouts.md"

@@ -111,7 +111,7 @@ def test_events_of_a_session_are_complete_and_repeatable(
     assert client.session(id).events == len(events)
 
 
-def test_events_over_connections_that_break_are_each_given_once(
+def test_events_over_lost_connections_come_once(
     open_client: Open, server: Running, analysed: tuple[str, list[FitsenseEvent]]
 ) -> None:
     id, events = analysed
@@ -124,13 +124,13 @@ def test_events_over_connections_that_break_are_each_given_once(
     assert len(set(resumed)) > 1
 
 
-def test_events_after_leaving_early_can_be_resumed(client: Driver, analysed: tuple[str, list[FitsenseEvent]]) -> None:
+def test_events_after_early_exit_can_be_resumed(client: Driver, analysed: tuple[str, list[FitsenseEvent]]) -> None:
     id, events = analysed
     first = client.first_events(id, 3)
     assert first + client.events(id, after=first[-1].id) == events
 
 
-def test_sessions_are_opened_listed_ended_and_forgotten(client: Driver) -> None:
+def test_sessions_are_opened_listed_ended_and_removed(client: Driver) -> None:
     region = fitsense.Region(0.0, 0.0, 0.5, 1.0)
     opened = client.create_session(region=region, started_at=datetime(2030, 1, 1, tzinfo=UTC))
     assert (opened.mode, opened.state, opened.region) == ("push", "open", region)
@@ -144,7 +144,7 @@ def test_sessions_are_opened_listed_ended_and_forgotten(client: Driver) -> None:
     assert kind_of(error) == "unknown-session"
 
 
-def test_analyze_uploads_a_video_and_gives_its_events(client: Driver, squats_file: Path) -> None:
+def test_analyze_upload_yields_events(client: Driver, squats_file: Path) -> None:
     region = fitsense.Region(0.0, 0.0, 1.0, 1.0)
     events = client.analyze(squats_file, hop_s=2.0, region=region, started_at="2030-01-01T00:00:00Z")
     assert assert_complete(events).reason == "finished"
@@ -153,7 +153,7 @@ def test_analyze_uploads_a_video_and_gives_its_events(client: Driver, squats_fil
 
 
 @pytest.mark.parametrize("kind", ["path", "text", "bytes", "file", "chunks"])
-def test_analyze_takes_a_path_bytes_a_file_or_chunks(open_client: Open, kind: str, tmp_path: Path) -> None:
+def test_analyze_accepts_path_bytes_file_and_chunks(open_client: Open, kind: str, tmp_path: Path) -> None:
     content = bytes(range(256)) * 1000
     (tmp_path / "video").write_bytes(content)
     video = {
@@ -170,13 +170,13 @@ def test_analyze_takes_a_path_bytes_a_file_or_chunks(open_client: Open, kind: st
         "region": {"left": 0, "top": 0.25, "right": 1, "bottom": 1},
         "bundle": None,
     }
-    assert client.analyze(video, **request) == [told(1)]
+    assert client.analyze(video, **request) == [other_event(1)]
     (sent,) = client.requests
     assert sent.content == content
     assert dict(sent.url.params) == {"hop_s": "0.5", "people": "true", "region": "0,0.25,1,1"}
 
 
-def test_requests_that_the_server_refuses_raise_its_problem(
+def test_requests_refused_raise_problem(
     client: Driver, open_client: Open, server: Running, analysed: tuple[str, list[FitsenseEvent]]
 ) -> None:
     with pytest.raises(ProblemError, match="got nothing") as error:
@@ -199,7 +199,7 @@ def test_requests_that_the_server_refuses_raise_its_problem(
     assert (kind_of(error), error.value.problem.status) == ("unauthorized", 401)
 
 
-def test_frames_push_pictures_and_give_events(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
+def test_frames_pushed_pictures_yield_events(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
     id = client.create_session(hop_s=2.0, policy="all").id
     events, after = client.pushed(id, jpegs)
     assert assert_complete(events).frames == len(jpegs)
@@ -207,12 +207,12 @@ def test_frames_push_pictures_and_give_events(client: Driver, jpegs: list[tuple[
     assert client.events_so_far(id) == events
 
 
-def test_frames_without_events_give_none(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
+def test_frames_without_events_yield_none(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
     id = client.create_session().id
     assert client.pushed(id, jpegs[:1], events=False) == ([], None)
 
 
-def test_frames_with_a_damaged_picture_report_it_and_go_on(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
+def test_frames_damaged_picture_is_reported(client: Driver, jpegs: list[tuple[float, bytes]]) -> None:
     problems: list[Problem] = []
     pictures = [jpegs[0], (0.1, b"no picture"), (0.2, jpegs[1][1])]
     events, _ = client.pushed(client.create_session().id, pictures, on_problem=problems.append)
@@ -223,9 +223,7 @@ def test_frames_with_a_damaged_picture_report_it_and_go_on(client: Driver, jpegs
     assert kind_of(error) == "picture-refused"
 
 
-def test_frames_that_cannot_be_opened_raise_the_servers_problem(
-    client: Driver, open_client: Open, server: Running
-) -> None:
+def test_frames_refused_connection_raises_problem(client: Driver, open_client: Open, server: Running) -> None:
     with pytest.raises(ProblemError) as error:
         client.pushed("none", [])
     assert kind_of(error) == "unknown-session"
@@ -234,9 +232,7 @@ def test_frames_that_cannot_be_opened_raise_the_servers_problem(
     assert error.value.problem.status == 401
 
 
-def test_blocking_frames_give_events_while_pushing_and_resume(
-    server: Running, jpegs: list[tuple[float, bytes]]
-) -> None:
+def test_blocking_frames_yield_events_while_pushing(server: Running, jpegs: list[tuple[float, bytes]]) -> None:
     driver = Blocking(server.url, token=TOKEN)
     id = driver.create_session(hop_s=2.0, policy="all").id
     events: list[FitsenseEvent] = []
@@ -274,7 +270,7 @@ def test_frames_of_another_connection_close_this_one(server: Running, jpegs: lis
     driver.close()
 
 
-def test_a_server_that_is_not_there_is_tried_as_often_as_retries_say(open_client: Open) -> None:
+def test_events_missing_server_is_retried(open_client: Open) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -307,11 +303,11 @@ def jumps(number: int) -> dict[str, Any]:
     return {"id": str(number), "source": "gym", "type": "jumps.counted", "data": {"name": "Kniebeuge ü 🏋"}}
 
 
-def told(number: int) -> OtherEvent:
+def other_event(number: int) -> OtherEvent:
     return OtherEvent(str(number), "gym", "jumps.counted", None, {"name": "Kniebeuge ü 🏋"})
 
 
-def test_events_of_a_busy_server_are_asked_for_again(open_client: Open) -> None:
+def test_events_busy_server_is_retried(open_client: Open) -> None:
     answer = answers(
         {"status_code": 503, "headers": {"retry-after": "0"}},
         {"status_code": 502, "text": "<html>the proxy is sorry</html>"},
@@ -320,11 +316,11 @@ def test_events_of_a_busy_server_are_asked_for_again(open_client: Open) -> None:
         {"status_code": 204},
     )
     client = open_client(HOST, answer=answer, retries=QUICK)
-    assert client.events("any") == [told(7)]
+    assert client.events("any") == [other_event(7)]
     assert [request.headers.get("last-event-id") for request in client.requests] == [None, None, None, "7", "7"]
 
 
-def test_events_that_are_gone_end_with_the_servers_reason(open_client: Open) -> None:
+def test_events_expired_raise_problem(open_client: Open) -> None:
     gone = {"type": "urn:fitsense:problem:events-gone", "title": "Gone", "status": 410, "detail": "slow", "first": 23}
     client = open_client(HOST, answer=answers(stream(f"event: problem\ndata: {json.dumps(gone)}\n\n")), retries=QUICK)
     with pytest.raises(ProblemError) as error:
@@ -332,13 +328,13 @@ def test_events_that_are_gone_end_with_the_servers_reason(open_client: Open) -> 
     assert error.value.problem.first == 23
 
 
-def test_events_that_are_none_are_an_error_and_not_asked_for_again(open_client: Open) -> None:
+def test_events_invalid_raise_without_retry(open_client: Open) -> None:
     client = open_client(HOST, answer=answers(stream("data: {}\n\n")), retries=QUICK)
     with pytest.raises(fitsense.SchemaError, match="expected a string as 'id'"):
         client.events("any")
 
 
-def test_events_of_a_forgotten_session_end_after_its_last_event(open_client: Open) -> None:
+def test_events_of_removed_session_end(open_client: Open) -> None:
     ended = {"id": "1", "source": "gym", "type": "fitsense.session.ended", "data": {}}
     unknown = {"type": "urn:fitsense:problem:unknown-session", "title": "Unknown", "status": 404, "detail": "gone"}
     missing = {
@@ -350,32 +346,32 @@ def test_events_of_a_forgotten_session_end_after_its_last_event(open_client: Ope
     assert [event.type for event in client.events("any")] == ["fitsense.session.ended"]
 
 
-def test_urls_behind_a_proxy_keep_their_path(open_client: Open) -> None:
+def test_base_url_of_proxy_keeps_path(open_client: Open) -> None:
     client = open_client(f"{HOST}/behind/a/proxy", answer=answers({"status_code": 200, "text": '{"sessions": []}'}))
     assert client.sessions() == []
     assert str(client.requests[0].url) == f"{HOST}/behind/a/proxy/v1/sessions"
 
 
-def test_urls_that_are_none_are_refused(open_client: Open) -> None:
+def test_base_url_invalid_is_refused(open_client: Open) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected an address such as"):
         open_client("127.0.0.1:8765")
 
 
-def test_session_has_the_properties_of_its_schema() -> None:
+def test_session_matches_schema() -> None:
     document = schema("server.session")
     assert [field.name for field in attrs.fields(Session)] == list(document["properties"])
 
 
 @pytest.mark.parametrize("time_s", [0.0, 1.25, -0.1, 1e6 + 0.000001])
 @pytest.mark.parametrize("format", ["image", "h264", "vp8"])
-def test_pack_is_what_the_server_parses(format: Any, time_s: float) -> None:
+def test_pack_is_parsed_by_server(format: Any, time_s: float) -> None:
     message = wire.parse(pack(b"it", time_s, format))
     assert (message.format.name.lower(), round(message.time_s, 6), message.content) == (format, round(time_s, 6), b"it")
     with pytest.raises(fitsense.InvalidInputError, match="expected one of image, h264, vp8, got 'png'"):
         pack(b"it", 0.0, "png")  # type: ignore[arg-type]
 
 
-def test_pauses_double_up_to_the_longest_and_obey_the_server() -> None:
+def test_resumption_pause_doubles_up_to_limit() -> None:
     resumption = Resumption(Retries(first_s=1.0, max_s=5.0), None, jitter=lambda: 1.0)
     assert [resumption.pause_s(None) for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
     busy = ProblemError(Problem("about:blank", "Busy", 503, "later"), retry_after_s=60.0)

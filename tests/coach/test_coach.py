@@ -63,13 +63,13 @@ def session_ended(end_s: float) -> SessionEnded:
 def set_of(exercise: str, repetitions: int, start_s: float) -> list[EventData]:
     """A set and its stretch."""
     end_s = start_s + repetitions * TEMPO_S
-    told = [repetition(exercise, n, start_s + n * TEMPO_S) for n in range(1, repetitions + 1)]
-    return [ExerciseStarted(exercise, start_s, 0.9), *told, ended(exercise, start_s, end_s + 1.0)]
+    updates = [repetition(exercise, n, start_s + n * TEMPO_S) for n in range(1, repetitions + 1)]
+    return [ExerciseStarted(exercise, start_s, 0.9), *updates, ended(exercise, start_s, end_s + 1.0)]
 
 
 def hold_of(exercise: str, seconds: float, start_s: float) -> list[EventData]:
-    told = [updated(exercise, start_s, start_s + s) for s in range(5, int(seconds), 5)]
-    return [ExerciseStarted(exercise, start_s, 0.9), *told, ended(exercise, start_s, start_s + seconds)]
+    updates = [updated(exercise, start_s, start_s + s) for s in range(5, int(seconds), 5)]
+    return [ExerciseStarted(exercise, start_s, 0.9), *updates, ended(exercise, start_s, start_s + seconds)]
 
 
 def performed(sets: Sequence[tuple[str, int]], plan: Plan) -> list[EventData]:
@@ -91,7 +91,7 @@ SQUATS = PlannedExercise("squat", repetitions=3, sets=2, rest_s=20.0, tempo_s=2.
 PUSH_UPS = PlannedExercise("push_up", repetitions=2, rest_s=10.0)
 
 
-def test_coach_of_a_plan_done_as_planned_counts_down_to_its_end() -> None:
+def test_coach_complete_plan_counts_down() -> None:
     coach = Coach(Plan((SQUATS, PUSH_UPS)))
     cues = follow(coach, performed([("squat", 3), ("squat", 3), ("push_up", 2)], coach.plan))
     repetitions = [(c.exercise, c.set, c.repetition, c.left) for c in cues if isinstance(c, RepetitionDone)]
@@ -115,7 +115,7 @@ def test_coach_of_a_plan_done_as_planned_counts_down_to_its_end() -> None:
     assert coach.progress().sets_left == 0
 
 
-def test_coach_in_the_middle_of_a_set_says_what_is_left() -> None:
+def test_coach_within_set_counts_left() -> None:
     coach = Coach(Plan((SQUATS, PUSH_UPS)))
     follow(coach, set_of("squat", 2, 5.0)[:-1])
     progress = coach.progress()
@@ -123,7 +123,7 @@ def test_coach_in_the_middle_of_a_set_says_what_is_left() -> None:
     assert (progress.repetitions_left, progress.sets_left, progress.rest_s) == (1, 3, None)
 
 
-def test_coach_after_a_pause_within_a_set_goes_on_with_it() -> None:
+def test_coach_pause_within_set_continues_it() -> None:
     coach = Coach(Plan((SQUATS,)))
     # The session counts on, and its name was lost for a repetition.
     data = [*set_of("squat", 1, 5.0), ExerciseStarted("unknown", 8.0, 0.5), repetition("unknown", 1, 10.0)]
@@ -131,21 +131,21 @@ def test_coach_after_a_pause_within_a_set_goes_on_with_it() -> None:
     assert [one.repetitions for one in coach.progress().exercises[0].done] == [3]
 
 
-def test_coach_of_a_short_set_counts_it_and_says_what_is_missing() -> None:
+def test_coach_short_set_is_done_with_missing() -> None:
     coach = Coach(Plan((SQUATS,)))
     cues = follow(coach, performed([("squat", 2), ("squat", 5)], coach.plan))
     assert [(c.set, c.missing) for c in cues if isinstance(c, SetDone)] == [(1, 1), (2, 0)]
     assert [one.repetitions for one in coach.progress().exercises[0].done] == [2, 5]
 
 
-def test_coach_of_another_order_follows_it() -> None:
+def test_coach_other_order_is_followed() -> None:
     coach = Coach(Plan((SQUATS, PUSH_UPS)))
     follow(coach, performed([("push_up", 2), ("squat", 3)], coach.plan))
     assert [one.sets_left for one in coach.progress().exercises] == [1, 0]
     assert coach.progress().current == SQUATS
 
 
-def test_coach_of_held_exercises_counts_seconds_also_over_a_short_gap() -> None:
+def test_coach_held_exercise_counts_seconds_over_gap() -> None:
     coach = Coach(Plan((PlannedExercise("plank", hold_s=20.0, sets=2),)))
     first: list[EventData]
     first = [ExerciseStarted("plank", 5.0, 0.9), updated("plank", 5.0, 14.0), ended("plank", 5.0, 15.0)]
@@ -161,7 +161,7 @@ def test_coach_of_held_exercises_counts_seconds_also_over_a_short_gap() -> None:
     assert [(c.set, c.missing) for c in cues if isinstance(c, SetDone)] == [(2, 8.0)]
 
 
-def test_rest_counts_from_the_sets_end_and_is_over_once() -> None:
+def test_rest_starts_at_set_end_and_ends_once() -> None:
     coach = Coach(Plan((SQUATS,)))
     follow(coach, set_of("squat", 3, 4.0))
     # The last repetition ended at 10 s.
@@ -174,7 +174,7 @@ def test_rest_counts_from_the_sets_end_and_is_over_once() -> None:
     assert coach.progress().rest_s is None
 
 
-def test_rest_of_a_short_set_counts_from_its_last_repetition() -> None:
+def test_rest_after_short_set_starts_at_last_repetition() -> None:
     coach = Coach(Plan((SQUATS,)))
     follow(coach, set_of("squat", 2, 4.0))
     assert coach.progress(12.0).rest_s == 4.0
@@ -192,14 +192,14 @@ def test_pace_compares_a_repetition_with_the_intended_tempo(duration_s: float, v
     assert second.pace.mean_s == pytest.approx((2.0 + duration_s) / 2)
 
 
-def test_exercises_that_are_not_planned_are_named_once_and_cost_nothing() -> None:
+def test_coach_unplanned_exercise_is_reported_once() -> None:
     coach = Coach(Plan((SQUATS,)))
     cues = follow(coach, [*set_of("lunge", 4, 5.0), *set_of("unknown", 4, 30.0)])
     assert cues == [NotPlanned(5.0, "lunge")]
     assert coach.progress().sets_left == 2
 
 
-def test_exercises_that_the_model_does_not_know_are_named() -> None:
+def test_coach_exercise_unknown_to_model_is_reported() -> None:
     coach = Coach(Plan((SQUATS, PlannedExercise("kettlebell_flow", repetitions=5), PlannedExercise("hammer_curl", 5))))
     started = SessionStarted(ModelInfo("gym", "1"), ("squat", "bicep_curl"), (), 2.0, 1.0)
     assert follow(coach, [started]) == [NotRecognised(0.0, "kettlebell_flow")]
@@ -207,7 +207,7 @@ def test_exercises_that_the_model_does_not_know_are_named() -> None:
     assert len(follow(coach, set_of("bicep_curl", 5, 5.0))) == 6
 
 
-def test_a_second_session_goes_on_with_the_plan() -> None:
+def test_coach_second_session_continues_plan() -> None:
     coach = Coach(Plan((SQUATS,)))
     started = SessionStarted(ModelInfo("gym", "1"), ("squat",), (), 2.0, 1.0)
     follow(coach, [started, *set_of("squat", 3, 100.0)])
@@ -215,13 +215,13 @@ def test_a_second_session_goes_on_with_the_plan() -> None:
     assert coach.progress().is_done
 
 
-def test_others_events_are_ignored() -> None:
+def test_coach_events_of_other_subjects_are_ignored() -> None:
     coach = Coach(Plan((SQUATS,)), subject="1")
     assert [cue for event in events(set_of("squat", 3, 5.0), "2") for cue in coach.push(event)] == []
     assert len([cue for event in events(set_of("squat", 3, 5.0), "1") for cue in coach.push(event)]) == 4
 
 
-def test_events_of_the_wire_are_followed_like_those_of_a_session() -> None:
+def test_coach_accepts_events_as_json() -> None:
     coach, other = Coach(Plan((SQUATS,))), Coach(Plan((SQUATS,)))
     for event in events(set_of("squat", 3, 5.0)):
         assert coach.push(event) == other.push(event.to_dict())
@@ -244,12 +244,12 @@ def test_events_of_the_wire_are_followed_like_those_of_a_session() -> None:
         ({"repetitions": 3}, "plan: exercise 1: .*exercise"),
     ],
 )
-def test_plans_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
+def test_plan_invalid_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=message):
         Plan.from_dicts([wrong])
 
 
-def test_plans_are_read_from_json_objects() -> None:
+def test_plan_from_dicts_reads_json_objects() -> None:
     documents = [attrs.asdict(SQUATS), {"exercise": "plank", "hold_s": 30}]
     assert Plan.from_dicts(documents) == Plan((SQUATS, PlannedExercise("plank", hold_s=30)))
     with pytest.raises(fitsense.InvalidInputError, match="at least one exercise"):
@@ -275,9 +275,7 @@ performances = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(1, 60)), m
 
 
 @given(plans(), performances)
-def test_whatever_is_done_the_progress_only_grows_and_the_same_events_give_the_same_cues(
-    plan: Plan, sets: list[tuple[str, int]]
-) -> None:
+def test_coach_any_events_progress_grows_deterministically(plan: Plan, sets: list[tuple[str, int]]) -> None:
     coach, again = Coach(plan), Coach(plan)
     total = sum(one.sets for one in plan.exercises)
     before, done, finished = 0, 0, 0
@@ -299,7 +297,7 @@ def test_whatever_is_done_the_progress_only_grows_and_the_same_events_give_the_s
 
 
 @given(plans())
-def test_a_plan_done_exactly_is_done_with_its_last_movement_and_nothing_is_missing(plan: Plan) -> None:
+def test_coach_exact_plan_is_done_with_last_movement(plan: Plan) -> None:
     coach = Coach(plan)
     sets = [(one.exercise, int(one.repetitions or one.hold_s or 0)) for one in plan.exercises for _ in range(one.sets)]
     data = performed(sets, plan)

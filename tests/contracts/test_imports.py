@@ -1,4 +1,4 @@
-"""The import contracts cover modules that nobody has listed."""
+"""The import contracts cover unlisted modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_torch_contract_covers_every_package() -> None:
+def test_import_contract_of_torch_covers_all_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     settings = project["tool"]["importlinter"]
     (contract,) = [one for one in settings["contracts"] if "torch" in one.get("forbidden_modules", ())]

@@ -19,18 +19,18 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_importing_fitsense_imports_almost_nothing() -> None:
+def test_import_fitsense_loads_few_modules() -> None:
     loaded = modules_after("import fitsense")
     assert not loaded & {*HEAVY, "av", "openvino", "numpy", "jsonschema", "pluggy", "click", "rich", "PIL"}
 
 
-def test_discovering_plugins_imports_no_torch_and_no_av() -> None:
+def test_discover_loads_no_torch_and_no_av() -> None:
     loaded = modules_after("import fitsense; assert fitsense.PluginManager.discover().backbones()")
     assert {"fitsense_x3d", "fitsense_pose"} <= loaded
     assert not loaded & {*HEAVY, "av", "openvino"}
 
 
-def test_a_session_on_the_default_bundle_imports_no_torch() -> None:
+def test_session_default_bundle_loads_no_torch() -> None:
     code = (
         "import fitsense, numpy as np\n"
         "session = fitsense.Session(fitsense.load_model())\n"
@@ -43,11 +43,11 @@ def test_a_session_on_the_default_bundle_imports_no_torch() -> None:
 
 
 @pytest.mark.parametrize("plugin", ["fitsense_x3d", "fitsense_slowfast", "fitsense_ensemble", "fitsense_heads"])
-def test_importing_a_plugin_imports_no_torch_and_no_av(plugin: str) -> None:
+def test_import_plugin_loads_no_torch_and_no_av(plugin: str) -> None:
     assert not modules_after(f"import {plugin}") & {*HEAVY, "av"}
 
 
-def test_public_names_are_those_that_are_imported_for_type_checkers() -> None:
+def test_public_names_match_type_checking_imports() -> None:
     import ast
     from pathlib import Path
 
@@ -62,12 +62,12 @@ def test_public_names_are_those_that_are_imported_for_type_checkers() -> None:
         fitsense.nope  # noqa: B018
 
 
-def test_misspelt_name_raises_error_with_the_similar_one() -> None:
+def test_public_name_misspelt_suggests_similar_one() -> None:
     with pytest.raises(AttributeError, match="no attribute 'anaylze'; did you mean 'analyze'"):
         fitsense.anaylze  # noqa: B018
 
 
-def test_a_missing_extra_is_named() -> None:
+def test_missing_extra_is_named() -> None:
     """In a process where the packages of the extra cannot be imported."""
     script = (
         "import sys\n"

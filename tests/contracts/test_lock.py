@@ -47,12 +47,12 @@ def changed(
     )
 
 
-def test_hooks_and_public_names_are_those_that_are_locked() -> None:
+def test_api_matches_lock() -> None:
     locked, current = Api.read(), Api.current()
     assert current == locked, complaint(locked, current) or f"the versions allow the change; record it: {lock.COMMAND}"
 
 
-def test_nothing_deprecated_has_outlived_its_time() -> None:
+def test_deprecated_names_are_not_overdue() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("fitsense_")]
     declared = [deprecation for hook in hooks if (deprecation := deprecations.of_hook(hook))]
     for value in vars(specs).values():
@@ -61,7 +61,7 @@ def test_nothing_deprecated_has_outlived_its_time() -> None:
     assert [d for d in declared if d.removed_in <= fitsense.plugins.API_VERSION] == []
 
 
-def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
+def test_current_api_has_hooks_specs_functions_and_classes() -> None:
     api = Api.current()
     assert api.hooks["fitsense_resolve_weights"] == "hook -> Path | None, the first that is not None"
     assert api.hooks["fitsense_resolve_weights(ref)"] == "WeightsRef"
@@ -103,7 +103,7 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
         (changed(api=5), ["raise fitsense's version, 1.2.3, to 2.0.0"]),
         # What breaks programs: the next major version.
         (changed({"load": None}, fitsense="1.3.0"), ["removed: load (function -> Model)", "1.2.3, to 2.0.0"]),
-        # What nobody was told of stays, whatever the version.
+        # Undeprecated names stay in any version.
         (
             changed(hooks={"fitsense_specs": None}, fitsense="2.0.0", api=5),
             ["removed without notice: fitsense_specs", "first deprecated"],
@@ -114,7 +114,7 @@ def test_the_lock_knows_hooks_specs_functions_and_classes() -> None:
         ),
     ],
 )
-def test_a_change_without_its_version_is_told_with_what_to_do(after: Api, says: list[str]) -> None:
+def test_complaint_change_without_version_names_remedy(after: Api, says: list[str]) -> None:
     message = complaint(BEFORE, after)
     assert [part for part in says if part not in message] == [], message
     assert lock.COMMAND in message
@@ -134,11 +134,11 @@ def test_a_change_without_its_version_is_told_with_what_to_do(after: Api, says: 
         changed({"load": None, "load(path)": None}, fitsense="2.0.0"),
     ],
 )
-def test_a_change_with_its_version_is_allowed(after: Api) -> None:
+def test_complaint_change_with_version_is_empty(after: Api) -> None:
     assert complaint(BEFORE, after) == ""
 
 
-def test_an_addition_asks_for_less_than_a_removal() -> None:
+def test_complaint_addition_needs_smaller_version_than_removal() -> None:
     new = complaint(BEFORE, changed({"watch": "function -> None"}))
     gone = complaint(BEFORE, changed({"load": None}))
     assert ("1.3.0" in new, "2.0.0" in new) == (True, False)
@@ -146,14 +146,14 @@ def test_an_addition_asks_for_less_than_a_removal() -> None:
     assert "API_VERSION" not in new + gone
 
 
-def test_before_1_0_the_second_number_stands_for_the_first() -> None:
+def test_complaint_before_1_0_uses_minor_version() -> None:
     before = attrs.evolve(BEFORE, fitsense="0.2.1")
     assert "at least to 0.2.2" in complaint(before, changed({"watch": "function -> None"}, fitsense="0.2.1"))
     assert "0.2.1, to 0.3.0" in complaint(before, changed({"load": None}, fitsense="0.2.2"))
     assert complaint(before, changed({"load": None}, fitsense="0.3.0")) == ""
 
 
-def test_the_command_records_only_what_the_versions_allow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lock_command_writes_only_allowed_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "api.json"
     assert lock.main(["--write"], file) == 0
     assert Api.read(file) == Api.current()
@@ -168,7 +168,7 @@ def test_the_command_records_only_what_the_versions_allow(tmp_path: Path, capsys
     assert Api.read(file) == Api.current()
 
 
-def test_the_version_is_stated_alike() -> None:
+def test_version_is_equal_everywhere() -> None:
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))

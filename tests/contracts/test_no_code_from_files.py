@@ -68,7 +68,7 @@ def _of_call(call: ast.Call, name: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_no_module_can_execute_what_it_reads(file: Path) -> None:
+def test_source_executes_no_data(file: Path) -> None:
     assert list(dangers(file.read_text("utf-8"))) == []
 
 
@@ -98,7 +98,7 @@ def test_no_module_can_execute_what_it_reads(file: Path) -> None:
         "import pandas as pd\npd.read_pickle('x')",
     ],
 )
-def test_each_danger_is_seen(source: str) -> None:
+def test_dangers_dangerous_code_is_found(source: str) -> None:
     assert list(dangers(source))
 
 
@@ -114,5 +114,5 @@ def test_each_danger_is_seen(source: str) -> None:
         "import json\njson.load(file)",
     ],
 )
-def test_what_is_safe_is_left_alone(source: str) -> None:
+def test_dangers_safe_code_is_accepted(source: str) -> None:
     assert list(dangers(source)) == []

@@ -40,7 +40,7 @@ def imported_for_types(module: Any, name: str) -> Any:
     return getattr(importlib.import_module(match[1]), name, None) if match else None
 
 
-def test_classes_in_public_signatures_are_public() -> None:
+def test_public_signatures_use_public_classes() -> None:
     api = Api.current()
     public = {value for value in lock.public().values() if inspect.isclass(value)}
     missing: dict[str, str] = {}
@@ -54,7 +54,7 @@ def test_classes_in_public_signatures_are_public() -> None:
     assert missing == {}
 
 
-def test_classes_in_public_signatures_are_found_by_the_test() -> None:
+def test_public_signatures_private_class_is_found() -> None:
     assert named(fitsense.Session, "required 1. Model") == {fitsense.Model}
     assert named(fitsense.PendingFrame, "required 1. Sequence[Output]") >= {fitsense.Window, fitsense.Gap}
     assert named(fitsense.SourceGroup, "Unpack[AnalysisOptions]") == {fitsense.AnalysisOptions}

@@ -27,7 +27,7 @@ ROOMS = ((0.9, 0.2, 0.2), (0.2, 0.9, 0.2), (0.2, 0.2, 0.9), (0.9, 0.9, 0.2), (0.
 
 
 def film(seed: int) -> list[Frame]:
-    """Three seconds of somebody in a room of their own."""
+    """Three seconds of a person in a room."""
     wall = ROOMS[seed % len(ROOMS)]
     floor = ROOMS[(seed + 1 + seed // len(ROOMS)) % len(ROOMS)]
     appearance = attrs.evolve(random_video("squat", seed).appearance, wall=wall, floor=floor)
@@ -68,7 +68,7 @@ def rows(folder: Path, name: str = "manifest.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_a_folder_for_each_class(kaggle: Path, tmp_path: Path) -> None:
+def test_import_clips_folder_per_class(kaggle: Path, tmp_path: Path) -> None:
     report = import_clips(kaggle, kaggle, Options(test=0.25, val=0.25), cache=tmp_path / "cache")
     assert report["clips"] == 2 * PEOPLE
     assert set(report["classes"]) == {"barbell_biceps_curl", "pull_up"}
@@ -90,7 +90,7 @@ def test_a_folder_for_each_class(kaggle: Path, tmp_path: Path) -> None:
     assert report["options"]["seed"] == 0
 
 
-def test_what_is_left_out_is_counted_and_named(kaggle: Path, tmp_path: Path) -> None:
+def test_import_clips_skipped_files_are_listed(kaggle: Path, tmp_path: Path) -> None:
     folder = kaggle / "pull Up"
     shutil.copy(folder / "pull up_00.mp4", folder / "zz copy.mp4")
     shutil.copy(folder / "pull up_20.mp4", kaggle / "barbell biceps curl" / "pull up_20.mp4")
@@ -131,7 +131,7 @@ def test_what_is_left_out_is_counted_and_named(kaggle: Path, tmp_path: Path) -> 
     assert len(read_manifest(out, ["train", "val", "test"]).items) == report["clips"]
 
 
-def test_the_nearest_folder_that_is_an_exercise_counts(films: list[list[Path]], tmp_path: Path) -> None:
+def test_import_clips_uses_nearest_exercise_folder(films: list[list[Path]], tmp_path: Path) -> None:
     source = tmp_path / "clips"
     for path, (file, _) in zip(
         ("train/Squats/person 1/a.mp4", " moon walk/b, c.MP4", "no_exercise/c.mp4"), films, strict=False
@@ -154,7 +154,7 @@ def test_the_nearest_folder_that_is_an_exercise_counts(films: list[list[Path]], 
     assert not read_manifest(source, splits_of(source)).skipped
 
 
-def test_a_class_that_the_catalogue_does_not_know(films: list[list[Path]], tmp_path: Path) -> None:
+def test_import_clips_unknown_class_is_reported(films: list[list[Path]], tmp_path: Path) -> None:
     source = tmp_path / "clips"
     (source / "Moon walk").mkdir(parents=True)
     shutil.copy(films[0][0], source / "Moon walk" / "a.mp4")
@@ -169,7 +169,7 @@ def test_a_class_that_the_catalogue_does_not_know(films: list[list[Path]], tmp_p
     assert (item.muscles, item.source, item.exercise) == (("calves",), "me", "moon_walk")
 
 
-def test_a_list_with_several_labels(films: list[list[Path]], tmp_path: Path) -> None:
+def test_import_clips_table_with_several_labels(films: list[list[Path]], tmp_path: Path) -> None:
     names = [file.name for pair in films for file in pair]
     for pair in films:
         for file in pair:
@@ -189,7 +189,7 @@ def test_a_list_with_several_labels(films: list[list[Path]], tmp_path: Path) -> 
     assert {row["scene"] for row in rows(tmp_path)} == {names[0], names[5]}
 
 
-def test_a_manifest_keeps_what_it_says_and_gets_what_it_lacks(films: list[list[Path]], tmp_path: Path) -> None:
+def test_import_clips_manifest_is_completed(films: list[list[Path]], tmp_path: Path) -> None:
     lines = ["exercise,path,group,split,note"]
     for person, (one, other) in enumerate(films):
         lines.append(f"squat,{one},Squat,{'test' if person == 3 else ''},mine")
@@ -212,7 +212,7 @@ def test_a_manifest_keeps_what_it_says_and_gets_what_it_lacks(films: list[list[P
         assert untrained["split"] == ("extra" if trained["split"] == "train" or person == 0 else trained["split"])
 
 
-def test_given_splits_that_part_a_scene_are_refused(films: list[list[Path]], tmp_path: Path) -> None:
+def test_import_clips_splits_dividing_scene_are_refused(films: list[list[Path]], tmp_path: Path) -> None:
     lines = [f"{file},squat,{split}" for pair in films for file, split in zip(pair, ("train", "test"), strict=True)]
     source = tmp_path / "list.csv"
     source.write_text("\n".join(["path,group,split", *lines]))
@@ -225,14 +225,14 @@ def test_given_splits_that_part_a_scene_are_refused(films: list[list[Path]], tmp
     assert anew["scenes"] == PEOPLE
 
 
-def test_paths_may_tell_scenes(kaggle: Path, tmp_path: Path) -> None:
+def test_import_clips_scene_pattern_reads_paths(kaggle: Path, tmp_path: Path) -> None:
     options = Options(scene_pattern=r"up_(\d)\d\.")
     report = import_clips(kaggle, tmp_path / "out", options, cache=tmp_path / "cache")
     assert report["scenes_found"] == 0
     assert {row["scene"] for row in rows(tmp_path / "out")} == set(map(str, range(PEOPLE)))
 
 
-def test_an_interrupted_run_goes_on_where_it_was(kaggle: Path, tmp_path: Path) -> None:
+def test_import_clips_interrupted_run_resumes(kaggle: Path, tmp_path: Path) -> None:
     def interrupted(items: Sequence[object], description: str) -> Iterator[object]:
         yield from items[:5]
         raise KeyboardInterrupt
@@ -257,7 +257,7 @@ def test_an_interrupted_run_goes_on_where_it_was(kaggle: Path, tmp_path: Path) -
     assert changed["skipped_by_reason"] == {"duplicate": 1}
 
 
-def test_the_same_clips_give_the_same_manifest_wherever_they_are(kaggle: Path, tmp_path: Path) -> None:
+def test_import_clips_manifest_is_independent_of_place(kaggle: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(kaggle, tmp_path / "moved")
     files = [path for path in kaggle.rglob("*") if path.is_file()]
     made = []
@@ -282,7 +282,7 @@ def test_the_same_clips_give_the_same_manifest_wherever_they_are(kaggle: Path, t
         ("file,group\n", "expected the columns path; path missing of file, group"),
     ],
 )
-def test_a_source_that_is_none_is_refused_and_nothing_is_written(tmp_path: Path, content: str, message: str) -> None:
+def test_import_clips_invalid_source_writes_nothing(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "list.csv").write_text(content)
     with pytest.raises(InvalidInputError, match=message):
         import_clips(tmp_path / "list.csv", tmp_path / "out", Options(), cache=tmp_path / "cache")
@@ -298,6 +298,6 @@ def test_a_source_that_is_none_is_refused_and_nothing_is_written(tmp_path: Path,
         ({"muscles": {"moon_walk": ("elbows",)}}, "muscles of moon_walk: expected some of triceps"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(options: dict[str, object], message: str) -> None:
+def test_options_invalid_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Options(**options)  # type: ignore[arg-type]

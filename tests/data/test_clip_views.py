@@ -18,20 +18,20 @@ def frames(count: int, rate_hz: float = 10.0) -> list[Frame]:
     return [Frame(np.full((8, 8, 3), i, np.uint8) + 100 * left_right, i / rate_hz) for i in range(count)]
 
 
-def test_views_spread_from_the_beginning_to_the_end() -> None:
+def test_clip_views_spread_over_clip() -> None:
     clips = clip_views(frames(60), {"a": SPEC}, views=3, mirror=False)["a"]
     assert clips.shape == (3, 4, 8, 8, 3)
     assert clips[:, :, 0, 7, 0].tolist() == [[2, 7, 12, 17], [22, 27, 32, 37], [42, 47, 52, 57]]
 
 
-def test_mirror_images_come_after_all_windows() -> None:
+def test_clip_views_mirror_images_come_last() -> None:
     clips = clip_views(frames(60), {"a": SPEC}, views=2, mirror=True)["a"]
     assert len(clips) == 4
     np.testing.assert_array_equal(clips[2:], clips[:2, :, :, ::-1])
     assert (clips[:2] != clips[2:]).any()
 
 
-def test_a_short_clip_holds_its_last_picture_and_one_view_is_the_middle() -> None:
+def test_clip_views_short_clip_repeats_last_picture() -> None:
     short = clip_views(frames(5), {"a": SPEC}, views=2, mirror=False)["a"]
     assert short[0, :, 0, 7, 0].tolist() == [2, 4, 4, 4]
     np.testing.assert_array_equal(short[0], short[1])
@@ -39,7 +39,7 @@ def test_a_short_clip_holds_its_last_picture_and_one_view_is_the_middle() -> Non
     assert middle[0, :, 0, 7, 0].tolist() == [22, 27, 32, 37]
 
 
-def test_no_frames_and_no_views_are_refused() -> None:
+def test_clip_views_without_frames_or_views_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="at least one, got none"):
         clip_views([], {"a": SPEC}, views=1, mirror=False)
     with pytest.raises(InvalidInputError, match="at least 1, got 0"):

@@ -27,7 +27,7 @@ from tests.helpers.tiny_models import footage
 
 
 def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Sample:
-    """Footage of grey pictures at these times, each as bright as its number."""
+    """A sample of grey pictures at these times, each as bright as its index."""
     frames = [Frame(np.full((*size, 3), at % 256, np.uint8), time) for at, time in enumerate(times)]
 
     @contextmanager
@@ -53,7 +53,7 @@ def recorder(tmp_path: Path) -> Callable[..., Recorder]:
     return make
 
 
-def test_pictures_are_kept_at_their_size_and_read_from_disk(squats_file: Path, tmp_path: Path) -> None:
+def test_recorder_pictures_are_stored_at_size(squats_file: Path, tmp_path: Path) -> None:
     (clip,) = clips([ClipItem(squats_file, "squat", "train", "s", 0)])
     (recording,), skipped = pictures(tmp_path, 48).record([clip], "Frames")
     assert not skipped
@@ -68,12 +68,12 @@ def test_pictures_are_kept_at_their_size_and_read_from_disk(squats_file: Path, t
     assert recording.values[[3, 3, 59]].shape == (3, 48, 84, 3)
 
 
-def test_frames_that_come_larger_are_scaled(squats: FigureVideo, tmp_path: Path) -> None:
+def test_recorder_larger_frames_are_scaled(squats: FigureVideo, tmp_path: Path) -> None:
     (recording,), _ = pictures(tmp_path, 32).record([shown([0, 1], size=(64, 96))], "Frames")
     assert recording.values[0].shape == (32, 48, 3)
 
 
-def test_what_was_kept_is_not_computed_again(recorder: Callable[..., Recorder]) -> None:
+def test_recorder_stored_sample_is_not_computed_again(recorder: Callable[..., Recorder]) -> None:
     items = [shown([0, 1, 2], "a"), shown([0, 1], "b")]
     first, _ = recorder().record(items, "Frames")
     again, _ = recorder(refuse).record(items, "Frames")
@@ -86,7 +86,7 @@ def test_what_was_kept_is_not_computed_again(recorder: Callable[..., Recorder]) 
         recorder(refuse).record([attrs.evolve(items[0], key="a, changed")], "Frames")
 
 
-def test_an_interruption_leaves_what_was_whole(recorder: Callable[..., Recorder]) -> None:
+def test_recorder_interrupted_keeps_complete_samples(recorder: Callable[..., Recorder]) -> None:
     items = [shown([0, 1], "a"), shown([0, 1, 2], "b")]
 
     def interrupted(frames: Sequence[Frame]) -> NDArray[Any]:
@@ -101,7 +101,7 @@ def test_an_interruption_leaves_what_was_whole(recorder: Callable[..., Recorder]
     assert recordings[1].values[:].tolist() == [0, 1, 2]
 
 
-def test_an_interruption_while_writing_leaves_nothing_half(
+def test_recorder_interrupted_write_leaves_no_file(
     recorder: Callable[..., Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item, save, written = shown([0, 1, 2]), np.save, []
@@ -124,7 +124,7 @@ def test_an_interruption_while_writing_leaves_nothing_half(
     assert {file.suffix for file in (tmp_path / "kept").iterdir()} == {".npy"}
 
 
-def test_what_cannot_be_read_is_skipped_with_its_reason(
+def test_recorder_unreadable_sample_is_skipped(
     squats: FigureVideo, tmp_path: Path, recorder: Callable[..., Recorder]
 ) -> None:
     broken = tmp_path / "broken.mp4"
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(
     ]
 
 
-def test_thousands_of_recordings_do_not_need_as_many_open_files(recorder: Callable[..., Recorder]) -> None:
+def test_recordings_keep_no_files_open(recorder: Callable[..., Recorder]) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[0]), before[1]))
     try:
@@ -153,7 +153,9 @@ rates = st.floats(1, 120)
 
 
 @given(rates, st.integers(2, 60), st.floats(0, 100))
-def test_thinning_is_by_time(tmp_path_factory: pytest.TempPathFactory, rate: float, count: int, start: float) -> None:
+def test_recorder_thins_by_time(
+    tmp_path_factory: pytest.TempPathFactory, rate: float, count: int, start: float
+) -> None:
     times = start + np.arange(count) / rate
     make = Recorder(tmp_path_factory.mktemp("kept"), "all", 6, RATE_HZ, brightness)
     (recording,), _ = make.record([shown(times)], "Frames")
@@ -169,7 +171,7 @@ def test_thinning_is_by_time(tmp_path_factory: pytest.TempPathFactory, rate: flo
 
 
 @given(st.integers(1, 200), st.integers(0, 500))
-def test_clips_of_just_the_rate_keep_every_frame_whatever_timestamps_are_rounded_to(count: int, late_ms: int) -> None:
+def test_recorder_rounded_timestamps_keep_all_frames(count: int, late_ms: int) -> None:
     from fitsense.data.frames import _at_rate
 
     # As in a container that counts milliseconds.
@@ -179,7 +181,7 @@ def test_clips_of_just_the_rate_keep_every_frame_whatever_timestamps_are_rounded
 
 
 @pytest.mark.parametrize("spec", [ClipSpec(4, 4.0, 8, 8), ClipSpec(4, 10.0, 16, 6, fit="pad")])
-def test_observations_are_of_frames_as_their_branch_sees_them(spec: ClipSpec, tmp_path: Path) -> None:
+def test_observations_use_fitted_frames(spec: ClipSpec, tmp_path: Path) -> None:
     item, asked = shown(np.arange(20) / 10, size=(12, 20)), []
 
     def observe(clip: UInt8Array) -> FloatArray:
@@ -189,7 +191,7 @@ def test_observations_are_of_frames_as_their_branch_sees_them(spec: ClipSpec, tm
     (recording,), _ = observations(tmp_path, "mean", spec, observe).record([item], "Landmarks")
     kept = len(recording.times)
     assert asked == [(1, kept, spec.size, spec.size, 3)]
-    # Half the rate for what looks no more often than that.
+    # Half the rate for clips of at most that rate.
     assert kept == (20 if spec.rate_hz > RATE_HZ / 2 else 15)
     with item.open(0) as opened:
         frames = {frame.time_s: frame for frame in opened}

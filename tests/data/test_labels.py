@@ -13,13 +13,13 @@ russian twist, shoulder press, squat, t bar row, tricep Pushdown, tricep dips"""
 FOLDERS = [" ".join(name.split()) for name in KAGGLE.split(",")]
 
 
-def test_every_folder_of_the_kaggle_set_is_an_exercise_of_its_own() -> None:
+def test_exercise_of_kaggle_folders_are_distinct() -> None:
     found = {exercise_of(name) for name in FOLDERS}
     assert len(found) == len(FOLDERS) == 22
     assert all(map(is_known, found))
 
 
-def test_every_name_of_the_catalogue_is_found_however_it_is_written() -> None:
+def test_exercise_of_any_spelling_is_found() -> None:
     for exercise in load_catalogue().exercises.values():
         for name in (exercise.id, exercise.name, *exercise.aliases):
             for written in (name, name.upper(), name.replace(" ", "_"), f" {name.replace(' ', '. ')}!"):
@@ -38,11 +38,11 @@ def test_every_name_of_the_catalogue_is_found_however_it_is_written() -> None:
         ("", ""),
     ],
 )
-def test_plurals_idleness_and_strangers(name: str, id_: str) -> None:
+def test_exercise_of_plural_idle_and_unknown_names(name: str, id_: str) -> None:
     assert exercise_of(name) == id_
 
 
-def test_muscle_groups_have_ids_names_and_singulars() -> None:
+def test_muscle_of_accepts_ids_names_and_singulars() -> None:
     groups = load_catalogue().muscle_groups
     assert [muscle_of(group.name.upper()) for group in groups.values()] == list(groups)
     assert [muscle_of(id_) for id_ in groups] == list(groups)
@@ -50,7 +50,7 @@ def test_muscle_groups_have_ids_names_and_singulars() -> None:
     assert not any(is_known(exercise_of(group.name)) for group in groups.values()), "a label would mean two things"
 
 
-def test_the_papers_classes_are_sixteen() -> None:
+def test_group_of_paper_has_sixteen_classes() -> None:
     classes = {group_of(exercise_of(name), "paper") for name in FOLDERS} - {""}
     assert len(classes) == 16
     assert group_of("pull_up", "paper") == group_of("lat_pulldown", "paper") == "lat_pulling"
@@ -58,13 +58,13 @@ def test_the_papers_classes_are_sixteen() -> None:
     assert group_of("plank", "paper") == group_of("moon_walk", "paper") == ""
 
 
-def test_groups_are_finer_or_more_general() -> None:
+def test_group_of_depends_on_grouping() -> None:
     assert [group_of("hammer_curl", grouping) for grouping in GROUPINGS] == ["hammer_curl", "bicep_curl", "bicep_curl"]
     assert [group_of("moon_walk", grouping) for grouping in GROUPINGS] == ["moon_walk", "moon_walk", ""]
 
 
 @pytest.mark.parametrize("grouping", GROUPINGS)
-def test_the_muscles_of_every_group_are_known(grouping: Grouping) -> None:
+def test_muscles_of_all_groups_are_known(grouping: Grouping) -> None:
     exercises = load_catalogue().exercises
     for id_ in exercises:
         group = group_of(id_, grouping)

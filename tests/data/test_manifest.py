@@ -10,13 +10,13 @@ from fitsense.data.manifest import check_disjoint, read_manifest, splits_of
 from fitsense.errors import InvalidInputError
 
 
-def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+def test_read_manifest_missing_columns_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,label\na.mp4,squat\n")
     with pytest.raises(InvalidInputError, match="group, split missing"):
         read_manifest(tmp_path, ["test"])
 
 
-def test_optional_columns_have_defaults(tmp_path: Path) -> None:
+def test_read_manifest_optional_columns_have_defaults(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / "manifest.csv").write_text("path,group,split\na.mp4,squat,test\nb.mp4,squat,test\n")
     dataset = read_manifest(tmp_path, ["test"])
@@ -25,7 +25,7 @@ def test_optional_columns_have_defaults(tmp_path: Path) -> None:
     assert [(skip.path, skip.reason) for skip in dataset.skipped] == [("b.mp4", "no such file")]
 
 
-def test_a_scene_in_two_folds_or_on_both_sides_is_refused(tmp_path: Path) -> None:
+def test_check_disjoint_divided_scene_is_refused(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / f"{name}.mp4").touch()
     header = "path,group,split,scene,fold\n"
@@ -47,7 +47,7 @@ def test_read_manifest_licence_column_is_read_in_either_spelling(column: str, tm
     assert [item.licence for item in read_manifest(tmp_path, ["test"]).items] == ["CC-BY-4.0 of somebody", ""]
 
 
-def test_folds_follow_scenes_where_the_manifest_has_none(tmp_path: Path) -> None:
+def test_read_manifest_without_folds_uses_scenes(tmp_path: Path) -> None:
     rows = [f"{scene}{clip}.mp4,squat,train,{scene}" for scene in "abcdefgh" for clip in range(3)]
     for row in rows:
         (tmp_path / row.partition(",")[0]).touch()
@@ -57,7 +57,7 @@ def test_folds_follow_scenes_where_the_manifest_has_none(tmp_path: Path) -> None
     assert len({item.fold for item in items}) > 1
 
 
-def test_what_a_manifest_says_of_muscles_sources_and_details_is_read(tmp_path: Path) -> None:
+def test_read_manifest_optional_columns_are_read(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / "a.mp4"
     elsewhere.parent.mkdir()
     elsewhere.touch()
@@ -76,7 +76,7 @@ def test_what_a_manifest_says_of_muscles_sources_and_details_is_read(tmp_path: P
     assert (second.source, second.muscles, second.exercise) == ("", None, "")
 
 
-def test_an_unknown_muscle_group_is_an_error_that_says_where_and_what_there_is(tmp_path: Path) -> None:
+def test_read_manifest_unknown_muscle_group_names_line(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / "manifest.csv").write_text("path,group,split,muscles\na.mp4,squat,train,quads;elbows\n")
     with pytest.raises(
@@ -88,7 +88,7 @@ def test_an_unknown_muscle_group_is_an_error_that_says_where_and_what_there_is(t
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, delimiter: str) -> None:
+def test_read_table_spreadsheet_variants_are_read(tmp_path: Path, encoding: str, delimiter: str) -> None:
     (tmp_path / "ä.mp4").touch()
     rows = [["Path", "GROUP", " split "], ["ä.mp4", "squat", "train"], ["", "", ""]]
     text = "\r\n".join(delimiter.join(row) for row in rows)
@@ -106,7 +106,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, delimite
         (b"", "path, group, split missing of an empty header"),
     ],
 )
-def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_read_table_invalid_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(InvalidInputError, match=message):
         read_manifest(tmp_path, [])

@@ -1,4 +1,4 @@
-"""Labelled footage: what stands for it, and that it opens."""
+"""Samples: their keys, and opening them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def item(squats_file: Path, tmp_path: Path) -> ClipItem:
     return ClipItem(path, "squat", "train", "gym", 3, source="somebody")
 
 
-def test_a_clip_is_what_its_manifest_says(item: ClipItem) -> None:
+def test_clips_match_manifest(item: ClipItem) -> None:
     (clip,) = clips([item])
     assert (clip.group, clip.scene, clip.fold, clip.split, clip.source) == ("squat", "gym", 3, "train", "somebody")
     assert clip.muscles == set(load_catalogue().exercises["squat"].muscles)
     (unsigned,) = clips([attrs.evolve(item, source="")])
-    assert unsigned.source == "gym", "where nobody says who published it, its scene is as good"
+    assert unsigned.source == "gym", "an unknown publisher is replaced by the scene"
     (labelled,) = clips([attrs.evolve(item, muscles=("abs",))])
     assert labelled.muscles == {"abs"}
 
 
-def test_a_clip_opens_at_the_size_that_is_asked_for(item: ClipItem) -> None:
+def test_clips_open_at_requested_size(item: ClipItem) -> None:
     (clip,) = clips([item])
     with clip.open(48) as frames:
         first = next(iter(frames))
@@ -44,7 +44,7 @@ def test_a_clip_opens_at_the_size_that_is_asked_for(item: ClipItem) -> None:
         pass
 
 
-def test_another_file_or_another_version_of_it_has_another_key(item: ClipItem, tmp_path: Path) -> None:
+def test_clips_key_depends_on_file(item: ClipItem, tmp_path: Path) -> None:
     key = clips([item])[0].key
     assert clips([attrs.evolve(item, group="row", fold=0)])[0].key == key, "pictures do not depend on labels"
     same = tmp_path / "again.mp4"
@@ -62,7 +62,7 @@ def test_another_file_or_another_version_of_it_has_another_key(item: ClipItem, t
     assert clips([item])[0].key != key
 
 
-def test_figures_are_the_same_each_time_and_are_never_held_out() -> None:
+def test_synthetic_samples_are_deterministic() -> None:
     made = synthetic_samples(2)
     assert made == synthetic_samples(2)
     assert {figure.group for figure in made} == {*EXERCISES, IDLE}
@@ -72,6 +72,6 @@ def test_figures_are_the_same_each_time_and_are_never_held_out() -> None:
         np.testing.assert_array_equal(next(iter(one)).rgb, next(iter(other)).rgb)
 
 
-def test_what_is_no_exercise_works_nothing() -> None:
+def test_worked_by_unknown_name_is_empty() -> None:
     assert worked_by("push_up") >= {"chest", "triceps"}
     assert worked_by(IDLE) == worked_by("moonwalk") == frozenset()

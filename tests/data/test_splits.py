@@ -36,7 +36,7 @@ items = st.lists(
 
 
 @given(clips, st.integers(), st.integers())
-def test_every_scene_has_one_split_whatever_the_order(clips: list[tuple[str, str]], seed: int, order: int) -> None:
+def test_spread_any_order_gives_one_part_per_scene(clips: list[tuple[str, str]], seed: int, order: int) -> None:
     placed = spread(clips, SHARES, seed, first="train")
     assert placed.keys() == {scene for scene, _ in clips}
     assert set(placed.values()) <= SHARES.keys()
@@ -45,7 +45,7 @@ def test_every_scene_has_one_split_whatever_the_order(clips: list[tuple[str, str
 
 
 @given(clips, st.integers())
-def test_training_gets_a_scene_of_every_class(clips: list[tuple[str, str]], seed: int) -> None:
+def test_spread_first_part_has_all_classes(clips: list[tuple[str, str]], seed: int) -> None:
     placed = spread(clips, SHARES, seed, first="train")
     trained = {label for scene, label in clips if placed[scene] == "train"}
     assert trained == {label for _, label in clips}
@@ -57,9 +57,7 @@ def test_training_gets_a_scene_of_every_class(clips: list[tuple[str, str]], seed
     st.floats(0.1, 0.3),
     st.floats(0.1, 0.3),
 )
-def test_shares_are_met_in_every_class_where_scenes_are_small(
-    counts: list[int], seed: int, test: float, val: float
-) -> None:
+def test_spread_small_scenes_meet_shares(counts: list[int], seed: int, test: float, val: float) -> None:
     """Scenes of one clip and one class: each class gets what was asked for, to a few clips."""
     clips = [(f"{label}-{n}", f"class{label}") for label, count in enumerate(counts) for n in range(count)]
     shares = {"train": 1 - test - val, "test": test, "val": val}
@@ -71,7 +69,7 @@ def test_shares_are_met_in_every_class_where_scenes_are_small(
 
 
 @given(st.lists(st.integers(1, 6), min_size=40, max_size=80), st.integers())
-def test_shares_are_near_where_scenes_differ_in_size(sizes: list[int], seed: int) -> None:
+def test_spread_uneven_scenes_are_near_shares(sizes: list[int], seed: int) -> None:
     clips = [(f"scene{n}", "squat") for n, size in enumerate(sizes) for _ in range(size)]
     placed = spread(clips, SHARES, seed, first="train")
     got = Counter(placed[scene] for scene, _ in clips)
@@ -80,18 +78,18 @@ def test_shares_are_near_where_scenes_differ_in_size(sizes: list[int], seed: int
 
 
 @given(clips, st.integers())
-def test_what_is_given_stays(clips: list[tuple[str, str]], seed: int) -> None:
+def test_spread_keeps_given_parts(clips: list[tuple[str, str]], seed: int) -> None:
     fixed = {"scene1": "test", "scene2": "val", "scene3": "extra"}
     placed = spread(clips, SHARES, seed, given=fixed, first="train")
     assert all(placed[scene] == part for scene, part in fixed.items() if scene in placed)
 
 
-def test_another_seed_gives_other_splits() -> None:
+def test_spread_seed_changes_parts() -> None:
     clips = [(f"scene{n}", "squat") for n in range(40)]
     assert len({frozenset(spread(clips, SHARES, seed).items()) for seed in range(5)}) == 5
 
 
-def test_what_is_given_counts() -> None:
+def test_spread_counts_given_parts() -> None:
     """Half of the scenes are in test already, so that it gets no more of the others."""
     clips = [(f"scene{n}", "squat") for n in range(20)]
     placed = spread(clips, SHARES, given={f"scene{n}": "test" for n in range(10)}, first="train")
@@ -99,7 +97,7 @@ def test_what_is_given_counts() -> None:
 
 
 @given(items, st.integers(2, 6), st.integers())
-def test_folds_part_neither_scenes_nor_sources(items: list[ClipItem], folds: int, order: int) -> None:
+def test_folds_by_divides_no_scene_or_source(items: list[ClipItem], folds: int, order: int) -> None:
     for key in ("scene", "source"):
         placed = folds_by(items, "scene" if key == "scene" else "source", folds)
         assert set(placed) <= set(range(folds))
@@ -116,7 +114,7 @@ def test_folds_part_neither_scenes_nor_sources(items: list[ClipItem], folds: int
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30))
-def test_folds_of_sources_are_as_even_as_the_largest_allows(sizes: list[int]) -> None:
+def test_folds_by_source_are_even(sizes: list[int]) -> None:
     items = [
         ClipItem(Path(f"{n}-{k}.mp4"), "squat", "train", f"scene{n}-{k}", 0, source=f"source{n}")
         for n, size in enumerate(sizes)
@@ -128,7 +126,7 @@ def test_folds_of_sources_are_as_even_as_the_largest_allows(sizes: list[int]) ->
 
 
 @given(st.integers(0, 30), st.data())
-def test_components_are_what_pairs_reach(count: int, data: st.DataObject) -> None:
+def test_components_match_reachability(count: int, data: st.DataObject) -> None:
     index = st.integers(0, max(0, count - 1))
     pairs = data.draw(st.lists(st.tuples(index, index), max_size=30)) if count else []
     groups = components(count, pairs)
@@ -140,7 +138,7 @@ def test_components_are_what_pairs_reach(count: int, data: st.DataObject) -> Non
     assert [[a == b for b in groups] for a in groups] == (reach > 0).tolist()
 
 
-def test_sharing_links_equal_values_and_leaves_empty_ones_alone() -> None:
+def test_sharing_connects_equal_values_only() -> None:
     assert list(sharing(["a", "", "b", "a", "", "a"])) == [(0, 3), (3, 5)]
 
 
@@ -148,22 +146,22 @@ def one_colour(*which: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]
     return np.eye(COLOURS, dtype=np.float32)[list(which)]
 
 
-def test_clips_of_like_colours_are_a_scene_named_after_the_first() -> None:
+def test_find_scenes_similar_colours_join() -> None:
     names = ["a", "b", "c", "d"]
     assert find_scenes(names, [""] * 4, one_colour(1, 2, 1, 3)) == ["a", "b", "a", "d"]
 
 
-def test_given_scenes_stay_and_take_in_what_looks_alike() -> None:
+def test_find_scenes_given_scenes_stay() -> None:
     names = ["a", "b", "c", "d"]
-    # The given ones look alike, too, and are told apart for all that.
+    # The given scenes have similar colours, too, and stay separate.
     assert find_scenes(names, ["gym", "park", "", ""], one_colour(1, 1, 3, 4)) == ["gym", "park", "c", "d"]
     assert find_scenes(names, ["gym", "park", "", ""], one_colour(1, 2, 1, 4)) == ["gym", "park", "gym", "d"]
-    # Who looks like both joins both: a leak is worse than a scene that is too large.
+    # A clip similar to both joins both: a leak is worse than too large a scene.
     assert find_scenes(names, ["park", "gym", "", ""], one_colour(1, 1, 1, 4)) == ["gym", "gym", "gym", "d"]
 
 
 @pytest.mark.parametrize(("alike", "scenes"), [(0.0, 3), (0.4, 2), (1.0, 1)])
-def test_how_alike_can_be_chosen(alike: float, scenes: int) -> None:
+def test_find_scenes_threshold_is_applied(alike: float, scenes: int) -> None:
     colours = one_colour(1, 2, 3)
     colours[1, 1:3] = np.sqrt([0.4, 0.6])
     assert len(set(find_scenes(["a", "b", "c"], [""] * 3, colours, alike))) == scenes

@@ -39,16 +39,14 @@ def exported(folder: Path, *, observing: bool, seed: int = 0, traced: dict[str, 
 
 
 @pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
-def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewhere(
-    tmp_path: Path, observing: bool
-) -> None:
+def test_export_branch_graph_has_branch_input_and_external_weights(tmp_path: Path, observing: bool) -> None:
     import onnx
     from safetensors.numpy import load_file
 
     branch = exported(tmp_path, observing=observing)
     assert {file.name for file in tmp_path.iterdir()} == {branch.graph, branch.weights}
     weights = tmp_path / branch.weights
-    assert weights.stat().st_mode & stat.S_IROTH, "a bundle is for whoever installs it"
+    assert weights.stat().st_mode & stat.S_IROTH, "a bundle is for all users"
     graph = onnx.load(tmp_path / branch.graph, load_external_data=False).graph
     (taken,) = graph.input
     kind, sides = taken.type.tensor_type.elem_type, taken.type.tensor_type.shape.dim
@@ -69,7 +67,7 @@ def test_the_graph_takes_what_the_branch_looks_at_and_keeps_its_weights_elsewher
 
 
 @pytest.mark.parametrize("observing", [False, True], ids=["pictures", "observations"])
-def test_a_graph_that_was_traced_with_other_weights_is_the_same(
+def test_export_branch_cached_trace_gives_same_graph(
     tmp_path: Path, observing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [tmp_path / name for name in ("first", "again", "alone")]

@@ -64,7 +64,7 @@ def quantised(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundl
     return quantise(bundle, {"pictures": clips(0)}, tmp_path_factory.mktemp("int8"))
 
 
-def test_only_the_graph_changes(bundle: Bundle, quantised: Bundle) -> None:
+def test_quantise_changes_only_graphs(bundle: Bundle, quantised: Bundle) -> None:
     import onnx
 
     before, after = bundle.manifest, quantised.manifest
@@ -102,7 +102,7 @@ def test_quantise_compiled_graph_computes_with_integers(quantised: Bundle) -> No
     assert types & {"i8", "u8"}
 
 
-def test_torch_runs_the_networks_as_they_were(
+def test_quantise_torch_runs_original_networks(
     bundle: Bundle, quantised: Bundle, plugins: fitsense.PluginManager
 ) -> None:
     asked = {"pictures": clips(100)}
@@ -113,7 +113,7 @@ def test_torch_runs_the_networks_as_they_were(
         np.testing.assert_array_equal(values, same[name])
 
 
-def test_what_cannot_be_quantised_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+def test_quantise_invalid_arguments_are_refused(bundle: Bundle, tmp_path: Path) -> None:
     from fitsense.export.quantisation import quantise
 
     with pytest.raises(fitsense.InvalidInputError, match="expected some of pictures, got other"):
@@ -128,7 +128,7 @@ def test_what_cannot_be_quantised_is_refused(bundle: Bundle, tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_the_command_measures_on_clips_that_can_be_read(bundle: Bundle, squats: FigureVideo, tmp_path: Path) -> None:
+def test_quantize_command_skips_unreadable_clips(bundle: Bundle, squats: FigureVideo, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     for name in ("one", "two"):
@@ -147,7 +147,7 @@ def test_the_command_measures_on_clips_that_can_be_read(bundle: Bundle, squats: 
     assert "--branch: expected one of pictures, got other" in done.output
 
 
-def test_a_bundle_without_a_branch_on_clips_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+def test_quantize_command_bundle_without_clip_branch_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     from fitsense.bundles.manifest import ObservationEntry
     from fitsense.export.quantisation import quantisable
 

@@ -31,7 +31,7 @@ def clips(seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(random.integers(0, 256, (1, 13, 160, 160, 3), dtype=np.uint8))
 
 
-def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.nn.Module) -> None:
+def test_bodies_features_follow_from_landmarks(module: torch.nn.Module) -> None:
     with torch.inference_mode():
         features, landmarks = bodies.forward_with_landmarks(module, clips())
         torch.testing.assert_close(features, module(clips()))
@@ -41,7 +41,7 @@ def test_landmarks_are_in_the_crop_and_features_follow_from_them(module: torch.n
     assert (landmarks[..., 5] == 1).all()
 
 
-def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Module) -> None:
+def test_bodies_feature_gradient_does_not_reach_landmarks(module: torch.nn.Module) -> None:
     features, _ = bodies.forward_with_landmarks(module, clips())
     features.sum().backward()  # type: ignore[no-untyped-call]
     decoder = module.get_submodule("body.decoder")
@@ -49,7 +49,7 @@ def test_what_tells_exercises_apart_does_not_move_the_joints(module: torch.nn.Mo
     module.zero_grad()
 
 
-def test_published_weights_fill_stem_and_stages(spec: fitsense.plugins.BackboneSpec, tmp_path: Path) -> None:
+def test_bodies_adapt_weights_fills_stem_and_stages(spec: fitsense.plugins.BackboneSpec, tmp_path: Path) -> None:
     plain = fitsense.PluginManager.discover().backbone("x3d/s")
     torch.manual_seed(1)
     state = {

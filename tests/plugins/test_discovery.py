@@ -48,7 +48,7 @@ def prioritised(hook: str, called: list[str]) -> PluginManager:
     return host
 
 
-def test_resolve_weights_with_priorities_asks_in_pluggys_order() -> None:
+def test_resolve_weights_follows_order_of_pluggy() -> None:
     called: list[str] = []
     host = prioritised("fitsense_resolve_weights", called)
     assert host.resolve_weights(WeightsRef("w.pth")) is None
@@ -58,7 +58,7 @@ def test_resolve_weights_with_priorities_asks_in_pluggys_order() -> None:
     assert called == ["early", "two", "one", "late"]
 
 
-def test_event_emitted_with_priorities_calls_in_pluggys_order() -> None:
+def test_event_emitted_follows_order_of_pluggy() -> None:
     called: list[str] = []
     prioritised("fitsense_event_emitted", called).notify("urn:x", EVENT)
     assert called == ["early", "two", "one", "late"]
@@ -77,7 +77,7 @@ async def async_generator() -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("options", [{"wrapper": True}, {"hookwrapper": True}])
 @pytest.mark.parametrize("hook", ["fitsense_plugin", "fitsense_backbones", "fitsense_event_emitted"])
-def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str, Any]) -> None:
+def test_register_wrapper_is_refused(hook: str, options: dict[str, Any]) -> None:
     module = plugin("mine")
     setattr(module, hook, hookimpl(**options)(types.FunctionType(wrapping.__code__, {}, hook)))
     report = PluginManager().register(module)
@@ -94,7 +94,7 @@ def test_register_with_a_wrapper_refuses_the_plugin(hook: str, options: dict[str
         ("fitsense_event_emitted", lambda *, event: None, r"among \(source, event, state\), got \(event\)"),
     ],
 )
-def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(
+def test_register_unreachable_implementation_is_refused(
     hook: str, implementation: Callable[..., Any], reason: str
 ) -> None:
     copy = types.FunctionType(implementation.__code__, {}, hook)
@@ -102,7 +102,7 @@ def test_register_with_an_implementation_that_never_runs_refuses_the_plugin(
     assert re.search(reason, broken(**{hook: copy}))
 
 
-def test_register_with_two_implementations_of_one_hook_refuses_the_plugin() -> None:
+def test_register_two_implementations_are_refused() -> None:
     module = plugin("mine", fitsense_heads=lambda: ())
     module.more_heads = hookimpl(specname="fitsense_heads")(lambda: ())  # type: ignore[attr-defined]
     assert "fitsense_heads: expected one implementation, got several" in PluginManager().register(module).reason
@@ -114,7 +114,7 @@ class Unshowable(BaseException):
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), Unshowable()])
-def test_hooks_that_raise_any_error_cost_only_their_plugin(error: BaseException) -> None:
+def test_hooks_raising_errors_fail_only_their_plugin(error: BaseException) -> None:
     def failing(*arguments: Any) -> Any:
         raise error
 
@@ -129,7 +129,7 @@ def test_hooks_that_raise_any_error_cost_only_their_plugin(error: BaseException)
     assert host.observer_failures == {"b": 1}
 
 
-def test_hooks_that_are_interrupted_pass_the_interrupt_on() -> None:
+def test_hooks_interrupted_raise_interrupt() -> None:
     def interrupted(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
@@ -170,7 +170,7 @@ def imported(folder: Path) -> set[str]:
     return {file.stem for file in folder.glob("*.imported")}
 
 
-def test_discover_with_strangers_of_built_in_names_keeps_the_built_ins(tmp_path: Path) -> None:
+def test_discover_foreign_built_in_names_keep_built_ins(tmp_path: Path) -> None:
     """One that calls itself x3d, one whose entry point is called aaa and calls itself heads, and a fatal one."""
     install(tmp_path, "a-first", PLUGIN.format(name="x3d"), "x3d")
     install(tmp_path, "a-second", PLUGIN.format(name="heads"), "aaa")
@@ -187,7 +187,7 @@ def test_discover_with_strangers_of_built_in_names_keeps_the_built_ins(tmp_path:
         assert (reports["heads", "fitsense"][0], reports["heads", "a-second"][0]) == ("disabled", "duplicate")
 
 
-def test_discover_with_allowed_names_imports_only_what_they_mean(tmp_path: Path) -> None:
+def test_discover_allowed_names_import_only_these(tmp_path: Path) -> None:
     install(tmp_path, "stranger", PLUGIN.format(name="strange"), "heads", "other")
     install(tmp_path, "heads", PLUGIN.format(name="heads-too"), "x3d")
     reports = discovered(tmp_path, "allow=['heads']")
@@ -203,7 +203,7 @@ def test_discover_with_allowed_names_imports_only_what_they_mean(tmp_path: Path)
     assert reports["heads", "stranger"] == ("disabled", "blocked by the program")
 
 
-def test_discover_with_a_name_that_several_share_refuses_to_choose(tmp_path: Path) -> None:
+def test_discover_ambiguous_name_is_refused(tmp_path: Path) -> None:
     install(tmp_path, "one", PLUGIN.format(name="mine"), "mine")
     install(tmp_path, "mine", PLUGIN.format(name="yours"), "yours")
     script = (
@@ -220,7 +220,7 @@ def test_discover_with_a_name_that_several_share_refuses_to_choose(tmp_path: Pat
     assert "one:mine" in unknown
 
 
-def test_discover_with_blocked_distributions_does_not_import_them(tmp_path: Path) -> None:
+def test_discover_blocked_distribution_is_not_imported(tmp_path: Path) -> None:
     install(tmp_path, "stranger", PLUGIN.format(name="strange"), "one", "two")
     assert {
         status

@@ -36,13 +36,15 @@ def branches(values: list[Any], activation: Activation) -> dict[str, Scores]:
 
 
 @given(logits, spaces, activations)
-def test_one_member_comes_out_as_it_is(value: Any, space: Space, activation: Activation) -> None:
+def test_fuse_single_member_is_unchanged(value: Any, space: Space, activation: Activation) -> None:
     fused = fuse(WeightedConfig(space=space), {"one": scores(value, activation)})
     np.testing.assert_array_equal(fused.logits, value)
 
 
 @given(members, weights, spaces, activations)
-def test_zero_weight_means_absence(values: list[Any], w: list[float], space: Space, activation: Activation) -> None:
+def test_fuse_zero_weight_equals_absence(
+    values: list[Any], w: list[float], space: Space, activation: Activation
+) -> None:
     present = branches(values, activation)
     given_weights = dict(zip(present, w, strict=False))
     with_ghost = {**present, "ghost": scores(np.full((2, 3), 9.0), activation)}
@@ -53,7 +55,7 @@ def test_zero_weight_means_absence(values: list[Any], w: list[float], space: Spa
 
 
 @given(members, weights, spaces, activations)
-def test_the_result_lies_between_the_members(
+def test_fuse_result_lies_between_members(
     values: list[Any], w: list[float], space: Space, activation: Activation
 ) -> None:
     present = branches(values, activation)
@@ -68,9 +70,7 @@ def test_the_result_lies_between_the_members(
 
 
 @given(st.lists(logits, min_size=3, max_size=3), weights, spaces, activations)
-def test_the_order_of_members_does_not_matter(
-    values: list[Any], w: list[float], space: Space, activation: Activation
-) -> None:
+def test_fuse_order_does_not_matter(values: list[Any], w: list[float], space: Space, activation: Activation) -> None:
     present = branches(values, activation)
     config = WeightedConfig(dict(zip(NAMES, w, strict=True)), space)
     results = [fuse(config, {name: present[name] for name in order}).logits for order in itertools.permutations(NAMES)]
@@ -79,36 +79,36 @@ def test_the_order_of_members_does_not_matter(
 
 
 @given(st.lists(logits, min_size=2, max_size=3), weights, st.floats(0.1, 10), spaces)
-def test_only_the_weights_ratios_count(values: list[Any], w: list[float], factor: float, space: Space) -> None:
+def test_fuse_depends_on_ratios_of_weights(values: list[Any], w: list[float], factor: float, space: Space) -> None:
     present = branches(values, "softmax")
     one = WeightedConfig(dict(zip(present, w, strict=False)), space)
     other = WeightedConfig({name: weight * factor for name, weight in one.weights.items()}, space)
     np.testing.assert_allclose(fuse(one, present).probabilities, fuse(other, present).probabilities, atol=1e-4)
 
 
-def test_the_papers_weights_are_a_weighted_average_of_logits() -> None:
+def test_fuse_weights_of_paper_average_logits() -> None:
     members = {"slowfast": scores([[4.0, 0.0, 0.0]]), "x3d": scores([[0.0, 2.0, 0.0]])}
     fused = fuse(WeightedConfig({"slowfast": 0.25, "x3d": 0.75}), members)
     np.testing.assert_allclose(fused.logits, [[1.0, 1.5, 0.0]])
 
 
 @pytest.mark.parametrize("weight", [float("nan"), -1.0, float("inf")])
-def test_weights_that_cannot_be_are_refused(weight: float) -> None:
+def test_config_invalid_weights_are_refused(weight: float) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected a number >= 0"):
         WeightedConfig({"a": weight})
 
 
-def test_nan_scores_are_refused() -> None:
+def test_fuse_nan_is_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="finite"):
         scores([[np.nan, 0, 0]])
 
 
-def test_weights_that_are_all_zero_are_refused() -> None:
+def test_config_zero_weights_are_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="at least one above 0"):
         WeightedConfig({"a": 0.0})
 
 
-def test_weights_must_name_the_branches() -> None:
+def test_fuse_weights_of_other_branches_are_refused() -> None:
     with pytest.raises(
         fitsense.InvalidInputError, match=r"expected one for each of the branches \['one'\], got \['x3d'\]"
     ):
@@ -117,7 +117,7 @@ def test_weights_must_name_the_branches() -> None:
 
 @pytest.mark.parametrize("space", ["logits", "probabilities"])
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_fitting_finds_the_member_that_is_right(space: Space, activation: Activation) -> None:
+def test_fit_prefers_accurate_member(space: Space, activation: Activation) -> None:
     random = np.random.default_rng(0)
     truth = random.integers(0, 3, 200)
     targets = truth if activation == "softmax" else np.eye(3, dtype=np.float32)[truth]
@@ -129,7 +129,7 @@ def test_fitting_finds_the_member_that_is_right(space: Space, activation: Activa
 
 
 @pytest.mark.parametrize("space", ["logits", "probabilities"])
-def test_fitting_is_at_least_as_good_as_a_grid(space: Space) -> None:
+def test_fit_is_at_least_as_good_as_grid(space: Space) -> None:
     random = np.random.default_rng(3)
     truth = random.integers(0, 3, 80)
     members = branches([2 * np.eye(3)[truth] + random.normal(0, s, (80, 3)) for s in (1.0, 1.6, 2.5)], "softmax")
@@ -146,6 +146,18 @@ def test_fitting_is_at_least_as_good_as_a_grid(space: Space) -> None:
     assert loss(fitted) <= min(map(loss, grid)) + 1e-4
 
 
-def test_targets_of_another_length_are_refused() -> None:
+def test_fit_targets_of_other_length_are_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected one for each of 1 clips"):
         fit(WeightedConfig(), {"one": scores([[0, 0, 0]])}, np.array([0, 1]))
+
+
+def test_fitting_numbers_minimises_their_squared_error() -> None:
+    random = np.random.default_rng(2)
+    targets = random.normal(50, 10, (300, 1)).astype(np.float32)
+    members = {
+        name: Scores("effort", ("effort",), targets + random.normal(0, noise, targets.shape), "identity")
+        for name, noise in (("near", 2.0), ("far", 6.0))
+    }
+    weights = fit(WeightedConfig(space="logits"), members, targets).weights
+    # By the inverse of the variances.
+    assert weights["near"] == pytest.approx(0.9, abs=0.03)

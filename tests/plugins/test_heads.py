@@ -40,10 +40,11 @@ def test_an_empty_batch_is_allowed() -> None:
 
 @pytest.mark.parametrize("name", ["linear_exercise", "linear_muscles"])
 def test_linear_heads_start_undecided_and_give_probabilities(name: str) -> None:
-    spec = fitsense.PluginManager.discover().head(name)
+    plugins = fitsense.PluginManager.discover()
+    spec = plugins.head(name)
     assert isinstance(spec, HeadSpec)
     head = spec.build(spec.config(), 5, ("a", "b"))
     with torch.inference_mode():
         logits = head(torch.randn(3, 5)).numpy()
     assert logits.shape == (3, 2)
-    np.testing.assert_allclose(to_probabilities(logits, spec.activation), 0.5)
+    np.testing.assert_allclose(to_probabilities(logits, plugins.task(spec.task).activation), 0.5)

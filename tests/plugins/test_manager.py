@@ -32,6 +32,7 @@ from fitsense.plugins.specs import (
     StreamingSpec,
     WeightsRef,
 )
+from fitsense.plugins.tasks import TaskSpec
 from fitsense.testing import runner
 from fitsense.types import ClipSpec
 
@@ -78,7 +79,7 @@ def broken(**hooks: Callable[..., Any]) -> str:
     return report.reason or "; ".join(report.faults)
 
 
-def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
+def test_discover_built_in_plugins_load() -> None:
     host = PluginManager.discover()
     loaded = {report.name for report in host.reports if report.status == "loaded"}
     assert {"x3d", "slowfast", "ensemble", "heads"} <= loaded
@@ -91,7 +92,7 @@ def test_the_built_in_plugins_load_and_offer_what_they_should() -> None:
     assert set(host.sinks()) == {"sinks/webhook", "sinks/mqtt"}
 
 
-def test_a_short_name_is_enough_where_only_one_has_it() -> None:
+def test_backbone_unique_short_name_is_found() -> None:
     host = PluginManager()
     host.register(plugin("one", fitsense_backbones=lambda: [spec("net"), spec("other")]))
     assert host.backbone("net") is host.backbone("one/net")
@@ -103,7 +104,7 @@ def test_a_short_name_is_enough_where_only_one_has_it() -> None:
         host.backbone("nope")
 
 
-def test_an_unknown_name_mentions_plugins_that_failed() -> None:
+def test_backbone_unknown_name_lists_failed_plugins() -> None:
     host = PluginManager()
     host.register(plugin("mine", fitsense_backbones=lambda: [1]))
     with pytest.raises(
@@ -112,7 +113,7 @@ def test_an_unknown_name_mentions_plugins_that_failed() -> None:
         host.backbone("net")
 
 
-def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
+def test_register_second_plugin_of_name_is_duplicate() -> None:
     host = PluginManager()
     assert host.register(plugin("mine"), origin="first 1.0").status == "loaded"
     report = host.register(plugin("mine"))
@@ -122,20 +123,20 @@ def test_a_second_plugin_of_a_name_is_a_duplicate() -> None:
 @pytest.mark.parametrize(
     ("version", "advice"), [(API_VERSION + 1, "update fitsense"), (API_VERSION - 1, "update the plugin")]
 )
-def test_another_api_version_is_incompatible(version: int, advice: str) -> None:
+def test_register_other_api_version_is_incompatible(version: int, advice: str) -> None:
     report = PluginManager().register(plugin("mine", version))
     assert report.status == "incompatible"
     assert report.reason.endswith(advice)
 
 
-def test_a_blocked_plugin_is_disabled() -> None:
+def test_register_blocked_plugin_is_disabled() -> None:
     host = PluginManager(block=["mine"])
     assert host.register(plugin("mine", fitsense_backbones=lambda: [spec()])).status == "disabled"
     assert host.backbones() == {}
     assert PluginManager.discover(block=["x3d"]).reports[-1].status == "disabled"
 
 
-def test_only_allowed_plugins_are_loaded() -> None:
+def test_register_not_allowed_plugin_is_disabled() -> None:
     host = PluginManager(allow=["mine"])
     assert host.register(plugin("mine")).status == "loaded"
     report = host.register(plugin("other", fitsense_backbones=lambda: [spec()]))
@@ -145,7 +146,7 @@ def test_only_allowed_plugins_are_loaded() -> None:
     assert PluginManager(allow=[]).register(plugin("mine")).status == "disabled"
 
 
-def test_discovery_loads_only_what_is_allowed() -> None:
+def test_discover_loads_only_allowed_plugins() -> None:
     host = PluginManager.discover(allow=["heads", "ensemble"])
     assert {report.name for report in host.reports if report.status == "loaded"} == {"heads", "ensemble"}
     assert {report.status for report in host.reports} == {"loaded", "disabled"}
@@ -158,7 +159,7 @@ def test_discovery_loads_only_what_is_allowed() -> None:
         PluginManager.discover(allow="x3d")
 
 
-def test_the_environment_blocks_what_is_discovered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discover_environment_blocks_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FITSENSE_PLUGINS_BLOCK", " slowfast,, nobody ")
     host = PluginManager.discover(allow=["slowfast", "heads"])
     (report,) = [report for report in host.reports if report.name == "slowfast"]
@@ -171,9 +172,7 @@ def test_the_environment_blocks_what_is_discovered(monkeypatch: pytest.MonkeyPat
     assert PluginManager.discover().backbone("slowfast/small")
 
 
-def test_what_a_plugin_uses_that_is_deprecated_is_noted(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_register_deprecated_use_is_reported(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """In a host whose hooks have one more, which is deprecated, and whose fusions have two such fields."""
 
     @hookspec
@@ -213,7 +212,7 @@ def test_what_a_plugin_uses_that_is_deprecated_is_noted(
     assert "unknown hook fitsense_mixers" in broken(fitsense_mixers=lambda: [])
 
 
-def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_register_without_api_version_means_first(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("old")
     module.fitsense_plugin = hookimpl(lambda: PluginInfo("old", "1.0"))  # type: ignore[attr-defined]
     assert PluginManager().register(module).status == "loaded"
@@ -225,16 +224,16 @@ def test_a_plugin_that_names_no_api_version_wrote_for_the_first(monkeypatch: pyt
     )
 
 
-def test_a_misspelt_hook_is_named_with_the_right_one() -> None:
+def test_register_misspelt_hook_suggests_similar_one() -> None:
     assert broken(fitsense_backbone=lambda: []) == "unknown hook fitsense_backbone; did you mean fitsense_backbones?"
 
 
-def test_an_implementation_that_asks_for_other_arguments_is_refused() -> None:
+def test_register_hook_with_wrong_arguments_is_refused() -> None:
     reason = broken(fitsense_resolve_weights=lambda reference: None)
     assert reason == "hook fitsense_resolve_weights: expected parameters among (ref), got (reference)"
 
 
-def test_a_hook_that_was_not_marked_is_refused() -> None:
+def test_register_unmarked_hook_is_refused() -> None:
     module = plugin()
     module.fitsense_heads = lambda: []  # type: ignore[attr-defined]
     report = PluginManager().register(module)
@@ -284,6 +283,22 @@ def raising() -> Iterable[BackboneSpec]:
         ),
         ({"fitsense_backbones": lambda: [spec(build=None)]}, "or an observation, got neither"),
         (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing))]},
+            "observation: expected either load or from_poses, got neither",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, nothing, nothing, "mine/pose"))]},
+            "observation: expected either load or from_poses, got both",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, from_poses=nothing))]},
+            "pose_estimator: expected a pose estimator's full name with from_poses, got none",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, nothing, None, "mine/pose"))]},
+            "pose_estimator: expected no pose estimator without from_poses, got 'mine/pose'",
+        ),
+        (
             {"fitsense_backbones": lambda: [spec(build=None, observation=observing(4, 3))]},
             "observation: expected the features' shape, (3,), since there is no network, got (4, 3)",
         ),
@@ -296,8 +311,33 @@ def raising() -> Iterable[BackboneSpec]:
             "layers, weights: expected nothing without a network",
         ),
         (
-            {"fitsense_heads": lambda: [HeadSpec("h", "exercise", "sigmoid", "cross_entropy", nothing, Config)]},
-            "do not match",
+            {"fitsense_heads": lambda: [HeadSpec("h", "exercise", nothing, Config, loss="hinge")]},  # type: ignore[arg-type]
+            "loss: expected one of cross_entropy, binary_cross_entropy, squared_error, absolute_error or a function",
+        ),
+        ({"fitsense_tasks": lambda: [spec()]}, "fitsense_tasks: expected a TaskSpec, got BackboneSpec"),
+        ({"fitsense_tasks": lambda: [TaskSpec("Form", "one_of_many")]}, "name 'Form': expected lower-case letters"),
+        ({"fitsense_tasks": lambda: [TaskSpec("features", "regression")]}, "name 'features': expected"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "best_of")]}, "kind: expected one of one_of_many, many_of_many"),  # type: ignore[arg-type]
+        ({"fitsense_tasks": lambda: [TaskSpec("exercise", "regression")]}, "task exercise: expected another name"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", labels=["Good"])]}, "labels: expected lower-case"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", labels=["good"] * 2)]}, "expected each once"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", unit="kg")]}, "unit: expected none"),
+        ({"fitsense_tasks": lambda: [TaskSpec("form", "regression", loss="cross_entropy")]}, "loss: expected one of"),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="sigmoid")]},
+            "loss: expected a function with the activation sigmoid, since cross_entropy is for softmax",
+        ),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", activation="relu")]},  # type: ignore[arg-type]
+            "activation: expected one of",
+        ),
+        (
+            {"fitsense_tasks": lambda: [TaskSpec("form", "one_of_many", schema={"$id": "urn:x"})]},
+            "schema: expected an $id that starts with urn:fitsense:plugin:mine:",
+        ),
+        (
+            {"fitsense_heads": lambda: [HeadSpec("h", "form", nothing, Config)]},
+            "mine/h: task: expected one of exercise",
         ),
         ({"fitsense_fusions": lambda: [FusionSpec("f", nothing, NoDefault)]}, "frames has none"),
         ({"fitsense_pose_estimators": lambda: [spec()]}, "expected PoseEstimatorSpec, got BackboneSpec"),
@@ -333,15 +373,15 @@ def raising() -> Iterable[BackboneSpec]:
         ),
     ],
 )
-def test_what_a_plugin_offers_is_checked(hooks: dict[str, Callable[..., Any]], reason: str) -> None:
+def test_register_invalid_contribution_is_refused(hooks: dict[str, Callable[..., Any]], reason: str) -> None:
     assert reason in broken(**hooks)
 
 
-def test_a_plugin_without_an_introduction_is_broken() -> None:
+def test_register_without_info_is_broken() -> None:
     assert "expected a hook fitsense_plugin" in PluginManager().register(types.ModuleType("nobody")).reason
 
 
-def test_a_broken_plugin_leaves_nothing_behind_and_others_alone() -> None:
+def test_register_broken_plugin_adds_nothing() -> None:
     host = PluginManager()
     host.register(plugin("good", fitsense_backbones=lambda: [spec()]))
     host.register(plugin("bad", fitsense_backbones=lambda: [spec("A"), spec("B")]))
@@ -391,7 +431,24 @@ def test_register_with_only_broken_contributions_keeps_an_observer() -> None:
     assert (report.status, report.faults) == ("loaded", ("fitsense_heads: RuntimeError: no GPU",))
 
 
-def test_weights_come_from_the_first_plugin_that_knows_them(tmp_path: Path) -> None:
+def test_register_heads_of_a_task_that_another_plugin_declares_later() -> None:
+    host = PluginManager()
+    early = plugin("early", fitsense_heads=lambda: [HeadSpec("h", "form", nothing, Config)])
+    assert "task: expected one of exercise, muscles, or another" in host.register(early).faults[0]
+    assert (host.heads(), host.reports[0].provides) == ({}, {})
+    with pytest.raises(fitsense.UnknownNameError, match="unknown task 'form'; available: exercise, muscles; refused"):
+        host.task("form")
+    task = TaskSpec("form", "one_of_many", labels=("good", "bad"))
+    assert host.register(plugin("late", fitsense_tasks=lambda: [task])).faults == ()
+    assert set(host.heads()) == {"early/h"}
+    assert (host.reports[0].faults, host.reports[0].provides) == ((), {"heads": ("early/h",)})
+    assert host.task("form") is task
+    again = host.register(plugin("again", fitsense_tasks=lambda: [task, TaskSpec("effort", "regression")]))
+    assert again.faults == ("task form: expected a name that no other task has; choose another",)
+    assert set(host.tasks()) == {"exercise", "muscles", "form", "effort"}
+
+
+def test_resolve_weights_first_answer_is_used(tmp_path: Path) -> None:
     def failing(ref: WeightsRef) -> Path:
         raise KeyError(ref.uri)
 
@@ -438,7 +495,7 @@ def run(folder: Path, script: str, **environment: str) -> str:
     ).stdout
 
 
-def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_down(tmp_path: Path) -> None:
+def test_discover_broken_installed_plugin_is_reported(tmp_path: Path) -> None:
     """Real distributions on a real path, in a process of their own."""
     install(tmp_path, **STRANGERS)
     printed = run(
@@ -455,7 +512,7 @@ def test_installed_strangers_are_found_and_a_broken_one_does_not_take_the_host_d
 
 
 @pytest.mark.parametrize("how", ["environment", "block", "allow"])
-def test_what_is_disabled_is_never_imported(how: str, tmp_path: Path) -> None:
+def test_discover_disabled_plugin_is_not_imported(how: str, tmp_path: Path) -> None:
     """One that leaves a trace when it is imported, and one that loads."""
     trace = tmp_path / "imported"
     install(tmp_path, tracing=f"open({str(trace)!r}, 'w').close()", good=STRANGERS["good"])
@@ -473,7 +530,7 @@ def test_what_is_disabled_is_never_imported(how: str, tmp_path: Path) -> None:
     assert trace.exists()
 
 
-def test_the_command_shows_what_is_disabled_and_why(tmp_path: Path) -> None:
+def test_plugins_command_shows_disabled_plugins(tmp_path: Path) -> None:
     install(tmp_path, tracing="raise ImportError")
     environment = {"FITSENSE_PLUGINS_BLOCK": "stranger-tracing", "COLUMNS": "200"}
     printed = run(tmp_path, "from fitsense.cli import main; main(['plugins'])", **environment)
@@ -482,8 +539,8 @@ def test_the_command_shows_what_is_disabled_and_why(tmp_path: Path) -> None:
     assert "blocked by the environment variable FITSENSE_PLUGINS_BLOCK" in line
 
 
-def test_commands_give_the_reason_why_a_contribution_does_not_load(tmp_path: Path) -> None:
-    head = 'fitsense.plugins.HeadSpec("h", "exercise", "sigmoid", "cross_entropy", print, Config)'
+def test_commands_give_reason_of_failed_contribution(tmp_path: Path) -> None:
+    head = 'fitsense.plugins.HeadSpec("h", "exercise", print, Config, loss="hinge")'
     source = f"""
 import attrs, fitsense
 @attrs.frozen
@@ -504,7 +561,7 @@ def fitsense_fusions():
         script = f"from fitsense.cli import main; main({list(arguments)!r}, standalone_mode=False)"
         return run(tmp_path, f"import contextlib\nwith contextlib.suppress(SystemExit): {script}", COLUMNS="200")
 
-    reason = "partial/h: activation 'sigmoid' and loss 'cross_entropy' do not match"
+    reason = "partial/h: loss: expected one of cross_entropy, binary_cross_entropy"
     listed = cli("plugins")
     assert "loaded in part" in next(line for line in listed.splitlines() if line.startswith("partial"))
     assert reason in listed
@@ -512,14 +569,14 @@ def fitsense_fusions():
     assert reason in cli("doctor")
 
 
-def test_runner_names_the_reason_why_a_plugin_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runner_missing_plugin_names_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, unimportable="import no_such_library")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(fitsense.UnknownNameError, match=r"no plugin 'gym' is installed; .*No module named 'no_such"):
         runner.installed("gym")
 
 
-def test_the_command_shows_what_is_deprecated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_command_shows_deprecations(monkeypatch: pytest.MonkeyPatch) -> None:
     from click.testing import CliRunner
 
     from fitsense.cli.plugins import command

@@ -48,7 +48,7 @@ def limb(seed: int, left: int, top: int, *, pairs: int = 12, side: int = 24) -> 
 
 
 @given(seeds, st.integers(1, 30), st.sampled_from([0.0, 1e-6, 1.0, 1e4]), st.integers(5, 30), st.integers(5, 30))
-def test_every_flow_has_finite_statistics(seed: int, pairs: int, scale: float, height: int, width: int) -> None:
+def test_statistics_any_flow_are_finite(seed: int, pairs: int, scale: float, height: int, width: int) -> None:
     flow = np.random.default_rng(seed).normal(0, scale, (pairs, height, width, 2)).astype(np.float32)
     found = statistics(flow, RATE_HZ)
     assert found.shape == (count(),)
@@ -59,28 +59,28 @@ def test_every_flow_has_finite_statistics(seed: int, pairs: int, scale: float, h
 
 
 @given(seeds, st.floats(0.1, 2))
-def test_a_camera_that_pans_changes_nothing(seed: int, pan: float) -> None:
+def test_statistics_ignore_panning_camera(seed: int, pan: float) -> None:
     flow = limb(seed, 9, 8)
     panned = flow + np.random.default_rng(seed).normal(0, pan, (len(flow), 1, 1, 2)).astype(np.float32)
     np.testing.assert_allclose(statistics(panned, RATE_HZ), statistics(flow, RATE_HZ), atol=0.05)
 
 
 @given(seeds, st.integers(4, 14), st.integers(4, 12))
-def test_where_somebody_is_changes_only_where_it_is_said_to_be(seed: int, left: int, top: int) -> None:
+def test_statistics_position_changes_only_place(seed: int, left: int, top: int) -> None:
     here, there = statistics(limb(seed, 9, 8), RATE_HZ), statistics(limb(seed, left, top), RATE_HZ)
     np.testing.assert_allclose(there[1:3] - here[1:3], np.array([left - 9, top - 8]) / 24, atol=1e-4)
     np.testing.assert_allclose(np.delete(there, (1, 2)), np.delete(here, (1, 2)), atol=0.01)
 
 
 @given(seeds, st.floats(1.5, 4))
-def test_somebody_faster_moves_in_the_same_way(seed: int, faster: float) -> None:
+def test_statistics_speed_keeps_directions(seed: int, faster: float) -> None:
     slow, fast = statistics(10 * limb(seed, 9, 8), RATE_HZ), statistics(10 * faster * limb(seed, 9, 8), RATE_HZ)
     assert fast[0] - slow[0] == pytest.approx(np.log(faster), abs=0.02)
     np.testing.assert_allclose(fast[1:], slow[1:], atol=0.1)
 
 
 @given(seeds, st.integers(4, 14))
-def test_a_mirror_swaps_left_and_right(seed: int, left: int) -> None:
+def test_statistics_mirror_swaps_sides(seed: int, left: int) -> None:
     flow = limb(seed, left, 8)
     mirrored = flow[:, :, ::-1] * np.array([-1, 1], np.float32)
     here, there = (
@@ -92,7 +92,7 @@ def test_a_mirror_swaps_left_and_right(seed: int, left: int) -> None:
 
 
 @given(st.integers(0, DIRECTIONS - 1), st.integers(0, 3), st.integers(0, 3))
-def test_what_moves_is_found_in_its_cell_and_direction(direction: int, row: int, column: int) -> None:
+def test_directions_find_cell_and_direction(direction: int, row: int, column: int) -> None:
     angle = 2 * np.pi * direction / DIRECTIONS
     flow = np.zeros((3, 24, 24, 2), np.float32)
     flow[:, 6 * row : 6 * row + 6, 6 * column : 6 * column + 6] = np.cos(angle), np.sin(angle)
@@ -102,7 +102,7 @@ def test_what_moves_is_found_in_its_cell_and_direction(direction: int, row: int,
 
 
 @given(st.integers(0, len(FREQUENCIES_HZ) - 1), st.sampled_from([0, 1]), st.floats(0, 6))
-def test_how_often_something_comes_back_is_told_for_each_axis(at: int, axis: int, phase: float) -> None:
+def test_rhythm_finds_frequency_by_axis(at: int, axis: int, phase: float) -> None:
     times = np.arange(60) / RATE_HZ
     parts = np.zeros((60, 9, 2), np.float32)
     parts[:, 4, axis] = np.sin(2 * np.pi * FREQUENCIES_HZ[at] * times + phase)
@@ -110,7 +110,7 @@ def test_how_often_something_comes_back_is_told_for_each_axis(at: int, axis: int
     assert shares.argmax() == np.ravel_multi_index((axis, at), shares.shape)
 
 
-def test_a_figure_that_squats_moves_down_and_up_in_time() -> None:
+def test_flow_of_squatting_figure_is_vertical() -> None:
     slow, quick = (seen(FigureVideo((Bout("squat", 4, tempo_s),), rate_hz=RATE_HZ)) for tempo_s in (2.5, 0.77))
     for features, frequency in ((slow, 0.4), (quick, 1.3)):
         shares = features[-2 * len(FREQUENCIES_HZ) :].reshape(2, -1)
@@ -128,7 +128,7 @@ def seen(video: FigureVideo) -> FloatArray:
 
 @settings(max_examples=20)
 @given(seeds, st.integers(-4, 4), st.integers(-4, 4))
-def test_flow_is_in_sides_of_the_picture_a_second(seed: int, right: int, down: int) -> None:
+def test_dense_flow_unit_is_sides_per_second(seed: int, right: int, down: int) -> None:
     texture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (120, 120, 3), dtype=np.uint8), (0, 0), 2)
     texture = cv2.normalize(texture, np.empty_like(texture), 0, 255, cv2.NORM_MINMAX)
     clip: UInt8Array = np.stack([texture[12 - at * down :][:96, 12 - at * right :][:, :96] for at in (0, 1, 2)])
@@ -141,7 +141,7 @@ def test_flow_is_in_sides_of_the_picture_a_second(seed: int, right: int, down: i
     np.testing.assert_array_equal(clip, given)
 
 
-def test_it_loads_without_opencv_and_says_which_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_motion_without_opencv_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     spec = fitsense.PluginManager.discover().backbone("motion/flow")
     assert spec.observation is not None
@@ -149,7 +149,7 @@ def test_it_loads_without_opencv_and_says_which_extra_is_missing(monkeypatch: py
         spec.observation.load(spec.config(), {}, None)
 
 
-def test_a_session_runs_without_torch(tmp_path: Path) -> None:
+def test_motion_session_needs_no_torch(tmp_path: Path) -> None:
     labels = Labels(("no_exercise", "squat"), ("quads", "glutes"))
     branch = BranchEntry(
         name="flow",

@@ -31,7 +31,7 @@ FAST = DeliveryConfig(backoff=BackoffConfig(0.02, 0.1), flush_timeout_s=30.0)
 
 
 class Broker:
-    """A mosquitto on a port of its own, that can be killed and started again."""
+    """A mosquitto on a separate port, that can be killed and started again."""
 
     def __init__(self, folder: Path, *settings: str, options: str = "") -> None:
         if MOSQUITTO is None:
@@ -105,7 +105,7 @@ def delivering(url: str, delivery: DeliveryConfig = FAST, **config: Any) -> Deli
     return Delivery(Mqtt(settings), "mqtt", delivery, batch=settings.max_events())
 
 
-def test_events_reach_who_subscribes_in_order(broker: Broker) -> None:
+def test_mqtt_events_arrive_in_order(broker: Broker) -> None:
     with Subscriber(broker.port) as subscriber:
         with delivering(broker.url) as delivery:
             for number in range(50):
@@ -114,9 +114,9 @@ def test_events_reach_who_subscribes_in_order(broker: Broker) -> None:
         until(lambda: len(subscriber.messages) == 50)
     assert subscriber.numbers == list(range(50))
     for number, message in enumerate(subscriber.messages):
-        told = json.loads(message.payload)
-        validate_event(told)
-        assert told == event(number, source="file:a/b.mp4").to_dict()
+        received = json.loads(message.payload)
+        validate_event(received)
+        assert received == event(number, source="file:a/b.mp4").to_dict()
         assert message.topic == "fitsense/file:a%2Fb.mp4/fitsense.session.warning"
         assert message.qos == 1
         assert message.properties is not None
@@ -124,9 +124,7 @@ def test_events_reach_who_subscribes_in_order(broker: Broker) -> None:
         assert properties["ContentType"] == "application/cloudevents+json; charset=UTF-8"
 
 
-def test_a_broker_that_is_killed_and_comes_back_gets_all_that_it_missed(
-    broker: Broker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_mqtt_restarted_broker_gets_missed_events(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with delivering(broker.url) as delivery:
         with Subscriber(broker.port) as before:
             for number in range(10):
@@ -138,7 +136,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_that_it_missed(
             delivery.put(event(number))
         until(lambda: "cannot be reached" in caplog.text)
         broker.start()
-        # The first of those that wait may come before anybody hears them.
+        # The first queued events may arrive before the subscription.
         until(lambda: delivery.counts.delivered == 40)
         with Subscriber(broker.port) as after:
             for number in range(40, 50):
@@ -149,7 +147,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_that_it_missed(
     assert "it delivers again" in caplog.text
 
 
-def test_a_broker_that_is_killed_while_it_is_busy_loses_no_event_that_it_acknowledged(broker: Broker) -> None:
+def test_mqtt_killed_busy_broker_keeps_acknowledged_events(broker: Broker) -> None:
     delivery = delivering(broker.url)
     numbers: list[int] = []
     feeding = threading.Thread(target=lambda: list(delivery.tee(map(event, range(1000)))))
@@ -164,9 +162,7 @@ def test_a_broker_that_is_killed_while_it_is_busy_loses_no_event_that_it_acknowl
     assert list(dict.fromkeys(numbers)) == list(range(max(numbers) + 1))
 
 
-def test_a_password_from_the_environment_or_a_file_opens_the_door(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mqtt_password_from_environment_or_file_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = tmp_path / "passwords"
     if shutil.which("mosquitto_passwd") is None:
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
@@ -193,7 +189,7 @@ def test_a_password_from_the_environment_or_a_file_opens_the_door(
     assert [message.topic for message in subscriber.messages[1:]] == ["people/person%2F1", "people/-"]
 
 
-def test_an_event_that_the_broker_forbids_is_refused_and_the_next_is_not(tmp_path: Path) -> None:
+def test_mqtt_forbidden_event_is_refused_alone(tmp_path: Path) -> None:
     rules = tmp_path / "rules"
     rules.write_text("topic write allowed/#\n")
     rules.chmod(0o600)
@@ -214,7 +210,7 @@ def test_an_event_that_the_broker_forbids_is_refused_and_the_next_is_not(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_broker_must_show_who_it_is(tmp_path: Path) -> None:
+def test_mqtt_untrusted_broker_is_refused(tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: apt-get install openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -236,7 +232,7 @@ def test_a_broker_must_show_who_it_is(tmp_path: Path) -> None:
         broker.kill()
 
 
-def test_a_broker_that_says_nothing_is_given_up() -> None:
+def test_mqtt_silent_broker_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         delivery = delivering(url, attrs.evolve(FAST, flush_timeout_s=0.3), timeout_s=0.1)
@@ -246,7 +242,7 @@ def test_a_broker_that_says_nothing_is_given_up() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.none() | st.text(st.characters(codec="utf-8")))
-def test_a_topic_has_the_levels_of_its_template(source: str, subject: str | None) -> None:
+def test_topic_any_event_has_levels_of_template(source: str, subject: str | None) -> None:
     levels = topic("a/{source}/{type}/{subject}", event(0, source=source, subject=subject)).split("/")
     assert len(levels) == 4
     assert all(level and not set(level) & set("+#\0") for level in levels)
@@ -270,6 +266,6 @@ def test_a_topic_has_the_levels_of_its_template(source: str, subject: str | None
         ({"password_file": "/nowhere"}, "expected a file with a secret"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(config: dict[str, Any], says: str) -> None:
+def test_mqtt_invalid_config_is_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         Mqtt(MqttConfig(**{"url": "mqtt://host", **config}))

@@ -47,7 +47,7 @@ def numbers(receiver: Receiver) -> list[int]:
     return [int(json.loads(body)["id"]) for body in receiver.bodies]
 
 
-def test_structured_events_are_signed_as_others_verify() -> None:
+def test_webhook_structured_signature_is_verified() -> None:
     with Receiver() as receiver:
         with delivering(receiver.url) as delivery:
             for number in range(3):
@@ -57,9 +57,9 @@ def test_structured_events_are_signed_as_others_verify() -> None:
     for number, request in enumerate(receiver.requests):
         assert (request.method, request.path) == ("POST", "/events")
         assert request.headers["content-type"] == "application/cloudevents+json; charset=UTF-8"
-        told = Verifier(SECRET).verify(request.body, dict(request.headers))
-        assert told == event(number, subject="person 1").to_dict()
-        validate_event(told)
+        received = Verifier(SECRET).verify(request.body, dict(request.headers))
+        assert received == event(number, subject="person 1").to_dict()
+        validate_event(received)
         with pytest.raises(WebhookVerificationError):
             Verifier(OTHER).verify(request.body, dict(request.headers))
         with pytest.raises(WebhookVerificationError):
@@ -67,7 +67,7 @@ def test_structured_events_are_signed_as_others_verify() -> None:
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 3
 
 
-def test_a_secret_in_a_file_may_take_anothers_place(tmp_path: Path) -> None:
+def test_webhook_secret_file_replaces_variable(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{OTHER} {SECRET}\n")
     with Receiver() as receiver, delivering(receiver.url, secret_file=str(file)) as delivery:
@@ -77,7 +77,7 @@ def test_a_secret_in_a_file_may_take_anothers_place(tmp_path: Path) -> None:
         Verifier(one).verify(request.body, dict(request.headers))
 
 
-def test_what_is_not_signed_has_an_id_all_the_same() -> None:
+def test_webhook_unsigned_request_has_id() -> None:
     with Receiver() as receiver, delivering(receiver.url, signed=False) as delivery:
         delivery.put(event(0))
     (request,) = receiver.requests
@@ -85,7 +85,7 @@ def test_what_is_not_signed_has_an_id_all_the_same() -> None:
     assert "webhook-signature" not in request.headers
 
 
-def test_binary_events_have_their_attributes_in_headers() -> None:
+def test_webhook_binary_event_has_attributes_in_headers() -> None:
     sent = event(4, source="urn:gym:Übung 1", subject='100 % "Ada"')
     with Receiver() as receiver, delivering(receiver.url, mode="binary") as delivery:
         delivery.put(sent)
@@ -99,13 +99,13 @@ def test_binary_events_have_their_attributes_in_headers() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1))
-def test_headers_of_binary_events_are_printable_and_give_back_what_was_said(source: str, subject: str) -> None:
+def test_webhook_binary_headers_round_trip(source: str, subject: str) -> None:
     headers, _ = _message([event(1, source=source, subject=subject)], "binary")
     assert all(0x20 < ord(character) < 0x7F for character in headers["ce-source"] + headers["ce-subject"])
     assert (unquote(headers["ce-source"]), unquote(headers["ce-subject"])) == (source, subject)
 
 
-def test_batches_have_what_waits() -> None:
+def test_webhook_batch_contains_queued_events() -> None:
     with Receiver(Answer(503), Answer(delay_s=0.1)) as receiver:
         with delivering(receiver.url, mode="batched", batch=4) as delivery:
             for number in range(10):
@@ -121,7 +121,7 @@ def test_batches_have_what_waits() -> None:
         Verifier(SECRET).verify(request.body, dict(request.headers))
 
 
-def test_what_fails_is_sent_again_in_order_under_the_same_id() -> None:
+def test_webhook_failed_request_is_repeated_with_same_id() -> None:
     answers = [Answer(500), Answer(0), Answer(429, {"retry-after": "1"}), Answer(503, {"retry-after": formatdate(0)})]
     with Receiver(*answers) as receiver:
         with delivering(receiver.url) as delivery:
@@ -145,7 +145,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("status", [204, 503])
 @pytest.mark.parametrize("retry_after", UNREADABLE)
-def test_send_with_an_unreadable_retry_after_goes_by_the_status(status: int, retry_after: str) -> None:
+def test_webhook_invalid_retry_after_uses_status(status: int, retry_after: str) -> None:
     with Receiver(Answer(status, {"retry-after": retry_after})) as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url))
         if status == 204:
@@ -192,7 +192,7 @@ class Dripping:
 @pytest.mark.parametrize(
     ("start", "drip"), [(b"", b"H"), (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"HTTP/1.1 200 OK\r\nx: ", b"y")]
 )
-def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: bytes, drip: bytes) -> None:
+def test_webhook_slow_headers_time_out(start: bytes, drip: bytes) -> None:
     """Each part comes well within the timeout, and the whole never."""
     with Dripping(start, drip) as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
@@ -203,7 +203,7 @@ def test_send_to_a_receiver_that_drips_its_answer_ends_by_the_timeout(start: byt
         sink.close()
 
 
-def test_send_to_a_receiver_that_drips_the_contents_is_delivered() -> None:
+def test_webhook_slow_body_is_delivered() -> None:
     with Dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n", b"z") as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
         sink.send([event(0)])
@@ -211,7 +211,7 @@ def test_send_to_a_receiver_that_drips_the_contents_is_delivered() -> None:
         sink.close()
 
 
-def test_a_receiver_that_is_slow_may_get_an_event_twice_and_nothing_waits_for_it() -> None:
+def test_webhook_slow_receiver_may_get_event_twice() -> None:
     with Receiver(Answer(delay_s=0.5)) as receiver, delivering(receiver.url, timeout_s=0.1) as delivery:
         for number in range(20):
             delivery.put(event(number))
@@ -222,7 +222,7 @@ def test_a_receiver_that_is_slow_may_get_an_event_twice_and_nothing_waits_for_it
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
-def test_what_the_receiver_will_never_take_is_refused(status: int) -> None:
+def test_webhook_permanent_error_is_refused(status: int) -> None:
     with Receiver(Answer(status)) as receiver:
         with delivering(receiver.url) as delivery:
             delivery.put(event(0))
@@ -231,7 +231,7 @@ def test_what_the_receiver_will_never_take_is_refused(status: int) -> None:
     assert numbers(receiver) == [0, 1]
 
 
-def test_redirects_are_not_followed(caplog: pytest.LogCaptureFixture) -> None:
+def test_webhook_redirect_is_not_followed(caplog: pytest.LogCaptureFixture) -> None:
     with Receiver() as elsewhere, Receiver(Answer(307, {"location": elsewhere.url})) as receiver:
         with delivering(receiver.url) as delivery:
             delivery.put(event(0))
@@ -240,7 +240,7 @@ def test_redirects_are_not_followed(caplog: pytest.LogCaptureFixture) -> None:
     assert "answered with 307, and redirects are not followed" in caplog.text
 
 
-def test_a_receiver_that_is_gone_is_left_alone() -> None:
+def test_webhook_gone_receiver_gets_no_request() -> None:
     with Receiver(Answer(410)) as receiver:
         with delivering(receiver.url) as delivery:
             for number in range(3):
@@ -249,7 +249,7 @@ def test_a_receiver_that_is_gone_is_left_alone() -> None:
     assert len(receiver.requests) == 1
 
 
-def test_a_receiver_that_dies_and_comes_back_misses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_webhook_restarted_receiver_gets_missed_events(caplog: pytest.LogCaptureFixture) -> None:
     with Receiver() as first:
         delivery = delivering(first.url + "/a-secret-path")
         for number in range(3):
@@ -266,7 +266,7 @@ def test_a_receiver_that_dies_and_comes_back_misses_nothing(caplog: pytest.LogCa
     assert "a-secret-path" not in caplog.text
 
 
-def test_a_receiver_that_stays_away_harms_nobody_and_is_accounted_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_webhook_missing_receiver_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     delivery = delivering(f"http://127.0.0.1:{port}/", attrs.evolve(FAST, queue_size=5, flush_timeout_s=0.2))
@@ -279,7 +279,7 @@ def test_a_receiver_that_stays_away_harms_nobody_and_is_accounted_for(caplog: py
     assert "20 of 20 events not delivered" in caplog.text
 
 
-def test_a_server_that_cannot_show_who_it_is_gets_nothing(tmp_path: Path) -> None:
+def test_webhook_untrusted_server_is_refused(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
@@ -311,21 +311,21 @@ def test_a_server_that_cannot_show_who_it_is_gets_nothing(tmp_path: Path) -> Non
         ("https://user:password@host/", "no password"),
     ],
 )
-def test_addresses_that_cannot_be_are_refused_without_their_secrets(url: str, says: str) -> None:
+def test_webhook_invalid_url_error_hides_secrets(url: str, says: str) -> None:
     with pytest.raises(InvalidInputError, match=says) as refusal:
         Webhook(WebhookConfig(url=url))
     assert "user:password" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", ["whsec_c2hvcnQ=", "whsec_no base64", SECRET[6:], f"{SECRET} x"])
-def test_secrets_that_cannot_be_are_refused_and_not_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhook_invalid_secret_error_hides_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FITSENSE_WEBHOOK_SECRET", text)
     with pytest.raises(InvalidInputError, match="expected whsec_ and base64") as refusal:
         Webhook(WebhookConfig(url="https://host"))
     assert text not in str(refusal.value)
 
 
-def test_without_a_secret_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_webhook_without_secret_names_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FITSENSE_WEBHOOK_SECRET")
     with pytest.raises(InvalidInputError, match="set the environment variable FITSENSE_WEBHOOK_SECRET"):
         Webhook(WebhookConfig(url="https://host"))
@@ -338,7 +338,7 @@ def test_without_a_secret_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tm
             WebhookConfig(**settings)
 
 
-def test_without_its_package_it_says_which_extra_to_install() -> None:
+def test_webhook_without_package_names_extra() -> None:
     program = (
         "import sys; sys.modules['urllib3'] = None; sys.modules['paho'] = None\n"
         "import fitsense\n"

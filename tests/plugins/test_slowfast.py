@@ -16,7 +16,7 @@ def plugins() -> fitsense.PluginManager:
 
 @pytest.mark.parametrize("ratio", range(4, 17))
 @pytest.mark.parametrize("name", ["r50", "small"])
-def test_every_channel_reduction_ratio_builds_and_runs(plugins: fitsense.PluginManager, name: str, ratio: int) -> None:
+def test_slowfast_any_ratio_runs(plugins: fitsense.PluginManager, name: str, ratio: int) -> None:
     spec = plugins.backbone(f"slowfast/{name}")
     # The stages' arithmetic is what can fail; small pictures and few frames exercise it as well.
     config = spec.config(channel_reduction_ratio=ratio, frames=8, size=32, short_side=32)
@@ -25,7 +25,7 @@ def test_every_channel_reduction_ratio_builds_and_runs(plugins: fitsense.PluginM
     assert features.shape == (1, spec.feature_dim(config))
 
 
-def test_the_papers_networks_have_the_papers_features(plugins: fitsense.PluginManager) -> None:
+def test_slowfast_feature_dim_matches_paper(plugins: fitsense.PluginManager) -> None:
     for name, depth in (("r50", 50), ("r101", 101)):
         spec = plugins.backbone(f"slowfast/{name}")
         config = spec.config()
@@ -35,7 +35,7 @@ def test_the_papers_networks_have_the_papers_features(plugins: fitsense.PluginMa
     assert spec.feature_dim(spec.config(channel_reduction_ratio=10)) == 2048 + 204
 
 
-def test_r101_builds_and_runs(plugins: fitsense.PluginManager) -> None:
+def test_slowfast_r101_runs(plugins: fitsense.PluginManager) -> None:
     spec = plugins.backbone("slowfast/r101")
     config = spec.config(frames=8, size=32, short_side=32)
     with torch.inference_mode():
@@ -43,7 +43,7 @@ def test_r101_builds_and_runs(plugins: fitsense.PluginManager) -> None:
 
 
 @pytest.mark.parametrize("alpha", [2, 4, 8])
-def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.PluginManager, alpha: int) -> None:
+def test_slowfast_slow_pathway_takes_every_alpha_th_frame(plugins: fitsense.PluginManager, alpha: int) -> None:
     spec = plugins.backbone("slowfast/small")
     module = build_backbone(spec, spec.config(alpha=alpha, frames=16, size=32, short_side=32))
     seen: list[tuple[int, int]] = []
@@ -56,7 +56,7 @@ def test_the_slow_pathway_sees_every_alpha_th_frame(plugins: fitsense.PluginMana
     assert seen == [(16 // alpha, 16)]
 
 
-def test_the_callers_clip_is_not_changed_and_results_repeat(plugins: fitsense.PluginManager) -> None:
+def test_slowfast_leaves_input_unchanged(plugins: fitsense.PluginManager) -> None:
     spec = plugins.backbone("slowfast/small")
     module = build_backbone(spec, spec.config())
     clip = torch.randint(0, 256, (2, 16, 128, 128, 3), dtype=torch.uint8)
@@ -79,15 +79,15 @@ def test_the_callers_clip_is_not_changed_and_results_repeat(plugins: fitsense.Pl
         ({"width": 4}, "expected at least channel_reduction_ratio"),
     ],
 )
-def test_configurations_that_cannot_be_built_are_refused(
+def test_slowfast_invalid_config_is_refused(
     plugins: fitsense.PluginManager, changes: dict[str, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         plugins.backbone("slowfast/r50").config(**changes)
 
 
-def test_the_small_one_learns(plugins: fitsense.PluginManager) -> None:
-    """A few steps tell bright clips from dark ones."""
+def test_slowfast_small_learns(plugins: fitsense.PluginManager) -> None:
+    """A few training steps separate bright clips from dark ones."""
     torch.manual_seed(0)
     spec = plugins.backbone("slowfast/small")
     config = spec.config(frames=8, size=64, short_side=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -23,6 +24,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.cli import main, plugins_new
 from fitsense.testing import runner
 from fitsense.train.recipe import read_recipe
+from tests.helpers import task_plugin, tiny_models
 from tests.helpers.doc_pages import ROOT, blocks
 
 TEMPLATE = ROOT / "docs/examples/fitsense-template"
@@ -63,7 +65,7 @@ def plugin(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         del sys.modules[name]
 
 
-def test_nothing_of_the_templates_names_stays(package: Path) -> None:
+def test_new_replaces_all_names_of_template(package: Path) -> None:
     made = files(package)
     assert "src/fitsense_my_gym/__init__.py" in made
     for path, text in made.items():
@@ -71,7 +73,7 @@ def test_nothing_of_the_templates_names_stays(package: Path) -> None:
         assert "template" not in text.lower(), path
 
 
-def test_all_that_belongs_to_the_template_is_copied_and_shipped() -> None:
+def test_new_copies_all_files_of_template() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "."],
         cwd=TEMPLATE, capture_output=True, text=True, check=True,
@@ -84,19 +86,20 @@ def test_all_that_belongs_to_the_template_is_copied_and_shipped() -> None:
     assert shipped["fitsense.examples"] == [f"{TEMPLATE.name}/{pattern}" for pattern in plugins_new.FILES]
 
 
-def test_by_its_own_name_it_is_the_template_itself(tmp_path: Path) -> None:
+def test_new_with_template_name_equals_template(tmp_path: Path) -> None:
     assert new("template", "--out", tmp_path).exit_code == 0
     assert files(tmp_path) == {path: (TEMPLATE / path).read_text("utf-8") for path in files(tmp_path)}
 
 
-def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleType) -> None:
+def test_new_plugin_loads_with_its_recipe(package: Path, plugin: ModuleType) -> None:
     host = fitsense.PluginManager()
     report = host.register(plugin)
     assert (report.name, report.status, report.version) == ("my-gym", "loaded", "0.1.0"), report.reason
     assert dict(report.provides) == {
         "backbones": ("my-gym/shift",),
-        "heads": ("my-gym/mlp",),
+        "heads": ("my-gym/mlp", "my-gym/form"),
         "fusions": ("my-gym/pool",),
+        "tasks": ("form_quality",),
         "event_schemas": ("my-gym.milestone",),
     }
     recipe = read_recipe(package / "recipe.json")
@@ -106,27 +109,48 @@ def test_the_plugin_loads_and_its_recipe_fits_it(package: Path, plugin: ModuleTy
         assert host.head(branch.exercise_head).name == "mlp"
 
 
-def test_the_plugin_and_its_fusion_keep_the_laws(plugin: ModuleType) -> None:
+def test_new_plugin_passes_contracts(plugin: ModuleType) -> None:
     """Those of networks, which take longer, are checked by .ci/template."""
     contracts = runner.contracts_of(plugin)
-    outcomes = runner.run(
-        {subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym")}
-    )
+    subjects = ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym", "task form_quality")
+    outcomes = runner.run({subject: contracts[subject] for subject in subjects})
     assert len(outcomes) > 30
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
 
 
-def test_the_commands_of_its_readme_are_understood(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_task_is_trained_and_scored_in_a_session(package: Path, plugin: ModuleType, tmp_path: Path) -> None:
+    """With the head of its README on a backbone without a network, so that it takes a moment."""
+    pytest.importorskip("torch")
+    from fitsense.train.recipe import BranchRecipe, Recipe, Sources
+    from fitsense.train.run import train
+
+    (stated,) = re.findall(r"^```json\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.M | re.DOTALL)
+    plugins = fitsense.PluginManager.discover()
+    for module in (tiny_models, plugin):
+        assert plugins.register(module).faults == ()
+    branch = config_from_json(BranchRecipe, {"backbone": "tiny/means", **json.loads(stated)}, "README")
+    recipe = Recipe(branches=(branch,), views=1, mirror=False, min_scenes=2, fusion="my-gym/pool")
+    sources = Sources(task_plugin.write_data(tmp_path, clips=4), splits=("train",), unknown_split=None)
+    bundle, report = train(recipe, sources, tmp_path / "out", name="x", cache=tmp_path / "cache", plugins=plugins)
+    assert report["test"]["tasks"]["form_quality"]["clips"] == 9
+    session = fitsense.Session(fitsense.Model(bundle, plugins=plugins))
+    events = session.push_many(task_plugin.video("squat", 1.2, 4.0, 0)) + session.finish()
+    parts = [e.data.extensions for e in events if isinstance(e.data, fitsense.ExerciseUpdated)]
+    assert parts
+    assert all(part is not None and part["form_quality"].keys() >= {"label", "values", "ok"} for part in parts)
+
+
+def test_new_readme_commands_are_valid(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: Path(value))
     monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
-    found = re.findall(r"^```\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```\w*\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     commands = [line for block in found for line in block.splitlines() if line.startswith("fitsense ")]
     assert {command.split()[1] for command in commands} == {"plugins", "dataset", "train", "evaluate", "analyze"}
     for command in commands:
         main.main(shlex.split(command)[1:], standalone_mode=False)
 
 
-def test_it_says_what_comes_next_as_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_output_matches_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line, _, shown = blocks(PAGE, "console")[0].partition("\n")
     done = new(*shlex.split(line)[4:])
@@ -134,7 +158,7 @@ def test_it_says_what_comes_next_as_the_page_shows(tmp_path: Path, monkeypatch: 
     assert Path("fitsense-my-gym/pyproject.toml").is_file()
 
 
-def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_new_existing_folder_is_refused(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine.txt").write_text("mine")
@@ -146,14 +170,14 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["My-Gym", "my_gym", "my--gym", "gym-", "-gym", "2gym", "", "../gym", "gym\n", "café"])
-def test_what_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
+def test_new_invalid_name_is_refused(name: str, tmp_path: Path) -> None:
     done = new("--out", tmp_path / "out", "--", name)
     assert done.exit_code == 2
     assert "expected lower-case letters and digits" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_name_of_a_plugin_that_is_installed_is_refused(tmp_path: Path) -> None:
+def test_new_name_of_installed_plugin_is_refused(tmp_path: Path) -> None:
     done = new("x3d", "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "expected a free name, got 'x3d', which fitsense uses" in done.stderr
@@ -161,7 +185,7 @@ def test_the_name_of_a_plugin_that_is_installed_is_refused(tmp_path: Path) -> No
 
 
 @given(st.from_regex(plugins_new._NAME, fullmatch=True))
-def test_every_name_that_is_taken_is_one_for_plugins_packages_and_modules(name: str) -> None:
+def test_new_accepted_names_are_valid_everywhere(name: str) -> None:
     class Plugin:
         @fitsense.hookimpl
         def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:

@@ -25,7 +25,7 @@ from fitsense.inference.config import RuntimeName
 
 
 class Malicious:
-    """Whoever unpickles it makes a file called `executed` in the working directory."""
+    """Unpickling it creates a file `executed` in the working directory."""
 
     def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
         return Path.touch, (Path("executed"),)
@@ -66,7 +66,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def restate(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Have ``model.json`` state the digests of the files as they are now, as whoever forges a bundle would."""
+    """Set the digests in ``model.json`` to those of the current files, as a forger would."""
     file = folder / MANIFEST
     document: dict[str, Any] = {**json.loads(file.read_text("utf-8")), **changes}
     document["files"] = [
@@ -97,7 +97,7 @@ def claiming(archive: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_the_payloads_are_live(payload: str, workplace: Path) -> None:
+def test_payloads_execute_when_unpickled(payload: str, workplace: Path) -> None:
     """Else the tests below would prove nothing."""
     content = io.BytesIO(PAYLOADS[payload]())
     if payload == "pickle":
@@ -111,7 +111,7 @@ def test_the_payloads_are_live(payload: str, workplace: Path) -> None:
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
-def test_no_file_of_a_bundle_is_executed(payload: str, runtime: RuntimeName, bundle: Path, workplace: Path) -> None:
+def test_load_bundle_executes_no_file(payload: str, runtime: RuntimeName, bundle: Path, workplace: Path) -> None:
     content = PAYLOADS[payload]()
     read = 0
     for file in sorted(file for file in bundle.rglob("*") if file.is_file()):
@@ -125,7 +125,7 @@ def test_no_file_of_a_bundle_is_executed(payload: str, runtime: RuntimeName, bun
             with pytest.raises((fitsense.BundleError, fitsense.WeightsError)):
                 fitsense.load_model(bundle, runtime=runtime)
         else:
-            # Nobody reads it.
+            # Ignored.
             Bundle.load(bundle)
         file.write_bytes(original)
         (bundle / MANIFEST).write_bytes(manifest)
@@ -135,7 +135,7 @@ def test_no_file_of_a_bundle_is_executed(payload: str, runtime: RuntimeName, bun
 
 
 @pytest.mark.parametrize(("part", "name"), [("weights", "w.pth"), ("weights", "w.pkl"), ("graph", "g.xml")])
-def test_a_bundles_files_are_of_no_other_format(part: str, name: str, bundle: Path, workplace: Path) -> None:
+def test_load_bundle_other_format_is_refused(part: str, name: str, bundle: Path, workplace: Path) -> None:
     """The suffix chooses the reader."""
     (bundle / name).write_bytes(checkpoint())
     branches = json.loads((bundle / MANIFEST).read_text("utf-8"))["branches"]
@@ -147,7 +147,7 @@ def test_a_bundles_files_are_of_no_other_format(part: str, name: str, bundle: Pa
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_graph_cannot_take_its_weights_from_outside(inside: bool, bundle: Path, tmp_path: Path) -> None:
+def test_load_graph_with_outside_weights_is_refused(inside: bool, bundle: Path, tmp_path: Path) -> None:
     import onnx
 
     manifest = Bundle.load(bundle).manifest
@@ -168,7 +168,7 @@ def test_a_graph_cannot_take_its_weights_from_outside(inside: bool, bundle: Path
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "{outside}/evil"])
-def test_a_zip_writes_nowhere_else(name: str, tmp_path: Path) -> None:
+def test_load_zip_outside_path_is_refused(name: str, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     archive = tmp_path / "evil.zip"
@@ -179,7 +179,7 @@ def test_a_zip_writes_nowhere_else(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("evil")) == []
 
 
-def test_links_in_a_zip_are_not_followed(bundle: Path, tmp_path: Path) -> None:
+def test_load_zip_link_is_not_followed(bundle: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (bundle / "README.md").write_text(str(outside))
@@ -204,7 +204,7 @@ def test_links_in_a_zip_are_not_followed(bundle: Path, tmp_path: Path) -> None:
     assert list(outside.iterdir()) == []
 
 
-def test_a_zip_that_would_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_load_zip_bomb_is_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("model.json", "{}")
@@ -228,7 +228,7 @@ def snapshot(model: fitsense.Model) -> bytes:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_no_part_of_a_snapshot_is_executed(
+def test_resume_snapshot_executes_nothing(
     payload: str, snapshot: bytes, model: fitsense.Model, workplace: Path
 ) -> None:
     content = PAYLOADS[payload]()
@@ -242,7 +242,7 @@ def test_no_part_of_a_snapshot_is_executed(
     assert list(workplace.iterdir()) == []
 
 
-def test_a_snapshot_that_would_fill_the_memory_is_refused(snapshot: bytes, model: fitsense.Model) -> None:
+def test_resume_snapshot_bomb_is_refused(snapshot: bytes, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="more than any session keeps"):
         fitsense.Session.resume(model, claiming(snapshot, 0xFFFFFF00))
     header = io.BytesIO()

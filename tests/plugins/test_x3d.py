@@ -14,7 +14,7 @@ from fitsense.nn.branch import build_backbone
     ("name", "shape"),
     [("xs", (4, 160, 160, 3)), ("s", (13, 160, 160, 3)), ("m", (16, 224, 224, 3)), ("l", (16, 312, 312, 3))],
 )
-def test_sizes_take_the_papers_clips_and_give_2048_features(name: str, shape: tuple[int, ...]) -> None:
+def test_x3d_sizes_match_paper(name: str, shape: tuple[int, ...]) -> None:
     spec = fitsense.PluginManager.discover().backbone(f"x3d/{name}")
     config = spec.config()
     assert spec.clip(config).shape == shape
@@ -29,7 +29,7 @@ def test_sizes_take_the_papers_clips_and_give_2048_features(name: str, shape: tu
     assert not module.training
 
 
-def test_features_are_those_before_the_softmax_and_the_projection() -> None:
+def test_x3d_features_precede_projection() -> None:
     """They vary in sign-free range as ReLU gives it, and do not sum to 1."""
     spec = fitsense.PluginManager.discover().backbone("x3d/xs")
     module = build_backbone(spec, spec.config())
@@ -39,14 +39,14 @@ def test_features_are_those_before_the_softmax_and_the_projection() -> None:
     assert not torch.allclose(features.sum(dim=1), torch.ones(2))
 
 
-def test_a_wrong_clip_is_refused_with_both_shapes() -> None:
+def test_x3d_wrong_clip_is_refused_with_shapes() -> None:
     spec = fitsense.PluginManager.discover().backbone("x3d/xs")
     module = build_backbone(spec, spec.config())
     with pytest.raises(fitsense.InvalidInputError, match=r"got uint8 of shape \(1, 5, 160, 160, 3\)"):
         module(torch.zeros((1, 5, 160, 160, 3), dtype=torch.uint8))
 
 
-def test_configurations_survive_json_and_refuse_what_they_do_not_know() -> None:
+def test_x3d_config_json_round_trips_and_refuses_unknown_keys() -> None:
     spec = fitsense.PluginManager.discover().backbone("x3d/l")
     config = spec.config(frames=8)
     assert config_from_json(spec.config, config_to_json(config), "x3d/l") == config

@@ -20,14 +20,14 @@ def network(name: str, **config: Any) -> tuple[fitsense.plugins.BackboneSpec, An
     return spec, made, build_backbone(spec, made)
 
 
-def test_its_parameters_are_x3ds() -> None:
+def test_x3d_streaming_has_parameters_of_x3d() -> None:
     _, _, plain = network("s")
     _, _, streaming = network("streaming")
     shapes = {name.removeprefix("1."): value.shape for name, value in plain.state_dict().items()}
     assert {name: value.shape for name, value in streaming.state_dict().items()} == shapes
 
 
-def test_where_nothing_moves_and_no_weight_looks_at_other_frames_it_is_x3d() -> None:
+def test_x3d_streaming_static_clip_equals_x3d() -> None:
     _, _, plain = network("s", frames=4, **SMALL)
     _, _, streaming = network("streaming", frames=4, **SMALL)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def test_where_nothing_moves_and_no_weight_looks_at_other_frames_it_is_x3d() -> 
         )
 
 
-def test_what_does_not_change_leaves_features_as_they_are() -> None:
+def test_x3d_streaming_static_frames_keep_features() -> None:
     """From the first frame on: a stream does not begin with blackness."""
     spec, config, module = network("streaming", frames=4, **SMALL)
     assert spec.streaming is not None
@@ -56,7 +56,7 @@ def test_what_does_not_change_leaves_features_as_they_are() -> None:
     torch.testing.assert_close(features, first)
 
 
-def test_features_tell_the_order_of_frames() -> None:
+def test_x3d_streaming_features_depend_on_order() -> None:
     _, _, module = network("streaming", frames=4, **SMALL)
     clip = torch.randint(0, 256, (1, 4, 32, 32, 3), dtype=torch.uint8)
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_features_tell_the_order_of_frames() -> None:
 
 
 @pytest.mark.parametrize(("depth_factor", "frames", "expected"), [(2.2, 13, 221), (0.4, 4, 24)])
-def test_how_far_it_looks_back_follows_from_its_depth(depth_factor: float, frames: int, expected: int) -> None:
+def test_x3d_streaming_receptive_field_follows_from_depth(depth_factor: float, frames: int, expected: int) -> None:
     spec = fitsense.PluginManager.discover().backbone("x3d/streaming")
     assert spec.streaming is not None
     assert spec.streaming.receptive_field(spec.config(depth_factor=depth_factor, frames=frames)) == expected

@@ -7,14 +7,16 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.counter import Details, Movement, PartialRepetition, Repetition
 from fitsense.repetitions.sets import ExerciseSet, Sets, SetStats
+from fitsense.repetitions.sides import Side
 
 
 def repetitions(start_s: float, count: int, tempo_s: float = 2.0) -> list[Repetition]:
@@ -65,7 +67,7 @@ def test_count_long_pause_ends_a_set_and_short_does_not() -> None:
 def test_end_hold_is_a_set_without_repetitions() -> None:
     sets = Sets(rest_s=10)
     effort = stretch(sets, "plank", 3.0, 33.0, [])
-    assert effort == SetStats(0, 0, 30.0, None, None)
+    assert effort == SetStats(0, 0, 30.0, None, None, held_s=30.0)
     (only,) = sets.sets
     assert (only.start_s, only.end_s, only.stats) == (3.0, 33.0, effort)
     # One repetition has a tempo, but no spread.
@@ -183,6 +185,29 @@ def test_end_segment_without_movement_after_repetitions_is_a_pause() -> None:
     _, effort, made = sets.end(14.0)
     assert (effort.repetitions, made) == (0, [])
     assert [(one.end_s, one.stats.time_under_tension_s) for one in sets.sets] == [(6.0, 6.0)]
+
+
+def test_end_timed_exercise_has_seconds_and_no_repetitions() -> None:
+    sets = Sets(10, is_timed=lambda exercise: exercise == "plank")
+    held = stretch(sets, "plank", 0.0, 20.0, repetitions(2, 4))
+    assert (held.repetitions, held.held_s, held.time_under_tension_s) == (0, 20.0, 20.0)
+    assert sets.total("plank").held_s == 20.0
+    assert stretch(sets, "squat", 30.0, 40.0, repetitions(30, 4)).held_s is None
+
+
+def test_count_repetitions_of_sides_gives_pairs() -> None:
+    sets = Sets(rest_s=10)
+    sets.begin("lunge", 0.0)
+    sides: tuple[Side, ...] = ("left", "right", "left", "left")
+    sets.add(
+        [attrs.evolve(one, details=Details(side=side)) for one, side in zip(repetitions(0, 4), sides, strict=True)]
+    )
+    assert [one.pairs for one in sets.count()] == [0, 1, 1, 1]
+    _, stats, (only,) = sets.end(8.0)
+    assert (stats.repetitions_left, stats.repetitions_right, stats.pairs) == (3, 1, 1)
+    assert only.stats == stats
+    plain = stretch(sets, "squat", 30.0, 34.0, repetitions(30, 2))
+    assert (plain.repetitions_left, plain.repetitions_right, plain.pairs) == (None, None, None)
 
 
 def test_end_segment_without_movement_not_held_makes_no_set() -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events.model import Event, ExerciseUpdated, PersonBox, RepetitionCompleted
+from fitsense.events.model import Event, ExerciseUpdated, PersonBox, RepetitionCompleted, SessionEnded
 from fitsense.events.schema import validate_event
 from fitsense.session.config import PoseConfig, SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
 from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
 from tests.pose.bodies import STICKS
-from tests.repetitions.test_body_signal import squat
+from tests.repetitions.test_body_signal import alternating, curl, squat
 
 RATE_HZ = 15.0
 ON = SessionConfig(pose=PoseConfig(enabled="on"))
@@ -152,7 +152,7 @@ def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimato
 
 
 def test_estimator_without_a_choice_says_what_there_is(model: fitsense.Model) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match="expected the name of one of no installed estimators"):
+    with pytest.raises(fitsense.InvalidInputError, match="expected an installed plugin with a pose estimator"):
         Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
 
 
@@ -162,3 +162,41 @@ def test_nobody_in_the_picture_gives_no_pose(steady: Any) -> None:
     assert frame_of(None, 0.0).rgb[0, 0, 0] == NOBODY
     assert session._person is not None
     assert session._person.name is None
+
+
+def test_alternating_sides_are_counted_each_with_their_pairs(model: fitsense.Model) -> None:
+    parts = [part * (1 if number % 2 else -1) for number in range(8) for part in waves(1, 1.6, 0.0)]
+    estimator = SeenBodies(alternating(curl))
+    events = run(SteadyModel(model, "bicep_curl", estimator), frames_of([0.0] * 10 + parts + [0.0] * 15))
+    repetitions = of_type(events, RepetitionCompleted)
+    assert {one.side for one in repetitions} == {"left", "right"}
+    assert 7 <= len(repetitions) <= 8
+    assert {one.joint for one in repetitions} == {"elbow"}
+    (only,) = of_type(events, SessionEnded)[0].sets
+    assert only.repetitions_left + only.repetitions_right == only.repetitions == len(repetitions)
+    assert only.pairs == min(only.repetitions_left, only.repetitions_right) == repetitions[-1].pairs
+
+
+def test_hold_counts_seconds_and_no_repetitions(model: fitsense.Model) -> None:
+    events = run(SteadyModel(model, "plank", SeenBodies(squat)), frames_of(waves(4)))
+    assert not of_type(events, RepetitionCompleted)
+    (only,) = of_type(events, SessionEnded)[0].sets
+    assert only.repetitions == 0
+    assert only.held_s == pytest.approx(only.duration_s)
+
+
+def test_single_repetition_at_the_end_is_not_lost(steady: Any) -> None:
+    (only,) = of_type(run(steady, frames_of(waves(1, 2.0, 2.0))), RepetitionCompleted)
+    assert (only.start_s, only.end_s) == (pytest.approx(2.0, abs=0.6), pytest.approx(4.0, abs=0.6))
+    assert only.joint == "knee"
+
+
+def test_repetitions_follow_their_ends_soon(steady: Any) -> None:
+    session = Session(steady, ON)
+    lags = []
+    for frame in frames_of(waves(8)):
+        events = session.push(frame)
+        lags += [frame.time_s - one.end_s for one in of_type(events, RepetitionCompleted)]
+    assert len(lags) >= 7
+    # The first ones wait for another that resembles them.
+    assert max(lags[3:]) <= 0.8

@@ -262,7 +262,7 @@ def test_multi_session_subjects_keep_their_streams(model: fitsense.Model, frames
     sessions = fitsense.MultiSession.resume(model, sessions.snapshot())
     events += sessions.finish()
     for subject, region in (("left", left), ("right", right)):
-        alone = Session(model, SessionConfig(camera=None, region=region))
+        alone = Session(model, SessionConfig(camera=None, region=region, progress_interval_s=None))
         expected = [*alone.push_many(wide), *alone.finish()]
         assert [event.to_dict()["data"] for event in events if event.subject == subject] == [
             event.to_dict()["data"] for event in expected

@@ -51,6 +51,11 @@ export function gist({ type, data }) {
       return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
     case "session.warning":
       return data.message;
+    case "session.progress":
+      return data.exercise ? exerciseName(data.exercise) : "no exercise";
+    case "person.entered":
+    case "person.left":
+      return `person ${data.person}`;
     case "session.ended":
       return `${data.reason}, ${many(data.frames, "frame")}`;
     default:

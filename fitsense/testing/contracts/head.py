@@ -11,10 +11,12 @@ import pytest
 
 from fitsense._internal.configs import config_to_json
 from fitsense.bundles.manifest import BranchEntry, HeadEntry, ObservationEntry
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, HeadSpec
+from fitsense.plugins.tasks import TaskKind, TaskSpec, output_labels
 from fitsense.testing.contracts.networks import NetworkContract
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
-from fitsense.types import Activation, ClipSpec, FloatArray, Scores, Task, to_probabilities
+from fitsense.types import ClipSpec, FloatArray, Scores, to_probabilities
 
 
 class HeadContract(NetworkContract):
@@ -28,9 +30,18 @@ class HeadContract(NetworkContract):
         return 8
 
     @pytest.fixture
-    def labels(self) -> tuple[str, ...]:
-        """Labels of the head."""
-        return LABELS
+    def task(self, plugins: PluginManager, spec: HeadSpec) -> TaskSpec:
+        """The head's task; by default as the plugin, or fitsense, declares it."""
+        return plugins.task(spec.task)
+
+    @pytest.fixture
+    def labels(self, task: TaskSpec) -> tuple[str, ...]:
+        """Labels of the head; by default those that the task declares, or made-up ones."""
+        return output_labels(task) or LABELS
+
+    @pytest.fixture
+    def scored_labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return labels
 
     @pytest.fixture
     def inputs(self, feature_dim: int) -> FloatArray:
@@ -48,7 +59,7 @@ class HeadContract(NetworkContract):
         return lambda: _shaken(spec.build(config, feature_dim, labels), torch)
 
     @pytest.fixture
-    def entry(self, spec: HeadSpec, config: Any, feature_dim: int) -> BranchEntry:
+    def entry(self, spec: HeadSpec, task: TaskSpec, config: Any, feature_dim: int) -> BranchEntry:
         return BranchEntry(
             name="checked",
             backbone="checked",
@@ -57,7 +68,7 @@ class HeadContract(NetworkContract):
             feature_dim=feature_dim,
             graph="checked.onnx",
             weights="checked.safetensors",
-            heads=(HeadEntry(spec.task, spec.name, config_to_json(config), spec.activation),),
+            heads=(HeadEntry(spec.task, spec.name, config_to_json(config), task.activation_name),),
             observation=ObservationEntry((feature_dim,), {}),
         )
 
@@ -68,11 +79,14 @@ class HeadContract(NetworkContract):
         return join(torch.nn.Tanh(), {spec.task: module})
 
     def test_probabilities_are_valid_however_large_features_are(
-        self, spec: HeadSpec, run: Any, inputs: FloatArray
+        self, task: TaskSpec, run: Any, inputs: FloatArray
     ) -> None:
         logits = run(inputs * np.float32(1e4))
         assert np.isfinite(logits).all(), "expected finite logits"
-        _check_probabilities(to_probabilities(logits, spec.activation), spec.activation)
+        values = to_probabilities(logits, task.activation)
+        assert np.isfinite(values).all(), "expected finite values"
+        if task.kind != "regression":
+            _check_probabilities(values, task.kind)
 
     def test_an_empty_batch_gives_no_scores(self, run: Any, inputs: FloatArray, width: int) -> None:
         shape = run(inputs[:0]).shape
@@ -94,19 +108,19 @@ class DerivedHeadContract(OfferContract):
     kind = "head"
 
     @pytest.fixture
-    def source_labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
-        """Labels of its input; by default those of the catalogue."""
-        return _catalogue_labels(spec.from_task)
+    def source_labels(self, plugins: PluginManager, spec: DerivedHeadSpec) -> tuple[str, ...]:
+        """Labels of its input; by default those of the catalogue or of the task."""
+        return _labels(plugins.task(spec.from_task))
 
     @pytest.fixture
-    def labels(self, spec: DerivedHeadSpec) -> tuple[str, ...]:
-        """Labels of its output; by default those of the catalogue."""
-        return _catalogue_labels(spec.task)
+    def labels(self, plugins: PluginManager, spec: DerivedHeadSpec) -> tuple[str, ...]:
+        """Labels of its output; by default those of the catalogue or of the task."""
+        return _labels(plugins.task(spec.task))
 
     @pytest.fixture
-    def source(self, spec: DerivedHeadSpec, source_labels: tuple[str, ...]) -> Scores:
+    def source(self, plugins: PluginManager, spec: DerivedHeadSpec, source_labels: tuple[str, ...]) -> Scores:
         """Input scores of three clips."""
-        activation: Activation = "softmax" if spec.from_task == "exercise" else "sigmoid"
+        activation = plugins.task(spec.from_task).activation
         return Scores(spec.from_task, source_labels, numbers(0, 3, len(source_labels)) * 3, activation)
 
     @pytest.fixture
@@ -165,16 +179,18 @@ class DerivedHeadContract(OfferContract):
         assert np.array_equal(written, source.logits), "it wrote into its input scores"
 
 
-def _catalogue_labels(task: Task) -> tuple[str, ...]:
+def _labels(task: TaskSpec) -> tuple[str, ...]:
+    """Labels of the catalogue for a task of fitsense, otherwise those that the task declares, or made-up ones."""
     from fitsense.catalogue import load_catalogue
 
     catalogue = load_catalogue()
-    return tuple(catalogue.exercises if task == "exercise" else catalogue.muscle_groups)
+    by_task = {"exercise": tuple(catalogue.exercises), "muscles": tuple(catalogue.muscle_groups)}
+    return by_task.get(task.name) or output_labels(task) or LABELS
 
 
-def _check_probabilities(values: FloatArray, activation: Activation) -> None:
+def _check_probabilities(values: FloatArray, kind: TaskKind) -> None:
     assert ((values >= 0) & (values <= 1)).all(), "expected probabilities in 0..1"
-    if activation == "softmax":
+    if kind == "one_of_many":
         assert np.allclose(values.sum(axis=1), 1, atol=1e-4), f"expected rows that sum to 1, got {values.sum(axis=1)}"
 
 

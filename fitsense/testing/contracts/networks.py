@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry, Calibration, Labels, Manifest
+from fitsense.plugins.tasks import RESERVED
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, in_threads
 from fitsense.types import FloatArray
 
@@ -38,6 +39,11 @@ class NetworkContract(OfferContract):
     def not_moved(self) -> Collection[str]:
         """Prefixes of the names of parameters that deliberately get no gradient from outputs."""
         return ()
+
+    @pytest.fixture
+    def scored_labels(self) -> tuple[str, ...]:
+        """Labels of its heads, if it has any."""
+        return LABELS
 
     @pytest.fixture
     def module(self, build: Callable[[], Any], torch: Any) -> Any:
@@ -122,6 +128,7 @@ class NetworkContract(OfferContract):
         inputs: NDArray[Any],
         entry: BranchEntry,
         exports: bool,
+        scored_labels: tuple[str, ...],
         torch: Any,
         tolerance: float,
         tmp_path: Path,
@@ -130,7 +137,9 @@ class NetworkContract(OfferContract):
         from fitsense.inference.loading import load_graph
 
         run = load_graph(
-            exported(branch, entry, tmp_path, exports=exports), entry, RuntimeConfig(threads=1, bf16=False)
+            exported(branch, entry, tmp_path, exports=exports, labels=scored_labels),
+            entry,
+            RuntimeConfig(threads=1, bf16=False),
         )
         for count in (1, len(inputs)):
             expected = outputs_of(branch, inputs[:count], torch)
@@ -159,7 +168,15 @@ def outputs_of(branch: Any, inputs: NDArray[Any], torch: Any) -> Mapping[str, Fl
         return {name: value.numpy() for name, value in branch(torch.from_numpy(inputs.copy())).items()}
 
 
-def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, step_alone: bool = False) -> Bundle:
+def exported(
+    branch: Any,
+    entry: BranchEntry,
+    folder: Path,
+    *,
+    exports: bool,
+    step_alone: bool = False,
+    labels: tuple[str, ...] = LABELS,
+) -> Bundle:
     """Export a branch to a bundle, and load the stored weights into the branch. Skips the test without an export.
 
     :param step_alone: whether to write only the step graph.
@@ -176,16 +193,16 @@ def exported(branch: Any, entry: BranchEntry, folder: Path, *, exports: bool, st
         pytest.fail(f"it cannot be exported: {type(error).__name__}: {str(error)[:500]}", pytrace=False)
     stored = {name: value.float() for name, value in read_state(folder / entry.weights).items()}
     load_state(branch, stored, origin="what was exported")
-    return Bundle(folder, _manifest(entry))
+    return Bundle(folder, _manifest(entry, labels))
 
 
-def _manifest(entry: BranchEntry) -> Manifest:
+def _manifest(entry: BranchEntry, labels: tuple[str, ...]) -> Manifest:
     """Manifest of a bundle of one branch, with the labels of the laws of heads."""
     return Manifest(
         name="checked",
         version="1",
         licence="",
-        labels=Labels(exercise=LABELS, muscles=LABELS),
+        labels=Labels(labels, labels, {head.task: labels for head in entry.heads if head.task not in RESERVED}),
         branches=(entry,),
         fusion={},
         calibration=Calibration(1.0, 0.5, 0.5),

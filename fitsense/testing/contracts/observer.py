@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -22,26 +21,13 @@ from fitsense.events.model import (
 from fitsense.plugins._manager import PluginManager
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.snapshot import pack, unpack
-from fitsense.testing.contracts.offer import missing
+from fitsense.testing.contracts.offer import PluginFixtures
 
 _STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class ObserverContract:
+class ObserverContract(PluginFixtures):
     """Laws of an observer that adds events to sessions; `plugin` is required."""
-
-    @pytest.fixture
-    def plugin(self) -> Any:
-        """The plugin: a module or an object with hook implementations."""
-        missing(self, "plugin", "the module with the hook implementations", "my_plugin")
-
-    @pytest.fixture
-    def plugins(self, plugin: Any) -> PluginManager:
-        """A host with this plugin alone."""
-        host = PluginManager()
-        report = host.register(plugin)
-        assert report.status == "loaded", f"the plugin is {report.status}: {report.reason}"
-        return host
 
     @pytest.fixture
     def log(self) -> Sequence[EventData]:

@@ -32,22 +32,13 @@ def missing(contract: object, fixture: str, what: str, example: str) -> NoReturn
     )
 
 
-class OfferContract:
-    """Fixtures of contributions with a spec. `plugin` and `name` are required."""
-
-    kind: Kind
+class PluginFixtures:
+    """Fixtures of a plugin and of a host with it alone. `plugin` is required."""
 
     @pytest.fixture
     def plugin(self) -> Any:
         """The plugin: a module or an object with hook implementations."""
         missing(self, "plugin", "the module with the hook implementations", "my_plugin")
-
-    @pytest.fixture
-    def name(self) -> str:
-        """The spec's name, without the plugin's."""
-        missing(
-            self, "name", f"the name of the {self.kind.replace('_', ' ')} to check, without the plugin's", "'small'"
-        )
 
     @pytest.fixture
     def plugins(self, plugin: Any) -> PluginManager:
@@ -56,6 +47,19 @@ class OfferContract:
         report = host.register(plugin)
         assert report.status == "loaded", f"the plugin is {report.status}: {report.reason}"
         return host
+
+
+class OfferContract(PluginFixtures):
+    """Fixtures of contributions with a spec. `plugin` and `name` are required."""
+
+    kind: Kind
+
+    @pytest.fixture
+    def name(self) -> str:
+        """The spec's name, without the plugin's."""
+        missing(
+            self, "name", f"the name of the {self.kind.replace('_', ' ')} to check, without the plugin's", "'small'"
+        )
 
     @pytest.fixture
     def spec(self, plugins: PluginManager, name: str) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
 from fitsense.plugins._manager import PluginManager
-from fitsense.testing.contracts.offer import missing
+from fitsense.testing.contracts.offer import PluginFixtures
 
 HEAVY = ("torch", "torchvision", "av")
 """Packages with slow imports, which plugins import on use."""
@@ -47,13 +47,8 @@ print(json.dumps({
 """
 
 
-class PluginContract:
+class PluginContract(PluginFixtures):
     """Laws of a plugin; `plugin` is required."""
-
-    @pytest.fixture
-    def plugin(self) -> Any:
-        """The plugin: a module or an object with hook implementations."""
-        missing(self, "plugin", "the module with the hook implementations", "my_plugin")
 
     @pytest.fixture
     def specs(self, plugin: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ export type RepetitionsLeft = number;
  */
 export type RepetitionsRight = number;
 /**
- * Pairs of a left and a right repetition in the set, likewise.
+ * Pairs of a left and a right repetition, likewise.
  */
 export type Pairs = number;
 /**
@@ -62,8 +62,11 @@ export interface EventData {
   "fitsense.exercise.started": ExerciseStarted;
   "fitsense.exercise.updated": ExerciseUpdated;
   "fitsense.muscles.activated": MusclesActivated;
+  "fitsense.person.entered": PersonEntered;
+  "fitsense.person.left": PersonLeft;
   "fitsense.repetition.completed": RepetitionCompleted;
   "fitsense.session.ended": SessionEnded;
+  "fitsense.session.progress": SessionProgress;
   "fitsense.session.started": SessionStarted;
   "fitsense.session.updated": SessionUpdated;
   "fitsense.session.warning": SessionWarning;
@@ -101,6 +104,7 @@ export interface ExerciseEnded {
    * What this stretch adds to the exercise's sets: no repetition is in the sets of two stretches. If the exercise is taken up again without a rest, the set goes on: the later stretch has a set of the same index, with what was done in that stretch only. session.ended has the whole sets.
    */
   sets?: ExerciseSet[];
+  extensions?: Extensions;
 }
 /**
  * The best five labels and their probabilities, best first; no_exercise may be among them.
@@ -150,6 +154,35 @@ export interface ExerciseSet {
   rest_before_s: number | null;
 }
 /**
+ * Parts of the tasks that plugins declare, by task. Consumers ignore those that they do not know.
+ */
+export interface Extensions {
+  [k: string]: Extension;
+}
+/**
+ * The part of a task that a plugin declares, over the stretch that the event reports. A plugin may add properties.
+ */
+export interface Extension {
+  /**
+   * one_of_many: one label holds. many_of_many: any number of labels hold. regression: numbers.
+   */
+  kind: "one_of_many" | "many_of_many" | "regression";
+  /**
+   * Probabilities by label, or the numbers of a regression by name.
+   */
+  values: {
+    [k: string]: number;
+  };
+  /**
+   * The likeliest label, if one of them holds.
+   */
+  label?: string;
+  /**
+   * Unit of the numbers of a regression, if they have one.
+   */
+  unit?: string;
+}
+/**
  * An exercise, or unknown movement, began at start_s. Told once it has held for a while, so start_s lies before the event.
  */
 export interface ExerciseStarted {
@@ -184,6 +217,7 @@ export interface ExerciseUpdated {
    * Name of the tracked person within the session; another name means that another person is analysed. Absent if nobody is tracked.
    */
   person?: string;
+  extensions?: Extensions;
 }
 /**
  * The part of the picture that contains the person's body, in shares of the picture's width and height, from the upper left corner.
@@ -219,6 +253,36 @@ export interface MusclesActivated {
    */
   end_s: number;
   muscles: Muscles;
+}
+/**
+ * Somebody came into the picture. Only sessions that track a person's landmarks emit it.
+ */
+export interface PersonEntered {
+  /**
+   * Name of the tracked person within the session. Somebody who comes back after some seconds has another name.
+   */
+  person: string;
+  /**
+   * When they were seen first, in seconds of media time
+   */
+  start_s: number;
+}
+/**
+ * Somebody who had entered was not seen for some seconds, another person is analysed, or the frames ended.
+ */
+export interface PersonLeft {
+  /**
+   * Name of the tracked person within the session. Somebody who comes back after some seconds has another name.
+   */
+  person: string;
+  /**
+   * When they entered, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * When they were seen last, in seconds of media time
+   */
+  end_s: number;
 }
 /**
  * One repetition of the exercise that goes on, told at most one repetition late.
@@ -369,6 +433,31 @@ export interface SessionEnded {
   muscle_load_repetitions?: {
     [k: string]: number;
   };
+}
+/**
+ * Media time was analysed, whether or not anything happened: a sign of life that comes every progress_interval_s seconds of media time.
+ */
+export interface SessionProgress {
+  /**
+   * End of the previous session.progress, or the first frame, in seconds of media time
+   */
+  start_s: number;
+  /**
+   * Until when frames were analysed, in seconds of media time
+   */
+  end_s: number;
+  /**
+   * Number of frames so far
+   */
+  frames: number;
+  /**
+   * A catalogue id, or unknown: somebody moves, but no exercise is sure enough.
+   */
+  exercise?: string;
+  /**
+   * Number of people who are analysed now. Absent if nobody is tracked.
+   */
+  people?: number;
 }
 /**
  * The first event of a session: what it looks for, and how.

@@ -41,8 +41,11 @@ export function others(event: FitsenseEvent): unknown {
     case "fitsense.exercise.started":
     case "fitsense.exercise.updated":
     case "fitsense.muscles.activated":
+    case "fitsense.person.entered":
+    case "fitsense.person.left":
     case "fitsense.repetition.completed":
     case "fitsense.session.ended":
+    case "fitsense.session.progress":
     case "fitsense.session.started":
     case "fitsense.session.updated":
     case "fitsense.session.warning":

@@ -17,7 +17,8 @@ from fitsense.testing.contracts.networks import NetworkContract
 from fitsense_heads import fitsense_heads
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
-_linear, _, _lookup = fitsense_heads()
+_SPECS = {spec.name: spec for spec in fitsense_heads()}
+_linear, _lookup = _SPECS["linear_exercise"], _SPECS["lookup_muscles"]
 assert isinstance(_linear, fitsense.plugins.HeadSpec)
 assert isinstance(_lookup, fitsense.plugins.DerivedHeadSpec)
 LINEAR: fitsense.plugins.HeadSpec = _linear
@@ -96,17 +97,17 @@ DERIVED = {
 
 
 @pytest.mark.parametrize("law", HEADS)
-def test_a_law_is_broken_by_a_head_that_keeps_the_others(law: str) -> None:
+def test_head_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(heads=[HEADS[law]])
     assert broken_laws(HeadContract, plugin=plugin, name="linear_exercise", exports=False) == {law}
 
 
 @pytest.mark.parametrize("law", DERIVED)
-def test_a_law_is_broken_by_a_derived_head_that_keeps_the_others(law: str) -> None:
+def test_derived_head_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(heads=[DERIVED[law]])
     assert broken_laws(DerivedHeadContract, plugin=plugin, name="lookup_muscles") == {law}
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_head_laws_all_have_a_mutant() -> None:
     assert laws(HeadContract) - laws(NetworkContract) == set(HEADS)
     assert laws(DerivedHeadContract) == set(DERIVED)

@@ -1,4 +1,4 @@
-"""What fitsense asks of every plugin. Each class brings some ten laws; a fixture that is missing says so."""
+"""The laws of all plugins. A law that needs a missing fixture fails with its name."""
 
 import pytest
 from fitsense.testing.contracts import (
@@ -7,6 +7,7 @@ from fitsense.testing.contracts import (
     HeadContract,
     ObserverContract,
     PluginContract,
+    TaskContract,
 )
 
 import fitsense_template
@@ -30,7 +31,7 @@ class TestBackbone(Ours, BackboneContract):
 
     @pytest.fixture
     def config(self):
-        # The laws are the same for a small one, and faster.
+        # Laws run faster on a small network.
         return ShiftConfig(size=32, short_side=32)
 
 
@@ -48,3 +49,15 @@ class TestFusion(Ours, FusionContract):
 
 class TestObserver(Ours, ObserverContract):
     pass
+
+
+class TestTask(Ours, TaskContract):
+    @pytest.fixture
+    def name(self):
+        return "form_quality"
+
+
+class TestFormHead(Ours, HeadContract):
+    @pytest.fixture
+    def name(self):
+        return "form"

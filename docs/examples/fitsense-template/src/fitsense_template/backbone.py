@@ -1,8 +1,8 @@
-"""A network for pictures that sees movement, since its blocks hand features on in time.
+"""A network of blocks for pictures, with a temporal shift between the pictures of a clip.
 
-The blocks are those of MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), fewer and narrower. What makes them
-a video network is the temporal shift (Lin, Gan and Han, ICCV 2019, arXiv 1811.08383): at the beginning of a block, some
-channels move to the next picture and some to the one before. That takes no weights and no multiplications.
+The blocks are those of MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), fewer and narrower. The temporal
+shift (Lin, Gan and Han, ICCV 2019, arXiv 1811.08383) makes them a video network: at the beginning of a block, some
+channels move to the next picture and some to the previous one. It needs no weights and no multiplications.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _EXPANSION = 4
 
 @attrs.frozen
 class ShiftConfig:
-    """What can be chosen of the network. Every field has a default, and bundles keep them as JSON.
+    """Configuration of the network. All fields have defaults, and bundles store them as JSON.
 
-    :param frames: pictures in a clip.
-    :param rate_hz: sampling rate in pictures a second.
+    :param frames: pictures per clip.
+    :param rate_hz: sampling rate in pictures per second.
     :param size: side of the square crop, in pixels.
-    :param short_side: what a frame's short side is scaled to before the crop, in pixels.
+    :param short_side: short side to which frames are scaled before the crop, in pixels.
     :param width: channels of the first stage; the last one has eight times as many, and features sixteen.
-    :param shifted: share of the channels that moves to the next picture; as many move to the one before.
+    :param shifted: share of the channels that move to the next picture; as many move to the previous one.
     """
 
     frames: int = 8
@@ -42,17 +42,17 @@ class ShiftConfig:
     shifted: float = attrs.field(default=0.125, validator=[attrs.validators.ge(0.125), attrs.validators.le(0.5)])
 
     def clip(self) -> ClipSpec:
-        """The clips that the network takes; fitsense cuts them out of videos of any size and rate."""
+        """Specification of the input clips; fitsense samples them from videos of any size and rate."""
         return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
 
     def feature_dim(self) -> int:
-        """The features' length."""
+        """Number of features."""
         return 16 * self.width
 
 
 def build(config: ShiftConfig) -> nn.Module:
-    """A module from clips, uint8 (clips, frames, size, size, 3), to features, float32 (clips, feature_dim), in eval
-    mode."""
+    """Build a module from clips, uint8 (clips, frames, size, size, 3), to features, float32 (clips, feature_dim), in
+    eval mode."""
     import torch
     from torch import nn
 
@@ -66,21 +66,21 @@ def build(config: ShiftConfig) -> nn.Module:
             clips = pictures.reshape(-1, config.frames, *pictures.shape[1:])
             count = int(clips.shape[2] * config.shifted)
             earlier, later, same = clips.tensor_split((count, 2 * count), dim=2)
-            # Before the first picture and after the last there is nothing.
-            nothing = torch.zeros_like(earlier[:, :1])
-            earlier = torch.cat([nothing, earlier[:, :-1]], dim=1)
-            later = torch.cat([later[:, 1:], nothing], dim=1)
+            # Zeros before the first picture and after the last.
+            zeros = torch.zeros_like(earlier[:, :1])
+            earlier = torch.cat([zeros, earlier[:, :-1]], dim=1)
+            later = torch.cat([later[:, 1:], zeros], dim=1)
             return torch.cat([earlier, later, same], dim=2).flatten(0, 1)
 
     class Block(nn.Module):
-        """Widens, looks about in each channel by itself, narrows; and adds that to what came, if it fits."""
+        """Inverted residual: expansion, depthwise convolution, projection; a shortcut if the shapes are equal."""
 
         def __init__(self, inputs: int, outputs: int, stride: int) -> None:
             super().__init__()
             self.adds = (inputs, stride) == (outputs, 1)
             hidden = _EXPANSION * inputs
             self.layers = nn.Sequential(
-                # What came stays as it is, so that the picture itself is not lost.
+                # The shortcut is not shifted, so that it keeps the picture.
                 Shift() if self.adds else nn.Identity(),
                 convolution(inputs, hidden),
                 nn.ReLU6(),
@@ -90,13 +90,13 @@ def build(config: ShiftConfig) -> nn.Module:
             )
 
         def forward(self, pictures: Tensor) -> Tensor:
-            seen: Tensor = self.layers(pictures)
-            return pictures + seen if self.adds else seen
+            residual: Tensor = self.layers(pictures)
+            return pictures + residual if self.adds else residual
 
     class ShiftNetwork(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            # It also refuses clips of another shape or dtype, and says which was expected.
+            # It also refuses clips of another shape or dtype.
             self.normalise = clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
             channels = config.width
             layers = [nn.Sequential(convolution(3, channels, 3, 2), nn.ReLU6())]
@@ -116,5 +116,5 @@ def build(config: ShiftConfig) -> nn.Module:
 
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
-    """Stem, four stages and the last convolution: recipes may train the last ones alone, or the first ones slower."""
+    """Stem, four stages and the last convolution. Recipes may train only the last ones, or the first ones slower."""
     return list(module.get_submodule("layers").children())

@@ -1,8 +1,8 @@
 """A linear opinion pool (Stone, 1961): the mean of the branches' probabilities, each branch with a weight.
 
-The weights are those that make held-out targets likeliest, found by expectation maximisation (Dempster, Laird and
-Rubin, 1977): of each target, ask how likely it is to be each branch's doing; a branch's weight is the mean of that; and
-so again. No round makes the targets less likely. All of it is numpy, for sessions run it without torch.
+The weights maximise the likelihood of held-out targets by expectation maximisation (Dempster, Laird and Rubin, 1977):
+compute the responsibility of each branch for each target; its mean is the branch's new weight; repeat. No round lowers
+the likelihood. It needs only NumPy, since sessions run without torch.
 """
 
 from __future__ import annotations
@@ -21,52 +21,57 @@ _ROUNDS = 200
 
 @attrs.frozen
 class PoolConfig:
-    """How much each branch counts.
+    """Weights of the branches.
 
-    :param weights: a weight >= 0 for each branch, by name, of which the ratios count; empty for equal ones.
+    :param weights: non-negative weight of each branch, by name; only ratios matter. Empty for equal weights.
     """
 
     weights: Mapping[str, float] = attrs.field(factory=dict)
 
     @weights.validator
-    def _can_be_shares(self, attribute: Any, value: Mapping[str, float]) -> None:
+    def _check_weights(self, attribute: Any, value: Mapping[str, float]) -> None:
         if not all(0 <= weight < math.inf for weight in value.values()) or (value and not any(value.values())):
             raise InvalidInputError(f"weights: expected numbers >= 0, and one above 0, got {dict(value)}")
 
 
 def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
-    """The pooled scores.
+    """Pool scores.
 
-    :param branches: scores by the branch's name, at least one; fitsense has checked that they agree on the task, the
+    :param branches: scores by branch, at least one; fitsense has checked that they agree on the task, the
         labels, the activation and the number of clips.
-    :raises InvalidInputError: weights are not those of the branches.
+    :raises InvalidInputError: the weights do not name exactly the branches.
     """
     names, first = sorted(branches), next(iter(branches.values()))
     weights = config.weights or dict.fromkeys(names, 1.0)
     if sorted(weights) != names:
         raise InvalidInputError(f"weights: expected one for each of {', '.join(names)}, got {', '.join(weights)}")
-    said = [branches[name].probabilities for name in names]
-    pooled = np.average(said, axis=0, weights=[weights[name] for name in names])
+    probabilities = [branches[name].probabilities for name in names]
+    pooled = np.average(probabilities, axis=0, weights=[weights[name] for name in names])
     return attrs.evolve(first, logits=to_logits(pooled, first.activation))
 
 
 def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> PoolConfig:
-    """`config` with the weights that make targets likeliest.
+    """Return `config` with the weights that maximise the likelihood of `targets`.
 
-    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid.
+    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid, and of
+        numbers otherwise.
     """
     names, first = sorted(branches), next(iter(branches.values()))
-    said = np.stack([branches[name].probabilities for name in names]).astype(np.float64)
-    expected = said.shape[1:2] if first.activation == "softmax" else said.shape[1:]
+    probabilities = np.stack([branches[name].probabilities for name in names]).astype(np.float64)
+    expected = probabilities.shape[1:2] if first.activation == "softmax" else probabilities.shape[1:]
     if targets.shape != expected or not len(targets):
         raise InvalidInputError(f"targets: expected shape {expected}, of at least one clip, got {targets.shape}")
     if first.activation == "softmax":
-        likely = said[:, np.arange(len(targets)), targets]
+        likely = probabilities[:, np.arange(len(targets)), targets]
+    elif first.activation == "sigmoid":
+        likely = np.where(targets > 0.5, probabilities, 1 - probabilities).reshape(len(names), -1)
     else:
-        likely = np.where(targets > 0.5, said, 1 - said).reshape(len(names), -1)
+        # Densities of a normal distribution as wide as the branches' errors, up to a factor.
+        errors = (probabilities - targets).reshape(len(names), -1)
+        likely = np.exp(-0.5 * np.square(errors / max(errors.std(), 1e-9)))
     likely = likely.clip(min=1e-9)  # (branches, targets)
     weights = np.full(len(names), 1 / len(names))
     for _ in range(_ROUNDS):
-        doing = weights[:, None] * likely
-        weights = (doing / doing.sum(axis=0)).mean(axis=1)
+        joint = weights[:, None] * likely
+        weights = (joint / joint.sum(axis=0)).mean(axis=1)
     return attrs.evolve(config, weights={name: round(float(w), 4) for name, w in zip(names, weights, strict=True)})

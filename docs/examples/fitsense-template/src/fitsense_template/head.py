@@ -1,4 +1,4 @@
-"""A head with one hidden layer, for features in which no straight line parts the exercises."""
+"""A head with one hidden layer, for features in which exercises are not linearly separable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class MlpConfig:
-    """What can be chosen of the head.
+    """Configuration of the head.
 
     :param hidden: units of the hidden layer.
     """
@@ -21,7 +21,7 @@ class MlpConfig:
 
 
 def build(config: MlpConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
-    """A module from features, float32 (clips, feature_dim), to logits, float32 (clips, labels)."""
+    """Build a module from features, float32 (clips, feature_dim), to logits, float32 (clips, labels)."""
     from torch import nn
 
     return nn.Sequential(

@@ -1,4 +1,4 @@
-"""An event that fitsense does not have: every tenth repetition of an exercise."""
+"""An added event: every tenth repetition of an exercise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA = EventSchema(
 
 
 def observe(event: Event, state: dict[str, Any]) -> Iterator[PluginEvent]:
-    """Count repetitions by exercise in `state`, which the session keeps and stores in its snapshots."""
+    """Count repetitions by exercise in `state`, which snapshots of the session contain."""
     if isinstance(event.data, RepetitionCompleted):
         exercise = event.data.exercise
         state[exercise] = state.get(exercise, 0) + 1

@@ -1,0 +1,15 @@
+"""Suggestions for misspelt names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` with the most similar name; empty if none is similar."""
+    names = list(known)
+    # The beginning of a name, such as `hop` of `hop_s`, is similar enough.
+    begun = [one for one in names if len(name) > 1 and one.startswith(f"{name}_")]
+    similar = begun or difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {similar[0]!r}?" if similar else ""
