@@ -22,6 +22,7 @@ from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
@@ -162,6 +163,11 @@ class Session(Expecting):
     @region.setter
     def region(self, region: Region | None) -> None:
         self.state.region = region
+
+    @property
+    def pose(self) -> TimedPose | None:
+        """The person's pose in the newest frame in which the session looked for it; None without landmarks."""
+        return None if self._person is None else self._person.newest
 
     @exclusive
     def push(
