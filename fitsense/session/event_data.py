@@ -22,7 +22,9 @@ _CODE = re.compile("[a-z][a-z0-9_]*")
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
     """Data of ``session.warning`` for a camera warning."""
-    return events.SessionWarning(warning.code, warning.message, warning.start_s, warning.end_s, over=warning.over)
+    return events.SessionWarning(
+        warning.code, warning.message, warning.start_s, warning.end_s, warning.over, warning.limbs
+    )
 
 
 def nameable_exercises(labels: Sequence[str], expectation: Expectation) -> tuple[str, ...]:
