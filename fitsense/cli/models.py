@@ -70,6 +70,8 @@ def show(bundle: str | None, card: bool, as_json: bool) -> None:
         click.echo(f"  {manifest.summary}", file=results())
         click.echo(f"  exercises: {', '.join(exercises)}", file=results())
         click.echo(f"  muscles:   {', '.join(manifest.labels.muscles)}", file=results())
+        for task, labels in manifest.labels.further.items():
+            click.echo(f"  {task}: {', '.join(labels)}", file=results())
 
 
 @command.command("pull", short_help="Fetch third-party files that a plugin needs.")

@@ -52,6 +52,8 @@ _MOVES_ON_S = 0.5
 _LEARNING = 0.1
 # Without a name, somebody is forgotten when not seen for so many seconds.
 _DOUBT_S = 0.5
+# Somebody who is smaller than this part of the smallest known person is in the background.
+_STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
 
@@ -269,6 +271,22 @@ class PersonTracker:
         state.tracks.sort(key=lambda track: track.name is None)
         named = [TrackedPerson(track.name, pose, body_box(pose.landmarks)) for track, pose in people if track.name]
         return sorted(named, key=lambda person: int(person.name))
+
+    def strangers(self, poses: Sequence[Pose], known: Sequence[Pose], size: Size) -> list[Pose]:
+        """Those sure poses that are of none of the known people, and of hardly smaller ones."""
+        scale = aspect(*size)
+        least = _STRANGER_SIZE * min((place_of(pose, self._landmark_set, scale).size for pose in known), default=0.0)
+        kept: list[Pose] = []
+        for pose in poses:
+            large = place_of(pose, self._landmark_set, scale).size >= least
+            others = (*known, *kept)
+            if (
+                large
+                and pose.score >= self._config.sure
+                and not any(same_body(pose, other, self._landmark_set, scale) for other in others)
+            ):
+                kept.append(pose)
+        return kept
 
     def cut(self) -> None:
         """What comes now shows another scene: everybody in it is new."""

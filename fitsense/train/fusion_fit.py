@@ -21,7 +21,7 @@ from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.train import calibration
 from fitsense.train.heads import targets
 from fitsense.train.recipe import DOUBT, LOOKUP, Recipe, plugin_tasks
-from fitsense.train.task_fusion import fit_task
+from fitsense.train.task_fusion import derived_members, fit_task
 from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
@@ -107,18 +107,19 @@ def fit_fusion(
     )
     tasks: dict[str, Any] = {}
     entries = {"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry}
-    for name in plugin_tasks(recipe):
-        entries[name], tasks[name] = fit_task(
-            plugins.task(name), spec, full, _spaces(spec)[-1], branches, held, labels.of(name)
-        )
     mean = probabilities.mean(axis=1)
+    further = derived_members(recipe, plugins, _scores("exercise", to_logits(mean, "softmax"), labels), labels)
+    for name in plugin_tasks(recipe, plugins):
+        entries[name], tasks[name] = fit_task(
+            plugins.task(name), spec, full, _spaces(spec)[-1], branches, held, labels.of(name), further
+        )
     alone = {
         name: exercise_metrics(_probabilities(logits[: len(held)], labels.exercise).mean(axis=1), held, labels)
         for name, logits in exercise.members.items()
     }
     return FittedFusion(
         fusion=entries,
-        derived=derived,
+        derived=(*derived, *(one.entry for one in further)),
         calibration=calibration.calibration(temperature, enter),
         metrics={
             "clips": len(held),

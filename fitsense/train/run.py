@@ -96,11 +96,15 @@ def train(
         version=version,
         licence="Apache-2.0",
         summary=_summary(pool, branches),
-        labels=attrs.evolve(pool.labels, further={task: pool.labels.of(task) for task in plugin_tasks(recipe)}),
+        labels=attrs.evolve(
+            pool.labels, further={task: pool.labels.of(task) for task in plugin_tasks(recipe, plugins)}
+        ),
         branches=tuple(branch.entry for branch in branches),
         fusion=fused.fusion,
         derived=fused.derived,
-        tasks={task: TaskEntry(plugins.task(task).kind, plugins.task(task).unit) for task in plugin_tasks(recipe)},
+        tasks={
+            task: TaskEntry(plugins.task(task).kind, plugins.task(task).unit) for task in plugin_tasks(recipe, plugins)
+        },
         calibration=fused.calibration,
         training={"recipe": recipe_to_json(recipe), "splits": list(sources.splits)},
     )

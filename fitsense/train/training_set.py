@@ -15,7 +15,7 @@ from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
 from fitsense.data.task_targets import task_labels
 from fitsense.errors import InvalidInputError
 from fitsense.plugins._manager import PluginManager
-from fitsense.train.recipe import Recipe, Sources
+from fitsense.train.recipe import Recipe, Sources, plugin_tasks
 
 
 @attrs.frozen(eq=False)
@@ -110,8 +110,9 @@ def read_pool(recipe: Recipe, sources: Sources, plugins: PluginManager | None = 
             if item.group in exercises
         ]
         skipped += more.skipped
-    names = dict.fromkeys(task for branch in recipe.branches for task in branch.tasks)
-    plugins = (plugins or PluginManager.discover()) if names else None
+    of_branches = [task for branch in recipe.branches for task in branch.tasks]
+    plugins = (plugins or PluginManager.discover()) if of_branches or recipe.derived_heads else None
+    names = dict.fromkeys([*of_branches, *(plugin_tasks(recipe, plugins) if plugins else ())])
     return Pool(
         labelled=labelled,
         synthetic=[item for item in synthetic_samples(recipe.synthetic_clips) if item.group in exercises],
