@@ -115,7 +115,10 @@ def _needed_by_shipped(plugins: PluginManager) -> list[str]:
     branches = [branch for name in shipped() for branch in Bundle.load(name).manifest.branches if branch.observation]
     backbones = [plugins.backbone(branch.backbone) for branch in branches]
     estimators = [spec.observation.pose_estimator for spec in backbones if spec.observation]
-    specs = [*backbones, *(plugins.pose_estimator(name) for name in estimators if name)]
+    specs: list[BackboneSpec | PoseEstimatorSpec] = [
+        *backbones,
+        *(plugins.pose_estimator(name) for name in estimators if name),
+    ]
     return sorted({spec.assets_name for spec in specs if spec.assets})
 
 
