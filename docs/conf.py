@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 project = "fitsense"
 version = release = fitsense.__version__
 extensions = [
+    "bundle_figures",
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "schema_tables",

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from fitsense.inference.detector import load_detector as load_detector
     from fitsense.inference.model import Model as Model
     from fitsense.inference.model import load_model as load_model
+    from fitsense.inference.people import load_people as load_people
     from fitsense.inference.streaming import StepRunner as StepRunner
     from fitsense.inference.streaming import StreamingBranch as StreamingBranch
     from fitsense.pipeline.analysis import Analysis as Analysis
@@ -187,6 +188,7 @@ _HOMES = {
     "inference.config": ("RuntimeOptions",),
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
+    "inference.people": ("load_people",),
     "inference.streaming": ("StepRunner", "StreamingBranch"),
     "pipeline.analysis": ("Analysis", "analyze"),
     "pipeline.asynchronous": ("AsyncAnalysis", "analyze_async"),

@@ -75,7 +75,7 @@ def test_find_unknown_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
-def test_every_language_names_everything_and_nothing_else(lang: str) -> None:
+def test_languages_name_all_entries(lang: str) -> None:
     english, catalogue, texts = load_catalogue(), load_catalogue(lang), locale_of(lang)
     assert texts["exercises"].keys() == english.exercises.keys() | {UNKNOWN, IDLE}
     assert texts["muscle_groups"].keys() == english.muscle_groups.keys()
@@ -89,7 +89,7 @@ def test_every_language_names_everything_and_nothing_else(lang: str) -> None:
     assert [one.muscles for one in catalogue.exercises.values()] == [one.muscles for one in english.exercises.values()]
 
 
-def test_names_are_of_the_language_and_found_in_english_too() -> None:
+def test_find_accepts_language_and_english() -> None:
     german = load_catalogue("de")
     assert (german.exercise_name("squat"), german.muscle_group_name("chest")) == ("Kniebeuge", "Brust")
     assert german.find("kniebeuge").id == german.find("squat").id == "squat"
@@ -97,11 +97,11 @@ def test_names_are_of_the_language_and_found_in_english_too() -> None:
 
 
 @pytest.mark.parametrize("lang", ["de-AT", "DE", "de_DE.UTF-8"])
-def test_a_language_is_what_a_locale_begins_with(lang: str) -> None:
+def test_language_of_locale_is_its_prefix(lang: str) -> None:
     assert load_catalogue(lang) is load_catalogue("de")
 
 
-def test_a_language_without_names_is_refused() -> None:
+def test_load_catalogue_unknown_language_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"lang: expected one of en, de, .*, got 'tlh'"):
         load_catalogue("tlh")
 
@@ -121,7 +121,7 @@ EXTRA: dict[str, Any] = {
 }
 
 
-def test_extra_exercises_are_added_for_this_catalogue_alone(tmp_path: Path) -> None:
+def test_extra_exercises_are_added_to_one_catalogue(tmp_path: Path) -> None:
     file = tmp_path / "exercises.json"
     file.write_text(json.dumps(EXTRA))
     catalogue = load_catalogue("de", extra=file)
@@ -160,6 +160,6 @@ def _changed(exercise: dict[str, Any]) -> dict[str, Any]:
         ({"muscle_groups": {"neck": {"name": "Neck", "side": "left"}}}, "side: expected one of front, back, both"),
     ],
 )
-def test_extra_exercises_that_make_no_sense_are_refused(extra: Any, message: str) -> None:
+def test_extra_exercises_invalid_are_refused(extra: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         load_catalogue(extra=extra)

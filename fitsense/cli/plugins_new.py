@@ -38,7 +38,7 @@ def _new_name(context: click.Context, parameter: click.Parameter, name: str) -> 
     return name
 
 
-@click.command("new", short_help="Create a plugin package with a backbone, a head, a fusion, an event and tests.")
+@click.command("new", short_help="Create a plugin package with a backbone, a task, a fusion, an event and tests.")
 @click.argument("name", callback=_new_name)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the package; new or empty. By default fitsense-NAME."
@@ -46,7 +46,7 @@ def _new_name(context: click.Context, parameter: click.Parameter, name: str) -> 
 def command(name: str, out: Path | None) -> None:
     """Create fitsense-NAME, a package for a plugin with the name NAME.
 
-    It works unchanged: a backbone, a head, a fusion, an event, tests, and a recipe to train them.
+    It works unchanged: a backbone, a task, heads, a fusion, an event, tests, and a recipe to train them.
     """
     package = f"fitsense-{name}"
     out = out or Path(package)
@@ -54,7 +54,9 @@ def command(name: str, out: Path | None) -> None:
         raise InvalidInputError(f"{out}: expected a new or empty folder")
     copy(out, {"fitsense-template": package, "fitsense_template": package.replace("-", "_"), "template": name})
     folder = shlex.quote(str(out))
-    click.echo(f"{folder} has a backbone, a head, a fusion and an event. Its README.md explains the files.\nnext:")
+    click.echo(
+        f"{folder} has a backbone, a task, heads, a fusion and an event. Its README.md explains the files.\nnext:"
+    )
     for line in (
         f"pip install -e {shlex.quote(f'{out}[dev]')}",
         f"pytest {folder}",

@@ -15,8 +15,11 @@ from fitsense.plugins._manager import PluginManager
 @click.argument("name", required=False)
 @results_only()
 def command(name: str | None) -> None:
-    """Print the schema NAME, such as exercise.ended; without NAME, list fitsense's schemas and the plugins'."""
-    of_plugins = {type_: offer.schema for type_, offer in PluginManager.discover().event_schemas().items()}
+    """Print the schema NAME, such as exercise.ended; without NAME, list fitsense's schemas and the plugins'.
+
+    Plugins have schemas of the events that they add, and of the parts of events that their tasks fill (task.NAME).
+    """
+    of_plugins = PluginManager.discover().schemas()
     if name is not None:
         click.echo(json.dumps(of_plugins.get(name) or schema(name), indent=2, ensure_ascii=False), file=results())
         return

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from fitsense.errors import FitsenseError
+from fitsense.evaluate.task_metrics import MAIN
 from fitsense.report.html import render
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
@@ -30,7 +31,9 @@ def page(report: Mapping[str, Any], folder: Path) -> str:
     :param folder: where the clips are; pictures of the worst ones are in the page.
     """
     values = {
+        "tasks": {},
         **report,
+        "main_metrics": MAIN,
         "called": _called(report["exercise"]["labels"], report["exercise"]["confusion"]),
         "stills": [stills(folder / clip["path"]) for clip in report["worst"]],
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack
 import attrs
 
 from fitsense._internal.stopping import StopFlag
-from fitsense.errors import InvalidInputError, SourceError
+from fitsense.errors import InvalidInputError, SchemaError, SourceError
 from fitsense.events.model import Event
 from fitsense.expectation import Expectation
 from fitsense.geometry import Region
@@ -27,7 +27,7 @@ from fitsense.video.config import DecodeConfig
 from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
 
 if TYPE_CHECKING:
-    from fitsense.inference.detector import Detector
+    from fitsense.inference.people import PeopleSource
     from fitsense.session.tracked import TrackedSession
     from fitsense.video.live import LiveSource
     from fitsense.video.prefetch import Prefetcher
@@ -52,7 +52,7 @@ class Analysis(Iterator[Event]):
     :param model: the model, which analyses may share.
     :param options: see :class:`AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, or an option is invalid.
-    :raises WeightsError: the detector of ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
     """
 
     def __init__(self, source: Source, model: Model, **options: Unpack[AnalysisOptions]) -> None:
@@ -64,13 +64,13 @@ class Analysis(Iterator[Event]):
         self._config = session_config(options)
         # Labels that the bundle does not know are refused before the source is opened.
         Expectation.of(model.labels.exercise, self._config.exercises, self._config.expected)
-        self._detect: Detector | None = None
+        self._people: PeopleSource | None = None
         if (people := options.get("people")) is not None:
-            from fitsense.inference.detector import load_detector
+            from fitsense.inference.people import load_people
 
             if self._config.region is not None:
                 raise InvalidInputError(f"people: expected no region beside it, got {self._config.region}")
-            self._detect = load_detector(people, model.plugins, threads=model.threads)
+            self._people = load_people(people, model.plugins, threads=model.threads)
         self._source = source
         self._model = model
         self._options = options
@@ -90,10 +90,30 @@ class Analysis(Iterator[Event]):
             _check_repeatable(source)
             self._checkpoints = CheckpointFile(path, options.get("snapshot_interval_s", _SNAPSHOT_INTERVAL_S))
             self._resume()
+        # For the report in a notebook; a source without an end would fill the memory.
+        self._taken: list[Event] = []
         self._events = self._run()
 
     def __next__(self) -> Event:
-        return next(self._events)
+        event = next(self._events)
+        if self._live is None:
+            self._taken.append(event)
+        return event
+
+    def _repr_html_(self) -> str | None:
+        """The report of the events so far, for notebooks; None before the first and for live sources."""
+        if not self._taken:
+            return None
+        from fitsense.events.log import read_log
+        from fitsense.report.notebook import embedded
+        from fitsense.report.totals import reports_of
+
+        try:
+            reports = reports_of(read_log(event.to_json() for event in self._taken))
+        except SchemaError:
+            # Nothing to report yet.
+            return None
+        return embedded(reports, reports[0].name)
 
     @property
     def media_s(self) -> float:
@@ -241,12 +261,12 @@ class Analysis(Iterator[Event]):
                 config = attrs.evolve(config, source=name)
             if config.started_at is None:
                 config = attrs.evolve(config, started_at=self._source_start())
-            if self._detect is None:
+            if self._people is None:
                 self._session = Session(self._model, config)
             else:
                 from fitsense.session.tracked import TrackedSession
 
-                self._session = TrackedSession(self._model, self._detect, config)
+                self._session = TrackedSession(self._model, self._people, config)
         return self._session
 
     def _resume(self) -> None:
@@ -260,12 +280,12 @@ class Analysis(Iterator[Event]):
             snapshot = checkpoint.session.tobytes()
             # Frames of a camera do not come again, so that the numbers of lost events stay lost.
             skip_events = 0 if checkpoint.opened_at is None else MAX_EVENTS
-            if self._detect is None:
+            if self._people is None:
                 self._session = Session.resume(self._model, snapshot, skip_events=skip_events)
             else:
                 from fitsense.session.tracked import TrackedSession
 
-                self._session = TrackedSession.resume(self._model, self._detect, snapshot, skip_events=skip_events)
+                self._session = TrackedSession.resume(self._model, self._people, snapshot, skip_events=skip_events)
         self._resumed, self._media_s = checkpoint, checkpoint.media_s
 
     def _source_start(self) -> datetime | None:
@@ -296,7 +316,7 @@ class Analysis(Iterator[Event]):
         model = self._model
         return DecodeConfig(
             short_side=model.short_side,
-            zoom=zoom_for(self._config.region, people=self._detect is not None),
+            zoom=zoom_for(self._config.region, people=self._people is not None),
             min_interval_s=min_interval_s(model.clips.values()),
             hwaccel=self._options.get("hwaccel"),
             threads=model.threads,
@@ -330,7 +350,7 @@ def analyze(source: Source, *, model: Model | None = None, **options: Unpack[Ana
     :param options: see :class:`fitsense.AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, has no such track, an option is invalid, or the bundle
         does not know an exercise.
-    :raises WeightsError: the detector of ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
     :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
         ends the session; earlier events stay valid.
     """

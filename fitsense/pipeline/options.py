@@ -26,8 +26,8 @@ class AnalysisOptions(TypedDict, total=False):
     :param live: how cameras and network streams are read; None for the defaults.
     :param realtime: whether to delay each frame until its time, so that a file is analysed at the pace of a camera.
     :param region: part of the picture to analyse; overrides the config's.
-    :param people: name of a detector, such as ``pose/people``: each detected person is tracked and has a session,
-        whose events carry the track's name as ``subject``. If nobody is detected, there is only
+    :param people: name of what finds people, such as ``pose/people``: each person is tracked and has a session,
+        whose events carry the track's name as ``subject``. If nobody is found, there is only
         ``session.progress``.
     :param hwaccel: hardware decoder, by FFmpeg's name: ``cuda``, ``vaapi``, ``videotoolbox``, ``d3d11va``, …, or
         ``cuda:1`` for the second device. If it is missing or cannot decode the source, the CPU decodes, and a

@@ -169,6 +169,11 @@ class PluginManager:
         """Event schemas of plugins by event type."""
         return dict(self._contributions.event_schemas)
 
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schemas that plugins publish: of their events by type, and of their tasks' parts as ``task.NAME``."""
+        tasks = {f"task.{name}": task.schema for name, task in self.tasks().items() if task.schema is not None}
+        return {**{type_: offer.schema for type_, offer in self._contributions.event_schemas.items()}, **tasks}
+
     def backbone(self, name: str) -> BackboneSpec:
         """Look up a backbone by its full name (``x3d/s``) or, if unique, its short name (``s``)."""
         return self._contributions.backbones[self.full_name("backbone", name)]

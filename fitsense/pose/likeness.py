@@ -25,6 +25,9 @@ _SMALLEST = 1e-3
 # Bodies whose torsos are this near to each other, in sizes, are one if this percentage of their landmarks is as near:
 # somebody hidden in part may be given another's upper body.
 _SAME_PLACE, _SAME_PERCENT, _SAME_LANDMARKS = 0.25, 40, 0.06
+# Bodies of about the same size whose torsos are this near are one, wherever their limbs are: a body that is cut off may
+# be found in two ways.
+_SAME_TORSO, _SAME_DOUBLINGS = 0.08, 1.0
 
 
 @attrs.frozen
@@ -74,6 +77,8 @@ def same_body(one: Pose, other: Pose, landmark_set: LandmarkSet, scale: tuple[fl
     here, there = place_of(one, landmark_set, scale), place_of(other, landmark_set, scale)
     if here.distance(there) > _SAME_PLACE:
         return False
+    if here.distance(there) <= _SAME_TORSO and here.doublings(there) < _SAME_DOUBLINGS:
+        return True
     apart = (one.landmarks[:, [X, Y]] - other.landmarks[:, [X, Y]]) * np.array(scale, np.float32)
     return float(np.percentile(np.hypot(*apart.T), _SAME_PERCENT)) / max(here.size, there.size) <= _SAME_LANDMARKS
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fitsense.catalogue import UNKNOWN, Catalogue, load_catalogue
 from fitsense.report.totals import Report, Total
 from fitsense.workouts.workout import WorkoutSet
@@ -76,3 +79,18 @@ def notes(report: Report, catalogue: Catalogue | None = None) -> list[str]:
             return [translate("The session's source failed. The figures cover the time before.")]
         case other:
             return [translate("The session ended for another reason: {reason}.", reason=other)]
+
+
+def task_value(part: Mapping[str, Any] | None) -> str:
+    """Values of a plugin's task: the likeliest label, the labels that hold, or numbers with their unit."""
+    values: Mapping[str, float] = (part or {}).get("values", {})
+    if part is None or not values:
+        return _NONE
+    if "label" in part:
+        return f"{part['label']} ({values.get(part['label'], 0.0):.0%})"
+    if part.get("kind") == "regression":
+        unit = f" {part['unit']}" if part.get("unit") else ""
+        names = [f"{name} " if len(values) > 1 else "" for name in values]
+        return ", ".join(f"{name}{value:.4g}{unit}" for name, value in zip(names, values.values(), strict=True))
+    holding = [f"{label} ({value:.0%})" for label, value in values.items() if value >= 0.5]
+    return ", ".join(holding) or _NONE

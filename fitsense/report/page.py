@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from fitsense.catalogue import Catalogue, load_catalogue
 from fitsense.report.body_map import MIN_SHARE, body_map
-from fitsense.report.formatting import clock, count, notes, span, summary, tempo, when
+from fitsense.report.formatting import clock, count, notes, span, summary, task_value, tempo, when
 from fitsense.report.html import render
 from fitsense.report.scale import colour
 from fitsense.report.totals import ExerciseSpan, Repetition, Report
@@ -45,6 +45,7 @@ def page(reports: Sequence[Report], name: str, catalogue: Catalogue | None = Non
         "notes": functools.partial(notes, catalogue=catalogue),
         "span": span,
         "summary": functools.partial(summary, catalogue=catalogue),
+        "task_value": task_value,
         "tempo": tempo,
         "when": when,
     }

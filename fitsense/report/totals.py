@@ -59,6 +59,15 @@ class Total:
 
 
 @attrs.frozen
+class TaskValues:
+    """Parts of the tasks that plugins declare, over an exercise: the ``extensions`` of ``exercise.ended``."""
+
+    exercise: str
+    start_s: float
+    extensions: Mapping[str, Mapping[str, Any]]
+
+
+@attrs.frozen
 class Report:
     """The report of a session.
 
@@ -72,6 +81,7 @@ class Report:
     :param load_repetitions: activation summed over repetitions by muscle group; None if repetitions were not counted,
         and for a truncated log.
     :param idle_s: idle time in seconds; None for a truncated log.
+    :param task_values: values of the tasks that plugins declare, by exercise; empty without such tasks.
     """
 
     workout: Workout
@@ -86,6 +96,12 @@ class Report:
     load_s: Mapping[str, float]
     load_repetitions: Mapping[str, float] | None
     idle_s: float | None
+    task_values: tuple[TaskValues, ...] = ()
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks that plugins declare, in the order of their first value."""
+        return list(dict.fromkeys(task for one in self.task_values for task in one.extensions))
 
     @property
     def name(self) -> str:
@@ -144,6 +160,7 @@ def _report(log: EventLog) -> Report:
         load_s=summary["muscle_load_s"] if summary else _load(log, ended, open_span),
         load_repetitions=summary.get("muscle_load_repetitions") if summary else None,
         idle_s=summary["idle_s"] if summary else None,
+        task_values=tuple(_select(TaskValues, (data for data in ended if data.get("extensions")))),
     )
 
 
@@ -154,7 +171,7 @@ def _valid(log: EventLog, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-_Kind = TypeVar("_Kind", ExerciseSpan, Repetition, WarningEntry, Total)
+_Kind = TypeVar("_Kind", ExerciseSpan, Repetition, WarningEntry, Total, TaskValues)
 
 
 def _select(kind: type[_Kind], found: Iterable[Mapping[str, Any]]) -> list[_Kind]:

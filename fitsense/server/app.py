@@ -85,7 +85,7 @@ def create_app(
         )
     middleware.append(Middleware(Guard, config=config, tokens=tokens))
     app = _App(
-        routes=Routes(sessions, config.limits, metrics, decoding, uploads, bundles.event_schemas).all(),
+        routes=Routes(sessions, config.limits, metrics, decoding, uploads, bundles).all(),
         middleware=middleware,
         exception_handlers={ProblemError: on_problem, HTTPException: on_http_error, Exception: on_failure},
         lifespan=lifespan,

@@ -33,7 +33,7 @@ class Limits:
     :param idle_s: time in seconds after which a session without pushes ends, a stalled upload is refused, and a source
         without a first frame is given up.
     :param events: number of events of a session that are kept for late readers.
-    :param queue: number of frames of a session that may wait for analysis.
+    :param queue_size: number of frames of a session that may wait for analysis.
     :param rate_hz: sustained rate of pushed messages per second and connection; faster ones have to wait.
     :param message_bytes: size of a WebSocket message.
     :param pixels: size of a frame that is pushed, uploaded or read from a source.
@@ -53,7 +53,7 @@ class Limits:
     session_s: float = 6 * 3600.0
     idle_s: float = 60.0
     events: int = 10_000
-    queue: int = 32
+    queue_size: int = 32
     rate_hz: float = 60.0
     message_bytes: int = 4 << 20
     pixels: int = 3840 * 2160

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fitsense.errors import FitsenseError, InvalidInputError
-from fitsense.inference.detector import Detector, load_detector
 from fitsense.inference.model import Model, load_model
+from fitsense.inference.people import PeopleSource, load_people
 from fitsense.plugins._manager import PluginManager
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.config import ServeConfig
@@ -20,7 +20,7 @@ class Bundles:
     """Models by the name in their ``model.json``.
 
     :param models: models to serve; the first is the default.
-    :param detector: name of the person detector.
+    :param detector: name of the pose estimator or person detector that finds people.
     :raises InvalidInputError: two models have the same name.
     """
 
@@ -32,7 +32,7 @@ class Bundles:
                 raise InvalidInputError(f"bundles: expected different ones, got two that are called {name}")
             self._models[name] = model
         self._detector = detector
-        self._detect: Detector | None = None
+        self._people: PeopleSource | None = None
 
     @classmethod
     def load(cls, config: ServeConfig) -> Bundles:
@@ -55,6 +55,11 @@ class Bundles:
         return self._models
 
     @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schemas that plugins of the models publish, by name."""
+        return {name: schema for model in self._models.values() for name, schema in model.plugins.schemas().items()}
+
+    @property
     def event_schemas(self) -> Mapping[str, Mapping[str, Any]]:
         """Schemas of the events that plugins of the models add, by event type."""
         return {
@@ -75,16 +80,16 @@ class Bundles:
             raise ProblemError(ProblemType.INVALID, f"bundle: expected one of {', '.join(self._models)}, got {name!r}")
         return self._models[name]
 
-    def detector(self) -> Detector:
-        """The person detector, loaded on first use.
+    def people(self) -> PeopleSource:
+        """What finds people, loaded on first use.
 
-        :raises ProblemError: the detector cannot be loaded.
+        :raises ProblemError: it cannot be loaded.
         """
-        if self._detect is None:
+        if self._people is None:
             try:
-                self._detect = load_detector(self._detector, next(iter(self._models.values())).plugins)
+                self._people = load_people(self._detector, next(iter(self._models.values())).plugins)
             except FitsenseError as error:
                 raise ProblemError(
                     ProblemType.UNAVAILABLE, f"people: the server's detector cannot be used: {error}"
                 ) from error
-        return self._detect
+        return self._people

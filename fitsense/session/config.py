@@ -46,7 +46,8 @@ class PoseConfig:
 
     :param enabled: ``auto`` to find landmarks if a branch of the bundle takes them and their estimator's files are
         present; ``on`` to find them for every bundle, or fail; ``off`` to take only those that the host pushes.
-    :param estimator: name of the pose estimator; None for that of the bundle, or the only one installed.
+    :param estimator: name of the pose estimator; None for that of the bundle, or else the first one
+        installed.
     :param rate_hz: most pictures a second in which landmarks are found; None for 10, or 6 without repetitions.
     :param people: number of people that are expected in the picture; more cause a warning.
     :param landmarks: the landmark set of the poses that the host pushes; None for the estimator's.

@@ -19,12 +19,14 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
+from fitsense.pose.tracker import TrackedPerson
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import camera_warning, check_warning, session_updated
 from fitsense.session.expecting import Expecting
 from fitsense.session.heartbeat import Heartbeat, HeartbeatState
 from fitsense.session.pending import PendingFrame, as_frame
+from fitsense.session.person_track import HostPeople
 from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_camera, check_expectation
@@ -133,12 +135,28 @@ class MultiSession(Expecting):
     @exclusive
     def prepare(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> PendingFrames:
         """Take a frame: the first half of :meth:`push`, as for :meth:`Session.prepare`."""
+        return self._prepare(frame, regions)
+
+    def _prepare(
+        self,
+        frame: Frame,
+        regions: Mapping[str, Region] | None,
+        people: Mapping[str, TrackedPerson] | None = None,
+    ) -> PendingFrames:
+        """Take a frame.
+
+        :param people: poses of those subjects who were found, by name; None if nobody looked.
+        """
         self._refuse_if_finished()
         emitted = self._announce_if_changed(frame.time_s)
         emitted += self._update(regions, frame.time_s)
         emitted += self._monitor_camera(frame, regions)
         emitted += self._beat(frame.time_s)
-        return PendingFrames(emitted, [(session, session.prepare(frame)) for session in self._sessions.values()])
+        pending = []
+        for subject, session in self._sessions.items():
+            tracked = None if people is None else [people[subject]] if subject in people else []
+            pending.append((session, session._prepare(frame, HostPeople(tracked=tracked))))
+        return PendingFrames(emitted, pending)
 
     @exclusive
     def complete(self, pending: PendingFrames, predictions: Sequence[Prediction]) -> list[Event]:

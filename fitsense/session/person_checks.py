@@ -9,6 +9,7 @@ import numpy as np
 
 from fitsense.pose.landmarks import VISIBILITY, WORLD, LandmarkSet, X, Y
 from fitsense.pose.likeness import BONES
+from fitsense.pose.tracker import PersonTrackerState
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.counter import Movement, PartialRepetition, RepetitionConfig, RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal
@@ -18,6 +19,8 @@ from fitsense.session.snapshot_requirements import require, require_array
 from fitsense.types import FloatArray
 
 _TOLERANCE_S = 1e-3
+# Longest interval between two pictures of a tracker.
+_SOON_S = 1e3
 
 
 def check_counter(state: RepetitionCounterState, path: str, config: RepetitionConfig, now_s: float) -> None:
@@ -86,26 +89,33 @@ def check_person(state: PersonTrackState, landmark_set: LandmarkSet | None, now_
     """
     require(landmark_set is not None, "person", "a session with landmarks")
     assert landmark_set is not None
-    tracker = state.tracker
-    for name in ("looked_s", "detected_s"):
-        time_s = getattr(tracker, name)
-        require(time_s is None or time_s <= now_s, f"person.tracker.{name}", "no later time than the last frame's")
-    require(tracker.due_s <= now_s + 1e3, "person.tracker.due_s", "a time soon after the last frame's", tracker.due_s)
-    names = [track.name for track in tracker.tracks if track.name is not None]
-    numbered = all(name.isascii() and name.isdigit() and 1 <= int(name) <= tracker.named for name in names)
-    require(numbered and len(set(names)) == len(names), "person.tracker.tracks", "names from 1 to the number of people")
-    for track in tracker.tracks:
-        path = "person.tracker.tracks"
-        require(min(track.place.size, track.home.size) > 0, path, "sizes above 0")
-        require(track.seen_s <= now_s and 0 <= track.score <= 1, path, "a time before now, and a score in 0..1")
-        if track.build is not None:
-            require_array(track.build, f"{path}.build", "float32", (BONES,))
+    check_tracker(state.tracker, "person.tracker", now_s)
     times = [one.time_s for one in state.steady.seen]
     require(
         all(before <= after for before, after in itertools.pairwise([*times, now_s])),
         "person.steady.seen",
         "times in order, up to the last frame's",
     )
+
+
+def check_tracker(state: PersonTrackerState, path: str, now_s: float) -> None:
+    """Refuse a tracker's state with which tracking could fail.
+
+    :raises InvalidInputError: with the path.
+    """
+    for name in ("looked_s", "detected_s"):
+        time_s = getattr(state, name)
+        require(time_s is None or time_s <= now_s, f"{path}.{name}", "no later time than the last frame's")
+    require(state.due_s <= now_s + _SOON_S, f"{path}.due_s", "a time soon after the last frame's", state.due_s)
+    names = [track.name for track in state.tracks if track.name is not None]
+    numbered = all(name.isascii() and name.isdigit() and 1 <= int(name) <= state.named for name in names)
+    require(numbered and len(set(names)) == len(names), f"{path}.tracks", "names from 1 to the number of people")
+    for track in state.tracks:
+        require(min(track.place.size, track.home.size) > 0, f"{path}.tracks", "sizes above 0")
+        now = track.seen_s <= now_s and 0 <= track.score <= 1
+        require(now, f"{path}.tracks", "a time before now, and a score in 0..1")
+        if track.build is not None:
+            require_array(track.build, f"{path}.tracks.build", "float32", (BONES,))
 
 
 def _check_body(sample: FloatArray, path: str) -> None:

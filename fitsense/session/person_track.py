@@ -162,7 +162,7 @@ class PersonTrack:
 def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:
     """The track of a session's person; None for a session without landmarks.
 
-    :raises InvalidInputError: there is not exactly one estimator to choose.
+    :raises InvalidInputError: landmarks are asked for, and no plugin offers an estimator of them.
     :raises UnknownNameError: no plugin offers the estimator.
     :raises WeightsError: the estimator needs third-party files that have not been fetched.
     """
@@ -186,13 +186,9 @@ def _estimator(model: Model, config: SessionConfig) -> LoadedPoseEstimator | Non
         return None
     name = pose.estimator or landmark_estimator(model.manifest, model.plugins)
     if pose.enabled == "on":
+        name = name or next(iter(model.plugins.pose_estimators()), None)
         if name is None:
-            offered = list(model.plugins.pose_estimators())
-            if len(offered) != 1:
-                raise InvalidInputError(
-                    f"pose.estimator: expected the name of one of {', '.join(offered) or 'no installed estimators'}"
-                )
-            name = offered[0]
+            raise InvalidInputError("pose.enabled: expected an installed plugin with a pose estimator, got none")
         return model.pose_estimator(name)
     if name is None or (pose.landmarks is not None and pose.estimator is None):
         return None

@@ -34,7 +34,7 @@ _TOLERANCE_S = 1e-3
 # Larger counts are not exact in other languages' JSON.
 _MAX_COUNT = 1 << 53
 # States whose arrays are NaN where nothing was seen; their own checks say where.
-_UNSEEN = ("person", "repetitions")
+_UNSEEN = ("people", "person", "repetitions")
 _TILES = view_features.TILES**2
 _VIEW_FEATURE_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "thumbnail": ("uint8", (view_features.SIDE, view_features.SIDE, 3)),

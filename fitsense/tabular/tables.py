@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,8 +53,6 @@ COLUMNS: Mapping[TableName, Sequence[Column]] = {
 }
 """The columns of each table. ``session`` counts the sessions from 1, ``set`` each one's sets, and ``exercise_set``
 those of its exercise."""
-
-_FRAME_HEIGHT = 720
 
 
 class Tables:
@@ -146,12 +143,9 @@ class Tables:
         return plots.load(self.rows("set_muscle_load"), ax)
 
     def _repr_html_(self) -> str:
-        from fitsense.report.page import page
+        from fitsense.report.notebook import embedded
 
-        # A separate page, so that its styles do not affect the notebook.
-        document = html.escape(page(self._reports, "events", self._catalogue), quote=True)
-        style = f"width: 100%; height: {_FRAME_HEIGHT}px; border: 0"
-        return f'<iframe title="Report" style="{style}" srcdoc="{document}"></iframe>'
+        return embedded(self._reports, "events", self._catalogue)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self.rows(name))} {name}" for name in ("sessions", "sets", "repetitions"))

@@ -68,6 +68,8 @@ def contracts_of(
     classes: dict[str, type] = {f"plugin {report.name}": subclass(contracts.PluginContract, plugin=plugin)}
     if host.adds_events(report.name):
         classes[f"observer of {report.name}"] = subclass(contracts.ObserverContract, plugin=plugin)
+    for task in report.provides.get("tasks", ()):
+        classes[f"task {task}"] = subclass(contracts.TaskContract, plugin=plugin, name=task)
     offers: list[tuple[str, str, type, Any]] = [
         *(("backbone", full, contracts.BackboneContract, spec) for full, spec in host.backbones().items()),
         *(

@@ -74,16 +74,17 @@ def cascade(config: WeightedConfig) -> Cascade | None:
 
 
 def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
-    """Return `config` with the weights that minimise the log loss on held-out `targets`.
+    """Return `config` with the weights that minimise the log loss on held-out `targets`; of numbers, the squared error.
 
     The loss is convex in the weights; it is minimised over the simplex by exponentiated gradient descent
     (Kivinen and Warmuth, 1997).
 
-    :param targets: int64 (clips,) label indices for softmax, float32 (clips, labels) for sigmoid.
+    :param targets: int64 (clips,) label indices for softmax, float32 (clips, labels) otherwise.
     """
     first = next(iter(branches.values()))
     names = sorted(branches)
-    values = np.stack([_values(branches[name], config.space) for name in names]).astype(np.float64)
+    space = config.space if first.activation in ("softmax", "sigmoid") else "probabilities"
+    values = np.stack([_values(branches[name], space) for name in names]).astype(np.float64)
     truth = np.asarray(targets)
     if first.activation == "softmax":
         truth = np.eye(len(first.labels))[truth]
@@ -93,11 +94,11 @@ def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray
         )
     weights = np.full(len(names), 1.0 / len(names))
     rate = 1.0
-    loss, gradient = _log_loss(weights, values, truth, first.activation, config.space)
+    loss, gradient = _loss(weights, values, truth, first.activation, space)
     for _ in range(500):
         step = weights * np.exp(-rate * (gradient - gradient.min()))
         step /= step.sum()
-        new_loss, new_gradient = _log_loss(step, values, truth, first.activation, config.space)
+        new_loss, new_gradient = _loss(step, values, truth, first.activation, space)
         if new_loss > loss:
             rate /= 2
             if rate < 1e-6:
@@ -110,11 +111,16 @@ def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray
     return attrs.evolve(config, weights={name: round(float(w), 4) for name, w in zip(names, weights, strict=True)})
 
 
-def _log_loss(
+def _loss(
     weights: NDArray[Any], values: NDArray[Any], truth: NDArray[Any], activation: Any, space: Space
 ) -> tuple[float, NDArray[Any]]:
-    """Mean log loss of the weighted average, and its gradient with respect to the weights."""
+    """Mean log loss of the weighted average, and its gradient with respect to the weights; of numbers, the mean squared
+    error as a share of their variance."""
     mean = np.tensordot(weights, values, axes=1)
+    if activation not in ("softmax", "sigmoid"):
+        scale = max(truth.size, 1) * max(float(truth.var()), 1e-12) if truth.size else 1.0
+        error = mean - truth
+        return float(np.square(error).sum()) / scale, 2 * (error * values).sum(axis=(1, 2)) / scale
     probabilities = to_probabilities(mean, activation) if space == "logits" else mean
     probabilities = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
     loss = -(truth * np.log(probabilities)).sum()

@@ -59,3 +59,13 @@ def fitsense_pose_estimators() -> Iterable[PoseEstimatorSpec]:
         paper="arXiv 2006.10204",
         summary="33 landmarks of each body, by BlazePose",
     )
+    yield PoseEstimatorSpec(
+        name="people",
+        config=estimator.PeopleConfig,
+        landmark_set=BLAZEPOSE_33,
+        load=estimator.load,
+        assets=ASSETS,
+        assets_name="blazepose",
+        paper="arXiv 2006.10204",
+        summary="33 landmarks of each of several people, by BlazePose",
+    )

@@ -30,6 +30,18 @@ class BlazePoseConfig:
     min_score: float = 0.5
 
 
+@attrs.frozen
+class PeopleConfig(BlazePoseConfig):
+    """How bodies are detected among several people, some of them far from the camera.
+
+    :param closer: as in :class:`BlazePoseConfig`.
+    :param min_score: likewise.
+    """
+
+    closer: bool = True
+    min_score: float = 0.3
+
+
 class BlazePoseEstimator:
     """Detects bodies, and finds landmarks in regions; safe to call from threads.
 
@@ -42,9 +54,9 @@ class BlazePoseEstimator:
     def __init__(self, config: BlazePoseConfig, detector: Path, landmarks: Path, threads: int | None) -> None:
         from fitsense_pose.detector import Detector
         from fitsense_pose.landmarks import LandmarkFinder
-        from fitsense_pose.people import PeopleConfig
+        from fitsense_pose.people import PeopleConfig as DetectionConfig
 
-        self._people = PeopleConfig(closer=config.closer, min_score=config.min_score)
+        self._people = DetectionConfig(closer=config.closer, min_score=config.min_score)
         self._detector = Detector(detector, threads)
         self._finder = LandmarkFinder(landmarks, threads)
 

@@ -45,7 +45,7 @@ def test_channel_stopped_takes_and_gives_nothing() -> None:
     stop = StopFlag()
     channel: Channel[int, int] = Channel(Fifo(1), stop)
     assert channel.put(1)
-    # Full, so that the producer waits for the flag, which wakes nobody.
+    # Full, so that the producer waits for the flag, which notifies no thread.
     setter = threading.Timer(0.01, stop.set)
     setter.start()
     assert not channel.put(2)

@@ -16,7 +16,7 @@ INTERRUPTED = """
 import signal, threading
 import fitsense
 
-# Whoever starts tests in the background may have it ignored.
+# A shell that starts tests in the background may have it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 models = [fitsense.load_model(threads=1), fitsense.load_model(threads=1)]
 {given_up}

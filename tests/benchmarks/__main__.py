@@ -12,11 +12,13 @@ from pathlib import Path
 import attrs
 import click
 
-from tests.benchmarks import files, machine, processes, streams, windows
+from tests.benchmarks import files, machine, person, processes, streams, windows
 from tests.benchmarks.measuring import Benchmark, Figure, SkippedError, cores
 
 BENCHMARKS = {
-    benchmark.name: benchmark for module in (files, windows, streams, processes) for benchmark in module.BENCHMARKS
+    benchmark.name: benchmark
+    for module in (files, windows, streams, person, processes)
+    for benchmark in module.BENCHMARKS
 }
 
 
@@ -40,7 +42,7 @@ def _is_under(name: str, prefix: str) -> bool:
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--rounds", type=click.IntRange(1), help="So many, instead of what suits each figure.")
+@click.option("--rounds", type=click.IntRange(1), help="Number of rounds; by default that of each benchmark.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @click.option("--list", "only_list", is_flag=True, help="Say which figures there are, and measure nothing.")
 def main(names: tuple[str, ...], rounds: int | None, json_file: Path | None, only_list: bool) -> None:

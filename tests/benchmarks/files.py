@@ -17,7 +17,6 @@ from fitsense.bundles.bundle import DEFAULT
 from fitsense.imaging.resize import fitted_size
 from fitsense.types import ClipSpec, FloatArray, UInt8Array
 from fitsense.windowing.sampler import nearest
-from tests.benchmarks.footage import FULL_HD, FULL_HD_PART, RATE, about
 from tests.benchmarks.measuring import (
     Benchmark,
     Cost,
@@ -29,6 +28,7 @@ from tests.benchmarks.measuring import (
     costs,
     torch_on_all_cores,
 )
+from tests.benchmarks.videos import FULL_HD, FULL_HD_PART, RATE, about
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def analyze(path: Path, model: fitsense.Model) -> int:
 
 
 def decode(path: Path) -> int:
-    """Decode a file on all cores, and look at nothing: how many frames there are."""
+    """Decode a file on all cores without analysis; return the number of frames."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"

@@ -55,7 +55,7 @@ class Benchmark:
 
     :param name: of the figure; what comes before the first dot is what it is about.
     :param compares: in words.
-    :param measure: gives the values of so many rounds; raises :class:`SkippedError` where it cannot.
+    :param measure: returns the values of a number of rounds; raises :class:`SkippedError` if it cannot.
     :param unit: ``x`` for a ratio within one run, which machines may be compared by.
     :param rounds: as many as make sense, unless others are asked for.
     """

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.footage import FULL_HD, HD_LONG, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate
+from tests.benchmarks.videos import FULL_HD, HD_LONG, about
 
 _LIBRARIES = "import numpy, av, openvino"
 # Names are resolved as they are asked for, so that the import alone says little.
@@ -67,7 +67,7 @@ def statement_s(code: str) -> float:
 
 
 def import_s(code: str, rounds: int) -> Measured:
-    """By the clock, in processes of its own."""
+    """By the clock, in separate processes."""
     statement_s(code)
     return Measured([statement_s(code) for _ in range(rounds)])
 
@@ -89,12 +89,12 @@ def _memory(rounds: int) -> list[list[dict[str, float]]]:
 
 
 def _memory_of(of: Callable[[list[dict[str, float]]], float], rounds: int) -> Measured:
-    return Measured([of(told) for told in _memory(rounds)], about(HD_LONG.path))
+    return Measured([of(values) for values in _memory(rounds)], about(HD_LONG.path))
 
 
-def _growth_mb(told: list[dict[str, float]]) -> float:
+def _growth_mb(values: list[dict[str, float]]) -> float:
     """How much more is held in the last third of the media time than in the first."""
-    *during, _ = told
+    *during, _ = values
     third_s = during[-1]["media_s"] / 3
     first = [one["held_mb"] for one in during if one["media_s"] <= third_s]
     last = [one["held_mb"] for one in during if one["media_s"] >= 2 * third_s]
@@ -133,7 +133,7 @@ BENCHMARKS = (
     Benchmark(
         "memory.one_stream_mb",
         "the most resident memory while a file is analysed",
-        functools.partial(_memory_of, lambda told: told[-1]["most_mb"]),
+        functools.partial(_memory_of, lambda values: values[-1]["most_mb"]),
         unit="MB",
         goal=Goal(most=400.0),
         rounds=1,
@@ -141,7 +141,7 @@ BENCHMARKS = (
     Benchmark(
         "memory.after_mb",
         "resident memory after it",
-        functools.partial(_memory_of, lambda told: told[-1]["held_mb"]),
+        functools.partial(_memory_of, lambda values: values[-1]["held_mb"]),
         unit="MB",
         rounds=1,
     ),

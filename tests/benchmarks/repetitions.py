@@ -1,8 +1,8 @@
-"""``python -m tests.benchmarks.repetitions DATA``: repetitions counted in real clips, against counts made by eye.
+"""``python -m tests.benchmarks.repetitions DATA``: repetitions counted in real clips, compared with manual counts.
 
-The clips are a folder's, with its `manifest.csv`; the counts are `tests/truth/repetitions.csv`. The counter alone is
-measured, and what a session tells, which counts only while its bundle sees somebody exercise. Fifths of the scenes show
-how much the figures depend on which clips there are.
+The clips are those of a folder with `manifest.csv`; the manual counts are `tests/truth/repetitions.csv`. It measures
+the counter alone, and the events of a session, which counts only during exercises that its bundle recognises. Fifths of
+the scenes show the dependence on the choice of clips.
 """
 
 from __future__ import annotations
@@ -39,11 +39,14 @@ FOLDS = 5
 
 @attrs.frozen
 class Count:
-    """One clip: how many repetitions there are, and how many were told.
+    """Counts of one clip.
 
-    :param fold: the fifth of the scenes that it is in.
-    :param sure: whether the eye that counted was.
-    :param alternating: whether sides take turns, so that a counter may see pairs.
+    :param fold: fifth of the scenes.
+    :param sure: whether the manual count is certain.
+    :param alternating: whether sides alternate, so that a counter may count pairs.
+    :param expected: the manual count.
+    :param counted: the count of the counter alone.
+    :param in_session: the count of the session.
     """
 
     group: str
@@ -51,17 +54,17 @@ class Count:
     sure: bool
     alternating: bool
     expected: int
-    told: int
+    counted: int
     in_session: int
 
 
 @attrs.frozen
 class Quality:
-    """What counts are worth, over the clips that show any repetition.
+    """Quality of counts, over the clips with repetitions.
 
-    :param error: mean of the error as a part of the expected count.
-    :param off_by_one: part of the clips whose count is at most one off.
-    :param exact: part of the clips whose count is right.
+    :param error: mean of the error as a share of the expected count.
+    :param off_by_one: share of the clips whose count is at most one off.
+    :param exact: share of the clips whose count is right.
     """
 
     clips: int
@@ -71,8 +74,8 @@ class Quality:
 
 
 def quality(pairs: Iterable[tuple[int, int]]) -> Quality:
-    """Of pairs: how many were expected, and how many were told."""
-    errors = [(abs(told - expected), expected) for expected, told in pairs if expected]
+    """Measure pairs of expected and actual counts."""
+    errors = [(abs(counted - expected), expected) for expected, counted in pairs if expected]
     clips = len(errors)
     return Quality(
         clips,
@@ -83,26 +86,26 @@ def quality(pairs: Iterable[tuple[int, int]]) -> Quality:
 
 
 def count_repetitions(frames: Iterable[Frame], session: Session, config: RepetitionConfig) -> tuple[int, int, float]:
-    """How many the counter tells of a video, how many the session, and the milliseconds a frame that counting takes.
+    """Counts of the counter and of the session, and the milliseconds per frame of the counter.
 
-    The session's own small picture, which it needs anyway, is not in the cost.
+    The thumbnail, which the session needs anyway, is not part of the cost.
     """
     counter = RepetitionCounter(config)
-    told = in_session = 0
+    counted = in_session = 0
     seconds = 0.0
     frames_seen = 0
     end_s = 0.0
     for frame in frames:
         small = camera_thumbnail(frame.rgb)
         started = time.process_time()
-        told += _repetitions(counter.push(motion_thumbnail(small), frame.time_s))
+        counted += _repetitions(counter.push(motion_thumbnail(small), frame.time_s))
         seconds += time.process_time() - started
         in_session += _completed(session.push(frame))
         frames_seen += 1
         end_s = frame.time_s
-    told += _repetitions(counter.end_run(end_s))
+    counted += _repetitions(counter.end_run(end_s))
     in_session += _completed(session.finish())
-    return told, in_session, 1e3 * seconds / max(1, frames_seen)
+    return counted, in_session, 1e3 * seconds / max(1, frames_seen)
 
 
 def _repetitions(movements: Iterable[Movement]) -> int:
@@ -114,12 +117,12 @@ def _completed(events: Iterable[Event]) -> int:
 
 
 def fold_of(scene: str) -> int:
-    """Which fifth a scene is in: always the same, whatever other scenes there are."""
+    """The fifth of a scene; it does not depend on other scenes."""
     return int(hashlib.sha1(scene.encode()).hexdigest(), 16) % FOLDS
 
 
 def wanted(data: Path) -> Iterator[tuple[Path, Mapping[str, str], Mapping[str, str]]]:
-    """Each clip that was counted by eye, and each without exercise: file, row of the manifest, row of the truth."""
+    """The clips with a manual count, and those without exercise: file, row of the manifest, row of the truth."""
     with TRUTH.open(newline="") as file:
         truth = {row["clip"]: row for row in csv.DictReader(file)}
     with (data / "manifest.csv").open(newline="") as file:
@@ -131,12 +134,12 @@ def wanted(data: Path) -> Iterator[tuple[Path, Mapping[str, str], Mapping[str, s
                 yield path, row, {"count": "0", "sure": "yes", "alternating": "no"}
 
 
-def table(counts: Sequence[Count], told: Callable[[Count], int]) -> Iterator[str]:
-    """Lines of what `told` says of each clip."""
+def table(counts: Sequence[Count], counted: Callable[[Count], int]) -> Iterator[str]:
+    """Lines of a table of the counts that `counted` selects."""
     yield f"{'':<32} {'clips':>5} {'error':>7} {'off by one':>11} {'exact':>7}"
 
     def measured(some: Iterable[Count]) -> Quality:
-        return quality((count.expected, told(count)) for count in some)
+        return quality((count.expected, counted(count)) for count in some)
 
     def line(name: str, some: Iterable[Count]) -> str:
         found = measured(some)
@@ -155,8 +158,8 @@ def table(counts: Sequence[Count], told: Callable[[Count], int]) -> Iterator[str
     for group, some in sorted(groups.items()):
         if any(count.expected for count in some):
             yield line(f"  {group}", some)
-    still = [told(count) for count in counts if count.expected == 0]
-    yield f"{sum(still)} told in {len(still)} clips without a repetition, in {sum(one > 0 for one in still)} of them"
+    still = [counted(count) for count in counts if count.expected == 0]
+    yield f"{sum(still)} counted in {len(still)} clips without repetitions, in {sum(one > 0 for one in still)} of them"
 
 
 def _range(values: Sequence[float]) -> str:
@@ -168,10 +171,10 @@ def _range(values: Sequence[float]) -> str:
 @click.option(
     "--lone", default=RepetitionConfig().min_motion_share_single, show_default=True, help="As in RepetitionConfig."
 )
-@click.option("--bundle", default=DEFAULT, show_default=True, help="What the session asks.")
+@click.option("--bundle", default=DEFAULT, show_default=True, help="Bundle of the session.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts here.")
 def main(data: Path, lone: float, bundle: str, json_file: Path | None) -> None:
-    """Measure how well repetitions are counted in the clips of DATA."""
+    """Measure the counts of repetitions in the clips of DATA."""
     config = RepetitionConfig(min_motion_share_single=lone)
     model = load_model(bundle)
     step_s = min_interval_s(model.clips.values())
@@ -180,14 +183,14 @@ def main(data: Path, lone: float, bundle: str, json_file: Path | None) -> None:
     for path, row, truth in wanted(data):
         session = Session(model, SessionConfig(repetitions=config))
         with VideoSource(path, DecodeConfig(short_side=model.short_side, min_interval_s=step_s)) as source:
-            told, in_session, cost_ms = count_repetitions(source, session, config)
+            counted, in_session, cost_ms = count_repetitions(source, session, config)
         sure, alternating = truth["sure"] == "yes", truth["alternating"] == "yes"
         group = row["group"] or row["exercise"]
         expected = int(truth["count"])
-        counts.append(Count(group, fold_of(row["scene"]), sure, alternating, expected, told, in_session))
+        counts.append(Count(group, fold_of(row["scene"]), sure, alternating, expected, counted, in_session))
         costs.append(cost_ms)
     click.echo("The counter alone")
-    for line in table(counts, lambda count: count.told):
+    for line in table(counts, lambda count: count.counted):
         click.echo(line)
     click.echo(f"{sum(costs) / max(1, len(costs)):.2f} ms a frame")
     click.echo(f"\nA session with the bundle {bundle}")

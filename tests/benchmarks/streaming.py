@@ -153,7 +153,7 @@ def main(rounds: int, threads: int, weights: str, data: Path | None, clips: int)
         for rate, frames in (("5 predictions a second", 1), ("1 prediction a second", _SECOND)):
             # The clip is as many times as fast as the steps take of its time.
             measured = compare(lambda: run(clip), functools.partial(over, stream, clip[0, :frames], state), rounds)
-            click.echo(f"{rate}: {frames * step / whole:.3f} of the operations, {_told(measured)} of the time")
+            click.echo(f"{rate}: {frames * step / whole:.3f} of the operations, {_formatted(measured)} of the time")
         if data is not None:
             cosines = np.array(agreement(run, stream, clip_run, data, clips))
             compared = ("clip and stream of it", "clip and long stream", "both streams")
@@ -161,7 +161,7 @@ def main(rounds: int, threads: int, weights: str, data: Path | None, clips: int)
                 click.echo(f"cosine of {what}: {statistics.mean(values):.3f}, at least {values.min():.3f}")
 
 
-def _told(measured: Measured) -> str:
+def _formatted(measured: Measured) -> str:
     return f"{statistics.median(measured.values):.3f} +- {half_quartile_range(measured.values):.3f}"
 
 

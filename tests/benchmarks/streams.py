@@ -21,8 +21,8 @@ from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
-from tests.benchmarks.footage import HD, RATE, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, cores, cost
+from tests.benchmarks.videos import HD, RATE, about
 
 _HOP_S = 1.0
 _LATEST_S = 0.5
@@ -66,7 +66,7 @@ class Lateness:
 
 @attrs.frozen
 class Trial:
-    """So many streams at a time.
+    """A number of simultaneous streams.
 
     :param dropped: share of the frames that came so late that a live source would have dropped them.
     :param p50_s: median of how late the answers were; of the frames, where nothing is answered.
@@ -143,7 +143,7 @@ def analyze(model: fitsense.Model, path: Path, origins_s: Sequence[float], laten
 
 
 def _frames(path: Path, model: fitsense.Model, origin_s: float, lateness: Lateness) -> Iterator[Frame]:
-    """What a source of that file gives, in time; it is decoded by whoever asks."""
+    """Items of a source of a file in real time, decoded by the caller."""
     step_s = min_interval_s(model.clips.values())
     with VideoSource(
         path, DecodeConfig(short_side=model.short_side, min_interval_s=step_s, threads=model.threads)
@@ -152,7 +152,7 @@ def _frames(path: Path, model: fitsense.Model, origin_s: float, lateness: Latene
 
 
 def trial(follow: Follow, path: Path, count: int) -> Trial:
-    """Follow so many streams for some seconds."""
+    """Follow a number of streams for some seconds."""
     lateness = Lateness()
     # Their windows do not all end at once: Streams sees to that, where it opens the sources.
     origin_s = time.monotonic() + _HEAD_START_S

@@ -19,9 +19,9 @@ from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.files import Pipeline, by_hand, by_tutorial
-from tests.benchmarks.footage import RATE, Footage, about
 from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, half_quartile_range
 from tests.benchmarks.streams import Lateness, Trial, analyze, decode, largest, trial
+from tests.benchmarks.videos import RATE, BenchmarkVideo, about
 
 
 def run(arguments: Sequence[str]) -> str:
@@ -40,6 +40,9 @@ def test_list_shows_measurements_and_comparisons() -> None:
         "file.over_eager_pipeline",
         "window.x3d_s.over_eager",
         "streams.sustained",
+        "file.of_ceiling.pose",
+        "streams.sustained.pose",
+        "person.landmarks_per_s",
         "cold_start_s",
     } <= set(BENCHMARKS)
 
@@ -117,16 +120,16 @@ def test_search_finds_the_largest_in_few_trials(most: int, guess: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def footage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Footage]:
+def video_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BenchmarkVideo]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.benchmarks.footage.FOLDER", tmp_path_factory.mktemp("footage"))
-        yield Footage((160, 90), 2)
+        patch.setattr("tests.benchmarks.videos.FOLDER", tmp_path_factory.mktemp("video_file"))
+        yield BenchmarkVideo((160, 90), 2)
 
 
-def test_footage_is_made_once_and_loops_without_gap(footage: Footage) -> None:
-    path = footage.path
+def test_footage_is_made_once_and_loops_without_gap(video_file: BenchmarkVideo) -> None:
+    path = video_file.path
     made = path.stat().st_mtime_ns
-    assert footage.path == path
+    assert video_file.path == path
     assert path.stat().st_mtime_ns == made
     assert "160x90 h264 with B-frames" in about(path)
     assert "30 s" in about(path)
@@ -137,8 +140,10 @@ def test_footage_is_made_once_and_loops_without_gap(footage: Footage) -> None:
 
 
 @pytest.mark.parametrize("pipeline", [by_hand, by_tutorial])
-def test_libraries_only_gives_the_same_predictions(footage: Footage, model: fitsense.Model, pipeline: Pipeline) -> None:
-    path = attrs.evolve(footage, loops=1).path
+def test_libraries_only_gives_the_same_predictions(
+    video_file: BenchmarkVideo, model: fitsense.Model, pipeline: Pipeline
+) -> None:
+    path = attrs.evolve(video_file, loops=1).path
     answers = np.concatenate(pipeline(path, model, model.run))
     session, predictions = fitsense.Session(model), []
     with VideoSource(path, DecodeConfig(short_side=model.short_side)) as source:
@@ -152,16 +157,16 @@ def test_libraries_only_gives_the_same_predictions(footage: Footage, model: fits
     assert same.mean() >= 0.7
 
 
-def test_trial_measures_latency_and_cost(footage: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_measures_latency_and_cost(video_file: BenchmarkVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 1.0)
-    found = trial(decode, footage.path, 2)
+    found = trial(decode, video_file.path, 2)
     assert found.count == 2
     assert 0 < found.share < 1
     assert 0 <= found.p50_s <= found.p95_s
 
 
 def test_trial_predictions_follow_their_windows(
-    footage: Footage, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
+    video_file: BenchmarkVideo, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.benchmarks.streams._TRIAL_S", 4.5)
     # A slow machine must not end the trial early.
@@ -169,7 +174,7 @@ def test_trial_predictions_follow_their_windows(
     lateness = Lateness()
     now_s = time.monotonic()
     origins_s = [now_s + 0.5, now_s + 1.0]
-    analyze(model, footage.path, origins_s, lateness)
+    analyze(model, video_file.path, origins_s, lateness)
     assert sorted(lateness.media_s) == origins_s
     # None before its time, and up to the end.
     assert min(lateness.frames) >= 0

@@ -64,7 +64,7 @@ def _window(path: str, runtime: RuntimeName = "openvino", bf16: bool | None = No
 
 
 def _ensemble(runtime: RuntimeName = "openvino") -> Callable[[], object]:
-    """Asks the default bundle about a window; branches that look at the same get the same."""
+    """Runs the default bundle on a window; branches with equal input share it."""
     if runtime == "torch":
         torch_on_all_cores()
     model = fitsense.load_model(runtime=runtime)

@@ -11,7 +11,7 @@ import pytest
 
 from fitsense.events.schema import validate_event
 
-# Prints when it is imported, in every hook, on a thread, from C and from a process of its own.
+# Prints when it is imported, in every hook, on a thread, from C and from a separate process.
 PRINTER = """
 import ctypes, os, subprocess, sys, threading
 import fitsense

@@ -1,4 +1,4 @@
-"""``fitsense report`` as its users run it: in a process of its own."""
+"""``fitsense report`` as its users run it: in a separate process."""
 
 from __future__ import annotations
 

@@ -82,9 +82,11 @@ def test_serve_sink_receives_events_of_all_sessions(squats_file: Path, tmp_path:
             child,
         ):
             with running.client() as client:
-                told = [events_of(client.post("/v1/analyses", content=squats_file.read_bytes()).text) for _ in range(2)]
+                responses = [
+                    events_of(client.post("/v1/analyses", content=squats_file.read_bytes()).text) for _ in range(2)
+                ]
                 pushed = client.post("/v1/sessions", json={}).json()
-                until(lambda: len(receiver.requests) == 2 + sum(map(len, told)))
+                until(lambda: len(receiver.requests) == 2 + sum(map(len, responses)))
                 assert 'fitsense_sink_events{number="0",outcome="delivered",sink="sinks/webhook"} ' in (
                     client.get("/metrics").text
                 )
@@ -93,7 +95,7 @@ def test_serve_sink_receives_events_of_all_sessions(squats_file: Path, tmp_path:
     sent = [Verifier(SECRET).verify(request.body, dict(request.headers)) for request in receiver.requests][2:]
     for event in sent:
         validate_event(event)
-    for events in told:
+    for events in responses:
         assert [event for event in sent if event["source"] == events[0]["source"]] == events
     # What a shutdown brings about is sent, too.
     last = [event for event in sent if event["source"] == pushed["event_source"]]

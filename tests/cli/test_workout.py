@@ -1,4 +1,4 @@
-"""``fitsense workout``, as a process of its own."""
+"""``fitsense workout``, as a separate process."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def test_workout_unencodable_subject_is_replaced(tmp_path: Path) -> None:
 def test_workout_truncated_log_is_exported(tmp_path: Path) -> None:
     started = {"exercise": "squat", "start_s": 5.0, "confidence": 0.9}
     updated = {**started, "end_s": 12.0, "duration_s": 7.0, "scores": {}}
-    told = [("exercise.started", started), ("exercise.updated", updated)]
-    events = [json.dumps({"type": f"fitsense.{name}", "source": "urn:a", "data": data}) for name, data in told]
+    events_data = [("exercise.started", started), ("exercise.updated", updated)]
+    events = [json.dumps({"type": f"fitsense.{name}", "source": "urn:a", "data": data}) for name, data in events_data]
     path = log(tmp_path, *events, '{"type": "fitsense.exer')
     done = workout(path, "--format", "csv")
     assert done.returncode == 0

@@ -170,7 +170,7 @@ def test_analyze_accepts_path_bytes_file_and_chunks(open_client: Open, kind: str
         "region": {"left": 0, "top": 0.25, "right": 1, "bottom": 1},
         "bundle": None,
     }
-    assert client.analyze(video, **request) == [told(1)]
+    assert client.analyze(video, **request) == [other_event(1)]
     (sent,) = client.requests
     assert sent.content == content
     assert dict(sent.url.params) == {"hop_s": "0.5", "people": "true", "region": "0,0.25,1,1"}
@@ -303,7 +303,7 @@ def jumps(number: int) -> dict[str, Any]:
     return {"id": str(number), "source": "gym", "type": "jumps.counted", "data": {"name": "Kniebeuge ü 🏋"}}
 
 
-def told(number: int) -> OtherEvent:
+def other_event(number: int) -> OtherEvent:
     return OtherEvent(str(number), "gym", "jumps.counted", None, {"name": "Kniebeuge ü 🏋"})
 
 
@@ -316,7 +316,7 @@ def test_events_busy_server_is_retried(open_client: Open) -> None:
         {"status_code": 204},
     )
     client = open_client(HOST, answer=answer, retries=QUICK)
-    assert client.events("any") == [told(7)]
+    assert client.events("any") == [other_event(7)]
     assert [request.headers.get("last-event-id") for request in client.requests] == [None, None, None, "7", "7"]
 
 

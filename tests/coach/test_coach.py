@@ -63,13 +63,13 @@ def session_ended(end_s: float) -> SessionEnded:
 def set_of(exercise: str, repetitions: int, start_s: float) -> list[EventData]:
     """A set and its stretch."""
     end_s = start_s + repetitions * TEMPO_S
-    told = [repetition(exercise, n, start_s + n * TEMPO_S) for n in range(1, repetitions + 1)]
-    return [ExerciseStarted(exercise, start_s, 0.9), *told, ended(exercise, start_s, end_s + 1.0)]
+    updates = [repetition(exercise, n, start_s + n * TEMPO_S) for n in range(1, repetitions + 1)]
+    return [ExerciseStarted(exercise, start_s, 0.9), *updates, ended(exercise, start_s, end_s + 1.0)]
 
 
 def hold_of(exercise: str, seconds: float, start_s: float) -> list[EventData]:
-    told = [updated(exercise, start_s, start_s + s) for s in range(5, int(seconds), 5)]
-    return [ExerciseStarted(exercise, start_s, 0.9), *told, ended(exercise, start_s, start_s + seconds)]
+    updates = [updated(exercise, start_s, start_s + s) for s in range(5, int(seconds), 5)]
+    return [ExerciseStarted(exercise, start_s, 0.9), *updates, ended(exercise, start_s, start_s + seconds)]
 
 
 def performed(sets: Sequence[tuple[str, int]], plan: Plan) -> list[EventData]:

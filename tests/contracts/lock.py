@@ -1,7 +1,7 @@
 """What plugins and programs rely on, as a file that a change of it has to change too.
 
 ``python -m tests.contracts.lock`` says what differs; ``--write`` records it, once the versions allow it; ``--write
---unreleased`` records it under versions that nobody has got yet.
+--unreleased`` records it under unreleased versions.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def breaking(locked: Mapping[str, str], current: Mapping[str, str]) -> list[str]
 
 
 def added(locked: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
-    """What is new and in nobody's way, a line each."""
+    """Compatible additions, one per line."""
     return [
         f"added: {name} ({text})"
         for name, text in current.items()
@@ -247,9 +247,7 @@ def complaint(locked: Api, current: Api) -> str:
     return "\n".join([*hooks, *names, *more, *hasty, "", *steps, f"Then: {COMMAND}", _UNRELEASED])
 
 
-_UNRELEASED = (
-    "If the version in tests/contracts/api.json never went out, nobody relies on it yet: add --unreleased instead."
-)
+_UNRELEASED = "If the version in tests/contracts/api.json was never released, add --unreleased instead."
 
 
 def _declarable(name: str, current: Api) -> bool:

@@ -1,4 +1,4 @@
-"""The import contracts cover modules that nobody has listed."""
+"""The import contracts cover unlisted modules."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_current_api_has_hooks_specs_functions_and_classes() -> None:
         (changed(api=5), ["raise fitsense's version, 1.2.3, to 2.0.0"]),
         # What breaks programs: the next major version.
         (changed({"load": None}, fitsense="1.3.0"), ["removed: load (function -> Model)", "1.2.3, to 2.0.0"]),
-        # What nobody was told of stays, whatever the version.
+        # Undeprecated names stay in any version.
         (
             changed(hooks={"fitsense_specs": None}, fitsense="2.0.0", api=5),
             ["removed without notice: fitsense_specs", "first deprecated"],

@@ -27,7 +27,7 @@ ROOMS = ((0.9, 0.2, 0.2), (0.2, 0.9, 0.2), (0.2, 0.2, 0.9), (0.9, 0.9, 0.2), (0.
 
 
 def film(seed: int) -> list[Frame]:
-    """Three seconds of somebody in a room of their own."""
+    """Three seconds of a person in a room."""
     wall = ROOMS[seed % len(ROOMS)]
     floor = ROOMS[(seed + 1 + seed // len(ROOMS)) % len(ROOMS)]
     appearance = attrs.evolve(random_video("squat", seed).appearance, wall=wall, floor=floor)

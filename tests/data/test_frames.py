@@ -27,7 +27,7 @@ from tests.helpers.tiny_models import footage
 
 
 def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Sample:
-    """Footage of grey pictures at these times, each as bright as its number."""
+    """A sample of grey pictures at these times, each as bright as its index."""
     frames = [Frame(np.full((*size, 3), at % 256, np.uint8), time) for at, time in enumerate(times)]
 
     @contextmanager
@@ -191,7 +191,7 @@ def test_observations_use_fitted_frames(spec: ClipSpec, tmp_path: Path) -> None:
     (recording,), _ = observations(tmp_path, "mean", spec, observe).record([item], "Landmarks")
     kept = len(recording.times)
     assert asked == [(1, kept, spec.size, spec.size, 3)]
-    # Half the rate for what looks no more often than that.
+    # Half the rate for clips of at most that rate.
     assert kept == (20 if spec.rate_hz > RATE_HZ / 2 else 15)
     with item.open(0) as opened:
         frames = {frame.time_s: frame for frame in opened}

@@ -1,4 +1,4 @@
-"""Labelled footage: what stands for it, and that it opens."""
+"""Samples: their keys, and opening them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_clips_match_manifest(item: ClipItem) -> None:
     assert (clip.group, clip.scene, clip.fold, clip.split, clip.source) == ("squat", "gym", 3, "train", "somebody")
     assert clip.muscles == set(load_catalogue().exercises["squat"].muscles)
     (unsigned,) = clips([attrs.evolve(item, source="")])
-    assert unsigned.source == "gym", "where nobody says who published it, its scene is as good"
+    assert unsigned.source == "gym", "an unknown publisher is replaced by the scene"
     (labelled,) = clips([attrs.evolve(item, muscles=("abs",))])
     assert labelled.muscles == {"abs"}
 

@@ -153,10 +153,10 @@ def test_find_scenes_similar_colours_join() -> None:
 
 def test_find_scenes_given_scenes_stay() -> None:
     names = ["a", "b", "c", "d"]
-    # The given ones look alike, too, and are told apart for all that.
+    # The given scenes have similar colours, too, and stay separate.
     assert find_scenes(names, ["gym", "park", "", ""], one_colour(1, 1, 3, 4)) == ["gym", "park", "c", "d"]
     assert find_scenes(names, ["gym", "park", "", ""], one_colour(1, 2, 1, 4)) == ["gym", "park", "gym", "d"]
-    # Who looks like both joins both: a leak is worse than a scene that is too large.
+    # A clip similar to both joins both: a leak is worse than too large a scene.
     assert find_scenes(names, ["park", "gym", "", ""], one_colour(1, 1, 1, 4)) == ["gym", "gym", "gym", "d"]
 
 

@@ -18,7 +18,7 @@ from tests.helpers.live_server import serving
 PAGE = "docs/how-to/client.md"
 
 
-def test_the_programs_do_what_the_page_says(
+def test_client_page_programs_run(
     model: fitsense.Model,
     squats: FigureVideo,
     squats_file: Path,

@@ -20,7 +20,7 @@ import pytest
 import fitsense
 from fitsense._internal.configs import config_from_json
 from fitsense.cli import main
-from fitsense.events.schema import validate, validate_event
+from fitsense.events.schema import check_document, schemas, validate, validate_event, validator
 from fitsense.server.config import config_of
 from fitsense.sinks.settings import SinkSettings
 from fitsense.synthetic.figures import FigureVideo
@@ -30,6 +30,7 @@ from tests.helpers.doc_pages import PAGES, ROOT, blocks, languages
 ELSEWHERE = {
     "README.md",  # test_readme
     "docs/how-to/client.md",  # test_client_page
+    "docs/how-to/cookbook.md",  # test_cookbook_page
     "docs/how-to/export-workouts.md",  # tests/cli/test_workout
     "docs/how-to/fleet.md",  # test_fleet_page
     "docs/how-to/gpu.md",  # test_gpu_page
@@ -155,11 +156,17 @@ def _problem(document: Mapping[str, Any]) -> None:
     validate(document, "server.problem")
 
 
+def _extensions(document: Mapping[str, Any]) -> None:
+    extensions = {"$ref": "urn:fitsense:v1:common#/$defs/extensions"}
+    check_document(validator(extensions, schemas().values()), document["extensions"], "extensions")
+
+
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "specversion": _event,
     "format": _manifest,
     "branches": _recipe,
     "detail": _problem,
+    "extensions": _extensions,
 }
 """The check of a JSON document by a property of its kind; the first present property decides."""
 

@@ -26,7 +26,7 @@ def keys_of(documents: list[dict[str, Any]]) -> set[str]:
     return {key for document in documents for key in document}
 
 
-def test_every_property_that_swift_decodes_is_written() -> None:
+def test_phones_page_swift_properties_are_written() -> None:
     document = json.loads(to_healthkit(workout()))
     (code,) = blocks(PAGE, "swift")
     structs = code.partition("func save")[0]
@@ -40,7 +40,7 @@ def test_every_property_that_swift_decodes_is_written() -> None:
             assert optional or all(one.get(name) is not None for one in found), name
 
 
-def test_every_property_that_kotlin_decodes_is_written() -> None:
+def test_phones_page_kotlin_properties_are_written() -> None:
     record = json.loads(to_health_connect(workout()))
     (code,) = blocks(PAGE, "kotlin")
     classes = dict(re.findall(r"data class (\w+)\(([^)]*)\)", code))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import fitsense
+from fitsense._internal.configs import config_from_json
 from fitsense.bundles import bundle
 from fitsense.cli.plugins import command
 from fitsense.plugins._deprecation import of_fields, of_hook
 from fitsense.session import snapshot as snapshots
 from fitsense.testing import runner
+from fitsense.train.recipe import Recipe
 
 PAGES = Path(__file__).parents[2] / "docs/plugins"
 
@@ -44,6 +48,20 @@ def test_events_page_passes_the_conformance_kit() -> None:
     vars(module).update(run("events"))
     outcomes = runner.run({"observer": runner.contracts_of(module)["observer of milestones"]})
     assert {outcome.status for outcome in outcomes} == {"held"}
+
+
+def test_tasks_page_declares_a_valid_task() -> None:
+    module = types.ModuleType("effort")
+    vars(module).update(run("tasks"))
+    host = fitsense.PluginManager()
+    assert host.register(module).faults == ()
+    contracts = runner.contracts_of(module)
+    outcomes = runner.run({name: contracts[name] for name in ("task effort", "head effort/linear")})
+    assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
+    recipe, event = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", text("tasks"), re.DOTALL))
+    assert config_from_json(Recipe, recipe, "page").branches[0].tasks["effort"].head == "effort/linear"
+    part = host.task("effort").part(("effort",), np.array([7.5], np.float32))
+    assert event == {"extensions": {"effort": part}}
 
 
 def test_trust_page_loads_only_allowed_plugins() -> None:

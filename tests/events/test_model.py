@@ -80,8 +80,8 @@ def _data(data: EventData) -> dict[str, Any]:
 
 
 def test_event_schemas_each_have_a_class() -> None:
-    told = {name for name in schemas() if not name.startswith("server.")}
-    assert told - {"common", "envelope", "model"} == TYPES.keys()
+    event_schemas = {name for name in schemas() if not name.startswith("server.")}
+    assert event_schemas - {"common", "envelope", "model"} == TYPES.keys()
 
 
 def test_event_time_is_exact_to_the_millisecond() -> None:

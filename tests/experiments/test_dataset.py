@@ -1,4 +1,4 @@
-"""What is learned from, and what is held out."""
+"""Training clips and held-out clips."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from fitsense.types import FloatArray, Task
 
 @pytest.fixture(scope="session")
 def weights(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """X3D's weights in a file, as if somebody had pretrained it."""
+    """Weights of X3D in a file, as after pretraining."""
     import torch
     from safetensors.torch import save_file
 
@@ -74,7 +74,7 @@ def value(row: Row, name: str) -> float:
 
 
 def check(experiment: Experiment, setting: Setting, result: Result, folder: Path) -> None:
-    """What holds of every result: figures in range, what could not be used told, files that say the same."""
+    """Check any result: figures in range, skipped clips listed, files with the same contents."""
     assert [Path(skip.path).name for skip in result.skipped] == ["broken.mp4"] * len(result.skipped)
     assert result.skipped
     assert result.answer
@@ -124,15 +124,15 @@ def test_channel_ratio_trains_each_ratio_once(setting: Setting, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_transfer_trains_all_variants_equally_long(setting: Setting, tmp_path: Path) -> None:
-    told: list[str] = []
+    descriptions: list[str] = []
 
     def track(items: Sequence[ItemT], description: str) -> Iterable[ItemT]:
-        told.append(f"{description}: {len(items)}")
+        descriptions.append(f"{description}: {len(items)}")
         return iter(items)
 
     result = transfer.run(attrs.evolve(setting, track=track))
     check(transfer, setting, result, tmp_path)
-    assert "Trainings, of two stages each: 5" in told
+    assert "Trainings, of two stages each: 5" in descriptions
     on_exercise, on_muscles = result.tables
     assert [row.name for row in on_exercise.rows if not row.difference] == [
         "exercise → exercise",

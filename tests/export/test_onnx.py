@@ -46,7 +46,7 @@ def test_export_branch_graph_has_branch_input_and_external_weights(tmp_path: Pat
     branch = exported(tmp_path, observing=observing)
     assert {file.name for file in tmp_path.iterdir()} == {branch.graph, branch.weights}
     weights = tmp_path / branch.weights
-    assert weights.stat().st_mode & stat.S_IROTH, "a bundle is for whoever installs it"
+    assert weights.stat().st_mode & stat.S_IROTH, "a bundle is for all users"
     graph = onnx.load(tmp_path / branch.graph, load_external_data=False).graph
     (taken,) = graph.input
     kind, sides = taken.type.tensor_type.elem_type, taken.type.tensor_type.shape.dim

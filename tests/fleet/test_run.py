@@ -162,7 +162,7 @@ def test_fleet_leaves_no_temporary_files(library: Path, tmp_path: Path, monkeypa
 
 @pytest.mark.slow
 def test_fleet_unloadable_bundle_raises(library: Path, tmp_path: Path) -> None:
-    """The driver has no need of the files that its branches look through; workers of this cluster lack them."""
+    """The driver does not need the assets of branches; workers of this cluster lack them."""
     with pytest.raises(WeightsError, match=r"a worker cannot load the bundle: .*fitsense models pull"):
         list(analyze_library(library, tmp_path, bundle="gym-pose"))
     assert Results(tmp_path).outcomes == {}

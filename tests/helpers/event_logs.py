@@ -59,15 +59,15 @@ def log(
     )
     coming = sorted(warnings, key=lambda warning: warning[3])
     now = 0.0
-    told: list[dict[str, Any]] = []
+    sets_so_far: list[dict[str, Any]] = []
     for one in done:
         now += one.rest_s
         while coming and coming[0][3] <= now:
             code, message, start_s, end_s = coming.pop(0)
             events.add(end_s, "session.warning", code=code, message=message, start_s=start_s, end_s=end_s)
-        told.append(_set(one, now, told))
-        _perform(events, one, now, told[-1])
-        now = told[-1]["end_s"]
+        sets_so_far.append(_set(one, now, sets_so_far))
+        _perform(events, one, now, sets_so_far[-1])
+        now = sets_so_far[-1]["end_s"]
     exercises = list(dict.fromkeys(one.exercise for one in done))
     events.add(
         now + 3.0,
@@ -76,13 +76,13 @@ def log(
         frames=round(30 * now),
         late_frames=0,
         windows=round(now),
-        exercises=[_total(exercise, done, told) for exercise in exercises],
+        exercises=[_total(exercise, done, sets_so_far) for exercise in exercises],
         start_s=0.0,
         end_s=now + 3.0,
         duration_s=now + 3.0,
-        idle_s=now + 3.0 - sum(set_["duration_s"] for set_ in told),
+        idle_s=now + 3.0 - sum(set_["duration_s"] for set_ in sets_so_far),
         muscle_load_s={g: sum(one.muscles.get(g, 0.0) * sum(one.tempi) for one in done) for g in GROUPS},
-        sets=told,
+        sets=sets_so_far,
         muscle_load_repetitions={g: sum(one.muscles.get(g, 0.0) * len(one.tempi) for one in done) for g in GROUPS},
     )
     return events.made
@@ -166,8 +166,8 @@ def _perform(events: _Events, one: Done, start_s: float, set_: dict[str, Any]) -
         times = {"start_s": now, "end_s": now + seconds}
         now += seconds
         events.add(now, "muscles.activated", **times, muscles=dict(one.muscles))
-        told = {"exercise": name, "index": index, **times, "duration_s": seconds, "confidence": 0.8}
-        events.add(now, "repetition.completed", **told)
+        repetition = {"exercise": name, "index": index, **times, "duration_s": seconds, "confidence": 0.8}
+        events.add(now, "repetition.completed", **repetition)
         whole = {"exercise": name, "start_s": start_s, "end_s": now, "duration_s": now - start_s, "confidence": 0.9}
         events.add(now, "exercise.updated", **whole, scores={name: 0.9})
     counted = ("repetitions", "attempts", "time_under_tension_s", "tempo_mean_s", "tempo_spread_s")
@@ -182,8 +182,8 @@ def _perform(events: _Events, one: Done, start_s: float, set_: dict[str, Any]) -
     )
 
 
-def _total(exercise: str, done: Sequence[Done], told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    own = [set_ for set_ in told if set_["exercise"] == exercise]
+def _total(exercise: str, done: Sequence[Done], sets_so_far: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    own = [set_ for set_ in sets_so_far if set_["exercise"] == exercise]
     tempi = [seconds for one in done if one.exercise == exercise for seconds in one.tempi]
     return {
         "exercise": exercise,

@@ -1,4 +1,4 @@
-"""A web server with a folder of films, and somebody who notices when one is fetched."""
+"""A web server with a folder of videos, which records requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receivers of events: a real HTTP server that answers as it is told, and events to send."""
+"""Receiver of events: a real HTTP server with configured answers, and events to send."""
 
 from __future__ import annotations
 

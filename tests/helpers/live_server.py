@@ -1,4 +1,4 @@
-"""A real server, in a thread of the tests or in a process of its own."""
+"""A real server, in a thread of the tests or in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A camera on the network, as a process of its own: ``python -m tests.helpers.network_camera FILE PORT``.
+"""A camera on the network, as a separate process: ``python -m tests.helpers.network_camera FILE PORT``.
 
 It sends an MPEG-TS file's bytes when they are due, to any number of clients, each from the beginning: over HTTP without
 a length, or as RTP packets in an RTSP connection. A URL's query changes how: with ``?stall=S`` it goes silent after S

@@ -1,4 +1,4 @@
-"""A plugin whose networks train in a second, and labelled footage that they can tell apart: by its colour."""
+"""A plugin whose networks train in a second, and samples that differ in colour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEADS = (
     HeadEntry("muscles", "heads/linear_muscles", {}, "sigmoid"),
 )
 COLOURS = {"squat": (190, 60, 60), "row": (60, 190, 60), "no_exercise": (60, 60, 190)}
-"""Of the footage of each group."""
+"""Colour of the samples of each group."""
 
 
 @attrs.frozen
@@ -86,7 +86,7 @@ STREAM_FIELD = 3
 
 
 def build_streaming(config: TinyConfig) -> nn.Module:
-    """A network whose one convolution over time looks back."""
+    """A network with a causal convolution over time."""
     import torch
     from torch import nn
 

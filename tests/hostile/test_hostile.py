@@ -21,7 +21,7 @@ from tests.hostile.fields import fields
 from tests.hostile.generator import KINDS, SEEDS, SIZE, Case, whole
 
 if sys.platform != "linux":
-    pytest.skip("what a process takes is measured as Linux tells it", allow_module_level=True)
+    pytest.skip("the resources of a process are measured by Linux's /proc", allow_module_level=True)
 
 from tests.hostile.supervisor import Supervisor
 from tests.hostile.worker import FAULTS, Scripted, what_is_wrong

@@ -47,7 +47,7 @@ def test_sampler_limited_source_gives_the_same_windows(times: list[float]) -> No
     """A picture encodes its frame's position in the list."""
     places = {time_s: place for place, time_s in reversed(list(enumerate(times)))}
 
-    def told(of: list[float]) -> list[object]:
+    def windows(of: list[float]) -> list[object]:
         said: list[object] = []
         for output in run(of, places=[places[time_s] for time_s in of]):
             clips = getattr(output, "clips", {})
@@ -55,7 +55,7 @@ def test_sampler_limited_source_gives_the_same_windows(times: list[float]) -> No
             said.append([getattr(output, name) for name in ("start_s", "end_s") if hasattr(output, name)])
         return said
 
-    assert told(kept(times)) == told(times)
+    assert windows(kept(times)) == windows(times)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
-from fitsense.plugins import PluginManager, PoseEstimatorSpec
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator, load_pose_estimator
+from fitsense.plugins import ObservationSpec, PluginManager, PoseEstimatorSpec
 from fitsense.pose.landmarks import REQUIRED
+from tests.helpers.spot_bodies import BrightSpot, spot_bundle, spot_plugins
 from tests.testing.contracts.broken import plugin_of
 
 SET = fitsense.LandmarkSet("torso", REQUIRED, [REQUIRED[:2], REQUIRED[2:]], [])
@@ -84,3 +87,34 @@ def test_detect_of_wrong_values_is_refused() -> None:
 def test_estimate_without_a_picture_for_each_region_is_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected a picture for each of 1 regions, got 0"):
         load().estimate([], [REGION])
+
+
+def test_landmark_estimator_of_several_estimators_is_refused(tmp_path: Path) -> None:
+    plugins = spot_plugins(BrightSpot())
+    bundle = spot_bundle(tmp_path, plugins)
+    assert landmark_estimator(bundle.manifest, plugins) == "mutants/spot"
+    other = types.ModuleType("others")
+    observation = ObservationSpec(lambda config: (4, 3), from_poses=lambda config, poses: poses, pose_estimator="a/b")
+    places = attrs.evolve(plugins.backbone("mutants/places"), observation=observation)
+    info = fitsense.plugins.PluginInfo(name="others", version="1.0")
+    for name, offer in (("fitsense_plugin", lambda: info), ("fitsense_backbones", lambda: [places])):
+        setattr(other, name, fitsense.hookimpl(offer))
+    assert plugins.register(other).status == "loaded"
+    (branch,) = bundle.manifest.branches
+    two = attrs.evolve(branch, name="two", backbone="others/places")
+    manifest = attrs.evolve(bundle.manifest, branches=(branch, two))
+    with pytest.raises(fitsense.BundleError, match="places takes those of mutants/spot, two takes those of a/b"):
+        landmark_estimator(manifest, plugins)
+
+
+def test_landmark_estimator_of_a_branch_on_the_person_is_the_only_one(tmp_path: Path) -> None:
+    plugins = spot_plugins(BrightSpot())
+    bundle = spot_bundle(tmp_path, plugins)
+    (branch,) = bundle.manifest.branches
+    person = attrs.evolve(branch, observation=None, clip=attrs.evolve(branch.clip, size=16, fit="person"))
+    manifest = attrs.evolve(bundle.manifest, branches=(person,))
+    offered = list(plugins.pose_estimators())
+    assert landmark_estimator(manifest, plugins) == (offered[0] if len(offered) == 1 else None)
+    assert landmark_estimator(manifest, host()) == "mutants/torso"
+    centre = attrs.evolve(person, clip=attrs.evolve(person.clip, fit="crop"))
+    assert landmark_estimator(attrs.evolve(manifest, branches=(centre,)), host()) is None

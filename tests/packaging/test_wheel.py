@@ -13,7 +13,7 @@ import pytest
 from tests.packaging.conftest import ROOT
 
 
-def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_expected_files_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "fitsense/py.typed",
@@ -62,7 +62,7 @@ def test_the_wheel_has_code_plugins_schemas_and_the_bundle_and_nothing_else(whee
 
 
 @pytest.mark.slow
-def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_installed_runs_in_other_directory(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(installed)]
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)

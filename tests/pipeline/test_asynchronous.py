@@ -35,7 +35,7 @@ def film(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(film: Path) -> Iterator[str]:
-    """A camera that shows the film from its beginning to whoever asks."""
+    """A camera that serves the film from its beginning to each client."""
     with Camera(film) as camera:
         yield camera.url()
 
@@ -54,7 +54,7 @@ def threads() -> list[str]:
 
 
 def still(seconds: float = 60.0) -> Iterator[Frame]:
-    """A picture in which nothing happens, a long one unless somebody ends it."""
+    """A long still video."""
     picture = np.zeros((182, 182, 3), np.uint8)
     return (Frame(picture, number / 10) for number in range(int(seconds * 10)))
 

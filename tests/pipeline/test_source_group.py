@@ -48,7 +48,7 @@ def threads() -> list[str]:
 
 
 def still(seconds: float = 1e6) -> Iterator[Frame]:
-    """A picture in which nothing happens, for as long as somebody looks."""
+    """An endless still video."""
     picture = np.zeros((182, 182, 3), np.uint8)
     return (Frame(picture, number / 10) for number in range(int(seconds * 10)))
 
@@ -176,7 +176,7 @@ def test_source_group_failed_source_is_freed(model: fitsense.Model) -> None:
 
 
 def test_source_group_add_and_remove_from_other_threads(model: fitsense.Model, squats_file: Path) -> None:
-    told: list[Event] = []
+    received: list[Event] = []
     seen = threading.Event()
 
     def host(streams: fitsense.SourceGroup) -> None:
@@ -188,10 +188,10 @@ def test_source_group_add_and_remove_from_other_threads(model: fitsense.Model, s
         other = threading.Thread(target=host, args=(streams,))
         other.start()
         for event in streams:
-            told.append(event)
+            received.append(event)
             seen.set()
         other.join()
-    found = by_source(told)
+    found = by_source(received)
     assert {name: reason(events) for name, events in found.items()} == {"still": "interrupted", "squats": "finished"}
     assert [event.to_json() for event in found["squats"]] == alone(model, "squats", squats_file)
 

@@ -1,4 +1,4 @@
-"""Sources are told apart by default, and a file's recording time is known."""
+"""Default event sources are distinct, and the recording time of a file is known."""
 
 from __future__ import annotations
 

@@ -149,3 +149,15 @@ def test_fit_is_at_least_as_good_as_grid(space: Space) -> None:
 def test_fit_targets_of_other_length_are_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected one for each of 1 clips"):
         fit(WeightedConfig(), {"one": scores([[0, 0, 0]])}, np.array([0, 1]))
+
+
+def test_fitting_numbers_minimises_their_squared_error() -> None:
+    random = np.random.default_rng(2)
+    targets = random.normal(50, 10, (300, 1)).astype(np.float32)
+    members = {
+        name: Scores("effort", ("effort",), targets + random.normal(0, noise, targets.shape), "identity")
+        for name, noise in (("near", 2.0), ("far", 6.0))
+    }
+    weights = fit(WeightedConfig(space="logits"), members, targets).weights
+    # By the inverse of the variances.
+    assert weights["near"] == pytest.approx(0.9, abs=0.03)

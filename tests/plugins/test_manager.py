@@ -283,6 +283,22 @@ def raising() -> Iterable[BackboneSpec]:
         ),
         ({"fitsense_backbones": lambda: [spec(build=None)]}, "or an observation, got neither"),
         (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing))]},
+            "observation: expected either load or from_poses, got neither",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, nothing, nothing, "mine/pose"))]},
+            "observation: expected either load or from_poses, got both",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, from_poses=nothing))]},
+            "pose_estimator: expected a pose estimator's full name with from_poses, got none",
+        ),
+        (
+            {"fitsense_backbones": lambda: [spec(observation=ObservationSpec(nothing, nothing, None, "mine/pose"))]},
+            "pose_estimator: expected no pose estimator without from_poses, got 'mine/pose'",
+        ),
+        (
             {"fitsense_backbones": lambda: [spec(build=None, observation=observing(4, 3))]},
             "observation: expected the features' shape, (3,), since there is no network, got (4, 3)",
         ),

@@ -31,7 +31,7 @@ FAST = DeliveryConfig(backoff=BackoffConfig(0.02, 0.1), flush_timeout_s=30.0)
 
 
 class Broker:
-    """A mosquitto on a port of its own, that can be killed and started again."""
+    """A mosquitto on a separate port, that can be killed and started again."""
 
     def __init__(self, folder: Path, *settings: str, options: str = "") -> None:
         if MOSQUITTO is None:
@@ -114,9 +114,9 @@ def test_mqtt_events_arrive_in_order(broker: Broker) -> None:
         until(lambda: len(subscriber.messages) == 50)
     assert subscriber.numbers == list(range(50))
     for number, message in enumerate(subscriber.messages):
-        told = json.loads(message.payload)
-        validate_event(told)
-        assert told == event(number, source="file:a/b.mp4").to_dict()
+        received = json.loads(message.payload)
+        validate_event(received)
+        assert received == event(number, source="file:a/b.mp4").to_dict()
         assert message.topic == "fitsense/file:a%2Fb.mp4/fitsense.session.warning"
         assert message.qos == 1
         assert message.properties is not None
@@ -136,7 +136,7 @@ def test_mqtt_restarted_broker_gets_missed_events(broker: Broker, caplog: pytest
             delivery.put(event(number))
         until(lambda: "cannot be reached" in caplog.text)
         broker.start()
-        # The first of those that wait may come before anybody hears them.
+        # The first queued events may arrive before the subscription.
         until(lambda: delivery.counts.delivered == 40)
         with Subscriber(broker.port) as after:
             for number in range(40, 50):

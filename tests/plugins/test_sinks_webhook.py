@@ -57,9 +57,9 @@ def test_webhook_structured_signature_is_verified() -> None:
     for number, request in enumerate(receiver.requests):
         assert (request.method, request.path) == ("POST", "/events")
         assert request.headers["content-type"] == "application/cloudevents+json; charset=UTF-8"
-        told = Verifier(SECRET).verify(request.body, dict(request.headers))
-        assert told == event(number, subject="person 1").to_dict()
-        validate_event(told)
+        received = Verifier(SECRET).verify(request.body, dict(request.headers))
+        assert received == event(number, subject="person 1").to_dict()
+        validate_event(received)
         with pytest.raises(WebhookVerificationError):
             Verifier(OTHER).verify(request.body, dict(request.headers))
         with pytest.raises(WebhookVerificationError):

@@ -87,7 +87,7 @@ def test_slowfast_invalid_config_is_refused(
 
 
 def test_slowfast_small_learns(plugins: fitsense.PluginManager) -> None:
-    """A few steps tell bright clips from dark ones."""
+    """A few training steps separate bright clips from dark ones."""
     torch.manual_seed(0)
     spec = plugins.backbone("slowfast/small")
     config = spec.config(frames=8, size=64, short_side=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -23,6 +24,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.cli import main, plugins_new
 from fitsense.testing import runner
 from fitsense.train.recipe import read_recipe
+from tests.helpers import task_plugin, tiny_models
 from tests.helpers.doc_pages import ROOT, blocks
 
 TEMPLATE = ROOT / "docs/examples/fitsense-template"
@@ -95,8 +97,9 @@ def test_new_plugin_loads_with_its_recipe(package: Path, plugin: ModuleType) -> 
     assert (report.name, report.status, report.version) == ("my-gym", "loaded", "0.1.0"), report.reason
     assert dict(report.provides) == {
         "backbones": ("my-gym/shift",),
-        "heads": ("my-gym/mlp",),
+        "heads": ("my-gym/mlp", "my-gym/form"),
         "fusions": ("my-gym/pool",),
+        "tasks": ("form_quality",),
         "event_schemas": ("my-gym.milestone",),
     }
     recipe = read_recipe(package / "recipe.json")
@@ -109,17 +112,38 @@ def test_new_plugin_loads_with_its_recipe(package: Path, plugin: ModuleType) -> 
 def test_new_plugin_passes_contracts(plugin: ModuleType) -> None:
     """Those of networks, which take longer, are checked by .ci/template."""
     contracts = runner.contracts_of(plugin)
-    outcomes = runner.run(
-        {subject: contracts[subject] for subject in ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym")}
-    )
+    subjects = ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym", "task form_quality")
+    outcomes = runner.run({subject: contracts[subject] for subject in subjects})
     assert len(outcomes) > 30
     assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
+
+
+def test_new_task_is_trained_and_scored_in_a_session(package: Path, plugin: ModuleType, tmp_path: Path) -> None:
+    """With the head of its README on a backbone without a network, so that it takes a moment."""
+    pytest.importorskip("torch")
+    from fitsense.train.recipe import BranchRecipe, Recipe, Sources
+    from fitsense.train.run import train
+
+    (stated,) = re.findall(r"^```json\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.M | re.DOTALL)
+    plugins = fitsense.PluginManager.discover()
+    for module in (tiny_models, plugin):
+        assert plugins.register(module).faults == ()
+    branch = config_from_json(BranchRecipe, {"backbone": "tiny/means", **json.loads(stated)}, "README")
+    recipe = Recipe(branches=(branch,), views=1, mirror=False, min_scenes=2, fusion="my-gym/pool")
+    sources = Sources(task_plugin.write_data(tmp_path, clips=4), splits=("train",), unknown_split=None)
+    bundle, report = train(recipe, sources, tmp_path / "out", name="x", cache=tmp_path / "cache", plugins=plugins)
+    assert report["test"]["tasks"]["form_quality"]["clips"] == 9
+    session = fitsense.Session(fitsense.Model(bundle, plugins=plugins))
+    events = session.push_many(task_plugin.video("squat", 1.2, 4.0, 0)) + session.finish()
+    parts = [e.data.extensions for e in events if isinstance(e.data, fitsense.ExerciseUpdated)]
+    assert parts
+    assert all(part is not None and part["form_quality"].keys() >= {"label", "values", "ok"} for part in parts)
 
 
 def test_new_readme_commands_are_valid(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: Path(value))
     monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
-    found = re.findall(r"^```\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```\w*\n(.*?)^```", (package / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     commands = [line for block in found for line in block.splitlines() if line.startswith("fitsense ")]
     assert {command.split()[1] for command in commands} == {"plugins", "dataset", "train", "evaluate", "analyze"}
     for command in commands:

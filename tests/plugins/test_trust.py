@@ -25,7 +25,7 @@ from fitsense.inference.config import RuntimeName
 
 
 class Malicious:
-    """Whoever unpickles it makes a file called `executed` in the working directory."""
+    """Unpickling it creates a file `executed` in the working directory."""
 
     def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
         return Path.touch, (Path("executed"),)
@@ -66,7 +66,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def restate(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Have ``model.json`` state the digests of the files as they are now, as whoever forges a bundle would."""
+    """Set the digests in ``model.json`` to those of the current files, as a forger would."""
     file = folder / MANIFEST
     document: dict[str, Any] = {**json.loads(file.read_text("utf-8")), **changes}
     document["files"] = [
@@ -125,7 +125,7 @@ def test_load_bundle_executes_no_file(payload: str, runtime: RuntimeName, bundle
             with pytest.raises((fitsense.BundleError, fitsense.WeightsError)):
                 fitsense.load_model(bundle, runtime=runtime)
         else:
-            # Nobody reads it.
+            # Ignored.
             Bundle.load(bundle)
         file.write_bytes(original)
         (bundle / MANIFEST).write_bytes(manifest)

@@ -242,3 +242,13 @@ def test_same_body_with_another_upper_half_is_one_and_a_neighbour_is_another() -
     scale = aspect(*SIZE)
     assert same_body(pose_of(world), pose_of(mixed), STICKS, scale)
     assert not same_body(pose_of(world), pose_of(world, x=0.62), STICKS, scale)
+
+
+def test_same_body_found_in_two_ways_is_one() -> None:
+    """Somebody who is cut off at the hips, once with legs and once without."""
+    whole, squeezed = standing(), standing()
+    limbs = [row for row, name in enumerate(STICKS.landmarks) if "shoulder" not in name and "hip" not in name]
+    squeezed[limbs] *= 0.3
+    scale = aspect(*SIZE)
+    assert same_body(pose_of(whole), pose_of(squeezed, scale=0.28), STICKS, scale)
+    assert not same_body(pose_of(whole), pose_of(squeezed, x=0.6, scale=0.28), STICKS, scale)

@@ -230,3 +230,19 @@ def test_page_other_language_has_no_english_text(lang: str) -> None:
     same = {text for text, other in locale_of(lang)["texts"].items() if other.startswith(text)}
     shown = {text.strip() for text in re.findall(r">([^<]+)<", made)} | set(re.findall(r'aria-label="([^"]*)"', made))
     assert shown & (texts() - same) == set()
+
+
+def test_page_has_a_table_of_plugins_tasks() -> None:
+    extensions = {
+        "form_quality": {"kind": "one_of_many", "values": {"good": 0.82, "shallow": 0.18}, "label": "good"},
+        "faults": {"kind": "many_of_many", "values": {"glare": 0.7, "noise": 0.1}},
+        "effort": {"kind": "regression", "values": {"effort": 7.5}, "unit": "RPE"},
+    }
+    events = [json.loads(line) for line in ndjson(log(WORKOUT)).splitlines()]
+    ended = next(event["data"] for event in events if event["type"] == "fitsense.exercise.ended")
+    ended["extensions"] = extensions
+    text = page(reports_of(read_log(map(json.dumps, events))), "log")
+    assert "<h3>Other values</h3>" in text
+    for cell in ("good (82%)", "glare (70%)", "7.5 RPE"):
+        assert f">{cell}</td>" in text
+    assert "Other values" not in page(reports_of(read_log(ndjson(log(WORKOUT)).splitlines())), "log")

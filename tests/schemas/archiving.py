@@ -1,6 +1,6 @@
-"""What fitsense has told, kept for good: a log for each version, which every later one has to read.
+"""Archive of event logs: one for each version, which all later versions have to read.
 
-``python -m tests.schemas.archiving``, before a release, writes that of this version.
+``python -m tests.schemas.archiving`` writes that of this version, before a release.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SQUATS = FigureVideo(bouts=(Bout("squat", 3, 2.0),), rate_hz=10.0, seed=7)
 _HOLE_S = 4.0
 
 
-def told(model: fitsense.Model) -> Iterator[fitsense.Event]:
+def emitted(model: fitsense.Model) -> Iterator[fitsense.Event]:
     """Events of every type, of a workout, of a source with a hole, of several people, and of a guided workout."""
     yield from fitsense.analyze(sample(), model=model, config=_config("workout"))
     session = fitsense.Session(model, _config("hole"))
@@ -64,7 +64,7 @@ def _config(name: str) -> fitsense.SessionConfig:
 def main(folder: Path = FOLDER) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{fitsense.__version__}.ndjson"
-    file.write_text("".join(f"{event.to_json()}\n" for event in told(fitsense.load_model(bf16=False))), "utf-8")
+    file.write_text("".join(f"{event.to_json()}\n" for event in emitted(fitsense.load_model(bf16=False))), "utf-8")
     sys.stdout.write(f"{file}\n")
     return 0
 

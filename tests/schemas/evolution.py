@@ -1,11 +1,10 @@
-"""Whether schemas still keep what earlier ones of the same version promised.
+"""Compatibility of schemas with the released ones of the same version.
 
-Of what fitsense tells, all that is valid now was valid before, so that whoever reads it by an old schema gets along,
-and what readers wait for still comes. Of what fitsense is told, all that was valid before is valid now. Both are one
-question, asked in one direction or the other: does every document of one schema obey another? Only the schemas are
-looked at, and where they do not show that it does, the answer is no.
+Documents that fitsense emits must also be valid by the released schema, so that old readers understand them, and must
+keep all properties. Documents that fitsense reads must stay valid. Both are one question in opposite directions: does
+every document of one schema obey another? The answer follows from the schemas only, and is no unless they prove it.
 
-``python -m tests.schemas.evolution`` says what breaks; ``--write``, at a release, records the schemas as released.
+``python -m tests.schemas.evolution`` prints breaking changes; ``--write`` records the schemas at a release.
 """
 
 from __future__ import annotations
@@ -25,71 +24,82 @@ from fitsense.events.schema import VERSION, closed, schemas, validator
 FOLDER = Path(__file__).with_name("released") / VERSION
 SUFFIX = ".schema.json"
 READ = ("model", "server.control", "server.session.request")
-"""What fitsense is told; all others are what it tells."""
+"""Schemas of documents that fitsense reads; it emits those of all others."""
 
 Schema = Mapping[str, Any]
 Schemas = Mapping[str, Schema]
 
-# What says nothing of which documents are valid.
-_NOTES = {"$schema", "$id", "$defs", "title", "description"}
-_LEAST = ("minLength", "minItems", "minProperties")
-_MOST = ("maxLength", "maxItems", "maxProperties")
-_LOOKED_AT = {
-    *(*_NOTES, *_LEAST, *_MOST, "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "type", "enum", "const"),
+# Keywords without an effect on validity.
+_ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description"}
+_MIN_KEYWORDS = ("minLength", "minItems", "minProperties")
+_MAX_KEYWORDS = ("maxLength", "maxItems", "maxProperties")
+_KNOWN_KEYWORDS = {
+    *(
+        *_ANNOTATIONS,
+        *_MIN_KEYWORDS,
+        *_MAX_KEYWORDS,
+        "minimum",
+        "exclusiveMinimum",
+        "maximum",
+        "exclusiveMaximum",
+        "type",
+        "enum",
+        "const",
+    ),
     *("properties", "required", "additionalProperties", "propertyNames", "items", "allOf"),
 }
 _TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
 def released(folder: Path = FOLDER) -> Schemas:
-    """The schemas as they last went out, by name. One that never did is not among them, and may change."""
+    """The released schemas by name. Unreleased ones are not among them, and may change."""
     files = sorted(folder.glob(f"*{SUFFIX}"))
     return {file.name.removesuffix(SUFFIX): json.loads(file.read_text("utf-8")) for file in files}
 
 
 def breaking(old: Schemas, new: Schemas) -> list[str]:
-    """What others may stumble over, a line each; empty if nothing."""
+    """Breaking changes, one per line; empty for none."""
     lines = []
     for name, document in old.items():
         if name not in new:
             lines.append(f"{name}: is gone")
             continue
         was, now = _inlined(document, name, old), _inlined(new[name], name, new)
-        lines += differences(was, now, name, told=name not in READ)
-        # Plugins' schemas may refer to them.
+        lines += differences(was, now, name, emitted=name not in READ)
+        # Schemas of plugins may refer to definitions.
         for part, definition in was.get("$defs", {}).items():
             if part in now.get("$defs", {}):
-                lines += differences(definition, now["$defs"][part], f"{name}#{part}", told=True)
+                lines += differences(definition, now["$defs"][part], f"{name}#{part}", emitted=True)
             else:
                 lines.append(f"{name}#{part}: is gone")
     return lines
 
 
-def differences(old: Any, new: Any, place: str, *, told: bool) -> list[str]:
-    """Where a change from one schema, without references, to another breaks somebody; a line each.
+def differences(old: Any, new: Any, place: str, *, emitted: bool) -> list[str]:
+    """Breaking changes from one schema without references to another, one per line.
 
-    :param told: whether fitsense tells such documents; else it is told them.
+    :param emitted: whether fitsense emits such documents; if not, it reads them.
     """
-    if told:
-        return list(_Question(told=True).differences(old, new, place))
-    # A word that is not known is refused.
-    return list(_Question(told=False).differences(closed(new), closed(old), place))
+    if emitted:
+        return list(_Inclusion(emitted=True).differences(old, new, place))
+    # Unknown words are refused.
+    return list(_Inclusion(emitted=False).differences(closed(new), closed(old), place))
 
 
 @attrs.frozen
-class _Question:
-    """Does every document of a schema, `narrow`, obey another, `wide`?
+class _Inclusion:
+    """Does every document of the schema `narrow` obey the schema `wide`?
 
-    :param told: whether `narrow` is the new one, of what fitsense tells, and `wide` the old; else it is the other way
-        round.
+    :param emitted: whether fitsense emits the documents, so that `narrow` is the new schema and `wide` the old one; if
+        not, it is the other way round.
     """
 
-    told: bool
+    emitted: bool
 
     def differences(self, wide: Any, narrow: Any, place: str) -> Iterator[str]:
-        """Where it may not, a line each."""
+        """Places where it may not, one per line."""
         wide, narrow = ({} if schema is True else schema for schema in (wide, narrow))
-        # Everything obeys an empty one.
+        # All documents obey an empty schema.
         if narrow is False or wide == {} or _same(wide, narrow):
             return
         if wide is False:
@@ -107,7 +117,7 @@ class _Question:
 
     def _words(self, wide: Schema, words: tuple[set[str] | None, set[str] | None], place: str) -> Iterator[str]:
         known, possible = words
-        if possible is None or (self.told and known is not None and known != possible):
+        if possible is None or (self.emitted and known is not None and known != possible):
             yield self._change(place, "values", *(part and sorted(part) for part in words))
         else:
             for word in sorted(possible):
@@ -119,10 +129,10 @@ class _Question:
             yield self._change(place, "minimum", _lower(wide)[0], _lower(narrow)[0])
         if _upper(narrow) < _upper(wide):
             yield self._change(place, "maximum", -_upper(wide)[0], -_upper(narrow)[0])
-        for keyword in _LEAST:
+        for keyword in _MIN_KEYWORDS:
             if narrow.get(keyword, 0) < wide.get(keyword, 0):
                 yield self._change(place, keyword, wide[keyword], narrow.get(keyword))
-        for keyword in _MOST:
+        for keyword in _MAX_KEYWORDS:
             if narrow.get(keyword, math.inf) > wide.get(keyword, math.inf):
                 yield self._change(place, keyword, wide[keyword], narrow.get(keyword))
 
@@ -133,7 +143,7 @@ class _Question:
             if name not in narrow.get("required", ()):
                 yield self._change(f"{place}.{name}", "required", True, False)
         for name in {**known, **properties}:
-            if self.told and name in known and name not in properties:
+            if self.emitted and name in known and name not in properties:
                 yield f"{place}.{name}: is gone"
                 continue
             yield from self.differences(known.get(name, unknown), properties.get(name, others), f"{place}.{name}")
@@ -146,18 +156,18 @@ class _Question:
         for rule in wide.get("allOf", ()):
             if not any(_same(rule, other) for other in rules):
                 yield self._change(place, "allOf", rule, None)
-        for keyword in sorted({*wide, *narrow} - _LOOKED_AT):
-            # Another rule makes less valid, but what is left out now and then means something to both.
+        for keyword in sorted({*wide, *narrow} - _KNOWN_KEYWORDS):
+            # An additional keyword only narrows, except for a default, which gives missing properties a meaning.
             if (keyword in wide or keyword == "default") and not _same(wide.get(keyword), narrow.get(keyword)):
                 yield self._change(place, keyword, wide.get(keyword), narrow.get(keyword))
 
     def _change(self, place: str, what: str, wide: Any, narrow: Any) -> str:
-        was, now = (wide, narrow) if self.told else (narrow, wide)
+        was, now = (wide, narrow) if self.emitted else (narrow, wide)
         return f"{place}: {what}: was {_text(was)}, is {_text(now)}"
 
 
 def _inlined(part: Any, home: str, documents: Schemas) -> Any:
-    """A schema with what it refers to in the places of its references."""
+    """A schema with references replaced by their targets."""
     if isinstance(part, list):
         return [_inlined(one, home, documents) for one in part]
     if not isinstance(part, Mapping):
@@ -174,13 +184,13 @@ def _inlined(part: Any, home: str, documents: Schemas) -> Any:
 
 
 def _words(schema: Schema) -> set[str] | None:
-    """All that a document may be, as JSON; None where that is not so few."""
+    """The enumerated values as JSON; None for a schema without an enumeration."""
     words = [schema["const"]] if "const" in schema else schema.get("enum")
     return None if words is None else {json.dumps(word, sort_keys=True) for word in words}
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two are the same JSON; to Python, 1 is true as well."""
+    """True if two values are equal as JSON; in Python, 1 equals True."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
@@ -191,12 +201,12 @@ def _types(schema: Schema) -> set[str]:
 
 
 def _lower(schema: Schema) -> tuple[float, bool]:
-    """The least number, and whether it is no longer allowed; more is narrower."""
+    """The minimum, and whether it is exclusive; larger is narrower."""
     return max((schema.get("minimum", -math.inf), False), (schema.get("exclusiveMinimum", -math.inf), True))
 
 
 def _upper(schema: Schema) -> tuple[float, bool]:
-    """The same for the largest, with its sign changed."""
+    """The negated maximum, and whether it is exclusive; larger is narrower."""
     return max((-schema.get("maximum", math.inf), False), (-schema.get("exclusiveMaximum", math.inf), True))
 
 

@@ -1,4 +1,4 @@
-"""What earlier versions told is still valid, and can still be read."""
+"""Logs of earlier versions are still valid and readable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARCHIVE = sorted(FOLDER.glob("*.ndjson"))
 
 
 @pytest.mark.parametrize("file", ARCHIVE, ids=lambda file: file.stem)
-def test_an_archived_log_is_valid_and_read_whole(file: Path) -> None:
+def test_archive_log_is_valid_and_readable(file: Path) -> None:
     events = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     for event in events:
         validate_event(event)
@@ -41,10 +41,10 @@ def test_an_archived_log_is_valid_and_read_whole(file: Path) -> None:
     assert tracked.data("session.progress")
 
 
-def test_the_archive_has_every_type_of_event_of_this_version() -> None:
+def test_archive_of_this_version_has_all_event_types() -> None:
     file = FOLDER / f"{fitsense.__version__}.ndjson"
     assert file in ARCHIVE, "write it: python -m tests.schemas.archiving"
-    told = {json.loads(line)["dataschema"] for line in file.read_text("utf-8").splitlines()}
+    archived = {json.loads(line)["dataschema"] for line in file.read_text("utf-8").splitlines()}
     names = {name for name in schemas() if not name.startswith("server.")} - {"common", "envelope", "model"}
-    assert told == {schemas()[name]["$id"] for name in names}
+    assert archived == {schemas()[name]["$id"] for name in names}
     assert names <= set(released())

@@ -1,4 +1,4 @@
-"""Schemas keep what released ones promised, and whoever breaks it hears of it."""
+"""Schemas stay compatible with the released ones, and breaking changes are found."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def drop(path: str) -> Edit:
     return edit
 
 
-def test_nothing_that_was_released_is_broken() -> None:
+def test_breaking_current_schemas_is_empty() -> None:
     assert breaking(released(), schemas()) == []
 
 
-def test_every_event_was_released_or_belongs_to_the_server() -> None:
+def test_released_has_all_events() -> None:
     # A new one stands here until `python -m tests.schemas.evolution --write` records it at a release.
     assert {name for name in schemas() if name not in released()} == {
         "server.control",
@@ -77,7 +77,7 @@ def test_every_event_was_released_or_belongs_to_the_server() -> None:
 @pytest.mark.parametrize(
     ("edits", "complaint"),
     [
-        # Of what is told, nothing may be taken away, or become something else.
+        # Emitted documents: nothing may be removed or changed.
         ({"exercise_ended": drop("properties/exercise")}, "exercise.ended.exercise: is gone"),
         ({"exercise_ended": drop("properties/attempts")}, "exercise.ended.attempts: is gone"),
         (
@@ -114,7 +114,7 @@ def test_every_event_was_released_or_belongs_to_the_server() -> None:
         ),
         ({"server_session": lambda one: one["properties"]["state"]["enum"].append("paused")}, "session.state: values"),
         ({"server_session": drop("properties/state/enum")}, "server.session.state: values: was"),
-        # Also within what several share, in lists and in maps.
+        # Also in shared definitions, lists and maps.
         ({"common": put("$defs/confidence/maximum", 100)}, "exercise.started.confidence: maximum: was 1, is 100"),
         ({"common": drop("$defs/set/properties/index")}, "exercise.ended.sets[].index: is gone"),
         ({"common": drop('$defs/set/required/"index"')}, "session.ended.sets[].index: required: was true, is false"),
@@ -125,7 +125,7 @@ def test_every_event_was_released_or_belongs_to_the_server() -> None:
             {"session_ended": drop('properties/exercises/items/required/"sets"')},
             "session.ended.exercises[].sets: required",
         ),
-        # Of what is read, nothing may be demanded, or refused, that was not.
+        # Documents that are read: no new requirement and no new refusal.
         ({"server_session_request": drop("properties/policy")}, "request.policy: allowed: was true, is false"),
         ({"server_session_request": put("required", ["bundle"])}, "request.bundle: required: was false, is true"),
         ({"server_session_request": drop('properties/policy/enum/"all"')}, 'request.policy: value: was "all"'),
@@ -141,12 +141,12 @@ def test_every_event_was_released_or_belongs_to_the_server() -> None:
         ({"model": drop("properties/summary")}, "model.summary: allowed: was true, is false"),
     ],
 )
-def test_what_breaks_others_is_found(edits: dict[str, Edit], complaint: str) -> None:
+def test_breaking_incompatible_change_is_found(edits: dict[str, Edit], complaint: str) -> None:
     lines = breaking(OLD, changed(**edits))
     assert any(complaint in line for line in lines), lines
 
 
-def test_a_schema_or_a_shared_part_that_is_gone_is_found() -> None:
+def test_breaking_removed_schema_or_definition_is_found() -> None:
     new = dict(changed(common=drop("$defs/attempts"), exercise_ended=drop("properties/attempts")))
     new["common"]["$defs"]["set"]["properties"].pop("attempts")
     new["session.ended"]["properties"]["exercises"]["items"]["properties"].pop("attempts")
@@ -176,13 +176,11 @@ def test_a_schema_or_a_shared_part_that_is_gone_is_found() -> None:
         {"model": lambda one: one["required"].remove("licence")},
     ],
 )
-def test_what_only_adds_is_allowed(edits: dict[str, Edit]) -> None:
+def test_breaking_additions_are_allowed(edits: dict[str, Edit]) -> None:
     assert breaking(OLD, {**changed(**edits), "exercise.paused": {"type": "object"}}) == []
 
 
-def test_the_command_says_what_breaks_and_records_what_does_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evolution_command_records_compatible_schemas_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--write"], tmp_path) == 0
     assert released(tmp_path) == schemas()
     assert main([], tmp_path) == 0
@@ -277,20 +275,18 @@ def cases(draw: st.DrawFn, kind: str) -> tuple[dict[str, Any], dict[str, Any], l
 @pytest.mark.parametrize("kind", ["number", "text", "word", "list", "object"])
 @settings(max_examples=200, deadline=None)
 @given(st.data(), st.booleans())
-def test_where_nothing_is_found_one_who_knows_the_other_schema_gets_along(
-    kind: str, data: st.DataObject, told: bool
-) -> None:
+def test_differences_empty_means_documents_are_valid(kind: str, data: st.DataObject, emitted: bool) -> None:
     old, new, documents = data.draw(cases(kind))
-    if differences(old, new, "it", told=told):
+    if differences(old, new, "it", emitted=emitted):
         return
-    # What is told now, a reader of before understands; what was said before, is read now, but for words nobody knows.
-    narrow, wide = (new, old) if told else (closed(old), closed(new))
+    # Old readers understand new documents; old documents are read now, except for unknown words.
+    narrow, wide = (new, old) if emitted else (closed(old), closed(new))
     for document in documents:
         if validator(narrow).is_valid(document):
             assert validator(wide).is_valid(document)
 
 
 @given(st.one_of([schemas for schemas, _ in KINDS.values()]))
-def test_a_schema_breaks_nothing_of_itself(schema: dict[str, Any]) -> None:
-    assert differences(schema, copy.deepcopy(schema), "it", told=True) == []
-    assert differences(schema, copy.deepcopy(schema), "it", told=False) == []
+def test_differences_to_itself_are_empty(schema: dict[str, Any]) -> None:
+    assert differences(schema, copy.deepcopy(schema), "it", emitted=True) == []
+    assert differences(schema, copy.deepcopy(schema), "it", emitted=False) == []

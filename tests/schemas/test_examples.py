@@ -38,24 +38,24 @@ def test_invalid_examples_are_not(file: str) -> None:
         validate_event(json.loads(EXAMPLES.joinpath("invalid", file).read_text("utf-8")))
 
 
-def test_every_event_has_a_valid_and_an_invalid_example() -> None:
+def test_examples_cover_all_event_types() -> None:
     names = {name for name in schemas() if not name.startswith("server.")} - {"common", "envelope", "model"}
     for kind in ("valid", "invalid"):
         assert names <= {file.removesuffix(".json") for file in examples(kind)}
 
 
-def test_the_wire_is_open_and_the_closed_copy_is_not() -> None:
+def test_closed_schema_refuses_unknown_properties() -> None:
     document = {"exercise": "squat", "start_s": 1, "confidence": 0.5, "added_later": 1}
     open_schema = schema("exercise.started")
     assert validator(open_schema, schemas().values()).is_valid(document)
     assert not validator(closed(open_schema), schemas().values()).is_valid(document)
 
 
-def test_no_schema_on_the_wire_forbids_properties_that_it_does_not_know() -> None:
+def test_schemas_allow_unknown_properties() -> None:
     for name, document in schemas().items():
         assert '"additionalProperties": false' not in json.dumps(document), name
 
 
-def test_an_unknown_schema_is_an_error_that_lists_those_there_are() -> None:
+def test_schema_unknown_name_lists_available_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"exercise\.ended"):
         schema("exercise.paused")

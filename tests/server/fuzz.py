@@ -156,7 +156,7 @@ def some_pictures() -> list[tuple[Format, bytes]]:
 
 @contextlib.contextmanager
 def server() -> Iterator[tuple[Running, int]]:
-    """A server in a process of its own, and the number of that."""
+    """A server in a separate process, and the number of that."""
     with tempfile.TemporaryDirectory() as folder:
         config, log = Path(folder) / "serve.toml", Path(folder) / "log"
         config.write_text(_CONFIG)

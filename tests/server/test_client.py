@@ -24,7 +24,7 @@ PACKAGE = ROOT / "schemas" / "typescript"
 PAGE = "docs/how-to/other-languages.md"
 TOKEN = "a-token-for-the-client"
 CONFIG = 'bundles = ["gym"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
-# From here on, Node has a WebSocket of its own.
+# Later versions of Node have a built-in WebSocket.
 _WEBSOCKET = 22
 _OLDEST = 20
 
@@ -162,6 +162,17 @@ def test_docs_page_program_compiles(package: Path, server: Running, squats_file:
     assert printed[0].startswith("squat since ")
     assert printed[1].startswith("  number 1, in ")
     assert printed[-1] == "1 sets in 6 s"
+
+
+def test_cookbook_program_compiles_for_browsers(package: Path) -> None:
+    (program,) = blocks("docs/how-to/cookbook.md", "typescript")
+    folder = package / "browser"
+    folder.mkdir()
+    (folder / "page.ts").write_text(program, "utf-8")
+    options = json.loads((package / "tsconfig.test.json").read_text("utf-8"))
+    options["compilerOptions"] |= {"lib": ["ES2022", "DOM"], "types": []}
+    (package / "tsconfig.browser.json").write_text(json.dumps(options | {"include": ["browser/*.ts"]}), "utf-8")
+    tsc(package, "--project", "tsconfig.browser.json")
 
 
 def test_readme_examples_compile_and_push_frames(

@@ -205,7 +205,7 @@ def test_websocket_keepalive_server_not_reading_keeps_client(
     monkeypatch.setattr(running_module, "_PING_INTERVAL_S", 0.05)
     monkeypatch.setattr(running_module, "_PING_TIMEOUT_S", 0.1)
     gate = Gate(monkeypatch)
-    limits = Limits(queue=2)
+    limits = Limits(queue_size=2)
     with serving(model, ServeConfig(limits=limits)) as running:
         session = opened(running, policy="all")
         with connect(running.websocket(session["id"]), ping_interval=None) as client:

@@ -152,7 +152,7 @@ def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimato
 
 
 def test_estimator_without_a_choice_says_what_there_is(model: fitsense.Model) -> None:
-    with pytest.raises(fitsense.InvalidInputError, match="expected the name of one of no installed estimators"):
+    with pytest.raises(fitsense.InvalidInputError, match="expected an installed plugin with a pose estimator"):
         Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
 
 

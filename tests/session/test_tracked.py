@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -13,12 +14,14 @@ import fitsense
 from fitsense.events.model import Event, ExerciseEnded, SessionEnded, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
 from fitsense.geometry import Detection, Region
+from fitsense.inference.pose_estimator import LoadedPoseEstimator
 from fitsense.pipeline.analysis import analyze
 from fitsense.session.tracked import TrackedSession
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.tracking import TrackerConfig
 from fitsense.types import Frame, UInt8Array
 from tests.conftest import encode
+from tests.pose.bodies import STICKS, Body, Scene
 
 LEFT, RIGHT = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)
 
@@ -193,3 +196,54 @@ def test_analyze_region_is_decoded_at_the_models_size(
         seen.clear()
         list(analyze(file, model=model, region=region))
         assert {shape[0] for shape in seen} == {height}
+
+
+def standing_pair(gap: float) -> Scene:
+    return Scene([Body(0.5 - gap / 2, scale=0.2), Body(0.5 + gap / 2, scale=0.2)])
+
+
+def tracked(scene: Scene, model: fitsense.Model, **tracker: Any) -> TrackedSession:
+    return TrackedSession(model, LoadedPoseEstimator("toy/sticks", STICKS, scene), tracker=TrackerConfig(**tracker))
+
+
+def push_seconds(session: TrackedSession, seconds: float, since_s: float = 0.0) -> list[Event]:
+    return [
+        event
+        for at in range(round(seconds * 10))
+        for event in session.push(Frame(np.full((48, 64, 3), 90, np.uint8), round(since_s + at / 10, 3)))
+    ]
+
+
+def test_push_with_an_estimator_follows_bodies_that_come_and_go(model: fitsense.Model) -> None:
+    scene = standing_pair(0.5)
+    session = tracked(scene, model, max_lost_s=1.0)
+    events = push_seconds(session, 2.0)
+    boxes = {name: one.region for name, one in session._sessions._sessions.items()}
+    assert set(boxes) == {"1", "2"}
+    assert all(box is not None and box.right - box.left < 0.3 for box in boxes.values())
+    # Landmarks are found once a frame and person; a subject's session takes them from the tracker.
+    people = [session._sessions._sessions[name]._person for name in ("1", "2")]
+    assert [person and person.name for person in people] == ["1", "2"]
+    estimates = scene.estimates
+    events += push_seconds(session, 1.0, since_s=2.0)
+    assert scene.estimates - estimates <= 2 * 10 + 3
+    del scene.bodies[1]
+    events += push_seconds(session, 2.5, since_s=3.0) + session.finish()
+    check(events)
+    ended = {event.subject: event.data.end_s for event in events if isinstance(event.data, SessionEnded)}
+    assert ended["2"] == pytest.approx(4.0, abs=0.25)
+    assert ended["1"] == pytest.approx(5.5, abs=0.25)
+
+
+def test_resume_with_an_estimator_gives_the_same_events_and_bytes(model: fitsense.Model) -> None:
+    scene = standing_pair(0.5)
+    estimator = LoadedPoseEstimator("toy/sticks", STICKS, scene)
+    whole = TrackedSession(model, estimator)
+    expected = push_seconds(whole, 3.0) + whole.finish()
+    session = TrackedSession(model, estimator)
+    events = push_seconds(session, 1.5)
+    snapshot = session.snapshot()
+    resumed = TrackedSession.resume(model, estimator, snapshot)
+    assert resumed.snapshot() == snapshot
+    events += push_seconds(resumed, 1.5, since_s=1.5) + resumed.finish()
+    assert [event.to_json() for event in events] == [event.to_json() for event in expected]

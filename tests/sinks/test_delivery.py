@@ -36,7 +36,7 @@ OUTCOMES = {
 
 
 class Scripted:
-    """A sink that does what it is told, and then delivers.
+    """A sink with scripted failures, which then delivers.
 
     :param gate: what each call waits for.
     """
@@ -204,7 +204,7 @@ def test_delivery_survives_fault_of_sink(caplog: pytest.LogCaptureFixture) -> No
         assert [one.sequence for one in delivery.tee(map(event, range(4)))] == [0, 1, 2, 3]
     assert delivery.counts == DeliveryCounts(total=4, delivered=2, refused=2)
     messages = [record.getMessage() for record in caplog.records]
-    # The same trouble is told once.
+    # The same failure is logged once.
     assert messages == [
         "sink faulty: the sink failed: RuntimeError: a bug; these events are refused",
         "sink faulty: it delivers again",

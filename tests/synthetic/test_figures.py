@@ -40,7 +40,7 @@ def test_bones_keep_their_length_and_feet_stay_above_the_floor(exercise: str, se
     assert all(joint[1] > 0 for joint in pose.values())
 
 
-def test_the_truth_is_exact() -> None:
+def test_figure_video_ground_truth_is_exact() -> None:
     video = FigureVideo(bouts=(Bout(IDLE, 0, 2.0), Bout("squat", 3, 1.5), Bout("push_up", 2, 2.0)))
     assert video.segments == [Interval("squat", 3.0, 7.5), Interval("push_up", 8.5, 12.5)]
     assert [(r.exercise, r.start_s, r.end_s) for r in video.repetitions] == [
@@ -72,7 +72,7 @@ def test_pictures_repeat_and_follow_from_the_parameters() -> None:
     assert first[0].rgb.shape == (182, 320, 3)
 
 
-def test_the_figure_is_where_the_camera_looks() -> None:
+def test_renderer_figure_is_at_camera_target() -> None:
     body = Proportions()
     red = Appearance(shirt=(1.0, 0.0, 0.0), trousers=(1.0, 0.0, 0.0), skin=(1.0, 0.0, 0.0), shoes=(1.0, 0.0, 0.0))
     for azimuth in (0, 77, 180, -60):
@@ -85,12 +85,12 @@ def test_the_figure_is_where_the_camera_looks() -> None:
         assert rows.max() - rows.min() > 50
 
 
-def test_a_camera_inside_the_figure_breaks_nothing() -> None:
+def test_renderer_camera_inside_figure_draws() -> None:
     renderer = Renderer(Camera(distance_m=0.01, target=(0.0, 1.2, 0.0)), Appearance(), (40, 40))
     assert renderer.draw(stand(Proportions())).shape == (40, 40, 3)
 
 
-def test_the_sample_shows_three_exercises() -> None:
+def test_sample_has_three_exercises() -> None:
     assert [segment.exercise for segment in sample().segments] == ["squat", "push_up", "jumping_jack"]
 
 

@@ -91,7 +91,7 @@ def test_several_sessions_and_people_are_told_apart(workout: Tables) -> None:
     assert both.rows("sets")[:5] == workout.rows("sets")
 
 
-def test_a_log_that_breaks_off_gives_what_is_there() -> None:
+def test_tables_truncated_log_has_its_events() -> None:
     broken = fitsense.tables(log()[:-1])
     (session,) = broken.rows("sessions")
     assert (session["reason"], session["idle_s"], session["sets"]) == (None, None, 5)
@@ -107,7 +107,7 @@ def test_pandas_and_arrow_have_the_rows_and_typed_columns(workout: Tables, name:
     assert table.num_rows == len(frame) == len(rows) > 0
     assert table.to_pylist() == rows
     assert table.schema.field(columns[-1]).metadata[b"unit"].startswith((b"s", b"rep"))
-    # Without rows, too, as of a session in which nobody did anything.
+    # Also without rows, as for a session without exercise.
     nothing = fitsense.tables(log((), warnings=())).pandas(name)
     assert list(nothing.dtypes) == list(frame.dtypes)
 
@@ -117,7 +117,7 @@ def test_unknown_tables_are_refused(workout: Tables) -> None:
         workout.rows("set")  # type: ignore[arg-type]
 
 
-def test_a_notebook_shows_the_report(workout: Tables) -> None:
+def test_tables_notebook_shows_report(workout: Tables) -> None:
     shown = workout._repr_html_()
     (page,) = re.findall(r'srcdoc="([^"]*)"', shown)
     assert "Bench press" in html.unescape(page)
@@ -148,7 +148,7 @@ def test_plots_draw_every_set_and_muscle(workout: Tables) -> None:
 @pytest.mark.parametrize(
     ("call", "package"), [("pandas('sets')", "pandas"), ("arrow('sets')", "pyarrow"), ("plot_load()", "matplotlib")]
 )
-def test_a_missing_extra_is_named(call: str, package: str, tmp_path: Path) -> None:
+def test_tables_missing_extra_is_named(call: str, package: str, tmp_path: Path) -> None:
     (tmp_path / "log").write_text("".join(json.dumps(event) + "\n" for event in log()))
     script = (
         f"import sys; sys.modules['{package}'] = None\n"

@@ -91,7 +91,7 @@ def test_frame_queue_burst_waits_instead_of_dropping() -> None:
 
 
 def test_frame_queue_latest_after_network_delay_catches_up() -> None:
-    """Whoever can do ten frames a second, and no more, is behind by five seconds of frames at first."""
+    """An analysis of ten frames per second starts with a lag of five seconds of frames."""
     backlog = FrameQueue("latest", SIZE, origin_s=0.0, warning_interval_s=math.inf)
     arrivals = iter([(max(5.0, number / 10), number / 10) for number in range(1500)])
     arrived_s, time_s = next(arrivals)

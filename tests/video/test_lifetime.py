@@ -92,7 +92,7 @@ def test_source_refused_frees_decoder(squats_file: Path) -> None:
     context = contexts.pop()
     contexts.clear()
     assert sys.getrefcount(context) == ONLY_OURS
-    # Even while somebody keeps the error.
+    # Even while the error is referenced.
     assert "refused" in str(refused.value)
 
 
@@ -175,7 +175,7 @@ def test_live_source_close_frees_decoder(frames: int, film: Path) -> None:
 
 
 class StopsAfter(StopFlag):
-    """A flag that is set when somebody has looked so often."""
+    """A flag that is set after a number of checks."""
 
     def __init__(self, looks: int) -> None:
         self.left = looks

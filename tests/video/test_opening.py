@@ -193,7 +193,7 @@ def test_is_live_file_url_is_false(films: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def playlist_folder(films: Path, tmp_path: Path) -> Path:
-    """A folder with a film, beside one with another film that nobody may read from there."""
+    """A folder with a film, beside a folder with another film that its playlists must not read."""
     for folder in ("own", "secret"):
         (tmp_path / folder).mkdir()
         shutil.copy(films / "film.ts", tmp_path / folder / f"{folder}.ts")

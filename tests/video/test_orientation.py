@@ -20,7 +20,7 @@ ONE = 1 << 16
         ((20000, 60000, -60000, 20000), Orientation(transposed=True, mirrored=True)),
     ],
 )
-def test_orientation_of_a_matrix_that_scales_or_tilts_is_the_nearest_one(
+def test_orientation_of_scaling_or_tilting_matrix_is_nearest_one(
     matrix: tuple[int, int, int, int], expected: Orientation
 ) -> None:
     a, b, c, d = matrix

@@ -76,7 +76,7 @@ def test_overlay_keeps_frames_times_and_picture(squats: FigureVideo, tmp_path: P
     assert difference[60:110, 200:].mean() < 6
 
 
-def test_overlay_of_a_file_with_a_display_matrix_shows_upright_pictures(squats: FigureVideo, tmp_path: Path) -> None:
+def test_overlay_rotated_file_is_upright(squats: FigureVideo, tmp_path: Path) -> None:
     frames = list(squats)[:3]
     stored, path = encode(tmp_path / "stored.mp4", frames), tmp_path / "overlay.mp4"
     set_display_matrix(stored, (0, 1, 1, 0))
@@ -117,7 +117,7 @@ def test_overlay_fits_pictures_of_any_shape() -> None:
 DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
-def test_an_overlay_draws_names_of_the_language() -> None:
+def test_overlay_names_follow_language() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
     moment = timeline().at(3.0)
     german, font = load_catalogue("de"), find_font(load_catalogue("de"), DEJAVU)
@@ -127,7 +127,7 @@ def test_an_overlay_draws_names_of_the_language() -> None:
     assert np.array_equal(english, draw(black, moment, 3.0, None, font))
 
 
-def test_a_font_is_one_that_has_the_names_characters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_font_has_characters_of_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert find_font(load_catalogue()) is None
     # Pillow's own font has no umlauts.
     monkeypatch.setattr(overlay, "_USUAL_FONTS", ("no such font.ttf", str(DEJAVU)))

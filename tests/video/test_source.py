@@ -244,7 +244,7 @@ def test_source_above_max_pixels_is_refused_with_its_size(
     # Decoders count whole blocks, so that 182 rows are 192, and still no more than is allowed.
     with VideoSource(path, DecodeConfig(short_side=64, max_pixels=320 * 182)) as source:
         assert len(list(source)) == 5
-    # Some decoders alone know the size, and tell nobody.
+    # For some codecs only the decoder knows the size.
     refused = r"expected pictures of at most 40000 pixels, got 320 x 182|damaged, or of more than 40000 pixels"
     with pytest.raises(fitsense.SourceError, match=refused):
         VideoSource(path, DecodeConfig(short_side=64, max_pixels=40_000))

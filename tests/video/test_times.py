@@ -17,7 +17,7 @@ from fitsense.video.ordering import DisplayOrder, are_reordered
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 
-# A picture every so many seconds is enough, as for the bundle that comes with fitsense.
+# Minimum interval between pictures in seconds, as for the shipped bundle.
 STEP_S = 0.05
 RATE_HZ = 30
 B_FRAMES = {"bf": "3", "x264-params": "b-adapt=0"}
@@ -63,9 +63,7 @@ def pack(path: Path, video: FigureVideo, container: str, codec: str, options: di
 
 
 @pytest.mark.parametrize("name", PACKINGS)
-def test_source_of_any_packing_gives_its_pictures_in_order_and_at_the_frame_rate(
-    name: str, video: FigureVideo, tmp_path: Path
-) -> None:
+def test_source_any_packing_keeps_order_and_rate(name: str, video: FigureVideo, tmp_path: Path) -> None:
     container, codec, options = PACKINGS[name]
     path = pack(tmp_path / name, video, container, codec, options)
     with VideoSource(path) as source:
@@ -80,7 +78,7 @@ def test_source_of_any_packing_gives_its_pictures_in_order_and_at_the_frame_rate
 
 
 @pytest.mark.parametrize("name", [name for name in PACKINGS if "mpeg2" not in name and "m2v" not in name])
-def test_thinned_source_of_any_packing_lasts_as_long(name: str, video: FigureVideo, tmp_path: Path) -> None:
+def test_source_thinned_any_packing_keeps_duration(name: str, video: FigureVideo, tmp_path: Path) -> None:
     container, codec, options = PACKINGS[name]
     path = pack(tmp_path / name, video, container, codec, options)
     with VideoSource(path, DecodeConfig(min_interval_s=STEP_S)) as source:
@@ -89,9 +87,7 @@ def test_thinned_source_of_any_packing_lasts_as_long(name: str, video: FigureVid
     assert STEP_S - 1e-3 <= min(np.diff(times)) <= max(np.diff(times)) < 2.6 * STEP_S
 
 
-def test_raw_stream_that_states_its_rate_is_read_at_it_and_not_at_the_nominal_one(
-    video: FigureVideo, tmp_path: Path
-) -> None:
+def test_raw_stream_uses_stated_rate(video: FigureVideo, tmp_path: Path) -> None:
     """FFmpeg calls each elementary stream one of 25 pictures a second."""
     path = pack(tmp_path / "raw.h264", video, "h264", "libx264", B_FRAMES)
     with VideoSource(path) as source:
@@ -99,7 +95,7 @@ def test_raw_stream_that_states_its_rate_is_read_at_it_and_not_at_the_nominal_on
         assert list(source)[-1].time_s == pytest.approx((len(video) - 1) / RATE_HZ)
 
 
-def test_mp4_without_composition_offsets_is_shown_in_order(video: FigureVideo, tmp_path: Path) -> None:
+def test_mp4_without_composition_offsets_is_in_order(video: FigureVideo, tmp_path: Path) -> None:
     """Some muxers leave out the table that says when to show what was decoded earlier."""
     path = encode(tmp_path / "film.mp4", video, codec_options=B_FRAMES)
     content = bytearray(path.read_bytes())
@@ -112,13 +108,13 @@ def test_mp4_without_composition_offsets_is_shown_in_order(video: FigureVideo, t
     assert len(read) == len(video)
 
 
-def test_are_reordered_says_whether_times_go_back() -> None:
+def test_are_reordered_decreasing_times_is_true() -> None:
     assert are_reordered([0, 3, None, 1])
     assert not are_reordered([None, 0, 1, None, 1, 2])
     assert not are_reordered([])
 
 
-def test_display_order_after_lost_packets_finds_the_time_again() -> None:
+def test_display_order_after_lost_packets_recovers() -> None:
     order = DisplayOrder()
     given = []
     for stamp in range(60):

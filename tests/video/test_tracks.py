@@ -66,30 +66,30 @@ def size_of(path: Path, track: int | None = None) -> tuple[int, int]:
         ((LARGE, SMALL), 0, LARGE),
     ],
 )
-def test_source_with_several_tracks_gives_the_default_one(
+def test_source_several_tracks_reads_default_one(
     suffix: str, sizes: list[tuple[int, int]], default: int, expected: tuple[int, int], tmp_path: Path
 ) -> None:
     assert size_of(write(tmp_path / f"film{suffix}", sizes, default)) == expected
 
 
-def test_source_without_a_default_track_gives_the_largest_one(tmp_path: Path) -> None:
+def test_source_without_default_track_reads_largest_one(tmp_path: Path) -> None:
     assert size_of(write(tmp_path / "film.ts", (SMALL, LARGE, SMALL))) == LARGE
 
 
-def test_source_with_a_track_given_gives_that_one(tmp_path: Path) -> None:
+def test_source_track_option_selects_track(tmp_path: Path) -> None:
     path = write(tmp_path / "film.mkv", (SMALL, LARGE), 1)
     assert size_of(path, 0) == SMALL
     assert size_of(path, 1) == LARGE
 
 
 @pytest.mark.parametrize("track", [2, -1])
-def test_source_with_a_track_that_is_not_there_is_refused(track: int, tmp_path: Path) -> None:
+def test_source_missing_track_is_refused(track: int, tmp_path: Path) -> None:
     path = write(tmp_path / "film.mkv", (SMALL, LARGE))
     with pytest.raises(fitsense.InvalidInputError, match=r"0: h264 160 x 96, 1: h264 320 x 192\), got"):
         VideoSource(path, DecodeConfig(track=track))
 
 
-def test_attached_pictures_are_no_video_tracks(tmp_path: Path) -> None:
+def test_tracks_leave_out_attached_pictures(tmp_path: Path) -> None:
     path = write(tmp_path / "film.mp4", (SMALL,), 0, cover=True)
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 2
@@ -97,7 +97,7 @@ def test_attached_pictures_are_no_video_tracks(tmp_path: Path) -> None:
     assert size_of(path, 0) == SMALL
 
 
-def test_analyze_reads_the_track_that_is_given(model: fitsense.Model, tmp_path: Path) -> None:
+def test_analyze_track_option_selects_track(model: fitsense.Model, tmp_path: Path) -> None:
     path = write(tmp_path / "film.mkv", (SMALL, LARGE))
     assert list(fitsense.analyze(path, model=model, track=1))[-1].type == "fitsense.session.ended"
     with pytest.raises(fitsense.InvalidInputError, match="track"):

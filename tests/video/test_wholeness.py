@@ -55,16 +55,16 @@ def trouble_of(path: Path) -> str | None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".ts", ".flv", ".avi"])
-def test_source_whose_sound_goes_on_is_not_truncated(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_with_longer_sound_is_not_truncated(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
     assert trouble_of(with_sound(tmp_path / f"film{suffix}", squats, 20.0)) is None
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_source_whose_last_picture_lasts_is_not_truncated(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_with_long_last_picture_is_not_truncated(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
     assert trouble_of(with_sound(tmp_path / f"film{suffix}", squats, 0.0, last_s=9.0)) is None
 
 
-def test_intact_source_whose_header_states_too_much_is_not_truncated(squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_intact_with_wrong_duration_is_not_truncated(squats: FigureVideo, tmp_path: Path) -> None:
     """As where subtitles go on, or the last picture of a screen recording lasts."""
     path = encode(tmp_path / "film.mkv", squats, rate=10)
     lengthened = tmp_path / "long.mkv"
@@ -82,7 +82,7 @@ def lengthen(source: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 @pytest.mark.parametrize("sound_s", [0.0, 20.0])
-def test_source_that_was_cut_is_truncated(suffix: str, sound_s: float, squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_cut_file_is_truncated(suffix: str, sound_s: float, squats: FigureVideo, tmp_path: Path) -> None:
     path = with_sound(tmp_path / f"film{suffix}", squats, sound_s)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -90,7 +90,7 @@ def test_source_that_was_cut_is_truncated(suffix: str, sound_s: float, squats: F
     assert trouble_of(path) in ("source_truncated", "source_damaged")
 
 
-def test_source_whose_end_was_never_written_is_truncated(squats: FigureVideo, tmp_path: Path) -> None:
+def test_source_without_end_is_truncated(squats: FigureVideo, tmp_path: Path) -> None:
     """A download that reserved its room and broke off: the rest is zeros."""
     path = encode(tmp_path / "film.mkv", squats, rate=10)
     content = path.read_bytes()
@@ -100,7 +100,7 @@ def test_source_whose_end_was_never_written_is_truncated(squats: FigureVideo, tm
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
-def test_is_whole_of_an_intact_file_is_true(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
+def test_is_whole_intact_file_is_true(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
     codec = "libvpx" if suffix == ".webm" else "libx264"
     path = encode(tmp_path / f"film{suffix}", squats, codec, rate=10)
     assert is_whole(io.BytesIO(path.read_bytes())) is True
@@ -121,9 +121,9 @@ def test_is_whole_of_an_intact_file_is_true(suffix: str, squats: FigureVideo, tm
         b"GIF89a" + b"\0" * 20,
     ],
 )
-def test_is_whole_of_anything_else_does_not_know_or_says_no(content: bytes) -> None:
+def test_is_whole_other_data_is_none_or_false(content: bytes) -> None:
     assert is_whole(io.BytesIO(content)) is not True or content[4:8] == b"\x04\0\0\0"
 
 
-def test_is_whole_of_a_file_of_very_many_parts_gives_up() -> None:
+def test_is_whole_too_many_parts_is_none() -> None:
     assert is_whole(io.BytesIO(b"\0\0\0\x08ftyp" + b"\0\0\0\x08free" * 30_000)) is None

@@ -35,6 +35,7 @@ from fitsense.server.engine.session import ServerSession
 from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.engine.uploads import Uploads
 from fitsense.server.metrics import MEDIA_TYPE, Metrics
+from fitsense.server.models import Bundles
 
 _ID_DIGITS = 10
 _END_TIMEOUT_S = 10.0
@@ -48,7 +49,7 @@ class Routes:
 
     :param decoding: executor that decodes pushed pictures.
     :param uploads: folder of uploads that are being read.
-    :param event_schemas: schemas of the events that plugins add, by event type.
+    :param bundles: models of the sessions, whose plugins publish schemas too.
     """
 
     sessions: SessionManager
@@ -56,7 +57,7 @@ class Routes:
     metrics: Metrics
     decoding: Executor
     uploads: Uploads
-    event_schemas: Mapping[str, Mapping[str, Any]]
+    bundles: Bundles
 
     def all(self) -> list[BaseRoute]:
         """All routes; ``openapi.py`` and ``asyncapi.py`` describe them."""
@@ -187,15 +188,15 @@ class Routes:
 
     async def openapi(self, request: Request) -> Response:
         """``GET /openapi.json``"""
-        return json_response(openapi(self.event_schemas))
+        return json_response(openapi(self.bundles.event_schemas))
 
     async def asyncapi(self, request: Request) -> Response:
         """``GET /asyncapi.json``"""
-        return json_response(asyncapi(self.event_schemas))
+        return json_response(asyncapi(self.bundles.event_schemas))
 
     async def schema(self, request: Request) -> Response:
         """``GET /schemas/v1/{name}``"""
-        name, known = request.path_params["name"], {**self.event_schemas, **schemas()}
+        name, known = request.path_params["name"], {**self.bundles.schemas, **schemas()}
         if name not in known:
             raise ProblemError(ProblemType.NOT_FOUND, f"schema {name!r}: unknown schema; available: {', '.join(known)}")
         return json_response(known[name], media_type="application/schema+json")

@@ -19,8 +19,8 @@ from fitsense.errors import InvalidInputError, SourceError
 from fitsense.events.model import Event
 from fitsense.expectation import Expectation
 from fitsense.imaging.frame_rate import min_interval_s
-from fitsense.inference.detector import Detector
 from fitsense.inference.model import Model
+from fitsense.inference.people import PeopleSource
 from fitsense.pipeline.analysis import zoom_for
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.requests import SessionRequest
@@ -55,13 +55,13 @@ class _Plan:
 
     :param requested_at: wall-clock time of the request.
     :param requested_s: the same in seconds of the monotonic clock.
-    :param detect: for sessions that track several people.
+    :param people: for sessions that track several people.
     """
 
     mode: Mode
     request: SessionRequest
     model: Model
-    detect: Detector | None
+    people: PeopleSource | None
     requested_at: datetime
     requested_s: float
 
@@ -82,9 +82,9 @@ class _Plan:
             exercises=self.request.exercises,
             expected=self.request.expected,
         )
-        if self.detect is None:
+        if self.people is None:
             return Session(self.model, config)
-        return TrackedSession(self.model, self.detect, config)
+        return TrackedSession(self.model, self.people, config)
 
 
 class SessionManager:
@@ -174,7 +174,7 @@ class SessionManager:
         with self.slot():
             plan = await self._plan("push", request)
         # The first frame dates media time 0.
-        frame_queue = FrameQueue(request.policy, self._limits.queue, -math.inf, _WARNING_INTERVAL_S)
+        frame_queue = FrameQueue(request.policy, self._limits.queue_size, -math.inf, _WARNING_INTERVAL_S)
         return self._begin(plan, frame_queue, request.started_at)
 
     async def open_upload(self, path: str, request: SessionRequest, on_close: Callable[[], None]) -> ServerSession:
@@ -213,7 +213,9 @@ class SessionManager:
     async def _open_reading(
         self, mode: Mode, request: SessionRequest, opened: Opened, on_close: Callable[[], None] = lambda: None
     ) -> ServerSession:
-        live = LiveConfig(policy=request.policy, queue_size=self._limits.queue, warning_interval_s=_WARNING_INTERVAL_S)
+        live = LiveConfig(
+            policy=request.policy, queue_size=self._limits.queue_size, warning_interval_s=_WARNING_INTERVAL_S
+        )
         reader: SourceReader | None = None
         try:
             with self.slot():
@@ -231,7 +233,7 @@ class SessionManager:
                 )
                 source_started_at = await _open_source(reader, request, self._limits.idle_s)
             started_at = request.started_at or source_started_at or plan.requested_at
-            session = self._begin(plan, lossless_frame_queue(self._limits.queue), started_at, reader)
+            session = self._begin(plan, lossless_frame_queue(self._limits.queue_size), started_at, reader)
         except BaseException:
             if reader is None or not reader.begun:
                 on_close()
@@ -272,8 +274,8 @@ class SessionManager:
             Expectation.of(model.labels.exercise, request.exercises, request.expected)
         except InvalidInputError as error:
             raise ProblemError(ProblemType.INVALID, str(error)) from error
-        detect = await asyncio.to_thread(self._bundles.detector) if request.people else None
-        return _Plan(mode, request, model, detect, datetime.now(UTC), time.monotonic())
+        people = await asyncio.to_thread(self._bundles.people) if request.people else None
+        return _Plan(mode, request, model, people, datetime.now(UTC), time.monotonic())
 
     def _begin(
         self, plan: _Plan, frame_queue: FrameQueue, started_at: datetime | None, reader: SourceReader | None = None

@@ -28,6 +28,7 @@ pytest.register_assert_rewrite(
             "pose_estimator",
             "session",
             "streaming",
+            "task",
         )
     )
 )
@@ -40,6 +41,7 @@ from fitsense.testing.contracts.observer import ObserverContract  # noqa: E402
 from fitsense.testing.contracts.plugin import PluginContract  # noqa: E402
 from fitsense.testing.contracts.pose_estimator import PoseEstimatorContract  # noqa: E402
 from fitsense.testing.contracts.session import SessionContract  # noqa: E402
+from fitsense.testing.contracts.task import TaskContract  # noqa: E402
 
 __all__ = [
     "BackboneContract",
@@ -51,4 +53,5 @@ __all__ = [
     "PluginContract",
     "PoseEstimatorContract",
     "SessionContract",
+    "TaskContract",
 ]

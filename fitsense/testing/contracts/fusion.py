@@ -15,7 +15,7 @@ from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
 from fitsense.plugins.specs import FusionSpec
 from fitsense.testing.contracts.offer import LABELS, OfferContract, assert_close, numbers
-from fitsense.types import Activation, FloatArray, Scores, Task
+from fitsense.types import Activation, FloatArray, Scores
 
 Members = Mapping[str, Scores]
 Fuse = Callable[[Members], Scores]
@@ -24,11 +24,11 @@ NAMES = ("one", "two", "three")
 
 
 class FusionContract(OfferContract):
-    """Laws of a fusion; `plugin` and `name` are required. Each holds for softmax and for sigmoid."""
+    """Laws of a fusion; `plugin` and `name` are required. Each holds for softmax, sigmoid and identity."""
 
     kind = "fusion"
 
-    @pytest.fixture(params=["softmax", "sigmoid"])
+    @pytest.fixture(params=["softmax", "sigmoid", "identity"])
     def activation(self, request: pytest.FixtureRequest) -> Activation:
         """Activation of the members' scores."""
         value: Activation = request.param
@@ -37,7 +37,7 @@ class FusionContract(OfferContract):
     @pytest.fixture
     def members(self, activation: Activation) -> Members:
         """Three branches' scores of four clips."""
-        task: Task = "exercise" if activation == "softmax" else "muscles"
+        task = {"softmax": "exercise", "sigmoid": "muscles"}.get(str(activation), "effort")
         return {
             name: Scores(task, LABELS, numbers(seed, 4, len(LABELS)) * 3, activation) for seed, name in enumerate(NAMES)
         }
@@ -196,7 +196,7 @@ class FusionContract(OfferContract):
             _loss(spec.fuse(config, _copied(noisy)), targets),
             _loss(spec.fuse(fitted, _copied(noisy)), targets),
         )
-        assert after <= before + 1e-3, f"its log loss is {after:g} after fitting and {before:g} before"
+        assert after <= before + 1e-3, f"its loss is {after:g} after fitting and {before:g} before"
 
     def test_what_was_fitted_survives_json(self, spec: FusionSpec, config: Any, members: Members) -> None:
         if spec.fit is None:
@@ -238,11 +238,14 @@ def _noisy_members(members: Members) -> tuple[Any, Members]:
         name: attrs.evolve(first, logits=(4 * one_hot - 2 + random.normal(0, noise, one_hot.shape)).astype(np.float32))
         for name, noise in zip(NAMES, (1.0, 2.0, 4.0), strict=True)
     }
-    return (truth if first.activation == "softmax" else one_hot), noisy
+    targets = {"softmax": truth, "sigmoid": one_hot}.get(str(first.activation), 4 * one_hot - 2)
+    return targets, noisy
 
 
 def _loss(scores: Scores, targets: Any) -> float:
-    """Mean log loss of scores."""
+    """Mean log loss of scores; of numbers, the mean squared error."""
+    if scores.activation == "identity":
+        return float(np.square(scores.logits - targets).sum(axis=1).mean())
     probabilities = np.clip(scores.probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
     if scores.activation == "softmax":
         return float(-np.log(probabilities[np.arange(len(targets)), targets]).mean())

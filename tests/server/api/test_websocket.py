@@ -64,7 +64,7 @@ def split(received: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], lis
 
 
 def alone(model: fitsense.Model, session: dict[str, Any], messages: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The events that a session of this process tells of the same messages."""
+    """The events of a session of this process for the same messages."""
     started_at = EPOCH.replace(year=2026)
     config = fitsense.SessionConfig(source=session["event_source"], started_at=started_at)
     one, decoder = fitsense.Session(model, config), Decoder(model.short_side, 1.0, 10_000_000)
@@ -182,7 +182,7 @@ def test_websocket_lost_connection_is_taken_over(running: Running, pushed: dict[
         for message in pushed["jpeg"][:30]:
             first.send(message)
         known = [json.loads(first.recv(PATIENCE_S)) for _ in range(2)]
-        # The first is still there, as far as anybody knows.
+        # The server does not know yet that the first connection is lost.
         with connect(running.websocket(session["id"], f"?after={known[-1]['id']}")) as socket:
             for message in pushed["jpeg"][30:]:
                 socket.send(message)
@@ -221,7 +221,7 @@ def test_websocket_invalid_handshake_is_refused(query: str, running: Running) ->
 def test_websocket_fast_push_reports_dropped_frames(
     model: fitsense.Model, videos: Path, pushed: dict[str, list[bytes]]
 ) -> None:
-    limits = attrs.evolve(Limits(), queue=4, rate_hz=10_000.0)
+    limits = attrs.evolve(Limits(), queue_size=4, rate_hz=10_000.0)
     messages = [pack(Format.IMAGE, number / 100, pushed["jpeg"][number // 4][10:]) for number in range(150)]
     config = ServeConfig(sources={"videos": str(videos)}, limits=limits)
     with serving(model, config) as running, running.client() as client:

@@ -96,7 +96,7 @@ def test_worker_failing_session_ends_alone(model: fitsense.Model, squats: Figure
         worker.add(client.queue)
         for frame in list(squats)[:30]:
             worker.offer(client.queue, frame)
-    # An event's time that is beyond the calendar is nobody's plan.
+    # Event times beyond the calendar fail.
     soon_over = EPOCH.replace(year=9999, month=12, day=31, hour=23, minute=59, second=58)
     bad.started_at = soon_over
     for client in (good, bad):
@@ -123,7 +123,7 @@ def test_worker_end_other_than_finished_drops_queued_frames(
         worker.offer(client.queue, frame)
     worker.end(client.queue, "finished")
     worker.end(client.queue, reason)
-    # What comes after the end is nobody's.
+    # Frames after the end are ignored.
     assert worker.offer(client.queue, Frame(np.zeros((9, 9, 3), np.uint8), 99.0)) == 0.0
     worker.start()
     assert client.over.wait(PATIENCE_S)

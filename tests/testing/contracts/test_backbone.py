@@ -311,12 +311,12 @@ def broken(spec: fitsense.plugins.BackboneSpec, **fixtures: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("law", NETWORKS)
-def test_a_law_is_broken_by_a_network_that_keeps_the_others(law: str) -> None:
+def test_network_mutant_breaks_one_law(law: str) -> None:
     assert broken(NETWORKS[law]) == {law}
 
 
 @pytest.mark.parametrize("law", OBSERVERS)
-def test_a_law_is_broken_by_an_observer_that_keeps_the_others(law: str) -> None:
+def test_observation_mutant_breaks_one_law(law: str) -> None:
     clips = np.random.default_rng(0).integers(100, 256, (3, *CONFIG.clip().shape), dtype=np.uint8)
     clips[1:] //= 3
     assert broken(OBSERVERS[law], pictures=clips) == {law}
@@ -328,7 +328,7 @@ def test_pose_laws_mutant_breaks_one_law(law: str) -> None:
 
 
 @pytest.mark.parametrize("law", STREAMS)
-def test_a_law_is_broken_by_a_stream_that_keeps_the_others(law: str) -> None:
+def test_streaming_mutant_breaks_one_law(law: str) -> None:
     assert broken(STREAMS[law]) == {law}
 
 
@@ -337,7 +337,7 @@ def test_landmark_laws_mutant_breaks_one_law(law: str) -> None:
     assert broken(LANDMARK_MUTANTS[law]) == {law}
 
 
-def test_a_graph_that_computes_something_else_breaks_the_law_of_export_alone() -> None:
+def test_exported_graph_of_other_network_breaks_export_law() -> None:
     assert broken(wrapped(exported_otherwise), exports=True) == {"test_the_exported_graph_agrees"}
     assert broken(stepping(step_exported_otherwise), exports=True) == {"test_the_exported_step_agrees"}
 
@@ -351,7 +351,7 @@ def test_good_backbones_break_no_law() -> None:
     assert broken(attrs.evolve(streaming(), name="tiny"), exports=True) == set()
 
 
-def test_what_is_observed_has_to_be_finite_where_it_is_the_features() -> None:
+def test_observation_not_finite_as_features_breaks_law() -> None:
     def nobody(clips: Any) -> Any:
         return np.where(clips.mean(axis=(2, 3)) < 0, 0, np.nan).astype(np.float32)
 
@@ -373,6 +373,6 @@ def test_laws_of_observing_do_not_apply_where_an_extra_is_missing() -> None:
     assert not [outcome for outcome in outcomes if outcome.status == "broken"]
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_backbone_laws_all_have_a_mutant() -> None:
     assert laws(BackboneContract) == {*NETWORKS, *OBSERVERS, *POSES, *STREAMS, *LANDMARK_MUTANTS, *EXPORTED}
     assert laws(NetworkContract) < laws(BackboneContract)

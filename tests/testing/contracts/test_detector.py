@@ -25,7 +25,7 @@ def good(picture: Any) -> list[fitsense.Detection]:
 
 
 class Remembering:
-    """Finds somebody twice in a picture that comes twice in a row, in a thread."""
+    """Finds a person twice in a picture that repeats within a thread."""
 
     def __init__(self) -> None:
         self.last = threading.local()
@@ -75,13 +75,13 @@ def broken(find: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_a_detector_that_keeps_the_others(law: str) -> None:
+def test_detector_mutant_breaks_one_law(law: str) -> None:
     assert broken(MUTANTS[law]) == {law}
 
 
-def test_a_good_detector_breaks_no_law() -> None:
+def test_detector_valid_breaks_no_law() -> None:
     assert broken(good) == set()
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_detector_laws_all_have_a_mutant() -> None:
     assert laws(DetectorContract) == set(MUTANTS)

@@ -116,16 +116,16 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_a_fusion_that_keeps_the_others(law: str) -> None:
+def test_fusion_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(fusions=[MUTANTS[law]])
     assert broken_laws(FusionContract, plugin=plugin, name="mean") == {law}
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_fusion_laws_all_have_a_mutant() -> None:
     assert laws(FusionContract) == set(MUTANTS)
 
 
-def test_a_fusion_that_is_no_average_is_not_held_to_that_law() -> None:
+def test_fusion_without_average_skips_that_law() -> None:
     boldest = after(lambda logits, members: logits * (1 if len(members) == 1 else 5))
     plugin = plugin_of(fusions=[attrs.evolve(boldest, is_average=False)])
     assert broken_laws(FusionContract, plugin=plugin, name="mean") == set()

@@ -97,17 +97,17 @@ DERIVED = {
 
 
 @pytest.mark.parametrize("law", HEADS)
-def test_a_law_is_broken_by_a_head_that_keeps_the_others(law: str) -> None:
+def test_head_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(heads=[HEADS[law]])
     assert broken_laws(HeadContract, plugin=plugin, name="linear_exercise", exports=False) == {law}
 
 
 @pytest.mark.parametrize("law", DERIVED)
-def test_a_law_is_broken_by_a_derived_head_that_keeps_the_others(law: str) -> None:
+def test_derived_head_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(heads=[DERIVED[law]])
     assert broken_laws(DerivedHeadContract, plugin=plugin, name="lookup_muscles") == {law}
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_head_laws_all_have_a_mutant() -> None:
     assert laws(HeadContract) - laws(NetworkContract) == set(HEADS)
     assert laws(DerivedHeadContract) == set(DERIVED)

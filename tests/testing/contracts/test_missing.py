@@ -15,14 +15,14 @@ from fitsense.testing.contracts import BackboneContract, SessionContract
 from fitsense.testing.runner import run
 
 
-def test_a_missing_fixture_is_named_with_what_to_write() -> None:
+def test_contract_missing_fixture_is_named_with_example() -> None:
     messages = {outcome.message for outcome in run({"mine": BackboneContract})}
     assert any("needs the fixture 'plugin'" in text and "def plugin(self):" in text for text in messages)
     messages = {outcome.message for outcome in run({"mine": SessionContract})}
     assert any("needs the fixture 'model'" in text for text in messages)
 
 
-def test_without_pytest_the_extra_is_named() -> None:
+def test_contract_without_pytest_names_extra() -> None:
     script = (
         "import sys; sys.modules['pytest'] = None\n"
         "import fitsense, fitsense.testing\n"
@@ -33,7 +33,7 @@ def test_without_pytest_the_extra_is_named() -> None:
     assert "pip install 'fitsense[testing]'" in done.stdout
 
 
-def test_the_command_checks_an_installed_plugin(tmp_path: Path) -> None:
+def test_plugins_check_installed_plugin_passes(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = CliRunner().invoke(
         main, ["plugins", "check", "ensemble", "--only", "ensemble/weighted", "--json", str(report)]
@@ -45,7 +45,7 @@ def test_the_command_checks_an_installed_plugin(tmp_path: Path) -> None:
     assert f"{len(outcomes)} held, 0 broken" in done.output
 
 
-def test_the_command_refuses_what_there_is_not() -> None:
+def test_plugins_check_unknown_name_is_refused() -> None:
     for arguments, message in (
         (["nope"], "no plugin 'nope' is installed"),
         (["heads", "--only", "heads/nope"], "heads provides no 'heads/nope'"),
@@ -55,7 +55,7 @@ def test_the_command_refuses_what_there_is_not() -> None:
         assert message in done.output
 
 
-def test_the_command_fails_where_a_law_is_broken() -> None:
+def test_plugins_check_broken_law_sets_exit_code() -> None:
     config = 'ensemble/weighted={"weights": {"nobody": 1}}'
     done = CliRunner().invoke(main, ["plugins", "check", "ensemble", "--config", config])
     assert done.exit_code == ExitCode.FAILED

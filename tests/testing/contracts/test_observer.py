@@ -68,21 +68,21 @@ MUTANTS: dict[str, tuple[Callable[[], Callable[..., Any]], set[str]]] = {
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_an_observer_that_keeps_the_others(law: str) -> None:
+def test_observer_mutant_breaks_one_law(law: str) -> None:
     observer, broken = MUTANTS[law]
     assert broken_laws(ObserverContract, plugin=watching(observer())) == broken
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_observer_laws_all_have_a_mutant() -> None:
     assert laws(ObserverContract) == set(MUTANTS)
 
 
-def test_a_good_observer_breaks_no_law_and_is_checked_with_its_plugin() -> None:
+def test_observer_valid_breaks_no_law() -> None:
     outcomes = runner.run({"observer": runner.contracts_of(watching(good))["observer of mutants"]})
     assert {outcome.status for outcome in outcomes} == {"held"}
 
 
-def test_an_observer_that_adds_nothing_is_asked_for_a_log() -> None:
+def test_observer_without_events_needs_log() -> None:
     outcomes = runner.run({"observer": runner.contracts_of(watching(lambda event: None))["observer of mutants"]})
     assert {outcome.status for outcome in outcomes} == {"does not apply"}
     assert all("return another one from the fixture log" in outcome.message for outcome in outcomes)

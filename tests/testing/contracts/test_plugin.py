@@ -59,19 +59,19 @@ def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_a_plugin_that_keeps_the_others(law: str, importing: Any) -> None:
+def test_plugin_mutant_breaks_one_law(law: str, importing: Any) -> None:
     assert broken_laws(PluginContract, plugin=importing(MUTANTS[law])) == {law}
 
 
-def test_a_good_plugin_breaks_no_law(importing: Any) -> None:
+def test_plugin_valid_breaks_no_law(importing: Any) -> None:
     assert broken_laws(PluginContract, plugin=importing(GOOD)) == set()
 
 
-def test_a_plugin_that_the_host_refuses_breaks_that_law_alone() -> None:
+def test_plugin_refused_by_host_breaks_one_law() -> None:
     plugin = plugin_of()
     del plugin.fitsense_plugin
     assert "test_the_host_takes_it" in broken_laws(PluginContract, plugin=plugin)
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_plugin_laws_all_have_a_mutant() -> None:
     assert laws(PluginContract) == {*MUTANTS, "test_the_host_takes_it"}

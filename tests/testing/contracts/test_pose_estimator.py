@@ -161,5 +161,5 @@ def test_good_estimator_breaks_no_law() -> None:
     assert broken(Good) == set()
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_pose_estimator_laws_all_have_a_mutant() -> None:
     assert laws(PoseEstimatorContract) == set(MUTANTS)

@@ -133,9 +133,7 @@ def frames() -> list[fitsense.Frame]:
 
 
 @pytest.mark.parametrize("law", MUTANTS)
-def test_a_law_is_broken_by_a_session_that_keeps_the_others(
-    law: str, model: fitsense.Model, frames: list[fitsense.Frame]
-) -> None:
+def test_session_mutant_breaks_one_law(law: str, model: fitsense.Model, frames: list[fitsense.Frame]) -> None:
     assert broken(MUTANTS[law], model, frames) == {law}
 
 
@@ -143,5 +141,5 @@ def test_our_own_session_breaks_no_law(model: fitsense.Model, frames: list[fitse
     assert broken(Mutant, model, frames) == set()
 
 
-def test_every_law_has_a_mutant() -> None:
+def test_session_laws_all_have_a_mutant() -> None:
     assert laws(SessionContract) == set(MUTANTS)

@@ -7,6 +7,7 @@ from fitsense.testing.contracts import (
     HeadContract,
     ObserverContract,
     PluginContract,
+    TaskContract,
 )
 
 import fitsense_template
@@ -48,3 +49,15 @@ class TestFusion(Ours, FusionContract):
 
 class TestObserver(Ours, ObserverContract):
     pass
+
+
+class TestTask(Ours, TaskContract):
+    @pytest.fixture
+    def name(self):
+        return "form_quality"
+
+
+class TestFormHead(Ours, HeadContract):
+    @pytest.fixture
+    def name(self):
+        return "form"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fitsense import Event, InvalidInputError, RepetitionCompleted, Scores
 
-from fitsense_template import backbone, fusion, milestones
+from fitsense_template import backbone, form, fusion, milestones
 
 
 def test_shift_features_depend_on_order():
@@ -42,3 +42,10 @@ def test_milestone_comes_at_every_tenth_repetition():
         data = RepetitionCompleted("squat" if at % 2 else "lunge", at + 1, at, at + 1, 1, 0.9)
         added += milestones.observe(Event("urn:here", at, datetime.now(UTC), data), state)
     assert [(one.data["exercise"], one.data["repetitions"]) for one in added] == [("lunge", 10), ("squat", 10)]
+
+
+def test_the_worst_windows_decide_on_the_form():
+    values = np.array([[0.9, 0.1, 0.0]] * 8 + [[0.1, 0.8, 0.1]] * 2, np.float32)
+    over = form.TASK.over(values, np.ones(10))
+    assert form.TASK.part(form.LABELS, over)["label"] == "shallow"
+    assert form.TASK.part(form.LABELS, over)["ok"] is False

@@ -1,4 +1,4 @@
-"""A backbone, a head, a fusion and an event for fitsense.
+"""A backbone, a task, heads, a fusion and an event for fitsense.
 
 fitsense calls only these hooks. They return specs; building a network imports torch.
 """
@@ -8,9 +8,18 @@ from importlib import metadata
 from typing import Any
 
 from fitsense import Event
-from fitsense.plugins import BackboneSpec, EventSchema, FusionSpec, HeadSpec, PluginEvent, PluginInfo, hookimpl
+from fitsense.plugins import (
+    BackboneSpec,
+    EventSchema,
+    FusionSpec,
+    HeadSpec,
+    PluginEvent,
+    PluginInfo,
+    TaskSpec,
+    hookimpl,
+)
 
-from fitsense_template import backbone, fusion, head, milestones
+from fitsense_template import backbone, form, fusion, head, milestones
 
 
 @hookimpl
@@ -39,6 +48,11 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
 
 
 @hookimpl
+def fitsense_tasks() -> Iterable[TaskSpec]:
+    yield form.TASK
+
+
+@hookimpl
 def fitsense_heads() -> Iterable[HeadSpec]:
     yield HeadSpec(
         name="mlp",
@@ -46,6 +60,13 @@ def fitsense_heads() -> Iterable[HeadSpec]:
         build=head.build,
         config=head.MlpConfig,
         summary="Classifier of exercises with one hidden layer",
+    )
+    yield HeadSpec(
+        name="form",
+        task="form_quality",
+        build=head.build,
+        config=head.MlpConfig,
+        summary="The same for the form",
     )
 
 

@@ -53,7 +53,8 @@ def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
 def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> PoolConfig:
     """Return `config` with the weights that maximise the likelihood of `targets`.
 
-    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid.
+    :param targets: int64 (clips,) indices of labels for softmax, float32 (clips, labels) of 0 and 1 for sigmoid, and of
+        numbers otherwise.
     """
     names, first = sorted(branches), next(iter(branches.values()))
     probabilities = np.stack([branches[name].probabilities for name in names]).astype(np.float64)
@@ -62,8 +63,12 @@ def fit(config: PoolConfig, branches: Mapping[str, Scores], targets: NDArray[Any
         raise InvalidInputError(f"targets: expected shape {expected}, of at least one clip, got {targets.shape}")
     if first.activation == "softmax":
         likely = probabilities[:, np.arange(len(targets)), targets]
-    else:
+    elif first.activation == "sigmoid":
         likely = np.where(targets > 0.5, probabilities, 1 - probabilities).reshape(len(names), -1)
+    else:
+        # Densities of a normal distribution as wide as the branches' errors, up to a factor.
+        errors = (probabilities - targets).reshape(len(names), -1)
+        likely = np.exp(-0.5 * np.square(errors / max(errors.std(), 1e-9)))
     likely = likely.clip(min=1e-9)  # (branches, targets)
     weights = np.full(len(names), 1 / len(names))
     for _ in range(_ROUNDS):

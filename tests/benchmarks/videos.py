@@ -1,6 +1,6 @@
-"""The videos that the benchmarks look at: rendered people before a textured wall, as a hand-held camera films them.
+"""Videos of the benchmarks: rendered people before a textured wall, with the movement of a hand-held camera.
 
-They are made once, in a cache folder, and are encoded as most videos are: H.264 with B-frames, at an ordinary rate.
+They are rendered once, into a cache folder, with a usual encoding: H.264 with B-frames, at a usual bit rate.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ FOLDER = Path(os.environ.get("FITSENSE_BENCHMARKS") or Path(tempfile.gettempdir(
 RATE = 30
 
 _VERSION = 2
-"""Of the pictures: files of another version are made anew."""
+"""Version of the pictures, part of the names of files."""
 # The wall's texture and the sensor's grain, in levels of 255; together they give the bit rate of ordinary videos.
 _TEXTURE = 10.0
 _GRAIN = 3.0
 _GRAINS = 8
-# How far the camera sways, in pixels.
+# Amplitude of the sway of the camera, in pixels.
 _SWAY = 12.0
 
 
 @attrs.frozen
-class Footage:
-    """A video file to be made.
+class BenchmarkVideo:
+    """A video file that is rendered on demand.
 
     :param size: (width, height) in pixels.
-    :param loops: how often the quarter of a minute that is encoded comes.
+    :param loops: number of repetitions of the encoded 15 s.
     """
 
     size: tuple[int, int]
@@ -46,7 +46,7 @@ class Footage:
 
     @property
     def path(self) -> Path:
-        """The file, which is made if it is not there yet."""
+        """The file; renders it if it is missing."""
         path = FOLDER / f"{self.size[0]}x{self.size[1]}-{self.loops}-v{_VERSION}.mp4"
         if not path.exists():
             FOLDER.mkdir(parents=True, exist_ok=True)
@@ -60,18 +60,18 @@ class Footage:
         return path
 
 
-FULL_HD = Footage((1920, 1080), 4)
+FULL_HD = BenchmarkVideo((1920, 1080), 4)
 """A minute, for files."""
 FULL_HD_PART = attrs.evolve(FULL_HD, loops=1)
-"""A quarter of it, for what takes long."""
-HD = Footage((1280, 720), 4)
+"""A quarter of it, for slow benchmarks."""
+HD = BenchmarkVideo((1280, 720), 4)
 """A minute, for streams."""
 HD_LONG = attrs.evolve(HD, loops=20)
-"""Five minutes, for what may grow."""
+"""Five minutes, for memory that may grow."""
 
 
 def about(path: Path) -> str:
-    """What a video file is, in words: size, rates, and how many of its frames nothing refers to."""
+    """Describe a video file, in words: size, codec, bit rate and duration."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         b_frames = "B-frames" if stream.codec_context.has_b_frames else "no B-frames"
@@ -84,7 +84,7 @@ def about(path: Path) -> str:
 
 
 def _filmed(video: FigureVideo) -> Iterator[UInt8Array]:
-    """A rendered video as a camera sees it: a wall with texture, a hand that sways, and grain."""
+    """Add the effects of a camera to a rendered video: texture of the wall, sway and grain."""
     random = np.random.default_rng(0)
     width, height = video.size
     margin = round(2 * _SWAY) + 2
@@ -107,7 +107,7 @@ def _texture(random: np.random.Generator, height: int, width: int) -> NDArray[np
 
 
 def _shifted(wall: NDArray[np.float32], right: float, down: float, height: int, width: int) -> NDArray[np.float32]:
-    """A part of `wall`, moved by fractions of pixels as real motion is."""
+    """A part of `wall`, shifted with subpixel accuracy."""
     row, column = int(down), int(right)
     part = wall[row : row + height + 1, column : column + width + 1]
     part = part[:-1] + np.float32(down - row) * (part[1:] - part[:-1])
@@ -129,7 +129,7 @@ def _encode(path: Path, size: tuple[int, int]) -> None:
 
 
 def _repeat(once: Path, path: Path, loops: int) -> None:
-    """The same packets several times over."""
+    """Write the packets of a file several times."""
     with av.open(str(once)) as source, av.open(str(path), "w") as container:
         stream = source.streams.video[0]
         copied = container.add_stream_from_template(stream)
