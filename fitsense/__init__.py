@@ -90,7 +90,9 @@ if TYPE_CHECKING:
     from fitsense.pose.landmarks import BodyRegion as BodyRegion
     from fitsense.pose.landmarks import LandmarkSet as LandmarkSet
     from fitsense.pose.landmarks import Pose as Pose
-    from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
+    from fitsense.pose.recording import PoseRecording as PoseRecording
+    from fitsense.pose.recording import TimedPose as TimedPose
+    from fitsense.repetitions.config import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import PoseConfig as PoseConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
@@ -200,13 +202,14 @@ _HOMES = {
     "plugins._report": ("PluginReport",),
     "plugins.hookspecs": ("hookimpl",),
     "plugins.specs": ("Cascade",),
-    "repetitions.counter": ("RepetitionConfig",),
+    "repetitions.config": ("RepetitionConfig",),
     "pose.landmarks": (
         "BodyDetection",
         "BodyRegion",
         "LandmarkSet",
         "Pose",
     ),
+    "pose.recording": ("PoseRecording", "TimedPose"),
     "session.config": ("PoseConfig", "SessionConfig"),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitsense.pose.landmarks import LandmarkSet, Pose
-from fitsense.repetitions.counter import Details, SignalView
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
+from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import BodyMirror, Side
+from fitsense.repetitions.signal import SignalView
 from fitsense.types import FloatArray
 
 

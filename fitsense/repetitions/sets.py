@@ -18,7 +18,7 @@ import attrs
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 
 # A segment is announced some seconds after its start; until then, movements are kept for this long, in seconds.
 _PENDING_S = 30.0

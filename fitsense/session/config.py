@@ -16,7 +16,7 @@ from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.pose.landmarks import LandmarkSet
-from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.types import MAX_SECONDS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

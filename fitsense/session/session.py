@@ -22,6 +22,7 @@ from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
@@ -162,6 +163,11 @@ class Session(Expecting):
     @region.setter
     def region(self, region: Region | None) -> None:
         self.state.region = region
+
+    @property
+    def pose(self) -> TimedPose | None:
+        """The person's pose in the newest frame in which the session looked for it; None without landmarks."""
+        return None if self._person is None else self._person.newest
 
     @exclusive
     def push(
@@ -392,7 +398,10 @@ class Session(Expecting):
         self.state.started = True
         self.state.announced = self.state.expectation
         manifest, expectation = self._model.manifest, self.state.expectation
-        return self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        emitted = self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        if self._model.notice:
+            emitted += self._emit(events.SessionWarning("bundle_fallback", self._model.notice, 0.0, 0.0))
+        return emitted
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""

@@ -36,7 +36,7 @@ def test_evaluate_sessions_json_has_metrics_and_segments(data: Path) -> None:
     done = run("--data", data, "--json", "--hop", "0.5")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    assert (report["bundle"]["name"], report["hop_s"], report["seed"]) == ("gym", 0.5, 0)
+    assert (report["bundle"]["name"], report["hop_s"], report["seed"]) == ("gym-video", 0.5, 0)
     assert "rendered" not in report
     joined = report["joined"]
     assert (joined["split"], joined["streams"], joined["segments"], joined["skipped"]) == ("test", 1, 1, 2)

@@ -31,7 +31,7 @@ from fitsense.geometry import Region
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import PluginInfo
-from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
