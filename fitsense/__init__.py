@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
     from fitsense.bundles.manifest import TaskEntry as TaskEntry
+    from fitsense.camera.framing import FramingConfig as FramingConfig
     from fitsense.camera.monitor import CameraConfig as CameraConfig
     from fitsense.camera.monitor import CameraWarning as CameraWarning
     from fitsense.catalogue import Catalogue as Catalogue
@@ -89,7 +90,9 @@ if TYPE_CHECKING:
     from fitsense.pose.landmarks import BodyRegion as BodyRegion
     from fitsense.pose.landmarks import LandmarkSet as LandmarkSet
     from fitsense.pose.landmarks import Pose as Pose
-    from fitsense.repetitions.counter import RepetitionConfig as RepetitionConfig
+    from fitsense.pose.recording import PoseRecording as PoseRecording
+    from fitsense.pose.recording import TimedPose as TimedPose
+    from fitsense.repetitions.config import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import PoseConfig as PoseConfig
     from fitsense.session.config import SessionConfig as SessionConfig
     from fitsense.session.emitter import Emitter as Emitter
@@ -144,6 +147,7 @@ _HOMES = {
         "StreamEntry",
         "TaskEntry",
     ),
+    "camera.framing": ("FramingConfig",),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
     "decisions": ("DecisionConfig",),
@@ -198,13 +202,14 @@ _HOMES = {
     "plugins._report": ("PluginReport",),
     "plugins.hookspecs": ("hookimpl",),
     "plugins.specs": ("Cascade",),
-    "repetitions.counter": ("RepetitionConfig",),
+    "repetitions.config": ("RepetitionConfig",),
     "pose.landmarks": (
         "BodyDetection",
         "BodyRegion",
         "LandmarkSet",
         "Pose",
     ),
+    "pose.recording": ("PoseRecording", "TimedPose"),
     "session.config": ("PoseConfig", "SessionConfig"),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),

@@ -14,6 +14,8 @@ from typing import Literal
 import attrs
 
 from fitsense._internal.validators import number
+from fitsense.camera.lasting import CameraWarning as CameraWarning
+from fitsense.camera.lasting import LastingState, Since
 from fitsense.camera.view_features import ViewFeatures, extract_features, moved, repeated
 from fitsense.camera.viewpoint import CutDetector, ViewpointMonitor
 from fitsense.types import UInt8Array
@@ -24,13 +26,12 @@ Code = Literal[
 
 # Shortest interval between analysed pictures, in seconds: ten a second suffice. Cameras' intervals vary a little.
 _STEP_S = 0.09
-_TOLERANCE_S = 1e-6
 
 _MEANINGS: dict[Code, str] = {
     "picture_black": "the picture is black",
-    "camera_blocked": "the picture shows next to nothing, as if the lens were covered",
-    "picture_frozen": "the same picture comes again and again",
-    "no_person": "nobody seems to be there",
+    "camera_blocked": "no detail in the picture; the lens may be covered",
+    "picture_frozen": "the same picture repeats",
+    "no_person": "no person detected",
     "no_motion": "nothing moves",
     "camera_cut": "the video was cut to another scene",
     "camera_moved": "the camera was moved",
@@ -62,69 +63,6 @@ class CameraConfig:
     idle: float = attrs.field(default=0.6, validator=number(0.0, 1.0))
 
 
-@attrs.frozen
-class CameraWarning:
-    """A state or a change of the camera's picture.
-
-    :param code: identifier of the state or change.
-    :param message: description for people.
-    :param start_s: its start, in seconds of media time. For ``camera_cut``, the last picture before the cut.
-    :param end_s: its end so far. For ``camera_cut``, the first picture after the cut.
-    :param over: whether `end_s` is final. A state is reported twice, a change once.
-    """
-
-    code: Code
-    message: str
-    start_s: float
-    end_s: float
-    over: bool
-
-
-@attrs.define
-class _State:
-    """A state that is reported after it has held for `hold_s`, and again after `clear_s` without it."""
-
-    _code: Code
-    _hold_s: float
-    _clear_s: float
-    _start_s: float | None = None
-    _end_s: float = 0.0
-    reported: bool = False
-
-    def update(self, since_s: float | None, time_s: float) -> list[CameraWarning]:
-        """Update with the time since which the state holds; None while it does not."""
-        if since_s is None:
-            return self.end() if not self.reported or time_s - self._end_s >= self._clear_s - _TOLERANCE_S else []
-        if self._start_s is None:
-            self._start_s = since_s
-        self._end_s = time_s
-        if self.reported or time_s - self._start_s < self._hold_s - _TOLERANCE_S:
-            return []
-        self.reported = True
-        message = f"{_MEANINGS[self._code]}, for {time_s - self._start_s:.1f} s now"
-        return [CameraWarning(self._code, message, self._start_s, time_s, over=False)]
-
-    def end(self) -> list[CameraWarning]:
-        """End the state."""
-        start_s, reported = self._start_s, self.reported
-        self._start_s, self.reported = None, False
-        if start_s is None or not reported:
-            return []
-        message = f"over after {self._end_s - start_s:.1f} s: {_MEANINGS[self._code]}"
-        return [CameraWarning(self._code, message, start_s, self._end_s, over=True)]
-
-
-@attrs.define
-class _Since:
-    """Time since which a condition holds; None while it does not."""
-
-    start_s: float | None = None
-
-    def update(self, holds: bool, time_s: float) -> float | None:
-        self.start_s = (time_s if self.start_s is None else self.start_s) if holds else None
-        return self.start_s
-
-
 @attrs.define(eq=False)
 class CameraMonitorState:
     """State of a :class:`CameraMonitor`. Times are in seconds of media time.
@@ -138,19 +76,21 @@ class CameraMonitorState:
     :param black: since when the picture is black.
     :param blank: since when the picture has no detail.
     :param idle: since when no exercise is likely.
-    :param absent: since when the detector finds no person.
+    :param absent: since when no person is found.
+    :param looked: whether anything looks for the person.
     """
 
-    states: dict[Code, _State]
+    states: dict[Code, LastingState]
     viewpoint: ViewpointMonitor
     cuts: CutDetector = attrs.field(factory=CutDetector)
     last_s: float = -math.inf
     repeated: tuple[float, ViewFeatures] | None = None
     still: tuple[float, ViewFeatures] | None = None
-    black: _Since = attrs.field(factory=_Since)
-    blank: _Since = attrs.field(factory=_Since)
-    idle: _Since = attrs.field(factory=_Since)
-    absent: _Since = attrs.field(factory=_Since)
+    black: Since = attrs.field(factory=Since)
+    blank: Since = attrs.field(factory=Since)
+    idle: Since = attrs.field(factory=Since)
+    absent: Since = attrs.field(factory=Since)
+    looked: bool = False
 
 
 class CameraMonitor:
@@ -172,7 +112,7 @@ class CameraMonitor:
             "no_person": config.no_person_s,
             "no_motion": config.no_motion_s,
         }
-        states = {code: _State(code, hold_s, config.clear_s) for code, hold_s in holds.items()}
+        states = {code: LastingState(code, _MEANINGS[code], hold_s, config.clear_s) for code, hold_s in holds.items()}
         return CameraMonitorState(states, ViewpointMonitor(config.camera_moved_s))
 
     def due(self, time_s: float) -> bool:
@@ -215,7 +155,16 @@ class CameraMonitor:
             detector. Detectors find people in furniture, so that a share above 0 proves nothing.
         """
         self.state.idle.update(idle >= self._config.idle, from_s)
-        self.state.absent.update(present == 0.0, from_s)
+        if present is not None:
+            self.sighted(from_s, found=present > 0.0)
+
+    def sighted(self, time_s: float, *, found: bool) -> None:
+        """Take whether a person was found in a picture; from then on, nothing else says that nobody is there.
+
+        :param time_s: time of the picture, in seconds of media time.
+        """
+        self.state.looked = True
+        self.state.absent.update(not found, time_s)
 
     def end_run(self) -> list[CameraWarning]:
         """End the run: end every reported state, and reset the monitor."""
@@ -245,7 +194,7 @@ class CameraMonitor:
     def _absent_since(self, still_s: float | None) -> float | None:
         if self.state.absent.start_s is not None:
             return self.state.absent.start_s
-        if still_s is None or self.state.idle.start_s is None:
+        if self.state.looked or still_s is None or self.state.idle.start_s is None:
             return None
         return max(still_s, self.state.idle.start_s)
 

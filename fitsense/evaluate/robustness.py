@@ -1,7 +1,8 @@
-"""How labels and counts of sessions change when clips are transformed, see :mod:`fitsense.evaluate.transformations`."""
+"""Changes of labels and counts of sessions on transformed clips, see :mod:`fitsense.evaluate.transformations`."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,11 +31,11 @@ from fitsense.video.source import VideoSource
 
 @attrs.frozen
 class Trial:
-    """What a session found in a clip.
+    """Result of a session on a clip.
 
     :param clip: fingerprint of the file.
     :param transformation: name of the transformation.
-    :param analysis: what the result depends on beside the clip: the bundle and the session's configuration.
+    :param analysis: digest of the bundle and the session's configuration.
     :param exercise: the exercise that was named for the longest time; empty if none was.
     :param repetitions: number of repetitions.
     """
@@ -125,7 +126,7 @@ def robustness(
             f"transformation: expected one of {', '.join(TRANSFORMATIONS)}, got {', '.join(unknown)}"
         )
     trials = trials or Trials(None)
-    analysis = f"{bundle_digest(model)} {config!r}"
+    analysis = hashlib.sha256(f"{bundle_digest(model)} {config!r}".encode()).hexdigest()
     pairs = [(item, name) for item in items for name in (UNTOUCHED, *names)]
     found: dict[str, dict[str, Trial]] = {}
     skipped: dict[Path, str] = {}

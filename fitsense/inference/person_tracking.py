@@ -56,6 +56,30 @@ def track_people(
     return tracker.update(time_s, known, others, crop.picture)
 
 
+def count_others(
+    tracker: PersonTracker,
+    estimator: PoseEstimator,
+    picture: UInt8Array,
+    people: Sequence[TrackedPerson],
+    *,
+    region: Region | None = None,
+) -> int:
+    """Count the people in a picture who are not tracked and hardly smaller than those who are.
+
+    :param people: those who are tracked, from :func:`track_people`; at least one.
+    """
+    height, width, _ = picture.shape
+    crop = Crop.of(region, width, height)
+    shown = picture if region is None else region.crop(picture)
+    known = [person.pose for person in people]
+    detections = [crop.detection_to_picture(one) for one in estimator.detect(shown)]
+    candidates = tracker.candidates(detections, known, crop.picture)
+    regions = [crop.region_to_crop(one) for one in candidates]
+    poses = estimator.estimate([shown] * len(regions), regions) if regions else ()
+    found = [crop.pose_to_picture(pose) for pose in poses if pose is not None]
+    return len(tracker.strangers(found, known, crop.picture))
+
+
 def track_poses(
     tracker: PersonTracker, poses: Sequence[Pose], time_s: float, size: tuple[int, int]
 ) -> list[TrackedPerson]:

@@ -25,6 +25,7 @@ from fitsense.plugins._discovery import Candidate, allowed, described, installed
 from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins._tasks import unknown_task, with_unknown_tasks
+from fitsense.plugins._trace import traced
 from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
@@ -122,7 +123,7 @@ class PluginManager:
     def _register(self, plugin: object, name: str | None, origin: str, candidate: Candidate | None) -> PluginReport:
         fallback = name or type(plugin).__name__
         try:
-            fallback = name or getattr(plugin, "__name__", None) or fallback
+            fallback = name or _module_name(plugin)
             report = self._load_plugin(plugin, origin, candidate)
         except PluginRejectedError as rejection:
             report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
@@ -257,7 +258,8 @@ class PluginManager:
         """
         for implementation in self._in_call_order(self._manager.hook.fitsense_resolve_weights):
             try:
-                path = implementation.function(*(ref for _ in implementation.argnames))
+                resolve = traced(implementation.plugin_name, "fitsense_resolve_weights", implementation.function)
+                path = resolve(*(ref for _ in implementation.argnames))
                 if isinstance(path, Path) and path.is_file():
                     return path
                 if path is not None:
@@ -402,5 +404,9 @@ class PluginManager:
             if hook in implementations:
                 raise PluginRejectedError("broken", f"hook {hook}: expected one implementation, got several")
             check_callable(hook, getattr(self._hookspecs, hook), implementation)
-            implementations[hook] = implementation
+            implementations[hook] = traced(_module_name(plugin), hook, implementation)
         return implementations
+
+
+def _module_name(plugin: object) -> str:
+    return getattr(plugin, "__name__", None) or type(plugin).__name__

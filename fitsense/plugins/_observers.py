@@ -15,6 +15,7 @@ from fitsense.events.model import Event
 from fitsense.events.plugin_data import PluginData
 from fitsense.events.schema import check_document, schemas, validator
 from fitsense.plugins._discovery import described
+from fitsense.plugins._trace import traced
 from fitsense.plugins.specs import EventSchema, PluginEvent
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Observers:
         # A copy for each observer, so that none can change the event for the others.
         arguments = {"source": source, "event": copy.deepcopy(event), "state": state}
         try:
-            result: Any = implementation.function(*(arguments[name] for name in implementation.argnames))
+            observe = traced(plugin, "fitsense_event_emitted", implementation.function)
+            result: Any = observe(*(arguments[name] for name in implementation.argnames))
             added = tuple(self._data(plugin, event, one) for one in (() if result is None else result))
             after = json.dumps(state, allow_nan=False) if "state" in implementation.argnames else ""
         except KeyboardInterrupt:

@@ -52,6 +52,8 @@ _MOVES_ON_S = 0.5
 _LEARNING = 0.1
 # Without a name, somebody is forgotten when not seen for so many seconds.
 _DOUBT_S = 0.5
+# Somebody who is smaller than this part of the smallest known person is in the background.
+_STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
 
@@ -166,7 +168,7 @@ class PersonTracker:
         self.state = PersonTrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
+        """True if a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
         state = self.state
         early = state.looked_s is not None and state.looked_s <= time_s < state.due_s - _TOLERANCE_S
         return not early
@@ -186,7 +188,7 @@ class PersonTracker:
         return [track.region for track in state.tracks if track.region is not None]
 
     def wants_detection(self, poses: Sequence[Pose | None], time_s: float) -> bool:
-        """Whether the detector has to look at the picture, too.
+        """True if the detector has to look at the picture, too.
 
         :param poses: one for each of :meth:`regions`.
         """
@@ -269,6 +271,22 @@ class PersonTracker:
         state.tracks.sort(key=lambda track: track.name is None)
         named = [TrackedPerson(track.name, pose, body_box(pose.landmarks)) for track, pose in people if track.name]
         return sorted(named, key=lambda person: int(person.name))
+
+    def strangers(self, poses: Sequence[Pose], known: Sequence[Pose], size: Size) -> list[Pose]:
+        """Those sure poses that are of none of the known people, and of hardly smaller ones."""
+        scale = aspect(*size)
+        least = _STRANGER_SIZE * min((place_of(pose, self._landmark_set, scale).size for pose in known), default=0.0)
+        kept: list[Pose] = []
+        for pose in poses:
+            large = place_of(pose, self._landmark_set, scale).size >= least
+            others = (*known, *kept)
+            if (
+                large
+                and pose.score >= self._config.sure
+                and not any(same_body(pose, other, self._landmark_set, scale) for other in others)
+            ):
+                kept.append(pose)
+        return kept
 
     def cut(self) -> None:
         """What comes now shows another scene: everybody in it is new."""

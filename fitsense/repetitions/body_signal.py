@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitsense.pose.landmarks import LandmarkSet, Pose
-from fitsense.repetitions.counter import Details, SignalView
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
+from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import BodyMirror, Side
+from fitsense.repetitions.signal import SignalView
 from fitsense.types import FloatArray
 
 
@@ -23,11 +24,11 @@ class BodySignal:
         self._joints = JointSignal(landmark_set)
 
     def sample(self, pose: Pose | None, size: tuple[int, int]) -> FloatArray:
-        """As :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
+        """See :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
 
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """As :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
+        """See :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
         path = self._joints.path(samples, rate_hz)
         mirror = BodyMirror(self._joints, samples, rate_hz)
         angles = joint_angles(self._joints, samples, rate_hz)

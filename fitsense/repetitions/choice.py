@@ -12,7 +12,10 @@ from typing import Any, Literal
 import attrs
 from numpy.typing import NDArray
 
-from fitsense.repetitions.counter import Movement, RepetitionConfig, RepetitionCounter, RepetitionCounterState, Signal
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.movement import Movement
+from fitsense.repetitions.signal import Signal
 from fitsense.types import FloatArray
 
 Source = Literal["body", "motion"]

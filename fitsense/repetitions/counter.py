@@ -17,25 +17,23 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.locks import single_threaded_blas
-from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
-from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.repetitions.candidate import OVERLAP_LENGTHS, SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
-from fitsense.repetitions.motion_range import JointRange, Phases
+from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
-from fitsense.repetitions.sides import Side
+from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
 from fitsense.repetitions.similarity import similarities
-from fitsense.repetitions.trajectory import Path, path
+from fitsense.repetitions.trajectory import Path
 from fitsense.types import FloatArray
 
 # Constants in "lengths" are parts of a repetition's length in time.
@@ -69,108 +67,6 @@ _NEW_EXERCISE_PAUSE_LENGTHS = 0.6
 
 # Seconds by which the only repetition of a set may reach beyond the set on either side.
 _SET_MARGIN_S = 1.0
-
-
-@attrs.frozen
-class RepetitionConfig:
-    """Configuration of a :class:`RepetitionCounter`.
-
-    :param max_rate_hz: thumbnails a second that are kept; the others are skipped.
-    :param window_s: seconds that a pass analyses; a little over two of the slowest repetitions.
-    :param interval_s: longest media time between two passes in seconds; quick repetitions get passes more often.
-    :param min_duration_s: length of the shortest repetition in seconds.
-    :param min_confidence: lowest mean quality of cycles that count, 0..1.
-    :param min_motion_share: part of the motion that cycles must make up to count, 0..1.
-    :param min_motion_share_single: the same for a single movement, which is reported at the end of a run without
-        other repetitions. Raise it, to 0.6 for example, if the host has no other means to recognise exercise.
-    :param min_amplitude: least change of the picture by a repetition: root of the mean square over its pixels, in
-        standard deviations of its brightness. A person who sways while standing stays below the default.
-    :param full_range_ratio: a movement of less than this part of the other repetitions' amplitude is a partial
-        repetition.
-    :raises InvalidInputError: a value outside its range.
-    """
-
-    max_rate_hz: float = attrs.field(default=MAX_RATE_HZ, validator=number(0.0, above=True))
-    window_s: float = attrs.field(default=14.0, validator=number(0.0, 120.0, above=True))
-    interval_s: float = attrs.field(default=0.5, validator=number(0.0, above=True))
-    min_duration_s: float = attrs.field(default=0.4, validator=number(0.0, above=True))
-    min_confidence: float = attrs.field(default=0.4, validator=number(0.0, 1.0))
-    min_motion_share: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
-    min_motion_share_single: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
-    min_amplitude: float = attrs.field(default=0.08, validator=number(0.0, above=True))
-    full_range_ratio: float = attrs.field(default=0.7, validator=number(0.0, 1.0))
-
-    def __attrs_post_init__(self) -> None:
-        if self.window_s < 2 * self.min_duration_s:
-            raise InvalidInputError(
-                f"RepetitionConfig.window_s: expected at least two of min_duration_s ({self.min_duration_s}), got "
-                f"{self.window_s}"
-            )
-
-
-@attrs.frozen
-class Details:
-    """What a body's joints say of a repetition.
-
-    :param side: whose repetition it is; None where both sides move.
-    :param joint: the joint that leads it, and its range of motion; None where no joint's angle is known.
-    :param phases: how long its parts take.
-    """
-
-    side: Side | None = None
-    joint: JointRange | None = None
-    phases: Phases | None = None
-
-
-@attrs.frozen
-class Repetition:
-    """One movement from the start position and back, in seconds of media time; `confidence` is in 0..1."""
-
-    start_s: float
-    end_s: float
-    confidence: float
-    details: Details = Details()
-
-
-@attrs.frozen
-class PartialRepetition:
-    """A movement that turned back early, among repetitions that went farther; in seconds of media time."""
-
-    start_s: float
-    end_s: float
-
-
-Movement = Repetition | PartialRepetition
-
-
-@attrs.frozen(eq=False)
-class SignalView:
-    """What a signal shows over the seconds of one pass.
-
-    :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
-    :param split: gives the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
-        nothing.
-    :param describe: gives the details of a cycle, from its first to its last moment, until the next one begins.
-    """
-
-    path: Path
-    split: Callable[[Proposal], Sequence[tuple[Cycle, Side]]] = lambda proposal: ()
-    describe: Callable[[Cycle, int, Side | None], Details] = lambda cycle, until, side: Details()
-
-
-class Signal(Protocol):
-    """Reads samples of one shape, one for each moment, as a movement."""
-
-    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """View samples that are evenly spaced in time."""
-
-
-class ThumbnailSignal:
-    """Reads thumbnails, (height, width): all motion in the image."""
-
-    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """View thumbnails, as of :meth:`Signal.view`."""
-        return SignalView(path(samples, rate_hz))
 
 
 @attrs.define(eq=False)
@@ -384,7 +280,7 @@ class RepetitionCounter:
         return max(several or counted, key=rank, default=None)
 
     def _continues(self, span: Span, factor: float) -> bool:
-        """Whether a cycle follows the last repetition without a pause, at its tempo within a factor."""
+        """True if a cycle follows the last repetition without a pause, at its tempo within a factor."""
         tempo_s = self.state.tempo_s
         pause_s, length_s = span[0] - self.state.reported_s, span[1] - span[0]
         follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s

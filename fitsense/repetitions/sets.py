@@ -18,7 +18,7 @@ import attrs
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 
 # A segment is announced some seconds after its start; until then, movements are kept for this long, in seconds.
 _PENDING_S = 30.0
@@ -418,7 +418,7 @@ class Sets:
         return sets[-1].parts[-1]
 
     def _is_short(self, start_s: float) -> bool:
-        """Whether the pause before `start_s` is shorter than a rest."""
+        """True if the pause before `start_s` is shorter than a rest."""
         return start_s - self.state.sets[-1].end_s < self._rest_s
 
 

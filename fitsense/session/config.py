@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 
 from fitsense._internal.validators import instance, integer, number, one_of, uri_reference
+from fitsense.camera.framing import FramingConfig
 from fitsense.camera.monitor import CameraConfig
 from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
@@ -15,7 +16,7 @@ from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import MAX_RATE_HZ
 from fitsense.pose.landmarks import LandmarkSet
-from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.types import MAX_SECONDS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +84,8 @@ class SessionConfig:
     :param camera: the camera monitor's configuration; None for no camera warnings.
     :param progress_interval_s: shortest media time in seconds between two ``session.progress`` events; None for none.
     :param pose: how the landmarks of the person are found.
+    :param framing: the framing monitor's configuration, for sessions with landmarks; None for no warnings about how
+        the picture shows the person.
     :raises InvalidInputError: a value of another type or outside its range.
     """
 
@@ -101,3 +104,4 @@ class SessionConfig:
     expected: str | None = attrs.field(default=None, validator=instance(str, optional=True))
     progress_interval_s: float | None = attrs.field(default=10.0, validator=number(0.0, above=True, optional=True))
     pose: PoseConfig = attrs.field(factory=PoseConfig, validator=instance(PoseConfig))
+    framing: FramingConfig | None = attrs.field(factory=FramingConfig, validator=instance(FramingConfig, optional=True))

@@ -8,7 +8,9 @@ from fitsense.catalogue import UNKNOWN, is_timed, may_be_held
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.choice import BodyOrMotionCounter
-from fitsense.repetitions.counter import Movement, RepetitionConfig, RepetitionCounter
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.movement import Movement
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
 from fitsense.session.person_track import Sighting
 from fitsense.types import FloatArray

@@ -22,7 +22,9 @@ _CODE = re.compile("[a-z][a-z0-9_]*")
 
 def camera_warning(warning: CameraWarning) -> events.SessionWarning:
     """Data of ``session.warning`` for a camera warning."""
-    return events.SessionWarning(warning.code, warning.message, warning.start_s, warning.end_s, over=warning.over)
+    return events.SessionWarning(
+        warning.code, warning.message, warning.start_s, warning.end_s, warning.over, warning.limbs
+    )
 
 
 def nameable_exercises(labels: Sequence[str], expectation: Expectation) -> tuple[str, ...]:
@@ -63,13 +65,13 @@ def check_warning(code: str, message: str) -> None:
 
 def gap(start_s: float, end_s: float) -> events.SessionWarning:
     """Data of ``session.warning`` for media time without frames."""
-    message = f"no frames for {end_s - start_s:.1f} s; what went on before was ended"
+    message = f"no frames for {end_s - start_s:.1f} s; open segments were closed"
     return events.SessionWarning("gap", message, start_s, end_s)
 
 
 def clock_reset(time_s: float, offset_s: float) -> events.SessionWarning:
     """Data of ``session.warning`` for a source's clock that was set back."""
-    message = f"the source's clock was set back; {offset_s:.1f} s are added to its times from now on"
+    message = f"the clock of the source jumped backwards; {offset_s:.1f} s are added to later times"
     return events.SessionWarning("clock_reset", message, time_s, time_s)
 
 

@@ -7,6 +7,7 @@ import math
 import attrs
 
 from fitsense._internal.locks import numpy_lock
+from fitsense.camera.framing import FramingMonitor
 from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.geometry import Region
@@ -34,7 +35,7 @@ class Percept:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the frame shows another scene than the previous one."""
+        """True if the frame shows another scene than the previous one."""
         return any(warning.code == "camera_cut" for warning in self.camera_warnings)
 
 
@@ -53,10 +54,14 @@ class Perception:
 
     :param camera: the camera monitor; None for no camera warnings.
     :param person: the person's track; None for a session without landmarks.
+    :param framing: the framing monitor; None for no warnings about how the picture shows the person.
     """
 
-    def __init__(self, camera: CameraMonitor | None, person: PersonTrack | None) -> None:
+    def __init__(
+        self, camera: CameraMonitor | None, person: PersonTrack | None, framing: FramingMonitor | None
+    ) -> None:
         self._camera = camera
+        self._framing = framing
         self._person = person
         self.state = PerceptionState()
 
@@ -87,8 +92,18 @@ class Perception:
             return percept
         if percept.is_cut:
             self._person.mark_cut()
-        return attrs.evolve(percept, sighting=self._person.see(picture, time_s, region, host))
+        sighting = self._person.see(picture, time_s, region, host)
+        if sighting is not None:
+            warnings += self._judge(sighting, time_s)
+        return attrs.evolve(percept, sighting=sighting)
 
     def end_run(self) -> list[CameraWarning]:
         """End the run: the warnings that end with it."""
-        return [] if self._camera is None else self._camera.end_run()
+        monitors = (self._camera, self._framing)
+        return [warning for monitor in monitors if monitor is not None for warning in monitor.end_run()]
+
+    def _judge(self, sighting: Sighting, time_s: float) -> list[CameraWarning]:
+        pose = None if sighting.person is None else sighting.person.pose
+        if self._camera is not None:
+            self._camera.sighted(time_s, found=pose is not None)
+        return self._framing.push(pose, sighting.size, time_s, sighting.people) if self._framing else []

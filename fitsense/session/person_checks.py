@@ -11,9 +11,11 @@ from fitsense.pose.landmarks import VISIBILITY, WORLD, LandmarkSet, X, Y
 from fitsense.pose.likeness import BONES
 from fitsense.pose.tracker import PersonTrackerState
 from fitsense.repetitions.choice import BodyOrMotionState
-from fitsense.repetitions.counter import Movement, PartialRepetition, RepetitionConfig, RepetitionCounterState
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import ANGLES
+from fitsense.repetitions.movement import Movement, PartialRepetition
 from fitsense.session.person_track import PersonTrackState
 from fitsense.session.snapshot_requirements import require, require_array
 from fitsense.types import FloatArray

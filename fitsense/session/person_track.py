@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -10,15 +11,18 @@ from fitsense.errors import InvalidInputError, WeightsError
 from fitsense.events.model import PersonBox
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
-from fitsense.inference.person_tracking import track_people, track_poses
+from fitsense.inference.person_tracking import count_others, track_people, track_poses
 from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator
 from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
 from fitsense.session.config import SessionConfig
 from fitsense.types import UInt8Array
 
 _RATE_HZ, _RECOGNITION_RATE_HZ = 10.0, 6.0
+# Seconds between two pictures in which the people are counted.
+_SURVEY_S = 2.0
 
 
 @attrs.frozen(eq=False)
@@ -41,10 +45,12 @@ class Sighting:
 
     :param person: None if nobody was found.
     :param size: the whole picture's width and height in pixels.
+    :param people: number of people in the picture; None if they were not counted.
     """
 
     person: TrackedPerson | None
     size: tuple[int, int]
+    people: int | None = None
 
 
 @attrs.define(eq=False)
@@ -54,6 +60,7 @@ class PersonTrackState:
     :param tracker: the tracker's state.
     :param name: name of the person who was found last.
     :param box: their box.
+    :param surveyed_s: time of the last picture in which the people were counted, in seconds of media time.
     :param steady: the box that branches see a square around.
     """
 
@@ -61,6 +68,7 @@ class PersonTrackState:
     steady: SteadyBoxState
     name: str | None = None
     box: PersonBox | None = None
+    surveyed_s: float = -math.inf
 
 
 class PersonTrack:
@@ -77,6 +85,8 @@ class PersonTrack:
         self._tracker = PersonTracker(landmark_set, PersonTrackerConfig(rate_hz=rate_hz))
         self._steady = SteadyBox()
         self._state = PersonTrackState(self._tracker.state, self._steady.state)
+        # For the host; a snapshot does not need it.
+        self.newest: TimedPose | None = None
 
     @property
     def state(self) -> PersonTrackState:
@@ -132,11 +142,19 @@ class PersonTrack:
         if not self._tracker.due(time_s):
             return None
         if host.poses is not None:
-            return self._keep(track_poses(self._tracker, host.poses, time_s, size), time_s, size)
+            people = track_poses(self._tracker, host.poses, time_s, size)
+            return attrs.evolve(self._keep(people, time_s, size), people=len(host.poses))
         if self._estimator is None:
             return None
         people = track_people(self._tracker, self._estimator, rgb, time_s, region=region, bodies=host.bodies)
-        return self._keep(people, time_s, size)
+        sighting = self._keep(people, time_s, size)
+        if host.bodies is not None:
+            return attrs.evolve(sighting, people=len(host.bodies))
+        if not people or 0 <= time_s - self._state.surveyed_s < _SURVEY_S:
+            return sighting
+        self._state.surveyed_s = time_s
+        others = count_others(self._tracker, self._estimator, rgb, people, region=region)
+        return attrs.evolve(sighting, people=len(people) + others)
 
     def mark_cut(self) -> None:
         """Mark a scene cut: whoever is seen from now on is another person."""
@@ -149,6 +167,7 @@ class PersonTrack:
 
     def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> Sighting:
         state, person = self._state, next(iter(people), None)
+        self.newest = TimedPose(time_s, None if person is None else person.pose, self.landmark_set)
         if person is not None:
             if person.name != state.name:
                 self._forget_box()

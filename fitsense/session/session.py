@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fitsense import decisions as decided
 from fitsense._internal.exclusive import exclusive, one_thread
+from fitsense.camera.framing import FramingMonitor
 from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.catalogue import IDLE
 from fitsense.decisions import DecisionConfig, Decisions
@@ -21,6 +22,7 @@ from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.repetitions.sets import CountedRepetition
 from fitsense.session.branch_inputs import BranchInputs
 from fitsense.session.config import EPOCH, SessionConfig
@@ -125,7 +127,10 @@ class Session(Expecting):
         landmark_set = self._person.landmark_set if self._person else None
         self._counting = Counting(config.repetitions, landmark_set, config.set_rest_s)
         self._camera = CameraMonitor(config.camera) if config.camera else None
-        self._perception = Perception(self._camera, self._person)
+        self._framing: FramingMonitor | None = None
+        if landmark_set is not None and config.framing is not None:
+            self._framing = FramingMonitor(landmark_set, config.pose.people, config.framing)
+        self._perception = Perception(self._camera, self._person, self._framing)
         self._presence = Presence()
         self._frame_rate = FrameRateMonitor()
         self._heartbeat = Heartbeat(config.progress_interval_s)
@@ -158,6 +163,11 @@ class Session(Expecting):
     @region.setter
     def region(self, region: Region | None) -> None:
         self.state.region = region
+
+    @property
+    def pose(self) -> TimedPose | None:
+        """The person's pose in the newest frame in which the session looked for it; None without landmarks."""
+        return None if self._person is None else self._person.newest
 
     @exclusive
     def push(
@@ -368,6 +378,7 @@ class Session(Expecting):
         optional = {
             "camera": self._camera,
             "person": self._person,
+            "framing": self._framing,
             "extensions": self._extensions if self._model.tasks else None,
         }
         return parts | {name: part for name, part in optional.items() if part is not None}
@@ -387,7 +398,10 @@ class Session(Expecting):
         self.state.started = True
         self.state.announced = self.state.expectation
         manifest, expectation = self._model.manifest, self.state.expectation
-        return self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        emitted = self._emit(session_started(manifest, expectation, self._window_s, self._config.hop_s))
+        if self._model.notice:
+            emitted += self._emit(events.SessionWarning("bundle_fallback", self._model.notice, 0.0, 0.0))
+        return emitted
 
     def _announce_if_changed(self, time_s: float | None) -> list[Event]:
         """Emit an event about an expectation that the host has changed since the last event about it."""

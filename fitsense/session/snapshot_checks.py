@@ -14,6 +14,7 @@ import numpy as np
 
 from fitsense.bundles.manifest import Manifest
 from fitsense.camera import view_features
+from fitsense.camera.framing import CODES, LIMBS, FramingMonitorState
 from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.decisions import DecisionsState
@@ -22,7 +23,8 @@ from fitsense.expectation import Expectation
 from fitsense.pose.landmarks import LandmarkSet
 from fitsense.repetitions import trajectory
 from fitsense.repetitions.choice import BodyOrMotionState
-from fitsense.repetitions.counter import RepetitionConfig, RepetitionCounterState
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
 from fitsense.session.person_checks import check_body_counter, check_counter, check_movement, check_person
 from fitsense.session.snapshot_requirements import ascend, require, require_array
@@ -113,8 +115,22 @@ def check_session(
             value = getattr(states[name], time)
             require(value is None or value <= now_s, f"{name}.{time}", "no later time than the last frame's", value)
     _check_sets(states["sets"], states["decisions"], answers, now_s)
+    if "framing" in states:
+        check_framing(states["framing"])
     if "camera" in states:
         check_camera(states["camera"])
+
+
+def check_framing(state: FramingMonitorState) -> None:
+    """Refuse a framing monitor's state with other states than it has.
+
+    :raises InvalidInputError: with the path.
+    """
+    require(set(state.states) == set(CODES) == set(state.since), "framing.states", "the states of a framing monitor")
+    for code, one in state.states.items():
+        require(one._code == code, "framing.states", "each state by its code")
+        names = one.limbs is None or set(one.limbs) <= set(LIMBS)
+        require(names and (one._meaning != "" or not one.reported), "framing.states", "limbs, and a meaning")
 
 
 def check_camera(state: CameraMonitorState) -> None:

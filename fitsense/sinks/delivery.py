@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 
@@ -25,24 +26,37 @@ from fitsense.sinks.outbox import DeliveryCounts, Outbox
 
 _LOGGER = logging.getLogger("fitsense.sinks")
 _TYPES = tuple(kind.TYPE for kind in get_args(BuiltInData))
+_GROUPS = {"fitsense", *(name.partition(".")[0] for name in _TYPES)}
+_PLUGIN_TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9_]+)+")
 
 
 @attrs.frozen
 class DeliveryConfig:
     """Queue and retries of a delivery.
 
-    :param types: types of the events to deliver, such as ``exercise.ended``; empty for all.
+    :param types: types of the events to deliver, such as ``exercise.ended`` or, of a plugin's events,
+        ``my-gym.milestone``; empty for all.
     :param queue_size: limit of queued events; when it is reached, each new event replaces the oldest.
     :param backoff: delays between attempts; receivers may ask for longer ones.
     :param retry_timeout_s: how long to retry the same events, in seconds, before they are given up.
     :param flush_timeout_s: how long closing waits for undelivered events, in seconds.
     """
 
-    types: tuple[str, ...] = attrs.field(default=(), validator=subset_of(_TYPES))
+    types: tuple[str, ...] = attrs.field(default=())
     queue_size: int = attrs.field(default=10_000, validator=integer(1))
     backoff: BackoffConfig = attrs.field(default=BackoffConfig(max_delay_s=60.0), validator=instance(BackoffConfig))
     retry_timeout_s: float = attrs.field(default=3600.0, validator=number(0.0))
     flush_timeout_s: float = attrs.field(default=10.0, validator=number(0.0))
+
+    @types.validator
+    def _are_types(self, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+        # Types of plugins' events begin with the plugin's name; which there are, only sessions know.
+        of_plugins = [
+            name
+            for name in value
+            if isinstance(name, str) and _PLUGIN_TYPE.fullmatch(name) and name.partition(".")[0] not in _GROUPS
+        ]
+        subset_of((*_TYPES, *of_plugins))(self, attribute, value)
 
 
 class Delivery(Closing):

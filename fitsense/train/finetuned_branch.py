@@ -72,7 +72,7 @@ class FinetunedBranchTrainer:
             key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
             recorder = observations(frames, key, clip, load_observer(entry, trainer.plugins))
         learned = [item for item in trainer.samples(branch) if item.has_muscles]
-        everything = [*learned, *pool.unknown]
+        everything = list({item.key: item for item in (*learned, *pool.predicted)}.values())
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
         self.recordings = {recording.footage.key: recording for recording in recordings}
         readable = [teacher.final.outputs.keys() for teacher in teachers]

@@ -110,7 +110,7 @@ class FrozenBranchTrainer(_HeadsTrainer):
     ) -> None:
         super().__init__(trainer, branch, spec, config, entry)
         learned = trainer.samples(branch)
-        everything = list({item.key: item for item in (*learned, *trainer.pool.unknown)}.values())
+        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         with self._extractor() as extractor:
             self.features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", trainer.track)
         # The views after these are mirror images, which sessions do not use.
@@ -158,7 +158,7 @@ class ObservedBranchTrainer(_HeadsTrainer):
         key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
         recorder = observations(trainer.cache / "frames", key, entry.clip, load_observer(entry, trainer.plugins))
         learned = [*trainer.samples(branch), *trainer.pool.photos]
-        everything = list({item.key: item for item in (*learned, *trainer.pool.unknown)}.values())
+        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
         usable = [recording for recording in recordings if recording.footage.kind != "photos" or _is_pair(recording)]
         self.recordings = {recording.footage.key: recording for recording in usable}
@@ -218,6 +218,6 @@ def _in_memory(recording: Recording) -> Recording:
 
 
 def _is_pair(recording: Recording) -> bool:
-    """Whether a body was found in both pictures of a pair; where none was, nothing is visible."""
+    """True if a body was found in both pictures of a pair; where none was, nothing is visible."""
     pair = recording.values[np.arange(len(recording.times))]
     return len(pair) == 2 and bool((pair[..., -1].sum(axis=1) > 0).all())

@@ -12,6 +12,7 @@ import attrs
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense.errors import InvalidInputError
+from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.tasks import RESERVED
 from fitsense.train.finetuning import Tuning
 
@@ -72,7 +73,7 @@ class BranchRecipe:
     :param use_auxiliary: whether to learn from auxiliary clips too, such as drawn people, which metrics leave out.
     :param exercise_head: full name of the head for exercises; empty for none.
     :param muscles_head: full name of the head for muscle groups; empty for none.
-    :param head_config: the heads' configuration.
+    :param head_config: fields of the heads' configurations, each for the heads that have it.
     :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone and a head that is fitted
         by gradient descent.
     :param l2_muscles: likewise of the muscles head.
@@ -125,6 +126,8 @@ class Recipe:
     :param lookup_head: full name of a derived head that is fused with the muscles heads; empty for none.
     :param doubt_head: full name of a derived head that gives the muscles fusion the probability of ``unknown``; empty
         for none.
+    :param derived_heads: full names of heads that derive tasks of plugins from the exercise; each is a further member,
+        by its short name, of the fusion of its task.
     :param unknown: whether exercises have the label ``unknown``, trained on the split of exercises that are not
         trained by name. Each fold then holds some of these exercises out.
     :param error_cost: cost of a wrong name, where a correct one gains 1; it sets the naming threshold.
@@ -143,6 +146,7 @@ class Recipe:
     muscles_fusion: str = ""
     lookup_head: str = "heads/lookup_muscles"
     doubt_head: str = ""
+    derived_heads: tuple[str, ...] = ()
     unknown: bool = False
     error_cost: float = 1.0
     max_unknown_named: float | None = attrs.field(
@@ -204,9 +208,10 @@ class Sources:
     photos: Path | None = None
 
 
-def plugin_tasks(recipe: Recipe) -> tuple[str, ...]:
-    """Names of the tasks that plugins declare and the bundle's branches score, in the order of the recipe."""
-    return tuple(dict.fromkeys(task for one in recipe.branches if not one.teacher_only for task in one.tasks))
+def plugin_tasks(recipe: Recipe, plugins: PluginManager) -> tuple[str, ...]:
+    """Names of the tasks that plugins declare and the bundle scores, in the order of the recipe."""
+    of_branches = [task for one in recipe.branches if not one.teacher_only for task in one.tasks]
+    return tuple(dict.fromkeys([*of_branches, *(plugins.head(name).task for name in recipe.derived_heads)]))
 
 
 def branch_name(branch: BranchRecipe) -> str:

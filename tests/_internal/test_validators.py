@@ -15,7 +15,7 @@ from fitsense.decisions import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import SessionWarning
 from fitsense.events.schema import validate_event
-from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 

@@ -25,7 +25,9 @@ from fitsense.catalogue import IDLE
 from fitsense.events.model import Event, RepetitionCompleted
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import load_model
-from fitsense.repetitions.counter import Movement, Repetition, RepetitionConfig, RepetitionCounter
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session

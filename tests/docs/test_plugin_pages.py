@@ -16,6 +16,7 @@ import fitsense
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles import bundle
 from fitsense.cli.plugins import command
+from fitsense.plugins import hookspecs
 from fitsense.plugins._deprecation import of_fields, of_hook
 from fitsense.session import snapshot as snapshots
 from fitsense.testing import runner
@@ -84,3 +85,44 @@ def test_trust_page_states_the_limits_of_the_code() -> None:
     page = " ".join(text("trust").split())
     assert f"beyond {bundle._MAX_UNZIPPED_BYTES >> 30} GiB" in page
     assert f"more than {snapshots._MAX_UNPACKED_BYTES >> 30} GiB" in page
+
+
+HOOKS = (PAGES.parent / "reference/hooks.md").read_text("utf-8")
+
+
+def test_hooks_page_examples_form_a_valid_plugin() -> None:
+    module = types.ModuleType("examples")
+    for program in re.findall(r"```python\n(.*?)```", HOOKS, re.DOTALL):
+        exec(compile(program, "hooks.md", "exec"), vars(module))
+    host = fitsense.PluginManager()
+    report = host.register(module)
+    assert (report.status, report.reason, report.faults) == ("loaded", "", ())
+    assert {kind: len(names) for kind, names in report.provides.items()} == {
+        **dict.fromkeys(("backbones", "fusions", "detectors", "pose_estimators", "sinks", "tasks", "event_schemas"), 1),
+        "heads": 2,
+    }
+    contracts = runner.contracts_of(module)
+    assert "observer of mine" in contracts
+    cheap = {name: contract for name, contract in contracts.items() if not name.startswith(("backbone", "plugin"))}
+    outcomes = runner.run(cheap)
+    assert [outcome for outcome in outcomes if outcome.status == "broken"] == []
+
+
+def test_hooks_page_has_a_section_per_hook_that_names_its_users() -> None:
+    """With a description, an example, and the built-in plugins that implement it."""
+    sections = dict(re.findall(r"^## (fitsense_\w+)\n(.*?)(?=^## )", HOOKS, re.MULTILINE | re.DOTALL))
+    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, "fitsense_spec")]
+    assert list(sections) == sorted(sections, key=hooks.index)
+    assert set(sections) == set(hooks)
+    for hook, section in sections.items():
+        assert f".. autofunction:: {hook}\n" in section
+        assert f"def {hook}(" in section
+        (users,) = re.findall(r"^Used by (.*)", section, re.MULTILINE)
+        if hook == "fitsense_plugin":
+            continue
+        plugins = (PAGES.parents[1] / "plugins").glob("fitsense_*/__init__.py")
+        implementing = {
+            file.parent.name.removeprefix("fitsense_") for file in plugins if f"def {hook}(" in file.read_text("utf-8")
+        }
+        assert set(re.findall(r"`([a-z0-9]+)`", users)) == implementing
+        assert bool(implementing) != ("no built-in plugin" in users)

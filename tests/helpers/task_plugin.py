@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 import fitsense
-from fitsense.plugins import CustomActivation, HeadSpec, PluginInfo, TaskSpec
-from fitsense.types import FloatArray, Frame
+from fitsense.plugins import CustomActivation, DerivedHeadSpec, HeadSpec, PluginInfo, TaskSpec
+from fitsense.types import FloatArray, Frame, Scores
 from tests.conftest import encode
 from tests.helpers.tiny_models import COLOURS
 
@@ -77,10 +77,16 @@ def fitsense_tasks() -> Iterable[TaskSpec]:
     return TASKS
 
 
+def guess(config: LinearConfig, exercise: Scores, labels: tuple[str, ...]) -> Scores:
+    """The same effort for every exercise."""
+    return Scores("effort", labels, np.full((len(exercise.logits), len(labels)), 5.0, np.float32), "identity")
+
+
 @fitsense.hookimpl
-def fitsense_heads() -> Iterable[HeadSpec]:
+def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
     for task in TASKS:
         yield HeadSpec(name=task.name, task=task.name, build=build, config=LinearConfig)
+    yield DerivedHeadSpec(name="guess", task="effort", from_task="exercise", derive=guess, config=LinearConfig)
 
 
 def answers(brightness: float) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import attrs
 import pytest
 
 import fitsense
+from fitsense.events.model import Event, ExerciseStarted
 from fitsense.plugins import hookspecs
 from fitsense.plugins._deprecation import Deprecation, deprecated_field, deprecated_hook
 from fitsense.plugins._manager import PluginManager
@@ -590,3 +592,36 @@ def test_plugins_command_shows_deprecations(monkeypatch: pytest.MonkeyPatch) -> 
     reports = {report["name"]: report for report in json.loads(CliRunner().invoke(command, ["--json"]).output)}
     assert reports["heads"]["deprecations"] == [note]
     assert reports["x3d"]["deprecations"] == []
+
+
+def test_trace_writes_a_line_for_each_call_of_a_hook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def backbones() -> Iterable[Any]:
+        yield spec("a")
+        raise RuntimeError("no more")
+
+    module = plugin(
+        "mine",
+        fitsense_backbones=backbones,
+        fitsense_heads=raising,
+        fitsense_fusions=lambda: [FusionSpec("f", nothing, Config)],
+        fitsense_resolve_weights=lambda ref: None,
+        fitsense_event_emitted=lambda event, state: None,
+    )
+    PluginManager().register(module)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FITSENSE_TRACE_PLUGINS", "1")
+    host = PluginManager()
+    assert host.register(module).provides == {"backbones": ("mine/a",), "fusions": ("mine/f",)}
+    host.resolve_weights(WeightsRef("w.pth"))
+    host.notify("urn:x", Event("urn:x", 7, datetime.now(UTC), ExerciseStarted("squat", 0.0, 0.5)))
+    lines = [line.rpartition(" in ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "plugin module_mine: fitsense_plugin() -> PluginInfo mine",
+        "plugin module_mine: fitsense_backbones() -> [BackboneSpec a], then raised RuntimeError: no more",
+        "plugin module_mine: fitsense_heads() raised RuntimeError: no GPU",
+        "plugin module_mine: fitsense_fusions() -> [FusionSpec f]",
+        "plugin mine: fitsense_resolve_weights(WeightsRef w.pth) -> None",
+        "plugin mine: fitsense_event_emitted(fitsense.exercise.started 7, {}) -> None",
+    ]

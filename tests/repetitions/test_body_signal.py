@@ -11,9 +11,11 @@ import pytest
 
 from fitsense.pose.landmarks import Pose
 from fitsense.repetitions.body_signal import BodySignal
-from fitsense.repetitions.counter import Repetition, RepetitionConfig, RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal, fill
 from fitsense.repetitions.motion_range import phases
+from fitsense.repetitions.movement import Repetition
 from fitsense.session.snapshot import pack, unpack
 from tests.pose.bodies import SIZE, STICKS, pose_of, standing
 

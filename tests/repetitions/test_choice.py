@@ -10,7 +10,8 @@ import pytest
 
 from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.choice import BodyOrMotionCounter, BodyOrMotionState
-from fitsense.repetitions.counter import Repetition, RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.movement import Repetition
 from fitsense.repetitions.trajectory import SIDE
 from fitsense.session.snapshot import pack, unpack
 from tests.pose.bodies import SIZE, STICKS

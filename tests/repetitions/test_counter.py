@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Movement, PartialRepetition, Repetition, RepetitionConfig, RepetitionCounter
+from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.projection import turning_points
 from fitsense.repetitions.trajectory import SIDE, motion_thumbnail, path
 from fitsense.synthetic.figures import Bout, FigureVideo

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitsense.repetitions.counter import Repetition, RepetitionCounter
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.movement import Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.synthetic.figures import sample

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.counter import Details, Movement, PartialRepetition, Repetition
+from fitsense.repetitions.movement import Details, Movement, PartialRepetition, Repetition
 from fitsense.repetitions.sets import ExerciseSet, Sets, SetStats
 from fitsense.repetitions.sides import Side
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events.model import Event, ExerciseUpdated, PersonBox, RepetitionCompleted, SessionEnded
+from fitsense.events.model import Event, ExerciseUpdated, PersonBox, RepetitionCompleted, SessionEnded, SessionWarning
 from fitsense.events.schema import validate_event
 from fitsense.session.config import PoseConfig, SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
 from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
-from tests.pose.bodies import STICKS
+from tests.pose.bodies import STICKS, pose_of, standing
 from tests.repetitions.test_body_signal import alternating, curl, squat
 
 RATE_HZ = 15.0
@@ -66,7 +66,8 @@ def test_push_with_an_estimator_counts_from_joints_and_gives_boxes(steady: Any) 
 def test_push_looks_for_the_person_ten_times_a_second(steady: Any, estimator: SeenBodies) -> None:
     session = Session(steady, ON)
     session.push_many(frames_of([0.0] * 150))
-    assert estimator.detections == 1
+    # Once to find the person, and every other second to count people.
+    assert estimator.detections == 6
     assert 98 <= estimator.estimates <= 101
 
 
@@ -200,3 +201,38 @@ def test_repetitions_follow_their_ends_soon(steady: Any) -> None:
     assert len(lags) >= 7
     # The first ones wait for another that resembles them.
     assert max(lags[3:]) <= 0.8
+
+
+def test_person_who_leaves_the_picture_is_warned_of(model: fitsense.Model) -> None:
+    estimator = SeenBodies(squat, x=0.9)
+    session = Session(SteadyModel(model, "squat", estimator), ON)  # type: ignore[arg-type]
+    frames = frames_of([0.0] * 60)
+    events = session.push_many(frames[:20])
+    estimator.x = 0.98
+    events += session.push_many(frames[20:]) + session.finish()
+    for event in events:
+        validate_event(event.to_dict())
+    warned = [one for one in of_type(events, SessionWarning) if one.code == "person_cut_off"]
+    assert [(one.over, one.limbs) for one in warned] == [(False, ("left_arm",)), (True, ("left_arm",))]
+
+
+def test_nobody_in_the_picture_is_warned_of(steady: Any) -> None:
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    picture[0, 0] = NOBODY
+    events = run(steady, [Frame(picture, at / RATE_HZ) for at in range(200)])
+    (began, over) = (one for one in of_type(events, SessionWarning) if one.code == "no_person")
+    assert (began.over, over.over) == (False, True)
+    assert began.end_s == pytest.approx(10.0, abs=0.2)
+
+
+def test_second_person_is_warned_of(model: fitsense.Model) -> None:
+    class Two(SeenBodies):
+        def detect(self, picture: Any) -> Any:
+            return [*super().detect(picture), fitsense.BodyDetection(fitsense.BodyRegion(0.9, 0.5, 0.66), 0.99)]
+
+        def estimate(self, pictures: Any, regions: Any) -> Any:
+            return [pose_of(standing(), 0.9 if one.x > 0.7 else 0.5) for one in regions]
+
+    events = run(SteadyModel(model, "squat", Two(squat)), frames_of([0.0] * 90))
+    assert "several_people" in {one.code for one in of_type(events, SessionWarning)}

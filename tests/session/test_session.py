@@ -31,7 +31,7 @@ from fitsense.geometry import Region
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import PluginInfo
-from fitsense.repetitions.counter import RepetitionConfig
+from fitsense.repetitions.config import RepetitionConfig
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
@@ -82,7 +82,7 @@ class Scripted:
 
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.deferred_branches = model.bundle, model.deferred_branches
+        self.bundle, self.deferred_branches, self.tasks = model.bundle, model.deferred_branches, model.tasks
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]

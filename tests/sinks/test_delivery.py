@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import fitsense
 from fitsense import BackoffConfig, Delivery, DeliveryConfig, DeliveryCounts, DeliveryError, Event, InvalidInputError
 from fitsense.events.model import ExerciseStarted
+from fitsense.events.plugin_data import PluginData
 from fitsense.plugins import SinkSpec
 from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
@@ -184,6 +185,15 @@ def test_delivery_types_selects_events() -> None:
         delivery.put(event(0))
         delivery.put(event(1, data=started))
     assert delivery.counts == DeliveryCounts(total=1, delivered=1)
+    assert sink.arrived == [1]
+
+
+def test_delivery_types_selects_events_of_plugins() -> None:
+    sink = Scripted()
+    added = PluginData("my-gym.milestone", "urn:fitsense:plugin:my-gym:milestone", {"repetitions": 10})
+    with Delivery(sink, "picky", attrs.evolve(FAST, types=("my-gym.milestone",))) as delivery:
+        delivery.put(event(0))
+        delivery.put(event(1, data=added))
     assert sink.arrived == [1]
 
 

@@ -54,7 +54,7 @@ def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, numbe
     recording = recorded(at)
     chosen = evenly_spaced(recording, spec, number)
     frames = [Frame(recording.values[index], float(time)) for index, time in enumerate(at)]
-    seen = clip_views(frames, {"": spec}, number, mirror=False)[""]
+    seen = clip_views(frames, {"": spec}, number, mirror=False, inset=True)[""]
     assert np.stack(chosen).tolist() == seen[:, :, 0, 0, 0].tolist()
 
 

@@ -28,6 +28,7 @@ pytest.importorskip("torch")
 RECIPE = {
     "views": 2,
     "min_scenes": 2,
+    "derived_heads": ["tasks/guess"],
     "branches": [
         {
             "name": "still",
@@ -86,6 +87,10 @@ def test_train_with_tasks_writes_them_to_the_bundle(trained: tuple[Bundle, dict[
     assert set(document["fusion"]) == {"exercise", "muscles", "form_quality", "faults", "effort", "light"}
     weights = document["fusion"]["form_quality"]["config"]["weights"]
     assert set(weights) == {"still", "moving"}
+    efforts = document["fusion"]["effort"]["config"]["weights"]
+    assert set(efforts) == {"still", "moving", "guess"}
+    assert efforts["still"] > 0.9
+    assert {one["name"]: one["task"] for one in document["derived"]}["guess"] == "effort"
     heads = {head["task"]: head for head in document["branches"][0]["heads"]}
     assert heads["light"]["activation"] == "percent"
     assert document["training"]["recipe"]["branches"][1]["tasks"]["form_quality"]["config"] == {"bias": False}

@@ -125,7 +125,7 @@ class TaskContract:
         given = torch.from_numpy(logits.copy()).requires_grad_()
         loss = loss_of_clips(task.loss, given, torch.from_numpy(targets))
         assert torch.isfinite(loss).all(), "expected a finite loss"
-        loss.mean().backward()
+        loss.mean().backward()  # type: ignore[no-untyped-call]
         assert given.grad is not None, "no gradient reaches the logits"
         assert torch.isfinite(given.grad).all(), "the gradient is not finite"
         other = loss_of_clips(task.loss, torch.from_numpy(wrong), torch.from_numpy(targets))

@@ -1,9 +1,13 @@
 // What the types allow, and what they do not; compiled, not run.
-import { Client, type EventOf, type FitsenseEvent, parseEvent, type SessionRequest } from "fitsense-client";
+import { Client, type EventOf, type Extension, type FitsenseEvent, parseEvent, type SessionRequest } from "fitsense-client";
 
 declare module "fitsense-client" {
   interface EventData {
     "jumps.counted": { count: number };
+  }
+  interface Extensions {
+    effort: Extension;
+    form_quality: Extension & { ok: boolean };
   }
 }
 
@@ -16,6 +20,13 @@ export function described(event: FitsenseEvent): string | number {
       // @ts-expect-error An exercise's end has no code.
       event.data.code;
       return seconds + repetitions;
+    }
+    case "fitsense.exercise.updated": {
+      const effort: number | undefined = event.data.extensions?.effort?.values["effort"];
+      const ok: boolean | undefined = event.data.extensions?.form_quality?.ok;
+      // @ts-expect-error A task that nobody declared is not known to have properties of its own.
+      event.data.extensions?.["form"]?.ok;
+      return ok ? (effort ?? 0) : (event.data.extensions?.["form"]?.label ?? "unknown");
     }
     case "fitsense.session.warning":
       // @ts-expect-error A warning has no exercise.

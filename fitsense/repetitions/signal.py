@@ -1,0 +1,44 @@
+"""What a counter reads its samples as: a path, the sides of its cycles, and their details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from fitsense.repetitions.cycles import Cycle, Proposal
+from fitsense.repetitions.movement import Details
+from fitsense.repetitions.sides import Side
+from fitsense.repetitions.trajectory import Path, path
+from fitsense.types import FloatArray
+
+
+@attrs.frozen(eq=False)
+class SignalView:
+    """What a signal shows over the seconds of one pass.
+
+    :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
+    :param split: gives the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
+        nothing.
+    :param describe: gives the details of a cycle, from its first to its last moment, until the next one begins.
+    """
+
+    path: Path
+    split: Callable[[Proposal], Sequence[tuple[Cycle, Side]]] = lambda proposal: ()
+    describe: Callable[[Cycle, int, Side | None], Details] = lambda cycle, until, side: Details()
+
+
+class Signal(Protocol):
+    """Reads samples of one shape, one for each moment, as a movement."""
+
+    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
+        """View samples that are evenly spaced in time."""
+
+
+class ThumbnailSignal:
+    """Reads thumbnails, (height, width): all motion in the image."""
+
+    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
+        """View thumbnails, as of :meth:`Signal.view`."""
+        return SignalView(path(samples, rate_hz))
