@@ -218,6 +218,6 @@ def _in_memory(recording: Recording) -> Recording:
 
 
 def _is_pair(recording: Recording) -> bool:
-    """Whether a body was found in both pictures of a pair; where none was, nothing is visible."""
+    """True if a body was found in both pictures of a pair; where none was, nothing is visible."""
     pair = recording.values[np.arange(len(recording.times))]
     return len(pair) == 2 and bool((pair[..., -1].sum(axis=1) > 0).all())
