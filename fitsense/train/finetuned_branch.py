@@ -83,7 +83,7 @@ class FinetunedBranchTrainer:
         ]
 
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
-        from fitsense.train.losses import head_loss
+        from fitsense.nn.losses import head_loss
 
         labels = self._trainer.pool.labels
         backbone = self._trainer.backbone(self._branch, self._spec, self._config)
