@@ -210,17 +210,17 @@ def _show_figures(console: Any, figures: dict[str, Any]) -> None:
         return f"{number(part['median_s'], ' s')} (p90 {number(part['p90_s'], ' s')}) of {part['segments']}"
 
     sets, alarms, time = figures["sets"], figures["false_alarms"], figures["time"]
-    foreign = f" and {figures['segments_foreign']} of unknown exercises" if figures["segments_foreign"] else ""
+    unknown = f" and {figures['segments_unknown']} of unknown exercises" if figures["segments_unknown"] else ""
     console.print(
         f"streams       {figures['streams']}, {figures['minutes']:.1f} min, {figures['idle_minutes']:.1f} idle; "
-        f"{figures['segments']} sets{foreign}; {figures['told']} told by name, {figures['told_unknown']} as unknown"
+        f"{figures['segments']} sets{unknown}; {figures['predicted']} named, {figures['predicted_unknown']} unknown"
     )
     console.print("segment F1    " + ", ".join(f"{number(value)} at IoU {iou}" for iou, value in figures["f1"].items()))
     console.print(
         f"sets          {sets['found']} found, {sets['partial']} in part, {sets['wrong_name']} by a wrong name, "
         f"{sets['unknown']} unknown, {sets['missed']} missed; pieces of one {number(figures['fragments'])}"
     )
-    console.print(f"told          median {latency('onset')} after the start, {latency('offset')} after the end")
+    console.print(f"latency       median {latency('onset')} after the start, {latency('offset')} after the end")
     console.print(
         f"false alarms  {number(alarms['named_per_minute'])} by name and {number(alarms['unknown_per_minute'])} "
         "of unknown a minute of idle time"
@@ -230,7 +230,9 @@ def _show_figures(console: Any, figures: dict[str, Any]) -> None:
         f"{number(time['unknown'])} unknown, {number(time['missed'])} missed; of idle time "
         f"{number(time['false_name'])} by a name, {number(time['false_unknown'])} unknown"
     )
-    table = Table("exercise", "sets", "told", "found", "F1", box=None, pad_edge=False)
+    table = Table("exercise", "sets", "predicted", "found", "F1", box=None, pad_edge=False)
     for exercise, entry in figures["by_exercise"].items():
-        table.add_row(exercise, str(entry["segments"]), str(entry["told"]), str(entry["found"]), number(entry["f1"]))
+        table.add_row(
+            exercise, str(entry["segments"]), str(entry["predicted"]), str(entry["found"]), number(entry["f1"])
+        )
     console.print(table)

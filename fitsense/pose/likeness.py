@@ -73,7 +73,7 @@ def place_of(pose: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) 
 
 
 def same_body(one: Pose, other: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) -> bool:
-    """Whether two poses of one picture are of one person."""
+    """True if two poses of one picture are of one person."""
     here, there = place_of(one, landmark_set, scale), place_of(other, landmark_set, scale)
     if here.distance(there) > _SAME_PLACE:
         return False

@@ -168,7 +168,7 @@ class PersonTracker:
         self.state = PersonTrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
+        """True if a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
         state = self.state
         early = state.looked_s is not None and state.looked_s <= time_s < state.due_s - _TOLERANCE_S
         return not early
@@ -188,7 +188,7 @@ class PersonTracker:
         return [track.region for track in state.tracks if track.region is not None]
 
     def wants_detection(self, poses: Sequence[Pose | None], time_s: float) -> bool:
-        """Whether the detector has to look at the picture, too.
+        """True if the detector has to look at the picture, too.
 
         :param poses: one for each of :meth:`regions`.
         """

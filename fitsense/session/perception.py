@@ -35,7 +35,7 @@ class Percept:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the frame shows another scene than the previous one."""
+        """True if the frame shows another scene than the previous one."""
         return any(warning.code == "camera_cut" for warning in self.camera_warnings)
 
 

@@ -212,7 +212,7 @@ class WindowSampler:
         return self.state.clock.offset_s
 
     def skips(self, time_s: float) -> bool:
-        """Whether a frame of that time comes too soon after the newest one, so that it need not be pushed."""
+        """True if a frame of that time comes too soon after the newest one, so that it need not be pushed."""
         return self._clock.skips(time_s)
 
     def push(

@@ -69,7 +69,7 @@ def test_evaluate_sessions_synthetic_videos_are_rendered(monkeypatch: pytest.Mon
     rendered = report["rendered"]
     assert (rendered["streams"], rendered["segments"], len(rendered["runs"])) == (1, 4, 1)
     assert set(rendered["by_exercise"]) >= {"squat", "push_up", "jumping_jack"}
-    assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
+    assert rendered["predicted"] + rendered["predicted_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
 
 
 def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> None:
