@@ -27,11 +27,11 @@ _SURVEY_S = 2.0
 
 @attrs.frozen(eq=False)
 class HostPeople:
-    """What a host knows of the people in a frame; each is None if it is unknown.
+    """Knowledge of a host about the people in a frame; None for unknown values.
 
     :param poses: poses of all people, in shares of the whole picture.
-    :param bodies: where bodies are, likewise.
-    :param tracked: the person to analyse, if the host tracks people; nobody to analyse if it is empty.
+    :param bodies: regions of bodies, likewise.
+    :param tracked: the person to analyse, if the host tracks people; empty if there is none.
     """
 
     poses: Sequence[Pose] | None = None

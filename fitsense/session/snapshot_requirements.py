@@ -1,4 +1,4 @@
-"""What a snapshot must fulfil, with errors that name the path."""
+"""Requirements of a snapshot, with errors that name the path."""
 
 from __future__ import annotations
 

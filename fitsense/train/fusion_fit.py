@@ -161,7 +161,7 @@ def _out_of_fold(samples: Sequence[Sample], branches: Sequence[FittedBranch]) ->
 def _unknown_metrics(
     known: FloatArray, unknown: FloatArray, samples: Sequence[Sample], labels: Labels, enter: float
 ) -> dict[str, Any]:
-    """How well mean probabilities of clips (clips, labels) distinguish unknown exercises from trained ones."""
+    """Metrics of distinguishing unknown from trained exercises by mean probabilities of clips (clips, labels)."""
     if not len(unknown):
         return {}
     active = np.array([item.group != IDLE for item in samples])

@@ -106,7 +106,7 @@ class _BufferedFrame:
 
 @attrs.define(eq=False)
 class _BufferedPose:
-    """What a pose estimator found at a time, as each branch's clip shows it."""
+    """Pose at a time, in the coordinates of each branch's clip."""
 
     time_s: float
     landmarks: Mapping[str, FloatArray]
