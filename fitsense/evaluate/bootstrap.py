@@ -106,7 +106,7 @@ def auroc(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bo
 
 
 def _average_precision(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
-    """As scikit-learn's with sample weights, for each row of weights; NaN where no positive has any weight."""
+    """Average precision as in scikit-learn, for each row of sample weights; NaN without a weighted positive."""
     order, ends = _ranked(scores)
     found = np.cumsum(weights[:, order] * positive[order], axis=1)[:, ends]
     looked_at = np.cumsum(weights[:, order], axis=1)[:, ends]

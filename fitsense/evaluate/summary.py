@@ -69,12 +69,12 @@ class _Known:
         )
 
     def answers(self, temperature: float) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """How sure the answer to each clip is at a temperature, over all its views, and whether it is right."""
+        """Confidence of the answer to each clip at a temperature, over all its views, and a mask of right answers."""
         rows = [clip.mean_probabilities(temperature) for clip in self.clips]
         return _answers(_stack(rows, self.exercise.shape[1]), self.truth)
 
     def answers_to_windows(self, temperature: float, views: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """The same of every single window, without mirror images: what a session sees."""
+        """The same for single windows without mirror images, as in a session."""
         rows = [row for clip in self.clips for row in clip.probabilities(temperature)[:views]]
         truth = [label for clip, label in zip(self.clips, self.truth, strict=True) for _ in clip.logits[:views]]
         return _answers(_stack(rows, self.exercise.shape[1]), np.array(truth, dtype=np.int64))
@@ -287,7 +287,7 @@ def _intervals(known: _Known, draws: BootstrapSamples) -> dict[str, list[float] 
 def _intervals_of_rejection(
     labels: Sequence[str], known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
 ) -> dict[str, list[float] | None]:
-    """These are of more clips, and of the scenes of all of them."""
+    """Intervals of the rejection metrics, over the scenes of all clips."""
 
     def interval(scores: FloatArray, others: Sequence[ClipScores]) -> list[float] | None:
         draws = BootstrapSamples.of([clip.item.scene for clip in [*known, *others]])
@@ -301,7 +301,7 @@ def _intervals_of_rejection(
 
 
 def _kinds(known: Sequence[ClipScores], others: Sequence[ClipScores]) -> NDArray[np.bool_]:
-    """Whether a clip of both kinds, one after the other, is one of the others."""
+    """Mask of the others among the clips of both kinds, one after the other."""
     return np.repeat([False, True], [len(known), len(others)])
 
 
@@ -311,7 +311,7 @@ def _idleness(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
 
 
 def _doubt(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
-    """How far the likeliest exercise is from certain, (clips,), as the naming threshold sees it."""
+    """One minus the largest score of an exercise for the naming threshold, (clips,)."""
     exercises = [index for index, label in enumerate(labels) if label != IDLE]
     return np.array([1 - clip.named[exercises].max() for clip in clips], dtype=np.float32)
 

@@ -70,17 +70,17 @@ def _share(instance: Any, attribute: attrs.Attribute[float], value: float) -> No
 
 @attrs.frozen
 class PersonTrackerConfig:
-    """How people are tracked.
+    """Tracking of people.
 
-    :param rate_hz: most pictures a second in which landmarks are found.
-    :param people: most people at a time; others wait until somebody is gone.
-    :param confirm: in how many pictures somebody new must be found; a single person is believed at once.
-    :param new_score: least score of a pose that may be somebody new.
-    :param sure: score below which the detector looks as well.
-    :param detect_s: least seconds between two detections.
-    :param search_s: seconds after which the detector looks for more people, where more are expected.
-    :param lost_s: seconds after which somebody who was not found is gone; they are somebody new if they come back.
-    :param gap_s: seconds without a picture after which nobody is sought where they were.
+    :param rate_hz: largest rate of pictures with landmarks, per second.
+    :param people: largest number of people at a time; others wait until one leaves.
+    :param confirm: number of pictures in which a new person must be found; a single person is accepted immediately.
+    :param new_score: smallest score of the pose of a new person.
+    :param sure: score of a pose below which the detector runs, too.
+    :param detect_s: smallest interval between two detections, in seconds.
+    :param search_s: interval in seconds after which the detector searches for more people, if more are expected.
+    :param lost_s: seconds after which a person without a match is dropped; a returning person is a new one.
+    :param gap_s: seconds without a picture after which the old places no longer count.
     """
 
     rate_hz: float = attrs.field(default=10.0, validator=_positive)
@@ -140,13 +140,13 @@ class _Track:
 
 @attrs.define(eq=False)
 class PersonTrackerState:
-    """All that :class:`PersonTracker` remembers.
+    """State of :class:`PersonTracker`.
 
-    :param tracks: those with a name before the others.
+    :param tracks: tracks, named ones first.
     :param looked_s: time of the last picture.
-    :param due_s: time from which the next picture is looked at.
-    :param detected_s: when the detector was last asked.
-    :param named: how many people have been given a name.
+    :param due_s: time from which the next picture is analysed.
+    :param detected_s: time of the last detection.
+    :param named: number of people that have got a name.
     """
 
     tracks: list[_Track] = attrs.field(factory=list)
@@ -168,13 +168,13 @@ class PersonTracker:
         self.state = PersonTrackerState()
 
     def due(self, time_s: float) -> bool:
-        """Whether a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
+        """True if a picture at `time_s` is looked at, so that on average ``rate_hz`` pictures a second are."""
         state = self.state
         early = state.looked_s is not None and state.looked_s <= time_s < state.due_s - _TOLERANCE_S
         return not early
 
     def regions(self, time_s: float) -> list[BodyRegion]:
-        """Where to look in a picture for those who are tracked; call it first for each picture."""
+        """Regions of a picture in which tracked people are expected; call it first for each picture."""
         state = self.state
         if state.looked_s is not None and time_s < state.looked_s:
             self._set_back(state.looked_s - time_s)
@@ -188,7 +188,7 @@ class PersonTracker:
         return [track.region for track in state.tracks if track.region is not None]
 
     def wants_detection(self, poses: Sequence[Pose | None], time_s: float) -> bool:
-        """Whether the detector has to look at the picture, too.
+        """True if the detector has to look at the picture, too.
 
         :param poses: one for each of :meth:`regions`.
         """
@@ -273,7 +273,7 @@ class PersonTracker:
         return sorted(named, key=lambda person: int(person.name))
 
     def strangers(self, poses: Sequence[Pose], known: Sequence[Pose], size: Size) -> list[Pose]:
-        """Those sure poses that are of none of the known people, and of hardly smaller ones."""
+        """Certain poses of new people: of none of the known people, and not much smaller."""
         scale = aspect(*size)
         least = _STRANGER_SIZE * min((place_of(pose, self._landmark_set, scale).size for pose in known), default=0.0)
         kept: list[Pose] = []
@@ -289,7 +289,7 @@ class PersonTracker:
         return kept
 
     def cut(self) -> None:
-        """What comes now shows another scene: everybody in it is new."""
+        """Mark a scene cut: all people after it are new."""
         self.state.tracks = []
         self.state.detected_s = None
 
@@ -395,7 +395,7 @@ class PersonTracker:
 
 
 def _cost(track: _Track, place: Place, build: FloatArray | None, time_s: float) -> float:
-    """How unlikely it is that somebody is at a place; infinite if it is too far."""
+    """Cost of matching a person with a place; infinite if it is too far."""
     unseen_s = time_s - track.seen_s
     ahead_s = min(unseen_s, _MOVES_ON_S)
     expected = Place(track.place.x + ahead_s * track.speed_x, track.place.y + ahead_s * track.speed_y, track.place.size)

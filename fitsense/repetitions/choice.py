@@ -30,13 +30,13 @@ _BODY_EXTENT = 0.03
 
 @attrs.define(eq=False)
 class BodyOrMotionState:
-    """All that :class:`BodyOrMotionCounter` remembers.
+    """State of :class:`BodyOrMotionCounter`.
 
-    :param body: of the counter of the body.
-    :param motion: of the counter of all motion.
-    :param source: which of them is believed.
-    :param reported_s: where the newest movement that was given ends.
-    :param waiting: what each counter has seen since then and was not given.
+    :param body: state of the counter of body movement.
+    :param motion: state of the counter of image motion.
+    :param source: the counter whose movements are reported.
+    :param reported_s: end of the newest reported movement.
+    :param waiting: unreported movements of each counter since then.
     """
 
     body: RepetitionCounterState
@@ -63,7 +63,7 @@ class BodyOrMotionCounter:
 
     @property
     def state(self) -> BodyOrMotionState:
-        """All that it remembers, for a snapshot."""
+        """The state, for a snapshot."""
         return BodyOrMotionState(self._body.state, self._motion.state, self._source, self._told_s, self._waiting)
 
     @state.setter

@@ -1,4 +1,4 @@
-"""How a repetition was done: the joint that leads it, its range of motion, and the durations of its phases. Pure."""
+"""Details of a repetition: its leading joint, range of motion, and the durations of its phases. Pure."""
 
 from __future__ import annotations
 
@@ -127,14 +127,14 @@ def leading_joint(
 
 
 def phases(path: Path, start: int, far: int, end: int, until: int, rate_hz: float) -> Phases:
-    """How long a repetition's parts take.
+    """Durations of a repetition's phases.
 
-    :param path: (moments, dimensions), which the repetition is a cycle of.
-    :param start: the cycle's first moment.
-    :param far: its turning point.
-    :param end: its last moment.
+    :param path: (moments, dimensions), with the repetition as a cycle.
+    :param start: first moment of the cycle.
+    :param far: turning point of the cycle.
+    :param end: last moment of the cycle.
     :param until: the first moment of the next cycle, or the last moment of the path.
-    :param rate_hz: moments a second.
+    :param rate_hz: moments per second.
     """
     start_place = (path[start] + path[end]) / 2
     way = path[far] - start_place

@@ -1,4 +1,4 @@
-"""What the branches of a model get of a frame: pictures, and poses of the tracked person."""
+"""Inputs of the branches of a model from a frame: pictures, and poses of the tracked person."""
 
 from __future__ import annotations
 

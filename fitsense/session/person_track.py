@@ -14,6 +14,7 @@ from fitsense.inference.model import Model
 from fitsense.inference.person_tracking import count_others, track_people, track_poses
 from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator
 from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
 from fitsense.session.config import SessionConfig
@@ -26,11 +27,11 @@ _SURVEY_S = 2.0
 
 @attrs.frozen(eq=False)
 class HostPeople:
-    """What a host knows of the people in a frame; each is None if it is unknown.
+    """Knowledge of a host about the people in a frame; None for unknown values.
 
     :param poses: poses of all people, in shares of the whole picture.
-    :param bodies: where bodies are, likewise.
-    :param tracked: the person to analyse, if the host tracks people; nobody to analyse if it is empty.
+    :param bodies: regions of bodies, likewise.
+    :param tracked: the person to analyse, if the host tracks people; empty if there is none.
     """
 
     poses: Sequence[Pose] | None = None
@@ -84,6 +85,8 @@ class PersonTrack:
         self._tracker = PersonTracker(landmark_set, PersonTrackerConfig(rate_hz=rate_hz))
         self._steady = SteadyBox()
         self._state = PersonTrackState(self._tracker.state, self._steady.state)
+        # For the host; a snapshot does not need it.
+        self.newest: TimedPose | None = None
 
     @property
     def state(self) -> PersonTrackState:
@@ -164,6 +167,7 @@ class PersonTrack:
 
     def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> Sighting:
         state, person = self._state, next(iter(people), None)
+        self.newest = TimedPose(time_s, None if person is None else person.pose, self.landmark_set)
         if person is not None:
             if person.name != state.name:
                 self._forget_box()

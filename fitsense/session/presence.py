@@ -1,4 +1,4 @@
-"""Whether the tracked person is in the picture: when somebody enters, and when they have left."""
+"""True if the tracked person is in the picture: when somebody enters, and when they have left."""
 
 from __future__ import annotations
 

@@ -101,13 +101,9 @@ def fit_fusion(
             [item.group for item in held for _ in range(recipe.views)],
             labels.exercise,
         )
+    worked = [at for at, item in enumerate(both) if item.group != UNKNOWN or item.has_muscles]
     muscles_entry, derived, muscles = _fit_muscles(
-        recipe,
-        branches,
-        [*held, *(item for item in strangers if item.has_muscles)],
-        calibrated[[at for at, item in enumerate(both) if item.group != UNKNOWN or item.has_muscles]],
-        labels,
-        plugins,
+        recipe, branches, [both[at] for at in worked], calibrated[worked], labels, plugins
     )
     tasks: dict[str, Any] = {}
     entries = {"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry}
@@ -165,7 +161,7 @@ def _out_of_fold(samples: Sequence[Sample], branches: Sequence[FittedBranch]) ->
 def _unknown_metrics(
     known: FloatArray, unknown: FloatArray, samples: Sequence[Sample], labels: Labels, enter: float
 ) -> dict[str, Any]:
-    """How well mean probabilities of clips (clips, labels) distinguish unknown exercises from trained ones."""
+    """Metrics of distinguishing unknown from trained exercises by mean probabilities of clips (clips, labels)."""
     if not len(unknown):
         return {}
     active = np.array([item.group != IDLE for item in samples])
@@ -278,7 +274,9 @@ def _fit_muscles(
     def precision(scores: FloatArray, chosen: NDArray[np.bool_]) -> float | None:
         return metrics.mean_average_precision(scores[chosen], truth[chosen])
 
-    fused, config = _cross_fitted(spec, members, truth, [item.fold for item in held])
+    # Where some exercises were held out altogether, these decide: of known ones, the look-up knows the muscles.
+    deciding = unseen if recipe.doubt_head and unseen.any() else np.ones(len(held), dtype=bool)
+    fused, config = _cross_fitted(spec, members, truth, [item.fold for item in held], deciding)
     results: dict[str, Any] = {
         "branches": {name: precision(one.probabilities, known) for name, one in members.items() if name != DOUBT},
         "map": precision(fused, known),
@@ -294,19 +292,26 @@ def _fit_muscles(
 
 
 def _cross_fitted(
-    spec: FusionSpec, members: Mapping[str, Scores], truth: NDArray[Any], folds: Sequence[int]
+    spec: FusionSpec,
+    members: Mapping[str, Scores],
+    truth: NDArray[Any],
+    folds: Sequence[int],
+    deciding: NDArray[np.bool_],
 ) -> tuple[FloatArray, Any]:
-    """Fused probabilities, each by a fusion that was not fitted on the clip's fold; and the fusion fitted on all."""
+    """Fused probabilities, each by a fusion that was not fitted on the clip's fold; and the fusion fitted on all.
+
+    :param deciding: whether a fusion may be fitted on a clip, bool (clips,).
+    """
     unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
         return spec.fuse(unfitted, members).probabilities, unfitted
     fold = np.array(folds)
     fused = np.zeros(truth.shape, np.float32)
     for one in np.unique(fold):
-        others = fold != one if len(set(folds)) > 1 else fold == one
+        others = (fold != one if len(set(folds)) > 1 else fold == one) & deciding
         kept = spec.fit(unfitted, _rows(members, others), truth[others])
         fused[fold == one] = spec.fuse(kept, _rows(members, fold == one)).probabilities
-    return fused, spec.fit(unfitted, members, truth)
+    return fused, spec.fit(unfitted, _rows(members, deciding), truth[deciding])
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:

@@ -79,7 +79,7 @@ class Region:
         return np.array([[-self.up_y, -self.up_x], [self.up_x, -self.up_y]], np.float32) / np.float32(half)
 
     def usable(self, width: int, height: int) -> bool:
-        """Whether it makes sense to look at it, in a picture of that size: networks may err by any amount."""
+        """True if it makes sense to look at it, in a picture of that size: networks may err by any amount."""
         return _MIN_SIDE <= self.side <= _MAX_SIDES * max(width, height) and math.isfinite(self.x + self.y)
 
     def to_picture(self, points: FloatArray) -> FloatArray:
