@@ -157,8 +157,9 @@ def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(file=results(), highlight=False, soft_wrap=True)
+    videos = "clips" if "robustness" in report else "untrimmed videos"
     console.print(
-        f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed videos, "
+        f"{report['bundle']['name']} {report['bundle']['version']} on {videos}, "
         f"a prediction every {report['hop_s']:g} s"
     )
     if "robustness" in report:
@@ -184,8 +185,10 @@ def _show_robustness(console: Any, figures: dict[str, Any]) -> None:
     console.print(f"\n{clips} clips, and each transformed; {len(figures['skipped_files'])} left out")
     for skip in figures["skipped_files"]:
         console.print(f"  left out {skip['path']}: {skip['reason']}")
-    columns = ("transformation", "right label", "other label", "other count", "count error", "off by one")
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("transformation", min_width=max(map(len, figures["transformations"])))
+    for column in ("right label", "other label", "other count", "count error", "off by one"):
+        table.add_column(column)
     for name, one in figures["transformations"].items():
         table.add_row(
             name,

@@ -1,4 +1,4 @@
-"""What landmarks of the person cost: the default bundle, against decoding and against the bundle on pictures."""
+"""What landmarks of the person cost: the bundle ``gym``, against decoding and against the bundle on pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import fitsense
-from fitsense.bundles.bundle import DEFAULT
 from fitsense.inference.pose_estimator import landmark_estimator
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, Pose
 from fitsense.synthetic.figures import Bout, FigureVideo
@@ -17,15 +16,17 @@ from tests.benchmarks.files import analyze, decode
 from tests.benchmarks.measuring import PICTURES, Benchmark, Cost, Goal, Measured, SkippedError, cores, costs
 from tests.benchmarks.videos import FULL_HD, HD, about
 
+BUNDLE = "gym"
+
 _FEW = 2
 
 
 def load_model(**options: Any) -> fitsense.Model:
-    """The default bundle.
+    """The bundle with landmarks.
 
     :raises SkippedError: the pose estimator's files have not been fetched.
     """
-    model = fitsense.load_model(**options)
+    model = fitsense.load_model(BUNDLE, **options)
     if not model.pose_branches:
         raise SkippedError(f"{model.manifest.name} has no branch on poses; run: fitsense models pull blazepose")
     return model
@@ -81,12 +82,12 @@ def _calls() -> tuple[float, float]:
 
 def landmarks_per_s(rounds: int) -> Measured:
     """The same in every round."""
-    return Measured([_calls()[0]], f"a rendered figure, {DEFAULT}")
+    return Measured([_calls()[0]], f"a rendered figure, {BUNDLE}")
 
 
 def detections_per_s(rounds: int) -> Measured:
     """The same in every round."""
-    return Measured([_calls()[1]], f"a rendered figure, {DEFAULT}")
+    return Measured([_calls()[1]], f"a rendered figure, {BUNDLE}")
 
 
 def sustained(rounds: int) -> Measured:
@@ -106,7 +107,7 @@ def core_percent(rounds: int) -> Measured:
 
 
 def _about(path: Any) -> str:
-    return f"{about(path)}, {DEFAULT}, {cores()} cores"
+    return f"{about(path)}, {BUNDLE}, {cores()} cores"
 
 
 BENCHMARKS = (

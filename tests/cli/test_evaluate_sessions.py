@@ -78,7 +78,14 @@ def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> Non
     options = ("--data", data, "--robustness", "--counts", counts, "--results", results, "--transformation", "10_fps")
     done = run(*options)
     assert done.exit_code == 0, done.output
-    for words in ("1 clips, and each transformed; 0 left out", "untouched", "10_fps", "1 of 1", "count error"):
+    for words in (
+        "1 clips, and each transformed; 0 left out",
+        "untouched",
+        "10_fps",
+        "1 of 1",
+        "count error",
+        "on clips, a prediction",
+    ):
         assert words in done.output, words
     kept = results.read_text()
     assert len(kept.splitlines()) == 2
