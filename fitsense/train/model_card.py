@@ -66,7 +66,7 @@ def _shipped(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _licences(counts: Mapping[str, int]) -> str:
-    """What the manifest states of the clips' licences, which nobody here has checked."""
+    """Licences of the clips as the manifest states them, without a check."""
     if not any(counts):
         return "The manifest states no licence of any of them."
     stated = ", ".join(f"{licence or 'none stated'} ({clips})" for licence, clips in counts.items())
@@ -74,7 +74,7 @@ def _licences(counts: Mapping[str, int]) -> str:
 
 
 def _beside(trained: Mapping[str, Any]) -> str:
-    """What was trained on beside the clips."""
+    """Training data besides the clips."""
     parts = []
     if trained["synthetic_clips"]:
         parts.append(
@@ -156,7 +156,7 @@ def _unknown(held_out: Mapping[str, Any]) -> str:
 
 
 def _weights(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
-    """How members are weighted, and what each reaches alone."""
+    """Weights of members, and metrics of each alone."""
     rows = []
     for task, figures in (("exercise", held_out["branches"]), ("muscles", held_out["muscles"]["branches"])):
         config = manifest.fusion[task].config
@@ -213,7 +213,7 @@ def _figures(test: Mapping[str, Any]) -> str:
 
 
 def _who(test: Mapping[str, Any]) -> str:
-    """What was measured on which split."""
+    """Splits of the measurements."""
     twin = test.get("twin")
     if twin is None:
         return f"Split `{test['split']}`, never trained on"
@@ -225,7 +225,7 @@ def _who(test: Mapping[str, Any]) -> str:
 
 
 def _over_branches(test: Mapping[str, Any]) -> str:
-    """What joining adds to each branch alone."""
+    """Gain of the fusion over each branch alone."""
     rows = [
         f"| {branch} | {name} | {_member(test, branch, name):.3f} | {gain['difference']:+.3f} | "
         f"{gain['interval'][0]:+.3f} to {gain['interval'][1]:+.3f} | {'yes' if gain['better'] else 'no'} |"

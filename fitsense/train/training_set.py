@@ -70,7 +70,7 @@ class Partition:
     hidden_scenes: frozenset[str] = frozenset()
 
     def trained(self, sample: Sample) -> bool:
-        """Whether a sample is trained on."""
+        """True if a sample is trained on."""
         return not self.held(sample) and not (sample.group == UNKNOWN and sample.scene in self.hidden_scenes)
 
 

@@ -14,7 +14,7 @@ from fitsense.data.samples import NO_FOLD
 from fitsense.errors import InvalidInputError
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.training_set import Partition, label_set, partitions, read_pool
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 RECIPE = Recipe((BranchRecipe(),), min_scenes=2, synthetic_clips=1)
 ROWS = (
@@ -86,7 +86,7 @@ def test_exercises_whose_muscles_nobody_knows_are_refused(tmp_path: Path) -> Non
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30), st.integers(1, 4))
 def test_a_label_has_enough_scenes(clips: list[tuple[str, int]], min_scenes: int) -> None:
-    kept, left_out = label_set([footage(group, f"{scene}") for group, scene in clips], min_scenes)
+    kept, left_out = label_set([make_sample(group, f"{scene}") for group, scene in clips], min_scenes)
     scenes = {group: len({scene for of, scene in clips if of == group}) for group, _ in clips}
     assert list(kept) == sorted(group for group, number in scenes.items() if number >= min_scenes)
     assert left_out == {group: number for group, number in scenes.items() if number < min_scenes}
@@ -108,9 +108,9 @@ def test_unknown_exercises_are_a_label_and_held_out_by_exercise(tmp_path: Path) 
 
 
 def test_unknown_clips_of_held_out_scenes_are_not_trained_on() -> None:
-    inside, outside = footage("squat", "a"), footage("squat", "b")
+    inside, outside = make_sample("squat", "a"), make_sample("squat", "b")
     part = Partition("fold0", lambda item: item is inside, frozenset("a"))
-    stranger = attrs.evolve(footage("squat", "a"), group=UNKNOWN)
+    stranger = attrs.evolve(make_sample("squat", "a"), group=UNKNOWN)
     assert not part.trained(inside)
     assert part.trained(outside)
     assert not part.trained(stranger)
