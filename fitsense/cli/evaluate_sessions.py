@@ -115,7 +115,7 @@ def command(
         report["robustness"] = _robustness(model, items, config, names, counts, results_file)
     elif dataset is not None:
         known = model.labels.exercise
-        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=unknown_split)
+        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, with_unknown=unknown_split)
         skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
             "split": split,

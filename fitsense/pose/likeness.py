@@ -19,7 +19,7 @@ BONES = len(_BONES) + len(_WIDTHS)
 """Number of lengths in :func:`proportions`."""
 # What is hardly visible says nothing about a body's proportions.
 _VISIBLE = 0.5
-# Of a body without a region of its own: the square around its landmarks, with a margin.
+# Margin of the square around the landmarks of a body without a region.
 _MARGIN = 1.25
 _SMALLEST = 1e-3
 # Bodies whose torsos are this near to each other, in sizes, are one if this percentage of their landmarks is as near:

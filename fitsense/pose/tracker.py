@@ -44,15 +44,15 @@ _DOUBLING, _UNLIKE = 0.3, 0.5
 # has left it, how far from it they are at home, and how far they are away, in sizes.
 _HOME_S, _SETTLED_S = 4.0, 4.0
 _AT_HOME, _AWAY = 0.2, 0.3
-# By how much somebody at home may be less like a person than whoever is tracked as that person.
+# Largest excess of the cost of a person at a home place over that of the person tracked under the name.
 _LESS_LIKE = 0.05
-# Somebody who was last seen on the move is expected further on, for so many seconds.
+# The expected place of a moving person moves on for this many seconds.
 _MOVES_ON_S = 0.5
 # Part of the newest proportions in those remembered.
 _LEARNING = 0.1
-# Without a name, somebody is forgotten when not seen for so many seconds.
+# A person without a name is dropped after this many seconds without a match.
 _DOUBT_S = 0.5
-# Somebody who is smaller than this part of the smallest known person is in the background.
+# A person smaller than this share of the smallest known person is in the background.
 _STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
@@ -96,7 +96,7 @@ class PersonTrackerConfig:
 
 @attrs.frozen(eq=False)
 class TrackedPerson:
-    """Somebody in a picture.
+    """A person in a picture.
 
     :param name: the same from picture to picture.
     :param pose: in this picture.
@@ -110,15 +110,15 @@ class TrackedPerson:
 
 @attrs.define(eq=False)
 class _Track:
-    """Somebody.
+    """A tracked person.
 
     :param place: where they were last.
     :param home: where they have been lately.
     :param settled_s: for how many seconds they have stayed there, at most ``_SETTLED_S``; less the seconds since.
-    :param region: where to look next; None where nobody knows.
+    :param region: where the person is expected next; None if unknown.
     :param seen_s: when they were last seen.
     :param score: of the last pose.
-    :param name: None as long as it is doubtful that there is anybody.
+    :param name: name; None while the detection is doubtful.
     :param found: in how many pictures they were found.
     :param speed_x: in longer sides of the picture a second.
     :param speed_y: likewise.
@@ -210,7 +210,7 @@ class PersonTracker:
     def candidates(
         self, detections: Sequence[BodyDetection], poses: Sequence[Pose | None], size: Size
     ) -> list[BodyRegion]:
-        """The regions of detections that no sure pose explains, the largest and surest first.
+        """Regions of detections that no certain pose explains, the largest and most certain first.
 
         :param poses: one for each of :meth:`regions`.
         """
@@ -225,7 +225,7 @@ class PersonTracker:
             place = Place(region.x * scale[0], region.y * scale[1], region.side)
             return any(place.distance(other) < _EXPLAINED and place.doublings(other) < 1 for other in known)
 
-        # Somebody far off is found as surely as the person in front.
+        # A distant person is detected with the same certainty as the person in front.
         ordered = sorted(detections, key=lambda one: (-one.score * one.region.side, attrs.astuple(one.region)))
         # One more than may be tracked: of two, the nearer to the person who was lost is the one.
         return [one.region for one in ordered if not explained(one.region)][: self._config.people + 1]
@@ -294,7 +294,7 @@ class PersonTracker:
         self.state.detected_s = None
 
     def _distinct(self, poses: Sequence[Pose], scale: tuple[float, float]) -> list[Pose]:
-        """One pose for each body, the surest; in an order that does not depend on theirs."""
+        """The most certain pose of each body, in an order that does not depend on theirs."""
         kept: list[Pose] = []
         for pose in sorted(poses, key=lambda one: (-one.score, *one.landmarks[0, :2].tolist())):
             if not any(same_body(pose, other, self._landmark_set, scale) for other in kept):
@@ -320,7 +320,7 @@ class PersonTracker:
     def _at_home(
         self, matches: dict[int, _Track], places: Sequence[Place], builds: Sequence[FloatArray | None]
     ) -> dict[int, _Track]:
-        """Give people back their names that somebody who walked past them in front took along.
+        """Restore names that a person walking past in front has taken.
 
         Where a person who has stayed in one place seems to leave, and somebody like them is found in that place, it was
         somebody else who left.

@@ -22,7 +22,7 @@ Source = Literal["body", "motion"]
 
 # Worth of the motion's score beside the body's, and how many times the better score must be the other's for a change.
 _MOTION_WORTH, _CHANGE = 0.9, 1.3
-# Part of a movement that may have been told as another's.
+# Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
@@ -75,7 +75,7 @@ class BodyOrMotionCounter:
         """Take one frame; give what is sure now, in order of time.
 
         :param thumbnail: as for :meth:`fitsense.repetitions.counter.RepetitionCounter.push`.
-        :param body: a sample of the body; None for a frame in which nobody was looked for.
+        :param body: a sample of the body; None for a frame without a search.
         :param time_s: seconds of media time, later than the frame's before it.
         """
         self._waiting["motion"] += self._motion.push(thumbnail, time_s)

@@ -29,7 +29,7 @@ class GatedConfig:
     :param lookup: name of the member that looks up.
     :param doubt: name of the member that states the probability that nothing can be looked up.
     :param power: exponent of that probability, in 0..1; below 1, learned members count sooner.
-    :param cascade: which members are asked first; None for asking all at once. Learned members that are not asked have
+    :param cascade: the members to run first; None to run all. Learned members that did not run have
         no weight.
     """
 

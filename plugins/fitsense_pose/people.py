@@ -42,7 +42,7 @@ class PeopleConfig:
 # middle; the middles overlap a little.
 _OVERLAP = 0.5
 _EDGE = 0.2
-# Somebody is within another's square if it shows so much of theirs.
+# Share of a person's square in another's above which the person is within it.
 _WITHIN = 0.9
 
 
