@@ -90,6 +90,8 @@ if TYPE_CHECKING:
     from fitsense.pose.landmarks import BodyRegion as BodyRegion
     from fitsense.pose.landmarks import LandmarkSet as LandmarkSet
     from fitsense.pose.landmarks import Pose as Pose
+    from fitsense.pose.recording import PoseRecording as PoseRecording
+    from fitsense.pose.recording import TimedPose as TimedPose
     from fitsense.repetitions.config import RepetitionConfig as RepetitionConfig
     from fitsense.session.config import PoseConfig as PoseConfig
     from fitsense.session.config import SessionConfig as SessionConfig
@@ -207,6 +209,7 @@ _HOMES = {
         "LandmarkSet",
         "Pose",
     ),
+    "pose.recording": ("PoseRecording", "TimedPose"),
     "session.config": ("PoseConfig", "SessionConfig"),
     "session.emitter": ("Emitter",),
     "session.multi": ("MultiSession", "PendingFrames"),

@@ -63,8 +63,12 @@ def _resolved(value: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[
     if "$ref" not in value:
         return value
     home, _, pointer = value["$ref"].partition("#")
+    keys = [key for key in pointer.split("/") if key]
     found: Any = schema(home) if home else document
-    for key in filter(None, pointer.split("/")):
+    if not home and keys[-1] not in document.get("$defs", {}):
+        # A shared definition refers to its neighbours.
+        found = schema("common")
+    for key in keys:
         found = found[key]
     return {**found, **{key: own for key, own in value.items() if key != "$ref"}}
 

@@ -29,8 +29,8 @@ from fitsense.errors import BundleError, SchemaError
 from fitsense.events.schema import validate
 from fitsense.plugins.tasks import RESERVED
 
-DEFAULT = "gym"
-"""Name of the default bundle."""
+DEFAULT = os.environ.get("FITSENSE_BUNDLE") or "gym"
+"""The default bundle: that of the environment variable ``FITSENSE_BUNDLE``, a name, folder or zip, or else ``gym``."""
 
 # Limits far above any bundle: an archive beyond them is meant to exhaust disk, memory or time.
 _MAX_UNZIPPED_BYTES = 4 << 30

@@ -12,7 +12,7 @@ _ON, _OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
 def is_offline() -> bool:
-    """Whether ``FITSENSE_OFFLINE`` forbids downloads.
+    """True if ``FITSENSE_OFFLINE`` forbids downloads.
 
     :raises InvalidInputError: the variable's value is neither true nor false.
     """

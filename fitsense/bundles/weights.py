@@ -106,7 +106,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
 
 def is_fetched(ref: WeightsRef, cache: Path | None = None) -> bool:
-    """Whether the file of `ref` is in the cache, or exists as a local file."""
+    """True if the file of `ref` is in the cache, or exists as a local file."""
     path = _cached(ref, cache) if _is_remote(ref) else Path(ref.uri).expanduser()
     return path.is_file()
 

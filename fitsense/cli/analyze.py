@@ -33,6 +33,7 @@ from fitsense.session.config import SessionConfig
 from fitsense.video.inputs import Source
 
 if TYPE_CHECKING:
+    from fitsense.pose.recording import PoseRecording
     from fitsense.sinks.delivery import Delivery
     from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
@@ -254,6 +255,7 @@ def command(
             expected=expected,
             snapshot_to=snapshot,
         )
+        poses = analysis.record_poses() if overlay is not None else None
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(open_event_file(events, continued=analysis.resumed)))
@@ -271,7 +273,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        frames = _overlay(overlay, video, kept, track, catalogue, font)
+        frames = _overlay(overlay, video, kept, poses, track, catalogue, font)
         if not quiet:
             click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
@@ -355,7 +357,13 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
 
 
 def _overlay(
-    path: Path, video: Source, events: list[Event], track: int | None, catalogue: Catalogue, font: Path | None
+    path: Path,
+    video: Source,
+    events: list[Event],
+    poses: PoseRecording | None,
+    track: int | None,
+    catalogue: Catalogue,
+    font: Path | None,
 ) -> int:
     """Write the overlay, and give its number of frames."""
     from fitsense.events.timeline import Timeline
@@ -367,10 +375,10 @@ def _overlay(
     timeline = Timeline(events)
     if isinstance(video, (str, Path)):
         with VideoSource(video, DecodeConfig(short_side=_OVERLAY_SHORT_SIDE, track=track)) as source:
-            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font)
+            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font, poses)
     assert isinstance(video, FigureVideo)
     larger = attrs.evolve(video, size=(640, 360))
-    return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font)
+    return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font, poses)
 
 
 def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:

@@ -115,7 +115,7 @@ def command(
         report["robustness"] = _robustness(model, items, config, names, counts, results_file)
     elif dataset is not None:
         known = model.labels.exercise
-        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=unknown_split)
+        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, with_unknown=unknown_split)
         skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
             "split": split,
@@ -157,8 +157,9 @@ def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(file=results(), highlight=False, soft_wrap=True)
+    videos = "clips" if "robustness" in report else "untrimmed videos"
     console.print(
-        f"{report['bundle']['name']} {report['bundle']['version']} on untrimmed videos, "
+        f"{report['bundle']['name']} {report['bundle']['version']} on {videos}, "
         f"a prediction every {report['hop_s']:g} s"
     )
     if "robustness" in report:
@@ -184,8 +185,10 @@ def _show_robustness(console: Any, figures: dict[str, Any]) -> None:
     console.print(f"\n{clips} clips, and each transformed; {len(figures['skipped_files'])} left out")
     for skip in figures["skipped_files"]:
         console.print(f"  left out {skip['path']}: {skip['reason']}")
-    columns = ("transformation", "right label", "other label", "other count", "count error", "off by one")
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("transformation", min_width=max(map(len, figures["transformations"])))
+    for column in ("right label", "other label", "other count", "count error", "off by one"):
+        table.add_column(column)
     for name, one in figures["transformations"].items():
         table.add_row(
             name,
@@ -210,17 +213,17 @@ def _show_figures(console: Any, figures: dict[str, Any]) -> None:
         return f"{number(part['median_s'], ' s')} (p90 {number(part['p90_s'], ' s')}) of {part['segments']}"
 
     sets, alarms, time = figures["sets"], figures["false_alarms"], figures["time"]
-    foreign = f" and {figures['segments_foreign']} of unknown exercises" if figures["segments_foreign"] else ""
+    unknown = f" and {figures['segments_unknown']} of unknown exercises" if figures["segments_unknown"] else ""
     console.print(
         f"streams       {figures['streams']}, {figures['minutes']:.1f} min, {figures['idle_minutes']:.1f} idle; "
-        f"{figures['segments']} sets{foreign}; {figures['told']} told by name, {figures['told_unknown']} as unknown"
+        f"{figures['segments']} sets{unknown}; {figures['predicted']} named, {figures['predicted_unknown']} unknown"
     )
     console.print("segment F1    " + ", ".join(f"{number(value)} at IoU {iou}" for iou, value in figures["f1"].items()))
     console.print(
         f"sets          {sets['found']} found, {sets['partial']} in part, {sets['wrong_name']} by a wrong name, "
         f"{sets['unknown']} unknown, {sets['missed']} missed; pieces of one {number(figures['fragments'])}"
     )
-    console.print(f"told          median {latency('onset')} after the start, {latency('offset')} after the end")
+    console.print(f"latency       median {latency('onset')} after the start, {latency('offset')} after the end")
     console.print(
         f"false alarms  {number(alarms['named_per_minute'])} by name and {number(alarms['unknown_per_minute'])} "
         "of unknown a minute of idle time"
@@ -230,7 +233,9 @@ def _show_figures(console: Any, figures: dict[str, Any]) -> None:
         f"{number(time['unknown'])} unknown, {number(time['missed'])} missed; of idle time "
         f"{number(time['false_name'])} by a name, {number(time['false_unknown'])} unknown"
     )
-    table = Table("exercise", "sets", "told", "found", "F1", box=None, pad_edge=False)
+    table = Table("exercise", "sets", "predicted", "found", "F1", box=None, pad_edge=False)
     for exercise, entry in figures["by_exercise"].items():
-        table.add_row(exercise, str(entry["segments"]), str(entry["told"]), str(entry["found"]), number(entry["f1"]))
+        table.add_row(
+            exercise, str(entry["segments"]), str(entry["predicted"]), str(entry["found"]), number(entry["f1"])
+        )
     console.print(table)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from fitsense._internal.download_progress import download_progress
 from fitsense.bundles.bundle import DEFAULT, Bundle, shipped
-from fitsense.bundles.weights import Progress, download, file_name, import_file, is_fetched, resolve
-from fitsense.bundles.wheels import WheelAddress, Wheels
+from fitsense.bundles.first_use import fetch, specs_with_assets
+from fitsense.bundles.weights import download, file_name, import_file, resolve
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.cli.output import results, results_only
 from fitsense.errors import UnknownNameError, WeightsError
@@ -101,7 +102,7 @@ def pull(name: str | None, origin: str | None) -> None:
     refs = list({ref.uri: ref for wanted in names for ref in assets[wanted]}.values())
     if not refs:
         click.echo("Nothing to pull: the bundles shipped with fitsense need no third-party files.", err=True)
-    paths = _pulled_from(origin, refs, plugins) if origin else _pulled(refs, plugins)
+    paths = _pulled_from(origin, refs, plugins) if origin else fetch(refs, plugins)
     for ref, path in paths.items():
         state = "sha256 ok" if ref.sha256 else "its publisher gives no sha256"
         click.echo(
@@ -114,11 +115,8 @@ def pull(name: str | None, origin: str | None) -> None:
 
 def _needed_by_shipped(plugins: PluginManager) -> list[str]:
     """Names of the assets that the bundles shipped with fitsense need."""
-    branches = [branch for name in shipped() for branch in Bundle.load(name).manifest.branches if branch.observation]
-    backbones = [plugins.backbone(branch.backbone) for branch in branches]
-    estimators = [spec.observation.pose_estimator for spec in backbones if spec.observation]
-    specs = [*backbones, *(plugins.pose_estimator(name) for name in estimators if name)]
-    return sorted({spec.assets_name for spec in specs if spec.assets})
+    manifests = [Bundle.load(name).manifest for name in shipped()]
+    return sorted({spec.assets_name for manifest in manifests for spec in specs_with_assets(manifest, plugins)})
 
 
 def _assets_by_name(plugins: PluginManager) -> Mapping[str, list[WeightsRef]]:
@@ -135,32 +133,12 @@ def _assets_by_name(plugins: PluginManager) -> Mapping[str, list[WeightsRef]]:
     return {name: list(refs.values()) for name, refs in by_name.items()}
 
 
-def _pulled(refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
-    missing = [ref for ref in refs if not is_fetched(ref)]
-    with Wheels() as wheels:
-        paths = {}
-        for ref in refs:
-            if ref in missing:
-                position = f"{missing.index(ref) + 1} of {len(missing)}"
-                click.echo(f"Fetching {position}: {_described(ref)}", err=True)
-            with _progress(file_name(ref)) as progress:
-                paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
-        return paths
-
-
-def _described(ref: WeightsRef) -> str:
-    """Name of a file, its size if known, and its origin."""
-    address = WheelAddress.parse(ref.uri)
-    size = f", {ref.bytes / 1e6:.1f} MB" if ref.bytes else ""
-    return f"{file_name(ref)}{size}, from {address.requirement + ' by pip' if address else ref.uri}"
-
-
 def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) -> Mapping[WeightsRef, Path]:
     """Import files from `origin`: at least one of them; the others may be in the cache."""
     with tempfile.TemporaryDirectory(prefix="fitsense-") as folder:
         place = Path(origin).expanduser()
         if origin.startswith("https://"):
-            with _progress(origin) as progress:
+            with download_progress(origin) as progress:
                 place = download(origin, Path(folder), progress)
         if not place.exists():
             raise WeightsError(f"{origin}: no such file or folder, and no https:// address")
@@ -173,17 +151,3 @@ def _pulled_from(origin: str, refs: list[WeightsRef], plugins: PluginManager) ->
         names = ", ".join(file_name(ref) for ref in missing)
         raise WeightsError(f"{origin}: expected {names}, or a folder, wheel or zip that contains them")
     return paths
-
-
-@contextmanager
-def _progress(description: str) -> Iterator[Progress]:
-    """Progress bar on standard error, removed at the end; nothing without a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        # Without a total, the bar pulses: pip does not report progress.
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     "--unknown-split", help="Split of exercises that are not trained; by default extra if it exists; '' for none."
 )
 @click.option("--test", help="Test split for the model card; by default test if it exists; '' for none.")
+@click.option(
+    "--twin",
+    type=click.Path(exists=True, path_type=Path),
+    help="Bundle of the same recipe, trained without a test split whose metrics the model card then quotes; with "
+    "--test ''.",
+)
 @click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's number.")
 @click.option(
     "--synthetic-clips",
@@ -102,6 +108,7 @@ def command(
     splits: tuple[str, ...],
     unknown_split: str | None,
     test: str | None,
+    twin: Path | None,
     views: int | None,
     synthetic_clips: int | None,
     min_scenes: int | None,
@@ -116,6 +123,7 @@ def command(
     """
     import platformdirs
 
+    from fitsense.bundles.bundle import Bundle
     from fitsense.data.manifest import splits_of
     from fitsense.train.finetuning import DistributedConfig, rank
     from fitsense.train.recipe import BranchRecipe, Recipe, Sources, read_recipe
@@ -147,6 +155,7 @@ def command(
             cache=cache,
             track=track,
             distributed=distributed,
+            twin=Bundle.load(twin) if twin else None,
         )
     for skip in report["trained"]["skipped"]:
         click.echo(f"skipped {skip['path']}: {skip['reason']}")

@@ -29,21 +29,30 @@ class TrackedPerson(Protocol):
         """Poses in windows that end at `ends`, float32 (windows, frames, landmarks, 6)."""
 
 
+def view_places(views: int, inset: bool) -> NDArray[np.float64]:
+    """Places of windows in the room that a clip leaves them, 0..1 (views,); arguments as for :func:`clip_views`."""
+    if views == 1 or inset:
+        return np.asarray((np.arange(views) + 0.5) / views)
+    return np.linspace(0.0, 1.0, views)
+
+
 def clip_views(
     frames: Iterable[Frame],
     specs: Mapping[str, ClipSpec],
     views: int,
     mirror: bool,
     person: TrackedPerson | None = None,
+    inset: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Windows spread evenly over a clip, as clips of each branch.
 
-    The first begins with the clip and the last ends with it; in a clip shorter than a window, the last picture
-    repeats. All branches' clips of a view end at the same time.
+    In a clip shorter than a window, the last picture repeats. All branches' clips of a view end at the same time.
 
     :param views: number of windows.
     :param mirror: whether to append each window's mirror image, after all of them.
     :param person: tracks the person through the clip; None for no tracking.
+    :param inset: whether windows lie in the middles of equal parts of the clip; otherwise the first begins with the
+        clip and the last ends with it.
     :returns: uint8 (views, frames, size, size, 3) by branch name; for the person's branches on poses, float32 (views,
         frames, landmarks, 6). Twice the views with `mirror`.
     """
@@ -61,8 +70,7 @@ def clip_views(
     step_s = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
     span_s = max(spec.span_s for spec in specs.values())
     room_s = max(0.0, at[-1] + step_s - at[0] - span_s)
-    ends = at[0] + span_s + np.linspace(0.0, room_s, views) if views > 1 else [at[0] + span_s + room_s / 2]
-    ends = [float(end_s) for end_s in ends]
+    ends = [float(at[0] + span_s + room_s * place) for place in view_places(views, inset)]
     result: dict[str, NDArray[Any]] = {}
     for name in on_poses:
         assert person is not None

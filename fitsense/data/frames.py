@@ -39,13 +39,13 @@ class Values(Protocol):
 class Recording:
     """The stored frames of one sample.
 
-    :param footage: the sample.
+    :param sample: the sample.
     :param times: ascending, float64 (frames,), in seconds.
     :param values: one entry for each frame: pictures, uint8 (frames, height, width, 3), or observations, float32
         (frames, ...).
     """
 
-    footage: Sample
+    sample: Sample
     times: TimeArray
     values: Values
 

@@ -30,7 +30,7 @@ class Answered(Protocol):
 
 
 def has_target(clip: Answered, task: TaskSpec) -> bool:
-    """Whether a clip is labelled for a task."""
+    """True if a clip has a label for a task."""
     return bool(clip.answers.get(task.name, "").strip())
 
 

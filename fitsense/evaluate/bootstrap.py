@@ -100,13 +100,13 @@ def auroc(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bo
         np.diff(np.cumsum(weights[:, order] * kind[order], axis=1)[:, ends], axis=1, prepend=0.0)
         for kind in (~positive, positive)
     )
-    # A positive is above every negative of a lower score, and counts half beside those of its own.
+    # A positive ranks above all negatives of lower scores; those of equal score count half.
     below = np.cumsum(wrong, axis=1) - wrong / 2
     return _ratio((right * below).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1))
 
 
 def _average_precision(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
-    """As scikit-learn's with sample weights, for each row of weights; NaN where no positive has any weight."""
+    """Average precision as in scikit-learn, for each row of sample weights; NaN without a weighted positive."""
     order, ends = _ranked(scores)
     found = np.cumsum(weights[:, order] * positive[order], axis=1)[:, ends]
     looked_at = np.cumsum(weights[:, order], axis=1)[:, ends]

@@ -29,7 +29,7 @@ def top_k(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> floa
 
 
 def among_top(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Whether each clip's label is among the `k` likeliest, (clips,).
+    """Mask of the clips whose label is among the `k` most likely ones, (clips,).
 
     :param probabilities: (clips, labels).
     :param truth: int64 (clips,).
@@ -41,7 +41,7 @@ def among_top(probabilities: NDArray[Any], truth: NDArray[np.int64], k: int) -> 
 def recall_by_label(
     predicted: NDArray[np.int64], truth: NDArray[np.int64], labels: Sequence[str]
 ) -> dict[str, dict[str, float | int]]:
-    """For each label that occurs: how many clips, and the share that is named rightly."""
+    """Number of clips and recall of each label with clips."""
     return {
         label: {
             "clips": int((truth == index).sum()),
@@ -62,7 +62,7 @@ def confusion(predicted: NDArray[np.int64], truth: NDArray[np.int64], labels: in
 def precision_and_f1(
     predicted: NDArray[np.int64], truth: NDArray[np.int64], labels: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """For each label that occurs: the share of its predictions that are right, None where there are none, and F1."""
+    """Precision, None without predictions, and F1 of each label with clips."""
     precision, _, f1s, _ = _sklearn_metrics().precision_recall_fscore_support(
         truth, predicted, labels=range(len(labels)), zero_division=0
     )
@@ -147,12 +147,11 @@ def auroc(scores: NDArray[Any], positive: NDArray[np.bool_]) -> float | None:
 
 
 def reliability(confidence: NDArray[Any], right: NDArray[np.bool_], bins: int = BINS) -> list[dict[str, Any]]:
-    """How often answers of like confidence are right, in bins of equal width that hold their upper edge.
+    """Accuracy by confidence, in bins of equal width that include their upper edge.
 
     :param confidence: in 0..1, (answers,).
     :param right: (answers,).
-    :returns: each bin's edges, number of answers, their mean confidence and the share that is right; None where it
-        is empty.
+    :returns: edges, number of answers, mean confidence and accuracy of each bin; None for an empty bin.
     """
     index = confidence_bins(confidence, bins)
     table = []
@@ -171,7 +170,7 @@ def reliability(confidence: NDArray[Any], right: NDArray[np.bool_], bins: int = 
 
 
 def confidence_bins(confidence: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
-    """Which of `bins` equal parts of 0..1 each confidence lies in, (answers,)."""
+    """Index of the bin of each confidence among `bins` equal parts of 0..1, (answers,)."""
     return np.clip(np.ceil(np.asarray(confidence, np.float64) * bins).astype(np.int64) - 1, 0, bins - 1)
 
 

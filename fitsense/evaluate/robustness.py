@@ -1,4 +1,4 @@
-"""How labels and counts of sessions change when clips are transformed, see :mod:`fitsense.evaluate.transformations`."""
+"""Changes of labels and counts of sessions on transformed clips, see :mod:`fitsense.evaluate.transformations`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fitsense.video.source import VideoSource
 
 @attrs.frozen
 class Trial:
-    """What a session found in a clip.
+    """Result of a session on a clip.
 
     :param clip: fingerprint of the file.
     :param transformation: name of the transformation.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.data.manifest import ClipItem
+from fitsense.inference.fusion import Outputs
 from fitsense.inference.model import Model
 from fitsense.types import FloatArray, Task, to_probabilities
 
@@ -65,7 +66,11 @@ class ClipScores:
 
 def clip_scores(model: Model, item: ClipItem, clips: Mapping[str, NDArray[Any]]) -> ClipScores:
     """Scores of a clip's views, which are as :meth:`Model.run` takes them."""
-    outputs = model.run(clips)
+    return scores_of_outputs(model, item, model.run(clips))
+
+
+def scores_of_outputs(model: Model, item: ClipItem, outputs: Outputs) -> ClipScores:
+    """Scores of a clip from the branches' outputs for its views."""
     fused = model.fuse(outputs)
     labels = model.labels.exercise
     order = [*(at for at, label in enumerate(labels) if label != UNKNOWN), *_unknown_at(labels)]

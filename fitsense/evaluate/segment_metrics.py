@@ -1,8 +1,8 @@
-"""Figures of segments in time against the truth: pure.
+"""Metrics of predicted segments against true ones. Pure.
 
-Truth and answer are segments of a stream; what lies between them is idle time. The answer may also hold segments of
-``unknown``, and so may the truth, where somebody does what the model cannot name. Segments of one list do not overlap.
-Figures are taken over all streams at once, never averaged over streams.
+Both are segments of a video, with idle time between them. Predictions may contain segments of ``unknown``, and so may
+the truth, for exercises that the model cannot name. Segments of one list do not overlap. Metrics are computed over all
+videos together, not averaged over videos.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.errors import InvalidInputError
 
 IOUS = (0.25, 0.5, 0.75)
-"""The overlaps at which segment F1 is reported."""
+"""Thresholds of overlap for the segment F1."""
 
 _IOU = 0.5
 # Seconds by which segments may overlap: times on the wire are rounded.
 _TOLERANCE_S = 2e-3
 
 TimeKind = Literal["right", "wrong_name", "unknown", "missed", "false_name", "false_unknown"]
-"""What is said of a moment: `right`; of an exercise `wrong_name`, `unknown` or, where nothing is said, `missed`; of
-idle time `false_name` or `false_unknown`. A name for what cannot be named is a wrong one."""
+"""Prediction at a moment: `right`; during an exercise `wrong_name`, `unknown` or, without a segment, `missed`; during
+idle time `false_name` or `false_unknown`. A name for an exercise that the model cannot name is a wrong one."""
 
 SetKind = Literal["found", "partial", "wrong_name", "unknown", "missed"]
-"""What becomes of a true segment of a named exercise: `found`, where an answer matches it at IoU .5; else what is said
-of most of it, its own name being `partial`."""
+"""Outcome of a true segment of a named exercise: `found` if a prediction matches it at IoU .5; else the prediction for
+most of its time, with `partial` for the right name."""
 
 
 @attrs.frozen
@@ -50,10 +50,10 @@ class Segment:
 
 @attrs.frozen
 class PredictedSegment(Segment):
-    """A segment that was answered, and when whoever listens heard of it.
+    """A predicted segment, with the times of its events.
 
-    :param start_reported_s: media time of the frame that brought ``exercise.started``.
-    :param end_reported_s: media time of the frame that brought ``exercise.ended``.
+    :param start_reported_s: media time of the frame with ``exercise.started``.
+    :param end_reported_s: media time of the frame with ``exercise.ended``.
     """
 
     start_reported_s: float
@@ -72,7 +72,7 @@ def _apart(instance: Any, attribute: attrs.Attribute[Any], value: Sequence[Segme
 
 @attrs.frozen
 class VideoResult:
-    """A stream from 0 to `duration_s` seconds: what was done, and what was told of it. Segments are kept in order."""
+    """True and predicted segments, in order, of a video of `duration_s` seconds."""
 
     truth: Sequence[Segment] = attrs.field(converter=_in_order, validator=_apart)
     predicted: Sequence[PredictedSegment] = attrs.field(converter=_in_order, validator=_apart)
@@ -80,22 +80,22 @@ class VideoResult:
 
     @property
     def idle_s(self) -> float:
-        """Seconds in which nobody exercises."""
+        """Seconds without exercise."""
         return self.duration_s - sum(segment.end_s - segment.start_s for segment in self.truth)
 
 
 def summarise(results: Sequence[VideoResult]) -> dict[str, Any]:
-    """Every figure of some streams, as a JSON object; None where there is nothing to take a figure of."""
-    told = [segment for result in results for segment in result.predicted]
+    """Compute all metrics of some videos, as a JSON object; None for a metric without data."""
+    predicted = [segment for result in results for segment in result.predicted]
     truth = [segment for result in results for segment in result.truth]
     return {
         "streams": len(results),
         "minutes": sum(result.duration_s for result in results) / 60,
         "idle_minutes": sum(result.idle_s for result in results) / 60,
         "segments": sum(segment.exercise != UNKNOWN for segment in truth),
-        "segments_foreign": sum(segment.exercise == UNKNOWN for segment in truth),
-        "told": sum(segment.exercise != UNKNOWN for segment in told),
-        "told_unknown": sum(segment.exercise == UNKNOWN for segment in told),
+        "segments_unknown": sum(segment.exercise == UNKNOWN for segment in truth),
+        "predicted": sum(segment.exercise != UNKNOWN for segment in predicted),
+        "predicted_unknown": sum(segment.exercise == UNKNOWN for segment in predicted),
         "f1": {str(iou): segment_f1(results, iou) for iou in IOUS},
         "by_exercise": by_exercise(results),
         "sets": set_kinds(results),
@@ -112,18 +112,18 @@ def overlap_s(one: Segment, other: Segment) -> float:
 
 
 def match(
-    truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float = 0.0, *, latest: bool = False
+    truth: Sequence[Segment], predicted: Sequence[PredictedSegment], iou: float = 0.0, *, latest: bool = False
 ) -> list[tuple[Segment, PredictedSegment]]:
-    """Pairs of a true and a told segment of one name, each in one pair at most; as many pairs as can be.
+    """Match true and predicted segments of equal name one to one, with the largest number of pairs.
 
-    Both lists are in the order of time. Segments fit whose intersection is not empty and at least `iou` of their
-    union. Each true segment in turn takes the first told one that fits and is free; as no two of a list overlap,
-    no other choice gives more pairs.
+    Both lists are in order of time. Two segments fit if their intersection is not empty and at least `iou` of their
+    union. Each true segment in turn takes the first predicted one that fits and is free; since segments of a list do
+    not overlap, no other choice gives more pairs.
 
-    :param latest: begin at the end instead, so that each takes the last one that fits.
+    :param latest: whether to begin at the end, so that each takes the last one that fits.
     """
     step = -1 if latest else 1
-    free = list(told[::step])
+    free = list(predicted[::step])
     pairs = []
     for segment in truth[::step]:
         for index, answer in enumerate(free):
@@ -139,10 +139,10 @@ def _fits(one: Segment, other: Segment, iou: float) -> bool:
 
 
 def segment_f1(results: Sequence[VideoResult], iou: float) -> float | None:
-    """F1 of the named segments, over all exercises and streams at once; hits are the pairs of :func:`match` at `iou`.
+    """F1 of the named segments over all exercises and videos together; hits are the pairs of :func:`match` at `iou`.
 
     The segmental F1 of Lea et al., "Temporal Convolutional Networks for Action Segmentation and Detection",
-    CVPR 2017. It asks for the right order and number of segments and forgives blurred ends. Segments of ``unknown``
+    CVPR 2017. It requires the right order and number of segments and tolerates inexact ends. Segments of ``unknown``
     count neither as hits nor as mistakes: a set that only they cover is missed.
     """
     hits, truths, answers = _counts(results, iou)
@@ -150,12 +150,12 @@ def segment_f1(results: Sequence[VideoResult], iou: float) -> float | None:
 
 
 def by_exercise(results: Sequence[VideoResult]) -> dict[str, dict[str, float | int | None]]:
-    """For each exercise that is done or told: how often it is done, told and found, and its F1, all at IoU .5."""
+    """Numbers of true, predicted and found segments, and F1, at IoU .5, by true or predicted exercise."""
     hits, truths, answers = _counts(results, _IOU)
     return {
         exercise: {
             "segments": truths[exercise],
-            "told": answers[exercise],
+            "predicted": answers[exercise],
             "found": hits[exercise],
             "f1": _f1(hits[exercise], truths[exercise], answers[exercise]),
         }
@@ -164,15 +164,15 @@ def by_exercise(results: Sequence[VideoResult]) -> dict[str, dict[str, float | i
 
 
 def _counts(results: Sequence[VideoResult], iou: float) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Hits, true segments and told ones, by exercise."""
+    """Numbers of hits, of true and of predicted segments, by exercise."""
     hits: Counter[str] = Counter()
     truths: Counter[str] = Counter()
     answers: Counter[str] = Counter()
     for result in results:
-        truth, told = _named(result.truth), _named(result.predicted)
-        hits.update(segment.exercise for segment, _ in match(truth, told, iou))
+        truth, predicted = _named(result.truth), _named(result.predicted)
+        hits.update(segment.exercise for segment, _ in match(truth, predicted, iou))
         truths.update(segment.exercise for segment in truth)
-        answers.update(segment.exercise for segment in told)
+        answers.update(segment.exercise for segment in predicted)
     return hits, truths, answers
 
 
@@ -185,7 +185,7 @@ def _named(segments: Sequence[Any]) -> list[Any]:
 
 
 def set_kinds(results: Sequence[VideoResult]) -> dict[str, int]:
-    """How many true segments of named exercises end in each :data:`SetKind`."""
+    """Number of true segments of named exercises by :data:`SetKind`."""
     counts: Counter[str] = Counter()
     for result in results:
         truth = _named(result.truth)
@@ -194,10 +194,10 @@ def set_kinds(results: Sequence[VideoResult]) -> dict[str, int]:
     return {kind: counts[kind] for kind in get_args(SetKind)}
 
 
-def _most(segment: Segment, told: Sequence[PredictedSegment]) -> SetKind:
-    """What is said of most of a true segment."""
+def _most(segment: Segment, predicted: Sequence[PredictedSegment]) -> SetKind:
+    """The prediction for most of the time of a true segment."""
     seconds: dict[SetKind, float] = {"partial": 0.0, "wrong_name": 0.0, "unknown": 0.0}
-    for answer in told:
+    for answer in predicted:
         own = answer.exercise == segment.exercise
         kind: SetKind = "partial" if own else "unknown" if answer.exercise == UNKNOWN else "wrong_name"
         seconds[kind] += overlap_s(segment, answer)
@@ -206,7 +206,7 @@ def _most(segment: Segment, told: Sequence[PredictedSegment]) -> SetKind:
 
 
 def fragments(results: Sequence[VideoResult]) -> float | None:
-    """Mean number of told segments of its own name that overlap a true one, over those that have any; 1 is best."""
+    """Mean number of predicted segments of the right name that overlap a true one, over those with any; 1 is best."""
     pieces = [
         sum(answer.exercise == segment.exercise and overlap_s(segment, answer) > 0 for answer in result.predicted)
         for result in results
@@ -216,11 +216,11 @@ def fragments(results: Sequence[VideoResult]) -> float | None:
 
 
 def latencies(results: Sequence[VideoResult]) -> dict[str, dict[str, float | int | None]]:
-    """How long after a set begins and ends whoever listens hears of it, in seconds of media time.
+    """Latency of the events of the start and the end of a set, in seconds of media time.
 
-    `onset`: from a true segment's start to ``exercise.started`` of the first told segment of its name that overlaps
-    it; `offset`: from its end to ``exercise.ended`` of the last one. Below 0 where it is told too early. True segments
-    without such a partner of their own are not in it: `segments` says how many are.
+    `onset`: from a true segment's start to ``exercise.started`` of the first predicted segment of its name that
+    overlaps it; `offset`: from its end to ``exercise.ended`` of the last one. Negative if the event is too early. True
+    segments without a match do not count; `segments` is the number of the others.
     """
     onset, offset = [], []
     for result in results:
@@ -238,10 +238,10 @@ def _spread(seconds: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def false_alarms(results: Sequence[VideoResult]) -> dict[str, float | int | None]:
-    """Segments told in idle time, in all and for each minute of it; those of ``unknown`` are counted apart.
+    """Segments predicted in idle time, in total and per minute of it; those of ``unknown`` are counted separately.
 
-    A false alarm is a told segment with no true one, of whatever name, between its start and the moment when it is
-    told: it rests on idle time alone. One that begins a moment too early is none.
+    A false alarm is a predicted segment with no true one, of any name, between its start and its event, so that only
+    idle time supports it. A segment that begins slightly too early is none.
     """
     alarms = [
         answer
@@ -264,20 +264,20 @@ def time_shares(results: Sequence[VideoResult]) -> dict[str, float | None]:
     """The share of media time of each :data:`TimeKind`; together they make 1. `right` is the time accuracy."""
     seconds = dict.fromkeys(get_args(TimeKind), 0.0)
     for result in results:
-        for truth, told, length_s in _stretches(result):
-            seconds[_time_kind(truth, told)] += length_s
+        for truth, predicted, length_s in _stretches(result):
+            seconds[_time_kind(truth, predicted)] += length_s
     total_s = sum(seconds.values())
     return {kind: value / total_s if total_s > 0 else None for kind, value in seconds.items()}
 
 
-def _time_kind(truth: str, told: str) -> TimeKind:
-    if truth == told:
+def _time_kind(truth: str, predicted: str) -> TimeKind:
+    if truth == predicted:
         return "right"
     if truth == IDLE:
-        return "false_unknown" if told == UNKNOWN else "false_name"
-    if told == IDLE:
+        return "false_unknown" if predicted == UNKNOWN else "false_name"
+    if predicted == IDLE:
         return "missed"
-    return "unknown" if told == UNKNOWN else "wrong_name"
+    return "unknown" if predicted == UNKNOWN else "wrong_name"
 
 
 def _stretches(result: VideoResult) -> Iterator[tuple[str, str, float]]:

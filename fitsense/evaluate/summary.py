@@ -69,12 +69,12 @@ class _Known:
         )
 
     def answers(self, temperature: float) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """How sure the answer to each clip is at a temperature, over all its views, and whether it is right."""
+        """Confidence of the answer to each clip at a temperature, over all its views, and a mask of right answers."""
         rows = [clip.mean_probabilities(temperature) for clip in self.clips]
         return _answers(_stack(rows, self.exercise.shape[1]), self.truth)
 
     def answers_to_windows(self, temperature: float, views: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """The same of every single window, without mirror images: what a session sees."""
+        """The same for single windows without mirror images, as in a session."""
         rows = [row for clip in self.clips for row in clip.probabilities(temperature)[:views]]
         truth = [label for clip, label in zip(self.clips, self.truth, strict=True) for _ in clip.logits[:views]]
         return _answers(_stack(rows, self.exercise.shape[1]), np.array(truth, dtype=np.int64))
@@ -83,21 +83,21 @@ class _Known:
 def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: int) -> dict[str, Any]:
     """The figures of clips that were scored.
 
-    :param folder: what the clips' paths are told relative to.
+    :param folder: folder to which the paths of clips are relative.
     :param views: how many of each clip's views are windows; the rest are their mirror images.
     """
     labels = known_labels(model)
     known = _Known.of(model, [clip for clip in scored if clip.item.group in labels and clip.item.group != IDLE])
     idle = [clip for clip in scored if clip.item.group == IDLE]
-    foreign = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
+    untrained = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
     draws = BootstrapSamples.of([clip.item.scene for clip in known.clips])
     return {
         "exercise": _exercise(model, known, views),
-        "muscles": {**_muscles(model, known), "unseen": _unseen(model, foreign)},
+        "muscles": {**_muscles(model, known), "unseen": _unseen(model, untrained)},
         "rejection": _rejection(labels, known.clips, idle),
-        "unknown": _unknown(model, known.clips, idle, foreign),
+        "unknown": _unknown(model, known.clips, idle, untrained),
         **({"tasks": _tasks(model, scored)} if model.tasks else {}),
-        "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, foreign),
+        "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, untrained),
         **compare(known.clips, known.truth, known.worked, draws),
         "by_source": _by_source(known),
         "worst": _worst(labels, scored, folder),
@@ -201,12 +201,12 @@ def _tasks(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
     return figures
 
 
-def _unseen(model: Model, foreign: Sequence[ClipScores]) -> dict[str, Any]:
+def _unseen(model: Model, untrained: Sequence[ClipScores]) -> dict[str, Any]:
     """Metrics of muscles on clips of exercises that the model does not know, if the manifest or the catalogue states
     their muscles."""
     groups = model.labels.muscles
     named = [
-        (clip, clip.item.muscles or worked_by(clip.item.group) or worked_by(clip.item.exercise)) for clip in foreign
+        (clip, clip.item.muscles or worked_by(clip.item.group) or worked_by(clip.item.exercise)) for clip in untrained
     ]
     clips = [(clip, worked) for clip, worked in named if worked]
     truth = np.array([[group in worked for group in groups] for _, worked in clips], dtype=bool)
@@ -246,7 +246,7 @@ def _rejection(labels: Sequence[str], known: Sequence[ClipScores], idle: Sequenc
 
 
 def _unknown(
-    model: Model, known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
+    model: Model, known: Sequence[ClipScores], idle: Sequence[ClipScores], untrained: Sequence[ClipScores]
 ) -> dict[str, Any]:
     labels, enter = known_labels(model), model.manifest.calibration.enter
 
@@ -257,15 +257,15 @@ def _unknown(
         return float((_doubt(labels, clips) <= 1 - enter).mean()) if clips else None
 
     return {
-        "clips": len(foreign),
-        "groups": dict(sorted(Counter(clip.item.group or NO_GROUP for clip in foreign).items())),
-        "named": named(foreign),
+        "clips": len(untrained),
+        "groups": dict(sorted(Counter(clip.item.group or NO_GROUP for clip in untrained).items())),
+        "named": named(untrained),
         "known_named": named(known),
         "idle_named": named(idle),
         "enter": enter,
-        "auroc": auroc([*idle, *foreign]),
+        "auroc": auroc([*idle, *untrained]),
         "auroc_idle": auroc(idle),
-        "auroc_foreign": auroc(foreign),
+        "auroc_untrained": auroc(untrained),
     }
 
 
@@ -285,23 +285,23 @@ def _intervals(known: _Known, draws: BootstrapSamples) -> dict[str, list[float] 
 
 
 def _intervals_of_rejection(
-    labels: Sequence[str], known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
+    labels: Sequence[str], known: Sequence[ClipScores], idle: Sequence[ClipScores], untrained: Sequence[ClipScores]
 ) -> dict[str, list[float] | None]:
-    """These are of more clips, and of the scenes of all of them."""
+    """Intervals of the rejection metrics, over the scenes of all clips."""
 
     def interval(scores: FloatArray, others: Sequence[ClipScores]) -> list[float] | None:
         draws = BootstrapSamples.of([clip.item.scene for clip in [*known, *others]])
         return draws.interval(bootstrap.auroc(draws.weights, scores, _kinds(known, others)))
 
-    strangers = [*idle, *foreign]
+    others = [*idle, *untrained]
     return {
         "rejection.auroc": interval(_idleness(labels, [*known, *idle]), idle) if IDLE in labels else None,
-        "unknown.auroc": interval(_doubt(labels, [*known, *strangers]), strangers),
+        "unknown.auroc": interval(_doubt(labels, [*known, *others]), others),
     }
 
 
 def _kinds(known: Sequence[ClipScores], others: Sequence[ClipScores]) -> NDArray[np.bool_]:
-    """Whether a clip of both kinds, one after the other, is one of the others."""
+    """Mask of the others among the clips of both kinds, one after the other."""
     return np.repeat([False, True], [len(known), len(others)])
 
 
@@ -311,7 +311,7 @@ def _idleness(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
 
 
 def _doubt(labels: Sequence[str], clips: Sequence[ClipScores]) -> FloatArray:
-    """How far the likeliest exercise is from certain, (clips,), as the naming threshold sees it."""
+    """One minus the largest score of an exercise for the naming threshold, (clips,)."""
     exercises = [index for index, label in enumerate(labels) if label != IDLE]
     return np.array([1 - clip.named[exercises].max() for clip in clips], dtype=np.float32)
 
@@ -327,7 +327,7 @@ def _by_source(known: _Known) -> dict[str, dict[str, Any]]:
 
 
 def _worst(labels: Sequence[str], scored: Sequence[ClipScores], folder: Path) -> list[dict[str, Any]]:
-    """The clips with the surest wrong answers. For what the model does not know, only ``no_exercise`` and
+    """The clips with the most confident wrong answers. For what the model does not know, only ``no_exercise`` and
     ``unknown`` are right."""
     wrong: list[dict[str, Any]] = []
     for clip in scored:

@@ -354,7 +354,7 @@ class SessionEnded:
     muscle_load_repetitions: Mapping[str, float] = _load_field()
 
 
-EventData = (
+BuiltInData = (
     SessionStarted
     | SessionUpdated
     | SessionProgress
@@ -368,6 +368,9 @@ EventData = (
     | SessionWarning
     | SessionEnded
 )
+"""``data`` of an event that fitsense emits itself."""
+
+EventData = BuiltInData | PluginData
 """``data`` of an event: one of the classes above, distinguished by ``match`` or ``isinstance``."""
 
 
@@ -378,14 +381,14 @@ class Event:
     :param source: URI reference of the session, chosen by the host.
     :param sequence: 0, 1, 2 … in the order of emission.
     :param time: wall-clock time: the session's ``started_at`` plus media time.
-    :param data: one of the classes above, or :class:`fitsense.PluginData` for an event that a plugin adds.
+    :param data: one of the classes above; :class:`fitsense.PluginData` for an event that a plugin adds.
     :param subject: the person it is about, in a session of several people; else None.
     """
 
     source: str
     sequence: int
     time: datetime
-    data: EventData | PluginData
+    data: EventData
     subject: str | None = None
 
     @property

@@ -12,7 +12,7 @@ import attrs
 import cattrs
 
 from fitsense.errors import SchemaError
-from fitsense.events.model import Event, EventData
+from fitsense.events.model import BuiltInData, Event
 
 _PREFIX = "fitsense."
 _SHOWN_CHARACTERS = 80
@@ -65,7 +65,7 @@ def parse_event(event: str | bytes | Mapping[str, Any]) -> Event | OtherEvent:
 
 @functools.cache
 def _classes() -> Mapping[str, Any]:
-    return {_PREFIX + kind.TYPE: kind for kind in get_args(EventData)}
+    return {_PREFIX + kind.TYPE: kind for kind in get_args(BuiltInData)}
 
 
 def _object(event: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from fitsense.events.model import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.events.model import Event, ExerciseEnded, ExerciseUpdated, MusclesActivated, RepetitionCompleted
 
 
 @attrs.frozen
@@ -18,12 +18,16 @@ class Moment:
     :param since_s: start of that state, in seconds of media time.
     :param confidence: probability of the exercise, 0..1; None while idle.
     :param muscles: activation by muscle group.
+    :param repetition: the last repetition of the set that goes on; None before the first.
+    :param set_index: number of that set among the exercise's; None before the first repetition.
     """
 
     exercise: str | None
     since_s: float
     confidence: float | None
     muscles: Mapping[str, float]
+    repetition: RepetitionCompleted | None = None
+    set_index: int | None = None
 
 
 class Timeline:
@@ -36,6 +40,7 @@ class Timeline:
         data = [event.data for event in events]
         self._segments = sorted((d for d in data if isinstance(d, ExerciseEnded)), key=lambda d: d.start_s)
         self._updates = sorted((d for d in data if isinstance(d, ExerciseUpdated)), key=lambda d: d.end_s)
+        self._repetitions = sorted((d for d in data if isinstance(d, RepetitionCompleted)), key=lambda d: d.end_s)
         self._muscles = sorted((d for d in data if isinstance(d, MusclesActivated)), key=lambda d: d.start_s)
 
     @property
@@ -57,4 +62,14 @@ class Timeline:
         muscles = segment.muscles
         if index >= 0 and self._muscles[index].start_s >= segment.start_s:
             muscles = self._muscles[index].muscles
-        return Moment(segment.exercise, segment.start_s, confidence, muscles)
+        repetition, set_index = self._repetition(segment, time_s)
+        return Moment(segment.exercise, segment.start_s, confidence, muscles, repetition, set_index)
+
+    def _repetition(self, segment: ExerciseEnded, time_s: float) -> tuple[RepetitionCompleted | None, int | None]:
+        """The last repetition of a segment at a time, and the number of its set."""
+        index = bisect.bisect_right(self._repetitions, time_s, key=lambda d: d.end_s) - 1
+        last = self._repetitions[index] if index >= 0 else None
+        if last is None or last.exercise != segment.exercise or last.end_s <= segment.start_s:
+            return None, None
+        sets = [one.index for one in segment.sets if one.start_s <= (last.start_s + last.end_s) / 2 <= one.end_s]
+        return last, sets[0] if sets else None

@@ -111,7 +111,7 @@ class FinetuneRuns:
         tune(module, layers, training_data, [], network.tuning, self.setting.cache / "runs" / digest)
         predicted = predict(run_module(module), self.held_out, clip, self.setting.scale.views)
         logits: dict[Task, FloatArray] = {task: np.stack([one[task] for one in predicted]) for task in _TASKS}
-        samples = [recording.footage for recording in self.held_out]
+        samples = [recording.sample for recording in self.held_out]
         answers = Predictions.of(
             samples,
             labels,
@@ -122,7 +122,7 @@ class FinetuneRuns:
 
     def describe(self) -> str:
         """Describe the clips, in words."""
-        training, held_out = ([one.footage for one in recordings] for recordings in (self.training, self.held_out))
+        training, held_out = ([one.sample for one in recordings] for recordings in (self.training, self.held_out))
         return (
             f"{len(training)} clips of {len({item.scene for item in training})} scenes to train on, {len(held_out)} "
             f"of {len({item.scene for item in held_out})} other scenes ({self.data.holdout}) to measure on; "
@@ -136,7 +136,7 @@ class FinetuneRuns:
             sha256(Path(weights)) if Path(weights).is_file() else weights,
             start.digest if start else None,
             attrs.asdict(self.data.pool.labels),
-            sorted(recording.footage.key for recording in self.training),
+            sorted(recording.sample.key for recording in self.training),
         ]
         name = network.backbone.replace("/", "_")
         return f"{name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"

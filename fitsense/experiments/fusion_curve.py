@@ -49,7 +49,7 @@ def run(setting: Setting) -> Result:
     spec = setting.plugins.fusion(Recipe().fusion)
     if spec.fit is None:
         raise PluginError(f"fusion {Recipe().fusion}: expected a fusion that can be fitted")
-    labels, samples = data.pool.labels, [recording.footage for recording in runs_of[_X3D].held_out]
+    labels, samples = data.pool.labels, [recording.sample for recording in runs_of[_X3D].held_out]
     folds = np.array(folds_by(samples, "scene"))
     curve: dict[float, dict[Task, FloatArray]] = {round(step / _STEPS, 4): {} for step in range(_STEPS + 1)}
     ensemble: dict[Task, FloatArray] = {}

@@ -175,7 +175,7 @@ class FusionPipeline:
     def _uncertain(
         self, scores: Mapping[Task, Scores], expectations: Sequence[Expectation | None]
     ) -> NDArray[np.bool_]:
-        """Whether the first branches are not confident enough, bool (clips,)."""
+        """Mask of the clips for which the first branches are not confident enough, bool (clips,)."""
         # A threshold of 0 is never uncertain, despite rounding: some label of a softmax is above 0, and one of two
         # complementary probabilities is at least .5.
         below = [

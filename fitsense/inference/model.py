@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.bundles.first_use import bundle_in_use
 from fitsense.bundles.manifest import BranchEntry, Labels, Manifest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, check_batch
@@ -49,6 +50,8 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or PluginManager.discover()
         self.threads = config.threads
+        # Why this is not the bundle that was requested; sessions warn of it.
+        self.notice = ""
         self._fusion = FusionPipeline(bundle.manifest, self.plugins)
         self._streaming: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, config, plugins=self.plugins)
@@ -278,6 +281,9 @@ def load_model(
 ) -> Model:
     """Load a model bundle.
 
+    At first use, the files of others that an included bundle needs are fetched. If that fails, ``gym-video`` takes the
+    place of ``gym``; a line on standard error and an event of each session say so.
+
     :param path: folder, zip file, or name of an included bundle.
     :param plugins: None for the installed ones.
     :param cascade: the branches that run first, and the confidence in the exercise from which the others do not run;
@@ -287,7 +293,11 @@ def load_model(
     :raises InvalidInputError: an option is invalid, the device is missing, or the runtime does not support an option.
     :raises FitsenseError: a network cannot be compiled here, for example because there is no C++ compiler.
     """
-    bundle, plugins = Bundle.load(path), plugins or PluginManager.discover()
+    plugins = plugins or PluginManager.discover()
+    used = bundle_in_use(path, plugins)
+    bundle = used.bundle
     if cascade is not None:
         bundle = attrs.evolve(bundle, manifest=set_cascade(bundle.manifest, plugins, cascade))
-    return Model(bundle, plugins=plugins, **options)
+    model = Model(bundle, plugins=plugins, **options)
+    model.notice = used.notice
+    return model

@@ -190,6 +190,6 @@ def _check_outputs(
 
 
 def cpu_computes_bf16(core: ov.Core | None = None) -> bool:
-    """Whether this CPU has instructions for bfloat16."""
+    """True if this CPU has instructions for bfloat16."""
     capabilities = (core or openvino_core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "BF16" in capabilities

@@ -27,7 +27,7 @@ class LoadedPoseEstimator:
         self._estimator = estimator
 
     def detect(self, picture: UInt8Array) -> Sequence[BodyDetection]:
-        """As :meth:`fitsense.plugins.PoseEstimator.detect`.
+        """See :meth:`fitsense.plugins.PoseEstimator.detect`.
 
         :raises PluginError: the plugin gave something else.
         """
@@ -38,7 +38,7 @@ class LoadedPoseEstimator:
         return found
 
     def estimate(self, pictures: Sequence[UInt8Array], regions: Sequence[BodyRegion]) -> Sequence[Pose | None]:
-        """As :meth:`fitsense.plugins.PoseEstimator.estimate`.
+        """See :meth:`fitsense.plugins.PoseEstimator.estimate`.
 
         :raises InvalidInputError: there are not as many pictures as regions.
         :raises PluginError: the plugin gave something else.

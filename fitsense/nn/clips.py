@@ -1,4 +1,4 @@
-"""What backbone plugins that build torch networks share."""
+"""Helpers for backbone plugins that build torch networks."""
 
 from __future__ import annotations
 

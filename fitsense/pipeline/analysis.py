@@ -21,6 +21,7 @@ from fitsense.inference.model import Model, load_model
 from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, snapshot_array, source_digest
 from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
+from fitsense.pose.recording import PoseRecording
 from fitsense.session.session import Reason, Session
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
@@ -92,6 +93,7 @@ class Analysis(Iterator[Event]):
             self._resume()
         # For the report in a notebook; a source without an end would fill the memory.
         self._taken: list[Event] = []
+        self._poses: PoseRecording | None = None
         self._events = self._run()
 
     def __next__(self) -> Event:
@@ -114,6 +116,11 @@ class Analysis(Iterator[Event]):
             # Nothing to report yet.
             return None
         return embedded(reports, reports[0].name)
+
+    def record_poses(self) -> PoseRecording:
+        """Record the person's poses from now on, to draw them; nothing is recorded without landmarks."""
+        self._poses = self._poses or PoseRecording()
+        return self._poses
 
     @property
     def media_s(self) -> float:
@@ -177,6 +184,8 @@ class Analysis(Iterator[Event]):
                         break
                     self._media_s = item.time_s
                     events = session.push(item)
+                    if self._poses is not None and isinstance(session, Session):
+                        self._poses.add(session.pose)
                 else:
                     events = session.warn(item.code, item.message)
                 yield from events

@@ -88,7 +88,7 @@ class LandmarkSet:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """For each row the row of its mirror image: its own where it has no partner."""
+        """Row of the mirror image of each row; the row itself without a partner."""
         order = list(range(len(self)))
         for left, right in self.mirror_pairs:
             one, other = self.landmarks.index(left), self.landmarks.index(right)

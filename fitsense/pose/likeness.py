@@ -1,4 +1,4 @@
-"""Where a body is, how large it is and how it is built: what tells people apart from picture to picture."""
+"""Place, size and build of a body, which distinguish people from picture to picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BONES = len(_BONES) + len(_WIDTHS)
 """Number of lengths in :func:`proportions`."""
 # What is hardly visible says nothing about a body's proportions.
 _VISIBLE = 0.5
-# Of a body without a region of its own: the square around its landmarks, with a margin.
+# Margin of the square around the landmarks of a body without a region.
 _MARGIN = 1.25
 _SMALLEST = 1e-3
 # Bodies whose torsos are this near to each other, in sizes, are one if this percentage of their landmarks is as near:
@@ -32,7 +32,7 @@ _SAME_TORSO, _SAME_DOUBLINGS = 0.08, 1.0
 
 @attrs.frozen
 class Place:
-    """Where a body is in the picture. Lengths are in longer sides of the picture, so that x and y have one unit.
+    """Place of a body in the picture. Lengths are in longer sides of the picture, so that x and y have one unit.
 
     :param x: middle of the torso.
     :param y: likewise.
@@ -44,11 +44,11 @@ class Place:
     size: float
 
     def distance(self, other: Place) -> float:
-        """How far apart two places are, in sizes of the larger one."""
+        """Distance of two places, in sizes of the larger one."""
         return math.hypot(self.x - other.x, self.y - other.y) / max(self.size, other.size)
 
     def doublings(self, other: Place) -> float:
-        """How many times one size has to be doubled to be the other."""
+        """Absolute binary logarithm of the ratio of two sizes."""
         return abs(math.log2(self.size / other.size))
 
 
@@ -73,7 +73,7 @@ def place_of(pose: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) 
 
 
 def same_body(one: Pose, other: Pose, landmark_set: LandmarkSet, scale: tuple[float, float]) -> bool:
-    """Whether two poses of one picture are of one person."""
+    """True if two poses of one picture are of one person."""
     here, there = place_of(one, landmark_set, scale), place_of(other, landmark_set, scale)
     if here.distance(there) > _SAME_PLACE:
         return False
@@ -100,7 +100,7 @@ def proportions(pose: Pose, landmark_set: LandmarkSet) -> FloatArray | None:
 
 
 def unlike(one: FloatArray | None, other: FloatArray | None) -> float:
-    """How differently two bodies are built: mean difference of the bones that both show; 0 without any."""
+    """Difference of build: mean difference of the bones visible in both bodies; 0 without any."""
     if one is None or other is None:
         return 0.0
     apart = np.abs(one - other)

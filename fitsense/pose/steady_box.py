@@ -17,7 +17,7 @@ _TOO_LARGE = 2.0
 
 @attrs.frozen
 class SeenBox:
-    """Where a person was seen; time in seconds of media time."""
+    """Observed box of a person, with its media time in seconds."""
 
     time_s: float
     region: Region
@@ -64,7 +64,7 @@ class SteadyBox:
 
 
 def recent(seen: Sequence[SeenBox], since_s: float) -> list[SeenBox]:
-    """Where the person was after a time."""
+    """Observed boxes after a time."""
     return [one for one in seen if one.time_s > since_s]
 
 

@@ -24,11 +24,11 @@ class BodySignal:
         self._joints = JointSignal(landmark_set)
 
     def sample(self, pose: Pose | None, size: tuple[int, int]) -> FloatArray:
-        """As :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
+        """See :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
 
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """As :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
+        """See :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
         path = self._joints.path(samples, rate_hz)
         mirror = BodyMirror(self._joints, samples, rate_hz)
         angles = joint_angles(self._joints, samples, rate_hz)

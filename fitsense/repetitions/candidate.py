@@ -62,29 +62,29 @@ class Candidate:
         return self.start_s, self.end_s
 
     def is_reported(self, reported_s: float) -> bool:
-        """Whether too much of it lies before the end of the newest report."""
+        """True if too much of it lies before the end of the newest report."""
         return reported_s - self.start_s > OVERLAP_LENGTHS * self.length_s
 
     def is_confirmed(self, previous: Iterable[Span]) -> bool:
-        """Whether the previous pass found it, too."""
+        """True if the previous pass found it, too."""
         return any(is_same_cycle(span, self.span) for span in previous)
 
     def is_settled(self, now_s: float) -> bool:
-        """Whether its end cannot change any more: another cycle or enough time has followed."""
+        """True if its end cannot change any more: another cycle or enough time has followed."""
         lengths = _STEADY_SETTLED_LENGTHS if self.is_steady else _SETTLED_LENGTHS
         wait_s = lengths * self.length_s if self.is_full else _PARTIAL_SETTLED_LENGTHS * self.typical_s
         return bool(self.later_ends_s) or now_s - self.end_s >= wait_s
 
     def is_overdue(self, next_s: float) -> bool:
-        """Whether the second cycle after it may be complete by the next pass, at `next_s`."""
+        """True if the second cycle after it may be complete by the next pass, at `next_s`."""
         return bool(self.later_ends_s) and next_s >= self.later_ends_s[-1] + _NEXT_LENGTHS * self.length_s
 
     def is_too_late(self, now_s: float) -> bool:
-        """Whether two cycles have followed it, four where sides alternate, and it ended too long ago."""
+        """True if two cycles have followed it, four where sides alternate, and it ended too long ago."""
         return len(self.later_ends_s) > (3 if self.alternating else 1) and now_s - self.end_s > _LATE_S
 
 
 def is_same_cycle(one: Span, other: Span) -> bool:
-    """Whether start and end of two passes' cycles agree, within a part of the second one's length."""
+    """True if start and end of two passes' cycles agree, within a part of the second one's length."""
     tolerance_s = SAME_CYCLE_LENGTHS * (other[1] - other[0])
     return abs(one[0] - other[0]) <= tolerance_s and abs(one[1] - other[1]) <= tolerance_s

@@ -22,7 +22,7 @@ Source = Literal["body", "motion"]
 
 # Worth of the motion's score beside the body's, and how many times the better score must be the other's for a change.
 _MOTION_WORTH, _CHANGE = 0.9, 1.3
-# Part of a movement that may have been told as another's.
+# Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
@@ -30,13 +30,13 @@ _BODY_EXTENT = 0.03
 
 @attrs.define(eq=False)
 class BodyOrMotionState:
-    """All that :class:`BodyOrMotionCounter` remembers.
+    """State of :class:`BodyOrMotionCounter`.
 
-    :param body: of the counter of the body.
-    :param motion: of the counter of all motion.
-    :param source: which of them is believed.
-    :param reported_s: where the newest movement that was given ends.
-    :param waiting: what each counter has seen since then and was not given.
+    :param body: state of the counter of body movement.
+    :param motion: state of the counter of image motion.
+    :param source: the counter whose movements are reported.
+    :param reported_s: end of the newest reported movement.
+    :param waiting: unreported movements of each counter since then.
     """
 
     body: RepetitionCounterState
@@ -63,7 +63,7 @@ class BodyOrMotionCounter:
 
     @property
     def state(self) -> BodyOrMotionState:
-        """All that it remembers, for a snapshot."""
+        """The state, for a snapshot."""
         return BodyOrMotionState(self._body.state, self._motion.state, self._source, self._told_s, self._waiting)
 
     @state.setter
@@ -75,7 +75,7 @@ class BodyOrMotionCounter:
         """Take one frame; give what is sure now, in order of time.
 
         :param thumbnail: as for :meth:`fitsense.repetitions.counter.RepetitionCounter.push`.
-        :param body: a sample of the body; None for a frame in which nobody was looked for.
+        :param body: a sample of the body; None for a frame without a search.
         :param time_s: seconds of media time, later than the frame's before it.
         """
         self._waiting["motion"] += self._motion.push(thumbnail, time_s)

@@ -280,7 +280,7 @@ class RepetitionCounter:
         return max(several or counted, key=rank, default=None)
 
     def _continues(self, span: Span, factor: float) -> bool:
-        """Whether a cycle follows the last repetition without a pause, at its tempo within a factor."""
+        """True if a cycle follows the last repetition without a pause, at its tempo within a factor."""
         tempo_s = self.state.tempo_s
         pause_s, length_s = span[0] - self.state.reported_s, span[1] - span[0]
         follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s

@@ -1,4 +1,4 @@
-"""How a repetition was done: the joint that leads it, its range of motion, and the durations of its phases. Pure."""
+"""Details of a repetition: its leading joint, range of motion, and the durations of its phases. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANGLES = {
 }
 """The landmarks that a joint's angle is between, by the joint; the middle one is the joint."""
 _SMOOTHING_S = 0.2
-# Parts of the way out, from 0 at the start to 1 at the turning point, beyond which somebody is there.
+# Phases, from 0 at the start to 1 at the turning point, beyond which a position counts as reached.
 _NEAR, _FAR = 0.1, 0.9
 # Part of a repetition's length by which its ends may be off.
 _MORE = 6
@@ -111,7 +111,7 @@ def leading_joint(
     :returns: None where no joint's angle is known.
     """
     visible = np.nan_to_num(np.nanmedian(samples[start : end + 1, :, VISIBILITY], axis=0))
-    # A cycle begins a little after somebody has left the start position, and ends a little before they are back.
+    # A cycle begins shortly after the start position was left, and ends shortly before it is reached again.
     more = (end - start) // _MORE
     whole = slice(max(0, start - more), end + more + 1)
     found: list[JointRange] = []
@@ -127,14 +127,14 @@ def leading_joint(
 
 
 def phases(path: Path, start: int, far: int, end: int, until: int, rate_hz: float) -> Phases:
-    """How long a repetition's parts take.
+    """Durations of a repetition's phases.
 
-    :param path: (moments, dimensions), which the repetition is a cycle of.
-    :param start: the cycle's first moment.
-    :param far: its turning point.
-    :param end: its last moment.
+    :param path: (moments, dimensions), with the repetition as a cycle.
+    :param start: first moment of the cycle.
+    :param far: turning point of the cycle.
+    :param end: last moment of the cycle.
     :param until: the first moment of the next cycle, or the last moment of the path.
-    :param rate_hz: moments a second.
+    :param rate_hz: moments per second.
     """
     start_place = (path[start] + path[end]) / 2
     way = path[far] - start_place

@@ -10,11 +10,11 @@ from fitsense.repetitions.sides import Side
 
 @attrs.frozen
 class Details:
-    """What a body's joints say of a repetition.
+    """Details of a repetition from the joints of a body.
 
-    :param side: whose repetition it is; None where both sides move.
-    :param joint: the joint that leads it, and its range of motion; None where no joint's angle is known.
-    :param phases: how long its parts take.
+    :param side: side of the repetition; None if both sides move.
+    :param joint: leading joint with its range of motion; None if no angle of a joint is known.
+    :param phases: durations of its phases.
     """
 
     side: Side | None = None

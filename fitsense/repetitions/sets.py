@@ -418,7 +418,7 @@ class Sets:
         return sets[-1].parts[-1]
 
     def _is_short(self, start_s: float) -> bool:
-        """Whether the pause before `start_s` is shorter than a rest."""
+        """True if the pause before `start_s` is shorter than a rest."""
         return start_s - self.state.sets[-1].end_s < self._rest_s
 
 

@@ -38,7 +38,7 @@ _LIKE, _LIKE_IN_PLACE = 0.35, 0.1
 _LENGTHS = (0.75, 0.9, 1.0, 1.15, 1.3)
 # A half before the first or after the last cycle must be so much like the half that it repeats.
 _LIKE_HALF = 0.5
-# One side moves so many times as much as the other where a movement is of one side, and both must be so visible.
+# Smallest ratio of the movements of both sides in a movement of one side; and smallest visibility of both.
 _ONE_SIDED, _VISIBLE = 3.0, 0.5
 _EPSILON = 1e-12
 
@@ -99,7 +99,7 @@ class BodyMirror:
         return places, places[:, self._signal.mirrored] @ reflection
 
     def _leftness(self) -> _Floats:
-        """By how much more the left side is away from its usual place than the right one, and how far the arms are to
+        """Excess of the displacement of the left side over that of the right one, plus the displacement of the arms to
         the left, (moments,), in lengths of the torso."""
         assert self._places is not None
         away = np.linalg.norm(self._places - np.median(self._places, axis=0), axis=2)
@@ -149,7 +149,7 @@ class BodyMirror:
         return list(itertools.pairwise(middles))
 
     def _middle(self, start: int, end: int) -> int:
-        """Where, in the middle part of the time, the movement is between the two sides."""
+        """Moment between the two sides of the movement, within the middle part of the time."""
         quarter = (end - start) // 4
         inner = np.abs(self._swing[start + quarter : end - quarter + 1])
         return start + quarter + int(inner.argmin())
@@ -221,12 +221,12 @@ class BodyMirror:
         return "right" if moved["right"] > _ONE_SIDED * moved["left"] else None
 
     def _moved(self, rows: list[int], start: int, end: int) -> float:
-        """How much joints move, as the sum of their variances."""
+        """Amount of movement of joints: the sum of their variances."""
         assert self._places is not None
         return float(self._places[start : end + 1, rows].var(axis=0).sum())
 
     def _likeness(self, cycles: tuple[Cycle, ...], parting: float) -> tuple[float, float]:
-        """How alike first halves are to mirrored second halves, in shape and in shape and place; medians."""
+        """Median similarity of first halves and mirrored second halves, in shape, and in shape and place."""
         found = []
         for cycle in cycles:
             middle = _between(cycle, parting)

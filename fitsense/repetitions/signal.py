@@ -1,4 +1,4 @@
-"""What a counter reads its samples as: a path, the sides of its cycles, and their details."""
+"""Interpretation of a counter's samples: a path, the sides of its cycles, and their details."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fitsense.types import FloatArray
 
 @attrs.frozen(eq=False)
 class SignalView:
-    """What a signal shows over the seconds of one pass.
+    """A signal over the window of one pass.
 
     :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
-    :param split: gives the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
+    :param split: returns the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
         nothing.
-    :param describe: gives the details of a cycle, from its first to its last moment, until the next one begins.
+    :param describe: returns the details of a cycle, from its first to its last moment, until the next one begins.
     """
 
     path: Path

@@ -81,7 +81,7 @@ class Bundles:
         return self._models[name]
 
     def people(self) -> PeopleSource:
-        """What finds people, loaded on first use.
+        """The detector of people, loaded on first use.
 
         :raises ProblemError: it cannot be loaded.
         """

@@ -43,14 +43,14 @@ def _in_utc(value: datetime | None) -> datetime | None:
 
 @attrs.frozen
 class PoseConfig:
-    """How a session finds the landmarks of the person that it analyses.
+    """Landmarks of the person that a session analyses.
 
     :param enabled: ``auto`` to find landmarks if a branch of the bundle takes them and their estimator's files are
         present; ``on`` to find them for every bundle, or fail; ``off`` to take only those that the host pushes.
     :param estimator: name of the pose estimator; None for that of the bundle, or else the first one
         installed.
-    :param rate_hz: most pictures a second in which landmarks are found; None for 10, or 6 without repetitions.
-    :param people: number of people that are expected in the picture; more cause a warning.
+    :param rate_hz: largest rate of pictures with landmarks, per second; None for 10, or 6 without repetitions.
+    :param people: expected number of people in the picture; more cause a warning.
     :param landmarks: the landmark set of the poses that the host pushes; None for the estimator's.
     :param boxes: whether ``exercise.updated`` has the person's box and name.
     :raises InvalidInputError: a value of another type or outside its range.

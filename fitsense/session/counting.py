@@ -33,7 +33,7 @@ class Counting:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What has state, by name."""
+        """Components with state, by name."""
         counter = {} if self._counter is None else {"repetitions": self._counter}
         return {**counter, "sets": self.sets}
 

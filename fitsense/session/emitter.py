@@ -11,7 +11,6 @@ import attrs
 
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, EventData, SessionEnded, SessionWarning, event_time
-from fitsense.events.plugin_data import PluginData
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins._observers import ObserverReply
 from fitsense.session.debug_log import log_event
@@ -95,13 +94,13 @@ class Emitter:
         at_s = self.state.media_s or 0.0
         return self.emit(SessionWarning("plugin_failed", message, at_s, at_s), subject)
 
-    def _number(self, data: EventData | PluginData, subject: str | None) -> Event:
+    def _number(self, data: EventData, subject: str | None) -> Event:
         event = self._event(data, subject)
         self.state.sequence += 1
         log_event(event)
         return event
 
-    def _event(self, data: EventData | PluginData, subject: str | None) -> Event:
+    def _event(self, data: EventData, subject: str | None) -> Event:
         if self.state.media_s is None:
             self.state.media_s = 0.0
         time = event_time(self._started_at, self.state.media_s)

@@ -1,4 +1,4 @@
-"""What a session sees in a frame: thumbnails, warnings of the camera, and the person."""
+"""Perception of a session in a frame: thumbnails, warnings of the camera, and the person."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MIN_INTERVAL_S = min_interval_s([])
 
 @attrs.frozen(eq=False)
 class Percept:
-    """What was seen in a frame.
+    """Perception in one frame.
 
     :param thumbnail: float32 (height, width) of the analysed region, for the repetition counter.
-    :param sighting: result of looking for the person; None if nobody looked.
+    :param sighting: result of the search for the person; None without a search.
     :param camera_warnings: warnings of the camera monitor.
     """
 
@@ -35,7 +35,7 @@ class Percept:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the frame shows another scene than the previous one."""
+        """True if the frame shows another scene than the previous one."""
         return any(warning.code == "camera_cut" for warning in self.camera_warnings)
 
 

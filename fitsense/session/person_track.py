@@ -14,6 +14,7 @@ from fitsense.inference.model import Model
 from fitsense.inference.person_tracking import count_others, track_people, track_poses
 from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator
 from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
+from fitsense.pose.recording import TimedPose
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
 from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
 from fitsense.session.config import SessionConfig
@@ -26,11 +27,11 @@ _SURVEY_S = 2.0
 
 @attrs.frozen(eq=False)
 class HostPeople:
-    """What a host knows of the people in a frame; each is None if it is unknown.
+    """Knowledge of a host about the people in a frame; None for unknown values.
 
     :param poses: poses of all people, in shares of the whole picture.
-    :param bodies: where bodies are, likewise.
-    :param tracked: the person to analyse, if the host tracks people; nobody to analyse if it is empty.
+    :param bodies: regions of bodies, likewise.
+    :param tracked: the person to analyse, if the host tracks people; empty if there is none.
     """
 
     poses: Sequence[Pose] | None = None
@@ -42,7 +43,7 @@ class HostPeople:
 class Sighting:
     """Result of looking for the person in a frame.
 
-    :param person: None if nobody was found.
+    :param person: the found person; None for nobody.
     :param size: the whole picture's width and height in pixels.
     :param people: number of people in the picture; None if they were not counted.
     """
@@ -84,6 +85,8 @@ class PersonTrack:
         self._tracker = PersonTracker(landmark_set, PersonTrackerConfig(rate_hz=rate_hz))
         self._steady = SteadyBox()
         self._state = PersonTrackState(self._tracker.state, self._steady.state)
+        # For the host; a snapshot does not need it.
+        self.newest: TimedPose | None = None
 
     @property
     def state(self) -> PersonTrackState:
@@ -108,7 +111,7 @@ class PersonTrack:
 
     @property
     def steady_box(self) -> Region | None:
-        """The person's box that moves only if it must; None before anybody was found."""
+        """The person's box, which moves only if it must; None before a person was found."""
         return self._steady.state.box
 
     def check(self, host: HostPeople) -> None:
@@ -154,7 +157,7 @@ class PersonTrack:
         return attrs.evolve(sighting, people=len(people) + others)
 
     def mark_cut(self) -> None:
-        """Mark a scene cut: whoever is seen from now on is another person."""
+        """Mark a scene cut: people after it are other people."""
         self._tracker.cut()
         self._forget_box()
 
@@ -164,6 +167,7 @@ class PersonTrack:
 
     def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> Sighting:
         state, person = self._state, next(iter(people), None)
+        self.newest = TimedPose(time_s, None if person is None else person.pose, self.landmark_set)
         if person is not None:
             if person.name != state.name:
                 self._forget_box()
@@ -177,7 +181,7 @@ class PersonTrack:
 def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:
     """The track of a session's person; None for a session without landmarks.
 
-    :raises InvalidInputError: landmarks are asked for, and no plugin offers an estimator of them.
+    :raises InvalidInputError: landmarks are required, and no plugin provides an estimator.
     :raises UnknownNameError: no plugin offers the estimator.
     :raises WeightsError: the estimator needs third-party files that have not been fetched.
     """

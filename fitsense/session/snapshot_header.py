@@ -13,7 +13,7 @@ from fitsense.session.config import SessionConfig
 
 @attrs.frozen
 class SnapshotHeader:
-    """What a snapshot holds besides component states.
+    """Contents of a snapshot besides the states of components.
 
     :param config: configuration of the session, or of all sessions.
     :param model: digest of the bundle, see :func:`bundle_digest`.

@@ -1,4 +1,4 @@
-"""What a snapshot must fulfil, with errors that name the path."""
+"""Requirements of a snapshot, with errors that name the path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fitsense.errors import InvalidInputError
 
 
 def ascend(times: list[float]) -> bool:
-    """Whether each time is later than the one before it."""
+    """True if each time is later than the one before it."""
     return all(before < after for before, after in itertools.pairwise(times))
 
 

@@ -20,12 +20,12 @@ from fitsense._internal.closing import Closing
 from fitsense._internal.threads import WorkerThread
 from fitsense._internal.validators import instance, integer, number, subset_of
 from fitsense.errors import DeliveryError
-from fitsense.events.model import Event, EventData
+from fitsense.events.model import BuiltInData, Event
 from fitsense.plugins.specs import Sink
 from fitsense.sinks.outbox import DeliveryCounts, Outbox
 
 _LOGGER = logging.getLogger("fitsense.sinks")
-_TYPES = tuple(kind.TYPE for kind in get_args(EventData))
+_TYPES = tuple(kind.TYPE for kind in get_args(BuiltInData))
 _GROUPS = {"fitsense", *(name.partition(".")[0] for name in _TYPES)}
 _PLUGIN_TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9_]+)+")
 

@@ -131,6 +131,7 @@ class BranchTrainer:
             *((task, one.head, one.config) for task, one in branch.tasks.items()),
         ]
         entries = []
+        unused = set(branch.head_config)
         for task, name, stated in wanted:
             if not name:
                 continue
@@ -138,8 +139,18 @@ class BranchTrainer:
             spec = self.plugins.head(full)
             if not isinstance(spec, HeadSpec) or spec.task != task:
                 raise PluginError(f"head {full}: expected one that scores {task} from features")
-            config = config_from_json(spec.config, stated, full)
+            own = stated
+            if stated is branch.head_config:
+                # Shared by two heads: each takes the fields that it has.
+                own = {key: value for key, value in stated.items() if key in attrs.fields_dict(spec.config)}
+                unused -= own.keys()
+            config = config_from_json(spec.config, own, full)
             entries.append(HeadEntry(task, full, config_to_json(config), self.plugins.task(task).activation_name))
+        if unused:
+            raise InvalidInputError(
+                f"branch {branch_name(branch)}: head_config: expected fields of its heads' configurations, "
+                f"got {', '.join(sorted(unused))}"
+            )
         return entries
 
     def head(self, entry: HeadEntry) -> tuple[HeadSpec, Any]:

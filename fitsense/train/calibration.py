@@ -21,7 +21,7 @@ def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> flo
     :param logits: float32 (views, labels) for each clip.
     :param targets: int64 (clips,).
     """
-    candidates = np.geomspace(0.1, 5.0, 120)
+    candidates = np.geomspace(0.1, 20.0, 160)
     return round(float(min(candidates, key=lambda value: log_loss(logits, targets, value))), 4)
 
 

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.data.clip_views import view_places
 from fitsense.data.frames import Recording
 from fitsense.imaging.resize import branch_images
 from fitsense.types import ClipSpec, UInt8Array
@@ -55,12 +56,11 @@ class Crop:
 
 
 def evenly_spaced(recording: Recording, spec: ClipSpec, views: int) -> list[NDArray[np.intp]]:
-    """Frame indices (spec.frames,) of `views` evenly spaced windows of a recording, the same as those of
+    """Frame indices (spec.frames,) of `views` evenly spaced windows of a recording, the same as the inset ones of
     :func:`fitsense.data.clip_views.clip_views`."""
-    times = recording.times
     first, room_s = _room(recording, spec)
-    offsets = np.linspace(0.0, room_s, views) if views > 1 else [room_s / 2]
-    return [nearest(times, spec, float(first + spec.span_s + offset)) for offset in offsets]
+    ends = first + spec.span_s + room_s * view_places(views, inset=True)
+    return [nearest(recording.times, spec, float(end_s)) for end_s in ends]
 
 
 def random_window(

@@ -41,7 +41,7 @@ class TrainingWindows(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         position, seed = key
         data, recording = self._data, self._data.recordings[position]
-        sample = recording.footage
+        sample = recording.sample
         rng = np.random.default_rng(seed)
         chosen = random_window(recording, data.spec, self._augmentation, rng)
         values, crop = recording.values[chosen], None
@@ -69,7 +69,7 @@ class ValidationWindows(Dataset[dict[str, Any]]):
         data, recording = self._data, self._data.recordings[position]
         chosen = evenly_spaced(recording, data.spec, _VALIDATION_VIEWS)[view]
         values = window_values(recording, chosen, data.spec)
-        return {"input": np.ascontiguousarray(values), **_targets(data, recording.footage)}
+        return {"input": np.ascontiguousarray(values), **_targets(data, recording.sample)}
 
 
 class TrainingSampler(Sampler[tuple[int, int]]):
@@ -78,7 +78,7 @@ class TrainingSampler(Sampler[tuple[int, int]]):
     def __init__(self, recordings: Sequence[Recording], tuning: Tuning, process: Process) -> None:
         self._process = process
         self._seed = tuning.seed
-        self._weights = sampling_weights([recording.footage for recording in recordings], tuning.class_power)
+        self._weights = sampling_weights([recording.sample for recording in recordings], tuning.class_power)
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

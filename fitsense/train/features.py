@@ -25,7 +25,7 @@ from fitsense.types import FloatArray
 class ViewPolicy:
     """Windows of a clip that features are computed of.
 
-    :param views: number of evenly spaced windows.
+    :param views: number of evenly spaced windows, in the middles of equal parts of the clip.
     :param mirror: whether to add their mirror images.
     """
 
@@ -49,7 +49,7 @@ class Extractor:
         self._run = run
         self._branch = branch
         self._policy = policy
-        self._key = json.dumps([fingerprint, attrs.asdict(branch.clip), attrs.asdict(policy)])
+        self._key = json.dumps(["inset", fingerprint, attrs.asdict(branch.clip), attrs.asdict(policy)])
         self._cache = cache
         cache.mkdir(parents=True, exist_ok=True)
 
@@ -68,7 +68,7 @@ class Extractor:
     def _compute(self, sample: Sample) -> FloatArray:
         policy, name = self._policy, self._branch.name
         with sample.open(self._branch.clip.short_side) as frames:
-            clips = clip_views(frames, {name: self._branch.clip}, policy.views, policy.mirror)[name]
+            clips = clip_views(frames, {name: self._branch.clip}, policy.views, policy.mirror, inset=True)[name]
         return self._run(clips)["features"]
 
     def _cached(self, sample: Sample) -> FloatArray:

@@ -72,9 +72,9 @@ class FinetunedBranchTrainer:
             key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
             recorder = observations(frames, key, clip, load_observer(entry, trainer.plugins))
         learned = [item for item in trainer.samples(branch) if item.has_muscles]
-        everything = [*learned, *pool.unknown]
+        everything = list({item.key: item for item in (*learned, *pool.predicted)}.values())
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
-        self.recordings = {recording.footage.key: recording for recording in recordings}
+        self.recordings = {recording.sample.key: recording for recording in recordings}
         readable = [teacher.final.outputs.keys() for teacher in teachers]
         if landmark_teacher:
             readable.append(landmark_teacher.recordings.keys())
@@ -83,7 +83,7 @@ class FinetunedBranchTrainer:
         ]
 
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
-        from fitsense.train.losses import head_loss
+        from fitsense.nn.losses import head_loss
 
         labels = self._trainer.pool.labels
         backbone = self._trainer.backbone(self._branch, self._spec, self._config)
@@ -118,7 +118,7 @@ class FinetunedBranchTrainer:
         with temporary_bundle(module, self.entry, labels, recipe.fusion, self.traced) as bundle:
             run = load_graph(bundle, self.entry, RuntimeConfig(bf16=False))
             outputs = predict(run, recordings, self.entry.clip, recipe.views)
-        return TrainedBranch(module, {one.footage.key: each for one, each in zip(recordings, outputs, strict=True)})
+        return TrainedBranch(module, {one.sample.key: each for one, each in zip(recordings, outputs, strict=True)})
 
     def _teacher_outputs(
         self, samples: Sequence[Sample], partition: Partition | None

@@ -110,7 +110,7 @@ class FrozenBranchTrainer(_HeadsTrainer):
     ) -> None:
         super().__init__(trainer, branch, spec, config, entry)
         learned = trainer.samples(branch)
-        everything = list({item.key: item for item in (*learned, *trainer.pool.unknown)}.values())
+        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         with self._extractor() as extractor:
             self.features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", trainer.track)
         # The views after these are mirror images, which sessions do not use.
@@ -158,10 +158,10 @@ class ObservedBranchTrainer(_HeadsTrainer):
         key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
         recorder = observations(trainer.cache / "frames", key, entry.clip, load_observer(entry, trainer.plugins))
         learned = [*trainer.samples(branch), *trainer.pool.photos]
-        everything = list({item.key: item for item in (*learned, *trainer.pool.unknown)}.values())
+        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
-        usable = [recording for recording in recordings if recording.footage.kind != "photos" or _is_pair(recording)]
-        self.recordings = {recording.footage.key: recording for recording in usable}
+        usable = [recording for recording in recordings if recording.sample.kind != "photos" or _is_pair(recording)]
+        self.recordings = {recording.sample.key: recording for recording in usable}
         self.samples = [item for item in learned if item.key in self.recordings]
         self.features, self.windows = self._features()
 
@@ -180,9 +180,9 @@ class ObservedBranchTrainer(_HeadsTrainer):
             torch.manual_seed(0)
             for batch in self._trainer.track(batches, f"Features by {self.entry.name}"):
                 whole = [_in_memory(recording) for recording in batch]
-                used = [one for one in whole if one.footage.key in learned]
+                used = [one for one in whole if one.sample.key in learned]
                 varied |= self._run(used, [self._random_windows(one, rng) for one in used], training=True)
-                seen = [one for one in whole if one.footage.kind != "photos"]
+                seen = [one for one in whole if one.sample.kind != "photos"]
                 plain = [np.stack([one.values[at] for at in evenly_spaced(one, spec, views)]) for one in seen]
                 windows |= self._run(seen, plain, training=False)
         return varied, windows
@@ -201,11 +201,11 @@ class ObservedBranchTrainer(_HeadsTrainer):
         self._backbone.eval()
         ends = np.cumsum([len(each) for each in windows])[:-1]
         parts = np.split(features, ends)
-        return {one.footage.key: part for one, part in zip(recordings, parts, strict=True)}
+        return {one.sample.key: part for one, part in zip(recordings, parts, strict=True)}
 
     def _random_windows(self, recording: Recording, rng: np.random.Generator) -> FloatArray:
         spec, count = self.entry.clip, self._branch.random_windows
-        if recording.footage.kind == "photos":
+        if recording.sample.kind == "photos":
             pair = np.asarray(recording.values[np.arange(2)], np.float32)
             return np.stack([swing(pair, spec, rng) for _ in range(count)])
         chosen = [random_window(recording, spec, _AUGMENTATION, rng) for _ in range(count)]
@@ -218,6 +218,6 @@ def _in_memory(recording: Recording) -> Recording:
 
 
 def _is_pair(recording: Recording) -> bool:
-    """Whether a body was found in both pictures of a pair; where none was, nothing is visible."""
+    """True if a body was found in both pictures of a pair; where none was, nothing is visible."""
     pair = recording.values[np.arange(len(recording.times))]
     return len(pair) == 2 and bool((pair[..., -1].sum(axis=1) > 0).all())

@@ -72,16 +72,16 @@ def fit_fusion(
     held = _out_of_fold(labelled, branches)
     if not held:
         raise InvalidInputError("fusion: expected clips with out-of-fold outputs of every branch, got none")
-    strangers = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
-    both = [*held, *strangers]
+    unknown_clips = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
+    both = [*held, *unknown_clips]
     exercise = _windows(branches, both, "exercise")
     fused, config, temperature = _best_space(spec, exercise, targets(both, "exercise", labels.exercise), labels)
     calibrated = _probabilities(fused / temperature, labels.exercise)
     probabilities, of_strangers = calibrated[: len(held)], calibrated[len(held) :]
     if UNKNOWN not in labels.exercise:
-        strangers = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
-        if strangers:
-            logits = _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels)
+        unknown_clips = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
+        if unknown_clips:
+            logits = _fused(spec, config, _windows(branches, unknown_clips, "exercise", held_out=False), labels)
             of_strangers = _probabilities(logits / temperature, labels.exercise)
     columns = len(labels.exercise)
     enter, named, correct = calibration.naming_threshold(
@@ -92,7 +92,7 @@ def fit_fusion(
         recipe.error_cost,
         len(held) / len(labelled),
     )
-    if recipe.max_unknown_named is not None and strangers:
+    if recipe.max_unknown_named is not None and unknown_clips:
         limit = calibration.limit_of_unknown(of_strangers.mean(axis=1), labels.exercise, recipe.max_unknown_named)
         enter = max(enter, limit)
         named, correct = calibration.named_at(
@@ -101,13 +101,9 @@ def fit_fusion(
             [item.group for item in held for _ in range(recipe.views)],
             labels.exercise,
         )
+    worked = [at for at, item in enumerate(both) if item.group != UNKNOWN or item.has_muscles]
     muscles_entry, derived, muscles = _fit_muscles(
-        recipe,
-        branches,
-        [*held, *(item for item in strangers if item.has_muscles)],
-        calibrated[[at for at, item in enumerate(both) if item.group != UNKNOWN or item.has_muscles]],
-        labels,
-        plugins,
+        recipe, branches, [both[at] for at in worked], calibrated[worked], labels, plugins
     )
     tasks: dict[str, Any] = {}
     entries = {"exercise": FusionEntry(full, config_to_json(config)), "muscles": muscles_entry}
@@ -133,7 +129,7 @@ def fit_fusion(
             "enter": enter,
             "named": named,
             "named_correctly": correct,
-            "unknown_clips": len(strangers),
+            "unknown_clips": len(unknown_clips),
             **_unknown_metrics(mean, of_strangers.mean(axis=1), held, labels, enter),
             "muscles": muscles,
             **({"tasks": tasks} if tasks else {}),
@@ -165,15 +161,15 @@ def _out_of_fold(samples: Sequence[Sample], branches: Sequence[FittedBranch]) ->
 def _unknown_metrics(
     known: FloatArray, unknown: FloatArray, samples: Sequence[Sample], labels: Labels, enter: float
 ) -> dict[str, Any]:
-    """How well mean probabilities of clips (clips, labels) distinguish unknown exercises from trained ones."""
+    """Metrics of distinguishing unknown from trained exercises by mean probabilities of clips (clips, labels)."""
     if not len(unknown):
         return {}
     active = np.array([item.group != IDLE for item in samples])
-    sure, foreign = (calibration.best_exercise(each, labels.exercise)[1] for each in (known[active], unknown))
-    doubt = 1 - np.concatenate([sure, foreign])
+    sure, untrained = (calibration.best_exercise(each, labels.exercise)[1] for each in (known[active], unknown))
+    doubt = 1 - np.concatenate([sure, untrained])
     return {
-        "unknown_auroc": metrics.auroc(doubt, np.repeat([False, True], [len(sure), len(foreign)])),
-        "unknown_named": float((foreign >= enter).mean()),
+        "unknown_auroc": metrics.auroc(doubt, np.repeat([False, True], [len(sure), len(untrained)])),
+        "unknown_named": float((untrained >= enter).mean()),
         "known_named": float((sure >= enter).mean()),
     }
 
@@ -278,7 +274,9 @@ def _fit_muscles(
     def precision(scores: FloatArray, chosen: NDArray[np.bool_]) -> float | None:
         return metrics.mean_average_precision(scores[chosen], truth[chosen])
 
-    fused, config = _cross_fitted(spec, members, truth, [item.fold for item in held])
+    # Where some exercises were held out altogether, these decide: of known ones, the look-up knows the muscles.
+    deciding = unseen if recipe.doubt_head and unseen.any() else np.ones(len(held), dtype=bool)
+    fused, config = _cross_fitted(spec, members, truth, [item.fold for item in held], deciding)
     results: dict[str, Any] = {
         "branches": {name: precision(one.probabilities, known) for name, one in members.items() if name != DOUBT},
         "map": precision(fused, known),
@@ -294,19 +292,26 @@ def _fit_muscles(
 
 
 def _cross_fitted(
-    spec: FusionSpec, members: Mapping[str, Scores], truth: NDArray[Any], folds: Sequence[int]
+    spec: FusionSpec,
+    members: Mapping[str, Scores],
+    truth: NDArray[Any],
+    folds: Sequence[int],
+    deciding: NDArray[np.bool_],
 ) -> tuple[FloatArray, Any]:
-    """Fused probabilities, each by a fusion that was not fitted on the clip's fold; and the fusion fitted on all."""
+    """Fused probabilities, each by a fusion that was not fitted on the clip's fold; and the fusion fitted on all.
+
+    :param deciding: whether a fusion may be fitted on a clip, bool (clips,).
+    """
     unfitted = _spaces(spec)[-1]
     if spec.fit is None or len(members) == 1:
         return spec.fuse(unfitted, members).probabilities, unfitted
     fold = np.array(folds)
     fused = np.zeros(truth.shape, np.float32)
     for one in np.unique(fold):
-        others = fold != one if len(set(folds)) > 1 else fold == one
+        others = (fold != one if len(set(folds)) > 1 else fold == one) & deciding
         kept = spec.fit(unfitted, _rows(members, others), truth[others])
         fused[fold == one] = spec.fuse(kept, _rows(members, fold == one)).probabilities
-    return fused, spec.fit(unfitted, members, truth)
+    return fused, spec.fit(unfitted, _rows(members, deciding), truth[deciding])
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:

@@ -80,7 +80,7 @@ def fit(
     """
     import torch
 
-    from fitsense.train.losses import head_loss, loss_of_clips
+    from fitsense.nn.losses import head_loss, loss_of_clips
 
     task = task or RESERVED[spec.task]
     chosen_loss = head_loss(spec, task)

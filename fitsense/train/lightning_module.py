@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from fitsense.errors import FitsenseError
 from fitsense.nn.compat import beside_torchvision
+from fitsense.nn.losses import loss_of_clips
 from fitsense.train.clip_augmentation import evenly_spaced, window_values
 from fitsense.train.finetuning import TrainingData, Tuning
-from fitsense.train.losses import loss_of_clips
 
 lightning: Any = beside_torchvision("pytorch_lightning")
 

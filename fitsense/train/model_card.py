@@ -31,7 +31,7 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         f"temperature {held_out['temperature']:.3f} and naming threshold {held_out['enter']:.2f} were fitted on these, "
         f"with {held_out['unknown_clips']} clips of exercises that the model does not know; at that threshold "
         f"{held_out['named']:.0%} of single windows of exercise get a name, and "
-        f"{held_out['named_correctly']:.0%} of those names are right.",
+        f"{held_out['named_correctly']:.0%} of those names are right.{_unknown(held_out)}",
         _tasks("Held out", held_out),
         _weights(manifest, held_out),
         _bf16(report["bf16"]),
@@ -41,7 +41,7 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
             _figures(test),
             _tasks(f"Split `{test['split']}`", test),
             _over_branches(test),
-            _by_group(test, trained["by_group"]),
+            _by_group(test, test.get("twin", trained)["by_group"]),
         ]
     parts += [
         "## Limits",
@@ -66,7 +66,7 @@ def _shipped(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _licences(counts: Mapping[str, int]) -> str:
-    """What the manifest states of the clips' licences, which nobody here has checked."""
+    """Licences of the clips as the manifest states them, without a check."""
     if not any(counts):
         return "The manifest states no licence of any of them."
     stated = ", ".join(f"{licence or 'none stated'} ({clips})" for licence, clips in counts.items())
@@ -74,7 +74,7 @@ def _licences(counts: Mapping[str, int]) -> str:
 
 
 def _beside(trained: Mapping[str, Any]) -> str:
-    """What was trained on beside the clips."""
+    """Training data besides the clips."""
     parts = []
     if trained["synthetic_clips"]:
         parts.append(
@@ -134,8 +134,24 @@ def _too_few(trained: Mapping[str, Any]) -> str:
     return "Left out, for want of scenes: " + ", ".join(f"{group} ({n})" for group, n in sorted(few.items())) + "."
 
 
+def _unknown(held_out: Mapping[str, Any]) -> str:
+    """Metrics of unknown exercises, of a bundle with that label; each was held out with all of its clips."""
+    parts = []
+    if "unknown_auroc" in held_out:
+        parts.append(
+            f" Of clips of exercises that were held out altogether, {held_out['unknown_named']:.0%} get a name, of "
+            f"known ones {held_out['known_named']:.0%}; AUROC {held_out['unknown_auroc']:.3f}."
+        )
+    if unseen := held_out["muscles"].get("unseen"):
+        parts.append(
+            f" Muscles of {unseen['clips']} such clips have a mean average precision of {unseen['map']:.3f}, by "
+            f"look-up {unseen['map_lookup']:.3f}."
+        )
+    return "".join(parts)
+
+
 def _weights(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
-    """How members are weighted, and what each reaches alone."""
+    """Weights of members, and metrics of each alone."""
     rows = []
     for task, figures in (("exercise", held_out["branches"]), ("muscles", held_out["muscles"]["branches"])):
         config = manifest.fusion[task].config
@@ -145,7 +161,7 @@ def _weights(manifest: Manifest, held_out: Mapping[str, Any]) -> str:
             rows.append(f"| {task} | {name} | {'alone' if weight is None else f'{weight:.2f}'} | {value} |")
         whole = held_out["top1"] if task == "exercise" else held_out["muscles"]["map"]
         label = "top-1" if task == "exercise" else "mean average precision"
-        rows.append(f"| {task} | all together, of {config.get('space', 'logits')} | | {label} {whole:.3f} |")
+        rows.append(f"| {task} | all together, of {config.get('space', 'probabilities')} | | {label} {whole:.3f} |")
     return "| task | member | weight | held out |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
@@ -183,7 +199,7 @@ def _figures(test: Mapping[str, Any]) -> str:
         if value is not None
     )
     return (
-        f"Split `{test['split']}`, never trained on: {exercise['clips']} clips of {exercise['groups']} exercises, "
+        f"{_who(test)}: {exercise['clips']} clips of {exercise['groups']} exercises, "
         f"{rejection['clips']} of no exercise, {unknown['clips']} of exercises that the model does not know (counted "
         f"apart), {test['skipped']} skipped; {test['views']} windows each"
         f"{' and their mirror images' if test['mirror'] else ''}, probabilities averaged. Intervals are of 95 %, by "
@@ -191,8 +207,20 @@ def _figures(test: Mapping[str, Any]) -> str:
     )
 
 
+def _who(test: Mapping[str, Any]) -> str:
+    """Splits of the measurements."""
+    twin = test.get("twin")
+    if twin is None:
+        return f"Split `{test['split']}`, never trained on"
+    return (
+        f"This bundle was trained on all clips, so that none is left to measure it on. A twin of the same recipe, "
+        f"trained on {twin['clips']} clips (splits {' and '.join(twin['splits'])}), was measured on the split "
+        f"`{test['split']}`, on which it was not trained"
+    )
+
+
 def _over_branches(test: Mapping[str, Any]) -> str:
-    """What joining adds to each branch alone."""
+    """Gain of the fusion over each branch alone."""
     rows = [
         f"| {branch} | {name} | {_member(test, branch, name):.3f} | {gain['difference']:+.3f} | "
         f"{gain['interval'][0]:+.3f} to {gain['interval'][1]:+.3f} | {'yes' if gain['better'] else 'no'} |"

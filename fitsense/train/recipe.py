@@ -73,7 +73,7 @@ class BranchRecipe:
     :param use_auxiliary: whether to learn from auxiliary clips too, such as drawn people, which metrics leave out.
     :param exercise_head: full name of the head for exercises; empty for none.
     :param muscles_head: full name of the head for muscle groups; empty for none.
-    :param head_config: the heads' configuration.
+    :param head_config: fields of the heads' configurations, each for the heads that have it.
     :param l2_exercise: penalty on the exercise head's squared weights, for a frozen backbone and a head that is fitted
         by gradient descent.
     :param l2_muscles: likewise of the muscles head.

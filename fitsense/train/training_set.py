@@ -9,7 +9,7 @@ import attrs
 
 from fitsense.bundles.manifest import Labels
 from fitsense.catalogue import IDLE, UNKNOWN, load_catalogue
-from fitsense.data.manifest import Skipped, check_disjoint, read_manifest, splits_of
+from fitsense.data.manifest import ClipItem, Dataset, Skipped, check_disjoint, read_manifest, splits_of
 from fitsense.data.photo_pairs import read_photo_pairs
 from fitsense.data.samples import NO_FOLD, Sample, clips, synthetic_samples
 from fitsense.data.task_targets import task_labels
@@ -27,6 +27,8 @@ class Pool:
     :param auxiliary: clips of trained labels that are never held out or measured on.
     :param unknown: recorded clips of other exercises; of the group ``unknown`` if the labels have it.
     :param photos: photo pairs of trained labels, or of ``unknown`` if the labels have it.
+    :param tested: clips of the test split, which branches only predict.
+    :param tested_items: their rows of the manifest, in the same order.
     :param labels: the labels that heads score.
     :param too_few: groups with too few scenes to be trained, with their number of scenes.
     :param skipped: clips that cannot be used, with the reason.
@@ -40,6 +42,13 @@ class Pool:
     labels: Labels
     too_few: Mapping[str, int]
     skipped: Sequence[Skipped]
+    tested: Sequence[Sample] = ()
+    tested_items: Sequence[ClipItem] = ()
+
+    @property
+    def predicted(self) -> Sequence[Sample]:
+        """Recorded clips that branches predict but need not learn from."""
+        return [*self.unknown, *self.tested]
 
     @property
     def measured(self) -> Sequence[Sample]:
@@ -61,7 +70,7 @@ class Partition:
     hidden_scenes: frozenset[str] = frozenset()
 
     def trained(self, sample: Sample) -> bool:
-        """Whether a sample is trained on."""
+        """True if a sample is trained on."""
         return not self.held(sample) and not (sample.group == UNKNOWN and sample.scene in self.hidden_scenes)
 
 
@@ -72,12 +81,12 @@ def read_pool(recipe: Recipe, sources: Sources, plugins: PluginManager | None = 
     :raises InvalidInputError: training and test splits share scenes or files, so that metrics would be invalid.
     """
     trained = read_manifest(sources.data, sources.splits)
-    tested = read_manifest(sources.data, [sources.test_split]).items if sources.test_split else []
-    check_disjoint(trained.items, tested)
+    tested = read_manifest(sources.data, [sources.test_split]) if sources.test_split else Dataset([], [])
+    check_disjoint(trained.items, tested.items)
     samples = clips([item for item in trained.items if item.group])
     exercises, too_few = label_set(samples, recipe.min_scenes)
     unknown = [item for item in samples if item.group not in exercises]
-    skipped = list(trained.skipped)
+    skipped = [*trained.skipped, *tested.skipped]
     if sources.unknown_split:
         extra = read_manifest(sources.data, [sources.unknown_split])
         unknown += [item for item in clips(extra.items) if item.group not in exercises]
@@ -117,6 +126,8 @@ def read_pool(recipe: Recipe, sources: Sources, plugins: PluginManager | None = 
         ),
         too_few=too_few,
         skipped=skipped,
+        tested=clips(tested.items),
+        tested_items=tested.items,
     )
 
 

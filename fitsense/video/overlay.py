@@ -1,4 +1,4 @@
-"""Videos with labels and muscle bars drawn on them."""
+"""Videos with labels, muscle bars, repetitions and the person's skeleton drawn on them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from PIL import Image, ImageDraw, ImageFont
 from fitsense.catalogue import IDLE, UNKNOWN, Catalogue, load_catalogue
 from fitsense.errors import InvalidInputError
 from fitsense.events.timeline import Moment, Timeline
+from fitsense.pose.landmarks import VISIBILITY, X, Y
+from fitsense.pose.recording import PoseRecording, TimedPose
 from fitsense.types import Frame, UInt8Array
 
 # Colours that the colour-blind can distinguish (Okabe and Ito).
 _NAMED, _UNKNOWN, _NOTHING, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
 _WHITE = (255, 255, 255)
+_SKELETON = (0, 158, 115)
+# Landmarks below this visibility are not drawn.
+_VISIBLE = 0.5
 _MAX_BARS = 6
 # Smallest activation that is drawn.
 _MIN_ACTIVATION = 0.15
@@ -49,19 +54,21 @@ def write_overlay(
     rate_hz: float,
     catalogue: Catalogue | None = None,
     font: Path | None = None,
+    poses: PoseRecording | None = None,
 ) -> int:
-    """Encode `frames` to `path` (H.264) with labels and muscle bars, at their own times; give their number.
+    """Encode `frames` to `path` (H.264) with labels, muscle bars and skeleton, at their own times; give their number.
 
     :param rate_hz: average frames a second, a hint to players.
     :param catalogue: whose names are drawn; None for the English ones.
     :param font: file of a font with the names' characters; None to find one.
+    :param poses: the person's poses; None to draw no skeleton.
     :raises InvalidInputError: the font cannot be read, or has no characters of the names' language.
     """
     catalogue = catalogue or load_catalogue()
     found = find_font(catalogue, font)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
-        written = _encode(unfinished, frames, timeline, rate_hz, catalogue, found)
+        written = _encode(unfinished, frames, timeline, rate_hz, catalogue, found, poses or PoseRecording())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -75,6 +82,7 @@ def _encode(
     rate_hz: float,
     catalogue: Catalogue,
     font: str | None,
+    poses: PoseRecording,
 ) -> int:
     written, last_pts = 0, -1
     with av.open(str(path), "w") as container:
@@ -91,7 +99,8 @@ def _encode(
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, _CLOCK_HZ)
                 stream.options = {"crf": "21", "preset": "veryfast"}
-            picture = draw(frame.rgb, timeline.at(frame.time_s), frame.time_s, catalogue, font)
+            shown = draw_skeleton(frame.rgb, poses.at(frame.time_s))
+            picture = draw(shown, timeline.at(frame.time_s), frame.time_s, catalogue, font)
             encoded = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(picture[: stream.height, : stream.width]), format="rgb24"
             )
@@ -155,8 +164,53 @@ def draw(
     canvas.rectangle((box[0], box[1] + margin, box[0] + margin * 0.45, box[3] - margin), fill=colour)
     canvas.text((2 * margin, 1.5 * margin), title, font=large, fill=_WHITE)
     canvas.text((2 * margin, bottom + margin * 0.6), detail, font=small, fill=(220, 220, 220))
+    _draw_count(canvas, image.size, moment, (large, small), margin, catalogue)
     _draw_bars(canvas, image.size, moment, small, margin, catalogue)
     return np.asarray(image)
+
+
+def draw_skeleton(rgb: UInt8Array, found: TimedPose | None) -> UInt8Array:
+    """The picture, uint8 (height, width, 3), with the visible bones of a person on it; the same without a person."""
+    if found is None or found.pose is None:
+        return rgb
+    image = Image.fromarray(rgb)
+    canvas = ImageDraw.Draw(image, "RGBA")
+    landmarks, rows = found.pose.landmarks, found.landmark_set.index
+    points = landmarks[:, [X, Y]] * np.array(image.size)
+    width = max(2, round(min(image.size) * 0.008))
+    for one, other in ((rows(start), rows(end)) for start, end in found.landmark_set.edges):
+        if min(landmarks[one, VISIBILITY], landmarks[other, VISIBILITY]) < _VISIBLE:
+            continue
+        canvas.line([*points[one].tolist(), *points[other].tolist()], fill=(*_SKELETON, 220), width=width)
+        for x, y in (points[one].tolist(), points[other].tolist()):
+            canvas.ellipse((x - width, y - width, x + width, y + width), fill=(*_WHITE, 230))
+    return np.asarray(image)
+
+
+def _draw_count(
+    canvas: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    moment: Moment,
+    fonts: tuple[ImageFont.FreeTypeFont, ImageFont.FreeTypeFont],
+    margin: int,
+    catalogue: Catalogue,
+) -> None:
+    """Number of repetitions, set and tempo, at the top right."""
+    last, (large, small) = moment.repetition, fonts
+    if last is None:
+        return
+    count = catalogue.count(last.index, "repetition")
+    parts = [f"#{moment.set_index}" if moment.set_index is not None else "", last.tempo or f"{last.duration_s:.1f} s"]
+    if last.joint is not None and last.range_deg is not None:
+        parts.append(f"{last.range_deg:.0f}°")
+    detail = "  ".join(filter(None, parts))
+    left = size[0] - 2 * margin - max(canvas.textlength(count, font=large), canvas.textlength(detail, font=small))
+    _, top, _, bottom = canvas.textbbox((left, 1.5 * margin), count, font=large)
+    detail_box = canvas.textbbox((left, bottom + margin * 0.6), detail, font=small)
+    box = (left - margin, top - margin, size[0] - margin, detail_box[3] + margin)
+    canvas.rounded_rectangle(box, radius=margin, fill=(0, 0, 0, 165))
+    canvas.text((left, 1.5 * margin), count, font=large, fill=_WHITE)
+    canvas.text((left, bottom + margin * 0.6), detail, font=small, fill=(220, 220, 220))
 
 
 def _words(moment: Moment, time_s: float, catalogue: Catalogue) -> tuple[str, str, tuple[int, int, int]]:

@@ -87,7 +87,7 @@ class FrameClock:
         return None if self.state.last_s is None else self.state.last_s + self.state.step_s
 
     def skips(self, time_s: float) -> bool:
-        """Whether a frame of that time comes too soon after the newest one."""
+        """True if a frame of that time comes too soon after the newest one."""
         last_s = self.state.last_s
         return last_s is not None and within_interval(time_s + self.state.offset_s, last_s, self._min_interval_s)
 

@@ -106,7 +106,7 @@ class _BufferedFrame:
 
 @attrs.define(eq=False)
 class _BufferedPose:
-    """What a pose estimator found at a time, as each branch's clip shows it."""
+    """Pose at a time, in the coordinates of each branch's clip."""
 
     time_s: float
     landmarks: Mapping[str, FloatArray]
@@ -212,7 +212,7 @@ class WindowSampler:
         return self.state.clock.offset_s
 
     def skips(self, time_s: float) -> bool:
-        """Whether a frame of that time comes too soon after the newest one, so that it need not be pushed."""
+        """True if a frame of that time comes too soon after the newest one, so that it need not be pushed."""
         return self._clock.skips(time_s)
 
     def push(

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from fitsense import Cascade, InvalidInputError, Scores, to_logits
 
 _STEPS = 4
-_POWERS = (1.0, 0.7, 0.5, 0.35, 0.25)
-# Log loss of a single score is limited, since the look-up is certain of what it does not know.
-_LEAST = 0.02
+_POWERS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
 
 
 @attrs.frozen
@@ -31,7 +29,7 @@ class GatedConfig:
     :param lookup: name of the member that looks up.
     :param doubt: name of the member that states the probability that nothing can be looked up.
     :param power: exponent of that probability, in 0..1; below 1, learned members count sooner.
-    :param cascade: which members are asked first; None for asking all at once. Learned members that are not asked have
+    :param cascade: the members to run first; None to run all. Learned members that did not run have
         no weight.
     """
 
@@ -69,7 +67,9 @@ def cascade(config: GatedConfig) -> Cascade | None:
 
 
 def fit(config: GatedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> GatedConfig:
-    """Return `config` with the weights and the power of the lowest log loss, of a grid.
+    """Return `config` with the weights and the power of the highest mean average precision, of a grid.
+
+    Clips of exercises that the look-up does not know decide best: of those that it knows, it knows the muscles too.
 
     :param targets: float32 (clips, labels), 0 or 1.
     """
@@ -80,16 +80,26 @@ def fit(config: GatedConfig, branches: Mapping[str, Scores], targets: NDArray[An
         raise InvalidInputError(f"targets: expected shape {looked_up.logits.shape}, got {np.shape(targets)}")
     values = np.stack([scores.probabilities for scores in learned.values()])
 
-    def loss(tried: tuple[tuple[int, ...], float]) -> float:
+    def precision(tried: tuple[tuple[int, ...], float]) -> float:
         shares, power = tried
         fused = _sum(looked_up.probabilities, doubt.probabilities, values, np.array(shares) / _STEPS, power)
-        fused = np.clip(fused, _LEAST, 1 - _LEAST)
-        return -float((targets * np.log(fused) + (1 - targets) * np.log1p(-fused)).mean())
+        return _mean_average_precision(fused, np.asarray(targets) > 0)
 
     grids = [shares for shares in itertools.product(range(_STEPS + 1), repeat=len(learned)) if sum(shares) == _STEPS]
-    shares, power = min(itertools.product(grids, _POWERS), key=loss)
+    # Of equal ones the first: that with the least influence of the learned members on what is known.
+    shares, power = max(((shares, power) for power in _POWERS for shares in grids), key=precision)
     weights = {name: share / _STEPS for name, share in zip(learned, shares, strict=True)}
     return attrs.evolve(config, weights=weights, power=power)
+
+
+def _mean_average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> float:
+    """Mean over labels of the average precision of ranking clips, of labels that some clips have and others lack."""
+    order = np.argsort(-scores, axis=0, kind="stable")
+    hits = np.take_along_axis(truth, order, axis=0)
+    precision = np.cumsum(hits, axis=0) / np.arange(1, len(hits) + 1)[:, None]
+    count = hits.sum(axis=0)
+    varied = (count > 0) & (count < len(hits))
+    return float(((precision * hits).sum(axis=0)[varied] / count[varied]).mean()) if varied.any() else 0.0
 
 
 def _sum(

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class BlazePoseConfig:
-    """How bodies are detected.
+    """Configuration of the detection of bodies.
 
     :param closer: whether the detector also looks at squares along a picture that is not square, in which people are
         larger. For several people or people far from the camera; a detection in a 16:9 picture then takes four times
         as long.
-    :param min_score: the detector's lowest score.
+    :param min_score: smallest score of a detection.
     """
 
     closer: bool = False
@@ -32,7 +32,7 @@ class BlazePoseConfig:
 
 @attrs.frozen
 class PeopleConfig(BlazePoseConfig):
-    """How bodies are detected among several people, some of them far from the camera.
+    """Configuration of the detection of several people, some of them far from the camera.
 
     :param closer: as in :class:`BlazePoseConfig`.
     :param min_score: likewise.
@@ -61,7 +61,7 @@ class BlazePoseEstimator:
         self._finder = LandmarkFinder(landmarks, threads)
 
     def detect(self, picture: UInt8Array) -> Sequence[BodyDetection]:
-        """The bodies in a picture, uint8 (height, width, 3), the surest first."""
+        """The bodies in a picture, uint8 (height, width, 3), the most certain first."""
         from fitsense import BodyDetection
         from fitsense_pose.people import find_people
 

@@ -1,4 +1,4 @@
-"""From poses to what the network takes: landmarks without gaps."""
+"""Input of the network from poses: landmarks without gaps."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class PeopleConfig:
-    """How people are looked for.
+    """Configuration of the detection of people.
 
-    :param closer: whether to look, beside at all of a picture that is not square, at squares along it, in which people
-        are larger. 16:9 then takes four times as long.
-    :param min_score: of what counts as somebody.
-    :param same: two whose heads are nearer to each other, in sides of the square around them, are one.
-    :param sure: of somebody within another's square; below, it is taken for the other's feet or arms.
+    :param closer: whether the detector also runs on squares along a picture that is not square, in which people are
+        larger. A 16:9 picture then takes four times as long.
+    :param min_score: smallest score of a person.
+    :param same: distance of heads, in sides of the square around them, below which two detections are one person.
+    :param sure: smallest score of a person within the square of another; below, it counts as feet or arms of the other.
     """
 
     closer: bool = True
@@ -42,14 +42,14 @@ class PeopleConfig:
 # middle; the middles overlap a little.
 _OVERLAP = 0.5
 _EDGE = 0.2
-# Somebody is within another's square if it shows so much of theirs.
+# Share of a person's square in another's above which the person is within it.
 _WITHIN = 0.9
 
 
 def load(
     config: PeopleConfig, files: Mapping[str, Path], threads: int | None
 ) -> Callable[[UInt8Array], list[Detection]]:
-    """What finds people in a picture, uint8 (height, width, 3).
+    """Load the function that finds people in a picture, uint8 (height, width, 3).
 
     :param files: BlazePose's detector, by its name in :data:`fitsense_pose.assets.ASSETS`.
     """
@@ -82,7 +82,7 @@ def find_people(detector: Detector, config: PeopleConfig, picture: UInt8Array) -
 
 
 def squares(width: int, height: int, *, closer: bool = True) -> Iterator[Region]:
-    """Where to look in a picture of that size: at all of it, and closer."""
+    """Squares of a picture of that size for the detector: the whole picture, and closer ones."""
     yield Region.around_picture(width, height)
     side, length = min(width, height), max(width, height)
     if not closer or side == length:
@@ -95,8 +95,8 @@ def squares(width: int, height: int, *, closer: bool = True) -> Iterator[Region]
 
 
 def speaks_for(square: Region, heads: FloatArray, width: int, height: int) -> npt.NDArray[np.bool_]:
-    """Which of the people whose heads are at (people, 2), in pixels, are not near an edge beyond which the picture
-    goes on: bool (people,)."""
+    """Mask of the people whose heads (people, 2), in pixels, are not near an edge of the square within the picture:
+    bool (people,)."""
     half = square.side / 2
     middle, size = np.array([square.x, square.y]), np.array([width, height])
     low, high = middle - half, middle + half
@@ -106,9 +106,9 @@ def speaks_for(square: Region, heads: FloatArray, width: int, height: int) -> np
 
 
 def one_each(scores: FloatArray, people: FloatArray, same: float) -> tuple[FloatArray, FloatArray]:
-    """Of those who were seen in several squares one: the mean, weighted by their scores.
+    """Merge detections of one person in several squares: the mean, weighted by scores.
 
-    :param people: float32 (people, 6, 2), as the detector gives them, in pixels of the picture.
+    :param people: float32 (people, 6, 2), as the detector returns them, in pixels of the picture.
     :param same: as in :class:`PeopleConfig`.
     """
     heads = people[:, :2].mean(axis=1)
@@ -128,9 +128,9 @@ def one_each(scores: FloatArray, people: FloatArray, same: float) -> tuple[Float
 
 
 def likely(scores: FloatArray, regions: Sequence[Region], sure: float) -> list[tuple[float, Region]]:
-    """Who is left, with their scores, without what may as well be a part of somebody else.
+    """Remove detections that may be a part of another person; return the others with their scores.
 
-    :param scores: float32 (people,), the surest first.
+    :param scores: float32 (people,), largest first.
     :param sure: as in :class:`PeopleConfig`.
     """
     kept: list[tuple[float, Region]] = []
@@ -141,7 +141,7 @@ def likely(scores: FloatArray, regions: Sequence[Region], sure: float) -> list[t
 
 
 def _shown(region: Region, other: Region) -> float:
-    """How much of the upright square around somebody that around another shows."""
+    """Share of the upright square around one person that the square around another covers."""
     shared = 1.0
     for apart in (region.x - other.x, region.y - other.y):
         shared *= max(0.0, min(region.side, other.side, (region.side + other.side) / 2 - abs(apart)))
@@ -149,7 +149,7 @@ def _shown(region: Region, other: Region) -> float:
 
 
 def box(region: Region, width: int, height: int) -> Box | None:
-    """What of the upright square around somebody lies in a picture of that size; None if nothing does."""
+    """Part of the upright square around a person within a picture of that size; None for no part."""
     from fitsense import Region as Box
 
     if not region.usable(width, height):

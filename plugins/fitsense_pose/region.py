@@ -45,7 +45,7 @@ class Region:
 
     @classmethod
     def around_person(cls, points: FloatArray) -> Region:
-        """The square around somebody, turned so that the head is up.
+        """The square around a person, rotated so that the head is up.
 
         :param points: float32 (2, 2), the middle of the hips, and a point on the circle around the whole body in
             the direction of the head; x and y in pixels.
@@ -79,7 +79,7 @@ class Region:
         return np.array([[-self.up_y, -self.up_x], [self.up_x, -self.up_y]], np.float32) / np.float32(half)
 
     def usable(self, width: int, height: int) -> bool:
-        """Whether it makes sense to look at it, in a picture of that size: networks may err by any amount."""
+        """True if it makes sense to look at it, in a picture of that size: networks may err by any amount."""
         return _MIN_SIDE <= self.side <= _MAX_SIDES * max(width, height) and math.isfinite(self.x + self.y)
 
     def to_picture(self, points: FloatArray) -> FloatArray:

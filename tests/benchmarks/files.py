@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fitsense
-from fitsense.bundles.bundle import DEFAULT
 from fitsense.imaging.resize import fitted_size
 from fitsense.types import ClipSpec, FloatArray, UInt8Array
 from fitsense.windowing.sampler import nearest
 from tests.benchmarks.measuring import (
+    PICTURES,
     Benchmark,
     Cost,
     Goal,
@@ -54,7 +54,7 @@ def decode(path: Path) -> int:
 
 @functools.cache
 def _against_decoding(rounds: int) -> list[tuple[Cost, Cost]]:
-    path, model = FULL_HD.path, fitsense.load_model()
+    path, model = FULL_HD.path, fitsense.load_model(PICTURES)
     return costs(lambda: analyze(path, model), lambda: decode(path), rounds)
 
 
@@ -71,13 +71,13 @@ def of_ceiling_cpu(rounds: int) -> Measured:
 def over_eager_pipeline(rounds: int) -> Measured:
     """Against what pytorchvideo's tutorials show."""
     torch_on_all_cores()
-    return _over(by_tutorial, fitsense.load_model(runtime="torch").run, rounds)
+    return _over(by_tutorial, fitsense.load_model(PICTURES, runtime="torch").run, rounds)
 
 
 def over_lean_pipeline(rounds: int) -> Measured:
     """Against PyTorch where nothing is decoded twice."""
     torch_on_all_cores()
-    return _over(by_hand, fitsense.load_model(runtime="torch").run, rounds)
+    return _over(by_hand, fitsense.load_model(PICTURES, runtime="torch").run, rounds)
 
 
 def over_onnxruntime(rounds: int) -> Measured:
@@ -87,7 +87,7 @@ def over_onnxruntime(rounds: int) -> Measured:
     except ImportError:
         raise SkippedError("onnxruntime is not installed: pip install onnxruntime") from None
     torch_on_all_cores()
-    bundle = fitsense.Bundle.load(DEFAULT)
+    bundle = fitsense.Bundle.load(PICTURES)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     sessions = {
@@ -112,7 +112,7 @@ Pipeline = Callable[[Path, fitsense.Model, Networks], list[NDArray[np.float32]]]
 
 
 def _over(pipeline: Pipeline, networks: Networks, rounds: int) -> Measured:
-    path, model = FULL_HD_PART.path, fitsense.load_model()
+    path, model = FULL_HD_PART.path, fitsense.load_model(PICTURES)
     return compare(lambda: analyze(path, model), lambda: pipeline(path, model, networks), rounds, _about(path))
 
 

@@ -17,6 +17,10 @@ class SkippedError(Exception):
     """A requirement of a measurement is missing; the message says how to get it."""
 
 
+PICTURES = "gym-video"
+"""The included bundle whose branches all take pictures; what landmarks cost is in ``person``."""
+
+
 @attrs.frozen
 class Measured:
     """Values of the rounds.

@@ -21,7 +21,7 @@ from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
-from tests.benchmarks.measuring import Benchmark, Goal, Measured, SkippedError, alternate, cores, cost
+from tests.benchmarks.measuring import PICTURES, Benchmark, Goal, Measured, SkippedError, alternate, cores, cost
 from tests.benchmarks.videos import HD, RATE, about
 
 _HOP_S = 1.0
@@ -92,18 +92,18 @@ Follow = Callable[[Path, Sequence[float], Lateness], None]
 """Follows a file as several streams at a time, whose media time 0 is at these times of the monotonic clock."""
 
 CASCADE = fitsense.Cascade(("x3d_s", "x3d_bodies"), threshold=0.5)
-"""The branches that share a trunk come first. With it, the default ensemble is as good as without, see
+"""The branches that share a trunk come first. With it, the ensemble is as good as without, see
 ``docs/explanation/cascade.md``."""
 
 
 def whole_model() -> fitsense.Model:
-    """The default ensemble on one thread: others go on meanwhile, and none waits for the other's half."""
-    return fitsense.load_model(threads=1)
+    """The ensemble on pictures, on one thread: others go on meanwhile, and none waits for the other's half."""
+    return fitsense.load_model(PICTURES, threads=1)
 
 
 def cheapest_model() -> fitsense.Model:
     """The same as a cascade."""
-    return fitsense.load_model(threads=1, cascade=CASCADE)
+    return fitsense.load_model(PICTURES, threads=1, cascade=CASCADE)
 
 
 def decode(path: Path, origins_s: Sequence[float], lateness: Lateness) -> None:
@@ -236,7 +236,7 @@ def _of_a_few(what: Callable[..., float], rounds: int) -> Measured:
 
 def _note() -> str:
     first = " and ".join(CASCADE.first)
-    bundle = f"the default bundle, {first} asked first and the rest where these are not above {CASCADE.threshold:g}"
+    bundle = f"{PICTURES}, {first} asked first and the rest where these are not above {CASCADE.threshold:g}"
     return f"{about(HD.path)}; {bundle}; a window each {_HOP_S:g} s, {cores()} cores"
 
 

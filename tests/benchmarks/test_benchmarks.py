@@ -40,8 +40,8 @@ def test_list_shows_measurements_and_comparisons() -> None:
         "file.over_eager_pipeline",
         "window.x3d_s.over_eager",
         "streams.sustained",
-        "file.of_ceiling.pose",
-        "streams.sustained.pose",
+        "file.of_ceiling.landmarks",
+        "streams.sustained.landmarks",
         "person.landmarks_per_s",
         "cold_start_s",
     } <= set(BENCHMARKS)

@@ -36,7 +36,7 @@ def test_evaluate_sessions_json_has_metrics_and_segments(data: Path) -> None:
     done = run("--data", data, "--json", "--hop", "0.5")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    assert (report["bundle"]["name"], report["hop_s"], report["seed"]) == ("gym", 0.5, 0)
+    assert (report["bundle"]["name"], report["hop_s"], report["seed"]) == ("gym-video", 0.5, 0)
     assert "rendered" not in report
     joined = report["joined"]
     assert (joined["split"], joined["streams"], joined["segments"], joined["skipped"]) == ("test", 1, 1, 2)
@@ -69,7 +69,7 @@ def test_evaluate_sessions_synthetic_videos_are_rendered(monkeypatch: pytest.Mon
     rendered = report["rendered"]
     assert (rendered["streams"], rendered["segments"], len(rendered["runs"])) == (1, 4, 1)
     assert set(rendered["by_exercise"]) >= {"squat", "push_up", "jumping_jack"}
-    assert rendered["told"] + rendered["told_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
+    assert rendered["predicted"] + rendered["predicted_unknown"] == len(rendered["runs"][0]["predicted"]) >= 1
 
 
 def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> None:
@@ -78,7 +78,14 @@ def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> Non
     options = ("--data", data, "--robustness", "--counts", counts, "--results", results, "--transformation", "10_fps")
     done = run(*options)
     assert done.exit_code == 0, done.output
-    for words in ("1 clips, and each transformed; 0 left out", "untouched", "10_fps", "1 of 1", "count error"):
+    for words in (
+        "1 clips, and each transformed; 0 left out",
+        "untouched",
+        "10_fps",
+        "1 of 1",
+        "count error",
+        "on clips, a prediction",
+    ):
         assert words in done.output, words
     kept = results.read_text()
     assert len(kept.splitlines()) == 2

@@ -66,7 +66,8 @@ def kept(cache: Path) -> set[str]:
 
 def test_models_lists_bundles_without_subcommand() -> None:
     for arguments in ((), ("gym",), ("show",), ("show", "gym")):
-        assert "gym (default)" in run(*arguments).output
+        assert "gym" in run(*arguments).output
+    assert "gym-video (default)" in run().output
     assert json.loads(run("--json", "gym").output)["gym"]["name"] == "gym"
     assert run("gym", "--card").output == run("show", "--card", "gym").output
     assert run("nope").exit_code == ExitCode.BAD_BUNDLE
@@ -142,7 +143,7 @@ def test_pull_without_name_fetches_assets_of_shipped_bundles(
     assert "Fetching" not in run("pull").stderr
 
 
-def test_pull_without_name_fetches_assets_of_gym_pose() -> None:
+def test_pull_without_name_fetches_assets_of_gym() -> None:
     assert _needed_by_shipped(fitsense.PluginManager.discover()) == ["blazepose"]
 
 

@@ -34,7 +34,7 @@ from tests.client.drivers import Asynchronous, Blocking, Driver
 from tests.helpers.live_server import Running, process, until
 
 TOKEN = "a-token-for-the-client"
-CONFIG = 'bundles = ["gym"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
+CONFIG = 'bundles = ["gym-video"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
 QUICK = Retries(first_s=0.0, max_s=0.0, attempts=3)
 HOST = "http://server.example"
 

@@ -23,7 +23,7 @@ from fitsense.imaging.resize import branch_images
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import ClipSpec, FloatArray, Frame, UInt8Array
 from tests.conftest import encode
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 
 def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6, 8)) -> Sample:
@@ -34,7 +34,7 @@ def shown(times: Iterable[float], key: str = "shown", size: tuple[int, int] = (6
     def open_frames(short_side: int) -> Iterator[Iterable[Frame]]:
         yield frames
 
-    return footage("squat", key, key=key, open=open_frames)
+    return make_sample("squat", key, key=key, open=open_frames)
 
 
 def brightness(frames: Sequence[Frame]) -> NDArray[Any]:
@@ -57,7 +57,7 @@ def test_recorder_pictures_are_stored_at_size(squats_file: Path, tmp_path: Path)
     (clip,) = clips([ClipItem(squats_file, "squat", "train", "s", 0)])
     (recording,), skipped = pictures(tmp_path, 48).record([clip], "Frames")
     assert not skipped
-    assert recording.footage is clip
+    assert recording.sample is clip
     assert recording.times.tolist() == pytest.approx([i / 10 for i in range(len(recording.times))], abs=1e-3)
     assert len(recording.times) == 60
     one = recording.values[7]
@@ -132,7 +132,7 @@ def test_recorder_unreadable_sample_is_skipped(
     good = encode(tmp_path / "good.mp4", list(squats)[:3])
     items = clips([ClipItem(path, "squat", "train", "s", 0) for path in (broken, good)])
     found, skipped = pictures(tmp_path / "kept", 32).record([*items, shown([])], "Frames")
-    assert [recording.footage.name for recording in found] == [str(good)]
+    assert [recording.sample.name for recording in found] == [str(good)]
     assert [(skip.path, skip.reason.removeprefix(f"{skip.path}: ")[:9]) for skip in skipped] == [
         (str(broken), "cannot be"),
         ("squat shown", "no frames"),

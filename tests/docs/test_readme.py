@@ -93,7 +93,7 @@ def test_readme_links_exist() -> None:
 def test_readme_metrics_equal_those_of_the_bundles() -> None:
     reports = [
         json.loads((ROOT / "fitsense/bundles" / name / "training.json").read_text("utf-8"))["test"]
-        for name in ("gym", "gym-pose")
+        for name in ("gym", "gym-video")
     ]
     for title, part, figure in (
         ("exercise, top-1 accuracy", "exercise", "top1"),
@@ -105,7 +105,7 @@ def test_readme_metrics_equal_those_of_the_bundles() -> None:
         assert f"| {title} | {row} |" in README
     named = [round(report["unknown"]["known_named"] * 100) for report in reports]
     text = " ".join(README.split())
-    assert f"`gym` assigns a label to {named[0]} % of the test clips, `gym-pose` to {named[1]} %" in text
+    assert f"`gym` assigns a label to {named[0]} % of the test clips, `gym-video` to {named[1]} %" in text
 
 
 def test_contributing_is_under_two_pages() -> None:

@@ -33,7 +33,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
-    arguments = ["cascade", "gym", "--first", "x3d_s", "--first", "x3d_bodies", "--data", str(data), "--views", "1"]
+    arguments = [
+        "cascade",
+        "gym-video",
+        "--first",
+        "x3d_s",
+        "--first",
+        "x3d_bodies",
+        "--data",
+        str(data),
+        "--views",
+        "1",
+    ]
     shown = CliRunner().invoke(main, [*arguments, "--json"])
     assert shown.exit_code == 0, shown.output
     assert "broken.mp4" in shown.stderr
@@ -51,7 +62,7 @@ def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
 def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = [argument for name in FIRST for argument in ("--first", name)]
-    done = CliRunner().invoke(main, ["cascade", "gym", *first, "--threshold", "0.9", "--out", str(out)])
+    done = CliRunner().invoke(main, ["cascade", "gym-video", *first, "--threshold", "0.9", "--out", str(out)])
     assert done.exit_code == 0, done.output
     manifest = Bundle.load(out).manifest
     assert manifest.fusion["exercise"].config["cascade"] == {"first": list(FIRST), "threshold": 0.9}
@@ -64,7 +75,7 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
     assert asked.deferred_branches == ("slowfast",)
     with pytest.raises(fitsense.InvalidInputError, match=r"expected to ask some of x3d_s, .* first, got x3d"):
         fitsense.load_model(cascade=fitsense.Cascade(("x3d",), 0.9))
-    again = CliRunner().invoke(main, ["cascade", "gym", *first, "--threshold", "0.9", "--out", str(out)])
+    again = CliRunner().invoke(main, ["cascade", "gym-video", *first, "--threshold", "0.9", "--out", str(out)])
     assert again.exit_code != 0
     assert "expected an empty folder" in again.output
 
@@ -72,7 +83,7 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
 @pytest.mark.parametrize("first", [(), ("nobody",), ("x3d_s", "x3d_bodies", "slowfast")])
 def test_some_branches_come_first_but_not_all(data: Path, first: tuple[str, ...]) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected some, but not all, of x3d_s, x3d_bodies, slowfast"):
-        curve(Bundle.load("gym"), data, "val", first)
+        curve(Bundle.load("gym-video"), data, "val", first)
 
 
 def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
@@ -94,7 +105,7 @@ def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
     )
     plugins = fitsense.PluginManager.discover()
     assert plugins.register(module).status == "loaded"
-    manifest = Bundle.load("gym").manifest
+    manifest = Bundle.load("gym-video").manifest
     fusion = {task: attrs.evolve(entry, fusion="plain/first", config={}) for task, entry in manifest.fusion.items()}
     with pytest.raises(fitsense.InvalidInputError, match="plain/first, the fusion for exercise, has no cascade"):
         set_cascade(attrs.evolve(manifest, fusion=fusion), plugins, fitsense.Cascade(FIRST, 0.5))

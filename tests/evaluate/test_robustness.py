@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,12 @@ def test_robustness_of_clips_compares_with_the_untouched_and_the_truth(
     file.write_text("\n".join(lines[:2]) + "\n" + lines[2][:20])
     done = []
     analyse = measured._analyse
-    monkeypatch.setattr(measured, "_analyse", lambda *given: done.append(given[2]) or analyse(*given))
+
+    def noting(*given: Any) -> Any:
+        done.append(given[2])
+        return analyse(*given)
+
+    monkeypatch.setattr(measured, "_analyse", noting)
     assert robustness(*arguments, counts={"squat": 3}, names=names, trials=Trials(file)) == report
     assert done == [json.loads(lines[2])["transformation"], UNTOUCHED][: len(done)]
     assert file.read_text().splitlines() == lines

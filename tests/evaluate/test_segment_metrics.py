@@ -37,9 +37,9 @@ def tell(segment: Segment, after_s: float = 2.0) -> PredictedSegment:
     )
 
 
-def result(truth: Sequence[Segment], told: Sequence[Segment], after_s: float = 2.0) -> VideoResult:
-    ends = [segment.end_s for segment in (*truth, *told)]
-    return VideoResult(truth, [tell(segment, after_s) for segment in told], max(ends, default=0.0) + 5.0)
+def result(truth: Sequence[Segment], predicted: Sequence[Segment], after_s: float = 2.0) -> VideoResult:
+    ends = [segment.end_s for segment in (*truth, *predicted)]
+    return VideoResult(truth, [tell(segment, after_s) for segment in predicted], max(ends, default=0.0) + 5.0)
 
 
 results = st.builds(result, timelines(), timelines())
@@ -49,7 +49,7 @@ results = st.builds(result, timelines(), timelines())
 def test_the_truth_itself_is_perfect_but_late(truth: list[Segment], after_s: float) -> None:
     found = figures.summarise([result(truth, truth, after_s)])
     named = sum(segment.exercise != UNKNOWN for segment in truth)
-    assert found["sets"]["found"] == found["segments"] == found["told"] == named
+    assert found["sets"]["found"] == found["segments"] == found["predicted"] == named
     assert set(found["f1"].values()) == {1.0 if named else None}
     assert (found["false_alarms"]["named"], found["false_alarms"]["unknown"]) == (0, 0)
     assert found["time"]["right"] == pytest.approx(1.0)
@@ -68,11 +68,11 @@ def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
 
 
 @given(timelines(), st.floats(0.5, 10.0))
-def test_without_truth_every_answer_is_a_false_alarm(told: list[Segment], after_s: float) -> None:
-    found = figures.summarise([result([], told, after_s)])
+def test_without_truth_every_answer_is_a_false_alarm(predicted: list[Segment], after_s: float) -> None:
+    found = figures.summarise([result([], predicted, after_s)])
     alarms = found["false_alarms"]
-    assert (alarms["named"], alarms["unknown"]) == (found["told"], found["told_unknown"])
-    assert alarms["named_per_minute"] == pytest.approx(found["told"] / found["minutes"])
+    assert (alarms["named"], alarms["unknown"]) == (found["predicted"], found["predicted_unknown"])
+    assert alarms["named_per_minute"] == pytest.approx(found["predicted"] / found["minutes"])
     assert found["idle_minutes"] == found["minutes"]
     assert found["time"]["right"] + found["time"]["false_name"] + found["time"]["false_unknown"] == pytest.approx(1.0)
 
@@ -100,7 +100,7 @@ def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random
         for stream in chance.sample(streams, len(streams))
     ]
     first, other = figures.summarise(streams), figures.summarise(shuffled)
-    for key in ("f1", "by_exercise", "sets", "segments", "told"):
+    for key in ("f1", "by_exercise", "sets", "segments", "predicted"):
         assert other[key] == first[key], key
     for key in ("onset", "offset", "false_alarms", "time"):
         assert other[key] == pytest.approx(first[key]), key
@@ -113,33 +113,33 @@ def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) ->
         return
     torn = data.draw(st.sampled_from(named))
     cut = data.draw(st.floats(0.1, 0.9)) * (torn.end_s - torn.start_s) + torn.start_s
-    told = [segment for segment in truth if segment != torn]
-    told += [Segment(torn.exercise, torn.start_s, cut), Segment(torn.exercise, cut, torn.end_s)]
+    predicted = [segment for segment in truth if segment != torn]
+    predicted += [Segment(torn.exercise, torn.start_s, cut), Segment(torn.exercise, cut, torn.end_s)]
     for iou in IOUS:
         whole = figures.segment_f1([result(truth, truth)], iou)
-        split = figures.segment_f1([result(truth, told)], iou)
+        split = figures.segment_f1([result(truth, predicted)], iou)
         assert whole is not None
         assert split is not None
         assert split < whole
-    assert figures.fragments([result(truth, told)]) == pytest.approx(1 + 1 / len(named))
+    assert figures.fragments([result(truth, predicted)]) == pytest.approx(1 + 1 / len(named))
 
 
 @given(timelines(names=("squat",)), timelines(names=("squat",)), st.sampled_from((0.0, *IOUS)))
-def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], told: list[Segment], iou: float) -> None:
-    answers = [tell(segment) for segment in told]
+def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], predicted: list[Segment], iou: float) -> None:
+    answers = [tell(segment) for segment in predicted]
     for latest in (False, True):
         assert len(figures.match(truth, answers, iou, latest=latest)) == max_pairs(truth, answers, iou)
 
 
-def max_pairs(truth: Sequence[Segment], told: Sequence[PredictedSegment], iou: float) -> int:
+def max_pairs(truth: Sequence[Segment], predicted: Sequence[PredictedSegment], iou: float) -> int:
     """The size of the largest matching, by trying all of them."""
     if not truth:
         return 0
     first, rest = truth[0], truth[1:]
-    best = max_pairs(rest, told, iou)
-    for index, answer in enumerate(told):
+    best = max_pairs(rest, predicted, iou)
+    for index, answer in enumerate(predicted):
         if figures.match([first], [answer], iou):
-            best = max(best, 1 + max_pairs(rest, [*told[:index], *told[index + 1 :]], iou))
+            best = max(best, 1 + max_pairs(rest, [*predicted[:index], *predicted[index + 1 :]], iou))
     return best
 
 
@@ -152,7 +152,7 @@ TRUTH = [
     Segment("squat", 90, 95),
 ]
 TOLD = [
-    PredictedSegment("plank", 2, 5, 4, 7),  # told in idle time
+    PredictedSegment("plank", 2, 5, 4, 7),  # predicted in idle time
     PredictedSegment("squat", 9, 13, 11, 15),  # a little early, and torn in two
     PredictedSegment("squat", 14, 21, 16, 23),
     PredictedSegment(UNKNOWN, 31, 40, 33, 42),
@@ -166,12 +166,17 @@ KNOWN = VideoResult(TRUTH, TOLD, 100.0)
 
 def test_a_stream_with_every_mistake() -> None:
     found = figures.summarise([KNOWN])
-    assert (found["segments"], found["segments_foreign"], found["told"], found["told_unknown"]) == (4, 1, 5, 3)
+    assert (found["segments"], found["segments_unknown"], found["predicted"], found["predicted_unknown"]) == (
+        4,
+        1,
+        5,
+        3,
+    )
     assert found["idle_minutes"] == pytest.approx(55 / 60)
-    # Squat 14-21 shares 6 s of 11 with 10-20: the only hit among 4 true and 5 told names.
+    # Squat 14-21 shares 6 s of 11 with 10-20: the only hit among 4 true and 5 predicted names.
     assert found["f1"] == {"0.25": pytest.approx(2 / 9), "0.5": pytest.approx(2 / 9), "0.75": 0.0}
-    assert found["by_exercise"]["squat"] == {"segments": 2, "told": 3, "found": 1, "f1": pytest.approx(0.4)}
-    assert found["by_exercise"]["push_up"] == {"segments": 1, "told": 0, "found": 0, "f1": 0.0}
+    assert found["by_exercise"]["squat"] == {"segments": 2, "predicted": 3, "found": 1, "f1": pytest.approx(0.4)}
+    assert found["by_exercise"]["push_up"] == {"segments": 1, "predicted": 0, "found": 0, "f1": 0.0}
     assert found["sets"] == {"found": 1, "partial": 0, "wrong_name": 1, "unknown": 1, "missed": 1}
     assert found["fragments"] == 2.0
     assert found["onset"] == {"segments": 1, "median_s": 1.0, "p90_s": 1.0}

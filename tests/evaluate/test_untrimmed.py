@@ -129,7 +129,7 @@ def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(
     streams, skipped = joined_videos(items, KNOWN, 182)
     assert streams == []
     assert sorted(skip.reason for skip in skipped) == ["no group", "the bundle does not know burpee"]
-    streams, skipped = joined_videos(items, KNOWN, 182, foreign=True)
+    streams, skipped = joined_videos(items, KNOWN, 182, with_unknown=True)
     assert skipped == []
     assert [segment.exercise for segment in streams[0].truth] == [UNKNOWN, UNKNOWN]
 
@@ -168,20 +168,20 @@ def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None
     stream = RenderedVideo(video)
     assert stream.truth == [Segment("squat", 5.0, 5.0 + 4 * 2.2)]
     found = session_quality(model, [stream], SessionConfig(hop_s=0.5))
-    assert (found["streams"], found["segments"], found["told"]) == (1, 1, 1)
+    assert (found["streams"], found["segments"], found["predicted"]) == (1, 1, 1)
     assert found["minutes"] == pytest.approx(stream.duration_s / 60)
     assert found["idle_minutes"] == pytest.approx((stream.duration_s - 8.8) / 60)
     assert found["f1"]["0.5"] == 1.0
     assert found["false_alarms"]["named"] == 0
     assert found["time"]["right"] > 0.8
-    (told,) = found["runs"][0]["predicted"]
+    (predicted,) = found["runs"][0]["predicted"]
     # Nobody can hear of an answer before it has held for as long as it must, nor of a segment before it began.
-    assert told["start_reported_s"] >= told["start_s"] + 1.5
-    assert found["onset"]["median_s"] == pytest.approx(told["start_reported_s"] - 5.0)
+    assert predicted["start_reported_s"] >= predicted["start_s"] + 1.5
+    assert found["onset"]["median_s"] == pytest.approx(predicted["start_reported_s"] - 5.0)
     assert 1.0 < found["onset"]["median_s"] < 6.0
-    assert told["end_reported_s"] >= told["end_s"]
+    assert predicted["end_reported_s"] >= predicted["end_s"]
     # It is the frame at hand that counts, so the times are those of frames.
-    assert told["start_reported_s"] == pytest.approx(round(told["start_reported_s"] * 10) / 10)
+    assert predicted["start_reported_s"] == pytest.approx(round(predicted["start_reported_s"] * 10) / 10)
 
 
 def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedVideo) -> None:

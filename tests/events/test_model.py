@@ -11,6 +11,7 @@ import pytest
 
 from fitsense.events import model as events
 from fitsense.events.model import (
+    BuiltInData,
     Event,
     EventData,
     ExerciseStarted,
@@ -20,7 +21,7 @@ from fitsense.events.model import (
 )
 from fitsense.events.schema import schema, schemas, validate_event
 
-TYPES = {kind.TYPE: kind for kind in get_args(EventData)}
+TYPES = {kind.TYPE: kind for kind in get_args(BuiltInData)}
 
 
 def test_to_json_rounds_numbers_and_gives_one_line() -> None:

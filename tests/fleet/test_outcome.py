@@ -45,7 +45,7 @@ def test_analyze_video_gives_events_of_analyze(
         url=str(squats_file),
         version="7 9",
         analysis=analysis.digest,
-        bundle=f"gym {model.manifest.version}",
+        bundle=f"gym-video {model.manifest.version}",
         status="done",
         events=expected.count("\n"),
         bytes=len(expected.encode()),
@@ -134,8 +134,8 @@ def test_analyze_video_failure_keeps_earlier_events(
 
 def test_analysis_digest_depends_on_bundle_and_settings(model: fitsense.Model) -> None:
     one = Analysis.of(model.bundle, 1.0)
-    assert one == Analysis.of(fitsense.Bundle.load("gym"), 1.0)
-    others = {Analysis.of(model.bundle, 2.0).digest, Analysis.of(fitsense.Bundle.load("gym-pose"), 1.0).digest}
+    assert one == Analysis.of(fitsense.Bundle.load("gym-video"), 1.0)
+    others = {Analysis.of(model.bundle, 2.0).digest, Analysis.of(fitsense.Bundle.load("gym"), 1.0).digest}
     assert len({one.digest, *others}) == 3
 
 

@@ -87,7 +87,7 @@ def test_fleet_matches_analyze_and_skips_done_videos(library: Path, alone: dict[
     retried = analyze_library(library, tmp_path, hop_s=HOP_S, retry_failed=True)
     assert {video.name for video in retried.todo} == {"empty.mp4", "text.mov"}
     assert len(analyze_library(library, tmp_path, hop_s=1.0).todo) == 5
-    assert len(analyze_library(library, tmp_path, hop_s=HOP_S, bundle="gym-pose").todo) == 5
+    assert len(analyze_library(library, tmp_path, hop_s=HOP_S, bundle="gym").todo) == 5
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_fleet_leaves_no_temporary_files(library: Path, tmp_path: Path, monkeypa
 def test_fleet_unloadable_bundle_raises(library: Path, tmp_path: Path) -> None:
     """The driver does not need the assets of branches; workers of this cluster lack them."""
     with pytest.raises(WeightsError, match=r"a worker cannot load the bundle: .*fitsense models pull"):
-        list(analyze_library(library, tmp_path, bundle="gym-pose"))
+        list(analyze_library(library, tmp_path, bundle="gym"))
     assert Results(tmp_path).outcomes == {}
 
 

@@ -1,4 +1,4 @@
-"""A plugin that declares tasks of each kind, on footage whose brightness answers them."""
+"""A plugin that declares tasks of each kind, on samples whose brightness is the target."""
 
 from __future__ import annotations
 

@@ -279,8 +279,8 @@ def fitsense_backbones() -> Iterable[fitsense.plugins.BackboneSpec]:
     )
 
 
-def footage(group: str, scene: str, **changes: Any) -> Sample:
-    """Footage that is nowhere."""
+def make_sample(group: str, scene: str, **changes: Any) -> Sample:
+    """A sample without a file."""
     values: dict[str, Any] = {
         "key": f"{group} {scene}",
         "name": f"{group} {scene}",
@@ -300,7 +300,7 @@ def recording(group: str, seed: int, *, frames: int = 20, size: tuple[int, int] 
     random = np.random.default_rng([seed, *group.encode()])
     colour = np.array(COLOURS[group]) * random.uniform(0.7, 1.2)
     pictures = np.clip(colour + random.normal(0, 40, (frames, *size, 3)), 0, 255).astype(np.uint8)
-    return Recording(footage(group, f"{group}{seed}"), np.arange(frames) / 10, pictures)
+    return Recording(make_sample(group, f"{group}{seed}"), np.arange(frames) / 10, pictures)
 
 
 def _nowhere(short_side: int) -> Any:

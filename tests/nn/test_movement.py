@@ -77,7 +77,7 @@ def test_movement_features_by_openvino_are_those_of_torch(tmp_path: Path) -> Non
     )
     labels = Labels(("push_up", "squat"), ("quads",))
     head = discriminant.build(DiscriminantConfig(), config.feature_dim(), labels.exercise)
-    torch.nn.init.normal_(head.scores.layer.weight, std=0.01)
+    torch.nn.init.normal_(head.get_parameter("scores.layer.weight"), std=0.01)
     module = join(network, {"exercise": head})
     with torch.inference_mode():
         expected = module(found)

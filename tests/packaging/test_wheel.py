@@ -32,7 +32,7 @@ def test_wheel_contains_expected_files_only(wheel: Path) -> None:
         "fitsense/bundles/gym/x3d_s.onnx",
         "fitsense/bundles/gym/x3d_s.safetensors",
         "fitsense/bundles/gym/README.md",
-        "fitsense/bundles/gym-pose/model.json",
+        "fitsense/bundles/gym-video/model.json",
         "fitsense/evaluate/templates/page.html",
         "fitsense/report/body.json",
         "fitsense/report/templates/page.html",

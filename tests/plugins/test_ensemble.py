@@ -21,7 +21,7 @@ NAMES = ("one", "two", "three")
 
 def scores(logits: Any, activation: Activation = "softmax") -> Scores:
     task = "exercise" if activation == "softmax" else "muscles"
-    return Scores(task, LABELS, np.asarray(logits, np.float32), activation)  # type: ignore[arg-type]
+    return Scores(task, LABELS, np.asarray(logits, np.float32), activation)
 
 
 logits = hnp.arrays(np.float32, (2, 3), elements=st.floats(-12, 12, width=32))

@@ -145,6 +145,7 @@ def test_motion_without_opencv_names_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "cv2", None)
     spec = fitsense.PluginManager.discover().backbone("motion/flow")
     assert spec.observation is not None
+    assert spec.observation.load is not None
     with pytest.raises(fitsense.MissingExtraError, match=r"needs the package cv2.* pip install 'fitsense\[motion\]'"):
         spec.observation.load(spec.config(), {}, None)
 

@@ -45,7 +45,7 @@ def test_body_map_draws_every_group_on_its_side() -> None:
             assert (group.id, side) in drawn
 
 
-@pytest.mark.parametrize("bundle", ["gym", "gym-pose"])
+@pytest.mark.parametrize("bundle", ["gym", "gym-video"])
 def test_body_map_draws_every_group_of_bundles(bundle: str) -> None:
     assert set(Bundle.load(bundle).manifest.labels.muscles) <= drawn_groups()
 

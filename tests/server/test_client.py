@@ -23,7 +23,7 @@ from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, pro
 PACKAGE = ROOT / "schemas" / "typescript"
 PAGE = "docs/how-to/other-languages.md"
 TOKEN = "a-token-for-the-client"
-CONFIG = 'bundles = ["gym"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
+CONFIG = 'bundles = ["gym-video"]\nbatch = 1\n[limits]\nsessions = 64\nrequests_per_s = 1000\nrate_hz = 1000\n'
 # Later versions of Node have a built-in WebSocket.
 _WEBSOCKET = 22
 _OLDEST = 20

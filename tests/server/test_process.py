@@ -18,7 +18,7 @@ from tests.server.api.test_websocket import rest, split
 TOKEN = "a-token-that-must-not-be-logged"
 CONFIG = """
 batch = 2
-bundles = ["gym"]
+bundles = ["gym-video"]
 
 [limits]
 drain_s = 20

@@ -173,9 +173,10 @@ class Recording:
 
     def __init__(self, model: fitsense.Model) -> None:
         self._model = model
-        self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.deferred_branches = model.bundle, model.deferred_branches
         self.asked: list[tuple[Window, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
     def predict(self, windows: Sequence[Window]) -> list[fitsense.Prediction]:
         answers = self._model.predict(windows)

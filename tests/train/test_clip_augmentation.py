@@ -14,7 +14,7 @@ from fitsense.data.frames import Recording
 from fitsense.imaging.resize import branch_images
 from fitsense.train.clip_augmentation import Augmentation, augment, crop_or_pad, evenly_spaced, random_window
 from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 STILL = Augmentation(speed=0, zoom=1, shift=0, light=0, colour=0, mirror=False)
 """Changes nothing."""
@@ -35,7 +35,7 @@ seeds = st.integers(0, 2**31)
 def recorded(at: TimeArray) -> Recording:
     """One pixel a picture, which is its number."""
     numbers = np.arange(len(at), dtype=np.uint8)[:, None, None, None]
-    return Recording(footage("squat", "s"), at, np.broadcast_to(numbers, (len(at), 2, 2, 3)))
+    return Recording(make_sample("squat", "s"), at, np.broadcast_to(numbers, (len(at), 2, 2, 3)))
 
 
 def pictures(seed: int, size: tuple[int, int]) -> UInt8Array:
@@ -54,7 +54,7 @@ def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, numbe
     recording = recorded(at)
     chosen = evenly_spaced(recording, spec, number)
     frames = [Frame(recording.values[index], float(time)) for index, time in enumerate(at)]
-    seen = clip_views(frames, {"": spec}, number, mirror=False)[""]
+    seen = clip_views(frames, {"": spec}, number, mirror=False, inset=True)[""]
     assert np.stack(chosen).tolist() == seen[:, :, 0, 0, 0].tolist()
 
 

@@ -18,7 +18,7 @@ from fitsense.data.samples import Sample
 from fitsense.errors import SourceError
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.types import ClipSpec, FloatArray, Frame
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 BRANCH = BranchEntry("tiny", "tiny/pictures", {}, ClipSpec(4, 4.0, 8, 8), 2, "g", "w", ())
 
@@ -31,7 +31,7 @@ def shown(key: str = "shown") -> Sample:
         picture = np.arange(8, 0, -1, dtype=np.uint8)[None, :, None].repeat(8, axis=0).repeat(3, axis=2)
         yield [Frame(picture + at, at / 10) for at in range(20)]
 
-    return footage("squat", key, key=key, open=open_frames)
+    return make_sample("squat", key, key=key, open=open_frames)
 
 
 def unreadable() -> Sample:
@@ -40,7 +40,7 @@ def unreadable() -> Sample:
         raise SourceError("no video")
         yield []
 
-    return footage("squat", "broken", key="broken", open=open_frames)
+    return make_sample("squat", "broken", key="broken", open=open_frames)
 
 
 class Runner:

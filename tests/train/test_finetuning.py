@@ -1,4 +1,4 @@
-"""Training of whole branches, on a network and footage that are small enough to train in a second."""
+"""Training of whole branches, on a network and samples small enough to train in a second."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def interrupted(lesson: TrainingData, windows: int) -> TrainingData:
 def accuracy(module: nn.Module, recordings: Sequence[Recording]) -> float:
     said = predict(run_module(module), recordings, CONFIG.clip(), 2)
     answers = [LABELS.exercise[int(each["exercise"].mean(axis=0).argmax())] for each in said]
-    return float(np.mean([one == two.footage.group for one, two in zip(answers, recordings, strict=True)]))
+    return float(np.mean([one == two.sample.group for one, two in zip(answers, recordings, strict=True)]))
 
 
 def test_it_learns_what_it_was_not_shown(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
@@ -148,9 +148,9 @@ def test_it_learns_what_it_was_not_shown(lesson: TrainingData, held_out: list[Re
             "exercise": (2, 3),
             "muscles": (2, 4),
         }
-        if recording.footage.group == "row":
+        if recording.sample.group == "row":
             assert said["muscles"][:, LABELS.muscles.index("biceps")].mean() > 0
-        if recording.footage.group == "no_exercise":
+        if recording.sample.group == "no_exercise":
             assert said["muscles"].mean() < 0
     told = [line["held_out_top1"] for line in log(tmp_path) if line["held_out_top1"]]
     assert len(told) == 10
@@ -227,7 +227,7 @@ def test_a_finished_run_is_taken_as_it_is(lesson: TrainingData, tmp_path: Path) 
 
 def test_training_ends_early_where_nothing_gets_better(lesson: TrainingData, tmp_path: Path) -> None:
     wrong = [
-        attrs.evolve(one, footage=attrs.evolve(one.footage, group=group))
+        attrs.evolve(one, sample=attrs.evolve(one.sample, group=group))
         for one, group in zip(taught(3, first=50), ["row", "no_exercise", "squat"] * 3, strict=True)
     ]
     tuning = attrs.evolve(QUICK, epochs=40, patience=3)
@@ -303,7 +303,7 @@ def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, Flo
     """Who sees colours, and calls every second clip something else."""
     random = np.random.default_rng(0)
     return {
-        one.footage.key: (random.normal(size=5).astype(np.float32), np.eye(3, dtype=np.float32)[at % 3])
+        one.sample.key: (random.normal(size=5).astype(np.float32), np.eye(3, dtype=np.float32)[at % 3])
         for at, one in enumerate(recordings)
     }
 
@@ -351,14 +351,14 @@ def test_teachers_are_not_asked_about_what_is_held_out(
     lesson: TrainingData, held_out: list[Recording], tmp_path: Path
 ) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
-    assert not {one.footage.key for one in held_out} & taught_by.teachers.keys()
+    assert not {one.sample.key for one in held_out} & taught_by.teachers.keys()
     trained(taught_by, tmp_path, attrs.evolve(QUICK, label_distillation=0.5, feature_distillation=0.5), held_out)
 
 
 def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Path) -> None:
     squat = LABELS.exercise.index("squat")
     answer = np.eye(3, dtype=np.float32)[squat]
-    says_squat = {one.footage.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
+    says_squat = {one.sample.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
     module = branch()
     tuning = attrs.evolve(QUICK, epochs=6, label_distillation=1.0)
     tune(module, tiny_models.layers(module.backbone), attrs.evolve(lesson, teachers=says_squat), [], tuning, tmp_path)
@@ -398,11 +398,11 @@ clips = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=
 
 @given(clips, st.floats(0, 1))
 def test_scenes_of_a_class_are_drawn_alike(chosen: list[tuple[str, int]], class_power: float) -> None:
-    footage = [tiny_models.footage(group, f"{group}{scene}") for group, scene in chosen]
-    weights = sampling_weights(footage, class_power)
+    samples = [tiny_models.make_sample(group, f"{group}{scene}") for group, scene in chosen]
+    weights = sampling_weights(samples, class_power)
     assert weights.sum() == pytest.approx(1)
     by_scene: dict[tuple[str, str], float] = {}
-    for item, weight in zip(footage, weights, strict=True):
+    for item, weight in zip(samples, weights, strict=True):
         by_scene[item.group, item.scene] = by_scene.get((item.group, item.scene), 0.0) + weight
     classes = {group: [weight for (of, _), weight in by_scene.items() if of == group] for group, _ in chosen}
     for scenes in classes.values():

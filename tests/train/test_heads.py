@@ -12,7 +12,7 @@ import fitsense
 from fitsense.data.samples import Sample
 from fitsense.train.heads import fit, graded_targets, targets
 from fitsense.types import FloatArray, Task
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 EXERCISES, MUSCLES = ("no_exercise", "row", "squat"), ("quads", "biceps")
 CENTRES = {"no_exercise": (0, 0), "row": (3, 0), "squat": (0, 3)}
@@ -21,7 +21,7 @@ CENTRES = {"no_exercise": (0, 0), "row": (3, 0), "squat": (0, 3)}
 def seen(scenes: int, seed: int = 0, views: int = 2) -> tuple[list[Sample], dict[str, FloatArray]]:
     """Clips of each group, whose features lie around its centre."""
     random = np.random.default_rng(seed)
-    items = [footage(group, f"{group}{scene}") for scene in range(scenes) for group in EXERCISES]
+    items = [make_sample(group, f"{group}{scene}") for scene in range(scenes) for group in EXERCISES]
     return items, {item.key: random.normal(CENTRES[item.group], 0.8, (views, 2)).astype(np.float32) for item in items}
 
 
@@ -82,7 +82,9 @@ def test_classes_count_alike_or_by_their_scenes() -> None:
 
 
 def test_graded_targets_secondary_muscles_are_half_active() -> None:
-    item = attrs.evolve(footage("squat", "1"), muscles=frozenset({"quads"}), muscles_secondary=frozenset({"biceps"}))
+    item = attrs.evolve(
+        make_sample("squat", "1"), muscles=frozenset({"quads"}), muscles_secondary=frozenset({"biceps"})
+    )
     assert graded_targets([item], "muscles", MUSCLES).tolist() == [[1.0, 0.5]]
     assert targets([item], "muscles", MUSCLES).tolist() == [[1.0, 0.0]]
     assert graded_targets([item], "exercise", EXERCISES).tolist() == [2]

@@ -13,7 +13,7 @@ from fitsense.nn.landmarks import LANDMARKS, mirror
 from fitsense.train.clip_augmentation import Augmentation, Crop, augment
 from fitsense.train.landmark_targets import LandmarkTargets
 from fitsense.types import ClipSpec
-from tests.helpers.tiny_models import footage
+from tests.helpers.tiny_models import make_sample
 
 SEER = ClipSpec(4, 2.0, 96, 64, fit="pad")
 """How the guide sees pictures."""
@@ -25,7 +25,7 @@ def guide(image: np.ndarray, times: np.ndarray) -> LandmarkTargets:
     landmarks[..., :2] = image[:, None]
     landmarks[..., 2:5] = np.arange(33)[:, None] / 33
     landmarks[..., 5] = 1
-    item = footage("squat", "s")
+    item = make_sample("squat", "s")
     return LandmarkTargets(SEER, {item.key: Recording(item, times, landmarks)})
 
 

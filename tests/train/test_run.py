@@ -308,7 +308,7 @@ def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sour
 def test_a_branch_without_a_network_is_fitted_heads_alone(
     quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fitsense.train.branch_trainer.load_branch", refuse)
+    monkeypatch.setattr("fitsense.train.frozen_branch.load_branch", refuse)
     recipe = attrs.evolve(quick[0], branches=(BranchRecipe(name="means", backbone="tiny/means"),))
     bundle, report = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
     assert bundle.manifest.branches[0].observation == fitsense.bundles.manifest.ObservationEntry((12,), {})
@@ -341,7 +341,7 @@ def test_what_a_run_depends_on_makes_another_run(
     plugins = fitsense.PluginManager.discover()
     spec = plugins.backbone("tiny/pictures")
     folders: list[str] = []
-    monkeypatch.setattr("fitsense.train.branch_trainer.tune", lambda *given: folders.append(given[5].name))
+    monkeypatch.setattr("fitsense.train.finetuned_branch.tune", lambda *given: folders.append(given[5].name))
     pool = read_pool(recipe, sources)
 
     def runs(number: int, pool: Pool = pool) -> list[str]:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fitsense.catalogue import UNKNOWN
 from fitsense.data.samples import NO_FOLD
 from fitsense.errors import InvalidInputError
 from fitsense.train.recipe import BranchRecipe, Recipe, Sources
-from fitsense.train.training_set import label_set, partitions, read_pool
-from tests.helpers.tiny_models import footage
+from fitsense.train.training_set import Partition, label_set, partitions, read_pool
+from tests.helpers.tiny_models import make_sample
 
 RECIPE = Recipe((BranchRecipe(),), min_scenes=2, synthetic_clips=1)
 ROWS = (
@@ -85,7 +86,37 @@ def test_exercises_whose_muscles_nobody_knows_are_refused(tmp_path: Path) -> Non
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30), st.integers(1, 4))
 def test_a_label_has_enough_scenes(clips: list[tuple[str, int]], min_scenes: int) -> None:
-    kept, left_out = label_set([footage(group, f"{scene}") for group, scene in clips], min_scenes)
+    kept, left_out = label_set([make_sample(group, f"{scene}") for group, scene in clips], min_scenes)
     scenes = {group: len({scene for of, scene in clips if of == group}) for group, _ in clips}
     assert list(kept) == sorted(group for group, number in scenes.items() if number >= min_scenes)
     assert left_out == {group: number for group, number in scenes.items() if number < min_scenes}
+
+
+def test_unknown_exercises_are_a_label_and_held_out_by_exercise(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    folder(data, *ROWS, ",extra,l,0", ",extra,m,0")
+    lines = (data / "manifest.csv").read_text().splitlines()
+    fine = ["exercise", *["" for _ in ROWS], "v_up", "v_up"]
+    (data / "manifest.csv").write_text("\n".join(f"{line},{name}" for line, name in zip(lines, fine, strict=True)))
+    recipe = attrs.evolve(RECIPE, unknown=True)
+    pool = read_pool(recipe, Sources(data))
+    assert pool.labels.exercise[-1] == UNKNOWN
+    assert {item.group for item in pool.unknown} == {UNKNOWN}
+    assert len({item.fold for item in pool.unknown if item.exercise == "v_up"}) == 1
+    held = [[item for item in pool.measured if part.held(item)] for part in partitions(recipe, pool)]
+    assert sorted(item.key for items in held for item in items) == sorted(item.key for item in pool.measured)
+
+
+def test_unknown_clips_of_held_out_scenes_are_not_trained_on() -> None:
+    inside, outside = make_sample("squat", "a"), make_sample("squat", "b")
+    part = Partition("fold0", lambda item: item is inside, frozenset("a"))
+    stranger = attrs.evolve(make_sample("squat", "a"), group=UNKNOWN)
+    assert not part.trained(inside)
+    assert part.trained(outside)
+    assert not part.trained(stranger)
+    assert part.trained(attrs.evolve(stranger, scene="c"))
+
+
+def test_recipe_with_unknown_is_validated_by_folds() -> None:
+    with pytest.raises(InvalidInputError, match="unknown: expected validation by folds, got 'val'"):
+        attrs.evolve(RECIPE, unknown=True, validation="val")

@@ -6,20 +6,31 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import InvalidInputError
-from fitsense.events.model import Event, EventData, ExerciseEnded, ExerciseUpdated, MusclesActivated
+from fitsense.events.model import (
+    Event,
+    EventData,
+    ExerciseEnded,
+    ExerciseUpdated,
+    MusclesActivated,
+    RepetitionCompleted,
+    SetSummary,
+)
 from fitsense.events.timeline import Moment, Timeline
+from fitsense.pose.recording import PoseRecording, TimedPose
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from fitsense.video import overlay
-from fitsense.video.overlay import draw, find_font, write_overlay
+from fitsense.video.overlay import draw, draw_skeleton, find_font, write_overlay
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
+from tests.pose.bodies import STICKS, pose_of, standing
 from tests.video.test_source import set_display_matrix
 
 
@@ -139,3 +150,33 @@ def test_font_has_characters_of_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "font.ttf").write_text("none")
     with pytest.raises(InvalidInputError, match="expected the file of a font"):
         find_font(load_catalogue("de"), tmp_path / "font.ttf")
+
+
+def test_overlay_draws_the_skeleton_where_the_person_is(squats: FigureVideo) -> None:
+    recording = PoseRecording()
+    recording.add(TimedPose(1.0, pose_of(standing(), 0.75, 0.5, 0.25), STICKS))
+    plain = list(squats)[10].rgb
+    assert draw_skeleton(plain, recording.at(0.9)) is plain
+    assert draw_skeleton(plain, recording.at(1.4)) is plain
+    drawn = draw_skeleton(plain, recording.at(1.1))
+    changed = (drawn != plain).any(axis=2)
+    width = changed.shape[1]
+    assert changed[:, width // 2 :].any()
+    assert not changed[:, : width // 2].any()
+    unseen = TimedPose(1.0, pose_of(standing(), 0.75, visibility=0.2), STICKS)
+    assert not (draw_skeleton(plain, unseen) != plain).any()
+
+
+def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC)
+    done = RepetitionCompleted("squat", 1, 1.2, 2.2, 1.0, 0.9, joint="knee", range_deg=88.0, tempo="1-0-0-0")
+    summary = SetSummary("squat", 2, 1, 0, 1.2, 2.2, 1.0, 1.0, 1.0, None, None)
+    segment = attrs.evolve(ended("squat", 1.0, 4.0, 0.8, {}), sets=(summary,))
+    data: list[EventData] = [done, segment]
+    found = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))
+    assert found.at(2.0).repetition is None
+    assert (found.at(3.0).repetition, found.at(3.0).set_index) == (done, 2)
+    black = np.zeros((240, 426, 3), np.uint8)
+    corner = (slice(0, 60), slice(300, None))
+    assert draw(black, found.at(3.0), 3.0)[corner].any()
+    assert not draw(black, found.at(2.0), 2.0)[corner].any()

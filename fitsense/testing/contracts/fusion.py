@@ -54,7 +54,7 @@ class FusionContract(OfferContract):
     def with_weights(
         self, weighted: Callable[[Mapping[str, float]], Any] | None
     ) -> Callable[[Mapping[str, float]], Any]:
-        """As `weighted`; skips the law for a fusion without weights."""
+        """The value of `weighted`; skips the law for a fusion without weights."""
         if weighted is None:
             pytest.skip("the fixture weighted returns None: it has no weights")
         return weighted

@@ -118,7 +118,7 @@ class TaskContract:
         self, task: TaskSpec, logits: FloatArray, values: FloatArray, labels: tuple[str, ...]
     ) -> None:
         torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'fitsense[torch]'")
-        from fitsense.train.losses import loss_of_clips
+        from fitsense.nn.losses import loss_of_clips
 
         wrong = logits[::-1].copy()
         targets = values.argmax(axis=1) if task.kind == "one_of_many" else values

@@ -54,8 +54,8 @@ class Chunky(Mutant):
 
 class Forgetful(Mutant):
     @classmethod
-    def resume(cls, model: Any, snapshot: bytes) -> Any:
-        session = super().resume(model, snapshot)
+    def resume(cls, model: Any, snapshot: bytes, *, skip_events: int = 0) -> Any:
+        session = super().resume(model, snapshot, skip_events=skip_events)
         session._summary.state.frames = 0
         return session
 
@@ -65,10 +65,10 @@ class Shared(Mutant):
 
     going_on: list[int] = []  # noqa: RUF012  # that it is shared is the point
 
-    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+    def push(self, rgb: Any, time_s: float | None = None, **options: Any) -> list[Event]:
         if not self.state.started:
             self.going_on.append(id(self))
-        events = super().push(rgb, time_s)
+        events = super().push(rgb, time_s, **options)
         if len(self.going_on) > 1:
             self._summary.state.frames += 1
         return events
@@ -79,25 +79,25 @@ class Shared(Mutant):
 
 
 class Torn(Mutant):
-    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
+    def push(self, rgb: Any, time_s: float | None = None, **options: Any) -> list[Event]:
         try:
-            return super().push(rgb, time_s)
+            return super().push(rgb, time_s, **options)
         except fitsense.InvalidInputError:
             self._summary.state.frames += 1
             raise
 
 
 class Writing(Mutant):
-    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
-        events = super().push(rgb, time_s)
+    def push(self, rgb: Any, time_s: float | None = None, **options: Any) -> list[Event]:
+        events = super().push(rgb, time_s, **options)
         if isinstance(rgb, np.ndarray):
             rgb[:] = 0
         return events
 
 
 class Unfinished(Mutant):
-    def push(self, rgb: Any, time_s: float | None = None) -> list[Event]:
-        return [] if self.state.finished else super().push(rgb, time_s)
+    def push(self, rgb: Any, time_s: float | None = None, **options: Any) -> list[Event]:
+        return [] if self.state.finished else super().push(rgb, time_s, **options)
 
 
 MUTANTS: dict[str, type[Mutant]] = {

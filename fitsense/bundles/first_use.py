@@ -1,0 +1,107 @@
+"""Included bundles that need files of others: fetch these at first use, or take another bundle that needs none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from fitsense._internal.download_progress import download_progress
+from fitsense.bundles.bundle import Bundle, shipped
+from fitsense.bundles.manifest import Manifest
+from fitsense.bundles.weights import file_name, is_fetched, resolve
+from fitsense.bundles.wheels import WheelAddress, Wheels
+from fitsense.errors import WeightsError
+from fitsense.plugins._manager import PluginManager
+from fitsense.plugins.specs import BackboneSpec, PoseEstimatorSpec, WeightsRef
+
+FALLBACKS = {"gym": "gym-video"}
+"""Included bundles that need no files of others, by the name of the bundle that each replaces."""
+
+
+@attrs.frozen
+class BundleInUse:
+    """A bundle that can be loaded.
+
+    :param notice: why it is not the requested one; empty if it is.
+    """
+
+    bundle: Bundle
+    notice: str = ""
+
+
+def bundle_in_use(path: str | Path, plugins: PluginManager) -> BundleInUse:
+    """Load a bundle, and for an included one fetch the files of others that it needs and that are missing.
+
+    If they cannot be fetched, another included bundle takes its place, and a line on standard error says so.
+
+    :raises BundleError: the bundle is missing, altered, malformed or unsafe.
+    :raises WeightsError: the files cannot be fetched, and no other bundle takes its place.
+    """
+    bundle = Bundle.load(path)
+    # As Bundle.load does, a folder of that name comes first.
+    name = str(path) if str(path) in shipped() and not os.path.exists(path) else ""  # noqa: PTH110
+    missing = [ref for ref in assets_of(bundle.manifest, plugins) if not _is_there(ref, plugins)]
+    if not name or not missing:
+        return BundleInUse(bundle)
+    try:
+        fetch(missing, plugins)
+    except WeightsError as error:
+        if name not in FALLBACKS:
+            raise
+        notice = f"{FALLBACKS[name]} analyses in place of {name}, whose landmark files cannot be fetched: {error}"
+        _say(notice)
+        return BundleInUse(Bundle.load(FALLBACKS[name]), notice)
+    return BundleInUse(bundle)
+
+
+def specs_with_assets(manifest: Manifest, plugins: PluginManager) -> list[BackboneSpec | PoseEstimatorSpec]:
+    """The backbones and pose estimators of a bundle's branches that need files of others."""
+    specs: list[BackboneSpec | PoseEstimatorSpec] = []
+    for branch in manifest.branches:
+        if branch.observation:
+            backbone = plugins.backbone(branch.backbone)
+            specs.append(backbone)
+            if backbone.observation and backbone.observation.pose_estimator:
+                specs.append(plugins.pose_estimator(backbone.observation.pose_estimator))
+    return [spec for spec in specs if spec.assets]
+
+
+def assets_of(manifest: Manifest, plugins: PluginManager) -> list[WeightsRef]:
+    """The distinct files of others that a bundle's branches need."""
+    specs = specs_with_assets(manifest, plugins)
+    return list({ref.uri: ref for spec in specs for ref in spec.assets.values()}.values())
+
+
+def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef, Path]:
+    """Fetch files that are missing, with a line for each and a progress bar on standard error.
+
+    :raises WeightsError: a file cannot be obtained.
+    """
+    missing = [ref for ref in refs if not is_fetched(ref)]
+    paths = {}
+    with Wheels() as wheels:
+        for ref in refs:
+            if ref in missing:
+                _say(f"Fetching {missing.index(ref) + 1} of {len(missing)}: {described(ref)}")
+            with download_progress(file_name(ref)) as progress:
+                paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
+    return paths
+
+
+def described(ref: WeightsRef) -> str:
+    """Name of a file, its size if known, and its origin."""
+    address = WheelAddress.parse(ref.uri)
+    size = f", {ref.bytes / 1e6:.1f} MB" if ref.bytes else ""
+    return f"{file_name(ref)}{size}, from {address.requirement + ' by pip' if address else ref.uri}"
+
+
+def _is_there(ref: WeightsRef, plugins: PluginManager) -> bool:
+    return is_fetched(ref) or plugins.resolve_weights(ref) is not None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

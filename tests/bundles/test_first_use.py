@@ -1,0 +1,55 @@
+"""Files of others that included bundles need, at first use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import fitsense
+from fitsense.bundles.bundle import Bundle
+from fitsense.bundles.first_use import FALLBACKS, assets_of, bundle_in_use
+from fitsense.errors import WeightsError
+from fitsense.synthetic.figures import FigureVideo
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache and no network."""
+    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
+
+
+def test_bundle_in_use_offline_is_the_fallback_with_a_line_on_stderr(
+    offline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = bundle_in_use("gym", fitsense.PluginManager.discover())
+    assert used.bundle.manifest.name == "gym-video"
+    fetching, notice = capsys.readouterr().err.splitlines()
+    assert fetching.startswith("Fetching 1 of 2: ")
+    assert notice == used.notice
+    assert "gym-video analyses in place of gym" in notice
+    assert "FITSENSE_OFFLINE" in notice
+
+
+def test_session_on_a_fallback_warns_once_right_after_it_started(offline: None, squats: FigureVideo) -> None:
+    session = fitsense.Session(fitsense.load_model("gym"))
+    events = [event for frame in squats for event in session.push(frame)]
+    codes = [(at, event.data.code) for at, event in enumerate(events) if event.type == "session.warning"]
+    assert codes == [(1, "bundle_fallback")]
+    assert fitsense.load_model("gym-video").notice == ""
+
+
+def test_bundle_in_use_of_a_folder_is_never_another_one(offline: None) -> None:
+    plugins = fitsense.PluginManager.discover()
+    folder = Bundle.load("gym").folder
+    assert bundle_in_use(folder, plugins).bundle.folder == folder
+    with pytest.raises(WeightsError, match="fitsense models pull"):
+        fitsense.load_model(folder)
+
+
+def test_fallbacks_need_no_files_of_others() -> None:
+    plugins = fitsense.PluginManager.discover()
+    for name, fallback in FALLBACKS.items():
+        assert assets_of(Bundle.load(name).manifest, plugins)
+        assert not assets_of(Bundle.load(fallback).manifest, plugins)
