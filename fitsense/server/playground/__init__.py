@@ -108,6 +108,7 @@ def _facts(lang: str) -> Mapping[str, object]:
         "exercises": {id_: catalogue.exercise_name(id_) for id_ in (*catalogue.exercises, UNKNOWN, IDLE)},
         "muscle_groups": {id_: catalogue.muscle_group_name(id_) for id_ in catalogue.muscle_groups},
         "warnings": locale_of(lang).get("warnings", {}),
+        "texts": {**locale_of(lang).get("texts", {}), **locale_of(lang).get("playground", {})},
         "scale": {
             "light": [colour(share) for share in shares],
             "dark": [colour(share, dark=True) for share in shares],
