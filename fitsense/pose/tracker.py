@@ -1,8 +1,8 @@
-"""Poses of single pictures in, people with names and their poses out: pure.
+"""Tracking of people by the poses of single pictures. Pure.
 
-A tracked person is sought where the last pose says. The detector is asked only where nobody is tracked, where a tracked
-person was lost or is uncertain, after a cut or a gap, and now and then where more people are expected. A person keeps a
-name as long as position, size and proportions allow; no name is given twice.
+A tracked person is expected at the place of the last pose. The detector runs only if nobody is tracked, if a tracked
+person was lost or is uncertain, after a cut or a gap, and at intervals if more people are expected. A person keeps a
+name while position, size and proportions allow it; names are not reused.
 
 One picture takes these steps::
 
@@ -20,11 +20,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import numpy as np
 
+from fitsense._internal.validators import integer, number
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose, body_box
@@ -35,13 +35,13 @@ Size = tuple[int, int]
 """A picture's width and height in pixels."""
 
 _TOLERANCE_S = 1e-6
-# How far from where they are expected somebody may be found: in sizes of their square, and more for each second in
-# which nobody saw them, up to the most.
+# Largest distance of a match from the expected place, in sizes of the person's square; its growth per second without a
+# match; and its maximum.
 _REACH, _REACH_PER_S, _MAX_REACH = 0.25, 0.5, 1.0
 # A doubling of the size, and a difference in proportions, as parts of a distance.
 _DOUBLING, _UNLIKE = 0.3, 0.5
-# People exercise in one place: seconds over which that place is averaged, seconds for which it counts after somebody
-# has left it, how far from it they are at home, and how far they are away, in sizes.
+# People exercise in one place: seconds over which that place is averaged, seconds for which it counts after the person
+# has left it, and the distances, in sizes, up to which a person is at this place, and from which away.
 _HOME_S, _SETTLED_S = 4.0, 4.0
 _AT_HOME, _AWAY = 0.2, 0.3
 # Largest excess of the cost of a person at a home place over that of the person tracked under the name.
@@ -56,16 +56,6 @@ _DOUBT_S = 0.5
 _STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
-
-
-def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number above 0, got {value!r}")
-
-
-def _share(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number in 0..1, got {value!r}")
 
 
 @attrs.frozen
@@ -83,15 +73,15 @@ class PersonTrackerConfig:
     :param gap_s: seconds without a picture after which the old places no longer count.
     """
 
-    rate_hz: float = attrs.field(default=10.0, validator=_positive)
-    people: int = attrs.field(default=1, validator=_positive)
-    confirm: int = attrs.field(default=3, validator=_positive)
-    new_score: float = attrs.field(default=0.6, validator=_share)
-    sure: float = attrs.field(default=0.9, validator=_share)
-    detect_s: float = attrs.field(default=0.2, validator=_positive)
-    search_s: float = attrs.field(default=1.0, validator=_positive)
-    lost_s: float = attrs.field(default=3.0, validator=_positive)
-    gap_s: float = attrs.field(default=1.0, validator=_positive)
+    rate_hz: float = attrs.field(default=10.0, validator=number(0.0, above=True))
+    people: int = attrs.field(default=1, validator=integer(1))
+    confirm: int = attrs.field(default=3, validator=integer(1))
+    new_score: float = attrs.field(default=0.6, validator=number(0.0, 1.0))
+    sure: float = attrs.field(default=0.9, validator=number(0.0, 1.0))
+    detect_s: float = attrs.field(default=0.2, validator=number(0.0, above=True))
+    search_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
+    lost_s: float = attrs.field(default=3.0, validator=number(0.0, above=True))
+    gap_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
 
 
 @attrs.frozen(eq=False)
@@ -251,7 +241,7 @@ class PersonTracker:
         taken = self._at_home(self._match(places, builds, time_s), places, builds)
         for lost in state.tracks:
             if not any(track is lost for track in taken.values()):
-                # Sought again by the detector alone, which is not led astray by whoever is there now.
+                # Only the detector can find this person again: another person is at the expected place.
                 lost.region = None
         people: list[tuple[_Track, Pose]] = []
         for index, pose in enumerate(found):
@@ -322,8 +312,8 @@ class PersonTracker:
     ) -> dict[int, _Track]:
         """Restore names that a person walking past in front has taken.
 
-        Where a person who has stayed in one place seems to leave, and somebody like them is found in that place, it was
-        somebody else who left.
+        If a person who has stayed in one place seems to leave, and a similar person is found in that place, it was
+        another person who left.
         """
         result = dict(matches)
         for where, track in matches.items():
