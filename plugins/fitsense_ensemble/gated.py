@@ -18,7 +18,8 @@ from fitsense import Cascade, InvalidInputError, Scores, to_logits
 from fitsense_ensemble.weighted import check_weights
 
 _STEPS = 4
-_POWERS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
+# Below .5, muscles of known exercises suffer.
+_POWERS = (1.0, 0.7, 0.5)
 
 
 @attrs.frozen
