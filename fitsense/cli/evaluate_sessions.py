@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 @click.option(
     "--robustness",
     is_flag=True,
-    help="Measure how labels and counts of the folder's clips change when these are transformed: the camera shakes, "
-    "somebody passes by, and so on.",
+    help="Measure the changes of labels and counts on transformed clips of the folder: with a shaking camera, a person "
+    "passing by, and others.",
 )
 @click.option(
     "--transformation",

@@ -169,9 +169,9 @@ class Piece:
 class JoinedVideo:
     """Real clips, one after the other. Iterating decodes them, one frame at a time.
 
-    :param pieces: the first of them has a video.
-    :param side: every picture is scaled and cut to its middle square of so many pixels, as one camera would give
-        pictures of one size; it is what a model that wants this short side sees of the clip.
+    :param pieces: pieces in order; the first one has a video.
+    :param side: side in pixels to which pictures are scaled and cropped to their middle square, so that all have one
+        size; equal to the input of a model with this short side.
     """
 
     pieces: Sequence[Piece] = attrs.field()

@@ -25,6 +25,9 @@ from fitsense.train.task_fusion import derived_members, fit_task
 from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
+# Of fitting weights and temperature in turn.
+_ROUNDS = 3
+
 
 @attrs.frozen(eq=False)
 class FittedFusion:
@@ -195,21 +198,38 @@ def _best_space(
     calibrated log loss."""
     tried = []
     for config in _spaces(spec):
-        if spec.fit is not None and len(windows.members) > 1:
-            flat = {
-                name: _scores("exercise", logits.reshape(-1, logits.shape[-1]), labels)
-                for name, logits in windows.members.items()
-            }
-            views = next(iter(windows.members.values())).shape[1]
-            config = fit_fusion_config(spec, config, flat, np.repeat(truth, views))
         fused = _fused(spec, config, windows, labels)
         temperature = calibration.temperature(list(fused), truth)
+        if spec.fit is not None and len(windows.members) > 1:
+            # Weights depend on the temperature, and the temperature on the weights.
+            for _ in range(_ROUNDS):
+                config = _fitted_at(spec, config, windows, truth, labels, temperature)
+                fused = _fused(spec, config, windows, labels)
+                temperature = calibration.temperature(list(fused), truth)
         loss = calibration.log_loss(list(fused), truth, temperature)
         tried.append((loss, fused, config, temperature))
         if len(windows.members) == 1:
             break
     _, fused, config, temperature = min(tried, key=lambda one: one[0])
     return fused, config, temperature
+
+
+def _fitted_at(
+    spec: FusionSpec,
+    config: Any,
+    windows: _HeldOutScores,
+    truth: NDArray[np.int64],
+    labels: Labels,
+    temperature: float,
+) -> Any:
+    """The configuration fitted on calibrated logits, or on probabilities if the fusion averages these."""
+    divisor = np.float32(temperature if getattr(config, "space", "logits") == "logits" else 1.0)
+    flat = {
+        name: _scores("exercise", logits.reshape(-1, logits.shape[-1]) / divisor, labels)
+        for name, logits in windows.members.items()
+    }
+    views = next(iter(windows.members.values())).shape[1]
+    return fit_fusion_config(spec, config, flat, np.repeat(truth, views))
 
 
 def _spaces(spec: FusionSpec) -> list[Any]:

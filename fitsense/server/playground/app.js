@@ -521,8 +521,8 @@ async function start() {
       api.request("playground/body.svg", { cache: "default" }).then((response) => response.text()),
     ]);
     setNames(facts);
-    translatePage(facts.lang);
     body = new Body(picture, facts.scale);
+    translatePage(facts.lang);
     drawState();
     await greet();
   } catch (error) {
