@@ -43,6 +43,9 @@ class Model:
     :param options: see :class:`fitsense.RuntimeOptions`.
     """
 
+    notice = ""
+    """Why this is not the bundle that was requested, which sessions warn of; empty if it is."""
+
     def __init__(
         self, bundle: Bundle, *, plugins: PluginManager | None = None, **options: Unpack[RuntimeOptions]
     ) -> None:
@@ -50,8 +53,6 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or PluginManager.discover()
         self.threads = config.threads
-        # Why this is not the bundle that was requested; sessions warn of it.
-        self.notice = ""
         self._fusion = FusionPipeline(bundle.manifest, self.plugins)
         self._streaming: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, config, plugins=self.plugins)

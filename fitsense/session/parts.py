@@ -74,17 +74,10 @@ class SessionState:
 class SessionParts(Expecting):
     """Base of :class:`fitsense.Session`: creates its parts and turns what they find into events."""
 
-    def __init__(
-        self,
-        model: Model,
-        config: SessionConfig | None = None,
-        *,
-        subject: str | None = None,
-        emitter: Emitter | None = None,
-    ) -> None:
+    def __init__(self, model: Model, config: SessionConfig, subject: str | None, emitter: Emitter | None) -> None:
         self._use = one_thread()
         self._model = model
-        self._config = config = config or SessionConfig()
+        self._config = config
         self._subject = subject
         self._emitter = emitter or Emitter(config.source, config.started_at or EPOCH, model.plugins)
         self._specs = model.clips

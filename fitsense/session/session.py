@@ -17,7 +17,8 @@ from fitsense.inference.model import Model
 from fitsense.pictures import Order
 from fitsense.pose.landmarks import BodyRegion, Pose
 from fitsense.pose.recording import TimedPose
-from fitsense.session.emitter import EmitterState
+from fitsense.session.config import SessionConfig
+from fitsense.session.emitter import Emitter, EmitterState
 from fitsense.session.event_data import (
     check_warning,
 )
@@ -45,6 +46,16 @@ class Session(SessionParts):
     A session takes one thread at a time: a second one is refused with :class:`FitsenseError`, and the session is
     unchanged. Threads may take turns, and sessions of several threads may share a model.
     """
+
+    def __init__(
+        self,
+        model: Model,
+        config: SessionConfig | None = None,
+        *,
+        subject: str | None = None,
+        emitter: Emitter | None = None,
+    ) -> None:
+        super().__init__(model, config or SessionConfig(), subject, emitter)
 
     @exclusive
     def _expect(self, expectation: Expectation, *, announce: bool = True) -> None:
