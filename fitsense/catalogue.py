@@ -107,6 +107,16 @@ class Catalogue:
         texts: Mapping[str, str] = locale_of(self.lang).get("texts", {})
         return texts.get(text, text).format(**values)
 
+    def warning(self, code: str, message: str, seconds: float = 0.0) -> str:
+        """A warning in the catalogue's language, by its code; the message as it is if there is no translation.
+
+        :param code: ``code`` of a ``session.warning`` event.
+        :param message: its ``message``, in English.
+        :param seconds: how long it lasts, ``end_s - start_s``.
+        """
+        texts: Mapping[str, str] = locale_of(self.lang).get("warnings", {})
+        return texts[code].format(span=f"{seconds:.1f} s") if code in texts else message
+
     def count(self, number: int, what: str) -> str:
         """A number of things in the catalogue's language.
 

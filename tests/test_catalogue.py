@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from fitsense.catalogue import IDLE, LANGUAGES, UNKNOWN, load_catalogue, locale_of
 from fitsense.errors import InvalidInputError, UnknownNameError
+from fitsense.events.schema import schema
 
 KAGGLE = """barbell biceps curl, bench press, chest fly machine, deadlift, decline bench press, hammer curl, hip thrust,
 incline bench press, lat pulldown, lateral raise, leg extension, leg raises, plank, pull Up, push-up, romanian deadlift,
@@ -87,6 +89,20 @@ def test_languages_name_all_entries(lang: str) -> None:
     assert catalogue.exercise_name(UNKNOWN) == texts["exercises"][UNKNOWN]
     # Facts are the same in all languages.
     assert [one.muscles for one in catalogue.exercises.values()] == [one.muscles for one in english.exercises.values()]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_languages_have_a_text_for_every_warning(lang: str) -> None:
+    described = schema("session.warning")["properties"]["code"]["description"]
+    codes = {one for part in re.findall(r"([a-z_, ]+):", described) for one in part.replace(",", " ").split()}
+    texts = locale_of(lang)["warnings"]
+    assert {code for code in codes if "_" in code or code in ("gap", "behind")} <= texts.keys()
+    catalogue = load_catalogue(lang)
+    assert "3.2 s" in catalogue.warning("gap", "no frames for 3.2 s", 3.2)
+    assert all("{" not in catalogue.warning(code, "") for code in texts)
+    # A host's own code, and English.
+    assert catalogue.warning("myapp_door", "The door is open.") == "The door is open."
+    assert load_catalogue().warning("gap", "no frames") == "no frames"
 
 
 def test_find_accepts_language_and_english() -> None:

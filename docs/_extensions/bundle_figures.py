@@ -1,4 +1,4 @@
-"""The directive ``bundle-figures``: what was measured of every included bundle, from its ``training.json``."""
+"""The directive ``bundle-figures``: the metrics of all shipped bundles, from their ``training.json``."""
 
 from __future__ import annotations
 
@@ -40,20 +40,21 @@ class BundleFigures(SphinxDirective):
 
 
 def reports() -> Mapping[str, Report]:
-    """The measurements of every included bundle on the test split, by name."""
+    """Metrics of each shipped bundle on the test split, with its version, by name."""
     found: dict[str, Report] = {}
     for folder in sorted(resources.files("fitsense.bundles").iterdir(), key=lambda one: one.name):
         file = folder.joinpath("training.json")
         if file.is_file():
             document = json.loads(file.read_text("utf-8"))
             if "test" in document:
-                found[folder.name] = document["test"]
+                manifest = json.loads(folder.joinpath("model.json").read_text("utf-8"))
+                found[folder.name] = {**document["test"], "version": manifest["version"]}
     return found
 
 
 def comparison(by_bundle: Mapping[str, Report]) -> Iterator[str]:
     """Markdown lines: a row for each figure, with its interval where there is one."""
-    names = [f"`{name}` {report['bundle']['version']}" for name, report in by_bundle.items()]
+    names = [f"`{name}` {report['version']}" for name, report in by_bundle.items()]
     yield from _head(["", *names])
     for title, path, is_share in _FIGURES:
         cells = [_cell(report, path, is_share) for report in by_bundle.values()]

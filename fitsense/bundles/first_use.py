@@ -12,6 +12,7 @@ import attrs
 from fitsense._internal.download_progress import download_progress
 from fitsense.bundles.bundle import Bundle, shipped
 from fitsense.bundles.manifest import Manifest
+from fitsense.bundles.offline import refuse_offline
 from fitsense.bundles.weights import file_name, is_fetched, resolve
 from fitsense.bundles.wheels import WheelAddress, Wheels
 from fitsense.errors import WeightsError
@@ -48,11 +49,12 @@ def bundle_in_use(path: str | Path, plugins: PluginManager) -> BundleInUse:
     if not name or not missing:
         return BundleInUse(bundle)
     try:
+        refuse_offline(f"the files of others that {name} needs")
         fetch(missing, plugins)
     except WeightsError as error:
         if name not in FALLBACKS:
             raise
-        notice = f"{FALLBACKS[name]} analyses in place of {name}, whose landmark files cannot be fetched: {error}"
+        notice = f"{FALLBACKS[name]} analyses in place of {name}, which needs files that are missing: {error}"
         _say(notice)
         return BundleInUse(Bundle.load(FALLBACKS[name]), notice)
     return BundleInUse(bundle)

@@ -88,9 +88,9 @@ class FramingMonitor:
     def push(
         self, pose: Pose | None, size: tuple[int, int], time_s: float, people: int | None = None
     ) -> list[CameraWarning]:
-        """Take what was found in a picture and return warnings.
+        """Process the pose of a picture; return warnings.
 
-        :param pose: the person's, None if nobody was found.
+        :param pose: pose of the person; None without one.
         :param size: the picture's width and height.
         :param time_s: seconds of media time, later than the previous picture's.
         :param people: number of people in the picture; None if they were not counted.

@@ -159,7 +159,7 @@ class CameraMonitor:
             self.sighted(from_s, found=present > 0.0)
 
     def sighted(self, time_s: float, *, found: bool) -> None:
-        """Take whether a person was found in a picture; from then on, nothing else says that nobody is there.
+        """Record whether a person was found in a picture; afterwards, only this decides about missing people.
 
         :param time_s: time of the picture, in seconds of media time.
         """

@@ -14,8 +14,10 @@ from typing import IO, TYPE_CHECKING
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from fitsense.bundles.bundle import DEFAULT
+from fitsense.bundles.first_use import FALLBACKS
 from fitsense.catalogue import Catalogue
 from fitsense.cli.event_file import open_event_file
 from fitsense.cli.exit_codes import ExitCode
@@ -72,7 +74,11 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     context_settings={"allow_extra_args": True},
 )
 @click.argument("source", required=False)
-@click.option("--sample", is_flag=True, help="Analyse a rendered sample workout instead of a SOURCE.")
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="Analyse a rendered sample workout instead of a SOURCE, by default with gym-video, which needs no download.",
+)
 @click.option(
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -224,6 +230,9 @@ def command(
 
         find_font(catalogue, font)
     video: Source
+    if sample and click.get_current_context().get_parameter_source("bundle") is ParameterSource.DEFAULT:
+        # The sample needs no download, and only bundles on pictures were trained on rendered figures.
+        bundle = FALLBACKS.get(bundle, bundle)
     if sample:
         from fitsense.synthetic.figures import sample as rendered
 

@@ -110,7 +110,7 @@ def _show(report: Mapping[str, Any]) -> None:
         "unknown": f"{unknown['clips']} clips of groups that the bundle does not know, counted apart: "
         f"{_figure(unknown['named'])} of them are named, of known ones {_figure(unknown['known_named'])}; AUROC of "
         f"doubt {bounded('unknown', 'auroc')}, for no exercise {_figure(unknown['auroc_idle'])}, for unknown groups "
-        f"{_figure(unknown['auroc_foreign'])}",
+        f"{_figure(unknown['auroc_untrained'])}",
     }
     for name, metrics in report.get("tasks", {}).items():
         lines[f"task {name}"] = metrics_row(name, metrics)

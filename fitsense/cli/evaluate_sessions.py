@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 @click.option(
     "--robustness",
     is_flag=True,
-    help="Measure how labels and counts of the folder's clips change when these are transformed: the camera shakes, "
-    "somebody passes by, and so on.",
+    help="Measure the changes of labels and counts on transformed clips of the folder: with a shaking camera, a person "
+    "passing by, and others.",
 )
 @click.option(
     "--transformation",
@@ -115,7 +115,7 @@ def command(
         report["robustness"] = _robustness(model, items, config, names, counts, results_file)
     elif dataset is not None:
         known = model.labels.exercise
-        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, foreign=unknown_split)
+        joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, with_unknown=unknown_split)
         skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
             "split": split,

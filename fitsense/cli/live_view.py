@@ -90,7 +90,8 @@ class LiveView:
                     highlight=False,
                 )
             case SessionWarning():
-                self._live.console.print(Text(f"{prefix}{clock(data.start_s)}  {data.message}", style="yellow"))
+                message = self._catalogue.warning(data.code, data.message, data.end_s - data.start_s)
+                self._live.console.print(Text(f"{prefix}{clock(data.start_s)}  {message}", style="yellow"))
             case SessionEnded():
                 del self._now[event.subject]
 
@@ -118,7 +119,8 @@ class LiveView:
 
 def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None) -> Table:
     """Summary table of a session."""
-    table = Table("exercise", "sets", "repetitions", "time", box=None, pad_edge=False, title_justify="left")
+    headings = map(catalogue.translate, ("Exercise", "Sets", "Repetitions", "Time"))
+    table = Table(*headings, box=None, pad_edge=False, title_justify="left")
     table.title = subject
     for total in data.exercises:
         table.add_row(
@@ -131,7 +133,8 @@ def summary(data: SessionEnded, catalogue: Catalogue, subject: str | None = None
     load = sorted(((value, group) for group, value in data.muscle_load_s.items() if value >= 0.5), reverse=True)
     if load:
         table.add_section()
-        table.add_row("[bold]muscle group[/]", "", "", "[bold]load[/]")
+        group, load_title = catalogue.translate("Muscle group"), catalogue.translate("Load")
+        table.add_row(f"[bold]{group}[/]", "", "", f"[bold]{load_title}[/]")
         for value, group in load[:_MAX_ROWS]:
             table.add_row(catalogue.muscle_group_name(group), "", "", f"{value:.1f} s")
     return table

@@ -87,7 +87,10 @@ def _show(reports: Sequence[Report], catalogue: Catalogue) -> None:
         head = report.name + (f", {when(report)}" if when(report) else "")
         console.print(head, markup=False, style="bold", soft_wrap=True)
         console.print(summary(report, catalogue), soft_wrap=True)
-        warnings = [f"{clock(warning.start_s)}  {warning.message}" for warning in report.warnings]
+        warnings = [
+            f"{clock(one.start_s)}  {catalogue.warning(one.code, one.message, one.end_s - one.start_s)}"
+            for one in report.warnings
+        ]
         for line in (*notes(report, catalogue), *warnings):
             console.print(line, style="yellow", markup=False, soft_wrap=True)
         _show_tables(console, report, catalogue)
@@ -98,13 +101,13 @@ def _show_tables(console: Console, report: Report, catalogue: Catalogue) -> None
     from rich.table import Table
 
     def table(title: str, *more: str) -> Table:
-        made = Table(title, box=None, pad_edge=False)
+        made = Table(catalogue.translate(title), box=None, pad_edge=False)
         for column in more:
-            made.add_column(column, justify="right")
+            made.add_column(catalogue.translate(column), justify="right")
         return made
 
     if report.sets:
-        sets = table("set", "", "at", "length", "reps", "attempts", "tempo", "tension", "rest before")
+        sets = table(*("Exercise", "Set", "At", "Length", "Reps", "Attempts", "Tempo", "Tension", "Rest"))
         for set_, rest_s in report.sets:
             sets.add_row(
                 escape(catalogue.exercise_name(set_.exercise)),
@@ -120,7 +123,7 @@ def _show_tables(console: Console, report: Report, catalogue: Catalogue) -> None
         console.print()
         console.print(sets)
     if report.totals:
-        totals = table("exercise", "sets", "reps", "attempts", "tempo", "time", "tension", "rest")
+        totals = table(*("Exercise", "Sets", "Reps", "Attempts", "Tempo", "Time", "Tension", "Rest"))
         for total in report.totals:
             totals.add_row(
                 escape(catalogue.exercise_name(total.exercise)),
@@ -136,7 +139,7 @@ def _show_tables(console: Console, report: Report, catalogue: Catalogue) -> None
         console.print(totals)
     most = max(report.load_s.values(), default=0.0)
     if most > 0.0:
-        loads = Table("muscle group", "load", "", box=None, pad_edge=False)
+        loads = Table(catalogue.translate("Muscle group"), catalogue.translate("Load"), "", box=None, pad_edge=False)
         for group, value in sorted(report.load_s.items(), key=lambda item: -item[1]):
             bar = _BAR * round(value / most * _BAR_CELLS)
             loads.add_row(escape(catalogue.muscle_group_name(group)), f"{value:.1f} s", f"[green]{bar}[/]")

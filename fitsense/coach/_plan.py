@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from fitsense._internal.configs import config_from_json
+from fitsense._internal.validators import integer, number
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import InvalidInputError
-
-
-def _seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected seconds from 0, got {value!r}")
-
-
-def _positive_seconds(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected seconds above 0, got {value!r}")
-
-
-def _count(instance: Any, attribute: attrs.Attribute[int], value: int) -> None:
-    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        raise InvalidInputError(f"PlannedExercise.{attribute.name}: expected a whole number from 1, got {value!r}")
 
 
 @attrs.frozen
@@ -43,11 +28,11 @@ class PlannedExercise:
     """
 
     exercise: str
-    repetitions: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
-    hold_s: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive_seconds))
-    sets: int = attrs.field(default=1, validator=_count)
-    rest_s: float = attrs.field(default=60.0, validator=_seconds)
-    tempo_s: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive_seconds))
+    repetitions: int | None = attrs.field(default=None, validator=integer(1, optional=True))
+    hold_s: float | None = attrs.field(default=None, validator=number(0.0, above=True, optional=True))
+    sets: int = attrs.field(default=1, validator=integer(1))
+    rest_s: float = attrs.field(default=60.0, validator=number(0.0))
+    tempo_s: float | None = attrs.field(default=None, validator=number(0.0, above=True, optional=True))
 
     def __attrs_post_init__(self) -> None:
         if (self.repetitions is None) == (self.hold_s is None):

@@ -100,7 +100,7 @@ def auroc(weights: Floats, scores: NDArray[np.floating], positive: NDArray[np.bo
         np.diff(np.cumsum(weights[:, order] * kind[order], axis=1)[:, ends], axis=1, prepend=0.0)
         for kind in (~positive, positive)
     )
-    # A positive is above every negative of a lower score, and counts half beside those of its own.
+    # A positive ranks above all negatives of lower scores; those of equal score count half.
     below = np.cumsum(wrong, axis=1) - wrong / 2
     return _ratio((right * below).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1))
 

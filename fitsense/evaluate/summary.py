@@ -83,21 +83,21 @@ class _Known:
 def summarise(model: Model, scored: Sequence[ClipScores], folder: Path, views: int) -> dict[str, Any]:
     """The figures of clips that were scored.
 
-    :param folder: what the clips' paths are told relative to.
+    :param folder: folder to which the paths of clips are relative.
     :param views: how many of each clip's views are windows; the rest are their mirror images.
     """
     labels = known_labels(model)
     known = _Known.of(model, [clip for clip in scored if clip.item.group in labels and clip.item.group != IDLE])
     idle = [clip for clip in scored if clip.item.group == IDLE]
-    foreign = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
+    untrained = [clip for clip in scored if clip.item.group not in labels and clip.item.group != IDLE]
     draws = BootstrapSamples.of([clip.item.scene for clip in known.clips])
     return {
         "exercise": _exercise(model, known, views),
-        "muscles": {**_muscles(model, known), "unseen": _unseen(model, foreign)},
+        "muscles": {**_muscles(model, known), "unseen": _unseen(model, untrained)},
         "rejection": _rejection(labels, known.clips, idle),
-        "unknown": _unknown(model, known.clips, idle, foreign),
+        "unknown": _unknown(model, known.clips, idle, untrained),
         **({"tasks": _tasks(model, scored)} if model.tasks else {}),
-        "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, foreign),
+        "intervals": _intervals(known, draws) | _intervals_of_rejection(labels, known.clips, idle, untrained),
         **compare(known.clips, known.truth, known.worked, draws),
         "by_source": _by_source(known),
         "worst": _worst(labels, scored, folder),
@@ -201,12 +201,12 @@ def _tasks(model: Model, scored: Sequence[ClipScores]) -> dict[str, Any]:
     return figures
 
 
-def _unseen(model: Model, foreign: Sequence[ClipScores]) -> dict[str, Any]:
+def _unseen(model: Model, untrained: Sequence[ClipScores]) -> dict[str, Any]:
     """Metrics of muscles on clips of exercises that the model does not know, if the manifest or the catalogue states
     their muscles."""
     groups = model.labels.muscles
     named = [
-        (clip, clip.item.muscles or worked_by(clip.item.group) or worked_by(clip.item.exercise)) for clip in foreign
+        (clip, clip.item.muscles or worked_by(clip.item.group) or worked_by(clip.item.exercise)) for clip in untrained
     ]
     clips = [(clip, worked) for clip, worked in named if worked]
     truth = np.array([[group in worked for group in groups] for _, worked in clips], dtype=bool)
@@ -246,7 +246,7 @@ def _rejection(labels: Sequence[str], known: Sequence[ClipScores], idle: Sequenc
 
 
 def _unknown(
-    model: Model, known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
+    model: Model, known: Sequence[ClipScores], idle: Sequence[ClipScores], untrained: Sequence[ClipScores]
 ) -> dict[str, Any]:
     labels, enter = known_labels(model), model.manifest.calibration.enter
 
@@ -257,15 +257,15 @@ def _unknown(
         return float((_doubt(labels, clips) <= 1 - enter).mean()) if clips else None
 
     return {
-        "clips": len(foreign),
-        "groups": dict(sorted(Counter(clip.item.group or NO_GROUP for clip in foreign).items())),
-        "named": named(foreign),
+        "clips": len(untrained),
+        "groups": dict(sorted(Counter(clip.item.group or NO_GROUP for clip in untrained).items())),
+        "named": named(untrained),
         "known_named": named(known),
         "idle_named": named(idle),
         "enter": enter,
-        "auroc": auroc([*idle, *foreign]),
+        "auroc": auroc([*idle, *untrained]),
         "auroc_idle": auroc(idle),
-        "auroc_foreign": auroc(foreign),
+        "auroc_untrained": auroc(untrained),
     }
 
 
@@ -285,7 +285,7 @@ def _intervals(known: _Known, draws: BootstrapSamples) -> dict[str, list[float] 
 
 
 def _intervals_of_rejection(
-    labels: Sequence[str], known: Sequence[ClipScores], idle: Sequence[ClipScores], foreign: Sequence[ClipScores]
+    labels: Sequence[str], known: Sequence[ClipScores], idle: Sequence[ClipScores], untrained: Sequence[ClipScores]
 ) -> dict[str, list[float] | None]:
     """Intervals of the rejection metrics, over the scenes of all clips."""
 
@@ -293,10 +293,10 @@ def _intervals_of_rejection(
         draws = BootstrapSamples.of([clip.item.scene for clip in [*known, *others]])
         return draws.interval(bootstrap.auroc(draws.weights, scores, _kinds(known, others)))
 
-    strangers = [*idle, *foreign]
+    others = [*idle, *untrained]
     return {
         "rejection.auroc": interval(_idleness(labels, [*known, *idle]), idle) if IDLE in labels else None,
-        "unknown.auroc": interval(_doubt(labels, [*known, *strangers]), strangers),
+        "unknown.auroc": interval(_doubt(labels, [*known, *others]), others),
     }
 
 
@@ -327,7 +327,7 @@ def _by_source(known: _Known) -> dict[str, dict[str, Any]]:
 
 
 def _worst(labels: Sequence[str], scored: Sequence[ClipScores], folder: Path) -> list[dict[str, Any]]:
-    """The clips with the surest wrong answers. For what the model does not know, only ``no_exercise`` and
+    """The clips with the most confident wrong answers. For what the model does not know, only ``no_exercise`` and
     ``unknown`` are right."""
     wrong: list[dict[str, Any]] = []
     for clip in scored:

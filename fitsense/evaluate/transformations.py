@@ -196,7 +196,7 @@ def _fewer(frames: Iterable[Frame]) -> Iterator[Frame]:
 TRANSFORMATIONS: Mapping[str, Transformation] = {
     "shake": Transformation("the camera shakes by 2 % of the picture's width", _shake),
     "pan": Transformation("the camera turns slowly, by 16 % of the picture's width and back", _pan),
-    "passer_by": Transformation("somebody walks past in front for 3.5 s", _pass_by),
+    "passer_by": Transformation("a person walks past in front for 3.5 s", _pass_by),
     "caption": Transformation("a caption blinks once a second", _caption),
     "picture_in_picture": Transformation("a small copy of the video, 12 frames late, in a corner", _picture_in_picture),
     "mirror": Transformation("a mirror beside the person shows them smaller, by 30 %", _mirror),

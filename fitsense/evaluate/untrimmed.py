@@ -169,9 +169,9 @@ class Piece:
 class JoinedVideo:
     """Real clips, one after the other. Iterating decodes them, one frame at a time.
 
-    :param pieces: the first of them has a video.
-    :param side: every picture is scaled and cut to its middle square of so many pixels, as one camera would give
-        pictures of one size; it is what a model that wants this short side sees of the clip.
+    :param pieces: pieces in order; the first one has a video.
+    :param side: side in pixels to which pictures are scaled and cropped to their middle square, so that all have one
+        size; equal to the input of a model with this short side.
     """
 
     pieces: Sequence[Piece] = attrs.field()
@@ -235,7 +235,7 @@ def _held(picture: UInt8Array, duration_s: float) -> Iterator[Frame]:
 
 
 def joined_videos(
-    items: Sequence[ClipItem], known: Collection[str], side: int, *, seed: int = 0, foreign: bool = False
+    items: Sequence[ClipItem], known: Collection[str], side: int, *, seed: int = 0, with_unknown: bool = False
 ) -> tuple[list[JoinedVideo], list[Skipped]]:
     """Clips joined to streams of 1-2 minutes, with pauses before, between and after the sets.
 
@@ -246,7 +246,7 @@ def joined_videos(
     :param items: clips of one split.
     :param known: the labels of the model; clips of other groups are left out.
     :param side: as of :class:`JoinedVideo`.
-    :param foreign: take them in nevertheless, as sets for which ``unknown`` is the right answer.
+    :param with_unknown: whether to include them, as sets with the right answer ``unknown``.
     :returns: the streams, and the clips that cannot be read or are left out, with the reason.
     """
     random = np.random.default_rng(seed)
@@ -259,7 +259,7 @@ def joined_videos(
             pauses.append(item.path)
         elif item.group in known:
             sets.append(_set(item.group, item.path, lengths[item.path]))
-        elif foreign:
+        elif with_unknown:
             sets.append(_set(UNKNOWN, item.path, lengths[item.path]))
         else:
             reason = f"the bundle does not know {item.group}" if item.group else "no group"

@@ -109,10 +109,10 @@ class SessionUpdated:
 
 @attrs.frozen
 class SessionProgress:
-    """Media time was analysed until ``end_s``: emitted periodically, also if nothing else happens.
+    """Media time was analysed until ``end_s``: emitted periodically, also without other events.
 
-    ``frames`` counts all frames so far. ``exercise`` is the one that goes on, or ``unknown``; None while idle.
-    ``people`` is the number of people who are analysed, None if nobody is tracked.
+    ``frames`` counts all frames so far. ``exercise`` is the current one, or ``unknown``; None while idle.
+    ``people`` is the number of analysed people; None without tracking.
     """
 
     TYPE: ClassVar[str] = "session.progress"
@@ -127,7 +127,7 @@ class SessionProgress:
 class PersonEntered:
     """A person came into the picture at ``start_s``; only of sessions that track a person's landmarks.
 
-    ``person`` names them within the session; somebody who comes back after some seconds has another name.
+    ``person`` is their name within the session; a person who returns after some seconds has another name.
     """
 
     TYPE: ClassVar[str] = "person.entered"

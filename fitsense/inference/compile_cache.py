@@ -1,7 +1,6 @@
 """Cache of compiled models in the user's cache folder, for faster starts.
 
-OpenVINO has a cache of its own, which reads and hashes the graphs before it knows what to look for, and which takes a
-damaged file for a good one.
+The cache of OpenVINO reads and hashes the graphs before each look-up, and accepts damaged files.
 """
 
 from __future__ import annotations

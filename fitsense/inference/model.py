@@ -43,6 +43,9 @@ class Model:
     :param options: see :class:`fitsense.RuntimeOptions`.
     """
 
+    notice = ""
+    """Why this is not the bundle that was requested, which sessions warn of; empty if it is."""
+
     def __init__(
         self, bundle: Bundle, *, plugins: PluginManager | None = None, **options: Unpack[RuntimeOptions]
     ) -> None:
@@ -50,8 +53,6 @@ class Model:
         self.bundle = bundle
         self.plugins = plugins or PluginManager.discover()
         self.threads = config.threads
-        # Why this is not the bundle that was requested; sessions warn of it.
-        self.notice = ""
         self._fusion = FusionPipeline(bundle.manifest, self.plugins)
         self._streaming: dict[str, StreamingBranch] = {
             branch.name: load_stream(bundle, branch, config, plugins=self.plugins)
@@ -213,7 +214,11 @@ class Model:
         ]
 
     def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:
-        """Outputs of some branches for windows."""
+        """Outputs of some branches for windows, of which some may bring poses and others pictures."""
+        kinds = [frozenset(window.poses) for window in windows]
+        if len(set(kinds)) > 1:
+            parts = [[at for at, kind in enumerate(kinds) if kind == one] for one in dict.fromkeys(kinds)]
+            return _joined([(part, self._outputs(names, [windows[at] for at in part])) for part in parts])
         on_clips = [name for name in names if name not in self._streaming]
         outputs = self._run({name: np.stack([_input(window, name) for window in windows]) for name in on_clips})
         for name in self._streaming.keys() & names:
@@ -252,6 +257,16 @@ class Model:
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
         return self._fusion.calibrated(exercise)
+
+
+def _joined(parts: Sequence[tuple[Sequence[int], Outputs]]) -> dict[str, dict[str, FloatArray]]:
+    """Outputs of parts of some windows, given by their indices, in the order of the windows."""
+    order = np.argsort(np.concatenate([np.array(indices) for indices, _ in parts]))
+    _, first = parts[0]
+    return {
+        name: {output: np.concatenate([each[name][output] for _, each in parts])[order] for output in outputs}
+        for name, outputs in first.items()
+    }
 
 
 def _input(window: Window, name: str) -> NDArray[Any]:

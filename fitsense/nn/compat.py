@@ -14,11 +14,11 @@ _MISSING_OPERATOR = re.compile(r"operator (torchvision::\w+) does not exist")
 
 
 def beside_torchvision(name: str) -> ModuleType:
-    """Import a module that imports torchvision, also where torchvision's compiled operators do not fit torch.
+    """Import a module that imports torchvision, even if torchvision's compiled operators do not fit torch.
 
-    A torchvision that was built for CUDA, beside a torch for the CPU, refuses to be imported, since its operators
-    are not there. Declaring them is enough for whoever does not call them, and nobody here does: pytorchvideo wants
-    them for detection heads, Lightning by way of torchmetrics.
+    A torchvision for CUDA cannot be imported beside a torch for the CPU, since its operators are missing. Declaring
+    them suffices, since fitsense does not call them: pytorchvideo needs them for detection heads, Lightning through
+    torchmetrics.
     """
     import importlib
     import sys

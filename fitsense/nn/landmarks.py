@@ -54,7 +54,7 @@ def landmark_features(landmarks: Tensor) -> Tensor:
     cosines of angles, directions of limbs, movements in the picture in units of the body, and visibility.
 
     :param landmarks: float32 (clips, frames, 19, 6): those of LANDMARKS, each x and y in the picture (both in
-        units of the same length), x, y and z in metres, and visibility. All zeros where nobody was found.
+        units of the same length), x, y and z in metres, and visibility. All zeros without a person.
     """
     return window_statistics(_describe(landmarks))
 
@@ -113,7 +113,7 @@ def _describe(landmarks: Tensor) -> Tensor:
     import torch
 
     image, visible = landmarks[..., 0:2], landmarks[..., 5]
-    # Zero only where nobody was found: then all that follows is zero but for rounding.
+    # Zero only without a person: then all results are zero, up to rounding.
     found = is_found(landmarks)
     relative = places(landmarks)
     limbs = torch.cat([direction(relative, start, end) for start, end in LIMBS], dim=-1)

@@ -77,7 +77,7 @@ class ObservationSpec:
         3) to float32 ``(clips, *shape)``. Files are the backbone's assets by name; threads is None for all cores.
     :param from_poses: function of (config, poses) that returns float32 ``(clips, *shape)``. Poses are float32 (clips,
         frames, landmarks, 6) with the columns of :attr:`fitsense.Pose.landmarks`; x and y are shares of the side of the
-        clip's square picture, and all columns are NaN in a frame in which nobody was found. It depends on nothing else,
+        clip's square picture, and all columns are NaN in a frame without a person. It depends on nothing else,
         and each clip's observation on that clip's poses alone. fitsense finds the poses: once for a frame of a session,
         however many windows contain it.
     :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as

@@ -126,7 +126,7 @@ RESERVED: Mapping[str, TaskSpec] = {task.name: task for task in (EXERCISE, MUSCL
 
 
 def output_labels(task: TaskSpec) -> tuple[str, ...]:
-    """Labels that a task declares; a regression without any has one number of its own name."""
+    """Labels that a task declares; the name of the task for a regression without labels."""
     if task.labels or task.kind != "regression":
         return task.labels
     return (task.name,)

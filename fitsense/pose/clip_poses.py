@@ -9,7 +9,7 @@ from fitsense.types import ClipSpec, FloatArray
 
 
 def pose_array(pose: Pose | None, landmark_set: LandmarkSet) -> FloatArray:
-    """Landmarks of a pose, float32 (landmarks, 6); all NaN where nobody was found."""
+    """Landmarks of a pose, float32 (landmarks, 6); all NaN without a person."""
     return np.full((len(landmark_set), 6), np.nan, np.float32) if pose is None else pose.landmarks
 
 

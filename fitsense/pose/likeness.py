@@ -17,13 +17,13 @@ _BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "
 _WIDTHS = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
 BONES = len(_BONES) + len(_WIDTHS)
 """Number of lengths in :func:`proportions`."""
-# What is hardly visible says nothing about a body's proportions.
+# Smallest visibility of landmarks for a body's proportions.
 _VISIBLE = 0.5
-# Of a body without a region of its own: the square around its landmarks, with a margin.
+# Margin of the square around the landmarks of a body without a region.
 _MARGIN = 1.25
 _SMALLEST = 1e-3
 # Bodies whose torsos are this near to each other, in sizes, are one if this percentage of their landmarks is as near:
-# somebody hidden in part may be given another's upper body.
+# a partly hidden person may get the upper body of another.
 _SAME_PLACE, _SAME_PERCENT, _SAME_LANDMARKS = 0.25, 40, 0.06
 # Bodies of about the same size whose torsos are this near are one, wherever their limbs are: a body that is cut off may
 # be found in two ways.

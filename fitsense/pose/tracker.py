@@ -1,8 +1,8 @@
-"""Poses of single pictures in, people with names and their poses out: pure.
+"""Tracking of people by the poses of single pictures. Pure.
 
-A tracked person is sought where the last pose says. The detector is asked only where nobody is tracked, where a tracked
-person was lost or is uncertain, after a cut or a gap, and now and then where more people are expected. A person keeps a
-name as long as position, size and proportions allow; no name is given twice.
+A tracked person is expected at the place of the last pose. The detector runs only if nobody is tracked, if a tracked
+person was lost or is uncertain, after a cut or a gap, and at intervals if more people are expected. A person keeps a
+name while position, size and proportions allow it; names are not reused.
 
 One picture takes these steps::
 
@@ -20,11 +20,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import numpy as np
 
+from fitsense._internal.validators import integer, number
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose, body_box
@@ -35,37 +35,27 @@ Size = tuple[int, int]
 """A picture's width and height in pixels."""
 
 _TOLERANCE_S = 1e-6
-# How far from where they are expected somebody may be found: in sizes of their square, and more for each second in
-# which nobody saw them, up to the most.
+# Largest distance of a match from the expected place, in sizes of the person's square; its growth per second without a
+# match; and its maximum.
 _REACH, _REACH_PER_S, _MAX_REACH = 0.25, 0.5, 1.0
 # A doubling of the size, and a difference in proportions, as parts of a distance.
 _DOUBLING, _UNLIKE = 0.3, 0.5
-# People exercise in one place: seconds over which that place is averaged, seconds for which it counts after somebody
-# has left it, how far from it they are at home, and how far they are away, in sizes.
+# People exercise in one place: seconds over which that place is averaged, seconds for which it counts after the person
+# has left it, and the distances, in sizes, up to which a person is at this place, and from which away.
 _HOME_S, _SETTLED_S = 4.0, 4.0
 _AT_HOME, _AWAY = 0.2, 0.3
-# By how much somebody at home may be less like a person than whoever is tracked as that person.
+# Largest excess of the cost of a person at a home place over that of the person tracked under the name.
 _LESS_LIKE = 0.05
-# Somebody who was last seen on the move is expected further on, for so many seconds.
+# The expected place of a moving person moves on for this many seconds.
 _MOVES_ON_S = 0.5
 # Part of the newest proportions in those remembered.
 _LEARNING = 0.1
-# Without a name, somebody is forgotten when not seen for so many seconds.
+# A person without a name is dropped after this many seconds without a match.
 _DOUBT_S = 0.5
-# Somebody who is smaller than this part of the smallest known person is in the background.
+# A person smaller than this share of the smallest known person is in the background.
 _STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
-
-
-def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number above 0, got {value!r}")
-
-
-def _share(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InvalidInputError(f"PersonTrackerConfig.{attribute.name}: expected a number in 0..1, got {value!r}")
 
 
 @attrs.frozen
@@ -83,20 +73,20 @@ class PersonTrackerConfig:
     :param gap_s: seconds without a picture after which the old places no longer count.
     """
 
-    rate_hz: float = attrs.field(default=10.0, validator=_positive)
-    people: int = attrs.field(default=1, validator=_positive)
-    confirm: int = attrs.field(default=3, validator=_positive)
-    new_score: float = attrs.field(default=0.6, validator=_share)
-    sure: float = attrs.field(default=0.9, validator=_share)
-    detect_s: float = attrs.field(default=0.2, validator=_positive)
-    search_s: float = attrs.field(default=1.0, validator=_positive)
-    lost_s: float = attrs.field(default=3.0, validator=_positive)
-    gap_s: float = attrs.field(default=1.0, validator=_positive)
+    rate_hz: float = attrs.field(default=10.0, validator=number(0.0, above=True))
+    people: int = attrs.field(default=1, validator=integer(1))
+    confirm: int = attrs.field(default=3, validator=integer(1))
+    new_score: float = attrs.field(default=0.6, validator=number(0.0, 1.0))
+    sure: float = attrs.field(default=0.9, validator=number(0.0, 1.0))
+    detect_s: float = attrs.field(default=0.2, validator=number(0.0, above=True))
+    search_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
+    lost_s: float = attrs.field(default=3.0, validator=number(0.0, above=True))
+    gap_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
 
 
 @attrs.frozen(eq=False)
 class TrackedPerson:
-    """Somebody in a picture.
+    """A person in a picture.
 
     :param name: the same from picture to picture.
     :param pose: in this picture.
@@ -110,15 +100,15 @@ class TrackedPerson:
 
 @attrs.define(eq=False)
 class _Track:
-    """Somebody.
+    """A tracked person.
 
     :param place: where they were last.
     :param home: where they have been lately.
     :param settled_s: for how many seconds they have stayed there, at most ``_SETTLED_S``; less the seconds since.
-    :param region: where to look next; None where nobody knows.
+    :param region: where the person is expected next; None if unknown.
     :param seen_s: when they were last seen.
     :param score: of the last pose.
-    :param name: None as long as it is doubtful that there is anybody.
+    :param name: name; None while the detection is doubtful.
     :param found: in how many pictures they were found.
     :param speed_x: in longer sides of the picture a second.
     :param speed_y: likewise.
@@ -210,7 +200,7 @@ class PersonTracker:
     def candidates(
         self, detections: Sequence[BodyDetection], poses: Sequence[Pose | None], size: Size
     ) -> list[BodyRegion]:
-        """The regions of detections that no sure pose explains, the largest and surest first.
+        """Regions of detections that no certain pose explains, the largest and most certain first.
 
         :param poses: one for each of :meth:`regions`.
         """
@@ -225,7 +215,7 @@ class PersonTracker:
             place = Place(region.x * scale[0], region.y * scale[1], region.side)
             return any(place.distance(other) < _EXPLAINED and place.doublings(other) < 1 for other in known)
 
-        # Somebody far off is found as surely as the person in front.
+        # A distant person is detected with the same certainty as the person in front.
         ordered = sorted(detections, key=lambda one: (-one.score * one.region.side, attrs.astuple(one.region)))
         # One more than may be tracked: of two, the nearer to the person who was lost is the one.
         return [one.region for one in ordered if not explained(one.region)][: self._config.people + 1]
@@ -251,7 +241,7 @@ class PersonTracker:
         taken = self._at_home(self._match(places, builds, time_s), places, builds)
         for lost in state.tracks:
             if not any(track is lost for track in taken.values()):
-                # Sought again by the detector alone, which is not led astray by whoever is there now.
+                # Only the detector can find this person again: another person is at the expected place.
                 lost.region = None
         people: list[tuple[_Track, Pose]] = []
         for index, pose in enumerate(found):
@@ -294,7 +284,7 @@ class PersonTracker:
         self.state.detected_s = None
 
     def _distinct(self, poses: Sequence[Pose], scale: tuple[float, float]) -> list[Pose]:
-        """One pose for each body, the surest; in an order that does not depend on theirs."""
+        """The most certain pose of each body, in an order that does not depend on theirs."""
         kept: list[Pose] = []
         for pose in sorted(poses, key=lambda one: (-one.score, *one.landmarks[0, :2].tolist())):
             if not any(same_body(pose, other, self._landmark_set, scale) for other in kept):
@@ -320,10 +310,10 @@ class PersonTracker:
     def _at_home(
         self, matches: dict[int, _Track], places: Sequence[Place], builds: Sequence[FloatArray | None]
     ) -> dict[int, _Track]:
-        """Give people back their names that somebody who walked past them in front took along.
+        """Restore names that a person walking past in front has taken.
 
-        Where a person who has stayed in one place seems to leave, and somebody like them is found in that place, it was
-        somebody else who left.
+        If a person who has stayed in one place seems to leave, and a similar person is found in that place, it was
+        another person who left.
         """
         result = dict(matches)
         for where, track in matches.items():

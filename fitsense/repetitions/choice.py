@@ -24,7 +24,7 @@ Source = Literal["body", "motion"]
 _MOTION_WORTH, _CHANGE = 0.9, 1.3
 # Worth of the body's score while it finds sides that alternate, which the picture does not show.
 _SIDED_WORTH = 1.5
-# Part of a movement that may have been told as another's.
+# Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
@@ -62,7 +62,7 @@ class BodyOrMotionCounter:
         self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), signal)
         self._motion = RepetitionCounter(config)
         self._source: Source = "body"
-        self._told_s = float("-inf")
+        self._reported_s = float("-inf")
         self._sided = False
         self._waiting: dict[Source, list[Movement]] = {"body": [], "motion": []}
 
@@ -70,20 +70,20 @@ class BodyOrMotionCounter:
     def state(self) -> BodyOrMotionState:
         """The state, for a snapshot."""
         return BodyOrMotionState(
-            self._body.state, self._motion.state, self._source, self._told_s, self._waiting, self._sided
+            self._body.state, self._motion.state, self._source, self._reported_s, self._waiting, self._sided
         )
 
     @state.setter
     def state(self, state: BodyOrMotionState) -> None:
         self._body.state, self._motion.state = state.body, state.motion
-        self._source, self._told_s, self._waiting = state.source, state.reported_s, state.waiting
+        self._source, self._reported_s, self._waiting = state.source, state.reported_s, state.waiting
         self._sided = state.sided
 
     def push(self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float) -> list[Movement]:
         """Take one frame; give what is sure now, in order of time.
 
         :param thumbnail: as for :meth:`fitsense.repetitions.counter.RepetitionCounter.push`.
-        :param body: a sample of the body; None for a frame in which nobody was looked for.
+        :param body: a sample of the body; None for a frame without a search.
         :param time_s: seconds of media time, later than the frame's before it.
         """
         self._waiting["motion"] += self._motion.push(thumbnail, time_s)
@@ -96,25 +96,25 @@ class BodyOrMotionCounter:
         return self._give()
 
     def end_run(self, end_s: float) -> list[Movement]:
-        """Give what is complete at `end_s`; what is pushed next begins anew."""
+        """Return the movements that are complete at `end_s`, and reset."""
         self._choose()
         self._waiting["motion"] += self._motion.end_run(end_s)
         self._waiting["body"] += self._body.end_run(end_s)
-        # A movement that stands alone has had no look before, and is told where only one counter sees it.
-        if self._told_s == float("-inf") and not self._waiting[self._source]:
+        # A single movement had no pass before; it is reported if only one counter finds it.
+        if self._reported_s == float("-inf") and not self._waiting[self._source]:
             self._source = "motion" if self._source == "body" else "body"
         given = self._give(choose=False)
-        self._source, self._told_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
+        self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
         self._sided = False
         return given
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Give the only repetition of a set that ended, as of :meth:`RepetitionCounter.end_set`; the run continues."""
-        if self._told_s > start_s:
+        if self._reported_s > start_s:
             return []
         for counter in (self._body, self._motion):
             if found := counter.end_set(start_s, end_s):
-                self._told_s = max(self._told_s, found[-1].end_s)
+                self._reported_s = max(self._reported_s, found[-1].end_s)
                 return found
         return []
 
@@ -133,11 +133,11 @@ class BodyOrMotionCounter:
         for movement in self._waiting[self._source]:
             if self._is_new(movement):
                 given.append(movement)
-                self._told_s = max(self._told_s, movement.end_s)
+                self._reported_s = max(self._reported_s, movement.end_s)
         self._waiting[self._source] = []
         for source, waiting in self._waiting.items():
             self._waiting[source] = [movement for movement in waiting if self._is_new(movement)]
         return given
 
     def _is_new(self, movement: Movement) -> bool:
-        return self._told_s - movement.start_s <= _OVERLAP * (movement.end_s - movement.start_s)
+        return self._reported_s - movement.start_s <= _OVERLAP * (movement.end_s - movement.start_s)

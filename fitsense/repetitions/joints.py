@@ -50,7 +50,7 @@ class JointSignal:
     def sample(self, pose: Pose | None, size: tuple[int, int]) -> FloatArray:
         """The little that a counter of repetitions keeps of a pose.
 
-        :param pose: None where nobody was found.
+        :param pose: the pose; None without a person.
         :param size: the picture's width and height.
         :returns: float32 (joints, 6): landmarks whose x and y are in longer sides of the picture; NaN without a pose.
         """
@@ -94,7 +94,7 @@ class JointSignal:
 def fill(samples: NDArray[Any]) -> _Floats | None:
     """Samples in which a moment without a body lies between its neighbours; None with fewer than two bodies.
 
-    :param samples: (moments, joints, 6), NaN where nobody was found.
+    :param samples: (moments, joints, 6), NaN without a person.
     """
     found = np.flatnonzero(~np.isnan(samples[:, 0, X]))
     if len(found) < 2:

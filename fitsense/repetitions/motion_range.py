@@ -24,7 +24,7 @@ ANGLES = {
 }
 """The landmarks that a joint's angle is between, by the joint; the middle one is the joint."""
 _SMOOTHING_S = 0.2
-# Parts of the way out, from 0 at the start to 1 at the turning point, beyond which somebody is there.
+# Phases, from 0 at the start to 1 at the turning point, beyond which a position counts as reached.
 _NEAR, _FAR = 0.1, 0.9
 # Part of a repetition's length by which its ends may be off.
 _MORE = 6
@@ -111,7 +111,7 @@ def leading_joint(
     :returns: None where no joint's angle is known.
     """
     visible = np.nan_to_num(np.nanmedian(samples[start : end + 1, :, VISIBILITY], axis=0))
-    # A cycle begins a little after somebody has left the start position, and ends a little before they are back.
+    # A cycle begins shortly after the start position was left, and ends shortly before it is reached again.
     more = (end - start) // _MORE
     whole = slice(max(0, start - more), end + more + 1)
     found: list[JointRange] = []

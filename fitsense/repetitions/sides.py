@@ -38,7 +38,7 @@ _LIKE, _LIKE_IN_PLACE = 0.35, 0.1
 _LENGTHS = (0.75, 0.9, 1.0, 1.15, 1.3)
 # A half before the first or after the last cycle must be so much like the half that it repeats.
 _LIKE_HALF = 0.5
-# One side moves so many times as much as the other where a movement is of one side, and both must be so visible.
+# Smallest ratio of the movements of both sides in a movement of one side; and smallest visibility of both.
 _ONE_SIDED, _VISIBLE = 3.0, 0.5
 _EPSILON = 1e-12
 

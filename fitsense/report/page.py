@@ -47,6 +47,7 @@ def page(reports: Sequence[Report], name: str, catalogue: Catalogue | None = Non
         "summary": functools.partial(summary, catalogue=catalogue),
         "task_value": task_value,
         "tempo": tempo,
+        "warning": lambda one: catalogue.warning(one.code, one.message, one.end_s - one.start_s),
         "when": when,
     }
     return render("fitsense.report", values, filters, catalogue)

@@ -41,6 +41,7 @@ class WarningEntry:
     message: str
     start_s: float
     end_s: float
+    code: str = ""
 
 
 @attrs.frozen

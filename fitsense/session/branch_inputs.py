@@ -63,9 +63,9 @@ class BranchInputs:
         return branch_images(rgb, self.on_pictures, self._deferred, box)
 
     def poses(self, sighting: Sighting | None, region: Region | None) -> Mapping[str, FloatArray] | None:
-        """The person's pose as the clip of each branch on poses shows it, float32 (landmarks, 6), NaN for nobody.
+        """The person's pose in the clip of each branch on poses, float32 (landmarks, 6); NaN without a person.
 
-        :returns: None if nobody looked.
+        :returns: None without a search.
         """
         if sighting is None or not self._on_poses:
             return None

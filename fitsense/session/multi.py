@@ -145,7 +145,7 @@ class MultiSession(Expecting):
     ) -> PendingFrames:
         """Take a frame.
 
-        :param people: poses of those subjects who were found, by name; None if nobody looked.
+        :param people: poses of the found subjects by name; None without a search.
         """
         self._refuse_if_finished()
         emitted = self._announce_if_changed(frame.time_s)

@@ -43,7 +43,7 @@ class HostPeople:
 class Sighting:
     """Result of looking for the person in a frame.
 
-    :param person: None if nobody was found.
+    :param person: the found person; None for nobody.
     :param size: the whole picture's width and height in pixels.
     :param people: number of people in the picture; None if they were not counted.
     """
@@ -111,7 +111,7 @@ class PersonTrack:
 
     @property
     def steady_box(self) -> Region | None:
-        """The person's box that moves only if it must; None before anybody was found."""
+        """The person's box, which moves only if it must; None before a person was found."""
         return self._steady.state.box
 
     def check(self, host: HostPeople) -> None:
@@ -157,7 +157,7 @@ class PersonTrack:
         return attrs.evolve(sighting, people=len(people) + others)
 
     def mark_cut(self) -> None:
-        """Mark a scene cut: whoever is seen from now on is another person."""
+        """Mark a scene cut: people after it are other people."""
         self._tracker.cut()
         self._forget_box()
 
@@ -181,7 +181,7 @@ class PersonTrack:
 def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:
     """The track of a session's person; None for a session without landmarks.
 
-    :raises InvalidInputError: landmarks are asked for, and no plugin offers an estimator of them.
+    :raises InvalidInputError: landmarks are required, and no plugin provides an estimator.
     :raises UnknownNameError: no plugin offers the estimator.
     :raises WeightsError: the estimator needs third-party files that have not been fetched.
     """

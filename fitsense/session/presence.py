@@ -1,4 +1,4 @@
-"""True if the tracked person is in the picture: when somebody enters, and when they have left."""
+"""Presence of the tracked person: when a person enters the picture, and when they have left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABSENT_S = 3.0
 class PresenceState:
     """State of a :class:`Presence`.
 
-    :param person: name of the person who is there; None if nobody is.
+    :param person: name of the present person; None for nobody.
     :param since_s: when they entered, in seconds of media time.
     :param seen_s: when they were found last.
     """
@@ -35,7 +35,7 @@ class Presence:
     def see(self, person: str | None, time_s: float) -> Iterable[PersonEntered | PersonLeft]:
         """Take the result of looking for the person.
 
-        :param person: name of the person who was found; None if nobody was.
+        :param person: name of the found person; None for nobody.
         :param time_s: seconds of media time.
         """
         state = self.state
@@ -52,7 +52,7 @@ class Presence:
         return changes
 
     def end(self) -> list[PersonEntered | PersonLeft]:
-        """End the run: nobody is followed into the next one."""
+        """End the run; no person continues in the next one."""
         state, person = self.state, self.state.person
         if person is None:
             return []

@@ -25,6 +25,9 @@ from fitsense.train.task_fusion import derived_members, fit_task
 from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import FloatArray, Scores, Task, to_logits
 
+# Of fitting weights and temperature in turn.
+_ROUNDS = 3
+
 
 @attrs.frozen(eq=False)
 class FittedFusion:
@@ -72,16 +75,16 @@ def fit_fusion(
     held = _out_of_fold(labelled, branches)
     if not held:
         raise InvalidInputError("fusion: expected clips with out-of-fold outputs of every branch, got none")
-    strangers = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
-    both = [*held, *strangers]
+    unknown_clips = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
+    both = [*held, *unknown_clips]
     exercise = _windows(branches, both, "exercise")
     fused, config, temperature = _best_space(spec, exercise, targets(both, "exercise", labels.exercise), labels)
     calibrated = _probabilities(fused / temperature, labels.exercise)
     probabilities, of_strangers = calibrated[: len(held)], calibrated[len(held) :]
     if UNKNOWN not in labels.exercise:
-        strangers = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
-        if strangers:
-            logits = _fused(spec, config, _windows(branches, strangers, "exercise", held_out=False), labels)
+        unknown_clips = [item for item in unknown if all(item.key in branch.final.outputs for branch in branches)]
+        if unknown_clips:
+            logits = _fused(spec, config, _windows(branches, unknown_clips, "exercise", held_out=False), labels)
             of_strangers = _probabilities(logits / temperature, labels.exercise)
     columns = len(labels.exercise)
     enter, named, correct = calibration.naming_threshold(
@@ -92,7 +95,7 @@ def fit_fusion(
         recipe.error_cost,
         len(held) / len(labelled),
     )
-    if recipe.max_unknown_named is not None and strangers:
+    if recipe.max_unknown_named is not None and unknown_clips:
         limit = calibration.limit_of_unknown(of_strangers.mean(axis=1), labels.exercise, recipe.max_unknown_named)
         enter = max(enter, limit)
         named, correct = calibration.named_at(
@@ -129,7 +132,7 @@ def fit_fusion(
             "enter": enter,
             "named": named,
             "named_correctly": correct,
-            "unknown_clips": len(strangers),
+            "unknown_clips": len(unknown_clips),
             **_unknown_metrics(mean, of_strangers.mean(axis=1), held, labels, enter),
             "muscles": muscles,
             **({"tasks": tasks} if tasks else {}),
@@ -165,11 +168,11 @@ def _unknown_metrics(
     if not len(unknown):
         return {}
     active = np.array([item.group != IDLE for item in samples])
-    sure, foreign = (calibration.best_exercise(each, labels.exercise)[1] for each in (known[active], unknown))
-    doubt = 1 - np.concatenate([sure, foreign])
+    sure, untrained = (calibration.best_exercise(each, labels.exercise)[1] for each in (known[active], unknown))
+    doubt = 1 - np.concatenate([sure, untrained])
     return {
-        "unknown_auroc": metrics.auroc(doubt, np.repeat([False, True], [len(sure), len(foreign)])),
-        "unknown_named": float((foreign >= enter).mean()),
+        "unknown_auroc": metrics.auroc(doubt, np.repeat([False, True], [len(sure), len(untrained)])),
+        "unknown_named": float((untrained >= enter).mean()),
         "known_named": float((sure >= enter).mean()),
     }
 
@@ -195,21 +198,38 @@ def _best_space(
     calibrated log loss."""
     tried = []
     for config in _spaces(spec):
-        if spec.fit is not None and len(windows.members) > 1:
-            flat = {
-                name: _scores("exercise", logits.reshape(-1, logits.shape[-1]), labels)
-                for name, logits in windows.members.items()
-            }
-            views = next(iter(windows.members.values())).shape[1]
-            config = fit_fusion_config(spec, config, flat, np.repeat(truth, views))
         fused = _fused(spec, config, windows, labels)
         temperature = calibration.temperature(list(fused), truth)
+        if spec.fit is not None and len(windows.members) > 1:
+            # Weights depend on the temperature, and the temperature on the weights.
+            for _ in range(_ROUNDS):
+                config = _fitted_at(spec, config, windows, truth, labels, temperature)
+                fused = _fused(spec, config, windows, labels)
+                temperature = calibration.temperature(list(fused), truth)
         loss = calibration.log_loss(list(fused), truth, temperature)
         tried.append((loss, fused, config, temperature))
         if len(windows.members) == 1:
             break
     _, fused, config, temperature = min(tried, key=lambda one: one[0])
     return fused, config, temperature
+
+
+def _fitted_at(
+    spec: FusionSpec,
+    config: Any,
+    windows: _HeldOutScores,
+    truth: NDArray[np.int64],
+    labels: Labels,
+    temperature: float,
+) -> Any:
+    """The configuration fitted on calibrated logits, or on probabilities if the fusion averages these."""
+    divisor = np.float32(temperature if getattr(config, "space", "logits") == "logits" else 1.0)
+    flat = {
+        name: _scores("exercise", logits.reshape(-1, logits.shape[-1]) / divisor, labels)
+        for name, logits in windows.members.items()
+    }
+    views = next(iter(windows.members.values())).shape[1]
+    return fit_fusion_config(spec, config, flat, np.repeat(truth, views))
 
 
 def _spaces(spec: FusionSpec) -> list[Any]:

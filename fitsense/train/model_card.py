@@ -86,6 +86,11 @@ def _beside(trained: Mapping[str, Any]) -> str:
             f"(`--auxiliary-data`), "
             f"which nothing is measured on. {_licences(trained['licences_of_auxiliary'])}"
         )
+    if trained.get("photo_pairs"):
+        parts.append(
+            f"Branches on landmarks that are fitted in closed form also learned from {trained['photo_pairs']} pairs of "
+            f"photographs (`--photo-pairs`). {_licences(trained['licences_of_photos'])}"
+        )
     return " ".join(parts)
 
 

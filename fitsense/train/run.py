@@ -219,6 +219,8 @@ def _report(pool: Pool, branches: Sequence[FittedBranch], fused: FittedFusion) -
             "scenes": len({item.scene for item in pool.labelled}),
             "synthetic_clips": len(pool.synthetic),
             "auxiliary_clips": len(pool.auxiliary),
+            "photo_pairs": len(pool.photos),
+            "licences_of_photos": _licences(pool.photos),
             "licences": _licences(pool.labelled),
             "licences_of_auxiliary": _licences(pool.auxiliary),
             "by_group": dict(sorted(Counter(item.group for item in pool.labelled).items())),

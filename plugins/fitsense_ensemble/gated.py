@@ -1,13 +1,12 @@
-"""A sum of what is looked up and what is learned, in which the learned part counts as far as the look-up knows nothing.
+"""A sum of looked-up scores and of learned ones, which are weighted by the doubt of the look-up.
 
-The look-up of muscles gives each exercise its share of the probability, and ``unknown`` nothing. What is left is the
-probability of ``unknown``; the learned members fill it.
+The look-up of muscles distributes the probability of the known exercises; ``unknown`` adds nothing to it. Learned
+members get the rest, the probability of ``unknown``.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense import Cascade, InvalidInputError, Scores, to_logits
+from fitsense_ensemble.weighted import check_weights
 
 _STEPS = 4
-_POWERS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
+# Below .5, muscles of known exercises suffer.
+_POWERS = (1.0, 0.7, 0.5)
 
 
 @attrs.frozen
@@ -26,10 +27,10 @@ class GatedConfig:
     """Configuration of the fusion.
 
     :param weights: non-negative weight of each learned member, by name; scaled to sum to 1. Empty for equal weights.
-    :param lookup: name of the member that looks up.
-    :param doubt: name of the member that states the probability that nothing can be looked up.
+    :param lookup: name of the look-up member.
+    :param doubt: name of the member with the probability of ``unknown``.
     :param power: exponent of that probability, in 0..1; below 1, learned members count sooner.
-    :param cascade: which members are asked first; None for asking all at once. Learned members that are not asked have
+    :param cascade: the members to run first; None to run all. Learned members that did not run have
         no weight.
     """
 
@@ -41,11 +42,7 @@ class GatedConfig:
 
     @weights.validator
     def _sum_positive(self, attribute: Any, value: Mapping[str, float]) -> None:
-        for member, weight in value.items():
-            if not (weight >= 0 and math.isfinite(weight)):
-                raise InvalidInputError(f"weights[{member!r}]: expected a number >= 0, got {weight!r}")
-        if value and sum(value.values()) <= 0:
-            raise InvalidInputError("weights: expected at least one above 0")
+        check_weights(value)
 
 
 def fuse(config: GatedConfig, branches: Mapping[str, Scores]) -> Scores:

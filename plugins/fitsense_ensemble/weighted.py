@@ -19,6 +19,18 @@ Space = Literal["logits", "probabilities"]
 _SPACES = ("logits", "probabilities")
 
 
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Check that weights are non-negative, and that one is positive if there are any.
+
+    :raises InvalidInputError: they are not.
+    """
+    for branch, weight in weights.items():
+        if not (weight >= 0 and math.isfinite(weight)):
+            raise InvalidInputError(f"weights[{branch!r}]: expected a number >= 0, got {weight!r}")
+    if weights and sum(weights.values()) <= 0:
+        raise InvalidInputError("weights: expected at least one above 0, got none")
+
+
 @attrs.frozen
 class WeightedConfig:
     """Weights of the branches.
@@ -35,11 +47,7 @@ class WeightedConfig:
 
     @weights.validator
     def _sum_positive(self, attribute: Any, value: Mapping[str, float]) -> None:
-        for branch, weight in value.items():
-            if not (weight >= 0 and math.isfinite(weight)):
-                raise InvalidInputError(f"weights[{branch!r}]: expected a number >= 0, got {weight!r}")
-        if value and sum(value.values()) <= 0:
-            raise InvalidInputError("weights: expected at least one above 0, got none")
+        check_weights(value)
 
     @cascade.validator
     def _check_cascade(self, attribute: Any, value: Cascade | None) -> None:

@@ -61,7 +61,7 @@ class BlazePoseEstimator:
         self._finder = LandmarkFinder(landmarks, threads)
 
     def detect(self, picture: UInt8Array) -> Sequence[BodyDetection]:
-        """The bodies in a picture, uint8 (height, width, 3), the surest first."""
+        """The bodies in a picture, uint8 (height, width, 3), the most certain first."""
         from fitsense import BodyDetection
         from fitsense_pose.people import find_people
 

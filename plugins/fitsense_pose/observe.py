@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def from_poses(config: PoseConfig, poses: FloatArray) -> FloatArray:
     """Landmarks without gaps, of poses that may be NaN, both float32 (clips, frames, 33, 6).
 
-    A frame in which nobody was found gets the landmarks of the nearest frame, but invisible. A clip in which nobody was
-    ever found is all zeros.
+    A frame without a person gets the landmarks of the nearest frame, but invisible. A clip without a person is all
+    zeros.
 
     :param poses: of any number of frames.
     """

@@ -38,11 +38,11 @@ class PeopleConfig:
     sure: float = 0.75
 
 
-# Squares overlap by half. The network errs about whoever is cut off, so that each square speaks for the heads in its
-# middle; the middles overlap a little.
+# Squares overlap by half. The network errs on people at an edge, so that each square counts only for heads in its
+# middle; the middles overlap slightly.
 _OVERLAP = 0.5
 _EDGE = 0.2
-# Somebody is within another's square if it shows so much of theirs.
+# Share of a person's square in another's above which the person is within it.
 _WITHIN = 0.9
 
 

@@ -45,7 +45,7 @@ class Region:
 
     @classmethod
     def around_person(cls, points: FloatArray) -> Region:
-        """The square around somebody, turned so that the head is up.
+        """The square around a person, rotated so that the head is up.
 
         :param points: float32 (2, 2), the middle of the hips, and a point on the circle around the whole body in
             the direction of the head; x and y in pixels.

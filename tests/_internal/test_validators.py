@@ -35,7 +35,7 @@ NAN, INF = float("nan"), float("inf")
         (SessionConfig, "region", "all"),
         (SessionConfig, "decisions", {}),
         (SessionConfig, "decisions", RepetitionConfig()),
-        (SessionConfig, "repetitions", None),
+        (SessionConfig, "repetitions", {}),
         (SessionConfig, "repetitions", CameraConfig()),
         (SessionConfig, "camera", False),
         (SessionConfig, "camera", DecisionConfig()),

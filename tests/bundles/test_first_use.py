@@ -10,6 +10,7 @@ import fitsense
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.first_use import FALLBACKS, assets_of, bundle_in_use
 from fitsense.errors import WeightsError
+from fitsense.events.model import SessionWarning
 from fitsense.synthetic.figures import FigureVideo
 
 
@@ -25,8 +26,7 @@ def test_bundle_in_use_offline_is_the_fallback_with_a_line_on_stderr(
 ) -> None:
     used = bundle_in_use("gym", fitsense.PluginManager.discover())
     assert used.bundle.manifest.name == "gym-video"
-    fetching, notice = capsys.readouterr().err.splitlines()
-    assert fetching.startswith("Fetching 1 of 2: ")
+    (notice,) = capsys.readouterr().err.splitlines()
     assert notice == used.notice
     assert "gym-video analyses in place of gym" in notice
     assert "FITSENSE_OFFLINE" in notice
@@ -35,7 +35,7 @@ def test_bundle_in_use_offline_is_the_fallback_with_a_line_on_stderr(
 def test_session_on_a_fallback_warns_once_right_after_it_started(offline: None, squats: FigureVideo) -> None:
     session = fitsense.Session(fitsense.load_model("gym"))
     events = [event for frame in squats for event in session.push(frame)]
-    codes = [(at, event.data.code) for at, event in enumerate(events) if event.type == "session.warning"]
+    codes = [(at, event.data.code) for at, event in enumerate(events) if isinstance(event.data, SessionWarning)]
     assert codes == [(1, "bundle_fallback")]
     assert fitsense.load_model("gym-video").notice == ""
 
@@ -46,6 +46,21 @@ def test_bundle_in_use_of_a_folder_is_never_another_one(offline: None) -> None:
     assert bundle_in_use(folder, plugins).bundle.folder == folder
     with pytest.raises(WeightsError, match="fitsense models pull"):
         fitsense.load_model(folder)
+
+
+def test_bundle_in_use_fetches_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugins, resolved = fitsense.PluginManager.discover(), []
+    monkeypatch.delenv("FITSENSE_OFFLINE", raising=False)
+    monkeypatch.setattr("fitsense.bundles.first_use.is_fetched", lambda ref: False)
+    monkeypatch.setattr("fitsense.bundles.first_use.resolve", lambda ref, *a, **k: resolved.append(ref))
+    used = bundle_in_use("gym", plugins)
+    assert (used.bundle.manifest.name, used.notice) == ("gym", "")
+    assert resolved == assets_of(used.bundle.manifest, plugins)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Fetching 1 of 2", "Fetching 2 of 2"]
+    assert all(" MB, from " in line for line in lines)
 
 
 def test_fallbacks_need_no_files_of_others() -> None:

@@ -67,7 +67,7 @@ def test_schema_lists_and_prints_schemas() -> None:
 
 
 def test_models_lists_and_shows_cards() -> None:
-    assert "gym (default)" in run("models").output
+    assert "gym-video (default)" in run("models").output
     assert "## Limits" in run("models", "gym", "--card").output
     assert json.loads(run("models", "--json").output)["gym"]["name"] == "gym"
     assert run("models", "nope").exit_code == ExitCode.BAD_BUNDLE

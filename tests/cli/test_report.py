@@ -30,7 +30,7 @@ def test_report_terminal_shows_totals_per_session(events: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "3 exercises, 5 sets, 21 repetitions in 4:45 min",
-        "Bench press  2  3:17  12.9 s     5         2  2.6 ± 0.5 s",
+        "Bench press    2  3:17  12.9 s     5         2  2.6 ± 0.5 s",
         "0:20  nobody is in the picture",
         "Quads         23.7 s  ████",
         "urn:example:gym:1, [bold]Ben[/], 2026-03-01 18:00 UTC",

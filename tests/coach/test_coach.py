@@ -233,13 +233,16 @@ def test_coach_accepts_events_as_json() -> None:
     [
         ({"exercise": "squat"}, "expected either repetitions or hold_s, got repetitions=None and hold_s=None"),
         ({"exercise": "squat", "repetitions": 3, "hold_s": 5}, "expected either repetitions or hold_s"),
-        ({"exercise": "squat", "repetitions": 0}, "PlannedExercise.repetitions: expected a whole number from 1, got 0"),
-        ({"exercise": "squat", "repetitions": 3, "sets": 0}, "PlannedExercise.sets: expected a whole number from 1"),
+        (
+            {"exercise": "squat", "repetitions": 0},
+            "PlannedExercise.repetitions: expected an integer of at least 1 or None, got 0",
+        ),
+        ({"exercise": "squat", "repetitions": 3, "sets": 0}, "PlannedExercise.sets: expected an integer of at least 1"),
         (
             {"exercise": "squat", "repetitions": 3, "rest_s": -1},
-            "PlannedExercise.rest_s: expected seconds from 0, got -1",
+            "PlannedExercise.rest_s: expected a number in 0.*, got -1",
         ),
-        ({"exercise": "squat", "repetitions": 3, "tempo_s": 0}, "PlannedExercise.tempo_s: expected seconds above 0"),
+        ({"exercise": "squat", "repetitions": 3, "tempo_s": 0}, "PlannedExercise.tempo_s: expected a number above 0"),
         ({"exercise": "squat", "repetition": 3}, "plan: exercise 1: .*repetition"),
         ({"repetitions": 3}, "plan: exercise 1: .*exercise"),
     ],

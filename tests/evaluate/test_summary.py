@@ -189,11 +189,11 @@ def test_doubt_tells_what_deserves_no_name(make: Maker) -> None:
     unknown = make.report([*known, idle, foreign, nameless])["unknown"]
     assert unknown["groups"] == {NO_GROUP: 1, "burpee": 1}
     assert unknown["auroc_idle"] == 1.0
-    assert unknown["auroc_foreign"] == 0.5, "the surer one is above both, the less sure one below"
+    assert unknown["auroc_untrained"] == 0.5, "the surer one is above both, the less sure one below"
     assert unknown["auroc"] == pytest.approx(4 / 6)
     assert (unknown["named"], unknown["idle_named"], unknown["known_named"]) == (1.0, 0.0, 0.5)
     nothing = make.report(known)["unknown"]
-    assert nothing["auroc"] is nothing["auroc_idle"] is nothing["auroc_foreign"] is None
+    assert nothing["auroc"] is nothing["auroc_idle"] is nothing["auroc_untrained"] is None
 
 
 def test_the_worst_clips_are_the_surest_wrong_ones(make: Maker) -> None:

@@ -129,7 +129,7 @@ def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(
     streams, skipped = joined_videos(items, KNOWN, 182)
     assert streams == []
     assert sorted(skip.reason for skip in skipped) == ["no group", "the bundle does not know burpee"]
-    streams, skipped = joined_videos(items, KNOWN, 182, foreign=True)
+    streams, skipped = joined_videos(items, KNOWN, 182, with_unknown=True)
     assert skipped == []
     assert [segment.exercise for segment in streams[0].truth] == [UNKNOWN, UNKNOWN]
 

@@ -265,6 +265,29 @@ def test_playground_names_follow_address_or_browser_language(
     shows(page.locator(".segment"), name)
 
 
+def test_playground_texts_follow_the_language(running: Running, visit: Visit, tmp_path: Path) -> None:
+    page = visit(running.url, query="?lang=de")
+    expecting(page.get_by_role("button", name="Kamera verwenden")).to_be_visible()
+    expecting(page.locator("html")).to_have_attribute("lang", "de")
+    (tmp_path / "events.ndjson").write_text("".join(_story()))
+    page.locator("#events-file").set_input_files(tmp_path / "events.ndjson")
+    page.get_by_role("slider", name="Position").press("End")
+    shows(page.locator("#exercise"), "Fertig")
+    shows(page.get_by_role("region", name="Sitzung"), "Wiederholungen")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES[1:])
+def test_playground_page_is_translated(lang: str) -> None:
+    page = assets()["index.html"].content.decode()
+    body = re.sub(
+        r"<(h1|option)\b.*?</\1>|<code>.*?</code>", "", page.partition("<body")[2].partition(">")[2], flags=re.DOTALL
+    )
+    texts = {text.strip() for text in re.findall(r">([^<>]+)<", body)} | set(re.findall(r'aria-label="([^"]*)"', body))
+    signs = {"", "◐", "▶", "Token", "OpenAPI", "AsyncAPI", ",", ".", "0", "0:00", "0:00 / 0:00", "10 s"}
+    translated = json.loads(assets()[f"facts.{lang}.json"].content)["texts"]
+    assert texts - signs - translated.keys() <= {"Timeline: nothing yet"}
+
+
 def test_playground_errors_are_shown(
     model: fitsense.Model, running: Running, squats_file: Path, visit: Visit, tmp_path: Path
 ) -> None:

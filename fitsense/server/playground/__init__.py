@@ -17,7 +17,7 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fitsense.catalogue import IDLE, LANGUAGES, UNKNOWN, load_catalogue
+from fitsense.catalogue import IDLE, LANGUAGES, UNKNOWN, load_catalogue, locale_of
 from fitsense.report.body_map import body_map
 from fitsense.report.scale import colour
 from fitsense.server.api.responses import compact
@@ -107,6 +107,8 @@ def _facts(lang: str) -> Mapping[str, object]:
         "lang": lang,
         "exercises": {id_: catalogue.exercise_name(id_) for id_ in (*catalogue.exercises, UNKNOWN, IDLE)},
         "muscle_groups": {id_: catalogue.muscle_group_name(id_) for id_ in catalogue.muscle_groups},
+        "warnings": locale_of(lang).get("warnings", {}),
+        "texts": {**locale_of(lang).get("texts", {}), **locale_of(lang).get("playground", {})},
         "scale": {
             "light": [colour(share) for share in shares],
             "dark": [colour(share, dark=True) for share in shares],

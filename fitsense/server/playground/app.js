@@ -10,7 +10,7 @@ import { Log, save } from "./log.js";
 import { SessionState, Times, parseEvents } from "./session-state.js";
 import { Timeline } from "./timeline.js";
 import { hideProblem, showProblem, describeError } from "./errors.js";
-import { many, setNames, time } from "./format.js";
+import { many, setNames, t, time, warningText } from "./format.js";
 
 // Languages with a file facts.LANGUAGE.json.
 const LANGUAGES = ["en", "de", "es", "fr", "pt", "it", "zh", "ja"];
@@ -115,7 +115,7 @@ function begin(kind, name, again) {
   document.body.dataset.mode = kind;
   one("chooser").hidden = true;
   one("over").hidden = false;
-  one("over").textContent = kind === "camera" ? "Stop" : "Start over";
+  one("over").textContent = kind === "camera" ? t("Stop") : t("Start over");
   one("over").focus();
   document.title = `${name} – ${NAME}`;
   clear();
@@ -209,7 +209,7 @@ function showWarning() {
   const at_s = Number.isFinite(run.at_s) ? run.at_s : run.live ? (run.pusher?.elapsedS ?? 0) : run.all.end_s + 60;
   const warning = run.shown.warning(at_s);
   one("warning").hidden = !warning;
-  const text = warning?.message ?? "";
+  const text = warning ? warningText(warning) : "";
   if (one("warning").textContent !== text) one("warning").textContent = text;
 }
 
@@ -229,7 +229,7 @@ function tick() {
   if (document.activeElement !== one("seek") || clock.playing) one("seek").value = String(clock.time);
   one("seek").setAttribute("aria-valuetext", position.replace("/", "of"));
   one("clock").textContent = position;
-  one("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
+  one("play").setAttribute("aria-label", clock.playing ? t("Pause") : t("Play"));
   one("play").firstElementChild.textContent = clock.playing ? "❚❚" : "▶";
   point();
 }
@@ -282,7 +282,7 @@ function settle(of) {
     video.srcObject = null;
     showBlank("The camera is off. The events can be replayed.");
   }
-  one("over").textContent = "Start over";
+  one("over").textContent = t("Start over");
   say(`${of.name}: ${many(of.entries.length, "event")}`);
   drawTimeline();
   tick();
@@ -294,7 +294,7 @@ function showBlank(text) {
 }
 
 async function useCamera() {
-  const mine = begin("camera", "Camera", useCamera);
+  const mine = begin("camera", t("Camera"), useCamera);
   try {
     say("Asking for the camera…", "busy");
     const stream = await openCamera(video);
@@ -487,7 +487,7 @@ function setTheme(dark) {
 
 /** Label the button with the theme that it switches to. */
 function nameTheme(dark) {
-  one("other-theme").textContent = dark ? "Use light theme" : "Use dark theme";
+  one("other-theme").textContent = dark ? t("Use light theme") : t("Use dark theme");
 }
 
 /** The language of names: the parameter of the address, else the browser's language. */
@@ -495,6 +495,21 @@ function language() {
   const asked = [new URLSearchParams(location.search).get("lang"), ...navigator.languages];
   const known = asked.map((tag) => tag?.split("-")[0].toLowerCase()).find((tag) => LANGUAGES.includes(tag));
   return known ?? LANGUAGES[0];
+}
+
+/** Translate the texts and labels of the page. */
+function translatePage(lang) {
+  document.documentElement.lang = lang;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const text = node.data.trim();
+    if (text) node.data = node.data.replace(text, () => t(text));
+  }
+  for (const element of document.querySelectorAll("[aria-label]")) {
+    element.setAttribute("aria-label", t(element.getAttribute("aria-label")));
+  }
+  nameTheme(document.documentElement.dataset.theme === "dark");
 }
 
 async function start() {
@@ -507,6 +522,7 @@ async function start() {
     ]);
     setNames(facts);
     body = new Body(picture, facts.scale);
+    translatePage(facts.lang);
     drawState();
     await greet();
   } catch (error) {

@@ -1,7 +1,7 @@
 // The body map, which shows the load of muscle groups.
 
 import { one } from "./dom.js";
-import { largest, muscleName, seconds } from "./format.js";
+import { largest, muscleName, seconds, t } from "./format.js";
 
 // Smallest load at the end of the scale; otherwise the first second of a session would fill it.
 const MIN_SCALE_S = 10;
@@ -42,6 +42,6 @@ export class Body {
     }
     one("scale-end").textContent = `${end_s} s`;
     const said = largest([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);
-    one("load").textContent = said.length ? said.join(" · ") : "Seconds at full activation; none yet.";
+    one("load").textContent = said.length ? said.join(" · ") : t("Seconds at full activation; none yet.");
   }
 }

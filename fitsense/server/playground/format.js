@@ -6,6 +6,16 @@ export function setNames(facts) {
   names = facts;
 }
 
+/** One of the page's texts in the language of the names, with `{fields}` for values; English where there is none. */
+export function t(text, values = {}) {
+  return (names.texts?.[text] ?? text).replace(/\{(\w+)\}/g, (_, field) => values[field]);
+}
+
+/** A warning in the language of the names, by its code; its message if there is no translation. */
+export function warningText({ code, message, start_s, end_s }) {
+  return names.warnings?.[code]?.replace("{span}", seconds(end_s - start_s)) ?? message;
+}
+
 export function exerciseName(id) {
   return names.exercises[id] ?? id.replaceAll("_", " ");
 }
@@ -50,7 +60,7 @@ export function gist({ type, data }) {
     case "muscles.activated":
       return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
     case "session.warning":
-      return data.message;
+      return warningText(data);
     case "session.progress":
       return data.exercise ? exerciseName(data.exercise) : "no exercise";
     case "person.entered":

@@ -1,7 +1,7 @@
 // The current exercise, repetitions and scores, and the totals of the session.
 
 import { make, one } from "./dom.js";
-import { exerciseName, percent, seconds, time } from "./format.js";
+import { exerciseName, percent, seconds, t, time } from "./format.js";
 
 const MAX_SCORES = 4;
 
@@ -19,15 +19,15 @@ export function showSummary(state, begun) {
 
 function nameOf({ exercise, ended }, begun) {
   if (exercise) return exerciseName(exercise.id);
-  if (ended) return "Finished";
-  return begun ? "No exercise" : "Nothing yet";
+  if (ended) return t("Finished");
+  return begun ? t("No exercise") : t("Nothing yet");
 }
 
 function said({ exercise, last, ended }, begun) {
-  if (exercise) return `${percent(exercise.confidence)} sure`;
-  if (ended) return "The session has ended.";
-  if (last) return `Before: ${exerciseName(last.id)}, ${seconds(last.duration_s)}`;
-  return begun ? "Waiting for movement." : "Start with the camera, a video or events.";
+  if (exercise) return t("{share} sure", { share: percent(exercise.confidence) });
+  if (ended) return t("The session has ended.");
+  if (last) return t("Before: {exercise}, {span}", { exercise: exerciseName(last.id), span: seconds(last.duration_s) });
+  return begun ? t("Waiting for movement.") : t("Start with the camera, a video or events.");
 }
 
 /** Update text only if it changes, so that screen readers announce changes only. */
@@ -47,7 +47,7 @@ function showScores(scores) {
       make("span", { className: "share" }, percent(share)),
     );
   });
-  one("scores").replaceChildren(...(rows.length ? rows : [make("li", { className: "soft" }, "None yet")]));
+  one("scores").replaceChildren(...(rows.length ? rows : [make("li", { className: "soft" }, t("None yet"))]));
 }
 
 function showTotals(totals) {
@@ -60,6 +60,6 @@ function showTotals(totals) {
       make("td", {}, time(duration_s)),
     ),
   );
-  const none = make("tr", {}, make("td", { colSpan: 3, className: "soft" }, "No exercise yet"));
+  const none = make("tr", {}, make("td", { colSpan: 3, className: "soft" }, t("No exercise yet")));
   one("totals").replaceChildren(...(rows.length ? rows : [none]));
 }

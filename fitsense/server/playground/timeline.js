@@ -1,7 +1,7 @@
 // The timeline of exercises, repetitions and warnings.
 
 import { make, one } from "./dom.js";
-import { exerciseName, many, time } from "./format.js";
+import { exerciseName, many, time, warningText } from "./format.js";
 
 const MIN_LENGTH_S = 10;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
@@ -36,7 +36,7 @@ export class Timeline {
       }),
     );
     warnings.replaceChildren(
-      ...state.warnings.map(({ message, start_s }) => this.#at(make("i", { className: "note", title: message }), start_s)),
+      ...state.warnings.map((one) => this.#at(make("i", { className: "note", title: warningText(one) }), one.start_s)),
     );
     axis.replaceChildren(...this.#ticks());
     this.heads = [exercises, repetitions, warnings].map((track) => track.appendChild(make("i", { className: "head", hidden: true })));
