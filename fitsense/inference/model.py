@@ -214,7 +214,11 @@ class Model:
         ]
 
     def _outputs(self, names: Sequence[str], windows: Sequence[Window]) -> Outputs:
-        """Outputs of some branches for windows."""
+        """Outputs of some branches for windows, of which some may bring poses and others pictures."""
+        kinds = [frozenset(window.poses) for window in windows]
+        if len(set(kinds)) > 1:
+            parts = [[at for at, kind in enumerate(kinds) if kind == one] for one in dict.fromkeys(kinds)]
+            return _joined([(part, self._outputs(names, [windows[at] for at in part])) for part in parts])
         on_clips = [name for name in names if name not in self._streaming]
         outputs = self._run({name: np.stack([_input(window, name) for window in windows]) for name in on_clips})
         for name in self._streaming.keys() & names:
@@ -253,6 +257,16 @@ class Model:
     def calibrated(self, exercise: Scores) -> FloatArray:
         """Calibrated probabilities, float32 (clips, labels): of the logits divided by the bundle's temperature."""
         return self._fusion.calibrated(exercise)
+
+
+def _joined(parts: Sequence[tuple[Sequence[int], Outputs]]) -> dict[str, dict[str, FloatArray]]:
+    """Outputs of parts of some windows, given by their indices, in the order of the windows."""
+    order = np.argsort(np.concatenate([np.array(indices) for indices, _ in parts]))
+    _, first = parts[0]
+    return {
+        name: {output: np.concatenate([each[name][output] for _, each in parts])[order] for output in outputs}
+        for name, outputs in first.items()
+    }
 
 
 def _input(window: Window, name: str) -> NDArray[Any]:

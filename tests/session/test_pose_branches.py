@@ -86,7 +86,9 @@ def test_session_with_more_windows_finds_no_more_landmarks(bundle: Bundle) -> No
         counts.append((model.spot.detections, model.spot.estimates))
         windows.append(len(model.seen))
     assert windows[0] > 5 * windows[1]
-    assert counts[0] == counts[1] == (1, 60)
+    # Once for each of the 60 frames, and now and then where the detector looks for somebody else.
+    assert counts[0] == counts[1]
+    assert 60 <= counts[0][1] <= 70
 
 
 @pytest.mark.parametrize("at", [3, 25, 41])
@@ -139,6 +141,19 @@ def test_session_without_landmarks_gives_the_branch_pictures(model: Recording) -
     run(model, spot_frames(), pose=PoseConfig(enabled="off"))
     assert all(not window.poses and set(window.clips) == {"places"} for window in model.seen)
     assert model.spot.estimates == 4 * len(model.seen)
+
+
+def test_predict_mixes_windows_of_poses_and_of_pictures(bundle: Bundle) -> None:
+    """A host batches the windows of sessions with and without landmarks."""
+    with_poses, without = Recording(bundle), Recording(bundle)
+    run(with_poses, spot_frames(30))
+    run(without, spot_frames(30), pose=PoseConfig(enabled="off"))
+    mixed = [window for pair in zip(with_poses.seen, without.seen, strict=True) for window in pair]
+    model = Recording(bundle)
+    for window, prediction in zip(mixed, model.predict(mixed), strict=True):
+        (alone,) = model.predict([window])
+        assert (prediction.start_s, prediction.end_s) == (window.start_s, window.end_s)
+        np.testing.assert_allclose(prediction.exercise, alone.exercise, atol=1e-6)
 
 
 def test_scene_cut_leaves_no_poses_of_the_scene_before(model: Recording) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import fitsense
 from fitsense.bundles.bundle import Bundle
+from fitsense.cli import main
 from fitsense.cli.evaluate import _show
 from fitsense.errors import BundleError, InvalidInputError, UnknownNameError
 from fitsense.evaluate.run import evaluate
@@ -213,3 +215,12 @@ def test_train_with_an_invalid_cell_names_it(
     recipe = read_recipe(data / "recipe.json")
     with pytest.raises(InvalidInputError, match=message):
         train(recipe, sources, tmp_path / "out", name="tasks", cache=data / "cache", plugins=host())
+
+
+def test_schemas_of_tasks_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins = host()
+    assert plugins.schemas()["task.light"]["$id"] == "urn:fitsense:plugin:tasks:light"
+    assert "task.effort" not in plugins.schemas(), "a task without a schema publishes none"
+    monkeypatch.setattr(PluginManager, "discover", lambda: plugins)
+    shown = CliRunner().invoke(main, ["schema", "task.light"])
+    assert json.loads(shown.output)["required"] == ["bright"]
