@@ -92,7 +92,7 @@ def clip(*levels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.stack([np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in levels])
 
 
-def test_landmarks_come_out_in_the_pictures_own_coordinates(toy: LoadedPoseEstimator) -> None:
+def test_landmarks_are_in_picture_coordinates(toy: LoadedPoseEstimator) -> None:
     (landmarks,) = follow(toy, clip(BRIGHT)[None])[0]
     assert landmarks.shape == (33, 6)
     # The square is 160 pixels wide, and the picture is in its middle.
@@ -104,7 +104,7 @@ def test_landmarks_come_out_in_the_pictures_own_coordinates(toy: LoadedPoseEstim
     assert np.allclose(landmarks[:, 5], 1 / (1 + np.exp(-2.0)))
 
 
-def test_nobody_is_nan_and_somebody_is_found_again(toy: LoadedPoseEstimator) -> None:
+def test_poses_without_person_are_nan(toy: LoadedPoseEstimator) -> None:
     result = follow(toy, clip(DARK, BRIGHT, BRIGHT, DARK, DARK, BRIGHT)[None])
     assert result.shape == (1, 6, 33, 6)
     assert result.dtype == np.float32
@@ -113,12 +113,12 @@ def test_nobody_is_nan_and_somebody_is_found_again(toy: LoadedPoseEstimator) -> 
     assert np.allclose(result[0, 1], result[0, 5], atol=1e-4)
 
 
-def test_who_is_found_stays_found_where_the_detector_would_see_nobody(toy: LoadedPoseEstimator) -> None:
+def test_tracked_person_needs_no_detection(toy: LoadedPoseEstimator) -> None:
     assert np.isnan(follow(toy, clip(DIM)[None])).all()
     assert not np.isnan(follow(toy, clip(BRIGHT, DIM, DIM)[None])).any()
 
 
-def test_clips_have_nothing_to_do_with_each_other(toy: LoadedPoseEstimator) -> None:
+def test_clips_are_independent(toy: LoadedPoseEstimator) -> None:
     first, second = clip(BRIGHT, DIM), clip(DIM, BRIGHT)
     together = follow(toy, np.stack([first, second, first]))
     for index, alone in enumerate((first, second, first)):
@@ -126,7 +126,7 @@ def test_clips_have_nothing_to_do_with_each_other(toy: LoadedPoseEstimator) -> N
     assert follow_person(toy, [], 6.0).shape == (0, 33, 6)
 
 
-def test_the_wrong_files_are_refused(tmp_path: Path) -> None:
+def test_load_wrong_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tflite").write_bytes(b"nothing")
     with pytest.raises(fitsense.WeightsError, match=r"a\.tflite: expected a network"):
         loaded(tmp_path / "a.tflite", tmp_path / "a.tflite")
@@ -148,7 +148,7 @@ def seen(real: LoadedPoseEstimator, video: FigureVideo) -> FloatArray:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_rendered_figure_is_found_where_it_is(real: LoadedPoseEstimator, mirrored: bool) -> None:
+def test_rendered_figure_is_found_at_its_place(real: LoadedPoseEstimator, mirrored: bool) -> None:
     """The camera looks at a place beside the hips, so that they are off the middle by a known distance."""
     aside_m = 0.5
     standing = FigureVideo(bouts=(Bout("squat", 1, 2.0),)).pose(0.0)
@@ -169,7 +169,7 @@ def test_a_rendered_figure_is_found_where_it_is(real: LoadedPoseEstimator, mirro
     assert landmarks[[11, 12, 23, 24], 5].min() > 0.9
 
 
-def test_the_hips_of_a_rendered_figure_go_down_and_up_as_they_do(real: LoadedPoseEstimator) -> None:
+def test_rendered_figure_hips_follow_movement(real: LoadedPoseEstimator) -> None:
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=7.5)
     landmarks = seen(real, video)
     true_height = [video.pose(index / video.rate_hz)["pelvis"][1] for index in range(len(video))]

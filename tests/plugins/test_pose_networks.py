@@ -14,7 +14,7 @@ from fitsense_pose.region import FloatArray
 COLD = -200.0
 
 
-def test_anchors_are_the_middles_of_cells_row_by_row() -> None:
+def test_anchors_are_centres_of_cells() -> None:
     places = anchors()
     assert places.shape == (2254, 2)
     assert np.allclose(places[:4], np.array([[4, 4], [4, 4], [12, 4], [12, 4]]) / 224)
@@ -27,7 +27,7 @@ def test_anchors_are_the_middles_of_cells_row_by_row() -> None:
 
 
 @given(st.integers(0, 2253), st.floats(0.01, 9), arrays.arrays(np.float32, 12, elements=st.floats(-100, 100, width=32)))
-def test_boxes_and_points_are_read_relative_to_their_anchor(index: int, logit: float, raw: FloatArray) -> None:
+def test_decode_reads_relative_to_anchor(index: int, logit: float, raw: FloatArray) -> None:
     places = anchors()
     scores = np.full((2254, 1), -1.0, np.float32)
     boxes = np.zeros((2254, 12), np.float32)
@@ -40,7 +40,7 @@ def test_boxes_and_points_are_read_relative_to_their_anchor(index: int, logit: f
     assert np.allclose(points, places[index] + raw[4:].reshape(4, 2) / 224, atol=1e-5)
 
 
-def test_nobody_gives_no_boxes() -> None:
+def test_decode_without_scores_gives_no_boxes() -> None:
     sure, found = decode(np.full((2254, 1), -999.0, np.float32), np.zeros((2254, 12), np.float32), anchors())
     scores, boxes = merge(sure, found)
     assert scores.shape == (0,)
@@ -56,9 +56,7 @@ def person(x: float, y: float, side: float = 0.2) -> FloatArray:
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.floats(-0.03, 0.03)), min_size=1, max_size=6),
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.floats(-0.03, 0.03)), min_size=1, max_size=6),
 )
-def test_each_person_is_the_weighted_mean_of_their_boxes(
-    left: list[tuple[float, float]], right: list[tuple[float, float]]
-) -> None:
+def test_merge_weights_boxes_by_score(left: list[tuple[float, float]], right: list[tuple[float, float]]) -> None:
     found = [(score, person(0.2 + shift, 0.3)) for score, shift in left]
     found += [(score, person(0.7 + shift, 0.3)) for score, shift in right]
     scores, boxes = merge(np.array([score for score, _ in found], np.float32), np.array([box for _, box in found]))
@@ -69,13 +67,13 @@ def test_each_person_is_the_weighted_mean_of_their_boxes(
     assert np.allclose(sorted(boxes[:, 2, 0]), means, atol=1e-4)
 
 
-def test_boxes_without_area_are_people_of_their_own() -> None:
+def test_merge_keeps_boxes_without_area() -> None:
     scores, _ = merge(np.full(3, 0.9, np.float32), np.stack([person(0.5, 0.5, 0.0)] * 3))
     assert len(scores) == 3
 
 
 @given(st.integers(0, 63), st.integers(0, 63), st.integers(-3, 3), st.integers(-3, 3))
-def test_a_landmark_moves_to_the_one_warm_place_within_reach(x: int, y: int, right: int, down: int) -> None:
+def test_refine_moves_landmark_to_peak(x: int, y: int, right: int, down: int) -> None:
     heatmap = np.full((64, 64, 2), COLD, np.float32)
     warm_x, warm_y = np.clip([x + right, y + down], 0, 63)
     heatmap[warm_y, warm_x, 0] = -COLD
@@ -87,7 +85,7 @@ def test_a_landmark_moves_to_the_one_warm_place_within_reach(x: int, y: int, rig
 
 
 @given(arrays.arrays(np.float32, (5, 2), elements=st.floats(-0.5, 1.5, width=32)), st.integers(0, 99))
-def test_refining_moves_no_landmark_out_of_reach(points: FloatArray, seed: int) -> None:
+def test_refine_stays_within_reach(points: FloatArray, seed: int) -> None:
     heatmap = np.random.default_rng(seed).normal(0, 4, (64, 64, 5)).astype(np.float32)
     moved = refine(points, heatmap)
     outside = ((points < 0) | (points >= 1)).any(axis=1)
@@ -96,7 +94,7 @@ def test_refining_moves_no_landmark_out_of_reach(points: FloatArray, seed: int) 
     assert moved.dtype == np.float32
 
 
-def test_heat_beyond_the_map_counts_for_nothing() -> None:
+def test_refine_ignores_heat_outside_map() -> None:
     heatmap = np.full((64, 64, 1), 5.0, np.float32)
     corner = refine(np.array([[0.001, 0.999]], np.float32), heatmap)
     assert np.allclose(corner, [[1.5 / 64, 61.5 / 64]])

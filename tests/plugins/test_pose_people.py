@@ -25,7 +25,7 @@ sides = st.integers(20, 400)
 
 
 @given(sides, sides, st.floats(0, 1), st.floats(0, 1))
-def test_some_square_speaks_for_every_head(width: int, height: int, x: float, y: float) -> None:
+def test_squares_cover_every_head(width: int, height: int, x: float, y: float) -> None:
     whole, *closer = squares(width, height)
     head = np.array([[x * width, y * height]], np.float32)
     assert speaks_for(whole, head, width, height).all()
@@ -41,7 +41,7 @@ def test_some_square_speaks_for_every_head(width: int, height: int, x: float, y:
     assert len(list(squares(width, height, closer=False))) == 1
 
 
-def test_a_head_at_an_edge_where_the_picture_goes_on_is_not_trusted() -> None:
+def test_speaks_for_head_at_inner_edge_is_false() -> None:
     _, left, middle, right = squares(200, 100)
     heads = np.array([[5, 50], [60, 50], [95, 50], [140, 50], [195, 50]], np.float32)
     spoken = [speaks_for(square, heads, 200, 100).tolist() for square in (left, middle, right)]
@@ -63,7 +63,9 @@ def body(x: float, y: float, radius: float = 50.0) -> FloatArray:
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.floats(-2, 2)), min_size=1, max_size=4),
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.floats(-2, 2)), min_size=1, max_size=4),
 )
-def test_who_is_seen_several_times_is_one(left: list[tuple[float, float]], right: list[tuple[float, float]]) -> None:
+def test_one_each_merges_detections_of_one_person(
+    left: list[tuple[float, float]], right: list[tuple[float, float]]
+) -> None:
     seen = [(score, body(100 + off, 80)) for score, off in left] + [
         (score, body(140 + off, 80)) for score, off in right
     ]
@@ -79,23 +81,21 @@ def test_who_is_seen_several_times_is_one(left: list[tuple[float, float]], right
     assert np.allclose(sorted(people[:, 2, 0]), means, atol=0.01)
 
 
-def test_feet_within_somebody_are_no_head_unless_it_is_sure() -> None:
+def test_likely_removes_uncertain_parts_of_people() -> None:
     lying, foot, beside = Region(100, 50, -60, 0), Region(90, 55, 40, 0), Region(190, 50, 0, -60)
     scores = np.array([0.9, 0.7, 0.6], np.float32)
     assert [region for _, region in likely(scores, [lying, foot, beside], 0.75)] == [lying, beside]
     assert [region for _, region in likely(scores, [lying, foot, beside], 0.65)] == [lying, foot, beside]
 
 
-def test_nobody_is_nobody() -> None:
+def test_people_without_detections_are_empty() -> None:
     scores, people = one_each(np.zeros(0, np.float32), np.zeros((0, 6, 2), np.float32), 0.08)
     assert scores.shape == (0,)
     assert people.shape == (0, 6, 2)
 
 
 @given(st.floats(-300, 500), st.floats(-300, 500), st.floats(-400, 400), st.floats(-400, 400))
-def test_a_box_lies_in_the_picture_and_holds_the_square_around_somebody(
-    x: float, y: float, up_x: float, up_y: float
-) -> None:
+def test_box_lies_in_picture(x: float, y: float, up_x: float, up_y: float) -> None:
     region = Region(x, y, up_x, up_y)
     found = box(region, 200, 100)
     half = region.side / 2
@@ -128,7 +128,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_people_are_found_closer_where_they_are_too_small_in_the_whole_picture(toy: Path) -> None:
+def test_people_small_ones_are_found_in_squares(toy: Path) -> None:
     picture = np.zeros((100, 200, 3), np.uint8)
     picture[:, 120:] = 250
     files = {"detector": toy}
@@ -151,7 +151,7 @@ def real() -> Detect:
         pytest.skip("needs BlazePose's networks: fitsense models pull blazepose")
 
 
-def test_rendered_figures_side_by_side_are_found_and_keep_their_names(real: Detect) -> None:
+def test_people_rendered_figures_keep_names(real: Detect) -> None:
     squat = FigureVideo(bouts=(Bout("squat", 1, 2.0),), rate_hz=5.0, seed=7)
     jack = FigureVideo(bouts=(Bout("jumping_jack", 2, 1.0),), rate_hz=5.0, seed=8)
     following = Tracker()

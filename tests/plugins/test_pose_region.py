@@ -57,9 +57,7 @@ def places(region: Region) -> FloatArray:
     return region.to_picture(np.stack([u, v], axis=-1))
 
 
-def test_a_crop_shows_what_lies_in_its_region(
-    mirror: Path, gradient: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-) -> None:
+def test_crop_shows_its_region(mirror: Path, gradient: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
     """Points found in the square, put back into the picture, are where the network saw them."""
     graph = look(mirror, "border")
 
@@ -73,9 +71,7 @@ def test_a_crop_shows_what_lies_in_its_region(
     check()
 
 
-def test_beyond_the_picture_is_black_where_that_is_wanted(
-    mirror: Path, gradient: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-) -> None:
+def test_crop_outside_picture_is_black(mirror: Path, gradient: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
     seen = look(mirror, "zeros", (-1.0, 1.0))(gradient, Region.around_picture(WIDTH, HEIGHT))["seen"]
     blue = seen[..., 2]
     # 200 x 120 pixels in a square of 16: ten rows of picture between three of nothing.
@@ -83,7 +79,7 @@ def test_beyond_the_picture_is_black_where_that_is_wanted(
     assert np.allclose(blue[4:-4], 1)
 
 
-def test_one_compiled_graph_takes_pictures_of_any_size(mirror: Path) -> None:
+def test_crop_graph_takes_any_picture_size(mirror: Path) -> None:
     graph = look(mirror, "border")
     for height, width in ((5, 9), (300, 40), (5, 9)):
         picture = np.full((height, width, 3), 77, np.uint8)
@@ -91,7 +87,7 @@ def test_one_compiled_graph_takes_pictures_of_any_size(mirror: Path) -> None:
 
 
 @given(regions)
-def test_a_region_is_square_and_unmirrored(region: Region) -> None:
+def test_region_is_square_and_not_mirrored(region: Region) -> None:
     corners = region.to_picture(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32))
     edges = np.roll(corners, -1, axis=0) - corners
     assert np.allclose(np.linalg.norm(edges, axis=1), region.side, rtol=1e-3, atol=1e-2)
@@ -103,7 +99,7 @@ def test_a_region_is_square_and_unmirrored(region: Region) -> None:
 
 
 @given(st.floats(-300, 300), st.floats(-300, 300), st.floats(10, 200), st.floats(-math.pi, math.pi))
-def test_the_region_around_a_person_has_the_head_on_top(x: float, y: float, radius: float, turn: float) -> None:
+def test_region_around_person_has_head_up(x: float, y: float, radius: float, turn: float) -> None:
     head = [x + radius * math.sin(turn), y - radius * math.cos(turn)]
     region = Region.around_person(np.array([[x, y], head], np.float32))
     inside = region.rotation.T @ (np.array(head) - [x, y]) / region.side
@@ -113,13 +109,13 @@ def test_the_region_around_a_person_has_the_head_on_top(x: float, y: float, radi
 @pytest.mark.parametrize(
     ("head", "usable"), [((50, 20), True), ((50, 50), False), ((50, 49), False), ((50, -9e5), False)]
 )
-def test_regions_without_size_or_without_end_are_not_usable(head: tuple[float, float], usable: bool) -> None:
+def test_usable_empty_or_infinite_region_is_false(head: tuple[float, float], usable: bool) -> None:
     region = Region.around_person(np.array([[50, 50], head], np.float32))
     assert region.usable(100, 100) == usable
     assert not Region.around_person(np.array([[np.nan, 50], head], np.float32)).usable(100, 100)
 
 
-def test_a_file_that_is_not_the_network_is_refused(mirror: Path, tmp_path: Path) -> None:
+def test_load_other_file_is_refused(mirror: Path, tmp_path: Path) -> None:
     with pytest.raises(fitsense.WeightsError, match=r"mirror\.xml: expected a network with the outputs .*\(7,\)"):
         Graph(mirror, {"seen": (7,)}, values=(0.0, 1.0), beyond="zeros")
     (tmp_path / "a.tflite").write_bytes(b"nothing")
