@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
-from fitsense.repetitions.movement import Movement
+from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.signal import Signal
 from fitsense.types import FloatArray
 
@@ -22,6 +22,8 @@ Source = Literal["body", "motion"]
 
 # Worth of the motion's score beside the body's, and how many times the better score must be the other's for a change.
 _MOTION_WORTH, _CHANGE = 0.9, 1.3
+# Worth of the body's score while it finds sides that alternate, which the picture does not show.
+_SIDED_WORTH = 1.5
 # Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
@@ -37,6 +39,7 @@ class BodyOrMotionState:
     :param source: the counter whose movements are reported.
     :param reported_s: end of the newest reported movement.
     :param waiting: unreported movements of each counter since then.
+    :param sided: whether the newest repetition of the counter of body movement is of one side.
     """
 
     body: RepetitionCounterState
@@ -44,6 +47,7 @@ class BodyOrMotionState:
     source: Source = "body"
     reported_s: float = float("-inf")
     waiting: dict[Source, list[Movement]] = attrs.field(factory=lambda: {"body": [], "motion": []})
+    sided: bool = False
 
 
 class BodyOrMotionCounter:
@@ -59,17 +63,21 @@ class BodyOrMotionCounter:
         self._motion = RepetitionCounter(config)
         self._source: Source = "body"
         self._reported_s = float("-inf")
+        self._sided = False
         self._waiting: dict[Source, list[Movement]] = {"body": [], "motion": []}
 
     @property
     def state(self) -> BodyOrMotionState:
         """The state, for a snapshot."""
-        return BodyOrMotionState(self._body.state, self._motion.state, self._source, self._reported_s, self._waiting)
+        return BodyOrMotionState(
+            self._body.state, self._motion.state, self._source, self._reported_s, self._waiting, self._sided
+        )
 
     @state.setter
     def state(self, state: BodyOrMotionState) -> None:
         self._body.state, self._motion.state = state.body, state.motion
         self._source, self._reported_s, self._waiting = state.source, state.reported_s, state.waiting
+        self._sided = state.sided
 
     def push(self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float) -> list[Movement]:
         """Take one frame; give what is sure now, in order of time.
@@ -80,7 +88,11 @@ class BodyOrMotionCounter:
         """
         self._waiting["motion"] += self._motion.push(thumbnail, time_s)
         if body is not None:
-            self._waiting["body"] += self._body.push(body, time_s)
+            found = self._body.push(body, time_s)
+            for movement in found:
+                if isinstance(movement, Repetition):
+                    self._sided = movement.details.side is not None
+            self._waiting["body"] += found
         return self._give()
 
     def end_run(self, end_s: float) -> list[Movement]:
@@ -93,6 +105,7 @@ class BodyOrMotionCounter:
             self._source = "motion" if self._source == "body" else "body"
         given = self._give(choose=False)
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
+        self._sided = False
         return given
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
@@ -107,6 +120,7 @@ class BodyOrMotionCounter:
 
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
+        body *= _SIDED_WORTH if self._sided else 1.0
         if self._source == "body" and motion > _CHANGE * body:
             self._source = "motion"
         elif self._source == "motion" and body > _CHANGE * motion:

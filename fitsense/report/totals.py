@@ -26,12 +26,14 @@ class ExerciseSpan:
 
 @attrs.frozen
 class Repetition:
-    """A repetition with its index in its set."""
+    """A repetition with its index in its set, and its range of motion and tempo if landmarks were found."""
 
     exercise: str
     index: int
     start_s: float
     end_s: float
+    range_deg: float | None = None
+    tempo: str | None = None
 
 
 @attrs.frozen

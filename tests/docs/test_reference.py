@@ -32,4 +32,4 @@ def test_reference_shows_every_schema_once() -> None:
         for page in ("docs/reference/events.md", "docs/reference/server.md", "docs/reference/bundle.md")
         for name in re.findall(r"^```\{schema\} (\S+)$", PAGES[page], re.MULTILINE)
     ]
-    assert sorted(shown) == sorted([*(schemas().keys() - {"common"}), "common#set"])
+    assert sorted(shown) == sorted([*(schemas().keys() - {"common"}), "common#extension", "common#set"])

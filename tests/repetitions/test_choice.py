@@ -92,3 +92,18 @@ def test_run_after_another_begins_anew() -> None:
     thumbnails = [bar(part) for part in PARTS]
     assert len(run(thumbnails, BODY, counter)) == 5
     assert len(run(thumbnails, BODY, counter)) == 5
+
+
+def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_clearer() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    counter._source = "motion"
+    counter._motion.state.score, counter._body.state.score = 0.8, 0.7
+    sources = []
+    for sided in (False, True):
+        counter._sided = sided
+        counter._choose()
+        sources.append(counter._source)
+    assert sources == ["motion", "body"]
+    resumed = BodyOrMotionCounter(SIGNAL, CONFIG)
+    resumed.state = counter.state
+    assert resumed._sided

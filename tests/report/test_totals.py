@@ -152,3 +152,11 @@ def test_report_repeated_warning_is_listed_once() -> None:
     ]
     one = report(ndjson([*events[:at], *expected, events[at]]))
     assert [(warning.start_s, warning.end_s) for warning in one.warnings] == [(5.0, 8.0), (9.0, 11.0)]
+
+
+def test_page_repetition_with_landmarks_shows_range_and_tempo() -> None:
+    events = log()
+    of = next(event["data"] for event in events if event["type"] == "fitsense.repetition.completed")
+    of.update(range_deg=84.4, tempo="3-1-1-0")
+    shown = page([report(ndjson(events))], "of.ndjson")
+    assert shown.count(", 84°, 3-1-1-0</title>") == 1

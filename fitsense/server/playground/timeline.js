@@ -30,8 +30,10 @@ export class Timeline {
       }),
     );
     repetitions.replaceChildren(
-      ...state.repetitions.map(({ exercise, index, start_s, end_s }) => {
-        const title = `${exerciseName(exercise)} ${index}, ${time(start_s, 1)} to ${time(end_s, 1)}`;
+      ...state.repetitions.map(({ exercise, index, start_s, end_s, range_deg, tempo }) => {
+        const range = range_deg === undefined ? "" : `, ${Math.round(range_deg)}°`;
+        const phases = tempo === undefined ? "" : `, ${tempo}`;
+        const title = `${exerciseName(exercise)} ${index}, ${time(start_s, 1)} to ${time(end_s, 1)}${range}${phases}`;
         return this.#span(make("i", { className: "repetition", title }), start_s, end_s);
       }),
     );
