@@ -17,6 +17,7 @@ from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
 from fitsense.errors import FitsenseError, InvalidInputError
 from fitsense.evaluate import metrics
+from fitsense.inference.clip_person import track_clip
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.model import Model
 from fitsense.plugins._manager import PluginManager
@@ -107,7 +108,7 @@ def _said(
     for item in track(items, "Clips"):
         try:
             with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, False, model.track_clip())
+                clips = clip_views(frames, model.clips, views, False, track_clip(model))
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))
             continue

@@ -15,6 +15,7 @@ from fitsense.errors import FitsenseError
 from fitsense.evaluate import metrics
 from fitsense.evaluate.scores import ClipScores, clip_scores
 from fitsense.evaluate.summary import relative, summarise
+from fitsense.inference.clip_person import track_clip
 from fitsense.inference.model import Model
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
@@ -57,7 +58,7 @@ def score(
     for item in track(items, "Clips"):
         try:
             with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, mirror, model.track_clip())
+                clips = clip_views(frames, model.clips, views, mirror, track_clip(model))
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error).removeprefix(f"{item.path}: ")))
             continue

@@ -7,14 +7,22 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from fitsense.geometry import Region
+from fitsense.inference.model import Model
 from fitsense.inference.person_tracking import CLIP_TRACKING, track_people
-from fitsense.inference.pose_estimator import LoadedPoseEstimator
+from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator
 from fitsense.pose.clip_poses import in_clip, pose_array
 from fitsense.pose.landmarks import mirrored_poses
 from fitsense.pose.steady_box import SteadyBox
 from fitsense.pose.tracker import PersonTracker
 from fitsense.types import ClipSpec, FloatArray, Frame
 from fitsense.windowing.sampler import nearest
+
+
+def track_clip(model: Model) -> ClipPerson | None:
+    """Begin to track the person of a clip, for :func:`fitsense.data.clip_views.clip_views`; None if no branch takes
+    poses."""
+    name = landmark_estimator(model.manifest, model.plugins)
+    return ClipPerson(model.pose_estimators.load(name), model.pose_branches) if name else None
 
 
 class ClipPerson:

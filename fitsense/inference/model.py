@@ -17,12 +17,11 @@ from fitsense.bundles.first_use import bundle_in_use
 from fitsense.bundles.manifest import BranchEntry, Labels, Manifest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.base import JointRunner, check_batch
-from fitsense.inference.clip_person import ClipPerson
 from fitsense.inference.config import RuntimeConfig, RuntimeOptions
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.loading import load_branch, load_joint, load_stream
 from fitsense.inference.observation import PoseBranch
-from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator, load_pose_estimator
+from fitsense.inference.pose_estimator import PoseEstimators, landmark_estimator
 from fitsense.inference.streaming import StreamingBranch
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
@@ -59,7 +58,7 @@ class Model:
             for branch in bundle.manifest.branches
             if branch.stream
         }
-        self._pose_estimators: dict[str, LoadedPoseEstimator] = {}
+        self.pose_estimators = PoseEstimators(self.plugins, config.threads)
         self._on_poses = self._load_pose_branches(config)
         load = functools.partial(load_joint, bundle, config=config, plugins=self.plugins)
         # Streaming branches load their clip graphs lazily: only `run` uses them.
@@ -120,17 +119,6 @@ class Model:
         """The landmarks that :attr:`pose_branches` take; None if there are none."""
         return next((branch.estimator.landmark_set for branch in self._on_poses.values()), None)
 
-    def pose_estimator(self, name: str) -> LoadedPoseEstimator:
-        """Load a pose estimator, which all sessions of the model share.
-
-        :param name: its name, such as ``pose/blazepose``.
-        :raises UnknownNameError: no plugin offers it.
-        :raises WeightsError: it needs third-party files that have not been fetched.
-        """
-        if name not in self._pose_estimators:
-            self._pose_estimators[name] = load_pose_estimator(name, self.plugins, threads=self.threads)
-        return self._pose_estimators[name]
-
     def _load_pose_branches(self, config: RuntimeConfig) -> dict[str, PoseBranch]:
         """Load the branches that take poses, by name."""
         name = landmark_estimator(self.manifest, self.plugins)
@@ -138,7 +126,7 @@ class Model:
         for branch in self.manifest.branches if name else ():
             observation = self.plugins.backbone(branch.backbone).observation
             if branch.observation and observation and observation.pose_estimator:
-                estimator = self.pose_estimator(observation.pose_estimator)
+                estimator = self.pose_estimators.load(observation.pose_estimator)
                 run = load_branch(self.bundle, branch, config, plugins=self.plugins, estimator=estimator)
                 assert isinstance(run, PoseBranch)
                 loaded[branch.name] = run
@@ -153,12 +141,6 @@ class Model:
     def short_side(self) -> int:
         """Short side in pixels to which sources should be scaled: the largest that a branch needs."""
         return max(spec.short_side for spec in self.clips.values())
-
-    def track_clip(self) -> ClipPerson | None:
-        """Begin to track the person of a clip, for :func:`fitsense.data.clip_views.clip_views`; None if no branch looks
-        at a person."""
-        name = landmark_estimator(self.manifest, self.plugins)
-        return ClipPerson(self.pose_estimator(name), self.pose_branches) if name else None
 
     def run(self, clips: Mapping[str, NDArray[Any]]) -> Outputs:
         """Run every branch; features and each head's logits (by task), by branch name.

@@ -112,3 +112,27 @@ def load_pose_estimator(
         asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
     }
     return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, files, threads))
+
+
+class PoseEstimators:
+    """Loads pose estimators once, for all sessions of a model.
+
+    :param plugins: the plugins that offer them.
+    :param threads: CPU threads; None for all cores.
+    """
+
+    def __init__(self, plugins: PluginManager, threads: int | None) -> None:
+        self._plugins = plugins
+        self._threads = threads
+        self._loaded: dict[str, LoadedPoseEstimator] = {}
+
+    def load(self, name: str) -> LoadedPoseEstimator:
+        """Load a pose estimator, or return the one that is loaded.
+
+        :param name: its name, such as ``pose/blazepose``.
+        :raises UnknownNameError: no plugin offers it.
+        :raises WeightsError: it needs third-party files that have not been fetched.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = load_pose_estimator(name, self._plugins, threads=self._threads)
+        return self._loaded[name]

@@ -208,11 +208,11 @@ def _estimator(model: Model, config: SessionConfig) -> LoadedPoseEstimator | Non
         name = name or next(iter(model.plugins.pose_estimators()), None)
         if name is None:
             raise InvalidInputError("pose.enabled: expected an installed plugin with a pose estimator, got none")
-        return model.pose_estimator(name)
+        return model.pose_estimators.load(name)
     if name is None or (pose.landmarks is not None and pose.estimator is None):
         return None
     try:
-        return model.pose_estimator(name)
+        return model.pose_estimators.load(name)
     except WeightsError:
         # Repetitions are then counted from all motion in the picture.
         return None

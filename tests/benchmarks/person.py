@@ -72,7 +72,7 @@ def _calls() -> tuple[float, float]:
     """Landmarks and detections a second of video."""
     model = load_model()
     # The session asks for the same one.
-    estimator = model.pose_estimator(landmark_estimator(model.manifest, model.plugins) or "")
+    estimator = model.pose_estimators.load(landmark_estimator(model.manifest, model.plugins) or "")
     counter = estimator._estimator = CountingEstimator(estimator._estimator)
     video = FigureVideo((Bout("squat", 5, 2.0),), size=(398, 224), rate_hz=30.0)
     for _ in fitsense.analyze(video, model=model):

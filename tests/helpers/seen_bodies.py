@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 import fitsense
-from fitsense.inference.pose_estimator import load_pose_estimator
+from fitsense.inference.pose_estimator import PoseEstimators
 from fitsense.plugins import PluginManager, PoseEstimatorSpec
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, Pose
 from fitsense.types import Frame, Prediction, UInt8Array
@@ -79,15 +79,13 @@ class SteadyModel:
         if estimator is not None:
             spec = PoseEstimatorSpec("sticks", NoConfig, STICKS, lambda config, files, threads: estimator)
             assert self.plugins.register(plugin_of(pose_estimators=[spec])).status == "loaded"
+        self.pose_estimators = PoseEstimators(self.plugins, None)
         self._exercise = np.zeros(len(model.labels.exercise), np.float32)
         self._exercise[list(model.labels.exercise).index(exercise)] = 1.0
         self._muscles = np.full(len(model.labels.muscles), 0.5, np.float32)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
-
-    def pose_estimator(self, name: str) -> Any:
-        return load_pose_estimator(name, self.plugins)
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [Prediction(window.start_s, window.end_s, self._exercise, self._muscles) for window in windows]
