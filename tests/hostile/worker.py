@@ -73,7 +73,7 @@ class Scripted:
         self.labels = self.manifest.labels
         self.clips = {branch.name: branch.clip for branch in self.manifest.branches}
         self.short_side = max(spec.short_side for spec in self.clips.values())
-        self.deferred_branches, self.threads, self.tasks = (), None, {}
+        self.deferred_branches, self.threads, self.tasks, self.notice = (), None, {}, ""
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]
