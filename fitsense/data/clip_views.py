@@ -22,7 +22,7 @@ class TrackedPerson(Protocol):
     def branches(self) -> Collection[str]:
         """Names of the branches that take poses."""
 
-    def see(self, frame: Frame) -> Region | None:
+    def locate(self, frame: Frame) -> Region | None:
         """Look for the person in a frame; return their box."""
 
     def windows(self, spec: ClipSpec, ends: Sequence[float], mirror: bool) -> FloatArray:
@@ -63,7 +63,7 @@ def clip_views(
     times, pictures = [], []
     for frame in frames:
         times.append(frame.time_s)
-        pictures.append(crops(frame.rgb, on_pictures, person=person.see(frame) if person else None))
+        pictures.append(crops(frame.rgb, on_pictures, person=person.locate(frame) if person else None))
     if not times:
         raise InvalidInputError("frames: expected at least one, got none")
     at = np.array(times)

@@ -31,7 +31,7 @@ class ClipPerson:
         self._times: list[float] = []
         self._poses: list[tuple[FloatArray, tuple[int, int]]] = []
 
-    def see(self, frame: Frame) -> Region | None:
+    def locate(self, frame: Frame) -> Region | None:
         """Look for the person in a frame, unless it comes too soon after the one before.
 
         :returns: the person's box, which moves only if it must; None before the person was found.

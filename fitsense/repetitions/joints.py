@@ -27,7 +27,7 @@ _SMOOTHING_S = 0.2
 _WORLD_WEIGHT = 0.5
 # Lengths of a torso that a standing body's extent is.
 _TORSOS = 3.0
-_LEAST_TORSO_M = 0.1
+_MIN_TORSO_M = 0.1
 _EPSILON = 1e-6
 
 _Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ class JointSignal:
         places = filled[..., WORLD]
         hips = places[:, self.hips].mean(axis=1, keepdims=True)
         torso = np.linalg.norm(places[:, self.shoulders].mean(axis=1) - hips[:, 0], axis=1)
-        return np.asarray((places - hips) / max(_LEAST_TORSO_M, float(np.median(torso))))
+        return np.asarray((places - hips) / max(_MIN_TORSO_M, float(np.median(torso))))
 
 
 def fill(samples: NDArray[Any]) -> _Floats | None:

@@ -29,7 +29,7 @@ _LEAP_TIMES = 2.5
 _LEAP_ALONE_S = 0.5
 _EPSILON = 1e-9
 # Standard deviation in grey levels below which a picture shows nothing but rounding errors.
-_LEAST_CONTRAST = 1e-3
+_MIN_CONTRAST = 1e-3
 
 Path = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     count = len(thumbnails)
     pixels = np.asarray(thumbnails, dtype=np.float32)
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
-    pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _LEAST_CONTRAST)
+    pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _MIN_CONTRAST)
     flat = _spliced(pixels.reshape(count, -1), rate_hz)
     mean = flat.mean(axis=0)
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))

@@ -215,7 +215,7 @@ class SessionParts(Expecting):
         if sighting is None:
             return []
         person = sighting.person
-        return self._emit_presence(self._presence.see(None if person is None else person.name, time_s))
+        return self._emit_presence(self._presence.update(None if person is None else person.name, time_s))
 
     def _emit_presence(self, changes: Iterable[events.PersonEntered | events.PersonLeft]) -> list[Event]:
         emitted: list[Event] = []

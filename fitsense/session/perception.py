@@ -65,7 +65,7 @@ class Perception:
         self._person = person
         self.state = PerceptionState()
 
-    def see(
+    def perceive(
         self, picture: UInt8Array, shown: UInt8Array, time_s: float, region: Region | None, host: HostPeople
     ) -> Percept | None:
         """See a frame; None if it comes too soon.
@@ -92,7 +92,7 @@ class Perception:
             return percept
         if percept.is_cut:
             self._person.mark_cut()
-        sighting = self._person.see(picture, time_s, region, host)
+        sighting = self._person.locate(picture, time_s, region, host)
         if sighting is not None:
             warnings += self._judge(sighting, time_s)
         return attrs.evolve(percept, sighting=sighting)

@@ -128,7 +128,7 @@ class PersonTrack:
         if host.bodies is not None and self._estimator is None:
             raise InvalidInputError("bodies: expected a session with a pose estimator, got one without")
 
-    def see(self, rgb: UInt8Array, time_s: float, region: Region | None, host: HostPeople) -> Sighting | None:
+    def locate(self, rgb: UInt8Array, time_s: float, region: Region | None, host: HostPeople) -> Sighting | None:
         """Look for the person in a picture; None if the picture comes too soon, or the host gave nothing.
 
         :param rgb: the whole picture, uint8 (height, width, 3).

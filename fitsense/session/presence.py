@@ -32,7 +32,7 @@ class Presence:
     def __init__(self) -> None:
         self.state = PresenceState()
 
-    def see(self, person: str | None, time_s: float) -> Iterable[PersonEntered | PersonLeft]:
+    def update(self, person: str | None, time_s: float) -> Iterable[PersonEntered | PersonLeft]:
         """Take the result of looking for the person.
 
         :param person: name of the found person; None for nobody.

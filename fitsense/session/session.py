@@ -146,7 +146,7 @@ class Session(SessionParts):
         if time_s is None:
             return PendingFrame(outputs)
         ended = self._end_camera_run(outputs)
-        percept = self._perception.see(frame.rgb, rgb, time_s, state.region, host)
+        percept = self._perception.perceive(frame.rgb, rgb, time_s, state.region, host)
         images = self._inputs.images(rgb, state.region, frame.rgb.shape[1::-1])
         poses = self._inputs.poses(percept.sighting if percept else None, state.region)
         outputs += self._under_expectation(self._windows.add(images, time_s, poses))

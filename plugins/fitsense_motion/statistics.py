@@ -19,7 +19,7 @@ FREQUENCIES_HZ = (0.25, 0.4, 0.6, 0.9, 1.3, 1.9, 2.8)
 # Cells along each side of the moving region: for directions, and for correlations.
 _CELLS, _PARTS = 4, 3
 # Half size of the moving region in standard deviations; and its minimum size, in sides of the picture.
-_REACH, _LEAST = 2.0, 0.1
+_REACH, _MIN_SIZE = 2.0, 0.1
 # Speed below which nothing moves, in sides of the picture per second.
 _STILL = 0.01
 # Factors that bring all kinds of statistics to one scale, so that one penalty suits all.
@@ -65,7 +65,7 @@ def moving_box(speed: Floats) -> Floats:
         share = weights.sum(axis=axis) / weights.sum()
         places = (np.arange(len(share)) + 0.5) / len(share)
         middle = share @ places
-        reach = max(_REACH * np.sqrt(share @ (places - middle) ** 2), _LEAST / 2)
+        reach = max(_REACH * np.sqrt(share @ (places - middle) ** 2), _MIN_SIZE / 2)
         ends.append((middle - reach, 2 * reach))
     (left, width), (top, height) = ends
     return np.array([left, top, width, height])

@@ -90,14 +90,14 @@ def test_multi_session_progress_has_no_subject_and_counts_people(model: fitsense
 
 def test_presence_short_absence_is_none() -> None:
     presence = Presence()
-    assert list(presence.see(None, 0.0)) == []
-    assert list(presence.see("1", 1.0)) == [Entered("1", 1.0)]
-    assert list(presence.see(None, 2.0)) == []
-    assert list(presence.see("1", 3.5)) == []
-    assert list(presence.see(None, 6.0)) == []
-    assert list(presence.see(None, 6.5)) == [Left("1", 1.0, 3.5)]
-    assert list(presence.see("2", 7.0)) == [Entered("2", 7.0)]
-    assert list(presence.see("3", 7.5)) == [Left("2", 7.0, 7.0), Entered("3", 7.5)]
+    assert list(presence.update(None, 0.0)) == []
+    assert list(presence.update("1", 1.0)) == [Entered("1", 1.0)]
+    assert list(presence.update(None, 2.0)) == []
+    assert list(presence.update("1", 3.5)) == []
+    assert list(presence.update(None, 6.0)) == []
+    assert list(presence.update(None, 6.5)) == [Left("1", 1.0, 3.5)]
+    assert list(presence.update("2", 7.0)) == [Entered("2", 7.0)]
+    assert list(presence.update("3", 7.5)) == [Left("2", 7.0, 7.0), Entered("3", 7.5)]
     assert presence.end() == [Left("3", 7.5, 7.5)]
     assert presence.end() == []
 
