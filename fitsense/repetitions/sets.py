@@ -19,35 +19,11 @@ import attrs
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.set_stats import SetAccumulator
+from fitsense.repetitions.set_stats import SetStats as SetStats
 
 # A segment is announced some seconds after its start; until then, movements are kept for this long, in seconds.
 _PENDING_S = 30.0
-
-
-@attrs.frozen
-class SetStats:
-    """Statistics of a set or of an exercise segment.
-
-    :param repetitions: number of repetitions.
-    :param attempts: number of partial repetitions.
-    :param time_under_tension_s: seconds within repetitions; the whole duration if there are none.
-    :param tempo_mean_s: mean length of a repetition in seconds; None if there are none.
-    :param tempo_spread_s: standard deviation of the lengths; None for fewer than two repetitions.
-    :param repetitions_left: repetitions of the left side; None if no repetition has a side.
-    :param repetitions_right: repetitions of the right side, likewise.
-    :param pairs: pairs of both sides within sets, likewise.
-    :param held_s: seconds of a hold; None if nothing was held.
-    """
-
-    repetitions: int
-    attempts: int
-    time_under_tension_s: float
-    tempo_mean_s: float | None
-    tempo_spread_s: float | None
-    repetitions_left: int | None = None
-    repetitions_right: int | None = None
-    pairs: int | None = None
-    held_s: float | None = None
 
 
 @attrs.frozen
@@ -80,72 +56,6 @@ class CountedRepetition:
 
 
 @attrs.define
-class _SetAccumulator:
-    """Sums from which :class:`SetStats` are computed.
-
-    :param seconds: sum of the repetitions' lengths.
-    :param squares: sum of the squared lengths.
-    :param tension_s: seconds within repetitions, or of a hold, inside the set or segment.
-    :param left: repetitions of the left side.
-    :param right: repetitions of the right side.
-    :param held_s: seconds of a hold.
-    """
-
-    repetitions: int = 0
-    attempts: int = 0
-    seconds: float = 0.0
-    squares: float = 0.0
-    tension_s: float = 0.0
-    left: int = 0
-    right: int = 0
-    held_s: float = 0.0
-
-    @property
-    def pairs(self) -> int | None:
-        """Pairs of both sides; None if no repetition has a side."""
-        return min(self.left, self.right) if self.left or self.right else None
-
-    def add(self, movement: Movement) -> None:
-        if isinstance(movement, PartialRepetition):
-            self.attempts += 1
-            return
-        seconds = movement.end_s - movement.start_s
-        self.repetitions += 1
-        self.seconds += seconds
-        self.squares += seconds * seconds
-        self.left += movement.details.side == "left"
-        self.right += movement.details.side == "right"
-
-    def merge(self, other: _SetAccumulator) -> None:
-        self.repetitions += other.repetitions
-        self.attempts += other.attempts
-        self.seconds += other.seconds
-        self.squares += other.squares
-        self.tension_s += other.tension_s
-        self.left += other.left
-        self.right += other.right
-        self.held_s += other.held_s
-
-    def stats(self) -> SetStats:
-        mean = self.seconds / self.repetitions if self.repetitions else None
-        spread = None
-        if mean is not None and self.repetitions > 1:
-            spread = math.sqrt(max(0.0, self.squares / self.repetitions - mean * mean))
-        sided = self.pairs is not None
-        return SetStats(
-            repetitions=self.repetitions,
-            attempts=self.attempts,
-            time_under_tension_s=self.tension_s,
-            tempo_mean_s=mean,
-            tempo_spread_s=spread,
-            repetitions_left=self.left if sided else None,
-            repetitions_right=self.right if sided else None,
-            pairs=self.pairs,
-            held_s=self.held_s or None,
-        )
-
-
-@attrs.define
 class _Part:
     """The part of a set within one segment, in seconds of media time.
 
@@ -156,7 +66,7 @@ class _Part:
     segment: int
     start_s: float
     end_s: float
-    totals: _SetAccumulator = attrs.field(factory=_SetAccumulator)
+    totals: SetAccumulator = attrs.field(factory=SetAccumulator)
     spans: list[tuple[float, float]] = attrs.field(factory=list)
 
     def add(self, movement: Movement) -> None:
@@ -190,9 +100,9 @@ class _OpenSet:
     def end_s(self) -> float:
         return self.parts[-1].end_s
 
-    def totals(self) -> _SetAccumulator:
+    def totals(self) -> SetAccumulator:
         """Sum up all parts."""
-        total = _SetAccumulator()
+        total = SetAccumulator()
         for part in self.parts:
             total.merge(part.totals)
         return total
@@ -211,7 +121,7 @@ class _OpenSegment:
     start_s: float
     number: int
     first_set: int
-    totals: _SetAccumulator = attrs.field(factory=_SetAccumulator)
+    totals: SetAccumulator = attrs.field(factory=SetAccumulator)
     attempts: list[PartialRepetition] = attrs.field(factory=list)
 
 
@@ -313,7 +223,7 @@ class Sets:
 
     def total(self, exercise: str) -> SetStats:
         """Statistics over all sets of an exercise."""
-        totals = _SetAccumulator()
+        totals = SetAccumulator()
         for one in self.state.sets:
             if one.exercise == exercise:
                 totals.merge(one.totals())

@@ -96,7 +96,7 @@ def test_figures_of_bundles_are_those_of_their_reports() -> None:
     module = sys.modules["bundle_figures"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     reports = module.reports()
-    assert {"gym", "gym-pose"} <= set(reports)
+    assert len(reports) > 1
     table = "\n".join(module.comparison(reports))
     for report in reports.values():
         assert f"{report['exercise']['top1']:.3f}".removeprefix("0") in table

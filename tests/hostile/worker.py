@@ -25,6 +25,7 @@ import fitsense
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.events.schema import validate_event
 from fitsense.plugins._manager import PluginManager
+from fitsense.plugins.tasks import TaskSpec
 from fitsense.types import Prediction
 from fitsense.windowing.sampler import Window
 from tests.hostile.generator import Case
@@ -73,7 +74,8 @@ class Scripted:
         self.labels = self.manifest.labels
         self.clips = {branch.name: branch.clip for branch in self.manifest.branches}
         self.short_side = max(spec.short_side for spec in self.clips.values())
-        self.deferred_branches, self.threads, self.tasks = (), None, {}
+        self.deferred_branches, self.threads, self.notice = (), None, ""
+        self.tasks: dict[str, TaskSpec] = {}
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]

@@ -107,3 +107,14 @@ def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_c
     resumed = BodyOrMotionCounter(SIGNAL, CONFIG)
     resumed.state = counter.state
     assert resumed._sided
+
+
+def test_motion_that_something_else_hides_is_not_believed_any_longer() -> None:
+    """Somebody passes after the first repetitions, which the picture showed more clearly."""
+    since = len(PARTS) // 3
+    hidden = [*[bar(part) for part in PARTS[:since]], *noise()[since:]]
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    counter._source = "motion"
+    counter._motion.state.score = 0.9
+    counter._motion.state.passes = 50
+    assert len(run(hidden, BODY, counter)) >= 4

@@ -83,6 +83,7 @@ class Scripted:
     def __init__(self, model: fitsense.Model) -> None:
         self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
         self.bundle, self.deferred_branches, self.tasks = model.bundle, model.deferred_branches, model.tasks
+        self.notice = ""
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:
         return [self._predict(window) for window in windows]
