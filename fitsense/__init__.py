@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from fitsense.inference.model import Model as Model
     from fitsense.inference.model import load_model as load_model
     from fitsense.inference.people import load_people as load_people
+    from fitsense.inference.pose_estimator import LoadedPoseEstimator as LoadedPoseEstimator
     from fitsense.inference.streaming import StepRunner as StepRunner
     from fitsense.inference.streaming import StreamingBranch as StreamingBranch
     from fitsense.pipeline.analysis import Analysis as Analysis
@@ -193,6 +194,7 @@ _HOMES = {
     "inference.detector": ("load_detector",),
     "inference.model": ("Model", "load_model"),
     "inference.people": ("load_people",),
+    "inference.pose_estimator": ("LoadedPoseEstimator",),
     "inference.streaming": ("StepRunner", "StreamingBranch"),
     "pipeline.analysis": ("Analysis", "analyze"),
     "pipeline.asynchronous": ("AsyncAnalysis", "analyze_async"),

@@ -22,19 +22,27 @@ class PendingFrame:
 
     :param outputs: windows, gaps, resets and the like, in order.
     :param time_s: the frame's media time in seconds; None for a frame that was dropped or skipped, and for the end.
-    :param percept: what was seen in the frame; None if it comes too soon for the repetition counter.
     :param camera_warnings: warnings of the camera monitor that end with the run.
     """
 
     outputs: Sequence[Output]
     time_s: float | None = None
-    percept: Percept | None = None
     camera_warnings: Sequence[CameraWarning] = ()
 
     @property
     def windows(self) -> list[Window]:
         """Windows to predict."""
         return [output for output in self.outputs if isinstance(output, Window)]
+
+
+@attrs.frozen(eq=False)
+class PerceivedFrame(PendingFrame):
+    """A pending frame with the session's own results; hosts need only :class:`PendingFrame`.
+
+    :param percept: what was seen in the frame; None if it comes too soon for the repetition counter.
+    """
+
+    percept: Percept | None = None
 
 
 def as_frame(rgb: NDArray[Any] | Frame, time_s: float | None, order: Order = "rgb") -> Frame:

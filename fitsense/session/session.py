@@ -23,7 +23,7 @@ from fitsense.session.event_data import (
     check_warning,
 )
 from fitsense.session.parts import SessionParts
-from fitsense.session.pending import PendingFrame, as_frame
+from fitsense.session.pending import PendingFrame, PerceivedFrame, as_frame
 from fitsense.session.person_track import HostPeople
 from fitsense.session.snapshot import pack, unpack
 from fitsense.session.snapshot_checks import check_session
@@ -152,7 +152,7 @@ class Session(SessionParts):
         outputs += self._under_expectation(self._windows.add(images, time_s, poses))
         if percept is not None and percept.is_cut:
             outputs += self._under_expectation(self._windows.mark_cut())
-        return PendingFrame(outputs, time_s, percept, ended)
+        return PerceivedFrame(outputs, time_s, ended, percept)
 
     @exclusive
     def complete(self, pending: PendingFrame, predictions: Sequence[Prediction]) -> list[Event]:
@@ -173,7 +173,7 @@ class Session(SessionParts):
             emitted += self._handle(output, remaining)
         if pending.time_s is not None:
             emitted += self._emit_all(self._frame_rate.add_frame(pending.time_s))
-        percept = pending.percept
+        percept = pending.percept if isinstance(pending, PerceivedFrame) else None
         if percept is not None and pending.time_s is not None:
             self._counting.push(percept.thumbnail, percept.sighting, pending.time_s)
             emitted += self._handle_sighting(percept.sighting, pending.time_s)
