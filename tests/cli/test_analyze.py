@@ -182,7 +182,7 @@ def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_pat
     os.close(master)
     assert process.wait(timeout=60) == 0
     text = shown.decode()
-    for words in ("Squat", "confidence", "muscle group", "Quads", "load"):
+    for words in ("Squat", "confidence", "Muscle group", "Quads", "Load"):
         assert words in text, words
     assert "specversion" not in text
     events_of((tmp_path / "events.ndjson").read_text("utf-8"))

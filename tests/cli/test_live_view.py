@@ -22,8 +22,14 @@ from tests.helpers.network_camera import Camera
 
 
 @pytest.fixture(scope="module")
-def camera(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
-    with Camera(encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)) as camera:
+def film(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encode(tmp_path_factory.mktemp("film") / "squats.ts", squats, rate=10)
+
+
+@pytest.fixture
+def camera(film: Path) -> Iterator[Camera]:
+    """A camera for one test, which may end it."""
+    with Camera(film) as camera:
         yield camera
 
 

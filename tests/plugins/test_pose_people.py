@@ -37,7 +37,8 @@ def test_squares_cover_every_head(width: int, height: int, x: float, y: float) -
         assert square.y + square.side / 2 <= height
     if closer:
         speakers = [square for square in closer if speaks_for(square, head, width, height).all()]
-        assert 1 <= len(speakers) <= 2
+        # In the middle of a picture that is hardly longer than a square, three may overlap.
+        assert 1 <= len(speakers) <= 3
     assert len(list(squares(width, height, closer=False))) == 1
 
 

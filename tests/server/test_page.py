@@ -34,7 +34,7 @@ def test_page_example_client_receives_events(
 
 def test_page_settings_are_complete_defaults() -> None:
     shown = tomllib.loads(blocks(HOW_TO, "toml")[1])
-    assert config_of(shown) == ServeConfig(sources={"videos": "/srv/videos"})
+    assert config_of(shown) == ServeConfig(sources={"videos": "/srv/videos"}, bundles=("gym",))
     assert set(shown["limits"]) == set(attrs.fields_dict(Limits))
     assert set(shown) | {"tokens_file", "threads"} == set(attrs.fields_dict(ServeConfig))
 

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 import fitsense
+from fitsense._internal.stopping import StopFlag
 from fitsense.events.schema import validate
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.synthetic.figures import FigureVideo
@@ -56,7 +57,7 @@ def sse(answer: httpx2.Response) -> list[dict[str, Any]]:
 
 def test_session_is_opened_listed_ended_and_forgotten(client: httpx2.Client) -> None:
     session = opened(client, hop_s=0.5, region={"left": 0, "top": 0, "right": 0.5, "bottom": 1})
-    assert (session["state"], session["mode"], session["bundle"]) == ("open", "push", "gym")
+    assert (session["state"], session["mode"], session["bundle"]) == ("open", "push", "gym-video")
     address = f"/v1/sessions/{session['id']}"
     assert client.get(address).json() == session
     assert session in client.get("/v1/sessions").json()["sessions"]
@@ -131,7 +132,7 @@ def test_upload_gives_events_and_leaves_no_file(
 ) -> None:
     before = kept_uploads()
     since = datetime.now(UTC)
-    query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym", "people": "false"}
+    query = {"hop_s": "1.5", "region": "0,0,1,1", "bundle": "gym-video", "people": "false"}
     answer = client.post("/v1/analyses", params=query, content=squats_file.read_bytes())
     assert answer.headers["content-type"] == "application/x-ndjson"
     events = events_of(answer.text)
@@ -349,7 +350,7 @@ def test_health_readiness_and_metrics_are_served(client: httpx2.Client, squats_f
     page = client.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     for words in (
-        'fitsense_windows_total{bundle="gym"}',
+        'fitsense_windows_total{bundle="gym-video"}',
         "fitsense_latency_seconds_bucket{",
         "fitsense_dropped_frames_total",
         'fitsense_sessions{mode="push"}',
@@ -368,9 +369,12 @@ def test_health_dead_worker_is_unavailable_until_restart(
         restart = worker.restart
         monkeypatch.setattr(worker, "restart", lambda: False)
         # The thread ends as it would by a fault of ours outside a round.
-        monkeypatch.setattr(worker, "_stopped", True)
-        until(lambda: not worker.alive)
-        monkeypatch.setattr(worker, "_stopped", False)
+        ended = StopFlag()
+        ended.set()
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "_stop", ended)
+            patch.setattr(worker._channel, "_stop", ended)
+            until(lambda: not worker.alive)
         for address in ("/healthz", "/readyz"):
             assert "worker" in problem(client.get(address), 503, "unavailable")
         monkeypatch.setattr(worker, "restart", restart)
