@@ -24,7 +24,7 @@ SECONDARY = 0.5
 """Training target of a secondary muscle group."""
 
 Kind = Literal["clip", "figure", "auxiliary", "photos"]
-"""What a sample was made from: a recorded clip, a rendered figure, a clip of an auxiliary folder, a pair of photos."""
+"""Origin of a sample: a recorded clip, a rendered figure, a clip of an auxiliary folder, a pair of photos."""
 
 Opener = Callable[[int], AbstractContextManager[Iterable[Frame]]]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fitsense.errors import MissingExtraError
 
 BINS = 15
-"""How many bins of confidence the calibration error has."""
+"""Number of bins of confidence of the calibration error."""
 
 
 def require() -> None:

@@ -31,7 +31,7 @@ from fitsense.types import FloatArray, Scores, to_logits
 _BASELINE = "heads/lookup_muscles"
 _WORST = 24
 NO_GROUP = "(none)"
-"""What stands for the group of clips that have none."""
+"""Placeholder for the group of clips without one."""
 
 
 @attrs.frozen(eq=False)

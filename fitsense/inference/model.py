@@ -43,7 +43,7 @@ class Model:
     """
 
     notice = ""
-    """Why this is not the bundle that was requested, which sessions warn of; empty if it is."""
+    """Reason for using another bundle than the requested one, of which sessions warn; empty otherwise."""
 
     def __init__(
         self, bundle: Bundle, *, plugins: PluginManager | None = None, **options: Unpack[RuntimeOptions]

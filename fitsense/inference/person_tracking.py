@@ -16,7 +16,7 @@ from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, TrackedPer
 from fitsense.types import FloatArray, UInt8Array
 
 CLIP_TRACKING = PersonTrackerConfig(detect_s=0.1)
-"""How the person of a clip is tracked: where they are lost or uncertain, the detector looks at the next picture."""
+"""Tracking of the person of a clip: if they are lost or uncertain, the detector processes the next picture."""
 
 
 def track_people(

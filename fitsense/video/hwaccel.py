@@ -41,7 +41,7 @@ def parse_hwaccel(name: str) -> HWAccel:
 
 
 def fault_of(name: str) -> str | None:
-    """Why a device cannot decode, named as for :func:`parse_hwaccel`; None if it works."""
+    """Reason why a device cannot decode, named as for :func:`parse_hwaccel`; None if it works."""
     try:
         parse_hwaccel(name).create(av.Codec(_COMMON_CODEC, "r"))
     except NotImplementedError:
@@ -79,7 +79,7 @@ def _device_reason(fault: str) -> str:
 
 
 def software_reason(context: av.VideoCodecContext) -> str | None:
-    """Why the CPU decodes although PyAV was given a device; None if the device decodes.
+    """Reason for decoding by the CPU although PyAV was given a device; None if the device decodes.
 
     :param context: decoder of at least one frame.
     """

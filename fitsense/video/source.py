@@ -129,7 +129,7 @@ class VideoSource(Closing):
 
     @property
     def unaccelerated(self) -> SourceWarning | None:
-        """Why the CPU decodes although hardware was requested; None if hardware decodes, or was not requested."""
+        """Reason for decoding by the CPU although hardware was requested; None otherwise."""
         return self._unaccelerated
 
     @property
@@ -143,7 +143,7 @@ class VideoSource(Closing):
 
     @property
     def read_error(self) -> str | None:
-        """Why reading ended before the source did; None if it did not."""
+        """Reason for the end of reading before the end of the source; None if all was read."""
         return self._read_error
 
     @property

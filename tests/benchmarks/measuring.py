@@ -45,7 +45,7 @@ class Goal:
     most: float | None = None
 
     def met(self, value: float) -> bool:
-        """Whether a value reaches the goal."""
+        """True if a value reaches the goal."""
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
