@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fitsense.bundles.manifest import ObservationEntry as ObservationEntry
     from fitsense.bundles.manifest import StreamEntry as StreamEntry
     from fitsense.bundles.manifest import TaskEntry as TaskEntry
+    from fitsense.bundles.manifest import TaughtEntry as TaughtEntry
+    from fitsense.bundles.manifest import TeachingEntry as TeachingEntry
     from fitsense.camera.framing import FramingConfig as FramingConfig
     from fitsense.camera.monitor import CameraConfig as CameraConfig
     from fitsense.camera.monitor import CameraWarning as CameraWarning
@@ -108,6 +110,8 @@ if TYPE_CHECKING:
     from fitsense.sinks.settings import open_sink as open_sink
     from fitsense.tabular.tables import Tables as Tables
     from fitsense.tabular.tables import tables as tables
+    from fitsense.teaching.run import Teaching as Teaching
+    from fitsense.teaching.run import teach as teach
     from fitsense.tracking import TrackerConfig as TrackerConfig
     from fitsense.types import Clip as Clip
     from fitsense.types import ClipSpec as ClipSpec
@@ -147,6 +151,8 @@ _HOMES = {
         "ObservationEntry",
         "StreamEntry",
         "TaskEntry",
+        "TaughtEntry",
+        "TeachingEntry",
     ),
     "camera.framing": ("FramingConfig",),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
@@ -222,6 +228,7 @@ _HOMES = {
     "sinks.outbox": ("DeliveryCounts",),
     "sinks.settings": ("open_sink",),
     "tabular.tables": ("Tables", "tables"),
+    "teaching.run": ("Teaching", "teach"),
     "tracking": ("TrackerConfig",),
     "types": ("Clip", "ClipSpec", "Frame", "Prediction", "Scores", "to_logits", "to_probabilities"),
     "video.live": ("LiveConfig",),

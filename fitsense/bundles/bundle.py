@@ -231,6 +231,8 @@ def _verify(folder: Path, manifest: Manifest, origin: str) -> None:
         for name in branch.files:
             if name not in stated:
                 raise BundleError(f"{origin}: branch {branch.name} names {name}, whose sha256 is not stated")
+    if manifest.teaching and manifest.teaching.file not in stated:
+        raise BundleError(f"{origin}: teaching names {manifest.teaching.file}, whose sha256 is not stated")
     there = list(itertools.islice(folder.rglob("*"), _MAX_FILES + 1))
     if max(len(there), len(manifest.files)) > _MAX_FILES:
         raise BundleError(f"{origin}: expected at most {_MAX_FILES} files and folders, got more")

@@ -148,6 +148,31 @@ class TaskEntry:
 
 
 @attrs.frozen
+class TeachingEntry:
+    """What a bundle ships for teaching: a file of statistics, see :mod:`fitsense.bundles.teaching`."""
+
+    file: str
+
+
+@attrs.frozen
+class TaughtEntry:
+    """An exercise that was taught after training.
+
+    :param exercise: its label.
+    :param name: for people to read; empty for none.
+    :param muscles: ids of the muscle groups that it works.
+    :param muscles_predicted: whether the bundle predicted these from the clips.
+    :param clips: number of clips that it was taught from.
+    """
+
+    exercise: str
+    name: str
+    muscles: tuple[str, ...]
+    muscles_predicted: bool
+    clips: int
+
+
+@attrs.frozen
 class FileEntry:
     """A file of the bundle."""
 
@@ -173,4 +198,6 @@ class Manifest:
     allow_bf16: bool = False
     summary: str = ""
     training: Mapping[str, Any] = attrs.field(factory=dict)
+    teaching: TeachingEntry | None = None
+    taught: tuple[TaughtEntry, ...] = ()
     format: int = 1

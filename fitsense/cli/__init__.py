@@ -30,6 +30,7 @@ _COMMANDS = (
     "report",
     "schema",
     "serve",
+    "teach",
     "train",
     "workout",
 )

@@ -203,6 +203,43 @@ class HeadExamples:
         return HeadExamples(self.features[chosen], self.targets[chosen], self.weights[chosen], self.variants[chosen])
 
 
+@attrs.frozen(eq=False)
+class LabelExamples:
+    """Examples of one label that a head is taught.
+
+    :param features: float32 (windows, feature_dim).
+    :param clips: int64 (windows,): which clip a window is of.
+    """
+
+    features: FloatArray
+    clips: NDArray[np.int64]
+
+
+@attrs.frozen
+class HeadTeaching:
+    """Teaching of further labels to a fitted head, by arrays alone, without torch.
+
+    A head's tensors are those of its module's state dict, by name. A new label only adds a row to some of them.
+
+    :param statistics: function of (config, tensors, examples, seen) that returns what ``add_label`` needs, by name: of
+        the :class:`HeadExamples` that the head was fitted on, and of windows of the same clips as sessions see them,
+        which may differ where training varies windows. A bundle ships it: it should be small.
+    :param add_label: function of (config, tensors, statistics, :class:`LabelExamples`, position) that returns the
+        tensors of the head with a row more for a label at that position among the labels.
+    :param shift: function of (config, tensors, position, amount) that returns the tensors of a head that adds an amount
+        to the logit of the label at a position.
+    :param logits: function of (config, tensors, features) that returns what the module does, float32
+        (windows, labels).
+    """
+
+    statistics: Callable[[Any, Mapping[str, NDArray[Any]], HeadExamples, HeadExamples], Mapping[str, NDArray[Any]]]
+    add_label: Callable[
+        [Any, Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]], LabelExamples, int], Mapping[str, NDArray[Any]]
+    ]
+    shift: Callable[[Any, Mapping[str, NDArray[Any]], int, float], Mapping[str, NDArray[Any]]]
+    logits: Callable[[Any, Mapping[str, NDArray[Any]], FloatArray], FloatArray]
+
+
 @attrs.frozen
 class HeadSpec:
     """Turns features into the scores of one task.
@@ -218,6 +255,7 @@ class HeadSpec:
         form, and returns the config, with what the examples determine, and the module that ``build`` gives for it with
         its weights. None to minimise the loss by gradient descent.
     :param loss: training loss, on logits; None for the task's.
+    :param teaching: how further labels are taught to a fitted head; None for a head that cannot be taught. Needs `fit`.
     """
 
     name: str
@@ -227,6 +265,7 @@ class HeadSpec:
     summary: str = ""
     fit: Callable[[Any, HeadExamples, tuple[str, ...]], tuple[Any, nn.Module]] | None = None
     loss: Loss | None = None
+    teaching: HeadTeaching | None = None
 
 
 @attrs.frozen
@@ -239,6 +278,8 @@ class DerivedHeadSpec:
     :param derive: function of (config, scores of ``from_task``, labels) that returns the scores of ``task``.
     :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
+    :param add_label: function of (config, label of ``from_task``, labels of ``task``) that returns the config of a head
+        that knows that this label goes with these; None if a further label changes nothing.
     """
 
     name: str
@@ -247,6 +288,7 @@ class DerivedHeadSpec:
     derive: Callable[[Any, Scores, tuple[str, ...]], Scores]
     config: type[Any]
     summary: str = ""
+    add_label: Callable[[Any, str, tuple[str, ...]], Any] | None = None
 
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:

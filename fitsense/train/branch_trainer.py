@@ -89,7 +89,14 @@ class BranchTrainer:
             out_of_fold.update({item.key: fold.outputs[item.key] for item in held})
         final = trainer.train(trainer.samples, None) if branch.retrain_on_all else folds["val"]
         return FittedBranch(
-            trainer.entry, final, out_of_fold, folds, trainer.recordings, trainer.skipped, trainer.traced
+            trainer.entry,
+            final,
+            out_of_fold,
+            folds,
+            trainer.recordings,
+            trainer.skipped,
+            trainer.traced,
+            trainer.statistics,
         )
 
     def samples(self, branch: BranchRecipe) -> list[Sample]:

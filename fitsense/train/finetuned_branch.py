@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.frames import Recording, observations, pictures
@@ -55,6 +56,8 @@ class FinetunedBranchTrainer:
         self._config = config
         self.entry = entry
         self.traced: dict[str, Any] = {}
+        # Heads that descent fitted are not the ones that statistics of examples give.
+        self.statistics: Mapping[str, NDArray[Any]] = {}
         self._teachers = teachers
         self._landmarks = (
             LandmarkTargets(landmark_teacher.entry.clip, landmark_teacher.recordings) if landmark_teacher else None

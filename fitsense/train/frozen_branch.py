@@ -22,7 +22,7 @@ from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_branch
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import join
-from fitsense.plugins.specs import BackboneSpec
+from fitsense.plugins.specs import BackboneSpec, HeadExamples, HeadSpec
 from fitsense.train import heads as fitting
 from fitsense.train.clip_augmentation import Augmentation, evenly_spaced, random_window
 from fitsense.train.features import Extractor, ViewPolicy
@@ -48,6 +48,7 @@ class _HeadsTrainer:
 
     :ivar features: of fitting, float32 (windows, feature_dim), by the sample's key.
     :ivar windows: of the windows that sessions see, float32 (views, feature_dim), by the sample's key.
+    :ivar statistics: what teaching the exercise head of the bundle needs; empty if it cannot be taught.
     """
 
     features: Mapping[str, FloatArray]
@@ -60,6 +61,7 @@ class _HeadsTrainer:
     ) -> None:
         self.entry = entry
         self.traced: dict[str, Any] = {}
+        self.statistics: Mapping[str, NDArray[Any]] = {}
         self.skipped: Sequence[Skipped] = ()
         self.recordings = {}
         self._trainer = trainer
@@ -92,6 +94,9 @@ class _HeadsTrainer:
                 self._trainer.plugins.task(entry.task),
             )
             entries.append(self._trainer.with_config(entry, config))
+            shipped = partition is None or not self._branch.retrain_on_all
+            if entry.task == "exercise" and spec.teaching is not None and shipped:
+                self.statistics = self._statistics(spec, config, modules["exercise"], samples)
         if partition is None:
             self.entry = attrs.evolve(self.entry, heads=tuple(entries))
         outputs: dict[str, Outputs] = {}
@@ -100,6 +105,21 @@ class _HeadsTrainer:
                 logits = {task: head(torch.from_numpy(windows)).numpy() for task, head in modules.items()}
                 outputs[key] = {"features": windows, **logits}
         return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
+
+    def _statistics(
+        self, spec: HeadSpec, config: Any, module: nn.Module, samples: Sequence[Sample]
+    ) -> Mapping[str, NDArray[Any]]:
+        """Statistics for teaching a fitted exercise head."""
+        assert spec.teaching is not None
+        trainer = self._trainer
+        labels, task = trainer.pool.labels.exercise, trainer.plugins.task("exercise")
+
+        def examples(features: Mapping[str, FloatArray]) -> HeadExamples:
+            there = [item for item in samples if item.key in features]
+            return fitting.examples_of(spec, there, features, labels, self._branch, trainer.recipe.class_power, task)
+
+        tensors = {name: one.numpy() for name, one in module.state_dict().items()}
+        return spec.teaching.statistics(config, tensors, examples(self.features), examples(self.windows))
 
 
 class FrozenBranchTrainer(_HeadsTrainer):

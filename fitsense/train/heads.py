@@ -140,12 +140,25 @@ def fit_in_closed_form(
     class_power: float,
     task: TaskSpec,
 ) -> tuple[Any, nn.Module]:
-    """Fit a head with the function of its spec; return the configuration that results, and the head.
+    """Fit a head with the function of its spec; return the configuration that results, and the head."""
+    assert spec.fit is not None
+    return spec.fit(config, examples_of(spec, samples, features, labels, branch, class_power, task), labels)
+
+
+def examples_of(
+    spec: HeadSpec,
+    samples: Sequence[Sample],
+    features: Mapping[str, FloatArray],
+    labels: tuple[str, ...],
+    branch: BranchRecipe,
+    class_power: float,
+    task: TaskSpec,
+) -> HeadExamples:
+    """Examples for a fit in closed form.
 
     Recorded clips weigh as in :func:`fit`, and further material as a branch's recipe says. For exercises, each exercise
     of ``unknown`` is a variant, and so is each cluster of photo pairs that show no trained exercise.
     """
-    assert spec.fit is not None
     exercise = spec.task == "exercise"
     known = labelled(samples, task, f"head {spec.name}")
     material = {"exercise": branch.exercise_weights, "muscles": branch.muscles_weights}.get(task.name)
@@ -155,13 +168,12 @@ def fit_in_closed_form(
     used = [at for at in range(len(known)) if weights[at] > 0]
     known = [known[at] for at in used]
     views = [len(features[item.key]) for item in known]
-    examples = HeadExamples(
+    return HeadExamples(
         features=np.concatenate([features[item.key] for item in known]).astype(np.float32, copy=False),
         targets=np.repeat(_training_targets(known, task, labels), views, axis=0),
         weights=np.repeat(weights[used] / views, views),
         variants=np.repeat(variants[used], views),
     )
-    return spec.fit(config, examples, labels)
 
 
 def _weights(

@@ -16,7 +16,8 @@ import numpy as np
 
 from fitsense._internal.progress import Track, silent
 from fitsense.bundles.bundle import Bundle, save
-from fitsense.bundles.manifest import Manifest, TaskEntry
+from fitsense.bundles.manifest import Manifest, TaskEntry, TeachingEntry
+from fitsense.bundles.teaching import FILE
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
 from fitsense.data.samples import Sample
@@ -33,6 +34,7 @@ from fitsense.train.finetuning import DistributedConfig
 from fitsense.train.fusion_fit import FittedFusion, fit_fusion
 from fitsense.train.model_card import model_card
 from fitsense.train.recipe import Recipe, Sources, branch_name, plugin_tasks, recipe_to_json
+from fitsense.train.teaching import teaching_statistics
 from fitsense.train.trained_branch import FittedBranch
 from fitsense.train.training_set import Pool, partitions, read_pool
 
@@ -108,6 +110,9 @@ def train(
         calibration=fused.calibration,
         training={"recipe": recipe_to_json(recipe), "splits": list(sources.splits)},
     )
+    statistics = teaching_statistics(branches, pool.measured, pool.labels.exercise)
+    if statistics is not None:
+        manifest = attrs.evolve(manifest, teaching=TeachingEntry(FILE))
     report = _report(pool, branches, fused)
     # In a temporary folder until it is complete, so that an interrupted run leaves `out` unchanged.
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +121,8 @@ def train(
         folder.mkdir()
         for branch in branches:
             export_branch(branch.final.module, branch.entry, folder, traced=branch.traced)
+        if statistics is not None:
+            statistics.write(folder / FILE)
         report["bf16"] = _compare_bf16(save(folder, manifest), sources, plugins, track)
         manifest = attrs.evolve(manifest, allow_bf16=report["bf16"]["good_enough"])
         if sources.test_split:

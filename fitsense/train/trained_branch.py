@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from numpy.typing import NDArray
 
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import BranchEntry, Calibration, FusionEntry, Labels, Manifest
@@ -47,6 +48,7 @@ class FittedBranch:
     :param recordings: pictures or observations of all readable samples, by key; none for a frozen branch.
     :param skipped: samples that cannot be read.
     :param traced: graphs exported so far, as :func:`export_branch` keeps them.
+    :param statistics: what teaching its exercise head needs; empty if it cannot be taught.
     """
 
     entry: BranchEntry
@@ -56,6 +58,7 @@ class FittedBranch:
     recordings: Mapping[str, Recording]
     skipped: Sequence[Skipped]
     traced: dict[str, Any]
+    statistics: Mapping[str, NDArray[Any]] = attrs.field(factory=dict)
 
 
 @contextmanager

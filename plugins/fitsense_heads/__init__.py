@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, PluginInfo, TaskSpec, hookimpl
+from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, HeadTeaching, PluginInfo, TaskSpec, hookimpl
 from fitsense_heads import discriminant, doubt, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
-from fitsense_heads.lookup import LookupConfig, derive
+from fitsense_heads.lookup import LookupConfig, add_label, derive
 from fitsense_heads.ridge import RidgeConfig
 
 
@@ -42,6 +42,12 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         task="exercise",
         build=discriminant.build,
         fit=discriminant.fit,
+        teaching=HeadTeaching(
+            statistics=discriminant.statistics,
+            add_label=discriminant.add_label,
+            shift=discriminant.shift,
+            logits=discriminant.logits,
+        ),
         config=DiscriminantConfig,
         summary="Linear discriminant analysis of exercises, in closed form",
     )
@@ -59,6 +65,7 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         from_task="exercise",
         derive=derive,
         config=LookupConfig,
+        add_label=add_label,
         summary="Muscles that the predicted exercises are known to work",
     )
     yield DerivedHeadSpec(

@@ -2,26 +2,41 @@
 
 It is fitted in closed form, so that a class more is one mean more. The last label may have several rows, one for each
 variant of what the others are not: its logit is the soft maximum of theirs.
+
+A further label is taught without the examples of the others: its row needs their covariance, which a bundle ships as a
+matrix of low rank and a diagonal.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
 from fitsense import InvalidInputError
 from fitsense_heads import standardised
+from fitsense_heads.covariance import Covariance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from fitsense.plugins import HeadExamples
+    from fitsense.plugins import HeadExamples, LabelExamples
+
+    Arrays = Mapping[str, NDArray[Any]]
 
 # Added to the covariance's diagonal, whose mean is about 1.
 _RIDGE = 1e-4
+# Rank of the covariance that a bundle ships. Beyond it, left-out exercises gain less than from another clip.
+_RANK = 128
+# How far the means of an exercise's clips lie from its own mean, as a variance in units of the covariance; and the
+# variance of the means of exercises in directions in which the known ones do not differ. Fitted on exercises that were
+# left out.
+_OF_CLIPS, _OF_LABELS = 0.8, 0.1
+# Bias of a row that is switched off: far below any score, in float16 as well.
+_OFF = -3e4
 
 
 @attrs.frozen
@@ -93,6 +108,108 @@ def fit(
     module = build(fitted, examples.features.shape[1], labels)
     standardised.fill(module.scores, mean, scale, weight, bias)  # type: ignore[arg-type]
     return fitted, module
+
+
+def statistics(config: DiscriminantConfig, tensors: Arrays, examples: HeadExamples, seen: HeadExamples) -> Arrays:
+    """Statistics for :func:`add_label`, of the examples that the tensors were fitted to.
+
+    :param seen: windows of the same labels as sessions see them.
+    """
+    single = examples.select(examples.variants < 0)
+    values = standardised.standardise(single.features, tensors["scores.mean"], tensors["scores.scale"])
+    means = _means(values, single.targets, single.weights)
+    covariance = _covariance(values, single, means, config.shrinkage)
+    weight = np.asarray(tensors["scores.layer.weight"], np.float64)
+    # Exact, since they say how the known labels lie to each other.
+    products = weight @ covariance @ weight.T
+    small = Covariance.of(covariance, _RANK)
+    plain = seen.select((seen.variants < 0) & np.isin(seen.targets, single.targets))
+    values = standardised.standardise(plain.features, tensors["scores.mean"], tensors["scores.scale"])
+    rows = weight[np.isin(np.unique(single.targets), plain.targets).nonzero()[0]]
+    offset = (_means(values, plain.targets, plain.weights) - small.times(rows)).mean(axis=0)
+    return {**small.arrays(), "products": products.astype(np.float32), "offset": offset.astype(np.float32)}
+
+
+def add_label(
+    config: DiscriminantConfig, tensors: Arrays, statistics: Arrays, examples: LabelExamples, position: int
+) -> Arrays:
+    """The tensors with a row more, of a label whose mean is estimated from few clips.
+
+    Means of labels are distributed as those of the known ones are, and those of clips around the mean of their label.
+    The estimate is the expected mean given the clips (empirical Bayes): with few clips it is near what the known labels
+    span, with many it is the mean of the clips.
+
+    The variants of the last label that clips resemble most are switched off: they say that this movement is none of the
+    labels, which is no longer so.
+    """
+    covariance = Covariance.from_arrays(statistics)
+    rows = np.asarray(tensors["scores.layer.weight"], np.float64)
+    products = np.asarray(statistics["products"], np.float64)
+    # Labels that were taught before stand before the position.
+    known = np.delete(rows, slice(position - (len(rows) - len(products)), position), axis=0)
+    values = standardised.standardise(examples.features, tensors["scores.mean"], tensors["scores.scale"])
+    # What the windows of all labels have, and the means that their rows imply have not: training varies windows.
+    values -= statistics["offset"]
+    clips = np.unique(examples.clips)
+    noise = _OF_CLIPS / len(clips)
+    of_clips = np.stack([values[examples.clips == clip].mean(axis=0) for clip in clips])
+    mean = of_clips.mean(axis=0, dtype=np.float64)
+    shares = np.linalg.solve(products + len(known) * (_OF_LABELS + noise) * np.eye(len(known)), known @ mean)
+    # The known rows are the inverse covariance times the means of their labels.
+    means = covariance.times(known)
+    # What no combination of known labels explains: for that alone, the covariance is inverted.
+    rest = _OF_LABELS / (_OF_LABELS + noise) * (mean - shares @ means)
+    weight = shares @ known + covariance.solve(rest[None])[0]
+    bias = -0.5 * float(weight @ (shares @ means + rest))
+    return {
+        **tensors,
+        "scores.layer.weight": _inserted(tensors["scores.layer.weight"], position, weight),
+        "scores.layer.bias": _inserted(
+            _without_variants(config, tensors, of_clips + statistics["offset"]), position, bias
+        ),
+    }
+
+
+def _without_variants(config: DiscriminantConfig, tensors: Arrays, clips: NDArray[np.floating]) -> NDArray[Any]:
+    """Biases in which the best row for each clip is switched off if it is a variant of the last label.
+
+    :param clips: means of the standardised features of clips, (clips, feature_dim).
+    """
+    bias = np.array(tensors["scores.layer.bias"])
+    if config.rows == 1:
+        return bias
+    best = (clips @ np.asarray(tensors["scores.layer.weight"], np.float64).T + bias).argmax(axis=1)
+    variants = np.unique(best[best >= len(bias) - config.rows])
+    # One stays, as a label without rows has no logit.
+    alive = int((bias[len(bias) - config.rows :] > _OFF).sum())
+    bias[variants[: max(0, alive - 1)]] = _OFF
+    return bias
+
+
+def shift(config: DiscriminantConfig, tensors: Arrays, position: int, amount: float) -> Arrays:
+    """The tensors of a head that adds a number to the logit of the label at a position."""
+    bias = np.array(tensors["scores.layer.bias"])
+    bias[position] += amount
+    return {**tensors, "scores.layer.bias": bias}
+
+
+def logits(config: DiscriminantConfig, tensors: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the module with these tensors, float32 (windows, labels)."""
+    values = standardised.standardise(features, tensors["scores.mean"], tensors["scores.scale"])
+    weight, bias = (np.asarray(tensors[f"scores.layer.{name}"], np.float32) for name in ("weight", "bias"))
+    scores = values @ weight.T + bias
+    if config.rows == 1:
+        return np.asarray(scores, np.float32)
+    single = scores.shape[1] - config.rows
+    sharp = scores[:, single:] * config.sharpness
+    largest = sharp.max(axis=1, keepdims=True)
+    last = (largest + np.log(np.exp(sharp - largest).sum(axis=1, keepdims=True))) / config.sharpness
+    return np.concatenate([scores[:, :single], last], axis=1, dtype=np.float32)
+
+
+def _inserted(rows: NDArray[Any], position: int, row: Any) -> NDArray[Any]:
+    """The rows with one more at a position, of the same type."""
+    return np.insert(rows, position, np.asarray(row, rows.dtype), axis=0)
 
 
 def _means(

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "docs/how-to/send-events-elsewhere.md",  # test_sinks_page
     "docs/how-to/serve.md",  # tests/server/test_page
     "docs/how-to/several-people.md",  # below
+    "docs/how-to/teach.md",  # tests/teaching/test_run
     "docs/how-to/train-on-your-own-clips.md",  # tests/cli/test_dataset
     "docs/plugins/trust.md",  # test_plugin_pages
     "docs/plugins/versions.md",  # test_plugin_pages

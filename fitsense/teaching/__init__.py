@@ -1,0 +1,1 @@
+"""Teaching a bundle further exercises from a few clips, without torch."""

@@ -1,0 +1,92 @@
+"""A bundle of a small network with heads in closed form, trained on rendered figures; and clips of another exercise."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import fitsense
+from fitsense.bundles.bundle import Bundle
+from fitsense.nn.branch import build_backbone
+from fitsense.synthetic.figures import random_video
+from fitsense.train.recipe import BranchRecipe, Recipe, Sources
+from fitsense.train.run import train
+from tests.conftest import encode
+
+SMALL = {"size": 64, "short_side": 72, "depth_factor": 0.4}
+KNOWN = ("no_exercise", "push_up", "squat")
+STRANGERS = ("lunge", "plank")
+
+
+def clip(path: Path, exercise: str, seed: int) -> Path:
+    """A rendered clip of two seconds."""
+    return encode(path, random_video(exercise, seed, duration_s=2.0), rate=15)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
+    """A bundle that knows squats, push-ups, standing people, and ``unknown`` from two further exercises."""
+    folder = tmp_path_factory.mktemp("teaching")
+    data = folder / "data"
+    data.mkdir()
+    rows = []
+    for group in KNOWN:
+        for index in range(4):
+            name = f"{group}{index}.mp4"
+            clip(data / name, group, 100 + index)
+            rows.append({"path": name, "group": group, "split": "train", "scene": name, "fold": index % 2})
+    for at, stranger in enumerate(STRANGERS):
+        for index in range(2):
+            name = f"{stranger}{index}.mp4"
+            clip(data / name, KNOWN[at], 300 + 10 * at + index)
+            row = {"path": name, "group": "", "split": "extra", "scene": name, "fold": index, "exercise": stranger}
+            rows.append(row)
+    with (data / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "exercise", "group", "split", "scene", "fold"])
+        writer.writeheader()
+        writer.writerows(rows)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    weights = folder / "random.safetensors"
+    spec = fitsense.PluginManager.discover().backbone("x3d/xs")
+    from safetensors.torch import save_file
+
+    state = build_backbone(spec, spec.config(**SMALL)).state_dict()
+    save_file({name.removeprefix("1."): value for name, value in state.items()}, weights)
+    branch = BranchRecipe(
+        name="x3d",
+        backbone="x3d/xs",
+        config=SMALL,
+        weights=str(weights),
+        exercise_head="heads/discriminant",
+        muscles_head="heads/ridge",
+    )
+    recipe = Recipe(
+        (branch,),
+        views=2,
+        min_scenes=2,
+        muscles_fusion="ensemble/gated",
+        doubt_head="heads/doubt_muscles",
+        unknown=True,
+        mirror=False,
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fitsense.data.samples.random_video", functools.partial(random_video, duration_s=1.5))
+        bundle, _ = train(
+            recipe, Sources(data, ("train",), "extra", None), folder / "bundle", name="small", cache=folder / "cache"
+        )
+    yield bundle
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def jumps(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Clips of an exercise that the bundle does not know."""
+    folder = tmp_path_factory.mktemp("jumps")
+    return [clip(folder / f"jump{index}.mp4", "jumping_jack", 700 + index) for index in range(4)]
