@@ -24,7 +24,6 @@ from fitsense.evaluate.kept_results import KeptResults, digest_of_analysis
 from fitsense.evaluate.labelled_videos import video_duration_s
 from fitsense.evaluate.segment_metrics import PredictedSegment, Segment, VideoResult, summarise
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted
-from fitsense.imaging.resize import centre_crop
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
@@ -232,8 +231,8 @@ class JoinedVideo:
     """Real clips, one after the other. Iterating decodes them, one frame at a time.
 
     :param pieces: pieces in order; the first one has a video.
-    :param side: side in pixels to which pictures are scaled and cropped to their middle square, so that all have one
-        size; equal to the input of a model with this short side.
+    :param side: pixels to which the shorter side of pictures is scaled. They keep their shape, since landmarks need the
+        whole body; their size changes from clip to clip, as sessions allow.
     """
 
     pieces: Sequence[Piece] = attrs.field()
@@ -298,7 +297,7 @@ def _looped(path: Path, side: int, duration_s: float) -> Iterator[Frame]:
                 at_s = start_s + frame.time_s
                 if at_s >= duration_s - _TOLERANCE_S:
                     return
-                yield Frame(centre_crop(frame.rgb, side), at_s)
+                yield Frame(frame.rgb, at_s)
             start_s = at_s + step_s
 
 
