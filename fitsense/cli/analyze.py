@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
 
-# People watch overlays; larger pictures only take longer to write.
-_OVERLAY_SHORT_SIDE = 720
-
 
 def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Region | None:
     """Parse ``L,T,R,B``, in shares of the picture."""
@@ -220,8 +217,6 @@ def command(
         raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
-    if overlay is not None and people:
-        raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     if overlay is not None and snapshot is not None:
         raise click.UsageError("--overlay needs all events of one run: leave out --snapshot")
     _check_outputs(source, events, overlay)
@@ -282,7 +277,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        frames = _overlay(overlay, video, kept, poses, track, catalogue, font)
+        frames = _overlay(overlay, video, kept, poses, people, track, catalogue, font)
         if not quiet:
             click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
@@ -370,6 +365,7 @@ def _overlay(
     video: Source,
     events: list[Event],
     poses: PoseRecording | None,
+    people: bool,
     track: int | None,
     catalogue: Catalogue,
     font: Path | None,
@@ -382,9 +378,16 @@ def _overlay(
     from fitsense.video.source import VideoSource
 
     timeline = Timeline(events)
+    subjects = None
+    if people:
+        found = [name for name in (poses.subjects if poses else ()) if name is not None]
+        subjects = {name: Timeline(event for event in events if event.subject == name) for name in found}
     if isinstance(video, (str, Path)):
-        with VideoSource(video, DecodeConfig(short_side=_OVERLAY_SHORT_SIDE, track=track)) as source:
-            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font, poses)
+        with VideoSource(video, DecodeConfig(track=track)) as source:
+            rate_hz = source.info.rate_hz or 30.0
+            # Without timestamps, the pictures' times are guesses that no sound follows.
+            sound = video if source.has_times else None
+            return write_overlay(path, source, timeline, rate_hz, catalogue, font, poses, people=subjects, sound=sound)
     assert isinstance(video, FigureVideo)
     larger = attrs.evolve(video, size=(640, 360))
     return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font, poses)

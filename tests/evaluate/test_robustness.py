@@ -165,9 +165,7 @@ def test_select_clips_takes_so_many_of_each_exercise(
 def test_trials_of_another_file_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     file.write_text('{"some": "thing"}\n')
-    with pytest.raises(
-        fitsense.InvalidInputError, match="line 1: expected a result of evaluate-sessions"
-    ):
+    with pytest.raises(fitsense.InvalidInputError, match="line 1: expected a result of evaluate-sessions"):
         Trials(file)
 
 
