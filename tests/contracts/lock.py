@@ -72,7 +72,7 @@ class Api:
                 if deprecation := deprecations.of_hook(value):
                     deprecated[name] = deprecation.note(name)
         for name, value in public().items():
-            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == specs.__name__):
+            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__.startswith(f"{specs.__name__}.")):
                 hooks |= _class(name, value)
                 for field, deprecation in deprecations.of_fields(value).items() if attrs.has(value) else ():
                     deprecated[f"{name}.{field}"] = deprecation.note(field)
@@ -223,7 +223,7 @@ def complaint(locked: Api, current: Api) -> str:
     steps = []
     if hooks and current.api_version <= locked.api_version:
         steps.append(
-            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/specs.py to "
+            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/specs/info.py to "
             f"{locked.api_version + 1}."
         )
     refused = current.api_version != locked.api_version

@@ -88,7 +88,7 @@ def test_current_api_has_hooks_specs_functions_and_classes() -> None:
             changed(hooks={"Spec(colour)": "required 3. str"}),
             [
                 "added and required: Spec(colour)",
-                "API_VERSION in fitsense/plugins/specs.py to 5",
+                "API_VERSION in fitsense/plugins/specs/info.py to 5",
                 "1.2.3, to 2.0.0",
             ],
         ),
