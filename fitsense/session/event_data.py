@@ -10,7 +10,7 @@ import attrs
 from fitsense.bundles.manifest import Manifest
 from fitsense.camera.monitor import CameraWarning
 from fitsense.catalogue import IDLE, UNKNOWN
-from fitsense.decisions import SegmentEnded, SegmentUpdated
+from fitsense.decisions.segments import SegmentEnded, SegmentUpdated
 from fitsense.errors import InvalidInputError
 from fitsense.events import model as events
 from fitsense.expectation import Expectation

@@ -12,7 +12,8 @@ from fitsense._internal.exclusive import one_thread
 from fitsense.camera.framing import FramingMonitor
 from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.catalogue import IDLE
-from fitsense.decisions import DecisionConfig, Decisions
+from fitsense.decisions.config import DecisionConfig
+from fitsense.decisions.decisions import Decisions
 from fitsense.errors import FitsenseError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
