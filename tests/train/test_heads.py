@@ -10,7 +10,8 @@ import pytest
 
 import fitsense
 from fitsense.data.samples import Sample
-from fitsense.train.heads import fit, graded_targets, targets
+from fitsense.plugins.tasks import RESERVED
+from fitsense.train.heads import HeadData, fit, graded_targets, targets
 from fitsense.types import FloatArray, Task
 from tests.helpers.tiny_models import make_sample
 
@@ -32,7 +33,7 @@ def fitted(
     spec = fitsense.PluginManager.discover().head(f"heads/linear_{task}")
     assert isinstance(spec, fitsense.plugins.HeadSpec)
     labels = EXERCISES if task == "exercise" else MUSCLES
-    head = fit(spec, spec.config(), items, features, labels, l2, class_power)
+    head = fit(HeadData(spec, spec.config(), RESERVED[task], items, features, labels, class_power), l2)
     assert not head.training
     weight, bias = (parameter.detach().numpy() for parameter in head.parameters())
     return np.concatenate([weight, bias[:, None]], axis=1)
