@@ -136,13 +136,17 @@ def fit_by_descent(data: HeadData, branch: BranchRecipe) -> tuple[Any, nn.Module
 
 
 def fit_in_closed_form(data: HeadData, branch: BranchRecipe) -> tuple[Any, nn.Module]:
-    """Fit a head with the function of its spec; return the configuration that results, and the head.
+    """Fit a head with the function of its spec; return the configuration that results, and the head."""
+    assert data.spec.fit is not None
+    return data.spec.fit(data.config, examples_of(data, branch), data.labels)
+
+
+def examples_of(data: HeadData, branch: BranchRecipe) -> HeadExamples:
+    """Examples for a fit in closed form.
 
     Recorded clips weigh as in :func:`fit`, and further material as a branch's recipe says. For exercises, each exercise
     of ``unknown`` is a variant, and so is each cluster of photo pairs that show no trained exercise.
     """
-    fit_head = data.spec.fit
-    assert fit_head is not None
     exercise = data.spec.task == "exercise"
     known, features = data.labelled().samples, data.features
     material = {"exercise": branch.exercise_weights, "muscles": branch.muscles_weights}.get(data.task.name)
@@ -152,13 +156,12 @@ def fit_in_closed_form(data: HeadData, branch: BranchRecipe) -> tuple[Any, nn.Mo
     used = [at for at in range(len(known)) if weights[at] > 0]
     known = [known[at] for at in used]
     views = [len(features[item.key]) for item in known]
-    examples = HeadExamples(
+    return HeadExamples(
         features=np.concatenate([features[item.key] for item in known]).astype(np.float32, copy=False),
         targets=np.repeat(_training_targets(known, data.task, data.labels), views, axis=0),
         weights=np.repeat(weights[used] / views, views),
         variants=np.repeat(variants[used], views),
     )
-    return fit_head(data.config, examples, data.labels)
 
 
 def _weights(
