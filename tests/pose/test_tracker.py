@@ -48,7 +48,7 @@ def names(people: list[TrackedPerson]) -> list[str]:
 
 
 def x_of(people: list[TrackedPerson]) -> dict[str, float]:
-    """Where everybody's hips are, by name."""
+    """Position of each person's hips along x, by name."""
     hips = STICKS.indices(("left_hip", "right_hip"))
     return {person.name: float(person.pose.landmarks[hips, 0].mean()) for person in people}
 

@@ -96,7 +96,9 @@ def changed(snapshot: bytes, path: Path, value: Any) -> bytes:
 
 
 def refuses_or_goes_on(steady: Any, snapshot: bytes) -> bool:
-    """Whether the session continues, also after a gap, a clock that is set back, and the end."""
+    """Check that resuming either refuses the snapshot or gives a working session: also after a gap, a clock reset, and
+    to its end.
+    """
     try:
         session = Session.resume(steady, snapshot)
     except fitsense.InvalidInputError:

@@ -33,7 +33,7 @@ seeds = st.integers(0, 2**31)
 
 
 def recorded(at: TimeArray) -> Recording:
-    """One pixel a picture, which is its number."""
+    """Recording whose pictures are one pixel each: the picture's number."""
     numbers = np.arange(len(at), dtype=np.uint8)[:, None, None, None]
     return Recording(make_sample("squat", "s"), at, np.broadcast_to(numbers, (len(at), 2, 2, 3)))
 

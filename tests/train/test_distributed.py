@@ -78,7 +78,7 @@ def test_train_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_train_command_with_torchrun_writes_one_bundle(tmp_path: Path) -> None:
-    """As in the documents: torchrun starts it twice."""
+    """Start the command twice with torchrun, as the documentation does."""
     rows = ["path,group,split,scene"]
     for number, split in enumerate(("train", "train", "val")):
         for group in ("squat", "no_exercise"):

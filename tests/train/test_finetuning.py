@@ -43,7 +43,7 @@ def taught(scenes: int = 8, first: int = 0) -> list[Recording]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So small a network takes longer with more."""
+    """Limit torch to one thread, with which small networks are fastest."""
     import torch
 
     threads = torch.get_num_threads()
@@ -300,7 +300,7 @@ def test_tune_any_number_of_epochs_trains_the_heads(lesson: TrainingData, tmp_pa
 
 
 def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Who sees colours, and calls every second clip something else."""
+    """Teachers that recognise colours, and mislabel every second clip."""
     random = np.random.default_rng(0)
     return {
         one.sample.key: (random.normal(size=5).astype(np.float32), np.eye(3, dtype=np.float32)[at % 3])

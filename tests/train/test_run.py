@@ -135,7 +135,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So small networks take longer with more."""
+    """Limit torch to one thread, with which small networks are fastest."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -347,7 +347,7 @@ def test_train_changed_input_starts_another_run(
     pool = read_pool(recipe, sources)
 
     def runs(number: int, pool: Pool = pool) -> list[str]:
-        """Which runs a branch that starts from the weights of a number takes."""
+        """Folders of the runs of a branch that starts from the weights of a number."""
         folders.clear()
         weights = tmp_path / f"{number}" / "start.safetensors"
         if not weights.exists():

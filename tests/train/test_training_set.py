@@ -1,4 +1,4 @@
-"""What there is to train on, and how it is held out."""
+"""Selection of training clips, and how they are held out."""
 
 from __future__ import annotations
 

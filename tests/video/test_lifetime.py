@@ -1,4 +1,4 @@
-"""What a source takes, its decoder and threads, ends with `close` and without the cyclic garbage collector."""
+"""Resources of a source, its decoder and threads, end with `close` and without the cyclic garbage collector."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pictures() -> set[int]:
 
 
 def test_source_read_keeps_no_decoded_picture(squats_file: Path) -> None:
-    """Nothing that is read of a picture, such as its display matrix, may make it refer to itself."""
+    """Reading a picture's metadata, such as its display matrix, must not make it refer to itself."""
     gc.collect()
     before = pictures()
     with VideoSource(squats_file, DecodeConfig(short_side=64)) as source:
