@@ -30,16 +30,13 @@ def load_detector(
     :raises UnknownNameError: no plugin provides the detector.
     :raises WeightsError: the detector needs third-party files that have not been fetched.
     """
-    from fitsense.bundles.weights import resolve
+    from fitsense.bundles.weights import resolve_assets
 
     plugins = plugins or PluginManager.discover()
     name = plugins.full_name("detector", name)
     spec = plugins.detector(name)
     settings = config_from_json(spec.config, config or {}, name)
-    files = {
-        asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
-    }
-    find = spec.load(settings, files, threads)
+    find = spec.load(settings, resolve_assets(spec, plugins), threads)
 
     def detect(picture: UInt8Array) -> Sequence[Detection]:
         found = tuple(find(picture))

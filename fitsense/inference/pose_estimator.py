@@ -102,16 +102,13 @@ def load_pose_estimator(
     :raises UnknownNameError: no plugin offers it.
     :raises WeightsError: it needs files of others, which have not been fetched.
     """
-    from fitsense.bundles.weights import resolve
+    from fitsense.bundles.weights import resolve_assets
 
     plugins = plugins or PluginManager.discover()
     name = plugins.full_name("pose estimator", name)
     spec = plugins.pose_estimator(name)
     settings = config_from_json(spec.config, config or {}, name)
-    files = {
-        asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
-    }
-    return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, files, threads))
+    return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, resolve_assets(spec, plugins), threads))
 
 
 class PoseEstimators:

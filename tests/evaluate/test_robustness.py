@@ -162,7 +162,7 @@ def test_select_clips_takes_so_many_of_each_exercise(
     assert chosen == select_clips(items, counts, per_exercise, seed=1)
 
 
-def test_trials_of_another_file_are_refused(tmp_path: Path) -> None:
+def test_read_trials_of_another_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     file.write_text('{"some": "thing"}\n')
     with pytest.raises(fitsense.InvalidInputError, match="line 1: expected a result of evaluate-sessions"):
@@ -176,6 +176,6 @@ def test_read_counts_of_wrong_numbers_names_the_line(tmp_path: Path) -> None:
         read_counts(file)
 
 
-def test_robustness_of_unknown_transformations_says_which_there_are(item: ClipItem, model: fitsense.Model) -> None:
+def test_robustness_of_an_unknown_transformation_lists_the_known_ones(item: ClipItem, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"expected one of shake, pan, .*, got earthquake"):
         robustness(model, [item], SessionConfig(), names=["earthquake"])

@@ -46,7 +46,7 @@ results = st.builds(result, timelines(), timelines())
 
 
 @given(timelines(), st.floats(0.0, 5.0))
-def test_the_truth_itself_is_perfect_but_late(truth: list[Segment], after_s: float) -> None:
+def test_summarise_truth_as_prediction_is_perfect_with_its_delay(truth: list[Segment], after_s: float) -> None:
     found = figures.summarise([result(truth, truth, after_s)])
     named = sum(segment.exercise != UNKNOWN for segment in truth)
     assert found["sets"]["found"] == found["segments"] == found["predicted"] == named
@@ -100,7 +100,7 @@ def test_first_name_of_a_set_that_is_never_named_takes_forever() -> None:
 
 
 @given(timelines())
-def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
+def test_summarise_no_predictions_find_nothing_without_false_alarms(truth: list[Segment]) -> None:
     found = figures.summarise([result(truth, [])])
     assert found["sets"]["missed"] == found["segments"]
     assert set(found["f1"].values()) == {0.0 if found["segments"] else None}
@@ -109,7 +109,7 @@ def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
 
 
 @given(timelines(), st.floats(0.5, 10.0))
-def test_without_truth_every_answer_is_a_false_alarm(predicted: list[Segment], after_s: float) -> None:
+def test_summarise_without_truth_counts_false_alarms_only(predicted: list[Segment], after_s: float) -> None:
     found = figures.summarise([result([], predicted, after_s)])
     alarms = found["false_alarms"]
     assert (alarms["named"], alarms["unknown"]) == (found["predicted"], found["predicted_unknown"])
@@ -119,7 +119,7 @@ def test_without_truth_every_answer_is_a_false_alarm(predicted: list[Segment], a
 
 
 @given(st.lists(results, max_size=4))
-def test_figures_are_fractions_and_parts_make_a_whole(streams: list[VideoResult]) -> None:
+def test_summarise_shares_are_fractions_that_sum_to_one(streams: list[VideoResult]) -> None:
     found = figures.summarise(streams)
     shares = [share for share in found["time"].values() if share is not None]
     assert sum(shares) == pytest.approx(1.0) if streams else not shares
@@ -131,7 +131,7 @@ def test_figures_are_fractions_and_parts_make_a_whole(streams: list[VideoResult]
 
 
 @given(st.lists(results, min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random) -> None:
+def test_summarise_does_not_depend_on_order(streams: list[VideoResult], chance: random.Random) -> None:
     shuffled = [
         attrs.evolve(
             stream,
@@ -148,7 +148,7 @@ def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random
 
 
 @given(timelines(), st.data())
-def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) -> None:
+def test_summarise_split_prediction_scores_lower(truth: list[Segment], data: st.DataObject) -> None:
     named = [segment for segment in truth if segment.exercise != UNKNOWN]
     if not named:
         return
@@ -166,7 +166,7 @@ def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) ->
 
 
 @given(timelines(names=("squat",)), timelines(names=("squat",)), st.sampled_from((0.0, *IOUS)))
-def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], predicted: list[Segment], iou: float) -> None:
+def test_match_finds_the_maximum_number_of_pairs(truth: list[Segment], predicted: list[Segment], iou: float) -> None:
     answers = [tell(segment) for segment in predicted]
     for latest in (False, True):
         assert len(figures.match(truth, answers, iou, latest=latest)) == max_pairs(truth, answers, iou)
@@ -205,7 +205,7 @@ TOLD = [
 KNOWN = VideoResult(TRUTH, TOLD, 100.0)
 
 
-def test_a_stream_with_every_mistake() -> None:
+def test_summarise_video_with_every_error_counts_each() -> None:
     found = figures.summarise([KNOWN])
     assert (found["segments"], found["segments_unknown"], found["predicted"], found["predicted_unknown"]) == (
         4,
@@ -228,7 +228,7 @@ def test_a_stream_with_every_mistake() -> None:
     )
 
 
-def test_a_set_that_no_answer_matches_is_what_is_said_of_most_of_it() -> None:
+def test_set_kinds_unmatched_set_has_the_kind_of_most_of_its_time() -> None:
     torn = result([Segment("squat", 0, 30)], [Segment("squat", 0, 14), Segment("squat", 14, 28)])
     short = result([Segment("squat", 0, 10)], [Segment("squat", 4, 8.5)])
     assert {kind: count for kind, count in figures.set_kinds([torn, short]).items() if count} == {
@@ -237,13 +237,13 @@ def test_a_set_that_no_answer_matches_is_what_is_said_of_most_of_it() -> None:
     }
 
 
-def test_no_streams_have_no_figures() -> None:
+def test_summarise_no_videos_gives_no_metrics() -> None:
     found = figures.summarise([])
     assert (found["f1"]["0.5"], found["fragments"], found["onset"]["median_s"]) == (None, None, None)
     assert found["false_alarms"]["named_per_minute"] is None
 
 
-def test_impossible_segments_are_refused() -> None:
+def test_segment_with_impossible_times_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="end_s: expected at least start_s"):
         Segment("squat", 2.0, 1.0)
     with pytest.raises(InvalidInputError, match="truth: expected no overlap"):

@@ -56,7 +56,7 @@ def load(config: Settings, files: Mapping[str, Path], threads: int | None) -> Ca
 
 @pytest.fixture(scope="module")
 def together(squats: FigureVideo) -> list[Frame]:
-    """One person squats at the left; another one comes after a second and jumps at the right."""
+    """Video of two people: one squats at the left; another one comes after a second and jumps at the right."""
     jacks = FigureVideo(bouts=(Bout("jumping_jack", 5, 1.2),), rate_hz=10.0, seed=8)
     return [
         Frame(np.concatenate([one.rgb, other.rgb * (at >= 10)], axis=1), one.time_s)
