@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class PoseEstimator(Protocol):
-    """Finds bodies and their landmarks in single pictures: what ``load`` of a :class:`PoseEstimatorSpec` gives.
+    """Finds bodies and their landmarks in single pictures; returned by ``load`` of a :class:`PoseEstimatorSpec`.
 
-    It remembers nothing between calls, changes nothing that it is given, and may be called from several threads at
-    once. fitsense tracks people from picture to picture.
+    It keeps no state between calls, does not modify its arguments, and must be thread-safe. fitsense tracks people from
+    picture to picture.
     """
 
     def detect(self, picture: UInt8Array) -> Sequence[BodyDetection]:
@@ -32,7 +32,7 @@ class PoseEstimator(Protocol):
     def estimate(self, pictures: Sequence[UInt8Array], regions: Sequence[BodyRegion]) -> Sequence[Pose | None]:
         """Find the landmarks of one body in each region.
 
-        :param pictures: one for each region; the same picture may come several times.
+        :param pictures: one for each region, uint8 (height, width, 3), RGB; the same picture may occur several times.
         :param regions: from ``detect``, from a :class:`fitsense.Pose` of the picture before, or the host's own.
         :returns: one for each region; None where there is no body.
         """
@@ -43,14 +43,13 @@ class PoseEstimatorSpec:
     """Estimator of body landmarks in pictures.
 
     :param name: lower-case letters, digits, ``-`` and ``_``; unique in its plugin.
-    :param config: an attrs class whose every field has a default.
-    :param landmark_set: the landmarks that it finds, in the order of the rows of :attr:`fitsense.Pose.landmarks`.
-    :param load: gives, for (config, files, threads), the estimator. The files are the assets, by their names; threads
+    :param config: attrs class; every field has a default.
+    :param landmark_set: landmarks that it finds, in the order of the rows of :attr:`fitsense.Pose.landmarks`.
+    :param load: function of (config, files, threads) that returns the estimator. Files are the assets by name; threads
         is None for all cores.
-    :param assets: files of others that it needs to run, by a name of the plugin's choice; ``fitsense models pull``
-        fetches them.
-    :param assets_name: what ``fitsense models pull`` calls them together.
-    :param paper: where the method comes from.
+    :param assets: third-party files that it needs to run, by name; ``fitsense models pull`` fetches them.
+    :param assets_name: name of the assets for ``fitsense models pull``.
+    :param paper: publication of the method.
     :param summary: one line for ``fitsense plugins``.
     """
 
