@@ -243,8 +243,7 @@ class SessionParts(Expecting):
     def _handle_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         if warning.code == "camera_moved":
-            # The picture moved, not the person in it.
-            self._counting.end_run(warning.start_s)
+            self._counting.camera_moved(warning.start_s)
         return self._emit(camera_warning(warning))
 
     def _handle_decisions(self, decisions: Iterable[segments.Decision]) -> list[Event]:

@@ -15,6 +15,7 @@ from fitsense.events.schema import validate_event
 from fitsense.session.config import PoseConfig, SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
+from tests.camera.test_monitor import room
 from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
 from tests.pose.bodies import STICKS, pose_of, standing
 from tests.repetitions.test_body_signal import alternating, curl, squat
@@ -186,6 +187,28 @@ def test_push_hold_gives_seconds_and_no_repetitions(model: fitsense.Model) -> No
     (only,) = of_type(events, SessionEnded)[0].sets
     assert only.repetitions == 0
     assert only.held_s == pytest.approx(only.duration_s)
+
+
+def on_a_turned_camera(parts: Sequence[float], turned_at: int) -> list[Frame]:
+    """Frames of the figure before a room, of which the camera shows another part from one frame on."""
+    frames = []
+    for at, frame in enumerate(frames_of(parts)):
+        left = 16 if at < turned_at else 32
+        picture = np.ascontiguousarray(room(5)[16:80, left : left + 64])
+        picture[:2, :2] = frame.rgb[0, 0]
+        frames.append(Frame(picture, frame.time_s))
+    return frames
+
+
+def test_push_turned_camera_ends_no_repetition_of_the_joints(steady: Any) -> None:
+    parts = waves(8)
+    still = run(steady, on_a_turned_camera(parts, len(parts)))
+    # In the middle of the fourth repetition.
+    turned = run(steady, on_a_turned_camera(parts, round(8.0 * RATE_HZ)))
+    assert [one.code for one in of_type(turned, SessionWarning)] == ["camera_moved"]
+    spans = [(one.start_s, one.end_s) for one in of_type(turned, RepetitionCompleted)]
+    assert len(spans) >= 7
+    assert spans == [(one.start_s, one.end_s) for one in of_type(still, RepetitionCompleted)]
 
 
 def test_finish_single_repetition_is_reported(steady: Any) -> None:
