@@ -18,6 +18,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.errors import InvalidInputError
@@ -30,6 +31,7 @@ _TOLERANCE_S = 1e-6
 _ENTER, _EXIT = 0.5, 0.35
 
 
+@checks_arguments
 @attrs.frozen
 class DecisionConfig:
     """Thresholds and intervals of :class:`Decisions`.
