@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
@@ -18,7 +17,14 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
-from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, snapshot_array, source_digest
+from fitsense.pipeline.checkpoint import (
+    MAX_EVENTS,
+    Checkpoint,
+    CheckpointFile,
+    SourcePosition,
+    snapshot_array,
+    source_digest,
+)
 from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
 from fitsense.pose.recording import PoseRecording
@@ -38,8 +44,6 @@ if TYPE_CHECKING:
 _PEOPLE_ZOOM = 2.5
 # Default of `snapshot_interval_s`.
 _SNAPSHOT_INTERVAL_S = 10.0
-# Least step in media time from the last frame before a crash to the first one after it, in seconds.
-_MIN_STEP_S = 0.001
 # Interval at which pauses between frames check the stop flag, in seconds.
 _POLL_S = 0.1
 
@@ -158,7 +162,10 @@ class Analysis(Iterator[Event]):
         else:
             items = checked_frames(self._source)
         if self._resumed is not None:
-            items = self._continued(items, self._resumed)
+            resumed = self._resumed
+            self._analysed = resumed.items
+            position = SourcePosition(resumed.items, resumed.media_s, resumed.opened_at)
+            items = position.following(items, self._live.started_at if self._live is not None else None)
         self._items = self._paced(items) if self._options.get("realtime") else items
 
     def stop(self) -> None:
@@ -231,20 +238,6 @@ class Analysis(Iterator[Event]):
         if self._resumed is not None:
             return self._resumed.opened_at
         return self._live.started_at if self._live is not None else None
-
-    def _continued(
-        self, items: Iterable[Frame | SourceWarning], checkpoint: Checkpoint
-    ) -> Iterator[Frame | SourceWarning]:
-        """The items that follow a checkpoint: without those that were analysed, or of a live source later in time."""
-        restarted_at = self._live.started_at if self._live is not None else None
-        if restarted_at is None or checkpoint.opened_at is None:
-            self._analysed = checkpoint.items
-            yield from itertools.islice(iter(items), checkpoint.items, None)
-            return
-        # The wall clock may have been set back meanwhile.
-        later_s = max((restarted_at - checkpoint.opened_at).total_seconds(), checkpoint.media_s + _MIN_STEP_S)
-        for item in items:
-            yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
 
     def _source_digest(self) -> str | None:
         """Digest of the source for a checkpoint; None for frames."""
