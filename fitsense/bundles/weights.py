@@ -55,7 +55,7 @@ def resolve(
         from that in `ref`.
     """
     path = plugins.resolve_weights(ref) if plugins else None
-    if path is None and _is_remote(ref):
+    if path is None and is_remote(ref):
         path = _cached(ref, cache)
         if not path.is_file():
             if not fetch:
@@ -107,7 +107,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
 def is_fetched(ref: WeightsRef, cache: Path | None = None) -> bool:
     """True if the file of `ref` is in the cache, or exists as a local file."""
-    path = _cached(ref, cache) if _is_remote(ref) else Path(ref.uri).expanduser()
+    path = _cached(ref, cache) if is_remote(ref) else Path(ref.uri).expanduser()
     return path.is_file()
 
 
@@ -195,7 +195,8 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("fitsense")) / "weights"
 
 
-def _is_remote(ref: WeightsRef) -> bool:
+def is_remote(ref: WeightsRef) -> bool:
+    """True if the file of `ref` is downloaded, rather than a local path or known to a plugin only."""
     return bool(_ADDRESS.match(ref.uri)) or WheelAddress.parse(ref.uri) is not None
 
 

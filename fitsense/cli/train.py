@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--version", default="0.1.0", show_default=True)
+@click.option("--licence", default="", help="The bundle's licence, such as CC-BY-4.0; by default none is stated.")
 @click.option(
     "--recipe",
     "recipe_file",
@@ -101,6 +102,7 @@ def command(
     out: Path,
     name: str | None,
     version: str,
+    licence: str,
     recipe_file: Path | None,
     backbone: str,
     weights: tuple[str, ...],
@@ -152,6 +154,7 @@ def command(
             out,
             name=name or out.resolve().name,
             version=version,
+            licence=licence,
             cache=cache,
             track=track,
             distributed=distributed,

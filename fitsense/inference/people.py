@@ -18,7 +18,7 @@ def load_people(name: str, plugins: PluginManager | None = None, *, threads: int
     :param plugins: None for the installed ones.
     :param threads: CPU threads; None for all cores.
     :raises UnknownNameError: no plugin provides a pose estimator or a detector of that name.
-    :raises WeightsError: it needs third-party files that have not been fetched.
+    :raises WeightsError: it needs third-party files that cannot be fetched.
     """
     plugins = plugins or PluginManager.discover()
     try:

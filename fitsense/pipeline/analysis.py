@@ -57,7 +57,7 @@ class Analysis(Iterator[Event]):
     :param model: the model, which analyses may share.
     :param options: see :class:`AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, or an option is invalid.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     """
 
     def __init__(self, source: Source, model: Model, **options: Unpack[AnalysisOptions]) -> None:
@@ -352,7 +352,7 @@ def analyze(source: Source, *, model: Model | None = None, **options: Unpack[Ana
     :param options: see :class:`fitsense.AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, has no such track, an option is invalid, or the bundle
         does not know an exercise.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
         ends the session; earlier events stay valid.
     """

@@ -17,6 +17,7 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
     parts = [
         f"# {manifest.name} {manifest.version}",
         f"{manifest.summary}.",
+        f"Licence of the bundle: {manifest.licence or 'none stated'}.",
         "\n".join(_branch(branch, made) for branch, made in zip(manifest.branches, _shipped(recipe), strict=True)),
         "## What it was trained on",
         f"{trained['clips']} clips of {trained['scenes']} scenes (splits {' and '.join(manifest.training['splits'])}); "

@@ -69,12 +69,13 @@ def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path
 
 def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path)
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
     with pytest.raises(fitsense.UnknownNameError, match="unknown detector 'none'; available: boxes/all"):
         load_detector("none", host(Boxes()))
     with pytest.raises(fitsense.InvalidInputError, match="configuration of boxes/all"):
         load_detector("all", host(Boxes()), config={"circles": 3})
     absent = Boxes(fitsense.plugins.WeightsRef("https://example.org/network.bin"))
-    with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull boxes"):
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE is set; run  fitsense models pull"):
         load_detector("all", host(absent))
     detect = load_detector("all", host(Boxes(found=(0, 0, 1, 1))))
     with pytest.raises(fitsense.PluginError, match="detector boxes/all: expected it to give Detection, got tuple"):

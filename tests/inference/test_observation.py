@@ -133,12 +133,13 @@ def test_other_files_than_it_was_trained_with_are_refused(
         load_branch(bundle, branch, plugins=host(newer, sha256(gain)))
 
 
-def test_a_file_that_was_not_fetched_names_the_command_that_fetches_it(
+def test_file_that_may_not_be_fetched_names_the_command_that_fetches_it(
     bundle: Bundle, gain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path)
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
     remote = host("https://example.org/gain.txt", sha256(gain))
-    with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull tiny"):
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE is set; run  fitsense models pull"):
         fitsense.Model(bundle, plugins=remote)
     missing = host(tmp_path / "gain.txt", sha256(gain))
     with pytest.raises(fitsense.WeightsError, match="no such file"):
