@@ -29,7 +29,7 @@ class ObservationEntry:
     """Input of a branch's graph in place of a clip's pictures.
 
     :param shape: shape of one clip's observation, float32.
-    :param assets: sha256 of each file of others that computes it, by the backbone's name for it. They are not in
+    :param assets: sha256 of each third-party file that computes it, by the backbone's name for it. They are not in
         the bundle.
     """
 

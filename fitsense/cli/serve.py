@@ -55,7 +55,9 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     multiple=True,
     help="Web origin whose pages may call the server, such as https://app.example.",
 )
-@click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="Least severe level to log."
+)
 @results_only()
 def command(file: Path | None, sources: dict[str, str], log_level: str, **options: Any) -> None:
     """Serve sessions over HTTP: video in, events out, for programs in any language.

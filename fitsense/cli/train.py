@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 @click.option(
     "--photo-pairs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with a photo_pairs.csv, for heads in closed form on landmarks.",
+    help="Folder with a photo_pairs.csv: pairs of photographs, which heads in closed form on landmarks also learn.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
-@click.option("--version", default="0.1.0", show_default=True)
+@click.option("--version", default="0.1.0", show_default=True, help="Version of the bundle.")
 @click.option("--licence", default="", help="The bundle's licence, such as CC-BY-4.0; by default none is stated.")
 @click.option(
     "--recipe",
@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 @click.option(
     "--twin",
     type=click.Path(exists=True, path_type=Path),
-    help="Bundle of the same recipe, trained without a test split whose metrics the model card then quotes; with "
-    "--test ''.",
+    help="Bundle of the same recipe that was measured on a test split, so that the model card of this one, which is "
+    "trained on all clips (--test ''), quotes its metrics.",
 )
 @click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's number.")
 @click.option(

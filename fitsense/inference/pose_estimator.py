@@ -93,14 +93,14 @@ def load_pose_estimator(
     config: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> LoadedPoseEstimator:
-    """Load what finds the landmarks of bodies in pictures.
+    """Load an estimator of body landmarks in pictures.
 
-    :param name: in full (``pose/blazepose``) or, where only one plugin has it, in short.
-    :param plugins: the plugins that offer estimators; None for the installed ones.
-    :param config: what differs from its defaults.
+    :param name: name of the estimator, in full (``pose/blazepose``) or, if it is unique, in short.
+    :param plugins: None for the installed ones.
+    :param config: fields of the estimator's configuration that differ from its defaults.
     :param threads: CPU threads; None for all cores.
-    :raises UnknownNameError: no plugin offers it.
-    :raises WeightsError: it needs files of others, which cannot be fetched.
+    :raises UnknownNameError: no plugin provides the estimator.
+    :raises WeightsError: the estimator needs third-party files that cannot be fetched.
     """
     from fitsense.bundles.first_use import asset_files
 
@@ -115,7 +115,7 @@ def load_pose_estimator(
 class PoseEstimators:
     """Loads pose estimators once, for all sessions of a model.
 
-    :param plugins: the plugins that offer them.
+    :param plugins: plugins that provide the estimators.
     :param threads: CPU threads; None for all cores.
     """
 

@@ -11,7 +11,7 @@ from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import instance, integer, number, one_of, uri_reference
 from fitsense.camera.framing import FramingConfig
 from fitsense.camera.monitor import CameraConfig
-from fitsense.decisions import DecisionConfig
+from fitsense.decisions.config import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region

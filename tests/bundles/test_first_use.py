@@ -44,7 +44,7 @@ def test_session_on_a_fallback_warns_once_right_after_it_started(offline: None, 
     assert fitsense.load_model("gym-video").notice == ""
 
 
-def test_bundle_in_use_of_a_folder_is_never_another_one(offline: None) -> None:
+def test_bundle_in_use_of_a_folder_is_that_folder(offline: None) -> None:
     plugins = fitsense.PluginManager.discover()
     folder = Bundle.load("gym").folder
     assert bundle_in_use(folder, plugins).bundle.folder == folder
@@ -52,7 +52,7 @@ def test_bundle_in_use_of_a_folder_is_never_another_one(offline: None) -> None:
         fitsense.load_model(folder)
 
 
-def test_bundle_in_use_fetches_what_is_missing(
+def test_bundle_in_use_fetches_missing_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plugins, resolved = fitsense.PluginManager.discover(), []
@@ -116,7 +116,7 @@ def test_branch_estimator_and_detector_fetch_files_of_others(unreachable: None) 
         load_detector("people", plugins)
 
 
-def test_fallbacks_need_no_files_of_others() -> None:
+def test_fallbacks_need_no_third_party_files() -> None:
     plugins = fitsense.PluginManager.discover()
     for name, fallback in FALLBACKS.items():
         assert assets_of(Bundle.load(name).manifest, plugins)

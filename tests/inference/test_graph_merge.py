@@ -45,7 +45,7 @@ def network(layers: Sequence[Layer]) -> ov.Model:
 
 
 def compute(model: ov.Model, clips: UInt8Array) -> list[FloatArray]:
-    """Every output."""
+    """Compute every output of a graph."""
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled(clips)
     return [np.array(results[at]) for at in range(len(compiled.outputs))]
@@ -56,7 +56,7 @@ def layers_of(model: ov.Model) -> int:
 
 
 def shared(first: Sequence[Layer], second: Sequence[Layer]) -> int:
-    """How many layers two networks have in common, from the start on."""
+    """Count the layers that two networks share, from the input on."""
     count = 0
     while count < min(len(first), len(second)) and first[count][0] == second[count][0]:
         count += 1

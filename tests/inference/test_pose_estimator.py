@@ -1,4 +1,4 @@
-"""What a plugin's pose estimator gives is checked before anything relies on it."""
+"""Results of a plugin's pose estimator are validated before use."""
 
 from __future__ import annotations
 

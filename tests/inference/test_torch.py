@@ -49,7 +49,7 @@ def plain(pictures: Bundle) -> fitsense.Model:
 
 @pytest.fixture(scope="module")
 def compiler() -> None:
-    """What torch compiles with on a CPU."""
+    """Compiler that torch uses on a CPU."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(name) is None:
         pytest.skip(f"there is no C++ compiler: {name}")

@@ -41,7 +41,7 @@ def opened(running: Running, **request: Any) -> dict[str, Any]:
 
 
 def rest(socket: ClientConnection) -> list[dict[str, Any]]:
-    """What comes until the server closes."""
+    """Receive messages until the server closes."""
     received = []
     try:
         while True:
@@ -103,7 +103,7 @@ def encoded(frames: Iterable[Frame], codec: str, kind: Format) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def pushed(squats: FigureVideo, jpegs: list[tuple[float, bytes]]) -> dict[str, list[bytes]]:
-    """Some squats as messages, in each way."""
+    """Messages of some squats, in each format."""
     frames = list(squats)[:FRAMES]
     return {
         "jpeg": [pack(Format.IMAGE, time_s, content) for time_s, content in jpegs[:FRAMES]],

@@ -1,4 +1,4 @@
-"""Each law of backbones is broken by a network that keeps all others."""
+"""Mutants show that each law of backbones can fail alone."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def step_remembering_more(module: Any, frame: Any, state: Any) -> Any:
 
 
 def step_hiding(module: Any, frame: Any, state: Any) -> Any:
-    """It remembers in the module, and only that it does in the state."""
+    """Step that keeps its memory in the module, and only a flag in the state."""
     past = module.hidden if state["past"].any() else torch.zeros_like(state["past"])
     features, after = module.step(frame, {"past": past})
     module.hidden = after["past"]
@@ -247,7 +247,7 @@ def step_never_forgetting(module: Any, frame: Any, state: Any) -> Any:
 
 
 def build_never_forgetting(config: TinyConfig) -> nn.Module:
-    """Whose clips give what its steps give."""
+    """Build a network whose clips give what its steps give."""
     module: Any = build_streaming(config)
     width = config.feature_dim()
 

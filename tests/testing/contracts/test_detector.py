@@ -1,4 +1,4 @@
-"""Each law of detectors is broken by one that keeps all others."""
+"""Mutants show that each law of detectors can fail alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
 @attrs.frozen
 class Config:
-    """Nothing to choose."""
+    """Configuration without fields."""
 
 
 def good(picture: Any) -> list[fitsense.Detection]:

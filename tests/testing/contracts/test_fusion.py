@@ -1,4 +1,4 @@
-"""Each law of fusions is broken by one that keeps all others."""
+"""Mutants show that each law of fusions can fail alone."""
 
 from __future__ import annotations
 

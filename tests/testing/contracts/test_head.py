@@ -1,4 +1,4 @@
-"""Each law of heads is broken by one that keeps all others. Laws of all networks are tested with backbones."""
+"""Mutants show that each law of heads can fail alone. Laws of all networks are tested with backbones."""
 
 from __future__ import annotations
 

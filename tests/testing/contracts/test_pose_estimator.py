@@ -1,4 +1,4 @@
-"""Each law of pose estimators is broken by one that keeps all others."""
+"""Mutants show that each law of pose estimators can fail alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SET = fitsense.LandmarkSet(
 
 @attrs.frozen
 class Config:
-    """Nothing to choose."""
+    """Configuration without fields."""
 
 
 def crop(picture: Any, region: fitsense.BodyRegion) -> Any:

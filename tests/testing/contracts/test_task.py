@@ -1,4 +1,4 @@
-"""Each law of tasks is broken by one that keeps all others."""
+"""Mutants show that each law of tasks can fail alone."""
 
 from __future__ import annotations
 
