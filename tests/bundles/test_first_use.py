@@ -17,7 +17,7 @@ from fitsense.synthetic.figures import FigureVideo
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache and no network."""
-    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path / "cache")
     monkeypatch.setenv("FITSENSE_OFFLINE", "1")
 
 
