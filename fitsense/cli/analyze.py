@@ -192,8 +192,6 @@ def command(
         raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
-    if overlay is not None and people:
-        raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     if overlay is not None and snapshot is not None:
         raise click.UsageError("--overlay needs all events of one run: leave out --snapshot")
     _check_outputs(source, events, overlay)
@@ -254,7 +252,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        frames = draw_overlay(overlay, video, kept, poses, track, catalogue, font)
+        frames = draw_overlay(overlay, video, kept, poses, people, track, catalogue, font)
         if not quiet:
             click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)

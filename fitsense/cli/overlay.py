@@ -14,20 +14,21 @@ from fitsense.video.inputs import Source
 if TYPE_CHECKING:
     from fitsense.pose.recording import PoseRecording
 
-# People watch overlays; larger pictures only take longer to write.
-_SHORT_SIDE = 720
-
 
 def draw_overlay(
     path: Path,
     video: Source,
     events: list[Event],
     poses: PoseRecording | None,
+    people: bool,
     track: int | None,
     catalogue: Catalogue,
     font: Path | None,
 ) -> int:
-    """Write the overlay, and give its number of frames."""
+    """Write the overlay, in the size and with the sound of a file, and give its number of frames.
+
+    :param people: whether the events are of several people, each a subject.
+    """
     from fitsense.events.timeline import Timeline
     from fitsense.synthetic.figures import FigureVideo
     from fitsense.video.config import DecodeConfig
@@ -35,9 +36,16 @@ def draw_overlay(
     from fitsense.video.source import VideoSource
 
     timeline = Timeline(events)
+    subjects = None
+    if people:
+        found = [name for name in (poses.subjects if poses else ()) if name is not None]
+        subjects = {name: Timeline(event for event in events if event.subject == name) for name in found}
     if isinstance(video, (str, Path)):
-        with VideoSource(video, DecodeConfig(short_side=_SHORT_SIDE, track=track)) as source:
-            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font, poses)
+        with VideoSource(video, DecodeConfig(track=track)) as source:
+            rate_hz = source.info.rate_hz or 30.0
+            # Without timestamps, the pictures' times are guesses that no sound follows.
+            sound = video if source.has_times else None
+            return write_overlay(path, source, timeline, rate_hz, catalogue, font, poses, people=subjects, sound=sound)
     assert isinstance(video, FigureVideo)
     larger = attrs.evolve(video, size=(640, 360))
     return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font, poses)

@@ -107,7 +107,7 @@ class Analysis(Iterator[Event]):
         return embedded(reports, reports[0].name)
 
     def record_poses(self) -> PoseRecording:
-        """Record the person's poses from now on, to draw them; nothing is recorded without landmarks."""
+        """Record the poses of the person, or of all people, from now on; nothing is recorded without landmarks."""
         self._poses = self._poses or PoseRecording()
         return self._poses
 
@@ -155,6 +155,13 @@ class Analysis(Iterator[Event]):
         self._events.close()
         self._input.close()
 
+    def _record(self, session: Session | TrackedSession) -> None:
+        if self._poses is None:
+            return
+        found = {None: session.pose} if isinstance(session, Session) else session.poses
+        for subject, pose in found.items():
+            self._poses.add(pose, subject)
+
     def _run(self) -> Generator[Event, None, None]:
         try:
             if not self._stop.requested:
@@ -166,8 +173,7 @@ class Analysis(Iterator[Event]):
                         break
                     self._media_s = item.time_s
                     events = session.push(item)
-                    if self._poses is not None and isinstance(session, Session):
-                        self._poses.add(session.pose)
+                    self._record(session)
                 else:
                     events = session.warn(item.code, item.message)
                 yield from events

@@ -58,6 +58,47 @@ def test_summarise_truth_as_prediction_is_perfect_with_its_delay(truth: list[Seg
         assert found[side]["p90_s"] == (pytest.approx(after_s, abs=1e-6) if named else None)
 
 
+@given(results)
+def test_time_without_labels_counts_for_nothing(made: VideoResult) -> None:
+    after = VideoResult(
+        made.truth,
+        [
+            *made.predicted,
+            PredictedSegment("squat", made.duration_s, made.duration_s + 60, made.duration_s + 2, made.duration_s + 60),
+        ],
+        made.duration_s + 90,
+        [(made.duration_s, made.duration_s + 90)],
+    )
+    expected, found = figures.summarise([made]), figures.summarise([after])
+    assert found.pop("time") == pytest.approx(expected.pop("time"))
+    assert found.pop("minutes") == pytest.approx(expected.pop("minutes"))
+    assert found.pop("idle_minutes") == pytest.approx(expected.pop("idle_minutes"))
+    for rates in (found["false_alarms"], expected["false_alarms"]):
+        rates.pop("named_per_minute"), rates.pop("unknown_per_minute")
+    assert found == expected
+
+
+def test_prediction_mostly_outside_the_labels_is_judged_only_if_it_is_right() -> None:
+    truth = [Segment("squat", 4.0, 8.0)]
+    right = PredictedSegment("squat", 0.5, 8.0, 3.0, 9.0)
+    wrong = PredictedSegment("plank", 0.0, 8.0, 3.0, 9.0)
+    unlabelled = [(0.0, 4.0)]
+    assert figures.segment_f1([VideoResult(truth, [right], 9.0, unlabelled)], 0.5) == 1.0
+    assert figures.segment_f1([VideoResult(truth, [wrong], 9.0, unlabelled)], 0.5) == 0.0
+    early = attrs.evolve(wrong, end_s=7.0)
+    assert VideoResult(truth, [early], 9.0, unlabelled).judged == []
+    assert figures.set_kinds([VideoResult(truth, [early], 9.0, unlabelled)])["wrong_name"] == 1
+
+
+def test_first_name_of_a_set_that_is_never_named_takes_forever() -> None:
+    truth = [Segment("squat", 0.0, 10.0), Segment("plank", 20.0, 30.0), Segment("push_up", 40.0, 50.0)]
+    named = [PredictedSegment("squat", 0.0, 10.0, 3.0, 11.0), PredictedSegment("plank", 22.0, 30.0, 25.0, 31.0)]
+    found = figures.first_names([VideoResult(truth, named, 60.0)])
+    assert found == {"sets": 3, "named": 2, "median_s": 5.0, "p90_s": None}
+    assert figures.first_names([VideoResult(truth, [], 60.0)])["median_s"] is None
+    assert figures.first_names([]) == {"sets": 0, "named": 0, "median_s": None, "p90_s": None}
+
+
 @given(timelines())
 def test_summarise_no_predictions_find_nothing_without_false_alarms(truth: list[Segment]) -> None:
     found = figures.summarise([result(truth, [])])

@@ -221,6 +221,7 @@ def test_push_with_an_estimator_follows_bodies_that_come_and_go(model: fitsense.
     boxes = {name: one.region for name, one in session._sessions._sessions.items()}
     assert set(boxes) == {"1", "2"}
     assert all(box is not None and box.right - box.left < 0.3 for box in boxes.values())
+    assert {name: pose.landmark_set for name, pose in session.poses.items()} == dict.fromkeys(("1", "2"), STICKS)
     # Landmarks are found once a frame and person; a subject's session takes them from the tracker.
     people = [session._sessions._sessions[name]._person for name in ("1", "2")]
     assert [person and person.name for person in people] == ["1", "2"]

@@ -27,7 +27,7 @@ from fitsense.pose.recording import PoseRecording, TimedPose
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from fitsense.video import overlay
-from fitsense.video.overlay import draw, draw_skeleton, find_font, write_overlay
+from fitsense.video.overlay import draw, draw_people, draw_skeleton, find_font, write_overlay
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 from tests.pose.bodies import STICKS, pose_of, standing
@@ -165,6 +165,37 @@ def test_overlay_draws_the_skeleton_where_the_person_is(squats: FigureVideo) -> 
     assert not changed[:, : width // 2].any()
     unseen = TimedPose(1.0, pose_of(standing(), 0.75, visibility=0.2), STICKS)
     assert not (draw_skeleton(plain, unseen) != plain).any()
+
+
+def test_overlay_of_people_marks_each_with_a_box_and_a_label(squats: FigureVideo) -> None:
+    plain = np.full((360, 640, 3), 120, np.uint8)
+    moment = timeline().at(3.0)
+    left, right = (TimedPose(1.0, pose_of(standing(), at, 0.6, 0.2), STICKS) for at in (0.2, 0.8))
+    one = draw_people(plain, [("person-1", moment, left, (255, 0, 0))])
+    both = draw_people(plain, [("person-1", moment, left, (255, 0, 0)), ("person-2", moment, right, (0, 0, 255))])
+    assert np.array_equal(one[:, :320], both[:, :320])
+    assert not np.array_equal(one[:, 320:], both[:, 320:])
+    assert (both[:, 320:] == (0, 0, 255)).all(axis=2).sum() > 100
+    # A person without a pose, or at the picture's corner, is no error.
+    unseen = TimedPose(1.0, None, STICKS)
+    assert np.array_equal(draw_people(plain, [("person-1", moment, unseen, (255, 0, 0))]), plain)
+    assert draw_people(
+        plain, [("p", moment, TimedPose(1.0, pose_of(standing(), 1.0, 0.0, 0.4), STICKS), (255, 0, 0))]
+    ).any()
+
+
+def test_overlay_of_people_shows_those_of_the_moment(squats: FigureVideo, tmp_path: Path) -> None:
+    recording = PoseRecording()
+    recording.add(TimedPose(1.0, pose_of(standing(), 0.75, 0.5, 0.25), STICKS), "person-1")
+    path = tmp_path / "overlay.mp4"
+    frames = list(squats)
+    assert recording.subjects == ["person-1"]
+    write_overlay(path, frames, timeline(), squats.rate_hz, poses=recording, people={"person-1": timeline()})
+    with VideoSource(path) as source:
+        drawn = list(source)
+    changed = [float(np.abs(a.rgb.astype(int) - b.rgb).mean()) > 3 for a, b in zip(drawn, frames, strict=True)]
+    shown = [frame.time_s for frame, is_changed in zip(frames, changed, strict=True) if is_changed]
+    assert shown == [frame.time_s for frame in frames if 1.0 <= frame.time_s < 1.25]
 
 
 def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
