@@ -11,7 +11,7 @@ from fitsense.evaluate.task_metrics import MAIN
 
 
 def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
-    """Markdown: what the bundle is, what it was trained on, how good it is and where it is not."""
+    """Write the card as Markdown: description, training data, metrics and limitations."""
     recipe = manifest.training["recipe"]
     trained, held_out, test = report["trained"], report["held_out"], report.get("test")
     parts = [

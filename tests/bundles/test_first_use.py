@@ -21,7 +21,7 @@ from fitsense.synthetic.figures import FigureVideo
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache and no network."""
-    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path / "cache")
     monkeypatch.setenv("FITSENSE_OFFLINE", "1")
 
 
@@ -75,7 +75,7 @@ def test_asset_files_fetches_what_is_missing(
         path.write_text(ref.uri)
 
     monkeypatch.delenv("FITSENSE_OFFLINE", raising=False)
-    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path / "cache")
     monkeypatch.setattr("fitsense.bundles.weights._fetch", fetched)
     plugins, local = fitsense.PluginManager.discover(), tmp_path / "local.bin"
     local.write_text("local")
