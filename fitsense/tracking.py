@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Detection, Region
 from fitsense.pose.matching import match_nearest
@@ -29,6 +30,7 @@ _DOUBT_S = 1.0
 _TOLERANCE_S = 1e-6
 
 
+@checks_arguments
 @attrs.frozen
 class TrackerConfig:
     """Configuration of a :class:`Tracker`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -13,7 +13,7 @@ from fitsense._internal.download_progress import download_progress
 from fitsense.bundles.bundle import Bundle, shipped
 from fitsense.bundles.manifest import Manifest
 from fitsense.bundles.offline import refuse_offline
-from fitsense.bundles.weights import file_name, is_fetched, resolve
+from fitsense.bundles.weights import file_name, is_fetched, is_remote, resolve
 from fitsense.bundles.wheels import WheelAddress, Wheels
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import PluginManager
@@ -83,7 +83,7 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
 
     :raises WeightsError: a file cannot be obtained.
     """
-    missing = [ref for ref in refs if not is_fetched(ref)]
+    missing = [ref for ref in refs if is_remote(ref) and not _is_there(ref, plugins)]
     paths = {}
     with Wheels() as wheels:
         for ref in refs:
@@ -92,6 +92,17 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
             with download_progress(file_name(ref)) as progress:
                 paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
     return paths
+
+
+def asset_files(assets: Mapping[str, WeightsRef], plugins: PluginManager) -> dict[str, Path]:
+    """Files of others by name; the missing ones are fetched, as at the first use of an included bundle.
+
+    :param assets: references by the names that the plugin gives them.
+    :raises WeightsError: a file cannot be obtained, or ``FITSENSE_OFFLINE`` forbids to fetch it.
+    """
+    paths = fetch(list({ref.uri: ref for ref in assets.values()}.values()), plugins)
+    by_uri = {ref.uri: path for ref, path in paths.items()}
+    return {name: by_uri[ref.uri] for name, ref in assets.items()}
 
 
 def described(ref: WeightsRef) -> str:

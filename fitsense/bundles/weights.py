@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from fitsense._internal.cache import cache_folder
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.offline import refuse_offline
 from fitsense.bundles.wheels import MAX_BYTES, WheelAddress, Wheels, copy_member
@@ -55,7 +56,7 @@ def resolve(
         from that in `ref`.
     """
     path = plugins.resolve_weights(ref) if plugins else None
-    if path is None and _is_remote(ref):
+    if path is None and is_remote(ref):
         path = _cached(ref, cache)
         if not path.is_file():
             if not fetch:
@@ -117,7 +118,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
 def is_fetched(ref: WeightsRef, cache: Path | None = None) -> bool:
     """True if the file of `ref` is in the cache, or exists as a local file."""
-    path = _cached(ref, cache) if _is_remote(ref) else Path(ref.uri).expanduser()
+    path = _cached(ref, cache) if is_remote(ref) else Path(ref.uri).expanduser()
     return path.is_file()
 
 
@@ -199,13 +200,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> N
     module.load_state_dict(dict(state), strict=False)
 
 
-def _default_cache() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("fitsense")) / "weights"
-
-
-def _is_remote(ref: WeightsRef) -> bool:
+def is_remote(ref: WeightsRef) -> bool:
+    """True if the file of `ref` is downloaded, rather than a local path or known to a plugin only."""
     return bool(_ADDRESS.match(ref.uri)) or WheelAddress.parse(ref.uri) is not None
 
 
@@ -213,7 +209,7 @@ def _cached(ref: WeightsRef, cache: Path | None) -> Path:
     """Path of the file in the cache, whether or not it exists."""
     # The digest of the address distinguishes equal file names of different publishers.
     folder = hashlib.sha256(ref.uri.encode()).hexdigest()[:12]
-    return (cache or _default_cache()) / folder / file_name(ref)
+    return (cache or cache_folder("weights")) / folder / file_name(ref)
 
 
 def _member(archive: Path, ref: WeightsRef) -> str | None:

@@ -45,6 +45,11 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
 )
 @click.option("--tokens-file", help="File with one token per line; FITSENSE_TOKENS may have further ones.")
 @click.option(
+    "--state-dir",
+    help="Folder that keeps open sessions, with pictures of people, so that the next process continues them after a "
+    "crash.",
+)
+@click.option(
     "--origin",
     "origins",
     multiple=True,

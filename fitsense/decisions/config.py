@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
 
@@ -11,6 +12,7 @@ from fitsense.errors import InvalidInputError
 _ENTER, _EXIT = 0.5, 0.35
 
 
+@checks_arguments
 @attrs.frozen
 class DecisionConfig:
     """Thresholds and intervals of :class:`Decisions`.

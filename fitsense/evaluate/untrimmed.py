@@ -216,7 +216,7 @@ def _pause(random: np.random.Generator) -> Bout:
 class Piece:
     """A stretch of a joined stream.
 
-    :param exercise: what is done in it; ``no_exercise`` for a pause.
+    :param exercise: label of the clip; ``no_exercise`` for a pause.
     :param path: the video that is played, again and again, until the stretch is over; None holds the picture before.
     :param duration_s: length in seconds.
     """

@@ -100,15 +100,16 @@ def load_pose_estimator(
     :param config: fields of the estimator's configuration that differ from its defaults.
     :param threads: CPU threads; None for all cores.
     :raises UnknownNameError: no plugin provides the estimator.
-    :raises WeightsError: the estimator needs third-party files that have not been fetched.
+    :raises WeightsError: the estimator needs third-party files that cannot be fetched.
     """
-    from fitsense.bundles.weights import resolve_assets
+    from fitsense.bundles.first_use import asset_files
 
     plugins = plugins or PluginManager.discover()
     name = plugins.full_name("pose estimator", name)
     spec = plugins.pose_estimator(name)
     settings = config_from_json(spec.config, config or {}, name)
-    return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, resolve_assets(spec, plugins), threads))
+    files = asset_files(spec.assets, plugins)
+    return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, files, threads))
 
 
 class PoseEstimators:
@@ -128,7 +129,7 @@ class PoseEstimators:
 
         :param name: its name, such as ``pose/blazepose``.
         :raises UnknownNameError: no plugin offers it.
-        :raises WeightsError: it needs third-party files that have not been fetched.
+        :raises WeightsError: it needs third-party files that cannot be fetched.
         """
         if name not in self._loaded:
             self._loaded[name] = load_pose_estimator(name, self._plugins, threads=self._threads)

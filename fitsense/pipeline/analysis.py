@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
@@ -16,7 +15,7 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
-from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, snapshot_array
+from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, SourcePosition, snapshot_array
 from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
 from fitsense.pipeline.source_input import SourceInput, paced
 from fitsense.pose.recording import PoseRecording
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 _PEOPLE_ZOOM = 2.5
 # Default of `snapshot_interval_s`.
 _SNAPSHOT_INTERVAL_S = 10.0
-# Least step in media time from the last frame before a crash to the first one after it, in seconds.
-_MIN_STEP_S = 0.001
 
 
 class Analysis(Iterator[Event]):
@@ -47,7 +44,7 @@ class Analysis(Iterator[Event]):
     :param model: the model, which analyses may share.
     :param options: see :class:`AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, or an option is invalid.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     """
 
     def __init__(self, source: Source, model: Model, **options: Unpack[AnalysisOptions]) -> None:
@@ -140,7 +137,10 @@ class Analysis(Iterator[Event]):
             return
         items = self._input.open(self._decode_config())
         if self._resumed is not None:
-            items = self._continued(items, self._resumed)
+            resumed = self._resumed
+            self._analysed = resumed.items
+            position = SourcePosition(resumed.items, resumed.media_s, resumed.opened_at)
+            items = position.following(items, self._input.opened_at)
         self._items = paced(items, self._stop) if self._options.get("realtime") else items
 
     def stop(self) -> None:
@@ -220,20 +220,6 @@ class Analysis(Iterator[Event]):
             return self._resumed.opened_at
         return self._input.opened_at
 
-    def _continued(
-        self, items: Iterable[Frame | SourceWarning], checkpoint: Checkpoint
-    ) -> Iterator[Frame | SourceWarning]:
-        """The items that follow a checkpoint: without those that were analysed, or of a live source later in time."""
-        restarted_at = self._input.opened_at
-        if restarted_at is None or checkpoint.opened_at is None:
-            self._analysed = checkpoint.items
-            yield from itertools.islice(iter(items), checkpoint.items, None)
-            return
-        # The wall clock may have been set back meanwhile.
-        later_s = max((restarted_at - checkpoint.opened_at).total_seconds(), checkpoint.media_s + _MIN_STEP_S)
-        for item in items:
-            yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
-
     def _open_or_stop(self) -> None:
         try:
             self.open()
@@ -299,7 +285,7 @@ def analyze(source: Source, *, model: Model | None = None, **options: Unpack[Ana
     :param options: see :class:`fitsense.AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, has no such track, an option is invalid, or the bundle
         does not know an exercise.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
         ends the session; earlier events stay valid.
     """

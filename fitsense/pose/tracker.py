@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import integer, number
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
@@ -58,6 +59,7 @@ _STRANGER_SIZE = 0.6
 _EXPLAINED = 0.15
 
 
+@checks_arguments
 @attrs.frozen
 class PersonTrackerConfig:
     """Tracking of people.

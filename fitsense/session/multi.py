@@ -263,6 +263,10 @@ class MultiSession(Expecting):
             session._restore({name: states[f"{at}/{name}"] for name in session._state_types})
         return sessions
 
+    def _skip_events(self, count: int) -> None:
+        """Leave out numbers of events, as for :class:`Session`."""
+        self._emitter.state.sequence += count
+
     def _session(self, subject: str) -> Session:
         # One camera needs one monitor, and one source one heartbeat.
         expectation = self.state.expectation

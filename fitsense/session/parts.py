@@ -1,4 +1,4 @@
-"""The parts of a session, and the events that come of what they find."""
+"""The parts of a session, and the events that result from their findings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class SessionState:
 
 
 class SessionParts(Expecting):
-    """Base of :class:`fitsense.Session`: creates its parts and turns what they find into events."""
+    """Base of :class:`fitsense.Session`: creates its parts and turns their findings into events."""
 
     def __init__(self, model: Model, config: SessionConfig, subject: str | None, emitter: Emitter | None) -> None:
         self._use = one_thread()

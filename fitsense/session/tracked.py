@@ -137,3 +137,7 @@ class TrackedSession:
         session._people.state = state
         session._sessions = MultiSession.resume(model, snapshot, skip_events=skip_events)
         return session
+
+    def _skip_events(self, count: int) -> None:
+        """Leave out numbers of events, as for :class:`fitsense.Session`."""
+        self._sessions._skip_events(count)

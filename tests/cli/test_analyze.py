@@ -203,14 +203,14 @@ def test_analyze_people_without_weights_names_remedy(squats_file: Path, tmp_path
     homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path))
     done = subprocess.run(
         [*COMMAND, str(squats_file), "--people"],
-        env={**os.environ, **homes},
+        env={**os.environ, **homes, "FITSENSE_OFFLINE": "1"},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert done.returncode == ExitCode.BAD_BUNDLE
-    assert "not fetched yet; run: fitsense models pull blazepose" in done.stderr
+    assert "not downloaded, because FITSENSE_OFFLINE is set; run  fitsense models pull" in done.stderr
     assert done.stdout == ""
 
 

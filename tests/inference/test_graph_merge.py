@@ -67,7 +67,7 @@ def shared(first: Sequence[Layer], second: Sequence[Layer]) -> int:
 
 @settings(max_examples=20)
 @given(first=LAYERS, second=LAYERS)
-def test_what_graphs_share_is_computed_once_and_gives_the_same(first: list[Layer], second: list[Layer]) -> None:
+def test_merge_shared_layers_are_computed_once_with_equal_outputs(first: list[Layer], second: list[Layer]) -> None:
     clips = np.random.default_rng(0).integers(0, 256, (3, WIDTH), dtype=np.uint8)
     joint = join([network(first), network(second)])
     assert layers_of(joint) == len(first) + len(second) - shared(first, second)
@@ -113,7 +113,7 @@ def test_random_numbers_stay_apart() -> None:
     assert Counter(node.get_type_name() for node in joint.get_ops())["RandomUniform"] == 2
 
 
-def test_the_shipped_bundle_computes_its_trunk_once(model: fitsense.Model) -> None:
+def test_merge_included_bundle_computes_its_trunk_once(model: fitsense.Model) -> None:
     names = ("x3d_s", "x3d_bodies")
     branches = [branch for branch in model.manifest.branches if branch.name in names]
     graphs = [openvino_core().read_model(model.bundle.path(branch.graph)) for branch in branches]

@@ -153,7 +153,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
     (folder / "recipe.json").write_text(json.dumps(RECIPE))
     done = run(
         data, folder, "--recipe", folder / "recipe.json", "--weights", f"x3d_xs={weights}", "--auxiliary-data", aids,
-        "--out", folder / "bundle", "--name", "tiny",
+        "--out", folder / "bundle", "--name", "tiny", "--licence", "CC-BY-4.0",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "skipped missing.mp4: no such file" in done.output
@@ -172,6 +172,7 @@ def test_train_writes_a_complete_bundle_with_its_training(trained: Path) -> None
     bundle = fitsense.Bundle.load(trained / "bundle")
     document = json.loads(bundle.path("model.json").read_text("utf-8"))
     validate(document, "model")
+    assert bundle.manifest.licence == "CC-BY-4.0"
     assert bundle.manifest.labels.exercise == tuple(sorted(GROUPS))
     assert bundle.manifest.labels.muscles == (
         "triceps",
@@ -195,6 +196,7 @@ def test_train_writes_a_complete_bundle_with_its_training(trained: Path) -> None
 def test_model_card_names_each_branch_and_its_origin(trained: Path) -> None:
     card = (trained / "bundle" / "README.md").read_text("utf-8")
     for words in (
+        "Licence of the bundle: CC-BY-4.0.",
         "- `x3d_xs`: backbone `x3d/xs` from `random.safetensors` (made by a test); frozen, only its heads were ",
         "- `slowfast`: backbone `slowfast/small` from scratch; trained as a whole, beside the labels by x3d_xs.",
         "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on the clips of "
@@ -292,6 +294,9 @@ def test_train_validation_split_is_held_out_instead_of_folds(quick: tuple[Recipe
     # No recipe asked for rendered figures.
     assert report["trained"]["synthetic_clips"] == 0
     assert "fitsense renders" not in card
+    # Nobody stated a licence.
+    assert bundle.manifest.licence == ""
+    assert "Licence of the bundle: none stated." in card
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
@@ -451,6 +456,8 @@ def test_train_invalid_output_is_refused_before_training(
 
     refused("expected a new or empty folder", trained / "bundle")
     refused("expected a new or empty folder", taken)
+    with pytest.raises(fitsense.InvalidInputError, match=r"licence: expected one line such as CC-BY-4.0, got 'a\\nb'"):
+        train(recipe, sources, tmp_path / "bundle", name="it", licence="a\nb", cache=tmp_path / "cache")
     refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
     refused("expected an exercise head", branches=(attrs.evolve(COLOURS, exercise_head=""),))
     refused(

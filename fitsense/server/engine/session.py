@@ -12,6 +12,7 @@ import attrs
 
 from fitsense.server.api.requests import SessionRequest
 from fitsense.server.engine.event_buffer import BufferedEvent, EventBuffer
+from fitsense.server.engine.journal import Journal
 from fitsense.server.engine.push_role import PushRole
 from fitsense.server.engine.session_queue import SessionQueue
 from fitsense.server.engine.source_reader import SourceReader
@@ -40,6 +41,9 @@ class ServerSession:
     :param dropped: total number of dropped frames.
     :param decoding: held while a pushed frame is decoded, so that a session decodes one frame at a time.
     :param done: set once the session has ended.
+    :param journal: keeps the session for the next process, or None.
+    :param restarts: how many times a server continued the session after a crash.
+    :param resumed_s: media time of the newest frame of the snapshot from which it was continued, in seconds.
     :param push_role: decides which of its connections pushes.
     """
 
@@ -60,6 +64,9 @@ class ServerSession:
     ended_s: float | None = None
     read: int = 0
     dropped: int = 0
+    journal: Journal | None = None
+    restarts: int = 0
+    resumed_s: float | None = None
     decoding: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
     push_role: PushRole = attrs.field(factory=PushRole)
@@ -100,4 +107,6 @@ class ServerSession:
             "events": self.events.next,
             "frames": self.queue.frames,
             "dropped_frames": self.dropped,
+            "restarts": self.restarts,
+            "resumed_s": self.resumed_s,
         }

@@ -198,27 +198,22 @@ def test_websocket_lost_connection_is_taken_over(running: Running, pushed: dict[
 def test_websocket_queued_pictures_of_closed_connection_do_not_take_over(
     model: fitsense.Model, pushed: dict[str, list[bytes]]
 ) -> None:
-    # A message every quarter of a second, after as many as four at once.
-    limits = attrs.evolve(Limits(), rate_hz=4.0)
+    # One message a second.
+    limits = attrs.evolve(Limits(), rate_hz=1.0)
     with serving(model, ServeConfig(limits=limits)) as running:
         session = opened(running, policy="all")
         with connect(running.websocket(session["id"], "?events=false")) as lost:
-            for text in ["{}"] * 4:
-                lost.send(text)
-                lost.recv(PATIENCE_S)
+            lost.send("{}")
+            lost.recv(PATIENCE_S)
             # It waits for its turn when the connection is closed already.
             lost.send(pushed["jpeg"][0])
         with connect(running.websocket(session["id"])) as socket:
-            for message in pushed["jpeg"][1:5]:
-                socket.send(message)
+            socket.send(pushed["jpeg"][1])
             socket.send(FINISH)
             events, problems = split(rest(socket))
             assert socket.close_code == 1000
-        with running.client() as client:
-            shown = client.get(f"/v1/sessions/{session['id']}").json()
     assert not problems
     assert ended(events)["reason"] == "finished"
-    assert shown["frames"] == 4
 
 
 def test_websocket_without_events_or_into_source_sends_none(running: Running, pushed: dict[str, list[bytes]]) -> None:
