@@ -22,7 +22,7 @@ from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_branch
 from fitsense.inference.observation import load_observer
 from fitsense.nn.branch import join
-from fitsense.plugins.specs import BackboneSpec, HeadExamples, HeadSpec
+from fitsense.plugins.specs import BackboneSpec
 from fitsense.train import heads as fitting
 from fitsense.train.clip_augmentation import Augmentation, evenly_spaced, random_window
 from fitsense.train.features import Extractor, ViewPolicy
@@ -83,20 +83,20 @@ class _HeadsTrainer:
         for entry in self.entry.heads:
             spec, config = self._trainer.head(entry)
             fit = fitting.fit_in_closed_form if spec.fit else fitting.fit_by_descent
-            config, modules[str(entry.task)] = fit(
+            data = fitting.HeadData(
                 spec,
                 config,
+                self._trainer.plugins.task(entry.task),
                 samples,
                 self.features,
                 labels.of(entry.task),
-                self._branch,
                 self._trainer.recipe.class_power,
-                self._trainer.plugins.task(entry.task),
             )
+            config, modules[str(entry.task)] = fit(data, self._branch)
             entries.append(self._trainer.with_config(entry, config))
             shipped = partition is None or not self._branch.retrain_on_all
             if entry.task == "exercise" and spec.teaching is not None and shipped:
-                self.statistics = self._statistics(spec, config, modules["exercise"], samples)
+                self.statistics = self._statistics(data, config, modules["exercise"])
         if partition is None:
             self.entry = attrs.evolve(self.entry, heads=tuple(entries))
         outputs: dict[str, Outputs] = {}
@@ -106,20 +106,13 @@ class _HeadsTrainer:
                 outputs[key] = {"features": windows, **logits}
         return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
 
-    def _statistics(
-        self, spec: HeadSpec, config: Any, module: nn.Module, samples: Sequence[Sample]
-    ) -> Mapping[str, NDArray[Any]]:
+    def _statistics(self, data: fitting.HeadData, config: Any, module: nn.Module) -> Mapping[str, NDArray[Any]]:
         """Statistics for teaching a fitted exercise head."""
-        assert spec.teaching is not None
-        trainer = self._trainer
-        labels, task = trainer.pool.labels.exercise, trainer.plugins.task("exercise")
-
-        def examples(features: Mapping[str, FloatArray]) -> HeadExamples:
-            there = [item for item in samples if item.key in features]
-            return fitting.examples_of(spec, there, features, labels, self._branch, trainer.recipe.class_power, task)
-
+        assert data.spec.teaching is not None
+        there = [item for item in data.samples if item.key in self.windows]
+        seen = fitting.examples_of(attrs.evolve(data, samples=there, features=self.windows), self._branch)
         tensors = {name: one.numpy() for name, one in module.state_dict().items()}
-        return spec.teaching.statistics(config, tensors, examples(self.features), examples(self.windows))
+        return data.spec.teaching.statistics(config, tensors, fitting.examples_of(data, self._branch), seen)
 
 
 class FrozenBranchTrainer(_HeadsTrainer):

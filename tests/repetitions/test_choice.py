@@ -57,13 +57,13 @@ def run(thumbnails: Any, bodies: Any, counter: BodyOrMotionCounter | None = None
     ],
     ids=["motion of something else", "nobody found", "nobody looked for", "both"],
 )
-def test_clearer_of_body_and_motion_is_counted(thumbnails: Any, bodies: Any, from_body: bool) -> None:
+def test_choice_clearer_of_body_and_motion_is_counted(thumbnails: Any, bodies: Any, from_body: bool) -> None:
     found = run(thumbnails, bodies)
     assert len(found) == 5
     assert all((one.details.joint is not None) == from_body for one in found)
 
 
-def test_body_that_is_lost_midway_is_counted_on_from_motion_without_telling_anything_twice() -> None:
+def test_choice_body_lost_midway_continues_from_motion_without_duplicates() -> None:
     middle = len(PARTS) // 2
     bodies = [*BODY[:middle], *NOBODY[middle:]]
     found = run([bar(part) for part in PARTS], bodies)
@@ -73,7 +73,7 @@ def test_body_that_is_lost_midway_is_counted_on_from_motion_without_telling_anyt
     assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
 
 
-def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
+def test_choice_restored_state_continues_the_same() -> None:
     thumbnails = [bar(part) for part in PARTS]
     expected = run(thumbnails, BODY)
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
@@ -87,14 +87,14 @@ def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
     assert got == expected
 
 
-def test_run_after_another_begins_anew() -> None:
+def test_choice_second_run_starts_from_the_initial_state() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     thumbnails = [bar(part) for part in PARTS]
     assert len(run(thumbnails, BODY, counter)) == 5
     assert len(run(thumbnails, BODY, counter)) == 5
 
 
-def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_clearer() -> None:
+def test_choice_alternating_sides_prefer_the_body_to_clearer_motion() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     counter._source = "motion"
     counter._motion.state.score, counter._body.state.score = 0.8, 0.7
@@ -109,7 +109,7 @@ def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_c
     assert resumed._sided
 
 
-def test_motion_that_something_else_hides_is_not_believed_any_longer() -> None:
+def test_choice_motion_hidden_by_another_object_is_dropped() -> None:
     """Somebody passes after the first repetitions, which the picture showed more clearly."""
     since = len(PARTS) // 3
     hidden = [*[bar(part) for part in PARTS[:since]], *noise()[since:]]
