@@ -85,8 +85,11 @@ def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> B
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InvalidInputError(f"{folder}: expected an empty folder")
+    teaching = bundle.manifest.teaching
+    # Rows of quantised heads cannot be added to.
+    left_out = {CARD, *([teaching.file] if teaching else [])}
     for file in bundle.manifest.files:
-        if file.path != CARD:
+        if file.path not in left_out:
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path(file.path), folder / file.path)
     for name, batch in clips.items():
@@ -101,7 +104,9 @@ def quantise(bundle: Bundle, clips: Mapping[str, UInt8Array], folder: Path) -> B
     )
     return save(
         folder,
-        attrs.evolve(manifest, name=f"{manifest.name}-int8", version=f"{manifest.version}+int8", allow_bf16=False),
+        attrs.evolve(
+            manifest, name=f"{manifest.name}-int8", version=f"{manifest.version}+int8", allow_bf16=False, teaching=None
+        ),
     )
 
 

@@ -156,11 +156,12 @@ def add_label(
     mean = of_clips.mean(axis=0, dtype=np.float64)
     shares = np.linalg.solve(products + len(known) * (_OF_LABELS + noise) * np.eye(len(known)), known @ mean)
     # The known rows are the inverse covariance times the means of their labels.
-    means = covariance.times(known)
+    combined = shares @ known
+    explained = covariance.times(combined[None])[0]
     # What no combination of known labels explains: for that alone, the covariance is inverted.
-    rest = _OF_LABELS / (_OF_LABELS + noise) * (mean - shares @ means)
-    weight = shares @ known + covariance.solve(rest[None])[0]
-    bias = -0.5 * float(weight @ (shares @ means + rest))
+    rest = _OF_LABELS / (_OF_LABELS + noise) * (mean - explained)
+    weight = combined + covariance.solve(rest[None])[0]
+    bias = -0.5 * float(weight @ (explained + rest))
     return {
         **tensors,
         "scores.layer.weight": _inserted(tensors["scores.layer.weight"], position, weight),

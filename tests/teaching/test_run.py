@@ -207,4 +207,4 @@ def test_program_of_the_page_teaches(
     exec(program, {})
 
     assert "wall_ball" in Bundle.load(tmp_path / "mygym").manifest.labels.exercise
-    assert capsys.readouterr().out.startswith("1.0")
+    assert capsys.readouterr().out.endswith("Wall ball\n")

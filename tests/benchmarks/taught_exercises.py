@@ -1,17 +1,32 @@
-"""Exercises that are left out of a bundle and taught back."""
+"""Exercises that are left out of a bundle and taught back.
+
+``python -m tests.benchmarks.taught_exercises --data FOLDER --split test --out curve.svg`` measures a bundle on the
+clips of a manifest, and draws the curve.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.bundles.manifest import TaughtEntry
+from fitsense.bundles.teaching import TeachingStatistics
 from fitsense.catalogue import IDLE, UNKNOWN
+from fitsense.cli.progress import track
+from fitsense.data.manifest import read_manifest
+from fitsense.errors import InvalidInputError
 from fitsense.experiments.base import Figure, Plot
+from fitsense.experiments.plots import svg
+from fitsense.inference.model import load_model
 from fitsense.plugins._manager import PluginManager
+from fitsense.teaching.examples import read_examples
+from fitsense.teaching.heads import teachable_heads
 from fitsense.teaching.lesson import Learned, Lesson, learn
 from fitsense.teaching.thresholds import probabilities
 from fitsense.train.calibration import best_exercise
@@ -221,3 +236,60 @@ def _clip_probabilities(
         given[branch] = held.astype(np.float32)
     found = probabilities(after.manifest, plugins, given)
     return found.reshape(len(chosen), -1, found.shape[-1]).mean(axis=1)
+
+
+def lesson_of(bundle: str, plugins: PluginManager) -> Lesson:
+    """What a bundle knows, as it ships."""
+    model = load_model(bundle, plugins=plugins)
+    heads = teachable_heads(model.bundle, plugins)
+    assert model.manifest.teaching is not None
+    return Lesson(model.manifest, heads, TeachingStatistics.read(model.bundle.path(model.manifest.teaching.file)))
+
+
+def clips_of(bundle: str, plugins: PluginManager, data: Path, splits: Sequence[str]) -> Clips:
+    """Clips of a manifest with the outputs of a bundle; logits of clips that it was trained on are not held out."""
+    model = load_model(bundle, plugins=plugins, bf16=False)
+    labels = model.labels.exercise
+    groups, scenes, outputs = [], [], []
+    for item in track(read_manifest(data, list(splits)).items, "Clips"):
+        try:
+            examples = read_examples(model, [item.path], lambda items, description: items)
+        except InvalidInputError:
+            continue
+        groups.append(item.group if item.group in labels else UNKNOWN)
+        scenes.append(item.scene)
+        outputs.append(examples.outputs)
+    branches = outputs[0]
+    return Clips(
+        np.array(groups),
+        np.array(scenes),
+        {branch: np.stack([each[branch]["features"] for each in outputs]) for branch in branches},
+        {branch: np.stack([each[branch]["exercise"] for each in outputs]) for branch in branches},
+    )
+
+
+def main() -> None:
+    """Measure a bundle, print the means, and draw the curve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", action="append", required=True)
+    parser.add_argument("--bundle", default="gym")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    plugins = PluginManager.discover()
+    clips = clips_of(given.bundle, plugins, given.data, given.split)
+    outcomes = measure(lesson_of(given.bundle, plugins), clips, plugins, draws=given.draws)
+    fields = ("found", "named", "before", "after", "unknown_before", "unknown_after")
+    lines = ["\t".join(("clips", "exercises", *fields))]
+    for count in sorted({one.clips for one in outcomes}):
+        means = [f"{mean_of(outcomes, count, field):.3f}" for field in fields]
+        exercises = len({one.exercise for one in outcomes if one.clips == count})
+        lines.append("\t".join((str(count), str(exercises), *means)))
+    sys.stdout.write("\n".join(lines) + "\n")
+    if given.out:
+        given.out.write_text(svg(curve(outcomes)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
