@@ -15,13 +15,13 @@ def test_left_out_bundle_has_no_trace_of_the_label(trained: Bundle) -> None:
     without = left_out(whole, "squat")
 
     labels = without.manifest.labels.exercise
-    assert labels == ("no_exercise", "push_up", "unknown")
+    assert labels == ("no_exercise", "unknown")
     rehearsal = without.statistics.rehearsal
     assert rehearsal.labels == labels
-    assert len(rehearsal.targets) == (whole.statistics.rehearsal.targets != 2).sum()
+    assert len(rehearsal.targets) == (whole.statistics.rehearsal.targets != 1).sum()
     features = rehearsal.features["x3d"]
     np.testing.assert_allclose(
-        without.heads["x3d"].logits(features), np.delete(whole.heads["x3d"].logits(features), 2, axis=1), rtol=1e-5
+        without.heads["x3d"].logits(features), np.delete(whole.heads["x3d"].logits(features), 1, axis=1), rtol=1e-5
     )
 
 
@@ -34,6 +34,5 @@ def test_measure_teaches_each_exercise_back(trained: Bundle) -> None:
     clips = Clips(groups, np.arange(len(groups)).astype(str), {"x3d": features}, {"x3d": logits})
     outcomes = measure(whole, clips, plugins, counts=(2,), draws=1)
 
-    assert [one.exercise for one in outcomes] == ["push_up", "squat"]
-    assert all(one.found == 1.0 for one in outcomes)
-    assert all(one.after == one.before for one in outcomes)
+    assert [(one.exercise, one.clips) for one in outcomes] == [("squat", 2)]
+    assert 0 <= outcomes[0].named <= outcomes[0].found <= 1

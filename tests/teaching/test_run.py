@@ -24,9 +24,9 @@ from tests.helpers.doc_pages import blocks
 
 
 @pytest.fixture(scope="module")
-def taught(trained: Bundle, jumps: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Teaching:
+def taught(trained: Bundle, lying: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Teaching:
     out = tmp_path_factory.mktemp("taught") / "mygym"
-    return teach("wall_ball", jumps, out, bundle=trained.folder, muscles=("quads", "hamstrings"), name="Wall ball")
+    return teach("wall_ball", lying, out, bundle=trained.folder, muscles=("glutes",), name="Wall ball")
 
 
 def windows(model: fitsense.Model, exercise: str, seed: int) -> dict[str, np.ndarray]:
@@ -46,10 +46,10 @@ def test_taught_bundle_has_the_label_its_muscles_and_its_card(taught: Teaching, 
     manifest = taught.bundle.manifest
 
     assert manifest.name == "mygym"
-    assert manifest.labels.exercise == ("no_exercise", "push_up", "squat", "wall_ball", "unknown")
-    assert manifest.taught == (fitsense.TaughtEntry("wall_ball", "Wall ball", ("quads", "hamstrings"), False, 4),)
+    assert manifest.labels.exercise == ("no_exercise", "squat", "wall_ball", "unknown")
+    assert manifest.taught == (fitsense.TaughtEntry("wall_ball", "Wall ball", ("glutes",), False, 4),)
     lookup = next(one for one in manifest.derived if one.name == "lookup")
-    assert lookup.config["muscles"] == {"wall_ball": ["quads", "hamstrings"]}
+    assert lookup.config["muscles"] == {"wall_ball": ["glutes"]}
     card = taught.bundle.path("README.md").read_text("utf-8")
     assert card.startswith(trained.path("README.md").read_text("utf-8"))
     assert "## Taught: wall_ball" in card
@@ -57,60 +57,60 @@ def test_taught_bundle_has_the_label_its_muscles_and_its_card(taught: Teaching, 
 
 def test_taught_bundle_recognises_new_clips_and_keeps_the_others(taught: Teaching, trained: Bundle) -> None:
     before, after = fitsense.Model(trained, bf16=False), fitsense.Model(taught.bundle, bf16=False)
-    for exercise, label in (("jumping_jack", "wall_ball"), ("squat", "squat"), ("push_up", "push_up")):
+    for exercise, label in (("push_up", "wall_ball"), ("squat", "squat")):
         for seed in (801, 802, 803):
             scores = after.predict_clips(windows(after, exercise, seed))["exercise"]
             assert scores.labels[int(scores.probabilities.mean(axis=0)[:-1].argmax())] == label
-    clips = windows(before, "push_up", 804)
+    clips = windows(before, "squat", 804)
     old, new = before.run(clips)["x3d"], after.run(clips)["x3d"]
     np.testing.assert_array_equal(old["features"], new["features"])
     # unknown, the last label, may give way.
-    np.testing.assert_allclose(np.delete(new["exercise"], 3, axis=1)[:, :-1], old["exercise"][:, :-1], atol=1e-4)
+    np.testing.assert_allclose(np.delete(new["exercise"], 2, axis=1)[:, :-1], old["exercise"][:, :-1], rtol=1e-4)
 
 
 def test_taught_bundle_works_the_muscles_of_the_exercise(taught: Teaching) -> None:
     model = fitsense.Model(taught.bundle, bf16=False)
-    muscles = model.predict_clips(windows(model, "jumping_jack", 805))["muscles"]
+    muscles = model.predict_clips(windows(model, "push_up", 805))["muscles"]
     activation = dict(zip(muscles.labels, muscles.probabilities.mean(axis=0), strict=True))
 
-    assert min(activation["quads"], activation["hamstrings"]) > 0.5 > activation["chest"]
+    assert activation["glutes"] > 0.5 > activation["quads"]
 
 
 def test_taught_bundle_gives_the_same_by_torch(taught: Teaching) -> None:
     graph, module = fitsense.Model(taught.bundle, bf16=False), fitsense.Model(taught.bundle, runtime="torch")
-    clips = windows(graph, "jumping_jack", 806)
+    clips = windows(graph, "push_up", 806)
 
-    np.testing.assert_allclose(graph.run(clips)["x3d"]["exercise"], module.run(clips)["x3d"]["exercise"], atol=2e-2)
+    np.testing.assert_allclose(graph.run(clips)["x3d"]["exercise"], module.run(clips)["x3d"]["exercise"], rtol=1e-2)
 
 
 def test_session_with_a_taught_bundle_names_the_exercise(taught: Teaching) -> None:
     model = fitsense.Model(taught.bundle, bf16=False)
     for exercises in (None, ("wall_ball", "squat")):
         session = fitsense.Session(model, fitsense.SessionConfig(exercises=exercises))
-        events = [event for frame in random_video("jumping_jack", 807, duration_s=8.0) for event in session.push(frame)]
+        events = [event for frame in random_video("push_up", 807, duration_s=8.0) for event in session.push(frame)]
         events += session.finish()
         named = [event.to_dict()["data"]["exercise"] for event in events if event.type == "fitsense.exercise.started"]
         assert "wall_ball" in named
 
 
-def test_teaching_twice_appends(taught: Teaching, jumps: list[Path], tmp_path: Path) -> None:
-    second = teach("my_row", jumps[:2], tmp_path / "more", bundle=taught.bundle.folder, muscles=("triceps",))
+def test_teaching_twice_appends(taught: Teaching, lying: list[Path], tmp_path: Path) -> None:
+    second = teach("my_row", lying[:2], tmp_path / "more", bundle=taught.bundle.folder, muscles=("hamstrings",))
     manifest = second.bundle.manifest
 
-    assert manifest.labels.exercise[3:] == ("wall_ball", "my_row", "unknown")
+    assert manifest.labels.exercise[2:] == ("wall_ball", "my_row", "unknown")
     assert [one.exercise for one in manifest.taught] == ["wall_ball", "my_row"]
     assert any("2 clips were used" in warning for warning in second.warnings)
     one, other = fitsense.Model(taught.bundle, bf16=False), fitsense.Model(second.bundle, bf16=False)
     clips = windows(one, "squat", 808)
     np.testing.assert_allclose(
-        other.run(clips)["x3d"]["exercise"][:, :4], one.run(clips)["x3d"]["exercise"][:, :4], atol=1e-4
+        other.run(clips)["x3d"]["exercise"][:, :3], one.run(clips)["x3d"]["exercise"][:, :3], rtol=1e-4
     )
 
 
-def test_unreadable_clips_are_skipped_with_a_reason(trained: Bundle, jumps: list[Path], tmp_path: Path) -> None:
+def test_unreadable_clips_are_skipped_with_a_reason(trained: Bundle, lying: list[Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
-    result = teach("wall_ball", [broken, *jumps[:3], tmp_path / "missing.mp4"], tmp_path / "out", bundle=trained.folder)
+    result = teach("wall_ball", [broken, *lying[:3], tmp_path / "missing.mp4"], tmp_path / "out", bundle=trained.folder)
 
     assert [Path(skip.path).name for skip in result.skipped] == ["broken.mp4", "missing.mp4"]
     assert all(skip.reason for skip in result.skipped)
@@ -131,25 +131,25 @@ def test_unreadable_clips_are_skipped_with_a_reason(trained: Bundle, jumps: list
     ],
 )
 def test_unusable_exercise_is_refused(
-    trained: Bundle, jumps: list[Path], tmp_path: Path, exercise: str, muscles: tuple[str, ...], message: str
+    trained: Bundle, lying: list[Path], tmp_path: Path, exercise: str, muscles: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        teach(exercise, jumps, tmp_path / "out", bundle=trained.folder, muscles=muscles)
+        teach(exercise, lying, tmp_path / "out", bundle=trained.folder, muscles=muscles)
     assert not (tmp_path / "out").exists()
 
 
-def test_taught_exercise_is_refused_a_second_time(taught: Teaching, jumps: list[Path], tmp_path: Path) -> None:
+def test_taught_exercise_is_refused_a_second_time(taught: Teaching, lying: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="was taught wall_ball already"):
-        teach("wall_ball", jumps, tmp_path / "out", bundle=taught.bundle.folder)
+        teach("wall_ball", lying, tmp_path / "out", bundle=taught.bundle.folder)
 
 
-def test_bundle_without_statistics_is_refused(jumps: list[Path], tmp_path: Path) -> None:
+def test_bundle_without_statistics_is_refused(lying: list[Path], tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"gym-video: expected a bundle that can be taught.*, gym can be"):
-        teach("wall_ball", jumps, tmp_path / "out", bundle="gym-video")
+        teach("wall_ball", lying, tmp_path / "out", bundle="gym-video")
 
 
 def test_interruption_leaves_no_bundle(
-    trained: Bundle, jumps: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Bundle, lying: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -158,24 +158,24 @@ def test_interruption_leaves_no_bundle(
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        teach("wall_ball", jumps[:2], out, bundle=trained.folder)
+        teach("wall_ball", lying[:2], out, bundle=trained.folder)
     assert list(tmp_path.rglob("*")) == [out]
 
 
-def test_command_teaches_and_shows_the_result(trained: Bundle, jumps: list[Path], tmp_path: Path) -> None:
+def test_command_teaches_and_shows_the_result(trained: Bundle, lying: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "mygym"
-    arguments = ["teach", "--bundle", str(trained.folder), "--exercise", "wall_ball", "--muscles", "quads,hamstrings"]
-    result = CliRunner().invoke(main, [*arguments, "--out", str(out), *map(str, jumps[:3])])
+    arguments = ["teach", "--bundle", str(trained.folder), "--exercise", "wall_ball", "--muscles", "glutes"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(out), *map(str, lying[:3])])
 
     assert result.exit_code == 0, result.output
-    assert "wall_ball was taught from 3 clips; muscles: quads, hamstrings" in result.output
+    assert "wall_ball was taught from 3 clips; muscles: glutes" in result.output
     shown = CliRunner().invoke(main, ["models", "show", str(out)])
     assert "wall_ball" in shown.output
     document = json.loads((out / "model.json").read_text("utf-8"))
     assert document["taught"][0]["exercise"] == "wall_ball"
 
 
-def test_teaching_needs_no_package_of_training(trained: Bundle, jumps: list[Path], tmp_path: Path) -> None:
+def test_teaching_needs_no_package_of_training(trained: Bundle, lying: list[Path], tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "for name in ('torch', 'onnx', 'safetensors', 'sklearn', 'onnxscript'): sys.modules[name] = None\n"
@@ -183,7 +183,7 @@ def test_teaching_needs_no_package_of_training(trained: Bundle, jumps: list[Path
         "fitsense.teach('wall_ball', sys.argv[3:], sys.argv[2], bundle=sys.argv[1], muscles=['quads'])\n"
     )
     subprocess.run(
-        [sys.executable, "-c", program, str(trained.folder), str(tmp_path / "out"), *map(str, jumps[:2])],
+        [sys.executable, "-c", program, str(trained.folder), str(tmp_path / "out"), *map(str, lying[:2])],
         check=True,
         timeout=120,
     )
@@ -193,14 +193,14 @@ def test_teaching_needs_no_package_of_training(trained: Bundle, jumps: list[Path
 
 def test_program_of_the_page_teaches(
     trained: Bundle,
-    jumps: list[Path],
+    lying: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (program,) = blocks("docs/how-to/teach.md", "python")
     (tmp_path / "clips").mkdir()
-    for name, clip in zip(("one", "two", "three"), jumps, strict=False):
+    for name, clip in zip(("one", "two", "three"), lying, strict=False):
         (tmp_path / "clips" / f"{name}.mp4").symlink_to(clip)
     (tmp_path / "gym").symlink_to(trained.folder)
     monkeypatch.chdir(tmp_path)
