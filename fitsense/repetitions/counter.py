@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -112,11 +113,19 @@ class RepetitionCounter:
     """Counts repetitions in thumbnails or other samples; keeps ``window_s`` of them.
 
     :param signal: how to read the samples.
+    :param accept: tells which of several cycles may count, by start, turning point and end in seconds of media time,
+        (cycles, 3); None if all may.
     """
 
-    def __init__(self, config: RepetitionConfig | None = None, signal: Signal | None = None) -> None:
+    def __init__(
+        self,
+        config: RepetitionConfig | None = None,
+        signal: Signal | None = None,
+        accept: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
+    ) -> None:
         self._config = config or RepetitionConfig()
         self._signal = signal or ThumbnailSignal()
+        self._accept = accept
         self.state = RepetitionCounterState()
 
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
@@ -191,7 +200,8 @@ class RepetitionCounter:
             view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
-            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single)
+            accept = None if self._accept is None else lambda cycles: self._accept(moments[cycles])
+            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single, accept)
         return _Analysis(view, moments, self._choose(proposals, moments))
 
     def _update(self, *, final: bool) -> list[Movement]:
@@ -288,7 +298,13 @@ class RepetitionCounter:
 
     def _report(self, best: Proposal, view: SignalView, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         """Report the candidates of a pass up to the first one that is not certain yet."""
-        sides = {(cycle.start, cycle.end): (cycle, side) for cycle, side in view.split(best)}
+        # A cycle of both sides is as long as a repetition, so that that of one side may be half as long.
+        shortest_s = self._config.min_duration_s / 2
+        sides = {
+            (cycle.start, cycle.end): (cycle, side)
+            for cycle, side in view.split(best)
+            if moments[cycle.end] - moments[cycle.start] >= shortest_s
+        }
         if sides:
             best = attrs.evolve(best, cycles=tuple(cycle for cycle, _ in sides.values()))
         now_s = float(moments[-1])

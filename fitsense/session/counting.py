@@ -11,6 +11,7 @@ from fitsense.repetitions.choice import BodyOrMotionCounter
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.movement import Movement
+from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
 from fitsense.session.person_track import Sighting
 from fitsense.types import FloatArray
@@ -37,11 +38,11 @@ class Counting:
         counter = {} if self._counter is None else {"repetitions": self._counter}
         return {**counter, "sets": self.sets}
 
-    def push(self, thumbnail: FloatArray, sighting: Sighting | None, time_s: float) -> None:
+    def push(self, thumbnail: FloatArray, sighting: Sighting | None, time_s: float, box: Box | None = None) -> None:
         """Take what was seen in a frame, as for :class:`fitsense.session.perception.Percept`."""
         movements: list[Movement] = []
         if isinstance(self._counter, BodyOrMotionCounter):
-            movements = self._counter.push(thumbnail, self._body(sighting), time_s)
+            movements = self._counter.push(thumbnail, self._body(sighting), time_s, box)
         elif self._counter is not None:
             movements = self._counter.push(thumbnail, time_s)
         self.sets.add(movements)

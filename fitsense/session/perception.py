@@ -12,6 +12,8 @@ from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
+from fitsense.pose.cropping import Crop
+from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.session.person_track import HostPeople, PersonTrack, Sighting
 from fitsense.types import FloatArray, UInt8Array
@@ -27,11 +29,14 @@ class Percept:
     :param thumbnail: float32 (height, width) of the analysed region, for the repetition counter.
     :param sighting: result of the search for the person; None without a search.
     :param camera_warnings: warnings of the camera monitor.
+    :param box: left, top, right and bottom edge of the person's box in shares of the analysed part, beyond which it may
+        reach; None without a person.
     """
 
     thumbnail: FloatArray
     sighting: Sighting | None
     camera_warnings: list[CameraWarning]
+    box: Box | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -95,7 +100,7 @@ class Perception:
         sighting = self._person.locate(picture, time_s, region, host)
         if sighting is not None:
             warnings += self._judge(sighting, time_s)
-        return attrs.evolve(percept, sighting=sighting)
+        return attrs.evolve(percept, sighting=sighting, box=_box_in_part(sighting, region))
 
     def end_run(self) -> list[CameraWarning]:
         """End the run: the warnings that end with it."""
@@ -107,3 +112,18 @@ class Perception:
         if self._camera is not None:
             self._camera.sighted(time_s, found=pose is not None)
         return self._framing.push(pose, sighting.size, time_s, sighting.people) if self._framing else []
+
+
+def _box_in_part(sighting: Sighting | None, region: Region | None) -> Box | None:
+    box = None if sighting is None or sighting.person is None else sighting.person.box
+    if box is None:
+        return None
+    assert sighting is not None
+    crop = Crop.of(region, *sighting.size)
+    (whole_x, whole_y), (width, height) = crop.picture, crop.size
+    return (
+        (box.left * whole_x - crop.left) / width,
+        (box.top * whole_y - crop.top) / height,
+        (box.right * whole_x - crop.left) / width,
+        (box.bottom * whole_y - crop.top) / height,
+    )

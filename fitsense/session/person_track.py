@@ -16,7 +16,8 @@ from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_esti
 from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
 from fitsense.pose.recording import TimedPose
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.session.config import SessionConfig
 from fitsense.types import UInt8Array
 

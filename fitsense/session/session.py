@@ -175,7 +175,7 @@ class Session(SessionParts):
             emitted += self._emit_all(self._frame_rate.add_frame(pending.time_s))
         percept = pending.percept if isinstance(pending, PerceivedFrame) else None
         if percept is not None and pending.time_s is not None:
-            self._counting.push(percept.thumbnail, percept.sighting, pending.time_s)
+            self._counting.push(percept.thumbnail, percept.sighting, pending.time_s, percept.box)
             emitted += self._handle_sighting(percept.sighting, pending.time_s)
         for warning in (*pending.camera_warnings, *(percept.camera_warnings if percept else ())):
             emitted += self._handle_camera_warning(warning)
