@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.picture_change import Box, PictureChange
 from fitsense.repetitions.signal import Signal
@@ -130,6 +131,18 @@ class BodyOrMotionCounter:
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
         self._sided, self._boxes = False, []
         return given
+
+    def begin_set(self, start_s: float) -> list[Movement]:
+        """Give the first repetition of a set that goes on, as of :meth:`RepetitionCounter.begin_set`.
+
+        Only the body shows whether sides alternate, so that what looks like one repetition is two.
+        """
+        if self._reported_s > start_s:
+            return []
+        found = self._body.begin_set(start_s)
+        if found:
+            self._reported_s = max(self._reported_s, found[-1].end_s)
+        return found
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Give the only repetition of a set that ended, as of :meth:`RepetitionCounter.end_set`; the run continues."""

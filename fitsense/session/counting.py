@@ -52,11 +52,19 @@ class Counting:
         if self._counter is not None:
             self.sets.add(self._counter.end_run(end_s))
 
+    def count(self) -> list[CountedRepetition]:
+        """Count the movements of the current segment, as :meth:`fitsense.repetitions.sets.Sets.count`."""
+        segment = self.sets.state.segment
+        # All motion in the picture does not show whether sides alternate, so that one cycle is two repetitions.
+        if isinstance(self._counter, BodyOrMotionCounter) and segment is not None and _is_repeated(segment.exercise):
+            self.sets.add(self._counter.begin_set(segment.start_s))
+        return self.sets.count()
+
     def end_segment(
         self, exercise: str, start_s: float, end_s: float
     ) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
         """End a segment, as :meth:`fitsense.repetitions.sets.Sets.end`."""
-        if self._counter is not None and exercise != UNKNOWN and not is_timed(exercise):
+        if self._counter is not None and _is_repeated(exercise):
             self.sets.add(self._counter.end_set(start_s, end_s))
         return self.sets.end(end_s)
 
@@ -64,3 +72,8 @@ class Counting:
         if sighting is None or self._signal is None:
             return None
         return self._signal.sample(None if sighting.person is None else sighting.person.pose, sighting.size)
+
+
+def _is_repeated(exercise: str) -> bool:
+    """Whether a segment is of a known exercise with repetitions."""
+    return exercise != UNKNOWN and not is_timed(exercise)

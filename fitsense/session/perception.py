@@ -119,11 +119,4 @@ def _box_in_part(sighting: Sighting | None, region: Region | None) -> Box | None
     if box is None:
         return None
     assert sighting is not None
-    crop = Crop.of(region, *sighting.size)
-    (whole_x, whole_y), (width, height) = crop.picture, crop.size
-    return (
-        (box.left * whole_x - crop.left) / width,
-        (box.top * whole_y - crop.top) / height,
-        (box.right * whole_x - crop.left) / width,
-        (box.bottom * whole_y - crop.top) / height,
-    )
+    return Crop.of(region, *sighting.size).edges_to_crop(box)

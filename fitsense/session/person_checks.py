@@ -12,7 +12,7 @@ from fitsense.pose.likeness import BONES
 from fitsense.pose.tracker import PersonTrackerState
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounterState
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import ANGLES
 from fitsense.repetitions.movement import Movement, PartialRepetition

@@ -181,7 +181,7 @@ class Session(SessionParts):
             emitted += self._handle_camera_warning(warning)
         # While another answer is on trial, new repetitions may turn out to be of another exercise.
         if not self._decisions.in_doubt:
-            emitted += self._emit_repetitions(self._counting.sets.count())
+            emitted += self._emit_repetitions(self._counting.count())
         return emitted
 
     @exclusive

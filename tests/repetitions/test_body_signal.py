@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from fitsense.pose.landmarks import Pose
 from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal, fill
 from fitsense.repetitions.motion_range import phases
@@ -248,3 +249,9 @@ def test_repetition_of_any_movement_lasts_longer_than_nothing(seed: int, size: f
         found += counter.push(signal.sample(pose, SIZE), index / RATE_HZ)
     found += counter.end_run((len(seen) - 1) / RATE_HZ)
     assert all(one.end_s - one.start_s >= 0.1 for one in found)
+
+
+def test_repetitions_of_eight_seconds_are_counted() -> None:
+    counter = RepetitionCounter(RepetitionConfig(min_amplitude=0.03), BodySignal(STICKS))
+    found = count(poses(squat, waves(4, 8.0)), counter)
+    assert [round((one.start_s + one.end_s) / 2) for one in found] == [5, 13, 21, 29]

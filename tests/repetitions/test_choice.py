@@ -185,3 +185,25 @@ def test_snapshot_keeps_the_boxes() -> None:
     for index in range(60, len(PARTS)):
         one, other = (each.push(thumbnails[index], BODY[index], index / RATE_HZ, BOX) for each in (counter, resumed))
         assert one == other
+
+
+def test_begin_set_gives_the_first_repetition_once_and_nothing_twice() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found, first = [], []
+    for index, (part, body) in enumerate(zip(PARTS, BODY, strict=True)):
+        found += counter.push(bar(part), body, index / RATE_HZ, BOX)
+        if given := counter.begin_set(0.0):
+            first.append(index / RATE_HZ)
+            found += given
+    found += counter.end_run((len(PARTS) - 1) / RATE_HZ)
+    assert len(found) == 5
+    assert len(first) == 1
+    assert found[0].end_s <= first[0] < found[1].end_s
+    assert all(later.start_s >= one.end_s for one, later in itertools.pairwise(found))
+
+
+def test_begin_set_without_a_complete_movement_gives_nothing() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    for index in range(8 + 12):
+        counter.push(bar(PARTS[index]), BODY[index], index / RATE_HZ, BOX)
+        assert counter.begin_set(0.0) == []

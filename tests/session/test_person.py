@@ -152,6 +152,15 @@ def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimato
     assert (box.left + box.right) / 2 == pytest.approx(0.75, abs=0.05)
 
 
+def test_region_without_the_person_who_was_found_elsewhere_is_analysed(steady: Any) -> None:
+    session = Session(steady, ON)
+    wide = (400, 48)
+    session.push_many([frame_of(0.0, at / RATE_HZ, size=wide) for at in range(5)])
+    for left, right in ((0.0, 0.1), (0.9, 1.0)):
+        session.region = fitsense.Region(left, 0.0, right, 1.0)
+        session.push(frame_of(0.0, 1.0 + left, size=wide))
+
+
 def test_estimator_without_a_choice_says_what_there_is(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected an installed plugin with a pose estimator"):
         Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
@@ -201,6 +210,20 @@ def test_repetitions_follow_their_ends_soon(steady: Any) -> None:
     assert len(lags) >= 7
     # The first ones wait for another that resembles them.
     assert max(lags[3:]) <= 0.8
+
+
+def test_first_repetition_of_a_known_exercise_does_not_wait_for_the_second(steady: Any) -> None:
+    session = Session(steady, ON)
+    told = []
+    frames = frames_of(waves(3, 4.0, 3.0))
+    for frame in frames:
+        told += [(frame.time_s, one) for one in of_type(session.push(frame), RepetitionCompleted)]
+    told += [(frames[-1].time_s, one) for one in of_type(session.finish(), RepetitionCompleted)]
+    assert [one.index for _, one in told] == [1, 2, 3]
+    at_s, first = told[0]
+    assert abs(first.end_s - 7.0) < 0.8
+    assert at_s <= 9.5
+    assert first.joint == "knee"
 
 
 def test_person_who_leaves_the_picture_is_warned_of(model: fitsense.Model) -> None:
