@@ -1,4 +1,4 @@
-"""How the site is built: ``python -m sphinx -W --keep-going docs build/docs``."""
+"""Sphinx configuration of the site: ``python -m sphinx -W --keep-going docs build/docs``."""
 
 from __future__ import annotations
 

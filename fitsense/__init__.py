@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fitsense.catalogue import Exercise as Exercise
     from fitsense.catalogue import MuscleGroup as MuscleGroup
     from fitsense.catalogue import load_catalogue as load_catalogue
-    from fitsense.decisions import DecisionConfig as DecisionConfig
+    from fitsense.decisions.config import DecisionConfig as DecisionConfig
     from fitsense.errors import AmbiguousNameError as AmbiguousNameError
     from fitsense.errors import BundleError as BundleError
     from fitsense.errors import DeliveryError as DeliveryError
@@ -151,7 +151,7 @@ _HOMES = {
     "camera.framing": ("FramingConfig",),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
-    "decisions": ("DecisionConfig",),
+    "decisions.config": ("DecisionConfig",),
     "errors": (
         "AmbiguousNameError",
         "BundleError",

@@ -7,14 +7,15 @@ session, a moving box looks like a moving person.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Detection, Region
+from fitsense.pose.matching import match_nearest
 from fitsense.pose.steady_box import SeenBox, recent, steady
 
 # Largest distance of a match from the expected position, in sizes of the box: at first, its growth for each second
@@ -29,6 +30,7 @@ _DOUBT_S = 1.0
 _TOLERANCE_S = 1e-6
 
 
+@checks_arguments
 @attrs.frozen
 class TrackerConfig:
     """Configuration of a :class:`Tracker`.
@@ -172,18 +174,12 @@ class Tracker:
 
 def _matched(people: Sequence[_Track], regions: Sequence[Region], time_s: float) -> Mapping[int, _Track]:
     """Match tracks to regions, by the region's index: nearest pairs first, and named tracks before others."""
-    pairs = sorted(
-        (people[who].name is None, distance, who, where)
-        for who, where in itertools.product(range(len(people)), range(len(regions)))
-        if (distance := _distance(people[who], regions[where], time_s)) < math.inf
+    matches = match_nearest(
+        [person.name is not None for person in people],
+        len(regions),
+        lambda who, where: _distance(people[who], regions[where], time_s),
     )
-    matches: dict[int, _Track] = {}
-    taken: set[int] = set()
-    for _, _, who, where in pairs:
-        if who not in taken and where not in matches:
-            taken.add(who)
-            matches[where] = people[who]
-    return matches
+    return {where: people[who] for where, who in matches.items()}
 
 
 def _distance(person: _Track, region: Region, time_s: float) -> float:

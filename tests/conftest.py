@@ -1,4 +1,4 @@
-"""What many tests share: the shipped model, rendered videos as files, and Hypothesis' settings."""
+"""Fixtures of many tests: the default model, rendered videos as files, and Hypothesis' settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ settings.load_profile("fitsense")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, since some tests wait for what happens in real time."""
+    """Use one worker more than there are cores, since some tests wait for events in real time."""
     return (os.cpu_count() or 1) + 1
 
 

@@ -1,4 +1,4 @@
-"""What a host expects: names, and the logits that follow."""
+"""Expectations of a host: names, and the logits that result."""
 
 from __future__ import annotations
 

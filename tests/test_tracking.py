@@ -115,7 +115,7 @@ def test_update_order_of_detections_does_not_matter(places: list[int], seed: int
 
 @given(st.floats(0.04, 0.08), st.floats(-0.02, 0.02), st.integers(0, 99), st.sampled_from(["both", "first", "neither"]))
 def test_update_crossing_people_keep_their_names(speed: float, above: float, seed: int, seen: str) -> None:
-    """Who comes from the left goes on to the right, also if the two are one, or nobody, while they overlap.
+    """People who cross keep their direction and name, also if they are one detection or none while they overlap.
 
     :param speed: in shares of the picture from one look to the next.
     """

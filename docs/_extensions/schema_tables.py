@@ -47,7 +47,7 @@ def markdown(shown: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[
 def _properties(
     shown: Mapping[str, Any], document: Mapping[str, Any], before: str = ""
 ) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Every property with its path, those of objects within it and of an array's items after it."""
+    """Yield every property with its path, including those of nested objects and of array items."""
     for name, written in shown.get("properties", {}).items():
         value = _resolved(written, document)
         path = f"{before}{name}"
@@ -74,7 +74,7 @@ def _resolved(value: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[
 
 
 def _kind(value: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """What a value may be, in words."""
+    """Describe in words the values that a schema allows."""
     if "const" in value:
         return f"`{json.dumps(value['const'])}`"
     if "enum" in value:

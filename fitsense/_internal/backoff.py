@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 
 
+@checks_arguments
 @attrs.frozen
 class BackoffConfig:
     """Delays between attempts; each may be twice as long as the one before, and is shortened by up to half at random.

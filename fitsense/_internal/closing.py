@@ -26,9 +26,9 @@ class Closing:
 
 
 class AsyncClosing:
-    """Asynchronous context manager whose exit calls `close`."""
+    """Asynchronous context manager whose exit calls `aclose`."""
 
-    async def close(self) -> object:
+    async def aclose(self) -> object:
         """Free what the object holds."""
         raise NotImplementedError
 
@@ -41,4 +41,4 @@ class AsyncClosing:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self.aclose()

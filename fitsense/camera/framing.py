@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 from fitsense.camera.lasting import CameraWarning, LastingState, Since
 from fitsense.pose.landmarks import LandmarkSet, Pose, X, Y
@@ -31,6 +32,7 @@ _EPSILON = 1e-6
 CODES = ("person_cut_off", "person_small", "person_upside_down", "several_people")
 
 
+@checks_arguments
 @attrs.frozen
 class FramingConfig:
     """Configuration of a :class:`FramingMonitor`.

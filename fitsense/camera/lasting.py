@@ -41,7 +41,7 @@ class LastingState:
     limbs: tuple[str, ...] | None = None
 
     def describe(self, meaning: str, limbs: tuple[str, ...]) -> None:
-        """Change what the state means until it is reported."""
+        """Change the meaning of the state until it is reported."""
         if not self.reported:
             self._meaning, self.limbs = meaning, limbs
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 from fitsense.camera.lasting import CameraWarning as CameraWarning
 from fitsense.camera.lasting import LastingState, Since
@@ -38,6 +39,7 @@ _MEANINGS: dict[Code, str] = {
 }
 
 
+@checks_arguments
 @attrs.frozen
 class CameraConfig:
     """Time for which each state must hold before its warning, in seconds of media time.

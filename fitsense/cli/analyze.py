@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-import attrs
 import click
 from click.core import ParameterSource
 
@@ -23,9 +22,10 @@ from fitsense.cli.event_file import open_event_file
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.languages import lang_option
 from fitsense.cli.moments import moment
+from fitsense.cli.option_values import names, region_value
 from fitsense.cli.output import results, results_only
+from fitsense.cli.overlay import draw_overlay
 from fitsense.cli.runtime_options import runtime_options
-from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event, SessionEnded, SessionWarning
 from fitsense.geometry import Region
 from fitsense.inference.config import RuntimeName
@@ -35,37 +35,9 @@ from fitsense.session.config import SessionConfig
 from fitsense.video.inputs import Source
 
 if TYPE_CHECKING:
-    from fitsense.pose.recording import PoseRecording
     from fitsense.sinks.delivery import Delivery
     from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
-
-# People watch overlays; larger pictures only take longer to write.
-_OVERLAY_SHORT_SIDE = 720
-
-
-def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Region | None:
-    """Parse ``L,T,R,B``, in shares of the picture."""
-    if value is None:
-        return None
-    try:
-        left, top, right, bottom = map(float, value.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"expected four numbers in 0..1, such as 0,0,0.5,1 for the left half, got {value!r}"
-        ) from None
-    try:
-        return Region(left, top, right, bottom)
-    except InvalidInputError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Names, separated by commas; None if the option is not given."""
-    names = tuple(name.strip() for value in values for name in value.split(","))
-    if not all(names):
-        raise click.BadParameter(f"expected names with commas between, such as squat,push_up, got {','.join(values)!r}")
-    return names or None
 
 
 @click.command(
@@ -108,7 +80,7 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option(
     "--exercises",
     metavar="NAME,NAME,…",
-    callback=_names,
+    callback=names,
     help="Name only these exercises, such as squat,push_up; may be given several times.",
     multiple=True,
 )
@@ -116,7 +88,7 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option(
     "--region",
     metavar="LEFT,TOP,RIGHT,BOTTOM",
-    callback=_region,
+    callback=region_value,
     help="Analyse only this part of the picture, in shares of its width and height.",
 )
 @click.option("--people", is_flag=True, help="Track every person; each has separate events.")
@@ -220,8 +192,6 @@ def command(
         raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
-    if overlay is not None and people:
-        raise click.UsageError("--overlay shows one person: leave out --people, or give a --region")
     if overlay is not None and snapshot is not None:
         raise click.UsageError("--overlay needs all events of one run: leave out --snapshot")
     _check_outputs(source, events, overlay)
@@ -282,7 +252,7 @@ def command(
                     click.echo(f"fitsense: {damage.message}", err=True)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
-        frames = _overlay(overlay, video, kept, poses, track, catalogue, font)
+        frames = draw_overlay(overlay, video, kept, poses, people, track, catalogue, font)
         if not quiet:
             click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
@@ -363,31 +333,6 @@ def _check_outputs(source: str | None, events: Path | None, overlay: Path | None
             raise click.UsageError(f"{option} would overwrite the source")
     if events is not None and overlay is not None and events.absolute() == overlay.absolute():
         raise click.UsageError("--events and --overlay name the same file")
-
-
-def _overlay(
-    path: Path,
-    video: Source,
-    events: list[Event],
-    poses: PoseRecording | None,
-    track: int | None,
-    catalogue: Catalogue,
-    font: Path | None,
-) -> int:
-    """Write the overlay, and give its number of frames."""
-    from fitsense.events.timeline import Timeline
-    from fitsense.synthetic.figures import FigureVideo
-    from fitsense.video.config import DecodeConfig
-    from fitsense.video.overlay import write_overlay
-    from fitsense.video.source import VideoSource
-
-    timeline = Timeline(events)
-    if isinstance(video, (str, Path)):
-        with VideoSource(video, DecodeConfig(short_side=_OVERLAY_SHORT_SIDE, track=track)) as source:
-            return write_overlay(path, source, timeline, source.info.rate_hz or 30.0, catalogue, font, poses)
-    assert isinstance(video, FigureVideo)
-    larger = attrs.evolve(video, size=(640, 360))
-    return write_overlay(path, larger, timeline, larger.rate_hz, catalogue, font, poses)
 
 
 def _exit_code(analysis: Analysis, events: list[Event]) -> ExitCode:

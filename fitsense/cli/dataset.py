@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fitsense._internal.cache import cache_folder
 from fitsense.cli.progress import track
 from fitsense.data.labels import GROUPINGS, Grouping, exercise_of, muscle_of
 from fitsense.data.scene_groups import ALIKE
@@ -87,12 +88,10 @@ def command(
     Every clip is opened. Clips of one scene (same people and place) stay in one split; where scenes are not given,
     clips of similar colours form one. An interrupted run continues from its cache.
     """
-    import platformdirs
-
     from fitsense.data.build import Options, import_clips
 
     options = Options(grouping, test, val, seed, scene_pattern, alike, publisher, muscles, resplit)
-    cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "probes"
+    cache = cache or cache_folder("probes")
     report = import_clips(source, out, options, cache=cache, force=force, track=track)
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ from fitsense.catalogue import IDLE
 from fitsense.cli.output import results, results_only
 from fitsense.cli.progress import track
 from fitsense.cli.runtime_options import runtime_options
-from fitsense.evaluate.transformations import TRANSFORMATIONS
+from fitsense.evaluate.transformations import TRANSFORMATIONS, UNTOUCHED
 from fitsense.inference.config import RuntimeName
 from fitsense.inference.model import load_model
 from fitsense.session.config import SessionConfig
 
 if TYPE_CHECKING:
-    from fitsense.data.manifest import ClipItem
+    from fitsense.data.manifest import ClipItem, Skipped
     from fitsense.inference.model import Model
 
 
@@ -31,8 +31,21 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with clips and a manifest.csv (columns path, group, split); clips are joined with pauses.",
 )
-@click.option("--split", default="test", show_default=True, help="Value of the manifest's split column.")
+@click.option(
+    "--split",
+    "splits",
+    default=("test",),
+    show_default=True,
+    multiple=True,
+    help="Value of the manifest's split column; repeatable.",
+)
 @click.option("--unknown-split", is_flag=True, help="Also join clips of exercises that the bundle does not know.")
+@click.option(
+    "--untrimmed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of videos with labelled segments (columns path and segments, such as "
+    "'0-19 no_exercise;25.5-40 squat', in seconds).",
+)
 @click.option("--rendered", type=click.IntRange(1), help="Number of rendered videos.")
 @click.option("--bundle", default=DEFAULT, show_default=True, help="A bundle's name, folder or zip.")
 @runtime_options
@@ -51,28 +64,36 @@ if TYPE_CHECKING:
 @click.option(
     "--transformation",
     "names",
-    type=click.Choice(tuple(TRANSFORMATIONS)),
+    type=click.Choice((UNTOUCHED, *TRANSFORMATIONS)),
     multiple=True,
-    help="With --robustness, a transformation to measure; may be repeated. By default all.",
+    help="With --robustness, a transformation to measure; repeatable. By default all. Untouched clips are always "
+    "measured.",
 )
 @click.option(
     "--counts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="With --robustness, a CSV file with the true repetitions of clips (columns clip, count).",
 )
+@click.option("--only-counted", is_flag=True, help="Analyse only the clips in --counts.")
+@click.option(
+    "--clips-per-exercise",
+    type=click.IntRange(1),
+    help="With --robustness, the largest number of clips of an exercise; --seed selects them.",
+)
 @click.option(
     "--results",
     "results_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="With --robustness, a JSON Lines file to which each result is appended; results in it are taken over, so that "
-    "an interrupted run can go on.",
+    help="JSON Lines file to which each result is appended; results in it are reused, so that an interrupted run "
+    "continues.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics and emitted segments as JSON.")
 @results_only()
 def command(
     data: Path | None,
-    split: str,
+    splits: tuple[str, ...],
     unknown_split: bool,
+    untrimmed: Path | None,
     rendered: int | None,
     bundle: str,
     runtime: RuntimeName,
@@ -83,26 +104,33 @@ def command(
     robustness: bool,
     names: tuple[str, ...],
     counts: Path | None,
+    only_counted: bool,
+    clips_per_exercise: int | None,
     results_file: Path | None,
     as_json: bool,
 ) -> None:
     """Evaluate sessions on untrimmed videos: sets found, latency, and false alarms in the pauses.
 
-    Videos are the clips of a folder, joined with pauses, or rendered; each kind has separate metrics. With
-    --robustness, single clips of the folder are transformed instead.
+    Videos are the clips of a folder, joined with pauses, recorded ones with labelled segments, or rendered; each kind
+    has separate metrics. With --robustness, single clips of the folder are transformed instead.
     """
     if robustness:
-        if data is None or rendered is not None:
-            raise click.UsageError("give --data FOLDER, and no --rendered, with --robustness")
-    elif names or counts or results_file:
-        raise click.UsageError("give --robustness with --transformation, --counts and --results")
-    if data is None and rendered is None:
-        raise click.UsageError("give --data FOLDER, --rendered N, or both")
+        if data is None or rendered is not None or untrimmed is not None:
+            raise click.UsageError("give --data FOLDER, and neither --rendered nor --untrimmed, with --robustness")
+    elif names or counts or clips_per_exercise:
+        raise click.UsageError("give --robustness with --transformation, --counts and --clips-per-exercise")
+    if only_counted and counts is None:
+        raise click.UsageError("give --counts FILE with --only-counted")
+    if data is None and rendered is None and untrimmed is None:
+        raise click.UsageError("give --data FOLDER, --untrimmed FILE, --rendered N, or several of them")
     from fitsense.data.manifest import read_manifest
-    from fitsense.evaluate.untrimmed import joined_videos, rendered_videos, session_quality
+    from fitsense.evaluate.labelled_videos import labelled_videos
+    from fitsense.evaluate.robustness import read_counts, select_clips
+    from fitsense.evaluate.untrimmed import StreamRuns, joined_videos, rendered_videos, session_quality
 
-    dataset = read_manifest(data, [split]) if data is not None else None
+    dataset = read_manifest(data, splits) if data is not None else None
     model = load_model(bundle, runtime=runtime, device=device, compile=compile)
+    known = model.labels.exercise
     config = SessionConfig(hop_s=hop)
     report: dict[str, Any] = {
         "bundle": {"name": model.manifest.name, "version": model.manifest.version},
@@ -111,21 +139,37 @@ def command(
     }
     if robustness:
         assert dataset is not None
-        items = [item for item in dataset.items if item.group in model.labels.exercise and item.group != IDLE]
-        report["robustness"] = _robustness(model, items, config, names, counts, results_file)
-    elif dataset is not None:
-        known = model.labels.exercise
+        true_counts = read_counts(counts) if counts else {}
+        items = [item for item in dataset.items if item.group in known and item.group != IDLE]
+        items = select_clips(items, true_counts if only_counted else None, clips_per_exercise, seed=seed)
+        report["robustness"] = _robustness(model, items, config, names, true_counts, results_file)
+        _print(report, as_json)
+        return
+    kept = StreamRuns(results_file)
+    if dataset is not None:
         joined, left_out = joined_videos(dataset.items, known, model.short_side, seed=seed, with_unknown=unknown_split)
-        skipped = [*dataset.skipped, *left_out]
         report["joined"] = {
-            "split": split,
-            "skipped": len(skipped),
-            "skipped_files": [attrs.asdict(skip) for skip in skipped],
-            **session_quality(model, joined, config, track),
+            "split": ", ".join(splits),
+            **_skipped([*dataset.skipped, *left_out]),
+            **session_quality(model, joined, config, track, kept=kept),
+        }
+    if untrimmed is not None:
+        recorded, left_out = labelled_videos(untrimmed, known, short_side=model.short_side)
+        report["untrimmed"] = {
+            **_skipped(left_out),
+            **session_quality(model, recorded, config, track, kept=kept),
         }
     if rendered is not None:
-        videos = rendered_videos(rendered, model.labels.exercise, seed=seed)
-        report["rendered"] = session_quality(model, videos, config, track)
+        videos = rendered_videos(rendered, known, seed=seed)
+        report["rendered"] = session_quality(model, videos, config, track, kept=kept)
+    _print(report, as_json)
+
+
+def _skipped(skipped: Sequence[Skipped]) -> dict[str, Any]:
+    return {"skipped": len(skipped), "skipped_files": [attrs.asdict(skip) for skip in skipped]}
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2), file=results())
     else:
@@ -137,17 +181,17 @@ def _robustness(
     items: Sequence[ClipItem],
     config: SessionConfig,
     names: Collection[str],
-    counts: Path | None,
+    counts: Mapping[str, int],
     results_file: Path | None,
 ) -> dict[str, Any]:
-    from fitsense.evaluate.robustness import Trials, read_counts, robustness
+    from fitsense.evaluate.robustness import Trials, robustness
 
     return robustness(
         model,
         items,
         config,
-        counts=read_counts(counts) if counts else None,
-        names=names or tuple(TRANSFORMATIONS),
+        counts=counts,
+        names=[name for name in names or TRANSFORMATIONS if name != UNTOUCHED],
         trials=Trials(results_file),
         track=track,
     )
@@ -164,12 +208,13 @@ def _show(report: dict[str, Any]) -> None:
     )
     if "robustness" in report:
         _show_robustness(console, report["robustness"])
-    if "joined" in report:
-        joined = report["joined"]
-        console.print(f"\nClips of {joined['split']}, joined with pauses; {joined['skipped']} left out")
-        for skip in joined["skipped_files"]:
-            console.print(f"  left out {skip['path']}: {skip['reason']}")
-        _show_figures(console, joined)
+    for kind, title in (("joined", "Clips of {split}, joined with pauses"), ("untrimmed", "Recorded videos")):
+        if kind in report:
+            part = report[kind]
+            console.print(f"\n{title.format_map(part)}; {part['skipped']} left out")
+            for skip in part["skipped_files"]:
+                console.print(f"  left out {skip['path']}: {skip['reason']}")
+            _show_figures(console, part)
     if "rendered" in report:
         console.print("\nRendered videos")
         _show_figures(console, report["rendered"])
@@ -222,6 +267,11 @@ def _show_figures(console: Any, figures: dict[str, Any]) -> None:
     console.print(
         f"sets          {sets['found']} found, {sets['partial']} in part, {sets['wrong_name']} by a wrong name, "
         f"{sets['unknown']} unknown, {sets['missed']} missed; pieces of one {number(figures['fragments'])}"
+    )
+    first = figures["first_name"]
+    console.print(
+        f"first name    median {number(first['median_s'], ' s')} (p90 {number(first['p90_s'], ' s')}) after the start, "
+        f"of {first['sets']} sets; {first['named']} are named in the end"
     )
     console.print(f"latency       median {latency('onset')} after the start, {latency('offset')} after the end")
     console.print(

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import click
 
+from fitsense._internal.cache import cache_folder
 from fitsense.cli.output import results, results_only
 from fitsense.cli.progress import track
 
@@ -87,7 +88,6 @@ def command(
         raise click.UsageError(f"unknown experiment {name!r}; available: {', '.join(experiments)}")
     if data is None:
         raise click.UsageError(f"{name}: give --data FOLDER")
-    import platformdirs
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -109,7 +109,7 @@ def command(
     setting = Setting(
         data,
         scale,
-        cache or Path(platformdirs.user_cache_dir("fitsense")) / "training",
+        cache or cache_folder("training"),
         PluginManager.discover(),
         weights,
         ("kinetics400" if scale_name == "paper" else "") if slowfast_weights is None else slowfast_weights,

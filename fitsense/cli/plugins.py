@@ -69,7 +69,7 @@ command.add_command(plugins_new.command)
 @click.pass_context
 @results_only()
 def check(context: click.Context, name: str, only: str | None, configs: tuple[str, ...], file: Path | None) -> None:
-    """Check the installed plugin NAME and its contributions against the laws of fitsense.testing.contracts.
+    """Run the contract tests of fitsense.testing.contracts on the installed plugin NAME and its contributions.
 
     Exits with 1 if a law is broken. Large networks take minutes; --only and --config shorten that.
     """

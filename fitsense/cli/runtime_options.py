@@ -12,7 +12,13 @@ from fitsense.inference.config import RUNTIMES
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
 _OPTIONS = (
-    click.option("--runtime", type=click.Choice(RUNTIMES), default="openvino", show_default=True),
+    click.option(
+        "--runtime",
+        type=click.Choice(RUNTIMES),
+        default="openvino",
+        show_default=True,
+        help="Library that runs the networks; torch needs fitsense[torch].",
+    ),
     click.option("--device", help="Device of torch, such as cuda:1; by default CUDA if available."),
     click.option("--compile", is_flag=True, help="Compile torch networks: a slower start, then faster inference."),
 )

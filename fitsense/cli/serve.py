@@ -45,12 +45,19 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
 )
 @click.option("--tokens-file", help="File with one token per line; FITSENSE_TOKENS may have further ones.")
 @click.option(
+    "--state-dir",
+    help="Folder that keeps open sessions, with pictures of people, so that the next process continues them after a "
+    "crash.",
+)
+@click.option(
     "--origin",
     "origins",
     multiple=True,
     help="Web origin whose pages may call the server, such as https://app.example.",
 )
-@click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="Least severe level to log."
+)
 @results_only()
 def command(file: Path | None, sources: dict[str, str], log_level: str, **options: Any) -> None:
     """Serve sessions over HTTP: video in, events out, for programs in any language.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from fitsense._internal.cache import cache_folder
 from fitsense.cli.progress import track
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 @click.option(
     "--photo-pairs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with a photo_pairs.csv, for heads in closed form on landmarks.",
+    help="Folder with a photo_pairs.csv: pairs of photographs, which heads in closed form on landmarks also learn.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle; new or empty.")
 @click.option("--name", help="The bundle's name; by default the folder's.")
-@click.option("--version", default="0.1.0", show_default=True)
+@click.option("--version", default="0.1.0", show_default=True, help="Version of the bundle.")
+@click.option("--licence", default="", help="The bundle's licence, such as CC-BY-4.0; by default none is stated.")
 @click.option(
     "--recipe",
     "recipe_file",
@@ -64,8 +66,8 @@ if TYPE_CHECKING:
 @click.option(
     "--twin",
     type=click.Path(exists=True, path_type=Path),
-    help="Bundle of the same recipe, trained without a test split whose metrics the model card then quotes; with "
-    "--test ''.",
+    help="Bundle of the same recipe that was measured on a test split, so that the model card of this one, which is "
+    "trained on all clips (--test ''), quotes its metrics.",
 )
 @click.option("--views", type=click.IntRange(1), help="Windows of each clip; by default 4, or the recipe's number.")
 @click.option(
@@ -101,6 +103,7 @@ def command(
     out: Path,
     name: str | None,
     version: str,
+    licence: str,
     recipe_file: Path | None,
     backbone: str,
     weights: tuple[str, ...],
@@ -121,8 +124,6 @@ def command(
 
     Features, frames and checkpoints are cached: an interrupted run continues. Needs fitsense[torch].
     """
-    import platformdirs
-
     from fitsense.bundles.bundle import Bundle
     from fitsense.data.manifest import splits_of
     from fitsense.train.finetuning import DistributedConfig, rank
@@ -140,7 +141,7 @@ def command(
     unknown_split = unknown_split if unknown_split is not None else "extra" if "extra" in existing else None
     test = test if test is not None else "test" if "test" in existing else None
     sources = Sources(data, splits, unknown_split or None, test or None, auxiliary_data, photo_pairs)
-    cache = cache or Path(platformdirs.user_cache_dir("fitsense")) / "training"
+    cache = cache or cache_folder("training")
     distributed = DistributedConfig(nodes, devices, strategy)
     if distributed.processes > 1 and rank():
         train_worker(recipe, sources, cache=cache, distributed=distributed)
@@ -152,6 +153,7 @@ def command(
             out,
             name=name or out.resolve().name,
             version=version,
+            licence=licence,
             cache=cache,
             track=track,
             distributed=distributed,

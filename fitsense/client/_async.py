@@ -158,7 +158,7 @@ class AsyncClient(AsyncClosing):
             raise handshake_error(error, self._base) from error
         return AsyncFrames(socket, after, on_problem)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
@@ -239,9 +239,9 @@ class AsyncFrames(AsyncClosing):
             while (event := await self._next()) is not None:
                 yield event
         finally:
-            await self.close()
+            await self.aclose()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connection. The session continues until it is idle for too long."""
         self._left = True
         await self._socket.close()
@@ -260,7 +260,7 @@ class AsyncFrames(AsyncClosing):
                 self._after = message.id
                 return message
             if self._on_problem is None or message.type == EVENTS_GONE:
-                await self.close()
+                await self.aclose()
                 raise ProblemError(message)
             self._on_problem(message)
 

@@ -83,6 +83,9 @@ class Session:
     :param events: number of events so far.
     :param frames: number of analysed pictures.
     :param dropped_frames: number of pictures dropped because of slow analysis.
+    :param restarts: how often the server continued the session after a crash.
+    :param resumed_s: media time in seconds of the newest picture that the server had kept when it last did; later ones
+        are lost unless they are pushed again. None if it kept none, or never continued the session.
     """
 
     id: str
@@ -102,6 +105,8 @@ class Session:
     events: int
     frames: int
     dropped_frames: int
+    restarts: int = 0
+    resumed_s: float | None = None
 
 
 @attrs.frozen

@@ -170,7 +170,7 @@ def _label(entry: Entry) -> tuple[str, str, tuple[str, ...] | None]:
 
 
 def _completed(entry: Entry, above: Path, options: Options) -> Entry:
-    """Add what the options give to what the source leaves out."""
+    """Fill values that the source leaves out from the options."""
     scene = entry.scene
     if not scene and options.scene_pattern is not None:
         found = re.search(options.scene_pattern, _name(entry.path, above))

@@ -53,7 +53,7 @@ class Recording:
 class Recorder:
     """Stores one array entry for each frame of samples, in a folder.
 
-    :param what: name of what is stored; part of the names of the files.
+    :param what: name of the stored kind of data; part of the file names.
     :param short_side: short side of decoded frames, in pixels.
     :param rate_hz: largest number of frames per second.
     :param compute: computes one array entry for each frame of a sample.

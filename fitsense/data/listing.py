@@ -25,7 +25,7 @@ ENDINGS = frozenset(
 
 @attrs.frozen
 class Entry:
-    """A clip as its source lists it; empty or None for what the source leaves out.
+    """A clip as its source lists it; values that the source leaves out are empty or None.
 
     :param path: absolute.
     :param more: cells of columns that fitsense does not read, which the manifest keeps.

@@ -44,7 +44,7 @@ class Sample:
     :param answers: cells of further columns of the manifest, by column; targets of the tasks that plugins declare.
     :param muscles_secondary: secondary muscle groups; trained as half active.
     :param exercise: the label in detail, such as ``hammer_curl``; empty where there is none.
-    :param kind: what it was made from.
+    :param kind: kind of its origin.
     :param open: opens the frames with a short side in pixels.
     """
 

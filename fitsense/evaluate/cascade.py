@@ -13,18 +13,15 @@ from numpy.typing import NDArray
 from fitsense._internal.progress import Track, silent
 from fitsense.bundles.bundle import Bundle
 from fitsense.catalogue import IDLE
-from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
-from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.errors import InvalidInputError
 from fitsense.evaluate import metrics
-from fitsense.inference.clip_person import track_clip
+from fitsense.evaluate.clip_reading import read_clips
 from fitsense.inference.fusion import FusionPipeline, Outputs, set_cascade
 from fitsense.inference.model import Model
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade
 from fitsense.types import Clip, FloatArray
-from fitsense.video.config import DecodeConfig
-from fitsense.video.source import VideoSource
 from fitsense.windowing.sampler import Window
 from fitsense.windowing.stream_state import NewFrames, StreamProgress
 
@@ -104,16 +101,9 @@ def _said(
     """Outputs of all branches for the windows of each clip."""
     known = set(model.labels.exercise) - {IDLE}
     items = [item for item in read_manifest(data, [split]).items if item.group in known]
-    said, skipped = [], []
-    for item in track(items, "Clips"):
-        try:
-            with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, False, track_clip(model))
-        except FitsenseError as error:
-            skipped.append(Skipped(str(item.path), str(error)))
-            continue
-        said.append((item, model.run(clips)))
-    return said, skipped
+    skipped: list[Skipped] = []
+    clips = read_clips(model, track(items, "Clips"), skipped, views=views, mirror=False)
+    return [(item, model.run(windows)) for item, windows in clips], skipped
 
 
 def _answer(fusing: FusionPipeline, outputs: Outputs) -> tuple[FloatArray, float]:

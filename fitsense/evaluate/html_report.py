@@ -41,7 +41,7 @@ def page(report: Mapping[str, Any], folder: Path) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Three decimals; a dash for what is not there."""
+    """Format a number with three decimals; a dash for None."""
     return "–" if value is None else f"{value:.3f}"
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-import cattrs
+import numpy as np
 
 from fitsense._internal.hashing import fingerprint
 from fitsense._internal.progress import Track, silent
@@ -18,12 +16,12 @@ from fitsense.catalogue import UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.data.tables import read_table
 from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.evaluate.kept_results import KeptResults, digest_of_analysis
 from fitsense.evaluate.transformations import TRANSFORMATIONS, UNTOUCHED
 from fitsense.events.model import Event, ExerciseEnded, RepetitionCompleted
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
-from fitsense.session.snapshot_header import bundle_digest
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
@@ -47,7 +45,7 @@ class Trial:
     repetitions: int
 
 
-class Trials:
+class Trials(KeptResults[Trial]):
     """Results of earlier runs, and a JSON Lines file to which further ones are appended.
 
     :param file: None to keep nothing.
@@ -55,39 +53,7 @@ class Trials:
     """
 
     def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._known: dict[tuple[str, str, str], Trial] = {}
-        for trial in _read(file) if file and file.exists() else ():
-            self._add(trial)
-
-    def get(self, clip: str, transformation: str, analysis: str) -> Trial | None:
-        """The result of an earlier run; None if there is none."""
-        return self._known.get((clip, transformation, analysis))
-
-    def add(self, trial: Trial) -> None:
-        """Keep a result."""
-        self._add(trial)
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(attrs.asdict(trial)) + "\n")
-
-    def _add(self, trial: Trial) -> None:
-        self._known[trial.clip, trial.transformation, trial.analysis] = trial
-
-
-def _read(file: Path) -> Iterator[Trial]:
-    text = file.read_text("utf-8")
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            yield cattrs.structure(json.loads(line), Trial)
-        except Exception as error:
-            if number == len(text.splitlines()) and not text.endswith("\n"):
-                # The last line of a run that was interrupted.
-                file.write_text(text[: len(text) - len(line)], "utf-8")
-                return
-            raise InvalidInputError(
-                f"{file}, line {number}: expected a result of evaluate-sessions --robustness: {error}"
-            ) from error
+        super().__init__(Trial, lambda trial: (trial.clip, trial.transformation, trial.analysis), file)
 
 
 def read_counts(file: Path) -> dict[str, int]:
@@ -104,6 +70,29 @@ def read_counts(file: Path) -> dict[str, int]:
     return counts
 
 
+def select_clips(
+    items: Sequence[ClipItem], counts: Mapping[str, int] | None, per_exercise: int | None, *, seed: int = 0
+) -> list[ClipItem]:
+    """Select clips for a measurement, in their order.
+
+    :param counts: true numbers of repetitions, see :func:`read_counts`; clips without one are left out. None for all.
+    :param per_exercise: largest number of clips of an exercise; None for all.
+    :param seed: seed of the selection among the clips of an exercise.
+    """
+    eligible = [item for item in items if counts is None or _expected(item, counts) is not None]
+    if per_exercise is None:
+        return eligible
+    order = np.random.default_rng(seed).permutation(len(eligible)).tolist()
+    taken: Counter[str] = Counter()
+    chosen = []
+    for index in order:
+        group = eligible[index].group
+        if taken[group] < per_exercise:
+            taken[group] += 1
+            chosen.append(index)
+    return [eligible[index] for index in sorted(chosen)]
+
+
 def robustness(
     model: Model,
     items: Sequence[ClipItem],
@@ -117,7 +106,7 @@ def robustness(
     """Metrics of sessions on clips and on their transformations, as a JSON object.
 
     :param counts: true numbers of repetitions, see :func:`read_counts`.
-    :param names: names of the transformations.
+    :param names: names of the transformations; untouched clips are always analysed, too.
     :param trials: results of earlier runs, which are not computed again.
     """
     unknown = sorted(set(names) - TRANSFORMATIONS.keys())
@@ -126,7 +115,7 @@ def robustness(
             f"transformation: expected one of {', '.join(TRANSFORMATIONS)}, got {', '.join(unknown)}"
         )
     trials = trials or Trials(None)
-    analysis = hashlib.sha256(f"{bundle_digest(model)} {config!r}".encode()).hexdigest()
+    analysis = digest_of_analysis(model, config)
     pairs = [(item, name) for item in items for name in (UNTOUCHED, *names)]
     found: dict[str, dict[str, Trial]] = {}
     skipped: dict[Path, str] = {}
@@ -135,7 +124,7 @@ def robustness(
             continue
         try:
             clip = fingerprint(item.path)
-            trial = trials.get(clip, name, analysis)
+            trial = trials.get((clip, name, analysis))
             if trial is None:
                 trial = Trial(clip, name, analysis, *_analyse(model, item.path, name, config))
                 trials.add(trial)

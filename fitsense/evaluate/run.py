@@ -9,16 +9,12 @@ from typing import Any
 import attrs
 
 from fitsense._internal.progress import Track, silent
-from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
-from fitsense.errors import FitsenseError
 from fitsense.evaluate import metrics
+from fitsense.evaluate.clip_reading import read_clips
 from fitsense.evaluate.scores import ClipScores, clip_scores
 from fitsense.evaluate.summary import relative, summarise
-from fitsense.inference.clip_person import track_clip
 from fitsense.inference.model import Model
-from fitsense.video.config import DecodeConfig
-from fitsense.video.source import VideoSource
 
 
 def evaluate(
@@ -54,13 +50,6 @@ def score(
     model: Model, items: Sequence[ClipItem], *, views: int, mirror: bool, track: Track = silent
 ) -> tuple[list[ClipScores], list[Skipped]]:
     """The scores of each clip, and the clips that cannot be read, with the reason."""
-    scored, skipped = [], []
-    for item in track(items, "Clips"):
-        try:
-            with VideoSource(item.path, DecodeConfig(short_side=model.short_side)) as frames:
-                clips = clip_views(frames, model.clips, views, mirror, track_clip(model))
-        except FitsenseError as error:
-            skipped.append(Skipped(str(item.path), str(error).removeprefix(f"{item.path}: ")))
-            continue
-        scored.append(clip_scores(model, item, clips))
-    return scored, skipped
+    skipped: list[Skipped] = []
+    clips = read_clips(model, track(items, "Clips"), skipped, views=views, mirror=mirror)
+    return [clip_scores(model, item, windows) for item, windows in clips], skipped

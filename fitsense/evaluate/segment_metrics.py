@@ -8,6 +8,7 @@ videos together, not averaged over videos.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
@@ -72,25 +73,48 @@ def _apart(instance: Any, attribute: attrs.Attribute[Any], value: Sequence[Segme
 
 @attrs.frozen
 class VideoResult:
-    """True and predicted segments, in order, of a video of `duration_s` seconds."""
+    """True and predicted segments, in order, of a video of `duration_s` seconds.
+
+    :param unlabelled: intervals without ground truth, start and end in seconds, in order and outside the true segments.
+        No metric counts the time in them, nor predictions that lie mostly in them and match no true segment.
+    """
 
     truth: Sequence[Segment] = attrs.field(converter=_in_order, validator=_apart)
     predicted: Sequence[PredictedSegment] = attrs.field(converter=_in_order, validator=_apart)
     duration_s: float
+    unlabelled: Sequence[tuple[float, float]] = ()
+
+    @property
+    def labelled_s(self) -> float:
+        """Seconds with ground truth."""
+        return self.duration_s - sum(end_s - start_s for start_s, end_s in self.unlabelled)
 
     @property
     def idle_s(self) -> float:
         """Seconds without exercise."""
-        return self.duration_s - sum(segment.end_s - segment.start_s for segment in self.truth)
+        return self.labelled_s - sum(segment.end_s - segment.start_s for segment in self.truth)
+
+    @property
+    def judged(self) -> list[PredictedSegment]:
+        """The predicted segments that ground truth can judge."""
+        return [segment for segment in self.predicted if self._is_judged(segment)]
+
+    def _is_judged(self, segment: PredictedSegment) -> bool:
+        outside_s = sum(
+            max(0.0, min(segment.end_s, end_s) - max(segment.start_s, start_s)) for start_s, end_s in self.unlabelled
+        )
+        if outside_s <= (segment.end_s - segment.start_s) / 2:
+            return True
+        return any(true.exercise == segment.exercise and _fits(true, segment, _IOU) for true in self.truth)
 
 
 def summarise(results: Sequence[VideoResult]) -> dict[str, Any]:
     """Compute all metrics of some videos, as a JSON object; None for a metric without data."""
-    predicted = [segment for result in results for segment in result.predicted]
+    predicted = [segment for result in results for segment in result.judged]
     truth = [segment for result in results for segment in result.truth]
     return {
         "streams": len(results),
-        "minutes": sum(result.duration_s for result in results) / 60,
+        "minutes": sum(result.labelled_s for result in results) / 60,
         "idle_minutes": sum(result.idle_s for result in results) / 60,
         "segments": sum(segment.exercise != UNKNOWN for segment in truth),
         "segments_unknown": sum(segment.exercise == UNKNOWN for segment in truth),
@@ -100,6 +124,7 @@ def summarise(results: Sequence[VideoResult]) -> dict[str, Any]:
         "by_exercise": by_exercise(results),
         "sets": set_kinds(results),
         "fragments": fragments(results),
+        "first_name": first_names(results),
         **latencies(results),
         "false_alarms": false_alarms(results),
         "time": time_shares(results),
@@ -169,7 +194,7 @@ def _counts(results: Sequence[VideoResult], iou: float) -> tuple[Counter[str], C
     truths: Counter[str] = Counter()
     answers: Counter[str] = Counter()
     for result in results:
-        truth, predicted = _named(result.truth), _named(result.predicted)
+        truth, predicted = _named(result.truth), _named(result.judged)
         hits.update(segment.exercise for segment, _ in match(truth, predicted, iou))
         truths.update(segment.exercise for segment in truth)
         answers.update(segment.exercise for segment in predicted)
@@ -232,6 +257,27 @@ def latencies(results: Sequence[VideoResult]) -> dict[str, dict[str, float | int
     return {"onset": _spread(onset), "offset": _spread(offset)}
 
 
+def first_names(results: Sequence[VideoResult]) -> dict[str, float | int | None]:
+    """Time from the start of each set to the first ``exercise.started`` with its name, in seconds of media time.
+
+    A set that is never named takes forever, so that percentiles are of all `sets`, unlike those of :func:`latencies`:
+    None if fewer than their share are `named`.
+    """
+    seconds = []
+    for result in results:
+        truth = _named(result.truth)
+        named = {segment: answer.start_reported_s for segment, answer in match(truth, result.predicted)}
+        seconds += [named.get(segment, math.inf) - segment.start_s for segment in truth]
+    # An interpolated percentile between a number and infinity has no value.
+    median, p90 = np.percentile(seconds, [50, 90], method="higher").tolist() if seconds else (math.inf, math.inf)
+    return {
+        "sets": len(seconds),
+        "named": sum(map(math.isfinite, seconds)),
+        "median_s": median if math.isfinite(median) else None,
+        "p90_s": p90 if math.isfinite(p90) else None,
+    }
+
+
 def _spread(seconds: Sequence[float]) -> dict[str, float | int | None]:
     median, p90 = np.percentile(seconds, [50, 90]).tolist() if seconds else (None, None)
     return {"segments": len(seconds), "median_s": median, "p90_s": p90}
@@ -246,7 +292,7 @@ def false_alarms(results: Sequence[VideoResult]) -> dict[str, float | int | None
     alarms = [
         answer
         for result in results
-        for answer in result.predicted
+        for answer in result.judged
         if not any(true.start_s <= answer.start_reported_s and answer.start_s < true.end_s for true in result.truth)
     ]
     minutes = sum(result.idle_s for result in results) / 60
@@ -283,9 +329,12 @@ def _time_kind(truth: str, predicted: str) -> TimeKind:
 def _stretches(result: VideoResult) -> Iterator[tuple[str, str, float]]:
     """The stream cut where truth or answer changes: both, and the seconds."""
     ends = {time for segment in (*result.truth, *result.predicted) for time in (segment.start_s, segment.end_s)}
+    ends.update(itertools.chain.from_iterable(result.unlabelled))
     cuts = sorted({0.0, result.duration_s, *(time for time in ends if 0.0 < time < result.duration_s)})
     for start_s, end_s in itertools.pairwise(cuts):
         middle_s = (start_s + end_s) / 2
+        if any(from_s <= middle_s < until_s for from_s, until_s in result.unlabelled):
+            continue
         yield _at(result.truth, middle_s), _at(result.predicted, middle_s), end_s - start_s
 
 

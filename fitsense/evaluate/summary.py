@@ -223,7 +223,7 @@ def _unseen(model: Model, untrained: Sequence[ClipScores]) -> dict[str, Any]:
 
 
 def _look_up(model: Model, probabilities: FloatArray) -> FloatArray:
-    """The muscles that the predicted exercises are known to work: what a learned head has to beat."""
+    """Muscles of the predicted exercises by the catalogue: the baseline of learned heads."""
     head = model.plugins.head(_BASELINE)
     if not isinstance(head, DerivedHeadSpec):
         raise InvalidInputError(f"{_BASELINE}: expected a derived head")
@@ -327,8 +327,8 @@ def _by_source(known: _Known) -> dict[str, dict[str, Any]]:
 
 
 def _worst(labels: Sequence[str], scored: Sequence[ClipScores], folder: Path) -> list[dict[str, Any]]:
-    """The clips with the most confident wrong answers. For what the model does not know, only ``no_exercise`` and
-    ``unknown`` are right."""
+    """The clips with the most confident wrong answers. For exercises that the model does not know, only
+    ``no_exercise`` and ``unknown`` are right."""
     wrong: list[dict[str, Any]] = []
     for clip in scored:
         known = clip.item.group in labels

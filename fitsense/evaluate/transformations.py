@@ -46,7 +46,7 @@ _NOISE = 14
 class Transformation:
     """A transformation of clips.
 
-    :param summary: what it does, in a few words.
+    :param summary: effect in a few words.
     :param apply: function of the frames of a clip that returns those of the transformed clip.
     """
 

@@ -5,6 +5,7 @@ Videos are rendered, or joined from recorded clips. Iterating one gives its fram
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -14,13 +15,15 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from fitsense._internal.hashing import fingerprint
 from fitsense._internal.progress import Track, silent
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.errors import FitsenseError, InvalidInputError
+from fitsense.evaluate.kept_results import KeptResults, digest_of_analysis
+from fitsense.evaluate.labelled_videos import video_duration_s
 from fitsense.evaluate.segment_metrics import PredictedSegment, Segment, VideoResult, summarise
 from fitsense.events.model import Event, ExerciseEnded, ExerciseStarted
-from fitsense.imaging.resize import centre_crop
 from fitsense.inference.model import Model
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
@@ -53,27 +56,75 @@ class UntrimmedVideo(Protocol):
         """Segments of exercises; the rest is idle."""
 
     @property
+    def unlabelled(self) -> Sequence[tuple[float, float]]:
+        """Intervals without ground truth, start and end in seconds."""
+
+    @property
     def duration_s(self) -> float:
         """Length in seconds."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what the frames are made of; equal for equal frames."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
 
+@attrs.frozen
+class StreamRun:
+    """Segments that a session emitted for a video.
+
+    :param stream: the video's fingerprint.
+    :param analysis: digest of the bundle and the session's configuration.
+    :param predicted: the segments.
+    """
+
+    stream: str
+    analysis: str
+    predicted: list[PredictedSegment]
+
+
+class StreamRuns(KeptResults[StreamRun]):
+    """Results of earlier runs, and a JSON Lines file to which further ones are appended.
+
+    :param file: None to keep nothing.
+    :raises InvalidInputError: the file holds something else.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        super().__init__(StreamRun, lambda run: (run.stream, run.analysis), file)
+
+
 def session_quality(
-    model: Model, streams: Sequence[UntrimmedVideo], config: SessionConfig | None = None, track: Track = silent
+    model: Model,
+    streams: Sequence[UntrimmedVideo],
+    config: SessionConfig | None = None,
+    track: Track = silent,
+    *,
+    kept: StreamRuns | None = None,
 ) -> dict[str, Any]:
     """Metrics of sessions on videos, as a JSON object.
 
     They are those of :func:`fitsense.evaluate.segment_metrics.summarise`; ``runs`` lists the true and the predicted
     segments of each video.
+
+    :param kept: results of earlier runs, which are not computed again.
     """
-    config = config or SessionConfig()
-    results = [run_session(model, stream, config) for stream in track(streams, "Streams")]
+    config, kept = config or SessionConfig(), kept or StreamRuns(None)
+    analysis = digest_of_analysis(model, config)
+    results = []
+    for stream in track(streams, "Streams"):
+        key = stream.fingerprint
+        run = kept.get((key, analysis))
+        if run is None:
+            run = StreamRun(key, analysis, run_session(model, stream, config))
+            kept.add(run)
+        results.append(VideoResult(stream.truth, run.predicted, stream.duration_s, stream.unlabelled))
     return {**summarise(results), "runs": [attrs.asdict(result) for result in results]}
 
 
-def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> VideoResult:
-    """Run a session on a video, and record the time at which it emitted each segment."""
+def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> list[PredictedSegment]:
+    """Run a session on a video; return the segments that it emits, with the times of their events."""
     session = Session(model, config)
     emitted: list[tuple[Event, float]] = []
     now_s = 0.0
@@ -81,7 +132,7 @@ def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> 
         now_s = frame.time_s
         emitted += [(event, now_s) for event in session.push(frame)]
     emitted += [(event, now_s) for event in session.finish()]
-    return VideoResult(stream.truth, _segments(emitted), stream.duration_s)
+    return _segments(emitted)
 
 
 def _segments(emitted: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
@@ -111,6 +162,16 @@ class RenderedVideo:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.video.duration_s
+
+    @property
+    def unlabelled(self) -> Sequence[tuple[float, float]]:
+        """No interval."""
+        return ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what the frames are made of."""
+        return hashlib.sha256(repr(self.video).encode()).hexdigest()
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self.video)
@@ -155,7 +216,7 @@ def _pause(random: np.random.Generator) -> Bout:
 class Piece:
     """A stretch of a joined stream.
 
-    :param exercise: what is done in it; ``no_exercise`` for a pause.
+    :param exercise: label of the clip; ``no_exercise`` for a pause.
     :param path: the video that is played, again and again, until the stretch is over; None holds the picture before.
     :param duration_s: length in seconds.
     """
@@ -170,8 +231,8 @@ class JoinedVideo:
     """Real clips, one after the other. Iterating decodes them, one frame at a time.
 
     :param pieces: pieces in order; the first one has a video.
-    :param side: side in pixels to which pictures are scaled and cropped to their middle square, so that all have one
-        size; equal to the input of a model with this short side.
+    :param side: pixels to which the shorter side of pictures is scaled. They keep their shape, since landmarks need the
+        whole body; their size changes from clip to clip, as sessions allow.
     """
 
     pieces: Sequence[Piece] = attrs.field()
@@ -195,6 +256,17 @@ class JoinedVideo:
     def duration_s(self) -> float:
         """Length in seconds."""
         return sum(piece.duration_s for piece in self.pieces)
+
+    @property
+    def unlabelled(self) -> Sequence[tuple[float, float]]:
+        """No interval."""
+        return ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what the frames are made of."""
+        parts = [(piece.path and fingerprint(piece.path), piece.duration_s) for piece in self.pieces]
+        return hashlib.sha256(repr((self.side, parts)).encode()).hexdigest()
 
     def __iter__(self) -> Iterator[Frame]:
         last: Frame | None = None
@@ -225,7 +297,7 @@ def _looped(path: Path, side: int, duration_s: float) -> Iterator[Frame]:
                 at_s = start_s + frame.time_s
                 if at_s >= duration_s - _TOLERANCE_S:
                     return
-                yield Frame(centre_crop(frame.rgb, side), at_s)
+                yield Frame(frame.rgb, at_s)
             start_s = at_s + step_s
 
 
@@ -290,12 +362,7 @@ def _lengths(items: Sequence[ClipItem]) -> tuple[dict[Path, float], list[Skipped
     lengths, skipped = {}, []
     for item in items:
         try:
-            with VideoSource(item.path) as video:
-                lengths[item.path] = video.info.duration_s or _measured_s(video)
+            lengths[item.path] = video_duration_s(item.path)
         except FitsenseError as error:
             skipped.append(Skipped(str(item.path), str(error)))
     return lengths, skipped
-
-
-def _measured_s(video: VideoSource) -> float:
-    return max(frame.time_s for frame in video) + 1.0 / (video.info.rate_hz or _HELD_RATE_HZ)

@@ -14,67 +14,19 @@ from typing import Any, ClassVar
 
 import attrs
 
+from fitsense.events.fields import (
+    OPTIONAL,
+    absent,
+    angle_or_none,
+    load_field,
+    score_field,
+    score_or_none,
+    scores_field,
+    seconds_field,
+    seconds_or_none,
+    seconds_or_none_field,
+)
 from fitsense.events.plugin_data import PluginData
-
-# Decimal places in events: milliseconds, a hundredth of a percent, and a tenth of a degree.
-_TIME_DIGITS = 3
-_SCORE_DIGITS = 4
-_ANGLE_DIGITS = 1
-# The wire format omits such a field when it is None.
-_OPTIONAL = {"optional": True}
-
-
-def _seconds(value: float) -> float:
-    return round(float(value), _TIME_DIGITS) + 0.0
-
-
-def _score(value: float) -> float:
-    return round(float(value), _SCORE_DIGITS) + 0.0
-
-
-def _scores(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: _score(value) for key, value in values.items()}
-
-
-def _seconds_by_group(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: _seconds(value) for key, value in values.items()}
-
-
-def _load_field() -> Any:
-    return attrs.field(converter=_seconds_by_group)
-
-
-def _seconds_or_none(value: float | None) -> float | None:
-    return None if value is None else _seconds(value)
-
-
-def _seconds_or_none_field() -> Any:
-    return attrs.field(converter=_seconds_or_none)
-
-
-def _angle_or_none(value: float | None) -> float | None:
-    return None if value is None else round(float(value), _ANGLE_DIGITS) + 0.0
-
-
-def _score_or_none(value: float | None) -> float | None:
-    return None if value is None else _score(value)
-
-
-def _absent(converter: Any = None) -> Any:
-    """A field that is None by default, and then absent from the wire format."""
-    return attrs.field(default=None, converter=converter, metadata=_OPTIONAL)
-
-
-def _seconds_field() -> Any:
-    return attrs.field(converter=_seconds)
-
-
-def _score_field() -> Any:
-    return attrs.field(converter=_score)
-
-
-def _scores_field() -> Any:
-    return attrs.field(converter=_scores)
 
 
 @attrs.frozen
@@ -93,8 +45,8 @@ class SessionStarted:
     model: ModelInfo
     exercises: tuple[str, ...]
     muscle_groups: tuple[str, ...]
-    window_s: float = _seconds_field()
-    hop_s: float = _seconds_field()
+    window_s: float = seconds_field()
+    hop_s: float = seconds_field()
 
 
 @attrs.frozen
@@ -104,7 +56,7 @@ class SessionUpdated:
     TYPE: ClassVar[str] = "session.updated"
     exercises: tuple[str, ...]
     expected: str | None
-    start_s: float = _seconds_field()
+    start_s: float = seconds_field()
 
 
 @attrs.frozen
@@ -117,10 +69,10 @@ class SessionProgress:
 
     TYPE: ClassVar[str] = "session.progress"
     frames: int
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    exercise: str | None = _absent()
-    people: int | None = _absent()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    exercise: str | None = absent()
+    people: int | None = absent()
 
 
 @attrs.frozen
@@ -132,7 +84,7 @@ class PersonEntered:
 
     TYPE: ClassVar[str] = "person.entered"
     person: str
-    start_s: float = _seconds_field()
+    start_s: float = seconds_field()
 
 
 @attrs.frozen
@@ -141,8 +93,8 @@ class PersonLeft:
 
     TYPE: ClassVar[str] = "person.left"
     person: str
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
 
 
 @attrs.frozen
@@ -151,18 +103,18 @@ class ExerciseStarted:
 
     TYPE: ClassVar[str] = "exercise.started"
     exercise: str
-    start_s: float = _seconds_field()
-    confidence: float = _score_field()
+    start_s: float = seconds_field()
+    confidence: float = score_field()
 
 
 @attrs.frozen
 class PersonBox:
     """The part of the picture that contains a body, in shares of its width and height."""
 
-    left: float = _score_field()
-    top: float = _score_field()
-    right: float = _score_field()
-    bottom: float = _score_field()
+    left: float = score_field()
+    top: float = score_field()
+    right: float = score_field()
+    bottom: float = score_field()
 
 
 @attrs.frozen
@@ -176,25 +128,25 @@ class ExerciseUpdated:
 
     TYPE: ClassVar[str] = "exercise.updated"
     exercise: str
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    duration_s: float = _seconds_field()
-    confidence: float = _score_field()
-    scores: Mapping[str, float] = _scores_field()
-    box: PersonBox | None = attrs.field(default=None, metadata=_OPTIONAL)
-    person: str | None = _absent()
-    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    duration_s: float = seconds_field()
+    confidence: float = score_field()
+    scores: Mapping[str, float] = scores_field()
+    box: PersonBox | None = attrs.field(default=None, metadata=OPTIONAL)
+    person: str | None = absent()
+    extensions: Mapping[str, Mapping[str, Any]] | None = absent()
 
 
 @attrs.frozen
 class RepetitionPhases:
     """Durations of the parts of a repetition: out to the turning point, pause, back to the start, pause."""
 
-    out_s: float = _seconds_field()
-    far_s: float = _seconds_field()
-    back_s: float = _seconds_field()
-    near_s: float = _seconds_field()
-    confidence: float = _score_field()
+    out_s: float = seconds_field()
+    far_s: float = seconds_field()
+    back_s: float = seconds_field()
+    near_s: float = seconds_field()
+    confidence: float = score_field()
 
 
 @attrs.frozen
@@ -209,17 +161,17 @@ class RepetitionCompleted:
     TYPE: ClassVar[str] = "repetition.completed"
     exercise: str
     index: int
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    duration_s: float = _seconds_field()
-    confidence: float = _score_field()
-    side: str | None = _absent()
-    pairs: int | None = _absent()
-    joint: str | None = _absent()
-    range_deg: float | None = _absent(_angle_or_none)
-    range_confidence: float | None = _absent(_score_or_none)
-    phases: RepetitionPhases | None = attrs.field(default=None, metadata=_OPTIONAL)
-    tempo: str | None = _absent()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    duration_s: float = seconds_field()
+    confidence: float = score_field()
+    side: str | None = absent()
+    pairs: int | None = absent()
+    joint: str | None = absent()
+    range_deg: float | None = absent(angle_or_none)
+    range_confidence: float | None = absent(score_or_none)
+    phases: RepetitionPhases | None = attrs.field(default=None, metadata=OPTIONAL)
+    tempo: str | None = absent()
 
 
 @attrs.frozen
@@ -238,17 +190,17 @@ class SetSummary:
     index: int
     repetitions: int
     attempts: int
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    duration_s: float = _seconds_field()
-    time_under_tension_s: float = _seconds_field()
-    tempo_mean_s: float | None = _seconds_or_none_field()
-    tempo_spread_s: float | None = _seconds_or_none_field()
-    rest_before_s: float | None = _seconds_or_none_field()
-    repetitions_left: int | None = _absent()
-    repetitions_right: int | None = _absent()
-    pairs: int | None = _absent()
-    held_s: float | None = _absent(_seconds_or_none)
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    duration_s: float = seconds_field()
+    time_under_tension_s: float = seconds_field()
+    tempo_mean_s: float | None = seconds_or_none_field()
+    tempo_spread_s: float | None = seconds_or_none_field()
+    rest_before_s: float | None = seconds_or_none_field()
+    repetitions_left: int | None = absent()
+    repetitions_right: int | None = absent()
+    pairs: int | None = absent()
+    held_s: float | None = absent(seconds_or_none)
 
 
 @attrs.frozen
@@ -264,20 +216,20 @@ class ExerciseEnded:
     repetitions: int
     attempts: int
     sets: tuple[SetSummary, ...]
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    duration_s: float = _seconds_field()
-    confidence: float = _score_field()
-    scores: Mapping[str, float] = _scores_field()
-    muscles: Mapping[str, float] = _scores_field()
-    time_under_tension_s: float = _seconds_field()
-    tempo_mean_s: float | None = _seconds_or_none_field()
-    tempo_spread_s: float | None = _seconds_or_none_field()
-    repetitions_left: int | None = _absent()
-    repetitions_right: int | None = _absent()
-    pairs: int | None = _absent()
-    held_s: float | None = _absent(_seconds_or_none)
-    extensions: Mapping[str, Mapping[str, Any]] | None = _absent()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    duration_s: float = seconds_field()
+    confidence: float = score_field()
+    scores: Mapping[str, float] = scores_field()
+    muscles: Mapping[str, float] = scores_field()
+    time_under_tension_s: float = seconds_field()
+    tempo_mean_s: float | None = seconds_or_none_field()
+    tempo_spread_s: float | None = seconds_or_none_field()
+    repetitions_left: int | None = absent()
+    repetitions_right: int | None = absent()
+    pairs: int | None = absent()
+    held_s: float | None = absent(seconds_or_none)
+    extensions: Mapping[str, Mapping[str, Any]] | None = absent()
 
 
 @attrs.frozen
@@ -285,9 +237,9 @@ class MusclesActivated:
     """Mean activation of the muscle groups from ``start_s`` to ``end_s``."""
 
     TYPE: ClassVar[str] = "muscles.activated"
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    muscles: Mapping[str, float] = _scores_field()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    muscles: Mapping[str, float] = scores_field()
 
 
 @attrs.frozen
@@ -302,10 +254,10 @@ class SessionWarning:
     TYPE: ClassVar[str] = "session.warning"
     code: str
     message: str
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
     over: bool = True
-    limbs: tuple[str, ...] | None = _absent()
+    limbs: tuple[str, ...] | None = absent()
 
 
 @attrs.frozen
@@ -319,15 +271,15 @@ class ExerciseTotal:
     sets: int
     repetitions: int
     attempts: int
-    duration_s: float = _seconds_field()
-    time_under_tension_s: float = _seconds_field()
-    tempo_mean_s: float | None = _seconds_or_none_field()
-    tempo_spread_s: float | None = _seconds_or_none_field()
-    rest_s: float = _seconds_field()
-    repetitions_left: int | None = _absent()
-    repetitions_right: int | None = _absent()
-    pairs: int | None = _absent()
-    held_s: float | None = _absent(_seconds_or_none)
+    duration_s: float = seconds_field()
+    time_under_tension_s: float = seconds_field()
+    tempo_mean_s: float | None = seconds_or_none_field()
+    tempo_spread_s: float | None = seconds_or_none_field()
+    rest_s: float = seconds_field()
+    repetitions_left: int | None = absent()
+    repetitions_right: int | None = absent()
+    pairs: int | None = absent()
+    held_s: float | None = absent(seconds_or_none)
 
 
 @attrs.frozen
@@ -346,12 +298,12 @@ class SessionEnded:
     windows: int
     exercises: tuple[ExerciseTotal, ...]
     sets: tuple[SetSummary, ...]
-    start_s: float = _seconds_field()
-    end_s: float = _seconds_field()
-    duration_s: float = _seconds_field()
-    idle_s: float = _seconds_field()
-    muscle_load_s: Mapping[str, float] = _load_field()
-    muscle_load_repetitions: Mapping[str, float] = _load_field()
+    start_s: float = seconds_field()
+    end_s: float = seconds_field()
+    duration_s: float = seconds_field()
+    idle_s: float = seconds_field()
+    muscle_load_s: Mapping[str, float] = load_field()
+    muscle_load_repetitions: Mapping[str, float] = load_field()
 
 
 BuiltInData = (

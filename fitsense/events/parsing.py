@@ -22,12 +22,12 @@ _SHOWN_CHARACTERS = 80
 class OtherEvent:
     """An event that this version has no class for: of a plugin, or of another version of fitsense.
 
-    :param id: unique within `source`; what a connection is resumed after.
+    :param id: unique within `source`; a connection can be resumed after it.
     :param source: URI reference of the session.
     :param type: such as ``jumps.counted``.
     :param time: wall-clock time, if the event has one.
     :param data: as it was received.
-    :param subject: who it is about, in a session of several.
+    :param subject: the person it is about, in a session of several people.
     """
 
     id: str

@@ -113,7 +113,8 @@ class FrozenRuns:
         import torch
 
         config = config_from_json(spec.config, {}, name)
-        module = heads.fit(spec, config, training, self.features, labels, l2, Recipe().class_power)
+        data = heads.HeadData(spec, config, RESERVED[spec.task], training, self.features, labels, Recipe().class_power)
+        module = heads.fit(data, l2)
         with torch.inference_mode():
             logits = module(torch.from_numpy(np.concatenate([self.features[item.key] for item in held_out]))).numpy()
         return to_probabilities(logits, RESERVED[spec.task].activation)

@@ -16,6 +16,7 @@ from typing import Any
 import openvino as ov
 
 from fitsense._internal.atomic import atomic_path
+from fitsense._internal.cache import cache_folder
 
 # Part of each key; increment it if the meaning of keys changes.
 _FORMAT = 1
@@ -49,9 +50,7 @@ def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Calla
 
 def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None:
     """Path of the cache entry, whether or not it exists; None without a cache folder."""
-    import platformdirs
-
-    folder = Path(platformdirs.user_cache_dir("fitsense")) / "compiled"
+    folder = cache_folder("compiled")
     if not folder.is_absolute():
         # There is no home folder.
         return None

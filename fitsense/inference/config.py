@@ -6,6 +6,7 @@ from typing import Literal, TypedDict, get_args
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import instance, integer
 from fitsense.errors import InvalidInputError
 
@@ -35,6 +36,7 @@ class RuntimeOptions(TypedDict, total=False):
     compile: bool
 
 
+@checks_arguments
 @attrs.frozen
 class RuntimeConfig:
     """Validated :class:`RuntimeOptions`, with defaults.

@@ -28,17 +28,15 @@ def load_detector(
     :param config: fields of the detector's configuration that differ from its defaults.
     :param threads: CPU threads; None for all cores.
     :raises UnknownNameError: no plugin provides the detector.
-    :raises WeightsError: the detector needs third-party files that have not been fetched.
+    :raises WeightsError: the detector needs third-party files that cannot be fetched.
     """
-    from fitsense.bundles.weights import resolve
+    from fitsense.bundles.first_use import asset_files
 
     plugins = plugins or PluginManager.discover()
     name = plugins.full_name("detector", name)
     spec = plugins.detector(name)
     settings = config_from_json(spec.config, config or {}, name)
-    files = {
-        asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
-    }
+    files = asset_files(spec.assets, plugins)
     find = spec.load(settings, files, threads)
 
     def detect(picture: UInt8Array) -> Sequence[Detection]:

@@ -50,7 +50,7 @@ def load_branch(
     :param plugins: plugins that build networks for ``torch`` and compute observations; None for the installed ones.
     :raises InvalidInputError: the device is missing.
     :raises FitsenseError: the network cannot be compiled here.
-    :raises WeightsError: the branch needs third-party files that have not been fetched.
+    :raises WeightsError: the branch needs third-party files that cannot be fetched.
     """
     from fitsense.inference.observation import ObservedBranch, PoseBranch, PoseObserver, load_observer
 

@@ -278,8 +278,8 @@ def load_model(
 ) -> Model:
     """Load a model bundle.
 
-    At first use, the files of others that an included bundle needs are fetched. If that fails, ``gym-video`` takes the
-    place of ``gym``; a line on standard error and an event of each session say so.
+    The first use of an included bundle fetches the third-party files that it needs. If that fails, ``gym-video`` takes
+    the place of ``gym``; a line on standard error and an event of each session say so.
 
     :param path: folder, zip file, or name of an included bundle.
     :param plugins: None for the installed ones.

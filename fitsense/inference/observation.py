@@ -86,9 +86,9 @@ def load_observer(
 
     :param estimator: the pose estimator of a branch on poses, where it is loaded already.
     :returns: for a branch on poses, a :class:`PoseObserver`.
-    :raises WeightsError: it needs third-party files that have not been fetched.
+    :raises WeightsError: it needs third-party files that cannot be fetched.
     """
-    from fitsense.bundles.weights import resolve
+    from fitsense.bundles.first_use import asset_files
 
     spec = plugins.backbone(branch.backbone)
     if spec.observation is None or branch.observation is None:
@@ -104,10 +104,7 @@ def load_observer(
         estimator = estimator or load_pose_estimator(spec.observation.pose_estimator, plugins, threads=threads)
         return PoseObserver(estimator, branch.clip.rate_hz, lambda poses: from_poses(config, poses))
     assert spec.observation.load is not None
-    files = {
-        name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()
-    }
-    return spec.observation.load(config, files, threads)
+    return spec.observation.load(config, asset_files(spec.assets, plugins), threads)
 
 
 def observation_assets(spec: BackboneSpec, plugins: PluginManager) -> Mapping[str, WeightsRef]:

@@ -1,4 +1,4 @@
-"""Loading of what finds the people in a picture, from plugins."""
+"""Loading of pose estimators and detectors that find the people in a picture, from plugins."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PeopleSource = LoadedPoseEstimator | Detector
 
 
 def load_people(name: str, plugins: PluginManager | None = None, *, threads: int | None = None) -> PeopleSource:
-    """Load what finds people for a :class:`fitsense.TrackedSession`: a pose estimator or, if none has the name, a
+    """Load the finder of people of a :class:`fitsense.TrackedSession`: a pose estimator or, if none has the name, a
     detector.
 
     :param name: its name, in full (``pose/people``) or, if it is unique, in short.
     :param plugins: None for the installed ones.
     :param threads: CPU threads; None for all cores.
     :raises UnknownNameError: no plugin provides a pose estimator or a detector of that name.
-    :raises WeightsError: it needs third-party files that have not been fetched.
+    :raises WeightsError: it needs third-party files that cannot be fetched.
     """
     plugins = plugins or PluginManager.discover()
     try:

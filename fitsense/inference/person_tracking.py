@@ -29,7 +29,7 @@ def track_people(
     region: Region | None = None,
     bodies: Sequence[BodyRegion] | None = None,
 ) -> list[TrackedPerson]:
-    """Find the people in a picture, and who they are.
+    """Find the people in a picture and match them to tracks.
 
     :param picture: uint8 (height, width, 3).
     :param time_s: the picture's, in seconds of media time.
@@ -84,7 +84,7 @@ def count_others(
 def track_poses(
     tracker: PersonTracker, poses: Sequence[Pose], time_s: float, size: tuple[int, int]
 ) -> list[TrackedPerson]:
-    """Find out who the people are whose poses a host gives.
+    """Match poses that a host gives to tracks.
 
     :param poses: of all people in the picture.
     :param size: the picture's width and height.

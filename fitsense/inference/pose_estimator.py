@@ -93,31 +93,29 @@ def load_pose_estimator(
     config: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> LoadedPoseEstimator:
-    """Load what finds the landmarks of bodies in pictures.
+    """Load an estimator of body landmarks in pictures.
 
-    :param name: in full (``pose/blazepose``) or, where only one plugin has it, in short.
-    :param plugins: the plugins that offer estimators; None for the installed ones.
-    :param config: what differs from its defaults.
+    :param name: name of the estimator, in full (``pose/blazepose``) or, if it is unique, in short.
+    :param plugins: None for the installed ones.
+    :param config: fields of the estimator's configuration that differ from its defaults.
     :param threads: CPU threads; None for all cores.
-    :raises UnknownNameError: no plugin offers it.
-    :raises WeightsError: it needs files of others, which have not been fetched.
+    :raises UnknownNameError: no plugin provides the estimator.
+    :raises WeightsError: the estimator needs third-party files that cannot be fetched.
     """
-    from fitsense.bundles.weights import resolve
+    from fitsense.bundles.first_use import asset_files
 
     plugins = plugins or PluginManager.discover()
     name = plugins.full_name("pose estimator", name)
     spec = plugins.pose_estimator(name)
     settings = config_from_json(spec.config, config or {}, name)
-    files = {
-        asset: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for asset, ref in spec.assets.items()
-    }
+    files = asset_files(spec.assets, plugins)
     return LoadedPoseEstimator(name, spec.landmark_set, spec.load(settings, files, threads))
 
 
 class PoseEstimators:
     """Loads pose estimators once, for all sessions of a model.
 
-    :param plugins: the plugins that offer them.
+    :param plugins: plugins that provide the estimators.
     :param threads: CPU threads; None for all cores.
     """
 
@@ -131,7 +129,7 @@ class PoseEstimators:
 
         :param name: its name, such as ``pose/blazepose``.
         :raises UnknownNameError: no plugin offers it.
-        :raises WeightsError: it needs third-party files that have not been fetched.
+        :raises WeightsError: it needs third-party files that cannot be fetched.
         """
         if name not in self._loaded:
             self._loaded[name] = load_pose_estimator(name, self._plugins, threads=self._threads)

@@ -1,13 +1,10 @@
-"""Analysis of one source: opens it, runs a session on its frames, and yields the events."""
+"""Analysis of one source: runs a session on its frames, and yields the events."""
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Generator, Iterable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Unpack
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
 
 import attrs
 
@@ -18,30 +15,24 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s
 from fitsense.inference.model import Model, load_model
-from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, snapshot_array, source_digest
+from fitsense.pipeline.checkpoint import MAX_EVENTS, Checkpoint, CheckpointFile, SourcePosition, snapshot_array
 from fitsense.pipeline.options import AnalysisOptions, check_option_names, session_config
-from fitsense.pipeline.source_uri import file_uri, object_uri, stream_uri
+from fitsense.pipeline.source_input import SourceInput, paced
 from fitsense.pose.recording import PoseRecording
 from fitsense.session.session import Reason, Session
 from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
-from fitsense.video.inputs import Source, checked_frames, checked_source, is_file
+from fitsense.video.inputs import Source, checked_source
 
 if TYPE_CHECKING:
     from fitsense.inference.people import PeopleSource
     from fitsense.session.tracked import TrackedSession
-    from fitsense.video.live import LiveSource
-    from fitsense.video.prefetch import Prefetcher
-    from fitsense.video.source import SourceWarning, VideoSource
+    from fitsense.video.source import SourceWarning
 
 # A person this many times smaller than the picture is still decoded at the size that the model expects.
 _PEOPLE_ZOOM = 2.5
 # Default of `snapshot_interval_s`.
 _SNAPSHOT_INTERVAL_S = 10.0
-# Least step in media time from the last frame before a crash to the first one after it, in seconds.
-_MIN_STEP_S = 0.001
-# Interval at which pauses between frames check the stop flag, in seconds.
-_POLL_S = 0.1
 
 
 class Analysis(Iterator[Event]):
@@ -53,13 +44,13 @@ class Analysis(Iterator[Event]):
     :param model: the model, which analyses may share.
     :param options: see :class:`AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, or an option is invalid.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     """
 
     def __init__(self, source: Source, model: Model, **options: Unpack[AnalysisOptions]) -> None:
         check_option_names(options)
-        source = checked_source(source)
-        _check_track(source, options.get("track"))
+        self._stop = StopFlag()
+        self._input = SourceInput(checked_source(source), options, self._stop)
         # Otherwise the source is named by its content, which is read when it is opened.
         self._is_named = options.get("config") is not None or options.get("source_uri") is not None
         self._config = session_config(options)
@@ -72,14 +63,9 @@ class Analysis(Iterator[Event]):
             if self._config.region is not None:
                 raise InvalidInputError(f"people: expected no region beside it, got {self._config.region}")
             self._people = load_people(people, model.plugins, threads=model.threads)
-        self._source = source
         self._model = model
         self._options = options
-        self._stop = StopFlag()
         self._reason: Reason | None = None
-        self._video: VideoSource | None = None
-        self._live: LiveSource | None = None
-        self._prefetcher: Prefetcher[Frame | SourceWarning] | None = None
         self._items: Iterable[Frame | SourceWarning] | None = None
         self._media_s = 0.0
         self._session: Session | TrackedSession | None = None
@@ -88,7 +74,7 @@ class Analysis(Iterator[Event]):
         # Counts of the source's items, and of this process's events.
         self._analysed = self._yielded = 0
         if (path := options.get("snapshot_to")) is not None:
-            _check_repeatable(source)
+            self._input.check_repeatable()
             self._checkpoints = CheckpointFile(path, options.get("snapshot_interval_s", _SNAPSHOT_INTERVAL_S))
             self._resume()
         # For the report in a notebook; a source without an end would fill the memory.
@@ -98,7 +84,7 @@ class Analysis(Iterator[Event]):
 
     def __next__(self) -> Event:
         event = next(self._events)
-        if self._live is None:
+        if not self._input.is_live:
             self._taken.append(event)
         return event
 
@@ -118,7 +104,7 @@ class Analysis(Iterator[Event]):
         return embedded(reports, reports[0].name)
 
     def record_poses(self) -> PoseRecording:
-        """Record the person's poses from now on, to draw them; nothing is recorded without landmarks."""
+        """Record the poses of the person, or of all people, from now on; nothing is recorded without landmarks."""
         self._poses = self._poses or PoseRecording()
         return self._poses
 
@@ -130,8 +116,7 @@ class Analysis(Iterator[Event]):
     @property
     def duration_s(self) -> float | None:
         """Length of the source in seconds; None if unknown."""
-        video = self._video or self._live
-        return video.info.duration_s if video else None
+        return self._input.duration_s
 
     @property
     def resumed(self) -> bool:
@@ -150,16 +135,13 @@ class Analysis(Iterator[Event]):
         """
         if self._items is not None:
             return
-        items: Iterable[Frame | SourceWarning]
-        if isinstance(self._source, (str, Path)) and _is_live(str(self._source)):
-            items = self._open_live(str(self._source))
-        elif isinstance(self._source, (str, Path)) or is_file(self._source):
-            items = self._open_file(self._source)
-        else:
-            items = checked_frames(self._source)
+        items = self._input.open(self._decode_config())
         if self._resumed is not None:
-            items = self._continued(items, self._resumed)
-        self._items = self._paced(items) if self._options.get("realtime") else items
+            resumed = self._resumed
+            self._analysed = resumed.items
+            position = SourcePosition(resumed.items, resumed.media_s, resumed.opened_at)
+            items = position.following(items, self._input.opened_at)
+        self._items = paced(items, self._stop) if self._options.get("realtime") else items
 
     def stop(self) -> None:
         """End soon with a ``session.ended`` whose reason is ``interrupted``. Signal handlers may call it."""
@@ -171,7 +153,14 @@ class Analysis(Iterator[Event]):
             # The session has ended, whether or not its last events were taken.
             self._clear_checkpoint()
         self._events.close()
-        self._free()
+        self._input.close()
+
+    def _record(self, session: Session | TrackedSession) -> None:
+        if self._poses is None:
+            return
+        found = {None: session.pose} if isinstance(session, Session) else session.poses
+        for subject, pose in found.items():
+            self._poses.add(pose, subject)
 
     def _run(self) -> Generator[Event, None, None]:
         try:
@@ -184,8 +173,7 @@ class Analysis(Iterator[Event]):
                         break
                     self._media_s = item.time_s
                     events = session.push(item)
-                    if self._poses is not None and isinstance(session, Session):
-                        self._poses.add(session.pose)
+                    self._record(session)
                 else:
                     events = session.warn(item.code, item.message)
                 yield from events
@@ -201,7 +189,7 @@ class Analysis(Iterator[Event]):
             yield from self._finish(self._begin(), self._reason)
             raise
         finally:
-            self._free()
+            self._input.close()
 
     def _finish(self, session: Session | TrackedSession, reason: Reason) -> Iterator[Event]:
         yield from session.finish(reason)
@@ -215,7 +203,7 @@ class Analysis(Iterator[Event]):
         if self._checkpoints is None or not self._checkpoints.is_due(self._yielded):
             return
         checkpoint = Checkpoint(
-            source=self._source_digest(),
+            source=self._input.digest(),
             config=self._config,
             people=self._options.get("people"),
             items=self._analysed,
@@ -230,29 +218,7 @@ class Analysis(Iterator[Event]):
         """Wall-clock time of media time 0 of a live source, also over several processes."""
         if self._resumed is not None:
             return self._resumed.opened_at
-        return self._live.started_at if self._live is not None else None
-
-    def _continued(
-        self, items: Iterable[Frame | SourceWarning], checkpoint: Checkpoint
-    ) -> Iterator[Frame | SourceWarning]:
-        """The items that follow a checkpoint: without those that were analysed, or of a live source later in time."""
-        restarted_at = self._live.started_at if self._live is not None else None
-        if restarted_at is None or checkpoint.opened_at is None:
-            self._analysed = checkpoint.items
-            yield from itertools.islice(iter(items), checkpoint.items, None)
-            return
-        # The wall clock may have been set back meanwhile.
-        later_s = max((restarted_at - checkpoint.opened_at).total_seconds(), checkpoint.media_s + _MIN_STEP_S)
-        for item in items:
-            yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
-
-    def _source_digest(self) -> str | None:
-        """Digest of the source for a checkpoint; None for frames."""
-        if is_file(self._source):
-            return object_uri(self._source)
-        if not isinstance(self._source, (str, Path)):
-            return None
-        return source_digest(str(self._source)) if _is_live(str(self._source)) else file_uri(self._source)
+        return self._input.opened_at
 
     def _open_or_stop(self) -> None:
         try:
@@ -266,10 +232,10 @@ class Analysis(Iterator[Event]):
         """The session, created once the source is open or has failed to open, since its start time is known then."""
         if self._session is None:
             config = self._config
-            if not self._is_named and (name := _source_uri(self._source)) is not None:
+            if not self._is_named and (name := self._input.uri()) is not None:
                 config = attrs.evolve(config, source=name)
             if config.started_at is None:
-                config = attrs.evolve(config, started_at=self._source_start())
+                config = attrs.evolve(config, started_at=self._input.starts_at())
             if self._people is None:
                 self._session = Session(self._model, config)
             else:
@@ -285,7 +251,7 @@ class Analysis(Iterator[Event]):
         if checkpoint is None:
             return
         with self._checkpoints.explained():
-            checkpoint.check(self._source_digest(), self._config, self._options.get("people"))
+            checkpoint.check(self._input.digest(), self._config, self._options.get("people"))
             snapshot = checkpoint.session.tobytes()
             # Frames of a camera do not come again, so that the numbers of lost events stay lost.
             skip_events = 0 if checkpoint.opened_at is None else MAX_EVENTS
@@ -296,30 +262,6 @@ class Analysis(Iterator[Event]):
 
                 self._session = TrackedSession.resume(self._model, self._people, snapshot, skip_events=skip_events)
         self._resumed, self._media_s = checkpoint, checkpoint.media_s
-
-    def _source_start(self) -> datetime | None:
-        """Wall-clock time of media time 0; None if the source does not give it."""
-        if self._live is not None:
-            return self._live.started_at or self._live.info.created_at
-        if self._video is not None:
-            return self._video.info.created_at
-        # A live source that could not be opened.
-        is_live = isinstance(self._source, (str, Path)) and _is_live(str(self._source))
-        return datetime.now(UTC) if is_live else None
-
-    def _open_live(self, source: str) -> LiveSource:
-        from fitsense.video.live import LiveSource
-
-        self._live = LiveSource(source, self._decode_config(), self._options.get("live"), stop=self._stop)
-        return self._live
-
-    def _open_file(self, source: str | Path | BinaryIO) -> Prefetcher[Frame | SourceWarning]:
-        from fitsense.video.prefetch import Prefetcher
-        from fitsense.video.source import VideoSource
-
-        self._video = VideoSource(source, self._decode_config(), stop=self._stop)
-        self._prefetcher = Prefetcher(self._video.items(), self._video.close, stop=self._stop)
-        return self._prefetcher
 
     def _decode_config(self) -> DecodeConfig:
         model = self._model
@@ -332,22 +274,6 @@ class Analysis(Iterator[Event]):
             track=self._options.get("track"),
         )
 
-    def _paced(self, items: Iterable[Frame | SourceWarning]) -> Iterator[Frame | SourceWarning]:
-        """The items, each frame delayed until its time."""
-        origin_s: float | None = None
-        for item in items:
-            if isinstance(item, Frame):
-                if origin_s is None:
-                    origin_s = time.monotonic() - item.time_s
-                while not self._stop.requested and (left_s := origin_s + item.time_s - time.monotonic()) > 0:
-                    time.sleep(min(left_s, _POLL_S))
-            yield item
-
-    def _free(self) -> None:
-        for source in (self._prefetcher, self._live):
-            if source is not None:
-                source.close()
-
 
 def analyze(source: Source, *, model: Model | None = None, **options: Unpack[AnalysisOptions]) -> Analysis:
     """Analyse a video: iterate over the result for its events.
@@ -359,7 +285,7 @@ def analyze(source: Source, *, model: Model | None = None, **options: Unpack[Ana
     :param options: see :class:`fitsense.AnalysisOptions`.
     :raises InvalidInputError: `source` cannot be analysed, has no such track, an option is invalid, or the bundle
         does not know an exercise.
-    :raises WeightsError: what finds ``people`` needs third-party files that have not been fetched.
+    :raises WeightsError: what finds ``people`` needs third-party files that cannot be fetched.
     :raises SourceError: the source cannot be read at all. A source that breaks later causes a ``session.warning`` and
         ends the session; earlier events stay valid.
     """
@@ -373,39 +299,3 @@ def zoom_for(region: Region | None, *, people: bool) -> float:
     if people:
         return _PEOPLE_ZOOM
     return 1.0 if region is None else max(1.0, 1 / max(region.right - region.left, region.bottom - region.top))
-
-
-def _check_track(source: Source, track: int | None) -> None:
-    if track is None:
-        return
-    if not (isinstance(source, (str, Path)) or is_file(source)):
-        raise InvalidInputError(f"track: expected none for a source of frames, got {track!r}")
-    if isinstance(track, bool) or not isinstance(track, int) or track < 0:
-        raise InvalidInputError(f"track: expected the number of a video track, from 0, got {track!r}")
-
-
-def _check_repeatable(source: Source) -> None:
-    """Refuse sources that cannot be read a second time."""
-    from fitsense.video.bytestream import is_pipe
-
-    if (isinstance(source, (str, Path)) and is_pipe(source)) or (
-        is_file(source) and not getattr(source, "seekable", lambda: False)()
-    ):
-        raise InvalidInputError("snapshot_to: expected a source that can be read again, got a pipe")
-
-
-def _is_live(source: str) -> bool:
-    from fitsense.video.opening import is_live
-
-    return is_live(source)
-
-
-def _source_uri(source: Source) -> str | None:
-    """URI that names a source in its events; None for frames."""
-    if is_file(source):
-        return object_uri(source)
-    if not isinstance(source, (str, Path)):
-        return None
-    if _is_live(str(source)):
-        return stream_uri(str(source))
-    return file_uri("/dev/stdin" if source == "-" else source)

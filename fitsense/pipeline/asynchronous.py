@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
-from types import TracebackType
 from typing import Unpack
 
+from fitsense._internal.closing import AsyncClosing
 from fitsense.events.model import Event
 from fitsense.inference.model import Model
 from fitsense.pipeline.analysis import Analysis, analyze
@@ -21,7 +21,7 @@ _POLL_S = 0.1
 _CLOSE_TIMEOUT_S = 2.0
 
 
-class AsyncAnalysis(AsyncIterable[Event]):
+class AsyncAnalysis(AsyncClosing, AsyncIterable[Event]):
     """Asynchronous iterable over the events of a source; made by :func:`analyze_async`.
 
     Loading, decoding and prediction run in worker threads, on demand: a slow consumer slows a file down, and makes a
@@ -72,17 +72,6 @@ class AsyncAnalysis(AsyncIterable[Event]):
                 yield event
         finally:
             await self.aclose()
-
-    async def __aenter__(self) -> AsyncAnalysis:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> Event | None:
         """The next event; None after the last. Runs in the worker thread."""

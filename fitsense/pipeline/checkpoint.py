@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -16,13 +18,18 @@ from fitsense._internal.atomic import atomic_path
 from fitsense.errors import InvalidInputError
 from fitsense.session.config import SessionConfig
 from fitsense.session.snapshot import pack, unpack
-from fitsense.types import UInt8Array
+from fitsense.types import Frame, UInt8Array
+
+if TYPE_CHECKING:
+    from fitsense.video.source import SourceWarning
 
 MAX_EVENTS = 1000
 """Most events between two checkpoints. The events of a live source after its last checkpoint are not repeated, so that
 a resumed session leaves out this many numbers."""
 
 _DIGITS = 16
+# Least step in media time from the last frame before a crash to the first one after it, in seconds.
+_MIN_STEP_S = 0.001
 
 
 @attrs.frozen(eq=False)
@@ -62,6 +69,36 @@ class Checkpoint:
             differing.append("people")
         if differing:
             raise InvalidInputError(f"expected one with the same options, got others for {', '.join(differing)}")
+
+
+@attrs.frozen
+class SourcePosition:
+    """The position of an analysis in its source.
+
+    :param items: number of frames and warnings of the source that were analysed.
+    :param time_s: media time of the newest frame, in seconds.
+    :param opened_at: wall-clock time of media time 0 of a live source; None for others.
+    """
+
+    items: int
+    time_s: float
+    opened_at: datetime | None
+
+    def following(
+        self, items: Iterable[Frame | SourceWarning], restarted_at: datetime | None
+    ) -> Iterator[Frame | SourceWarning]:
+        """The items of the reopened source that follow: without those that were analysed, or of a live source later
+        in time.
+
+        :param restarted_at: wall-clock time at which a live source was reopened; None for others.
+        """
+        if restarted_at is None or self.opened_at is None:
+            yield from itertools.islice(iter(items), self.items, None)
+            return
+        # The wall clock may have been set back meanwhile.
+        later_s = max((restarted_at - self.opened_at).total_seconds(), self.time_s + _MIN_STEP_S)
+        for item in items:
+            yield Frame(item.rgb, item.time_s + later_s) if isinstance(item, Frame) else item
 
 
 class CheckpointFile:

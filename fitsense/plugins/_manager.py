@@ -6,8 +6,6 @@ incompatible or a duplicate affects no other, and gets a report with the reason.
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
 import os
 import types
@@ -22,11 +20,12 @@ from fitsense.errors import AmbiguousNameError, InvalidInputError, PluginError, 
 from fitsense.plugins import _deprecation as deprecations
 from fitsense.plugins import hookspecs
 from fitsense.plugins._discovery import Candidate, allowed, described, installed
+from fitsense.plugins._implementations import implementations_of, module_name
 from fitsense.plugins._observers import ObserverReply, Observers
 from fitsense.plugins._report import PluginReport
 from fitsense.plugins._tasks import unknown_task, with_unknown_tasks
 from fitsense.plugins._trace import traced
-from fitsense.plugins._validation import Contributions, PluginRejectedError, check_callable, collect, info_of
+from fitsense.plugins._validation import Contributions, PluginRejectedError, collect, info_of
 from fitsense.plugins.specs import (
     API_VERSION,
     BackboneSpec,
@@ -123,7 +122,7 @@ class PluginManager:
     def _register(self, plugin: object, name: str | None, origin: str, candidate: Candidate | None) -> PluginReport:
         fallback = name or type(plugin).__name__
         try:
-            fallback = name or _module_name(plugin)
+            fallback = name or module_name(plugin)
             report = self._load_plugin(plugin, origin, candidate)
         except PluginRejectedError as rejection:
             report = PluginReport(rejection.name or fallback, rejection.status, str(rejection), origin=origin)
@@ -329,7 +328,7 @@ class PluginManager:
             )
 
     def _load_plugin(self, plugin: object, origin: str, candidate: Candidate | None) -> PluginReport:
-        implementations = self._implementations(plugin)
+        implementations = implementations_of(plugin, self._manager, self._hookspecs)
         info = info_of(implementations)
         self._refuse_unwanted(info.name, candidate)
         if info.api_version != API_VERSION:
@@ -376,37 +375,3 @@ class PluginManager:
             for spec in getattr(contributions, kind).values():
                 notes += deprecations.notes_on(spec)
         return tuple(notes)
-
-    def _implementations(self, plugin: object) -> dict[str, Callable[..., Any]]:
-        """Implementations of the plugin by hook. Rejects one for an unknown hook, suggesting the nearest name."""
-        known = [name for name in vars(self._hookspecs) if name.startswith("fitsense_")]
-        implementations: dict[str, Callable[..., Any]] = {}
-        for name in dir(plugin):
-            implementation = getattr(plugin, name)
-            options = self._manager.parse_hookimpl_opts(plugin, name)
-            if options is None:
-                if name in known and inspect.isroutine(implementation):
-                    raise PluginRejectedError("broken", f"{name} is not marked with fitsense.hookimpl")
-                continue
-            hook = options.get("specname") or name
-            if hook not in known:
-                if options.get("optionalhook"):
-                    continue
-                nearest = difflib.get_close_matches(hook, known, n=1)
-                hint = f"; did you mean {nearest[0]}?" if nearest else f"; available: {', '.join(known)}"
-                raise PluginRejectedError("broken", f"unknown hook {hook}{hint}")
-            if options.get("wrapper") or options.get("hookwrapper"):
-                raise PluginRejectedError(
-                    "broken",
-                    f"hook {hook}: expected a plain implementation, got a wrapper, which fitsense does not run: it "
-                    "calls each plugin alone, so that one that fails stops no other; leave out wrapper=True",
-                )
-            if hook in implementations:
-                raise PluginRejectedError("broken", f"hook {hook}: expected one implementation, got several")
-            check_callable(hook, getattr(self._hookspecs, hook), implementation)
-            implementations[hook] = traced(_module_name(plugin), hook, implementation)
-        return implementations
-
-
-def _module_name(plugin: object) -> str:
-    return getattr(plugin, "__name__", None) or type(plugin).__name__

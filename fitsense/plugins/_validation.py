@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -34,9 +33,6 @@ _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _EVENT_TYPE = re.compile(r"[a-z0-9-]+(\.[a-z0-9_]+)+")
 _SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
-# Hooks whose results are not iterated: the body of a generator would never run.
-_NOT_ITERATED = ("fitsense_plugin", "fitsense_resolve_weights")
-
 
 class PluginRejectedError(Exception):
     """A plugin is rejected; carries the status for its report."""
@@ -65,26 +61,6 @@ class Contributions:
         """Names by kind, without empty kinds."""
         names = {kind.name: tuple(getattr(self, kind.name)) for kind in attrs.fields(Contributions)}
         return {kind: each for kind, each in names.items() if each}
-
-
-def check_callable(hook: str, specification: Callable[..., Any], implementation: Any) -> None:
-    """Reject an implementation that would fail or not run when it is called."""
-    expected = list(inspect.signature(specification).parameters)
-    actual = inspect.signature(implementation).parameters
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if not set(actual) <= set(expected) or any(p.kind not in positional for p in actual.values()):
-        actual_names = ", ".join(str(p.replace(annotation=p.empty)) for p in actual.values())
-        raise PluginRejectedError(
-            "broken", f"hook {hook}: expected parameters among ({', '.join(expected)}), got ({actual_names})"
-        )
-    if inspect.iscoroutinefunction(implementation) or inspect.isasyncgenfunction(implementation):
-        raise PluginRejectedError(
-            "broken", f"hook {hook}: expected a plain function, got an async one, which never runs"
-        )
-    if hook in _NOT_ITERATED and inspect.isgeneratorfunction(implementation):
-        raise PluginRejectedError(
-            "broken", f"hook {hook}: expected a plain function, got a generator, which never runs"
-        )
 
 
 def info_of(implementations: Mapping[str, Callable[..., Any]]) -> PluginInfo:

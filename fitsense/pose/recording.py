@@ -27,18 +27,27 @@ class TimedPose:
 
 
 class PoseRecording:
-    """The poses of one person in the pictures of a source."""
+    """The poses of people in the pictures of a source: of one person, or of several by the subjects of their events."""
 
     def __init__(self) -> None:
-        self._poses: list[TimedPose] = []
+        self._poses: dict[str | None, list[TimedPose]] = {}
 
-    def add(self, pose: TimedPose | None) -> None:
-        """Add the newest pose; one that is not later than the previous one is ignored."""
-        if pose is not None and (not self._poses or pose.time_s > self._poses[-1].time_s):
-            self._poses.append(pose)
+    @property
+    def subjects(self) -> list[str | None]:
+        """The people, in the order of their first poses; None for the person of a session without subjects."""
+        return list(self._poses)
 
-    def at(self, time_s: float) -> TimedPose | None:
-        """The pose that the picture at `time_s` seconds of media time shows; None if there is none."""
-        index = bisect.bisect_right(self._poses, time_s, key=lambda one: one.time_s) - 1
-        found = self._poses[index] if index >= 0 else None
+    def add(self, pose: TimedPose | None, subject: str | None = None) -> None:
+        """Add the newest pose of a person; one that is not later than their previous one is ignored."""
+        if pose is None:
+            return
+        poses = self._poses.setdefault(subject, [])
+        if not poses or pose.time_s > poses[-1].time_s:
+            poses.append(pose)
+
+    def at(self, time_s: float, subject: str | None = None) -> TimedPose | None:
+        """The pose of a person that the picture at `time_s` seconds of media time shows; None if there is none."""
+        poses = self._poses.get(subject, [])
+        index = bisect.bisect_right(poses, time_s, key=lambda one: one.time_s) - 1
+        found = poses[index] if index >= 0 else None
         return None if found is None or found.pose is None or time_s - found.time_s > _SHOWN_S else found

@@ -18,7 +18,6 @@ One picture takes these steps::
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -29,6 +28,7 @@ from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose, body_box
 from fitsense.pose.likeness import Place, aspect, place_of, proportions, same_body, unlike
+from fitsense.pose.matching import match_nearest
 from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.types import FloatArray
 
@@ -282,18 +282,12 @@ class PersonTracker:
     def _match(self, places: Sequence[Place], builds: Sequence[FloatArray | None], time_s: float) -> dict[int, _Track]:
         """The track of each place that has one, by the place's index: nearest first, those with names before others."""
         tracks = self.state.tracks
-        pairs = sorted(
-            (tracks[who].name is None, cost, who, where)
-            for who, where in itertools.product(range(len(tracks)), range(len(places)))
-            if (cost := _cost(tracks[who], places[where], builds[where], time_s)) < math.inf
+        matches = match_nearest(
+            [track.name is not None for track in tracks],
+            len(places),
+            lambda who, where: _cost(tracks[who], places[where], builds[where], time_s),
         )
-        matches: dict[int, _Track] = {}
-        taken: set[int] = set()
-        for _, _, who, where in pairs:
-            if who not in taken and where not in matches:
-                taken.add(who)
-                matches[where] = tracks[who]
-        return matches
+        return {where: tracks[who] for where, who in matches.items()}
 
     def _at_home(
         self, matches: dict[int, _Track], places: Sequence[Place], builds: Sequence[FloatArray | None]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import integer, number
 
 
+@checks_arguments
 @attrs.frozen
 class PersonTrackerConfig:
     """Tracking of people.

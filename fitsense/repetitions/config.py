@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import number
 from fitsense.errors import InvalidInputError
 from fitsense.imaging.frame_rate import MAX_RATE_HZ
 
 
+@checks_arguments
 @attrs.frozen
 class RepetitionConfig:
     """Configuration of a :class:`RepetitionCounter`.

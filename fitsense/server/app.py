@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import attrs
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 from fitsense.server.api.problems import ProblemError, on_failure, on_http_error, on_problem
 from fitsense.server.api.routes import Routes, not_found
 from fitsense.server.config import ServeConfig
+from fitsense.server.engine.session_files import StateFolder
 from fitsense.server.engine.session_manager import SessionManager
 from fitsense.server.engine.uploads import Uploads
 from fitsense.server.headers import SecurityHeaders
@@ -55,7 +57,8 @@ def create_app(
     """
     metrics = Metrics()
     metrics.watch(deliveries)
-    sessions = SessionManager(config, bundles, sources, metrics, deliveries)
+    state = None if config.state_dir is None else StateFolder(Path(config.state_dir), config.limits.events)
+    sessions = SessionManager(config, bundles, sources, metrics, deliveries, state)
     uploads = Uploads()
     # One thread per session, which decodes one picture at a time: a slow picture delays no other session.
     decoding = ThreadPoolExecutor(config.limits.sessions, thread_name_prefix="fitsense decoding")

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.configs import config_from_json
 from fitsense._internal.redaction import redact
 from fitsense.bundles.bundle import DEFAULT
@@ -22,6 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _MAX_PORT = 65535
 
 
+@checks_arguments
 @attrs.frozen
 class Limits:
     """Limits for clients. A response to a client that exceeds one states it.
@@ -72,6 +74,7 @@ class Limits:
                 raise InvalidInputError(f"limits.{field.name}: expected a number above 0, got {value!r}")
 
 
+@checks_arguments
 @attrs.frozen
 class ServeConfig:
     """Configuration of a server.
@@ -95,6 +98,9 @@ class ServeConfig:
     :param decoder_threads: CPU threads of each decoder of an upload or a source. Each thread keeps one or two frames.
     :param redirects: number of HTTP redirects that the server follows for a source.
     :param sinks: sinks for the events of all sessions.
+    :param state_dir: folder that keeps open sessions, so that the next process continues them after a crash; created if
+        it is missing. It contains pictures of people. None to keep nothing.
+    :param snapshot_interval_s: shortest time in seconds between two snapshots of a session.
     """
 
     host: str = "127.0.0.1"
@@ -111,6 +117,8 @@ class ServeConfig:
     decoder_threads: int = 2
     redirects: int = 0
     sinks: tuple[SinkSettings, ...] = ()
+    state_dir: str | None = None
+    snapshot_interval_s: float = 10.0
     limits: Limits = attrs.field(factory=Limits)
 
     def __attrs_post_init__(self) -> None:
@@ -124,6 +132,8 @@ class ServeConfig:
             raise InvalidInputError(f"decoder_threads: expected at least 1, got {self.decoder_threads!r}")
         if self.redirects < 0:
             raise InvalidInputError(f"redirects: expected at least 0, got {self.redirects!r}")
+        if not 0 <= self.snapshot_interval_s < math.inf:
+            raise InvalidInputError(f"snapshot_interval_s: expected seconds from 0, got {self.snapshot_interval_s!r}")
         for name in self.sources:
             if not _NAME.fullmatch(name):
                 raise InvalidInputError(f"sources: expected names of a-z, 0-9, - and _, got {redact(name)!r}")

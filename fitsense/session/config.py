@@ -7,10 +7,11 @@ from typing import Literal
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import instance, integer, number, one_of, uri_reference
 from fitsense.camera.framing import FramingConfig
 from fitsense.camera.monitor import CameraConfig
-from fitsense.decisions import DecisionConfig
+from fitsense.decisions.config import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.expectation import as_names, exercise_names
 from fitsense.geometry import Region
@@ -41,6 +42,7 @@ def _in_utc(value: datetime | None) -> datetime | None:
         ) from None
 
 
+@checks_arguments
 @attrs.frozen
 class PoseConfig:
     """Landmarks of the person that a session analyses.
@@ -64,6 +66,7 @@ class PoseConfig:
     boxes: bool = attrs.field(default=True, validator=instance(bool))
 
 
+@checks_arguments
 @attrs.frozen
 class SessionConfig:
     """Configuration of a session.

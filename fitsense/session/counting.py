@@ -60,6 +60,12 @@ class Counting:
             self.sets.add(self._counter.begin_set(segment.start_s))
         return self.sets.count()
 
+    def camera_moved(self, since_s: float) -> None:
+        """The camera moved at `since_s` seconds of media time: all motion is then the camera's, but not the joints'."""
+        if isinstance(self._counter, BodyOrMotionCounter) and self._counter.state.source == "body":
+            return
+        self.end_run(since_s)
+
     def end_segment(
         self, exercise: str, start_s: float, end_s: float
     ) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fitsense.decisions import Decisions
+from fitsense.decisions.decisions import Decisions
 from fitsense.events.model import Event
 from fitsense.types import Prediction
 from fitsense.windowing.sampler import Window

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
 from fitsense.bundles.manifest import Manifest
 from fitsense.camera.monitor import CameraWarning
 from fitsense.catalogue import IDLE, UNKNOWN
-from fitsense.decisions import SegmentEnded, SegmentUpdated
+from fitsense.decisions.segments import SegmentEnded, SegmentUpdated
 from fitsense.errors import InvalidInputError
 from fitsense.events import model as events
 from fitsense.expectation import Expectation
@@ -91,12 +92,7 @@ def exercise_updated(
     :param extensions: parts of the tasks that plugins declare.
     """
     return events.ExerciseUpdated(
-        exercise=segment.exercise,
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        duration_s=segment.end_s - segment.start_s,
-        confidence=segment.confidence,
-        scores=segment.scores,
+        **_segment_fields(segment),
         box=box,
         person=person,
         extensions=extensions,
@@ -108,17 +104,24 @@ def exercise_ended(
 ) -> events.ExerciseEnded:
     """Data of ``exercise.ended`` for a segment, its repetitions, its sets and the parts of plugins' tasks."""
     return events.ExerciseEnded(
-        exercise=segment.exercise,
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        duration_s=segment.end_s - segment.start_s,
-        confidence=segment.confidence,
-        scores=segment.scores,
+        **_segment_fields(segment),
         muscles=segment.muscles,
         sets=tuple(set_summary(one) for one in sets),
         extensions=extensions,
         **attrs.asdict(stats),
     )
+
+
+def _segment_fields(segment: SegmentUpdated | SegmentEnded) -> dict[str, Any]:
+    """Fields that events of a segment share."""
+    return {
+        "exercise": segment.exercise,
+        "start_s": segment.start_s,
+        "end_s": segment.end_s,
+        "duration_s": segment.end_s - segment.start_s,
+        "confidence": segment.confidence,
+        "scores": segment.scores,
+    }
 
 
 def repetition_completed(counted: CountedRepetition) -> events.RepetitionCompleted:

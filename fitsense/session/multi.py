@@ -19,6 +19,7 @@ from fitsense.expectation import Expectation
 from fitsense.geometry import Region
 from fitsense.inference.model import Model
 from fitsense.pictures import Order
+from fitsense.pose.recording import TimedPose
 from fitsense.pose.tracker import TrackedPerson
 from fitsense.session.config import EPOCH, SessionConfig
 from fitsense.session.emitter import Emitter, EmitterState
@@ -100,6 +101,12 @@ class MultiSession(Expecting):
     def subjects(self) -> list[str]:
         """Names of the subjects with a session, in the order of their first frames."""
         return list(self._sessions)
+
+    @property
+    def poses(self) -> dict[str, TimedPose]:
+        """Each subject's pose in the newest frame in which people were sought, by name; none without landmarks."""
+        found = {name: session.pose for name, session in self._sessions.items()}
+        return {name: pose for name, pose in found.items() if pose is not None}
 
     @exclusive
     def _expect(self, expectation: Expectation) -> None:
@@ -255,6 +262,10 @@ class MultiSession(Expecting):
             states = unpacked.states({f"{at}/{name}": type_ for name, type_ in session._state_types.items()})
             session._restore({name: states[f"{at}/{name}"] for name in session._state_types})
         return sessions
+
+    def _skip_events(self, count: int) -> None:
+        """Leave out numbers of events, as for :class:`Session`."""
+        self._emitter.state.sequence += count
 
     def _session(self, subject: str) -> Session:
         # One camera needs one monitor, and one source one heartbeat.

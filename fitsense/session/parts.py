@@ -1,4 +1,4 @@
-"""The parts of a session, and the events that come of what they find."""
+"""The parts of a session, and the events that result from their findings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import attrs
 
-from fitsense import decisions as decided
 from fitsense._internal.exclusive import one_thread
 from fitsense.camera.framing import FramingMonitor
 from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.catalogue import IDLE
-from fitsense.decisions import DecisionConfig, Decisions
+from fitsense.decisions import segments
+from fitsense.decisions.config import DecisionConfig
+from fitsense.decisions.decisions import Decisions
 from fitsense.errors import FitsenseError
 from fitsense.events import model as events
 from fitsense.events.model import Event, EventData
@@ -72,7 +73,7 @@ class SessionState:
 
 
 class SessionParts(Expecting):
-    """Base of :class:`fitsense.Session`: creates its parts and turns what they find into events."""
+    """Base of :class:`fitsense.Session`: creates its parts and turns their findings into events."""
 
     def __init__(self, model: Model, config: SessionConfig, subject: str | None, emitter: Emitter | None) -> None:
         self._use = one_thread()
@@ -242,31 +243,30 @@ class SessionParts(Expecting):
     def _handle_camera_warning(self, warning: CameraWarning) -> list[Event]:
         self._emitter.advance(warning.end_s)
         if warning.code == "camera_moved":
-            # The picture moved, not the person in it.
-            self._counting.end_run(warning.start_s)
+            self._counting.camera_moved(warning.start_s)
         return self._emit(camera_warning(warning))
 
-    def _handle_decisions(self, decisions: Iterable[decided.Decision]) -> list[Event]:
+    def _handle_decisions(self, decisions: Iterable[segments.Decision]) -> list[Event]:
         return [event for decision in decisions for event in self._handle_decision(decision)]
 
-    def _handle_decision(self, decision: decided.Decision) -> list[Event]:
+    def _handle_decision(self, decision: segments.Decision) -> list[Event]:
         match decision:
-            case decided.SegmentStarted(exercise, start_s, confidence):
+            case segments.SegmentStarted(exercise, start_s, confidence):
                 self._counting.sets.begin(exercise, start_s)
                 self._extensions.start(start_s)
                 return self._emit(events.ExerciseStarted(exercise, start_s, confidence))
-            case decided.SegmentUpdated():
+            case segments.SegmentUpdated():
                 person = self._person if self._config.pose.boxes else None
                 box, name = (person.box, person.name) if person else (None, None)
                 extensions, faults = self._extensions.update(decision.end_s)
                 return [*self._warn_of(faults), *self._emit(exercise_updated(decision, box, name, extensions))]
-            case decided.SegmentEnded():
+            case segments.SegmentEnded():
                 counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
                 self._summary.add_segment(decision, stats)
                 extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
                 ended = exercise_ended(decision, stats, sets, extensions)
                 return [*self._emit_repetitions(counted), *self._warn_of(faults), *self._emit(ended)]
-            case decided.MusclesActivated(start_s, end_s, muscles):
+            case segments.MusclesActivated(start_s, end_s, muscles):
                 return self._emit(events.MusclesActivated(start_s, end_s, muscles))
 
     def _emit_repetitions(self, counted: Iterable[CountedRepetition]) -> list[Event]:

@@ -184,7 +184,7 @@ def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:
 
     :raises InvalidInputError: landmarks are required, and no plugin provides an estimator.
     :raises UnknownNameError: no plugin offers the estimator.
-    :raises WeightsError: the estimator needs third-party files that have not been fetched.
+    :raises WeightsError: the estimator needs third-party files that cannot be fetched.
     """
     pose = config.pose
     estimator = _estimator(model, config)

@@ -241,6 +241,10 @@ class Session(SessionParts):
         session._restore(unpacked.states(session._state_types))
         return session
 
+    def _skip_events(self, count: int) -> None:
+        """Leave out numbers of events, for hosts that number the events of several processes."""
+        self._emitter.state.sequence += count
+
     @property
     def _state_types(self) -> dict[str, type[Any]]:
         """Classes of :meth:`_states`, by name."""

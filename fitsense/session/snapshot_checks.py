@@ -17,7 +17,7 @@ from fitsense.camera import view_features
 from fitsense.camera.framing import CODES, LIMBS, FramingMonitorState
 from fitsense.camera.monitor import CameraMonitorState
 from fitsense.catalogue import IDLE, UNKNOWN
-from fitsense.decisions import DecisionsState
+from fitsense.decisions.decisions import DecisionsState
 from fitsense.errors import InvalidInputError
 from fitsense.expectation import Expectation
 from fitsense.pose.landmarks import LandmarkSet

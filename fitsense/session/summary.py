@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from fitsense.decisions import SegmentEnded
+from fitsense.decisions.segments import SegmentEnded
 from fitsense.events import model as events
 from fitsense.repetitions.sets import Sets, SetStats
 from fitsense.session.event_data import set_summary

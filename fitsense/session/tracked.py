@@ -13,6 +13,7 @@ from fitsense.events.model import Event, SessionWarning
 from fitsense.inference.model import Model
 from fitsense.inference.people import PeopleSource
 from fitsense.pictures import Order
+from fitsense.pose.recording import TimedPose
 from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSession, PendingFrames
 from fitsense.session.pending import as_frame
@@ -50,6 +51,11 @@ class TrackedSession:
             config = attrs.evolve(config, pose=pose)
         # A session ends with its track.
         self._sessions = MultiSession(model, config, absent_s=tracker.max_lost_s)
+
+    @property
+    def poses(self) -> dict[str, TimedPose]:
+        """Each person's pose in the newest frame in which people were sought, by name; none with a detector."""
+        return self._sessions.poses
 
     @property
     def exercises(self) -> tuple[str, ...] | None:
@@ -131,3 +137,7 @@ class TrackedSession:
         session._people.state = state
         session._sessions = MultiSession.resume(model, snapshot, skip_events=skip_events)
         return session
+
+    def _skip_events(self, count: int) -> None:
+        """Leave out numbers of events, as for :class:`fitsense.Session`."""
+        self._sessions._skip_events(count)

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.backoff import Backoff, BackoffConfig
 from fitsense._internal.channel import Channel
 from fitsense._internal.closing import Closing
@@ -30,6 +31,7 @@ _GROUPS = {"fitsense", *(name.partition(".")[0] for name in _TYPES)}
 _PLUGIN_TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9_]+)+")
 
 
+@checks_arguments
 @attrs.frozen
 class DeliveryConfig:
     """Queue and retries of a delivery.

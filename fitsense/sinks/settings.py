@@ -9,12 +9,14 @@ from typing import Any
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.configs import config_from_json
 from fitsense.errors import InvalidInputError
 from fitsense.plugins._manager import PluginManager
 from fitsense.sinks.delivery import Delivery, DeliveryConfig
 
 
+@checks_arguments
 @attrs.frozen
 class SinkSettings:
     """Settings of a sink in a configuration file.

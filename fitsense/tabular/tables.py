@@ -246,7 +246,7 @@ def _set_load_rows(report: Report, log: EventLog, catalogue: Catalogue) -> Itera
 
 
 def _load(parts: Iterable[Mapping[str, Any]], start_s: float, end_s: float, mean: bool = False) -> Mapping[str, float]:
-    """Activation integrated from `start_s` to `end_s`, by muscle group; or its mean over what is known of that time."""
+    """Activation by muscle group, integrated from `start_s` to `end_s`; or its mean over the known time."""
     load: dict[str, float] = {}
     known_s = 0.0
     for part in parts:

@@ -81,16 +81,16 @@ class _HeadsTrainer:
         for entry in self.entry.heads:
             spec, config = self._trainer.head(entry)
             fit = fitting.fit_in_closed_form if spec.fit else fitting.fit_by_descent
-            config, modules[str(entry.task)] = fit(
+            data = fitting.HeadData(
                 spec,
                 config,
+                self._trainer.plugins.task(entry.task),
                 samples,
                 self.features,
                 labels.of(entry.task),
-                self._branch,
                 self._trainer.recipe.class_power,
-                self._trainer.plugins.task(entry.task),
             )
+            config, modules[str(entry.task)] = fit(data, self._branch)
             entries.append(self._trainer.with_config(entry, config))
         if partition is None:
             self.entry = attrs.evolve(self.entry, heads=tuple(entries))

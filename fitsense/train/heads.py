@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,38 +60,52 @@ def _training_targets(samples: Sequence[Sample], task: TaskSpec, labels: Sequenc
     return task_targets(samples, task, labels)
 
 
-def fit(
-    spec: HeadSpec,
-    config: Any,
-    samples: Sequence[Sample],
-    features: Mapping[str, FloatArray],
-    labels: tuple[str, ...],
-    l2: float,
-    class_power: float,
-    task: TaskSpec | None = None,
-) -> nn.Module:
+@attrs.frozen(eq=False)
+class HeadData:
+    """A head to fit, and the data to fit it on.
+
+    :param spec: the head.
+    :param config: its configuration.
+    :param task: its task.
+    :param samples: training samples.
+    :param features: float32 (views, feature_dim) by the sample's key; a clip's views share its weight.
+    :param labels: labels of the task.
+    :param class_power: 0 makes classes count alike, 1 by their number of scenes; scenes of a class count alike.
+    """
+
+    spec: HeadSpec
+    config: Any
+    task: TaskSpec
+    samples: Sequence[Sample]
+    features: Mapping[str, FloatArray]
+    labels: tuple[str, ...]
+    class_power: float
+
+    def labelled(self) -> HeadData:
+        """The data without samples that are not labelled for the task."""
+        return attrs.evolve(self, samples=labelled(self.samples, self.task, f"head {self.spec.name}"))
+
+
+def fit(data: HeadData, l2: float) -> nn.Module:
     """Fit a head: minimise its loss over the samples' views, plus ``l2 / 2`` times its squared weights.
 
     Full-batch L-BFGS, so that the result does not depend on an order or a learning rate.
 
-    :param features: float32 (views, feature_dim) by the sample's key; a clip's views share its weight.
     :param l2: penalty on squared weights; biases are not penalised.
-    :param class_power: 0 makes classes count alike, 1 by their number of scenes; scenes of a class count alike.
-    :param task: the head's task; None for a task of fitsense.
     """
     import torch
 
     from fitsense.nn.losses import head_loss, loss_of_clips
 
-    task = task or RESERVED[spec.task]
-    chosen_loss = head_loss(spec, task)
-    by_clip = [features[item.key] for item in samples]
+    samples = data.samples
+    chosen_loss = head_loss(data.spec, data.task)
+    by_clip = [data.features[item.key] for item in samples]
     values = torch.from_numpy(np.concatenate(by_clip))
     views = [len(each) for each in by_clip]
-    target = torch.from_numpy(np.repeat(_training_targets(samples, task, labels), views, axis=0))
-    share = torch.from_numpy(np.repeat(sampling_weights(samples, class_power) / views, views).astype(np.float32))
+    target = torch.from_numpy(np.repeat(_training_targets(samples, data.task, data.labels), views, axis=0))
+    share = torch.from_numpy(np.repeat(sampling_weights(samples, data.class_power) / views, views).astype(np.float32))
     share /= share.sum()
-    head = spec.build(config, values.shape[1], labels)
+    head = data.spec.build(data.config, values.shape[1], data.labels)
     optimizer = torch.optim.LBFGS(
         head.parameters(),
         max_iter=400,
@@ -113,55 +128,40 @@ def fit(
     return head.eval()
 
 
-def fit_by_descent(
-    spec: HeadSpec,
-    config: Any,
-    samples: Sequence[Sample],
-    features: Mapping[str, FloatArray],
-    labels: tuple[str, ...],
-    branch: BranchRecipe,
-    class_power: float,
-    task: TaskSpec,
-) -> tuple[Any, nn.Module]:
+def fit_by_descent(data: HeadData, branch: BranchRecipe) -> tuple[Any, nn.Module]:
     """The configuration, and a head by :func:`fit` with a branch's penalties."""
     penalties = {task: one.l2 for task, one in branch.tasks.items()}
-    l2 = {"exercise": branch.l2_exercise, "muscles": branch.l2_muscles, **penalties}[task.name]
-    known = labelled(samples, task, f"head {spec.name}")
-    return config, fit(spec, config, known, features, labels, l2, class_power, task)
+    l2 = {"exercise": branch.l2_exercise, "muscles": branch.l2_muscles, **penalties}[data.task.name]
+    return data.config, fit(data.labelled(), l2)
 
 
-def fit_in_closed_form(
-    spec: HeadSpec,
-    config: Any,
-    samples: Sequence[Sample],
-    features: Mapping[str, FloatArray],
-    labels: tuple[str, ...],
-    branch: BranchRecipe,
-    class_power: float,
-    task: TaskSpec,
-) -> tuple[Any, nn.Module]:
-    """Fit a head with the function of its spec; return the configuration that results, and the head.
+def fit_in_closed_form(data: HeadData, branch: BranchRecipe) -> tuple[Any, nn.Module]:
+    """Fit a head with the function of its spec; return the configuration that results, and the head."""
+    assert data.spec.fit is not None
+    return data.spec.fit(data.config, examples_of(data, branch), data.labels)
+
+
+def examples_of(data: HeadData, branch: BranchRecipe) -> HeadExamples:
+    """Examples for a fit in closed form.
 
     Recorded clips weigh as in :func:`fit`, and further material as a branch's recipe says. For exercises, each exercise
     of ``unknown`` is a variant, and so is each cluster of photo pairs that show no trained exercise.
     """
-    assert spec.fit is not None
-    exercise = spec.task == "exercise"
-    known = labelled(samples, task, f"head {spec.name}")
-    material = {"exercise": branch.exercise_weights, "muscles": branch.muscles_weights}.get(task.name)
-    weights = _weights(known, material or MaterialWeights(), class_power, exercise)
+    exercise = data.spec.task == "exercise"
+    known, features = data.labelled().samples, data.features
+    material = {"exercise": branch.exercise_weights, "muscles": branch.muscles_weights}.get(data.task.name)
+    weights = _weights(known, material or MaterialWeights(), data.class_power, exercise)
     variants = _variants(known, features, branch.background_clusters) if exercise else np.full(len(known), -1)
     # What counts nothing would still cost time and memory.
     used = [at for at in range(len(known)) if weights[at] > 0]
     known = [known[at] for at in used]
     views = [len(features[item.key]) for item in known]
-    examples = HeadExamples(
+    return HeadExamples(
         features=np.concatenate([features[item.key] for item in known]).astype(np.float32, copy=False),
-        targets=np.repeat(_training_targets(known, task, labels), views, axis=0),
+        targets=np.repeat(_training_targets(known, data.task, data.labels), views, axis=0),
         weights=np.repeat(weights[used] / views, views),
         variants=np.repeat(variants[used], views),
     )
-    return spec.fit(config, examples, labels)
 
 
 def _weights(

@@ -11,12 +11,13 @@ from fitsense.evaluate.task_metrics import MAIN
 
 
 def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
-    """Markdown: what the bundle is, what it was trained on, how good it is and where it is not."""
+    """Write the card as Markdown: description, training data, metrics and limitations."""
     recipe = manifest.training["recipe"]
     trained, held_out, test = report["trained"], report["held_out"], report.get("test")
     parts = [
         f"# {manifest.name} {manifest.version}",
         f"{manifest.summary}.",
+        f"Licence of the bundle: {manifest.licence or 'none stated'}.",
         "\n".join(_branch(branch, made) for branch, made in zip(manifest.branches, _shipped(recipe), strict=True)),
         "## What it was trained on",
         f"{trained['clips']} clips of {trained['scenes']} scenes (splits {' and '.join(manifest.training['splits'])}); "

@@ -1,4 +1,4 @@
-"""Motion made from a pair of pictures: what is observed in the first turns into the second, and back."""
+"""Motion made from a pair of pictures: the observation of the first becomes that of the second, and back."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ def train(
     *,
     name: str,
     version: str = "0.1.0",
+    licence: str = "",
     cache: Path,
     plugins: PluginManager | None = None,
     track: Track = silent,
@@ -63,6 +64,7 @@ def train(
     Features, frames and checkpoints of earlier runs, also of interrupted ones, are reused from `cache`. Metrics of the
     held-out clips and of the test split are in the report and in the model card.
 
+    :param licence: licence of the bundle, such as an SPDX identifier; empty to state none.
     :param twin: a bundle of the same recipe that was trained without the test split, whose metrics go into the report
         and the model card if this one has no test split.
 
@@ -80,6 +82,8 @@ def train(
         raise InvalidInputError("branches: expected an exercise head on a branch in the bundle, got none")
     if not _NAME.fullmatch(name):
         raise InvalidInputError(f"name: expected lower-case letters, digits, ., - and _, got {name!r}")
+    if licence != " ".join(licence.split()):
+        raise InvalidInputError(f"licence: expected one line such as CC-BY-4.0, got {licence!r}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InvalidInputError(f"{out}: expected a new or empty folder")
     plugins = plugins or PluginManager.discover()
@@ -94,7 +98,7 @@ def train(
     manifest = Manifest(
         name=name,
         version=version,
-        licence="Apache-2.0",
+        licence=licence,
         summary=_summary(pool, branches),
         labels=attrs.evolve(
             pool.labels, further={task: pool.labels.of(task) for task in plugin_tasks(recipe, plugins)}

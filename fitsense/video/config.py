@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.validators import integer, number
 
 # Limit for files of strangers, in which a few bytes may ask for gigabytes: 8192 x 4608 pixels are 8K.
 MAX_PIXELS = 8192 * 4608
 
 
+@checks_arguments
 @attrs.frozen
 class DecodeConfig:
     """Decoding and scaling of a source.

@@ -12,6 +12,7 @@ from typing import get_args
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.backoff import Backoff, BackoffConfig
 from fitsense._internal.channel import Channel
 from fitsense._internal.redaction import redact
@@ -36,6 +37,7 @@ _MAX_AHEAD_S = 60.0
 _MIN_STEP_S = 0.001
 
 
+@checks_arguments
 @attrs.frozen
 class LiveConfig:
     """Reading of a live source.

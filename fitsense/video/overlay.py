@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
+import attrs
 import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,14 +15,16 @@ from PIL import Image, ImageDraw, ImageFont
 from fitsense.catalogue import IDLE, UNKNOWN, Catalogue, load_catalogue
 from fitsense.errors import InvalidInputError
 from fitsense.events.timeline import Moment, Timeline
-from fitsense.pose.landmarks import VISIBILITY, X, Y
+from fitsense.pose.landmarks import VISIBILITY, X, Y, body_box
 from fitsense.pose.recording import PoseRecording, TimedPose
 from fitsense.types import Frame, UInt8Array
+from fitsense.video.soundtrack import Soundtrack
 
 # Colours that the colour-blind can distinguish (Okabe and Ito).
 _NAMED, _UNKNOWN, _NOTHING, _BAR = (86, 180, 233), (230, 159, 0), (170, 170, 170), (0, 158, 115)
 _WHITE = (255, 255, 255)
 _SKELETON = (0, 158, 115)
+_PEOPLE = (_NAMED, _UNKNOWN, _SKELETON, (204, 121, 167), (240, 228, 66), (213, 94, 0))
 # Landmarks below this visibility are not drawn.
 _VISIBLE = 0.5
 _MAX_BARS = 6
@@ -55,35 +59,59 @@ def write_overlay(
     catalogue: Catalogue | None = None,
     font: Path | None = None,
     poses: PoseRecording | None = None,
+    *,
+    people: Mapping[str, Timeline] | None = None,
+    sound: str | Path | None = None,
 ) -> int:
     """Encode `frames` to `path` (H.264) with labels, muscle bars and skeleton, at their own times; give their number.
 
+    :param timeline: of the person; of the whole session if there are `people`.
     :param rate_hz: average frames a second, a hint to players.
     :param catalogue: whose names are drawn; None for the English ones.
     :param font: file of a font with the names' characters; None to find one.
     :param poses: the person's poses; None to draw no skeleton.
+    :param people: the timeline of each person by the subject of its events, whom `poses` has by that name: each gets a
+        box and a label instead of the labels of one person.
+    :param sound: file whose sound is kept; None for none. Its times are those of `frames`.
     :raises InvalidInputError: the font cannot be read, or has no characters of the names' language.
     """
     catalogue = catalogue or load_catalogue()
     found = find_font(catalogue, font)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
-        written = _encode(unfinished, frames, timeline, rate_hz, catalogue, found, poses or PoseRecording())
+        scene = _Scene(timeline, poses or PoseRecording(), people, catalogue, found)
+        with Soundtrack(sound) if sound is not None else contextlib.nullcontext() as track:
+            written = _encode(unfinished, frames, scene, rate_hz, track)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
     return written
 
 
-def _encode(
-    path: Path,
-    frames: Iterable[Frame],
-    timeline: Timeline,
-    rate_hz: float,
-    catalogue: Catalogue,
-    font: str | None,
-    poses: PoseRecording,
-) -> int:
+@attrs.frozen(eq=False)
+class _Scene:
+    """What is drawn on frames; the parameters are those of :func:`write_overlay`, with `font` as in :func:`draw`."""
+
+    timeline: Timeline
+    poses: PoseRecording
+    people: Mapping[str, Timeline] | None
+    catalogue: Catalogue
+    font: str | None
+
+    def draw(self, frame: Frame) -> UInt8Array:
+        time_s = frame.time_s
+        if self.people is None:
+            shown = draw_skeleton(frame.rgb, self.poses.at(time_s))
+            return draw(shown, self.timeline.at(time_s), time_s, self.catalogue, self.font)
+        found = [
+            (name, timeline.at(time_s), pose, _PEOPLE[index % len(_PEOPLE)])
+            for index, (name, timeline) in enumerate(self.people.items())
+            if (pose := self.poses.at(time_s, name)) is not None
+        ]
+        return draw_people(frame.rgb, found, self.catalogue, self.font)
+
+
+def _encode(path: Path, frames: Iterable[Frame], scene: _Scene, rate_hz: float, sound: Soundtrack | None) -> int:
     written, last_pts = 0, -1
     with av.open(str(path), "w") as container:
         stream = None
@@ -99,16 +127,21 @@ def _encode(
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, _CLOCK_HZ)
                 stream.options = {"crf": "21", "preset": "veryfast"}
-            shown = draw_skeleton(frame.rgb, poses.at(frame.time_s))
-            picture = draw(shown, timeline.at(frame.time_s), frame.time_s, catalogue, font)
+                if sound is not None:
+                    sound.add_to(container)
+            picture = scene.draw(frame)
             encoded = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(picture[: stream.height, : stream.width]), format="rgb24"
             )
             encoded.pts, encoded.time_base = pts, Fraction(1, _CLOCK_HZ)
             container.mux(stream.encode(encoded))
+            if sound is not None:
+                sound.write_until(container, frame.time_s)
             written, last_pts = written + 1, pts
         if stream is not None:
             container.mux(stream.encode(None))
+            if sound is not None:
+                sound.write_until(container, last_pts / _CLOCK_HZ + 1 / rate_hz)
     return written
 
 
@@ -169,7 +202,75 @@ def draw(
     return np.asarray(image)
 
 
-def draw_skeleton(rgb: UInt8Array, found: TimedPose | None) -> UInt8Array:
+def draw_people(
+    rgb: UInt8Array,
+    people: Iterable[tuple[str, Moment, TimedPose, tuple[int, int, int]]],
+    catalogue: Catalogue | None = None,
+    font: str | None = None,
+) -> UInt8Array:
+    """The picture, uint8 (height, width, 3), with the skeleton, the box and the label of each person on it.
+
+    :param people: name, moment, pose and colour of each.
+    :param catalogue: whose names are drawn; None for the English ones.
+    :param font: as :func:`find_font` gives it.
+    """
+    catalogue = catalogue or load_catalogue()
+    labels = []
+    for name, moment, found, colour in people:
+        box = None if found.pose is None else body_box(found.pose.landmarks)
+        if box is not None:
+            rgb = draw_skeleton(rgb, found, colour)
+            labels.append((name, moment, box, colour))
+    image = Image.fromarray(rgb)
+    canvas = ImageDraw.Draw(image, "RGBA")
+    short = min(image.size)
+    large, small, margin = _font(font, max(12, short * 0.042)), _font(font, max(9, short * 0.03)), max(4, short // 90)
+    taken: list[tuple[float, float, float, float]] = []
+    for name, moment, box, colour in labels:
+        left, top, right, bottom = (
+            round(at * size) for at, size in zip(attrs.astuple(box), image.size * 2, strict=True)
+        )
+        canvas.rounded_rectangle(
+            (left, top, right - 1, bottom - 1), margin, outline=(*colour, 255), width=max(2, short // 240)
+        )
+        title = catalogue.exercise_name(moment.exercise or IDLE)
+        if moment.repetition is not None:
+            title = f"{title}  {moment.repetition.index}"
+        width = max(canvas.textlength(title, font=large), canvas.textlength(name, font=small)) + 2 * margin
+        lines = [canvas.textbbox((0, 0), text, font=one)[3] for text, one in ((title, large), (name, small))]
+        height = sum(lines) + 3 * margin
+        x, y = _free_place((left, top, bottom), (width, height), image.size, taken)
+        taken.append((x, y, x + width, y + height))
+        canvas.rectangle(taken[-1], fill=(0, 0, 0, 190))
+        canvas.rectangle((x, y, x + margin * 0.5, y + height), fill=colour)
+        canvas.text((x + margin, y + margin * 0.5), title, font=large, fill=_WHITE)
+        canvas.text((x + margin, y + lines[0] + margin * 1.5), name, font=small, fill=(220, 220, 220))
+    return np.asarray(image)
+
+
+def _free_place(
+    box: tuple[int, int, int],
+    label: tuple[float, float],
+    picture: tuple[int, int],
+    taken: Iterable[tuple[float, float, float, float]],
+) -> tuple[float, float]:
+    """Left and top of a label beside a person's box, within the picture, and on no other label if there is room.
+
+    :param box: its left, top and bottom.
+    :param label: width and height.
+    :param taken: left, top, right and bottom of the other labels.
+    """
+    (left, top, bottom), (width, height) = box, label
+    x = max(0.0, min(left, picture[0] - width))
+    wanted = (top - height, bottom, top, bottom - height, top - 2 * height, bottom + height)
+    places = [y for y in wanted if 0 <= y <= picture[1] - height] or [max(0.0, min(top, picture[1] - height))]
+    for y in places:
+        if all(x >= r or x + width <= le or y >= b or y + height <= t for le, t, r, b in taken):
+            return x, y
+    return x, places[0]
+
+
+def draw_skeleton(rgb: UInt8Array, found: TimedPose | None, colour: tuple[int, int, int] = _SKELETON) -> UInt8Array:
     """The picture, uint8 (height, width, 3), with the visible bones of a person on it; the same without a person."""
     if found is None or found.pose is None:
         return rgb
@@ -181,7 +282,7 @@ def draw_skeleton(rgb: UInt8Array, found: TimedPose | None) -> UInt8Array:
     for one, other in ((rows(start), rows(end)) for start, end in found.landmark_set.edges):
         if min(landmarks[one, VISIBILITY], landmarks[other, VISIBILITY]) < _VISIBLE:
             continue
-        canvas.line([*points[one].tolist(), *points[other].tolist()], fill=(*_SKELETON, 220), width=width)
+        canvas.line([*points[one].tolist(), *points[other].tolist()], fill=(*colour, 220), width=width)
         for x, y in (points[one].tolist(), points[other].tolist()):
             canvas.ellipse((x - width, y - width, x + width, y + width), fill=(*_WHITE, 230))
     return np.asarray(image)
@@ -200,7 +301,9 @@ def _draw_count(
     if last is None:
         return
     count = catalogue.count(last.index, "repetition")
-    parts = [f"#{moment.set_index}" if moment.set_index is not None else "", last.tempo or f"{last.duration_s:.1f} s"]
+    # A tempo in whole seconds says nothing about a shorter movement.
+    tempo = last.tempo if last.tempo and last.duration_s >= 1.0 else f"{last.duration_s:.1f} s"
+    parts = [f"#{moment.set_index}" if moment.set_index is not None else "", tempo]
     if last.joint is not None and last.range_deg is not None:
         parts.append(f"{last.range_deg:.0f}°")
     detail = "  ".join(filter(None, parts))

@@ -28,6 +28,6 @@ def fitsense_fusions() -> Iterable[FusionSpec]:
         fit=gated.fit,
         config=gated.GatedConfig,
         cascade=gated.cascade,
-        summary="What is looked up, and what is learned where the exercise is unknown",
+        summary="Looked-up scores, and learned ones as far as the exercise is unknown",
         min_branches=2,
     )

@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fitsense.nn import clip_normaliser, pytorchvideo_models
-from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features
 from fitsense_x3d.config import X3DConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-# Channels of the two stages that the decoder reads.
-_LAST_BUT_ONE, _LAST = 96, 192
 
 
 @attrs.frozen
@@ -50,93 +45,9 @@ def build(config: BodiesConfig) -> nn.Module:
 
     :func:`forward_with_landmarks` also returns the landmarks.
     """
-    create_x3d = pytorchvideo_models("x3d").create_x3d
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
+    from fitsense_x3d.bodies_network import Bodies
 
-    points, channels = len(LANDMARKS), config.channels
-
-    def layer(inputs: int, groups: int = 1) -> list[nn.Module]:
-        size = 3 if groups > 1 else 1
-        convolution = nn.Conv2d(inputs, channels, size, padding=size // 2, groups=groups, bias=False)
-        return [convolution, nn.BatchNorm2d(channels)]
-
-    class Decoder(nn.Module):
-        """Maps features of stages (clips, channels, frames, height, width) to landmarks (clips, frames, points, 5)."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.fine = nn.Sequential(*layer(_LAST_BUT_ONE), nn.ReLU())
-            self.coarse = nn.Sequential(*layer(_LAST), nn.ReLU())
-            self.blocks = nn.ModuleList(
-                nn.Sequential(*layer(channels, channels), *layer(channels), nn.ReLU()) for _ in range(3)
-            )
-            self.where = nn.Conv2d(channels, points, 1)
-            self.over_time = nn.Conv1d(channels, channels, 3, padding=1)
-            self.dropout = nn.Dropout(0.2)
-            self.world = nn.Parameter(torch.randn(points, 2 * channels, 3) * 0.01)
-            self.typical = nn.Parameter(torch.zeros(points, 3))
-
-        def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-            clips, _, frames, height, width = fine.shape
-            x = self.fine(fine.transpose(1, 2).flatten(0, 1))
-            x = x + F.interpolate(self.coarse(coarse.transpose(1, 2).flatten(0, 1)), size=(height, width))
-            for block in self.blocks:
-                x = x + block(x)
-            seen = self.where(x).float().flatten(2).softmax(dim=-1)
-            row = (torch.arange(height, device=x.device) + 0.5) / height - 0.5
-            column = (torch.arange(width, device=x.device) + 0.5) / width - 0.5
-            places = torch.stack([column.repeat(height), row.repeat_interleave(width)], dim=-1)
-            image = seen @ places
-            there = seen @ x.float().flatten(2).transpose(1, 2)
-            overall = self.over_time(x.mean(dim=(2, 3)).view(clips, frames, -1).transpose(1, 2)).transpose(1, 2)
-            overall = overall.reshape(clips * frames, 1, -1).expand(-1, points, -1)
-            known = self.dropout(torch.cat([there, overall], dim=-1))
-            world = (known.unsqueeze(-2) @ self.world).squeeze(-2) + self.typical
-            return torch.cat([image, world], dim=-1).view(clips, frames, points, 5)
-
-    class Bodies(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.normalise = clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
-            network = create_x3d(
-                input_clip_length=config.frames,
-                input_crop_size=config.size,
-                depth_factor=config.depth_factor,
-                head_activation=None,
-            )
-            # The stages only: the next layers pool the positions.
-            self.stages = nn.ModuleList(network.blocks[:5])
-            self.body = nn.ModuleDict(
-                {
-                    "decoder": Decoder(),
-                    "features": nn.Sequential(
-                        nn.BatchNorm1d(NUM_FEATURES),
-                        nn.Dropout(config.dropout),
-                        nn.Linear(NUM_FEATURES, config.width),
-                        nn.GELU(),
-                    ),
-                }
-            )
-
-        def forward(self, clips: Tensor) -> Tensor:
-            return self.forward_with_landmarks(clips)[0]
-
-        def forward_with_landmarks(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-            x = self.normalise(clips)
-            for stage in self.stages[:-1]:
-                x = stage(x)
-            found = self.body["decoder"](x, self.stages[-1](x))
-            landmarks = torch.cat([found, torch.ones_like(found[..., :1])], dim=-1)
-            # The exercise loss must not move the landmarks.
-            bodies = landmarks.detach()
-            if self.training:
-                bodies = augment(bodies, yaw=config.yaw, tilt=0.1, noise=config.noise, bias=config.noise)
-            features: Tensor = self.body["features"](landmark_features(bodies))
-            return features, landmarks
-
-    return Bodies().eval()
+    return Bodies(config).eval()
 
 
 def forward_with_landmarks(module: Any, clips: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What stands for a file's contents."""
+"""Digests of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models do to the process that they are in."""
+"""Effects of loaded OpenVINO models on their process."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 
 import fitsense
 from fitsense.camera.monitor import CameraConfig
-from fitsense.decisions import DecisionConfig
+from fitsense.decisions.config import DecisionConfig
 from fitsense.errors import InvalidInputError
 from fitsense.events.model import SessionWarning
 from fitsense.events.schema import validate_event

@@ -1,4 +1,4 @@
-"""How fast files are analysed: against decoding alone, and against how one would do it without fitsense."""
+"""Speed of file analysis, relative to decoding alone and to a plain implementation without fitsense."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HOP_S = 1.0
 
 
 def analyze(path: Path, model: fitsense.Model) -> int:
-    """All that ``fitsense analyze FILE --events -`` does but load the model: how many bytes of events there are."""
+    """Run ``fitsense analyze FILE --events -`` without loading the model; return the number of bytes of events."""
     return sum(len(event.to_json()) for event in fitsense.analyze(path, model=model, hop_s=_HOP_S))
 
 

@@ -1,4 +1,4 @@
-"""What landmarks of the person cost: the bundle ``gym``, against decoding and against the bundle on pictures."""
+"""Cost of the person's landmarks: the bundle ``gym``, relative to decoding and to the bundle on pictures."""
 
 from __future__ import annotations
 

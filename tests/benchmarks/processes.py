@@ -1,4 +1,4 @@
-"""What a process costs: until its first answer, to import, and in memory."""
+"""Cost of a process: time to its first answer and to import, and memory."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def import_over_python(rounds: int) -> Measured:
 
 @functools.cache
 def _memory(rounds: int) -> list[list[dict[str, float]]]:
-    """What :mod:`tests.benchmarks.resident` tells, by round."""
+    """Memory that :mod:`tests.benchmarks.resident` reports, by round."""
     if not sys.platform.startswith("linux"):
         raise SkippedError(f"resident memory is only read on Linux, this is {sys.platform}")
     command = [sys.executable, "-m", "tests.benchmarks.resident", str(HD_LONG.path)]
@@ -93,7 +93,7 @@ def _memory_of(of: Callable[[list[dict[str, float]]], float], rounds: int) -> Me
 
 
 def _growth_mb(values: list[dict[str, float]]) -> float:
-    """How much more is held in the last third of the media time than in the first."""
+    """Growth of memory in MB from the first to the last third of the media time."""
     *during, _ = values
     third_s = during[-1]["media_s"] / 3
     first = [one["held_mb"] for one in during if one["media_s"] <= third_s]

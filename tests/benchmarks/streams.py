@@ -1,4 +1,4 @@
-"""How many live streams one process follows with :class:`fitsense.SourceGroup`: files that are paced as cameras are."""
+"""Number of live streams that one process analyses with :class:`fitsense.SourceGroup`; files are paced like cameras."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FEW = 4
 
 @attrs.define
 class Lateness:
-    """How late things were, in seconds; of all threads.
+    """Delays in seconds, of all threads.
 
     :param frames: when each was taken, after it was due.
     :param answers: when each event of a window came, after the window's end.
@@ -82,7 +82,7 @@ class Trial:
 
     @property
     def sustained(self) -> bool:
-        """Whether they were all kept up with."""
+        """True if analysis kept up with every stream."""
         return self.dropped <= _DROPPED and self.p95_s <= _LATEST_S
 
 
@@ -107,7 +107,7 @@ def cheapest_model() -> fitsense.Model:
 
 
 def decode(path: Path, origins_s: Sequence[float], lateness: Lateness) -> None:
-    """Only decode, every frame, in a thread for each stream."""
+    """Decode every frame of each stream in a thread of its own, without analysis."""
     threads = [threading.Thread(target=_decode, args=(path, each_s, lateness), daemon=True) for each_s in origins_s]
     for thread in threads:
         thread.start()
@@ -126,7 +126,7 @@ def _decode(path: Path, origin_s: float, lateness: Lateness) -> None:
 
 
 def analyze(model: fitsense.Model, path: Path, origins_s: Sequence[float], lateness: Lateness) -> None:
-    """All that it takes to have the streams' events."""
+    """Analyse all streams and take their events."""
     with fitsense.SourceGroup(model=model, hop_s=_HOP_S) as streams:
         began: dict[str, datetime] = {}
         for at, origin_s in enumerate(origins_s):

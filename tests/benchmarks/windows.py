@@ -28,12 +28,12 @@ _BRANCH = "x3d_s"
 
 
 def x3d_s_over_eager(rounds: int) -> Measured:
-    """As it runs by default."""
+    """Time of X3D-S as a session runs it by default, relative to eager torch."""
     return compare(_window(DEFAULT), _window(DEFAULT, "torch"), rounds, f"{cores()} cores")
 
 
 def x3d_s_bf16_over_f32(rounds: int) -> Measured:
-    """Where the CPU computes in bfloat16."""
+    """Time of X3D-S in bfloat16 relative to float32, on CPUs that compute in bfloat16."""
     from fitsense.inference.openvino import cpu_computes_bf16
 
     if not cpu_computes_bf16():
@@ -50,7 +50,7 @@ def x3d_s_int8_over_f32(rounds: int) -> Measured:
 
 
 def ensemble_over_eager(rounds: int) -> Measured:
-    """All branches of the bundle on pictures."""
+    """Time of all branches of the bundle on pictures, relative to eager torch."""
     return compare(_ensemble(), _ensemble("torch"), rounds, f"{cores()} cores")
 
 

@@ -28,7 +28,7 @@ def edit(folder: Path, **changes: object) -> None:
     file.write_text(json.dumps({**document, **changes}), "utf-8")
 
 
-def test_the_default_bundle_is_shipped_and_obeys_its_schema() -> None:
+def test_load_default_bundle_is_included_and_obeys_its_schema() -> None:
     assert DEFAULT in shipped()
     bundle = Bundle.load(DEFAULT)
     validate(json.loads(bundle.path("model.json").read_text("utf-8")), "model")
@@ -37,21 +37,21 @@ def test_the_default_bundle_is_shipped_and_obeys_its_schema() -> None:
     assert sum(file.bytes for file in bundle.manifest.files) < 40e6
 
 
-def test_a_zip_is_as_good_as_a_folder(copy: Path, tmp_path: Path, model: fitsense.Model) -> None:
+def test_load_zip_predicts_as_the_folder(copy: Path, tmp_path: Path, model: fitsense.Model) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", copy))
     clips = {name: np.full((1, *spec.shape), 90, np.uint8) for name, spec in model.clips.items()}
     zipped = fitsense.load_model(archive, bf16=False).predict_clips(clips)
     np.testing.assert_array_equal(zipped["exercise"].logits, model.predict_clips(clips)["exercise"].logits)
 
 
-def test_saving_what_was_loaded_changes_nothing(copy: Path) -> None:
+def test_save_loaded_manifest_is_unchanged(copy: Path) -> None:
     before = Bundle.load(copy)
     after = save(copy, before.manifest)
     assert after.manifest == before.manifest
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".safetensors", ".md"])
-def test_an_altered_file_is_refused(copy: Path, suffix: str) -> None:
+def test_load_altered_file_is_refused(copy: Path, suffix: str) -> None:
     file = next(copy.glob(f"*{suffix}"))
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -60,20 +60,20 @@ def test_an_altered_file_is_refused(copy: Path, suffix: str) -> None:
         fitsense.load_model(copy)
 
 
-def test_a_missing_file_is_refused(copy: Path) -> None:
+def test_load_missing_file_is_refused(copy: Path) -> None:
     next(copy.glob("*.safetensors")).unlink()
     with pytest.raises(fitsense.BundleError, match="safetensors is missing"):
         Bundle.load(copy)
 
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", "..", "a//b", "C:\\x", "a\\..\\b"])
-def test_paths_that_lead_out_are_refused(copy: Path, path: str) -> None:
+def test_load_path_outside_the_bundle_is_refused(copy: Path, path: str) -> None:
     edit(copy, files=[{"path": path, "sha256": "0" * 64, "bytes": 1}])
     with pytest.raises(fitsense.BundleError, match="does not match"):
         Bundle.load(copy)
 
 
-def test_a_link_that_leads_out_is_refused(copy: Path, tmp_path: Path) -> None:
+def test_load_link_outside_the_bundle_is_refused(copy: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("secret")
     (copy / "README.md").unlink()
@@ -82,7 +82,7 @@ def test_a_link_that_leads_out_is_refused(copy: Path, tmp_path: Path) -> None:
         Bundle.load(copy)
 
 
-def test_a_zip_whose_entries_lead_out_is_refused(tmp_path: Path) -> None:
+def test_load_zip_entry_outside_the_bundle_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "evil.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../evil.txt", "x")
@@ -91,14 +91,14 @@ def test_a_zip_whose_entries_lead_out_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "evil.txt").exists()
 
 
-def test_a_file_that_is_not_listed_is_refused(copy: Path) -> None:
+def test_load_unlisted_file_is_refused(copy: Path) -> None:
     """A graph could read its weights from it, unverified."""
     (copy / "unlisted.bin").write_bytes(b"x")
     with pytest.raises(fitsense.BundleError, match=r"unlisted\.bin is not listed"):
         Bundle.load(copy)
 
 
-def test_zips_that_cannot_be_unpacked_are_refused(copy: Path, tmp_path: Path) -> None:
+def test_load_invalid_zip_is_refused(copy: Path, tmp_path: Path) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", copy))
     whole = archive.read_bytes()
     # Flag bit 0 of every entry: encrypted.
@@ -116,20 +116,20 @@ def test_zips_that_cannot_be_unpacked_are_refused(copy: Path, tmp_path: Path) ->
             Bundle.load(archive)
 
 
-def test_a_bundle_must_answer_both_tasks(copy: Path) -> None:
+def test_load_model_without_a_fusion_for_a_task_is_refused(copy: Path) -> None:
     document = json.loads((copy / "model.json").read_text("utf-8"))
     edit(copy, fusion={"muscles": document["fusion"]["muscles"]})
     with pytest.raises(fitsense.BundleError, match="no fusion is named for exercise"):
         fitsense.load_model(copy)
 
 
-def test_labels_that_do_not_fit_the_graph_are_refused(copy: Path) -> None:
+def test_load_model_labels_unlike_the_graph_are_refused(copy: Path) -> None:
     edit(copy, labels={"exercise": ["squat", "no_exercise"], "muscles": ["quads"]})
     with pytest.raises(fitsense.BundleError, match=r"'exercise': \(2,\), 'muscles': \(1,\)}, got"):
         fitsense.load_model(copy)
 
 
-def test_files_whose_digest_is_not_stated_are_not_run(copy: Path) -> None:
+def test_load_file_without_digest_is_refused(copy: Path) -> None:
     edit(copy, files=[])
     with pytest.raises(fitsense.BundleError, match="whose sha256 is not stated"):
         Bundle.load(copy)
@@ -147,7 +147,7 @@ def test_files_whose_digest_is_not_stated_are_not_run(copy: Path) -> None:
         ({"calibration": {"temperature": float("nan"), "enter": 0.5, "exit": 0.4}}, "NaN is no number"),
     ],
 )
-def test_a_malformed_manifest_is_refused_where_it_is_wrong(
+def test_load_malformed_manifest_is_refused_with_the_field(
     copy: Path, changes: dict[str, object], message: str
 ) -> None:
     edit(copy, **changes)
@@ -159,13 +159,13 @@ def test_a_malformed_manifest_is_refused_where_it_is_wrong(
     ("content", "message"),
     [(b"not json", "is not JSON"), (b"[]", "is not of type 'object'"), (pickle.dumps({}), "is not JSON")],
 )
-def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_load_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "model.json").write_bytes(content)
     with pytest.raises(fitsense.BundleError, match=message):
         Bundle.load(tmp_path)
 
 
-def test_what_is_no_bundle_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_load_unknown_name_is_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(fitsense.BundleError, match=r"neither a folder, nor a zip, nor one of those .*gym"):
         Bundle.load("nope")
     with pytest.raises(fitsense.BundleError, match="neither a folder"):
@@ -178,7 +178,7 @@ def test_what_is_no_bundle_is_refused_with_a_hint(tmp_path: Path) -> None:
         Bundle.load(text)
 
 
-def test_unknown_keys_of_a_plugins_configuration_are_refused_by_name(copy: Path) -> None:
+def test_load_model_unknown_configuration_key_is_refused(copy: Path) -> None:
     document = json.loads((copy / "model.json").read_text("utf-8"))
     document["fusion"]["exercise"]["config"] = {"wieghts": {}}
     edit(copy, fusion=document["fusion"])

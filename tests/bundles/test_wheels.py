@@ -39,19 +39,19 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_an_address_names_a_release_and_a_file() -> None:
+def test_wheel_address_parse_gives_release_and_file() -> None:
     assert WheelAddress.parse("pypi:media-pipe==0.10.21#a/b c.bin") == WheelAddress("media-pipe==0.10.21", "a/b c.bin")
     assert WheelAddress.parse("https://example.org/a==1#b") is None
 
 
 @pytest.mark.parametrize("uri", ["pypi:toy#a", "pypi:toy==1.0", "pypi:toy==1.0#", "pypi:--pre==1#a", "pypi:toy>=1#a"])
-def test_an_address_that_names_no_exact_release_is_refused(uri: str) -> None:
+def test_wheel_address_without_exact_release_is_refused(uri: str) -> None:
     with pytest.raises(fitsense.WeightsError, match="expected pypi:NAME==VERSION#path/inside/wheel"):
         WheelAddress.parse(uri)
 
 
 @pytest.mark.parametrize("tags", ["py3-none-any", "cp312-cp312-manylinux_2_28_x86_64"])
-def test_a_wheel_is_downloaded_once_whatever_it_was_built_for_and_then_gone(index: Path, tags: str) -> None:
+def test_wheels_get_downloads_once_for_any_tags_and_removes_the_file(index: Path, tags: str) -> None:
     made = make_wheel(index, {"toy/w.bin": b"weights"}, tags)
     with Wheels() as wheels:
         got = wheels.get("toy==1.0")
@@ -61,19 +61,19 @@ def test_a_wheel_is_downloaded_once_whatever_it_was_built_for_and_then_gone(inde
     assert not got.exists()
 
 
-def test_a_release_that_does_not_exist_is_an_error_with_pips_reason(index: Path) -> None:
+def test_wheels_get_missing_release_gives_the_reason_of_pip(index: Path) -> None:
     make_wheel(index, {})
     with Wheels() as wheels, pytest.raises(fitsense.WeightsError, match=r"toy==2\.0: pip cannot .*from versions: 1\.0"):
         wheels.get("toy==2.0")
 
 
-def test_a_python_without_pip_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheels_get_without_pip_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
     with Wheels() as wheels, pytest.raises(fitsense.WeightsError, match=r"has no pip: run .* -m ensurepip"):
         wheels.get("toy==1.0")
 
 
-def test_setuptools_can_be_imported_after_a_download(index: Path) -> None:
+def test_wheels_get_leaves_setuptools_importable(index: Path) -> None:
     """torch.compile does; setuptools makes way for pip where it sees it coming."""
     make_wheel(index, {})
     program = (
@@ -83,7 +83,7 @@ def test_setuptools_can_be_imported_after_a_download(index: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_one_file_is_taken_and_nothing_else(tmp_path: Path) -> None:
+def test_copy_member_writes_one_file_only(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, {"toy/w.bin": b"weights", "../evil": b"!"})
     target = io.BytesIO()
     copy_member(wheel, "toy/w.bin", target)

@@ -15,6 +15,8 @@ from fitsense.evaluate import untrimmed as streams
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
 from tests.conftest import encode
 
+PREDICTED = {"exercise": "squat", "start_s": 0.3, "end_s": 0.4, "start_reported_s": 0.5, "end_reported_s": 0.6}
+
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["evaluate-sessions", *map(str, arguments)])
@@ -95,12 +97,41 @@ def test_evaluate_sessions_robustness_resumes(data: Path, tmp_path: Path) -> Non
     assert report["robustness"]["runs"][0]["count"] == 2
 
 
+def test_evaluate_sessions_only_counted_clips_are_analysed(data: Path, tmp_path: Path) -> None:
+    counts = tmp_path / "counts.csv"
+    options = ("--data", data, "--robustness", "--transformation", "untouched", "--counts", counts, "--only-counted")
+    counts.write_text("clip,count\nother,2\n")
+    assert json.loads(run(*options, "--json").stdout)["robustness"]["clips"] == 0
+    counts.write_text("clip,count\nsquat,2\n")
+    report = json.loads(run(*options, "--clips-per-exercise", "1", "--json").stdout)["robustness"]
+    assert (report["clips"], list(report["transformations"])) == (1, ["untouched"])
+    assert report["transformations"]["untouched"]["counted"] == 1
+
+
+def test_evaluate_sessions_untrimmed_videos_resume(data: Path, tmp_path: Path) -> None:
+    table, results = data / "untrimmed.csv", tmp_path / "results.jsonl"
+    table.write_text("path,segments\nsquat.mp4,0.3-4 squat\nno.mp4,0-1 squat\n")
+    options = ("--untrimmed", table, "--results", results)
+    done = run(*options)
+    assert done.exit_code == 0, done.output
+    for words in ("Recorded videos; 1 left out", "no.mp4: no such file", "first name", "of 1 sets"):
+        assert words in done.output, words
+    kept = results.read_text()
+    assert len(kept.splitlines()) == 1
+    # A result that is kept is shown, whatever the video.
+    results.write_text(json.dumps({**json.loads(kept), "predicted": [PREDICTED]}) + "\n")
+    report = json.loads(run(*options, "--json").stdout)["untrimmed"]
+    assert report["first_name"] == {"sets": 1, "named": 1, "median_s": 0.2, "p90_s": 0.2}
+    assert run("--data", data, "--robustness", "--results", results).exit_code == ExitCode.FAILED
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--robustness"], ExitCode.USAGE, "give --data FOLDER, and no --rendered, with --robustness"),
-        (["--rendered", "1", "--results", "x"], ExitCode.USAGE, "give --robustness with"),
-        ([], ExitCode.USAGE, "give --data FOLDER, --rendered N, or both"),
+        (["--robustness"], ExitCode.USAGE, "give --data FOLDER, and neither --rendered nor --untrimmed, with"),
+        (["--rendered", "1", "--transformation", "pan"], ExitCode.USAGE, "give --robustness with"),
+        (["--rendered", "1", "--only-counted"], ExitCode.USAGE, "give --counts FILE with --only-counted"),
+        ([], ExitCode.USAGE, "give --data FOLDER, --untrimmed FILE, --rendered N, or several"),
         (["--rendered", "0"], ExitCode.USAGE, "--rendered"),
         (["--data", "no/such/folder"], ExitCode.USAGE, "does not exist"),
         (["--rendered", "1", "--bundle", "nope"], ExitCode.BAD_BUNDLE, "nope"),

@@ -52,7 +52,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     host = fitsense.PluginManager.discover()
     assert host.register(Toy()).status == "loaded"
     monkeypatch.setattr("fitsense.plugins._manager.PluginManager.discover", lambda: host)
-    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path / "cache")
     return tmp_path / "cache"
 
 

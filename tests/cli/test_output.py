@@ -92,7 +92,7 @@ def test_plugins_printing_plugin_gives_valid_json(printer: Path) -> None:
 
 
 def test_results_only_restores_standard_output() -> None:
-    """As a program that calls a command in its own process sees it."""
+    """Run a command inside a program's own process."""
     script = (
         "import sys\n"
         "from fitsense.cli.output import results, results_only\n"

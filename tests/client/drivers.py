@@ -128,7 +128,7 @@ class Asynchronous:
         return self._run(push())
 
     def close(self) -> None:
-        self._run(self.client.close())
+        self._run(self.client.aclose())
         self.runner.close()
 
     def _run(self, awaitable: Awaitable[_T]) -> _T:

@@ -1,4 +1,4 @@
-"""What plugins and programs rely on, as a file that a change of it has to change too.
+"""Lock of the public API: a file that every change of public names has to change, too.
 
 ``python -m tests.contracts.lock`` says what differs; ``--write`` records it, once the versions allow it; ``--write
 --unreleased`` records it under unreleased versions.
@@ -45,7 +45,7 @@ _POSITIONS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 
 @attrs.frozen
 class Api:
-    """All that others rely on: a text for each thing, by what it is called.
+    """Public API: a text for each hook, spec, class and function, by its name.
 
     :param hooks: hooks, their parameters, specs, their fields, and what plugins exchange with fitsense.
     :param names: all other public names, their parameters and members.
@@ -72,7 +72,7 @@ class Api:
                 if deprecation := deprecations.of_hook(value):
                     deprecated[name] = deprecation.note(name)
         for name, value in public().items():
-            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__ == specs.__name__):
+            if name in _EXCHANGED or (inspect.isclass(value) and value.__module__.startswith(f"{specs.__name__}.")):
                 hooks |= _class(name, value)
                 for field, deprecation in deprecations.of_fields(value).items() if attrs.has(value) else ():
                     deprecated[f"{name}.{field}"] = deprecation.note(field)
@@ -87,7 +87,7 @@ class Api:
 
 
 def public() -> dict[str, Any]:
-    """Everything public by its name: of users and of plugin authors."""
+    """Collect all public names, of users and of plugin authors."""
     names = {name: getattr(plugins, name) for name in plugins.__all__}
     names |= {name: getattr(fitsense, name) for name in fitsense.__all__}
     for module in (client, coach, nn, landmarks, movement):
@@ -187,7 +187,7 @@ def _default(value: Any) -> str:
 
 
 def breaking(locked: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
-    """What others may stumble over, a line each."""
+    """List incompatible changes, one line each."""
     lines = [f"removed: {name} ({text})" for name, text in locked.items() if name not in current]
     for name, text in current.items():
         if name in locked and locked[name] != text:
@@ -207,12 +207,12 @@ def added(locked: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
 
 
 def _demanded(name: str, text: str, locked: Mapping[str, str]) -> bool:
-    """Whether a new entry is a parameter that callers of something old now have to give."""
+    """Tell whether a new entry is a required parameter of an existing callable."""
     return text.startswith(_REQUIRED) and name.partition("(")[0] in locked
 
 
 def complaint(locked: Api, current: Api) -> str:
-    """What is wrong, what exactly changed, and what to do; empty where nothing is."""
+    """Describe the problem, the exact changes and the remedy; empty if there is no problem."""
     hooks, names = breaking(locked.hooks, current.hooks), breaking(locked.names, current.names)
     more = added(locked.hooks, current.hooks) + added(locked.names, current.names)
     hasty = [
@@ -223,7 +223,7 @@ def complaint(locked: Api, current: Api) -> str:
     steps = []
     if hooks and current.api_version <= locked.api_version:
         steps.append(
-            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/specs.py to "
+            f"Plugins that exist break: keep what they use, or raise API_VERSION in fitsense/plugins/specs/info.py to "
             f"{locked.api_version + 1}."
         )
     refused = current.api_version != locked.api_version
@@ -251,7 +251,7 @@ _UNRELEASED = "If the version in tests/contracts/api.json was never released, ad
 
 
 def _declarable(name: str, current: Api) -> bool:
-    """Whether a gone entry is a hook, or a field of a class that is still there: what can be declared deprecated."""
+    """Tell whether a removed entry could have been deprecated first: a hook, or a field of a remaining class."""
     owner, _, part = name.partition("(")
     return (not part and owner.startswith("fitsense_")) or (bool(part) and current.hooks.get(owner) == "class")
 
@@ -266,7 +266,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _major(version: str) -> tuple[int, ...]:
-    """What two versions share that promise the same: before 1.0, the first two numbers."""
+    """Numbers that compatible versions share: before 1.0 the first two, then the first."""
     numbers = _numbers(version)
     return numbers[:1] if numbers[0] else numbers[:2]
 

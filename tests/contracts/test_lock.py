@@ -1,4 +1,4 @@
-"""What others rely on changes only with a version that says so."""
+"""Changes of the public API need a version that announces them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BEFORE = Api(
 def changed(
     names: Mapping[str, str | None] = {}, *, fitsense: str = "1.2.3", api: int = 4, hooks: Mapping[str, str | None] = {}
 ) -> Api:
-    """What there was, but with these versions and entries; None for what is gone."""
+    """Build an API with these versions and entries; None removes an entry."""
 
     def merged(old: Mapping[str, str], new: Mapping[str, str | None]) -> dict[str, str]:
         return {name: text for name, text in {**old, **new}.items() if text is not None}
@@ -88,7 +88,7 @@ def test_current_api_has_hooks_specs_functions_and_classes() -> None:
             changed(hooks={"Spec(colour)": "required 3. str"}),
             [
                 "added and required: Spec(colour)",
-                "API_VERSION in fitsense/plugins/specs.py to 5",
+                "API_VERSION in fitsense/plugins/specs/info.py to 5",
                 "1.2.3, to 2.0.0",
             ],
         ),

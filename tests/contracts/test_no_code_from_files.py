@@ -1,4 +1,4 @@
-"""Nothing that fitsense reads is ever executed: no module of it or of its plugins has the means."""
+"""Modules of fitsense and its plugins have no means to execute code from files."""
 
 from __future__ import annotations
 

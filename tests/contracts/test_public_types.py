@@ -1,4 +1,4 @@
-"""Every class that a public signature names is public itself, so that programs can build, check and annotate it."""
+"""Classes in public signatures are public themselves, so that programs can build, check and annotate them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def named(value: Any, text: str) -> set[type[Any]]:
 
 
 def imported_for_types(module: Any, name: str) -> Any:
-    """What a module imports under ``TYPE_CHECKING`` by that name."""
+    """Import the object that a module imports under ``TYPE_CHECKING`` by that name."""
     source = inspect.getsource(module) if module else ""
     match = re.search(rf"^    from (fitsense[\w.]*) import [^\n]*\b{name}\b", source, re.MULTILINE)
     return getattr(importlib.import_module(match[1]), name, None) if match else None

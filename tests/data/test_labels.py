@@ -1,4 +1,4 @@
-"""What people call exercises and muscles is found."""
+"""Look-up of exercises and muscle groups by common names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every code block of the documentation runs, parses or validates."""
+"""Code blocks of the documentation run, parse or validate."""
 
 from __future__ import annotations
 

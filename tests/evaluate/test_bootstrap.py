@@ -22,7 +22,7 @@ def same(figures: Floats, expected: list[float | None]) -> bool:
 
 
 @given(answers(), st.data())
-def test_figures_of_answers_are_those_of_the_clips_drawn(case: Answers, data: st.DataObject) -> None:
+def test_bootstrap_metrics_of_labels_equal_those_of_the_drawn_clips(case: Answers, data: st.DataObject) -> None:
     confidence, right = case
     label = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(right), max_size=len(right))))
     weights = weights_of(data, len(right))
@@ -38,7 +38,7 @@ def test_figures_of_answers_are_those_of_the_clips_drawn(case: Answers, data: st
 
 
 @given(ranked(), st.data())
-def test_figures_of_rankings_are_those_of_the_clips_drawn(case: Ranked, data: st.DataObject) -> None:
+def test_bootstrap_metrics_of_rankings_equal_those_of_the_drawn_clips(case: Ranked, data: st.DataObject) -> None:
     scores, positive = case
     columns = np.stack([scores, 1 - scores], axis=1)
     truth = np.stack([positive, np.roll(positive, 1)], axis=1)
@@ -52,7 +52,7 @@ def test_figures_of_rankings_are_those_of_the_clips_drawn(case: Ranked, data: st
 
 
 @given(scenes(12))
-def test_a_draw_takes_as_many_scenes_as_there_are_and_each_with_all_its_clips(named: list[str]) -> None:
+def test_bootstrap_draw_takes_whole_scenes_as_many_as_there_are(named: list[str]) -> None:
     draws = BootstrapSamples.of(named, draws=20)
     assert draws.scenes == len(set(named))
     first = [named.index(scene) for scene in sorted(set(named))]
@@ -62,13 +62,13 @@ def test_a_draw_takes_as_many_scenes_as_there_are_and_each_with_all_its_clips(na
 
 
 @given(scenes(12), st.permutations(range(12)))
-def test_draws_do_not_depend_on_the_order_of_the_clips(named: list[str], order: list[int]) -> None:
+def test_bootstrap_draws_do_not_depend_on_the_order_of_clips(named: list[str], order: list[int]) -> None:
     shuffled = BootstrapSamples.of([named[index] for index in order], draws=20)
     np.testing.assert_array_equal(shuffled.weights, BootstrapSamples.of(named, draws=20).weights[:, order])
 
 
 @given(st.lists(st.booleans(), min_size=5, max_size=60))
-def test_an_interval_holds_the_figure_of_all_clips(right: list[bool]) -> None:
+def test_interval_contains_the_metric_of_all_clips(right: list[bool]) -> None:
     draws = BootstrapSamples.of([str(index) for index in range(len(right))])
     interval = draws.interval(bootstrap.share(draws.weights, np.array(right)))
     assert interval is not None
@@ -83,7 +83,7 @@ def width(right: np.ndarray[tuple[int], np.dtype[np.bool_]], named: list[str]) -
     return interval[1] - interval[0]
 
 
-def test_more_scenes_make_it_narrower_and_more_clips_of_the_same_do_not() -> None:
+def test_interval_narrows_with_scenes_and_not_with_clips() -> None:
     few = np.arange(25) % 4 != 0
     many = np.tile(few, 16)
     narrow, wide = (width(right, [str(i) for i in range(len(right))]) for right in (many, few))
@@ -91,7 +91,7 @@ def test_more_scenes_make_it_narrower_and_more_clips_of_the_same_do_not() -> Non
     assert width(many, [str(i % 25) for i in range(len(many))]) == pytest.approx(wide, rel=0.25)
 
 
-def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_interval_covers_the_truth_at_its_nominal_rate() -> None:
     random = np.random.default_rng(3)
     covered = 0
     for _ in range(200):
@@ -104,7 +104,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("named", [[], ["one"], ["one"] * 5])
-def test_fewer_than_two_scenes_have_no_interval(named: list[str]) -> None:
+def test_interval_of_fewer_than_two_scenes_is_none(named: list[str]) -> None:
     draws = BootstrapSamples.of(named)
     assert draws.interval(bootstrap.share(draws.weights, np.ones(len(named), bool))) is None
     assert draws.interval(bootstrap.auroc(draws.weights, np.ones(len(named)), np.ones(len(named), bool))) is None

@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
+def test_curve_ends_are_the_first_branches_and_all_branches(data: Path) -> None:
     arguments = [
         "cascade",
         "gym-video",
@@ -59,7 +59,7 @@ def test_its_ends_are_the_first_branches_and_all(data: Path) -> None:
     assert points[-1]["macro_recall"] == pytest.approx(report["exercise"]["macro_recall"])
 
 
-def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Path) -> None:
+def test_cascade_command_writes_a_bundle_with_a_cascade(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = [argument for name in FIRST for argument in ("--first", name)]
     done = CliRunner().invoke(main, ["cascade", "gym-video", *first, "--threshold", "0.9", "--out", str(out)])
@@ -81,12 +81,12 @@ def test_the_command_makes_a_bundle_that_asks_in_turns(data: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("first", [(), ("nobody",), ("x3d_s", "x3d_bodies", "slowfast")])
-def test_some_branches_come_first_but_not_all(data: Path, first: tuple[str, ...]) -> None:
+def test_curve_first_must_be_some_but_not_all_branches(data: Path, first: tuple[str, ...]) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected some, but not all, of x3d_s, x3d_bodies, slowfast"):
         curve(Bundle.load("gym-video"), data, "val", first)
 
 
-def test_a_fusion_that_knows_no_cascade_is_refused() -> None:
+def test_set_cascade_of_a_fusion_without_cascade_is_refused() -> None:
     import types
 
     import attrs

@@ -27,7 +27,7 @@ def parsed(html: str) -> Page:
     return Page(html)
 
 
-def test_it_needs_no_other_file_and_no_network(html: str, parsed: Page) -> None:
+def test_page_refers_to_no_file_and_no_network(html: str, parsed: Page) -> None:
     assert not parsed.all("link")
     assert all("src" not in script for script in parsed.all("script"))
     for _, attributes in parsed.elements:
@@ -37,7 +37,7 @@ def test_it_needs_no_other_file_and_no_network(html: str, parsed: Page) -> None:
     assert "http" not in html
 
 
-def test_it_can_be_read_without_seeing_it(parsed: Page) -> None:
+def test_page_is_accessible_to_screen_readers(parsed: Page) -> None:
     for plot in parsed.all("svg"):
         assert plot["role"] == "img"
         assert plot["aria-label"]
@@ -49,7 +49,7 @@ def test_it_can_be_read_without_seeing_it(parsed: Page) -> None:
         assert (link["href"] or "")[1:] in anchors
 
 
-def test_it_says_what_the_report_says(parsed: Page, report: dict[str, Any]) -> None:
+def test_page_contains_the_values_of_the_report(parsed: Page, report: dict[str, Any]) -> None:
     words = parsed.words
     for value in (report["exercise"]["top1"], report["exercise"]["ece"], report["muscles"]["map"]):
         assert figure(value) in words
@@ -64,23 +64,23 @@ def test_it_says_what_the_report_says(parsed: Page, report: dict[str, Any]) -> N
     assert len(cells) == np.count_nonzero(report["exercise"]["confusion"])
 
 
-def test_names_of_files_are_text(html: str, parsed: Page) -> None:
+def test_page_escapes_file_names(html: str, parsed: Page) -> None:
     assert "<b>jack.mp4" in parsed.words
     assert "<i>missing.mp4" in parsed.words
     assert "<b>" not in html
     assert "<i>" not in html
 
 
-def test_the_worst_clips_are_shown(parsed: Page, report: dict[str, Any]) -> None:
+def test_page_shows_the_worst_clips(parsed: Page, report: dict[str, Any]) -> None:
     images = parsed.all("img")
     assert len(images) == len(report["worst"]) > 0
 
 
-def test_it_is_the_same_each_time(html: str, report: dict[str, Any], split: Path) -> None:
+def test_page_is_deterministic(html: str, report: dict[str, Any], split: Path) -> None:
     assert page(report, split) == html
 
 
-def test_a_report_with_next_to_nothing_in_it_has_a_page(report: dict[str, Any], split: Path) -> None:
+def test_page_of_a_nearly_empty_report_is_valid(report: dict[str, Any], split: Path) -> None:
     """No known clip, so that there is neither interval nor branch; several sources; a clip that is gone."""
     bare = copy.deepcopy(report)
     bare["intervals"] = dict.fromkeys(bare["intervals"])
@@ -109,7 +109,7 @@ def test_stills_are_three_pictures_of_different_times(squats_file: Path, squats:
     assert stills(tmp_path / "none.mp4") is None
 
 
-def test_figures_are_written_for_people() -> None:
+def test_figure_formats_numbers_for_readers() -> None:
     assert (figure(0.12345), figure(None)) == ("0.123", "–")
     assert (difference(-0.0104), difference(0.02), difference(None)) == ("−0.010", "+0.020", "–")
     assert (range_of([-0.1, 0.25]), range_of(None)) == ("−0.100 to 0.250", "")

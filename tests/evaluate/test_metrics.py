@@ -15,13 +15,13 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.4, 0.3], [0.
 TRUTH = np.array([0, 2, 1, 2])
 
 
-def test_top_k() -> None:
+def test_top_k_counts_labels_among_the_k_best() -> None:
     assert metrics.top_k(PROBABILITIES, TRUTH, 1) == 0.75
     assert metrics.top_k(PROBABILITIES, TRUTH, 2) == 1.0
     assert metrics.top_k(PROBABILITIES[:0], TRUTH[:0], 1) is None
 
 
-def test_recall_and_confusion() -> None:
+def test_recall_and_confusion_count_by_label() -> None:
     predicted = PROBABILITIES.argmax(axis=1)
     recall = metrics.recall_by_label(predicted, TRUTH, ("a", "b", "c"))
     assert recall == {
@@ -32,7 +32,7 @@ def test_recall_and_confusion() -> None:
     assert metrics.confusion(predicted, TRUTH, 3) == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
 
 
-def test_a_perfect_model_gets_one_over_the_whole_set_however_labels_are_spread() -> None:
+def test_metrics_of_a_perfect_model_are_one_for_any_label_distribution() -> None:
     """Averages over batches, as the paper's code took, would give about .73 here."""
     truth = np.eye(11, dtype=int)[np.arange(40) % 11]
     truth[:, 10] = 0
@@ -40,37 +40,37 @@ def test_a_perfect_model_gets_one_over_the_whole_set_however_labels_are_spread()
     assert metrics.f1(truth * 0.9, truth) == {"micro": 1.0, "macro": 1.0}
 
 
-def test_average_precision_of_a_known_ranking() -> None:
+def test_average_precision_of_a_known_ranking_is_exact() -> None:
     truth = np.array([[1], [0], [1], [0]])
     scores = np.array([[0.9], [0.8], [0.7], [0.1]])
     assert metrics.mean_average_precision(scores, truth) == pytest.approx((1 + 2 / 3) / 2)
 
 
-def test_label_accuracy_flatters_whoever_says_no() -> None:
+def test_label_accuracy_of_all_negative_answers_is_high() -> None:
     truth = np.eye(10, dtype=bool)
     assert metrics.label_accuracy(np.zeros((10, 10)), truth) == 0.9
     assert metrics.label_accuracy(np.zeros((0, 10)), truth[:0]) is None
 
 
-def test_auroc() -> None:
+def test_auroc_of_a_known_ranking_is_exact() -> None:
     assert metrics.auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
     assert metrics.auroc(np.array([0.1]), np.array([True])) is None
 
 
-def test_precision_and_f1_of_labels() -> None:
+def test_precision_and_f1_are_by_label() -> None:
     figures = metrics.precision_and_f1(np.array([0, 2, 1, 1]), np.array([0, 2, 1, 3]), ("a", "b", "c", "d"))
     assert figures["a"] == {"precision": 1.0, "f1": 1.0}
     assert figures["b"] == {"precision": 0.5, "f1": pytest.approx(2 / 3)}
     assert figures["d"] == {"precision": None, "f1": 0.0}, "what is never answered has no precision"
 
 
-def test_log_loss() -> None:
+def test_log_loss_of_uniform_probabilities_is_exact() -> None:
     assert metrics.log_loss(np.full((3, 4), 0.25), np.array([0, 1, 3])) == pytest.approx(np.log(4))
     assert metrics.log_loss(np.zeros((0, 4)), np.zeros(0, int)) is None
 
 
 @given(ranked())
-def test_the_area_below_the_precision_recall_curve_is_the_average_precision(case: Ranked) -> None:
+def test_precision_recall_area_equals_average_precision(case: Ranked) -> None:
     scores, positive = case
     curve = metrics.precision_recall(scores, positive)
     area, before = 0.0, 0.0
@@ -82,7 +82,7 @@ def test_the_area_below_the_precision_recall_curve_is_the_average_precision(case
 
 
 @given(ranked())
-def test_a_monotone_map_of_the_scores_changes_no_ranking_figure(case: Ranked) -> None:
+def test_ranking_metrics_are_invariant_to_monotone_maps(case: Ranked) -> None:
     scores, positive = case
     mapped = np.exp(3 * scores) - 7
     assert metrics.auroc(mapped, positive) == metrics.auroc(scores, positive)
@@ -92,7 +92,7 @@ def test_a_monotone_map_of_the_scores_changes_no_ranking_figure(case: Ranked) ->
 
 
 @given(ranked())
-def test_turned_round_scores_have_the_complementary_auroc(case: Ranked) -> None:
+def test_auroc_of_negated_scores_is_complementary(case: Ranked) -> None:
     scores, positive = case
     area, turned = metrics.auroc(scores, positive), metrics.auroc(-scores, positive)
     if area is None or turned is None:
@@ -102,7 +102,7 @@ def test_turned_round_scores_have_the_complementary_auroc(case: Ranked) -> None:
 
 
 @given(st.lists(st.integers(1, 20).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1))
-def test_answers_that_are_right_as_often_as_they_are_sure_have_no_calibration_error(
+def test_calibration_error_of_calibrated_answers_is_zero(
     groups: list[tuple[int, int]],
 ) -> None:
     confidence = np.concatenate([np.full(n, right / n) for right, n in groups])
@@ -111,7 +111,7 @@ def test_answers_that_are_right_as_often_as_they_are_sure_have_no_calibration_er
 
 
 @given(answers())
-def test_laws_of_the_calibration_error(case: Answers) -> None:
+def test_calibration_error_obeys_its_bounds(case: Answers) -> None:
     confidence, right = case
     error = metrics.calibration_error(confidence, right)
     assert error is not None
@@ -124,7 +124,7 @@ def test_laws_of_the_calibration_error(case: Answers) -> None:
 
 
 @given(answers())
-def test_the_reliability_table_holds_every_answer_and_the_calibration_error(case: Answers) -> None:
+def test_reliability_counts_every_answer_and_gives_the_calibration_error(case: Answers) -> None:
     confidence, right = case
     table = metrics.reliability(confidence, right)
     assert sum(bin_["count"] for bin_ in table) == len(right)
@@ -135,7 +135,7 @@ def test_the_reliability_table_holds_every_answer_and_the_calibration_error(case
     assert metrics.calibration_error(confidence, right) == pytest.approx(gap)
 
 
-def test_the_calibration_error_of_a_calibrated_model_goes_to_zero_as_chance_says() -> None:
+def test_calibration_error_of_a_calibrated_model_falls_as_expected_by_chance() -> None:
     random = np.random.default_rng(1)
     errors: list[float] = []
     by_chance: list[float] = []
@@ -150,7 +150,7 @@ def test_the_calibration_error_of_a_calibrated_model_goes_to_zero_as_chance_says
         assert chance / 2 < error < chance * 2
 
 
-def test_no_answers_have_no_calibration_error() -> None:
+def test_calibration_error_of_no_answers_is_none() -> None:
     nothing: NDArray[np.float64] = np.zeros(0)
     assert metrics.calibration_error(nothing, np.zeros(0, bool)) is None
     assert metrics.calibration_error_by_chance(nothing) is None

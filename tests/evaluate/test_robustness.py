@@ -13,7 +13,7 @@ import pytest
 import fitsense
 from fitsense.data.manifest import ClipItem
 from fitsense.evaluate import robustness as measured
-from fitsense.evaluate.robustness import Trials, read_counts, robustness
+from fitsense.evaluate.robustness import Trials, read_counts, robustness, select_clips
 from fitsense.evaluate.transformations import TRANSFORMATIONS, UNTOUCHED
 from fitsense.session.config import SessionConfig
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
@@ -145,10 +145,27 @@ def test_robustness_of_clips_compares_with_the_untouched_and_the_truth(
     assert file.read_text().splitlines() == lines
 
 
-def test_trials_of_another_file_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("per_exercise", "counts", "groups"), [(None, {"a3": 1, "b0": 2}, "ab"), (2, None, "aabb"), (9, None, "aaaaabbb")]
+)
+def test_select_clips_takes_so_many_of_each_exercise(
+    per_exercise: int | None, counts: dict[str, int] | None, groups: str
+) -> None:
+    items = [
+        ClipItem(Path(f"{group}{index}.mp4"), group, "test", f"{group}{index}", 0)
+        for group, number in (("a", 5), ("b", 3))
+        for index in range(number)
+    ]
+    chosen = select_clips(items, counts, per_exercise, seed=1)
+    assert "".join(item.group for item in chosen) == groups
+    assert chosen == [item for item in items if item in chosen]
+    assert chosen == select_clips(items, counts, per_exercise, seed=1)
+
+
+def test_read_trials_of_another_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     file.write_text('{"some": "thing"}\n')
-    with pytest.raises(fitsense.InvalidInputError, match="line 1: expected a result of evaluate-sessions --robustness"):
+    with pytest.raises(fitsense.InvalidInputError, match="line 1: expected a result of evaluate-sessions"):
         Trials(file)
 
 
@@ -159,6 +176,6 @@ def test_read_counts_of_wrong_numbers_names_the_line(tmp_path: Path) -> None:
         read_counts(file)
 
 
-def test_robustness_of_unknown_transformations_says_which_there_are(item: ClipItem, model: fitsense.Model) -> None:
+def test_robustness_of_an_unknown_transformation_lists_the_known_ones(item: ClipItem, model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"expected one of shake, pan, .*, got earthquake"):
         robustness(model, [item], SessionConfig(), names=["earthquake"])

@@ -25,14 +25,14 @@ def scored(model: fitsense.Model, split: Path) -> list[ClipScores]:
     return clips
 
 
-def test_scores_are_means_over_views(model: fitsense.Model, scored: list[ClipScores]) -> None:
+def test_score_averages_probabilities_over_views(model: fitsense.Model, scored: list[ClipScores]) -> None:
     for clip in scored:
         assert clip.logits.shape == (4, len(model.labels.exercise)), "two windows and their mirror images"
         probabilities = clip.probabilities(model.manifest.calibration.temperature)
         np.testing.assert_allclose(probabilities.mean(axis=0), clip.exercise, atol=1e-6)
 
 
-def test_members_are_what_the_fusion_joins(model: fitsense.Model, scored: list[ClipScores]) -> None:
+def test_score_members_are_the_inputs_of_the_fusion(model: fitsense.Model, scored: list[ClipScores]) -> None:
     assert {task: set(members) for task, members in scored[0].members.items()} == {
         "exercise": {"x3d_s", "x3d_bodies", "slowfast"},
         "muscles": {"x3d_s", "x3d_bodies", "slowfast", "lookup"},
@@ -49,7 +49,7 @@ def test_members_are_what_the_fusion_joins(model: fitsense.Model, scored: list[C
         np.testing.assert_allclose(joined, clip.muscles, atol=1e-5)
 
 
-def test_the_report_counts_and_names_everything(report: dict[str, Any]) -> None:
+def test_evaluate_counts_clips_and_names_skipped_files(report: dict[str, Any]) -> None:
     assert (report["clips"], report["skipped"]) == (5, 2)
     assert report["exercise"]["clips"] == 3
     assert report["rejection"]["clips"] == 1
@@ -61,11 +61,11 @@ def test_the_report_counts_and_names_everything(report: dict[str, Any]) -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
-def test_it_is_the_same_each_time(model: fitsense.Model, split: Path, report: dict[str, Any]) -> None:
+def test_evaluate_is_deterministic(model: fitsense.Model, split: Path, report: dict[str, Any]) -> None:
     assert evaluate(model, split, "test", views=2) == report
 
 
-def test_the_command_shows_figures_with_intervals_and_writes_a_page(split: Path, tmp_path: Path) -> None:
+def test_evaluate_command_prints_intervals_and_writes_a_page(split: Path, tmp_path: Path) -> None:
     page = tmp_path / "new" / "page.html"
     command = ["evaluate", "--data", str(split), "--split", "test", "--views", "1", "--no-mirror"]
     done = CliRunner().invoke(main, [*command, "--report", str(page)])

@@ -46,7 +46,7 @@ results = st.builds(result, timelines(), timelines())
 
 
 @given(timelines(), st.floats(0.0, 5.0))
-def test_the_truth_itself_is_perfect_but_late(truth: list[Segment], after_s: float) -> None:
+def test_summarise_truth_as_prediction_is_perfect_with_its_delay(truth: list[Segment], after_s: float) -> None:
     found = figures.summarise([result(truth, truth, after_s)])
     named = sum(segment.exercise != UNKNOWN for segment in truth)
     assert found["sets"]["found"] == found["segments"] == found["predicted"] == named
@@ -58,8 +58,49 @@ def test_the_truth_itself_is_perfect_but_late(truth: list[Segment], after_s: flo
         assert found[side]["p90_s"] == (pytest.approx(after_s, abs=1e-6) if named else None)
 
 
+@given(results)
+def test_time_without_labels_counts_for_nothing(made: VideoResult) -> None:
+    after = VideoResult(
+        made.truth,
+        [
+            *made.predicted,
+            PredictedSegment("squat", made.duration_s, made.duration_s + 60, made.duration_s + 2, made.duration_s + 60),
+        ],
+        made.duration_s + 90,
+        [(made.duration_s, made.duration_s + 90)],
+    )
+    expected, found = figures.summarise([made]), figures.summarise([after])
+    assert found.pop("time") == pytest.approx(expected.pop("time"))
+    assert found.pop("minutes") == pytest.approx(expected.pop("minutes"))
+    assert found.pop("idle_minutes") == pytest.approx(expected.pop("idle_minutes"))
+    for rates in (found["false_alarms"], expected["false_alarms"]):
+        rates.pop("named_per_minute"), rates.pop("unknown_per_minute")
+    assert found == expected
+
+
+def test_prediction_mostly_outside_the_labels_is_judged_only_if_it_is_right() -> None:
+    truth = [Segment("squat", 4.0, 8.0)]
+    right = PredictedSegment("squat", 0.5, 8.0, 3.0, 9.0)
+    wrong = PredictedSegment("plank", 0.0, 8.0, 3.0, 9.0)
+    unlabelled = [(0.0, 4.0)]
+    assert figures.segment_f1([VideoResult(truth, [right], 9.0, unlabelled)], 0.5) == 1.0
+    assert figures.segment_f1([VideoResult(truth, [wrong], 9.0, unlabelled)], 0.5) == 0.0
+    early = attrs.evolve(wrong, end_s=7.0)
+    assert VideoResult(truth, [early], 9.0, unlabelled).judged == []
+    assert figures.set_kinds([VideoResult(truth, [early], 9.0, unlabelled)])["wrong_name"] == 1
+
+
+def test_first_name_of_a_set_that_is_never_named_takes_forever() -> None:
+    truth = [Segment("squat", 0.0, 10.0), Segment("plank", 20.0, 30.0), Segment("push_up", 40.0, 50.0)]
+    named = [PredictedSegment("squat", 0.0, 10.0, 3.0, 11.0), PredictedSegment("plank", 22.0, 30.0, 25.0, 31.0)]
+    found = figures.first_names([VideoResult(truth, named, 60.0)])
+    assert found == {"sets": 3, "named": 2, "median_s": 5.0, "p90_s": None}
+    assert figures.first_names([VideoResult(truth, [], 60.0)])["median_s"] is None
+    assert figures.first_names([]) == {"sets": 0, "named": 0, "median_s": None, "p90_s": None}
+
+
 @given(timelines())
-def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
+def test_summarise_no_predictions_find_nothing_without_false_alarms(truth: list[Segment]) -> None:
     found = figures.summarise([result(truth, [])])
     assert found["sets"]["missed"] == found["segments"]
     assert set(found["f1"].values()) == {0.0 if found["segments"] else None}
@@ -68,7 +109,7 @@ def test_silence_finds_nothing_and_alarms_nobody(truth: list[Segment]) -> None:
 
 
 @given(timelines(), st.floats(0.5, 10.0))
-def test_without_truth_every_answer_is_a_false_alarm(predicted: list[Segment], after_s: float) -> None:
+def test_summarise_without_truth_counts_false_alarms_only(predicted: list[Segment], after_s: float) -> None:
     found = figures.summarise([result([], predicted, after_s)])
     alarms = found["false_alarms"]
     assert (alarms["named"], alarms["unknown"]) == (found["predicted"], found["predicted_unknown"])
@@ -78,7 +119,7 @@ def test_without_truth_every_answer_is_a_false_alarm(predicted: list[Segment], a
 
 
 @given(st.lists(results, max_size=4))
-def test_figures_are_fractions_and_parts_make_a_whole(streams: list[VideoResult]) -> None:
+def test_summarise_shares_are_fractions_that_sum_to_one(streams: list[VideoResult]) -> None:
     found = figures.summarise(streams)
     shares = [share for share in found["time"].values() if share is not None]
     assert sum(shares) == pytest.approx(1.0) if streams else not shares
@@ -90,7 +131,7 @@ def test_figures_are_fractions_and_parts_make_a_whole(streams: list[VideoResult]
 
 
 @given(st.lists(results, min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random) -> None:
+def test_summarise_does_not_depend_on_order(streams: list[VideoResult], chance: random.Random) -> None:
     shuffled = [
         attrs.evolve(
             stream,
@@ -107,7 +148,7 @@ def test_order_does_not_matter(streams: list[VideoResult], chance: random.Random
 
 
 @given(timelines(), st.data())
-def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) -> None:
+def test_summarise_split_prediction_scores_lower(truth: list[Segment], data: st.DataObject) -> None:
     named = [segment for segment in truth if segment.exercise != UNKNOWN]
     if not named:
         return
@@ -125,7 +166,7 @@ def test_splitting_an_answer_loses(truth: list[Segment], data: st.DataObject) ->
 
 
 @given(timelines(names=("squat",)), timelines(names=("squat",)), st.sampled_from((0.0, *IOUS)))
-def test_no_other_choice_of_pairs_would_give_more(truth: list[Segment], predicted: list[Segment], iou: float) -> None:
+def test_match_finds_the_maximum_number_of_pairs(truth: list[Segment], predicted: list[Segment], iou: float) -> None:
     answers = [tell(segment) for segment in predicted]
     for latest in (False, True):
         assert len(figures.match(truth, answers, iou, latest=latest)) == max_pairs(truth, answers, iou)
@@ -164,7 +205,7 @@ TOLD = [
 KNOWN = VideoResult(TRUTH, TOLD, 100.0)
 
 
-def test_a_stream_with_every_mistake() -> None:
+def test_summarise_video_with_every_error_counts_each() -> None:
     found = figures.summarise([KNOWN])
     assert (found["segments"], found["segments_unknown"], found["predicted"], found["predicted_unknown"]) == (
         4,
@@ -187,7 +228,7 @@ def test_a_stream_with_every_mistake() -> None:
     )
 
 
-def test_a_set_that_no_answer_matches_is_what_is_said_of_most_of_it() -> None:
+def test_set_kinds_unmatched_set_has_the_kind_of_most_of_its_time() -> None:
     torn = result([Segment("squat", 0, 30)], [Segment("squat", 0, 14), Segment("squat", 14, 28)])
     short = result([Segment("squat", 0, 10)], [Segment("squat", 4, 8.5)])
     assert {kind: count for kind, count in figures.set_kinds([torn, short]).items() if count} == {
@@ -196,13 +237,13 @@ def test_a_set_that_no_answer_matches_is_what_is_said_of_most_of_it() -> None:
     }
 
 
-def test_no_streams_have_no_figures() -> None:
+def test_summarise_no_videos_gives_no_metrics() -> None:
     found = figures.summarise([])
     assert (found["f1"]["0.5"], found["fragments"], found["onset"]["median_s"]) == (None, None, None)
     assert found["false_alarms"]["named_per_minute"] is None
 
 
-def test_impossible_segments_are_refused() -> None:
+def test_segment_with_impossible_times_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="end_s: expected at least start_s"):
         Segment("squat", 2.0, 1.0)
     with pytest.raises(InvalidInputError, match="truth: expected no overlap"):

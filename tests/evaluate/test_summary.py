@@ -80,7 +80,7 @@ def make(model: fitsense.Model) -> Maker:
     return Maker(model)
 
 
-def test_the_figures_of_exercises(make: Maker) -> None:
+def test_summarise_exercises_have_exact_metrics(make: Maker) -> None:
     clips = [
         make.clip("squat", "squat", 0.9, scene="a", name="1"),
         make.clip("squat", "squat", 0.9, scene="a", name="2"),
@@ -104,7 +104,7 @@ def test_the_figures_of_exercises(make: Maker) -> None:
     )  # fmt: skip
 
 
-def test_muscles_of_right_answers_are_perfect_and_so_is_their_look_up(make: Maker) -> None:
+def test_summarise_muscles_of_correct_exercises_are_perfect(make: Maker) -> None:
     report = make.report([make.clip(group, group, name=group) for group in ("squat", "push_up", "bicep_curl")])
     muscles = report["muscles"]
     assert (muscles["map"], muscles["map_lookup"], muscles["map_over_lookup"]) == (1.0, 1.0, 0.0)
@@ -115,7 +115,7 @@ def test_muscles_of_right_answers_are_perfect_and_so_is_their_look_up(make: Make
         assert entry["f1"] == entry["average_precision"] == (1.0 if works else None)
 
 
-def test_muscles_that_the_manifest_names_come_before_those_of_the_catalogue(make: Maker) -> None:
+def test_summarise_muscles_of_the_manifest_override_the_catalogue(make: Maker) -> None:
     clips = [make.clip("squat", "squat", name="1", works=("calves", "abs")), make.clip("plank", "plank", name="2")]
     by_group = make.report(clips)["muscles"]["by_group"]
     assert by_group["calves"]["positives"] == 1
@@ -123,14 +123,14 @@ def test_muscles_that_the_manifest_names_come_before_those_of_the_catalogue(make
     assert by_group["quads"]["positives"] == 0
 
 
-def test_several_sources_are_told_apart(make: Maker) -> None:
+def test_summarise_several_sources_are_reported_separately(make: Maker) -> None:
     clips = [make.clip("squat", "squat", name=str(index), source="gym & co") for index in range(3)]
     assert make.report(clips)["by_source"] == {}, "one source says nothing more"
     by_source = make.report([*clips, make.clip("squat", "lunge", name="4")])["by_source"]
     assert by_source == {"": {"clips": 1, "top1": 0.0}, "gym & co": {"clips": 3, "top1": 1.0}}
 
 
-def test_intervals_hold_their_figures(make: Maker) -> None:
+def test_summarise_intervals_contain_their_metrics(make: Maker) -> None:
     random = np.random.default_rng(2)
     labels = [label for label in make.model.labels.exercise if label != IDLE][:8]
     clips = []
@@ -151,13 +151,13 @@ def test_intervals_hold_their_figures(make: Maker) -> None:
     assert again["intervals"]["exercise.top1"] == pytest.approx(report["intervals"]["exercise.top1"])
 
 
-def test_one_scene_has_figures_but_no_intervals(make: Maker) -> None:
+def test_summarise_one_scene_has_metrics_without_intervals(make: Maker) -> None:
     report = make.report([make.clip("squat", "squat", scene="a"), make.clip("squat", "lunge", scene="a")])
     assert report["exercise"]["top1"] == 0.5
     assert set(report["intervals"].values()) == {None}
 
 
-def test_the_ensemble_beats_the_branch_that_it_truly_beats(make: Maker) -> None:
+def test_summarise_ensemble_is_better_than_its_weaker_branch_only(make: Maker) -> None:
     names = ["squat", "push_up", "lunge", "plank", "row"] * 8
     clips = [
         make.clip(
@@ -181,7 +181,7 @@ def test_the_ensemble_beats_the_branch_that_it_truly_beats(make: Maker) -> None:
     assert not good["better"], "one clip might be chance"
 
 
-def test_doubt_tells_what_deserves_no_name(make: Maker) -> None:
+def test_summarise_confidence_separates_unknown_clips(make: Maker) -> None:
     known = [make.clip("squat", "squat", 0.9, name="1"), make.clip("lunge", "lunge", 0.5, name="2")]
     idle = make.clip(IDLE, IDLE, 0.9, name="3")
     foreign = make.clip("burpee", "squat", 0.7, name="4")
@@ -196,7 +196,7 @@ def test_doubt_tells_what_deserves_no_name(make: Maker) -> None:
     assert nothing["auroc"] is nothing["auroc_idle"] is nothing["auroc_untrained"] is None
 
 
-def test_the_worst_clips_are_the_surest_wrong_ones(make: Maker) -> None:
+def test_summarise_worst_clips_are_the_most_confident_errors(make: Maker) -> None:
     clips = [make.clip("squat", "lunge", 0.3 + index / 100, name=f"{index:02}") for index in range(30)]
     clips += [
         make.clip("squat", "squat", 0.99, name="right"),
@@ -212,7 +212,7 @@ def test_the_worst_clips_are_the_surest_wrong_ones(make: Maker) -> None:
     assert worst[2]["probability"] == pytest.approx(0.59)
 
 
-def test_a_split_of_strangers_has_no_figures_of_exercises(make: Maker) -> None:
+def test_summarise_split_of_unknown_exercises_has_no_exercise_metrics(make: Maker) -> None:
     report = make.report([make.clip("burpee", "squat", name="1"), make.clip(IDLE, IDLE, name="2")])
     for part, figure in (("exercise", "top1"), ("exercise", "ece"), ("muscles", "map"), ("unknown", "auroc")):
         assert report[part][figure] is None

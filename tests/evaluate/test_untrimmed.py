@@ -65,7 +65,7 @@ def joined(folder: Path) -> JoinedVideo:
     return streams[0]
 
 
-def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedVideo) -> None:
+def test_joined_videos_make_one_set_per_clip_between_pauses(folder: Path, joined: JoinedVideo) -> None:
     streams, skipped = joined_videos(read_manifest(folder, ["test"]).items, KNOWN, 182)
     assert [(Path(skip.path).name, "cannot be opened" in skip.reason) for skip in skipped] == [("broken.mp4", True)]
     assert streams == [joined]
@@ -80,16 +80,17 @@ def test_every_clip_makes_one_set_between_pauses(folder: Path, joined: JoinedVid
     assert {segment.exercise for segment in joined.truth} == {"squat", "jumping_jack"}
 
 
-def test_seeds_change_the_order_and_nothing_else(folder: Path) -> None:
+def test_joined_videos_seed_changes_the_order_only(folder: Path) -> None:
     items = read_manifest(folder, ["test"]).items
     several = [joined_videos(items, KNOWN, 182, seed=seed)[0][0] for seed in range(6)]
     assert len({tuple(segment.exercise for segment in stream.truth) for stream in several}) == 2
     assert len({stream.duration_s for stream in several}) == 6
 
 
-def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedVideo) -> None:
+def test_joined_video_frames_show_whole_pictures_at_increasing_times(joined: JoinedVideo) -> None:
     frames = list(joined)
-    assert {frame.rgb.shape for frame in frames} == {(182, 182, 3)}
+    # A body that a square would cut off has no landmarks.
+    assert {frame.rgb.shape for frame in frames} == {(182, 320, 3), (320, 182, 3), (182, 240, 3)}
     steps = np.diff([frame.time_s for frame in frames])
     assert frames[0].time_s == 0.0
     assert steps.min() > 0
@@ -97,7 +98,7 @@ def test_frames_are_of_one_size_and_their_times_run_on(joined: JoinedVideo) -> N
     assert joined.duration_s - 0.2 < frames[-1].time_s < joined.duration_s
 
 
-def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: JoinedVideo) -> None:
+def test_joined_video_segment_repeats_its_clip(folder: Path, joined: JoinedVideo) -> None:
     frames = list(joined)
     for segment in joined.truth:
         played = [frame for frame in frames if segment.start_s <= frame.time_s < segment.end_s]
@@ -105,12 +106,10 @@ def test_each_stretch_shows_its_own_clip_again_and_again(folder: Path, joined: J
             clip = list(source)
         assert len(played) == pytest.approx(3 * len(clip), abs=2)
         for index in (0, 7, len(clip), 2 * len(clip) + 4):
-            wide = clip[index % len(clip)].rgb
-            top, left = (wide.shape[0] - 182) // 2, (wide.shape[1] - 182) // 2
-            np.testing.assert_array_equal(played[index].rgb, wide[top : top + 182, left : left + 182])
+            np.testing.assert_array_equal(played[index].rgb, clip[index % len(clip)].rgb)
 
 
-def test_without_idle_clips_the_picture_before_is_held(folder: Path) -> None:
+def test_joined_videos_without_idle_clips_hold_the_last_picture(folder: Path) -> None:
     items = [item for item in read_manifest(folder, ["test"]).items if item.group != IDLE]
     stream = joined_videos(items, KNOWN, 182)[0][0]
     assert [piece.exercise == IDLE for piece in stream.pieces] == [False, True, False, True]
@@ -124,7 +123,7 @@ def test_without_idle_clips_the_picture_before_is_held(folder: Path) -> None:
         JoinedVideo([Piece(IDLE, None, 3.0)], 182)
 
 
-def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(folder: Path) -> None:
+def test_joined_videos_unknown_exercises_are_skipped_or_labelled_unknown(folder: Path) -> None:
     items = read_manifest(folder, ["foreign"]).items
     streams, skipped = joined_videos(items, KNOWN, 182)
     assert streams == []
@@ -134,7 +133,7 @@ def test_exercises_that_the_model_does_not_know_are_left_out_or_deserve_unknown(
     assert [segment.exercise for segment in streams[0].truth] == [UNKNOWN, UNKNOWN]
 
 
-def test_many_clips_fill_several_streams(folder: Path) -> None:
+def test_joined_videos_of_many_clips_are_several(folder: Path) -> None:
     items = [item for item in read_manifest(folder, ["test"]).items if item.path.name != "broken.mp4"] * 7
     streams, _ = joined_videos(items, KNOWN, 182)
     assert sum(len(stream.truth) for stream in streams) == 14
@@ -142,7 +141,7 @@ def test_many_clips_fill_several_streams(folder: Path) -> None:
     assert all(75.0 <= stream.duration_s < 120.0 for stream in streams[:-1])
 
 
-def test_rendered_streams_follow_from_their_seed_and_differ() -> None:
+def test_rendered_videos_are_determined_by_their_seed() -> None:
     streams = rendered_videos(5, KNOWN, seed=3)
     assert streams == rendered_videos(5, KNOWN, seed=3)
     assert streams[:2] == rendered_videos(2, KNOWN, seed=3)
@@ -158,7 +157,7 @@ def test_rendered_streams_follow_from_their_seed_and_differ() -> None:
         rendered_videos(1, ["lunge"])
 
 
-def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None:
+def test_rendered_video_set_is_found_in_time(model: fitsense.Model) -> None:
     video = FigureVideo(
         bouts=(Bout(IDLE, 0, 4.0), Bout("squat", 4, 2.2), Bout(IDLE, 0, 5.0)),
         camera=sample().camera,
@@ -184,7 +183,7 @@ def test_a_rendered_set_is_found_and_told_in_time(model: fitsense.Model) -> None
     assert predicted["start_reported_s"] == pytest.approx(round(predicted["start_reported_s"] * 10) / 10)
 
 
-def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: JoinedVideo) -> None:
+def test_evaluate_joined_videos_reports_progress(model: fitsense.Model, joined: JoinedVideo) -> None:
     seen: list[tuple[int, str]] = []
 
     class Noting:
@@ -201,7 +200,7 @@ def test_joined_clips_are_watched_with_progress(model: fitsense.Model, joined: J
     assert session_quality(model, [joined], config) == found
 
 
-def test_a_still_picture_is_a_clip_too(tmp_path: Path) -> None:
+def test_joined_video_clip_of_one_frame_is_held(tmp_path: Path) -> None:
     """A file of one frame, as photographs turned video are, neither ends a stretch early nor stops the stream."""
     encode(tmp_path / "one.mp4", [next(iter(random_video("squat", 1)))], rate=10)
     frames = list(JoinedVideo([Piece("squat", tmp_path / "one.mp4", 0.95)], 160))

@@ -1,4 +1,4 @@
-"""Each experiment, from clips to its answer."""
+"""Experiments run from clips to their result."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(library: Path) -> dict[str, str]:
-    """What one machine says of each, by name."""
+    """Outcomes of an analysis on one machine, by name."""
     model = fitsense.load_model()
     return {
         name: "".join(event.to_json() + "\n" for event in fitsense.analyze(library / name, model=model, hop_s=HOP_S))

@@ -24,12 +24,12 @@ PAGES = _pages()
 
 
 def blocks(page: str, *languages: str) -> list[str]:
-    """What the fenced blocks of a page hold that are in one of the languages, in order."""
+    """Contents of a page's fenced blocks in one of the languages, in order."""
     found = re.findall(r"^```([^\n`]*)\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
     return [text for language, text in found if language in languages]
 
 
 def languages(page: str) -> set[str]:
-    """What a page's fenced blocks are in; directives, whose names are in braces, left out."""
+    """Languages of a page's fenced blocks, without directives, whose names are in braces."""
     found = re.findall(r"^```([^\n`]*)\n.*?^```", PAGES[page], re.MULTILINE | re.DOTALL)
     return {language for language in found if not language.startswith("{")}

@@ -108,7 +108,7 @@ def as_of_old(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def ndjson(events: Iterable[Mapping[str, Any]]) -> bytes:
-    """One event a line."""
+    """Write events as NDJSON, one a line."""
     return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
 
 

@@ -26,7 +26,7 @@ def event(number: int, source: str = "urn:test", data: EventData | None = None, 
 
 @attrs.frozen
 class Request:
-    """What came, at `time_s` by the monotonic clock."""
+    """A received request; `time_s` is its time by the monotonic clock."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -37,7 +37,7 @@ class Request:
 
 @attrs.frozen
 class Answer:
-    """What to answer, after a while; a status of 0 closes the connection instead."""
+    """Answer of the receiver, after a delay; status 0 closes the connection instead."""
 
     status: int = 204
     headers: Mapping[str, str] = attrs.field(factory=dict)

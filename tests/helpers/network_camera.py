@@ -43,7 +43,7 @@ class Camera:
         self.port = int(self._process.stdout.readline())
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Stop the camera without closing connections, as a power cut would."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.communicate()
@@ -108,7 +108,7 @@ def attend(client: socket.socket, pieces: Iterable[tuple[float, bytes]]) -> None
 
 
 def _serve_rtsp(client: socket.socket, requests: Iterable[str], stream: Iterator[bytes]) -> None:
-    """As much of RFC 2326 as a player needs: MPEG-TS in RTP, interleaved with the dialogue."""
+    """Serve the part of RFC 2326 that a player needs: MPEG-TS in RTP, interleaved with the dialogue."""
     for request in requests:
         method = request.split(" ", 1)[0]
         number = next(line for line in request.splitlines() if line.lower().startswith("cseq"))

@@ -35,7 +35,7 @@ _ODD = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x8000000
 
 @attrs.frozen
 class Recipe:
-    """How a seed video is made.
+    """Encoding of a seed video.
 
     :param options: the container's.
     """
@@ -65,7 +65,7 @@ SEEDS: Mapping[str, Recipe] = {
 
 @attrs.frozen
 class Case:
-    """One hostile file.
+    """A hostile file.
 
     :param video: one of :data:`SEEDS`.
     :param kind: one of :data:`KINDS`.
@@ -126,7 +126,7 @@ def _figure() -> list[UInt8Array]:
 
 
 def _flips(case: Case, random: Generator) -> bytes:
-    """One to sixty-four bits, half of them near an end of the file, where headers are."""
+    """Flip one to 64 bits, half of them near an end of the file, where headers are."""
     content = bytearray(whole(case.video))
     for _ in range(2 ** int(random.integers(0, 7))):
         content[_place(random, len(content))] ^= 1 << int(random.integers(8))
@@ -210,7 +210,7 @@ def _joined(case: Case, random: Generator) -> bytes:
 
 
 def _lying_about(subject: Subject | None, case: Case, random: Generator) -> bytes:
-    """One to four numbers of a subject, or of any, are replaced by odd ones."""
+    """Replace one to four numbers of a subject, or of any, by invalid ones."""
     content = bytearray(whole(case.video))
     among = _fields(case.video, subject) or _fields(case.video, None)
     for _ in range(int(random.choice([1, 1, 2, 4]))):

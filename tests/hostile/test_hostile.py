@@ -54,7 +54,7 @@ def test_worker_hostile_file_does_no_harm(case: Case, supervisor: Supervisor) ->
 
 @pytest.mark.parametrize("video", SEEDS)
 def test_worker_undamaged_file_is_complete(video: str, tmp_path: Path) -> None:
-    """What is to be damaged is sound, and each number found in it can be written back."""
+    """Seed videos are sound before damage, and each number found in them can be written back."""
     path = tmp_path / video
     path.write_bytes(whole(video))
     with VideoSource(path) as source:

@@ -144,7 +144,7 @@ def _analysed(path: Path, log: Path, model: fitsense.Model) -> Verdict:
 
 
 def what_is_wrong(events: Sequence[Mapping[str, Any]], *, complete: bool = True) -> str:
-    """Why a session's events are not what they should be; nothing, if they are.
+    """Find the first error in a session's events; empty if there is none.
 
     :param complete: whether they are all, or only those before a crash.
     """

@@ -54,7 +54,7 @@ def kept(cache: Path) -> list[Path]:
     return sorted(cache.iterdir())
 
 
-def test_the_second_time_nothing_is_made(cache: Path) -> None:
+def test_compile_second_time_reads_the_cache(cache: Path) -> None:
     layer = Layer(0)
     layer.check()
     layer.check()
@@ -62,7 +62,7 @@ def test_the_second_time_nothing_is_made(cache: Path) -> None:
     assert [file.suffix for file in kept(cache)] == [".blob"]
 
 
-def test_another_graph_or_another_property_is_another_model(cache: Path) -> None:
+def test_compile_other_graph_or_property_is_another_entry(cache: Path) -> None:
     first, second = Layer(0), Layer(1)
     first.check("first")
     second.check("second")
@@ -72,7 +72,7 @@ def test_another_graph_or_another_property_is_another_model(cache: Path) -> None
 
 @settings(max_examples=25)
 @given(part=st.floats(0, 1, exclude_max=True), cut=st.booleans(), length=st.integers(1, 64))
-def test_a_damaged_file_is_made_anew(
+def test_compile_damaged_entry_is_replaced(
     tmp_path_factory: pytest.TempPathFactory, part: float, cut: bool, length: int
 ) -> None:
     layer, folder = Layer(0), tmp_path_factory.mktemp("damaged")
@@ -90,7 +90,7 @@ def test_a_damaged_file_is_made_anew(
         assert layer.made == 2
 
 
-def test_what_is_whole_but_no_model_is_made_anew(cache: Path) -> None:
+def test_compile_entry_that_is_no_model_is_replaced(cache: Path) -> None:
     layer = Layer(0)
     layer.check()
     module._write(kept(cache)[0], b"no model")
@@ -98,7 +98,7 @@ def test_what_is_whole_but_no_model_is_made_anew(cache: Path) -> None:
     assert layer.made == 2
 
 
-def test_where_nothing_can_be_kept_models_are_made_each_time(cache: Path) -> None:
+def test_compile_without_a_writable_cache_compiles_each_time(cache: Path) -> None:
     cache.parent.parent.joinpath("fitsense").write_text("a file where the folder should be")
     layer = Layer(0)
     layer.check()
@@ -106,14 +106,16 @@ def test_where_nothing_can_be_kept_models_are_made_each_time(cache: Path) -> Non
     assert layer.made == 2
 
 
-def test_who_has_no_home_gets_no_folder(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_without_a_home_folder_creates_no_folder(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
     Layer(0).check()
     assert not any(tmp_path.iterdir())
 
 
-def test_what_was_not_used_for_long_is_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_removes_the_oldest_entries(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layers = [Layer(seed) for seed in range(4)]
     for at, layer in enumerate(layers[:3]):
         layer.check(at)
@@ -132,7 +134,7 @@ def test_what_was_not_used_for_long_is_removed(cache: Path, monkeypatch: pytest.
     assert layers[1].made == 2
 
 
-def test_many_at_once_do_not_disturb_each_other(cache: Path) -> None:
+def test_compile_in_parallel_gives_the_same_models(cache: Path) -> None:
     failed: list[BaseException] = []
 
     def work(seed: int) -> None:
@@ -151,7 +153,7 @@ def test_many_at_once_do_not_disturb_each_other(cache: Path) -> None:
     assert [file.suffix for file in kept(cache)] == [".blob", ".blob"]
 
 
-def test_a_bundle_that_was_loaded_before_says_the_same(cache: Path) -> None:
+def test_load_model_cached_bundle_predicts_the_same(cache: Path) -> None:
     def scores() -> FloatArray:
         model = fitsense.load_model(threads=1)
         clips = {

@@ -57,7 +57,7 @@ def host(plugin: Boxes) -> fitsense.PluginManager:
 
 
 @pytest.mark.parametrize("name", ["all", "boxes/all"])
-def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path) -> None:
+def test_load_detector_passes_configuration_and_files(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.bin"
     file.write_bytes(b"network")
     plugin = Boxes(fitsense.plugins.WeightsRef(str(file), hashlib.sha256(b"network").hexdigest()))
@@ -67,14 +67,15 @@ def test_it_is_loaded_with_its_configuration_and_files(name: str, tmp_path: Path
     assert [one.score for one in found] == [0.5] * 3
 
 
-def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fitsense.bundles.weights._default_cache", lambda: tmp_path)
+def test_load_detector_invalid_results_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path)
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
     with pytest.raises(fitsense.UnknownNameError, match="unknown detector 'none'; available: boxes/all"):
         load_detector("none", host(Boxes()))
     with pytest.raises(fitsense.InvalidInputError, match="configuration of boxes/all"):
         load_detector("all", host(Boxes()), config={"circles": 3})
     absent = Boxes(fitsense.plugins.WeightsRef("https://example.org/network.bin"))
-    with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull boxes"):
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE is set; run  fitsense models pull"):
         load_detector("all", host(absent))
     detect = load_detector("all", host(Boxes(found=(0, 0, 1, 1))))
     with pytest.raises(fitsense.PluginError, match="detector boxes/all: expected it to give Detection, got tuple"):

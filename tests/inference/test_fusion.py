@@ -78,13 +78,13 @@ def same(ours: Any, theirs: Any) -> None:
 
 
 @given(logits, firsts)
-def test_at_0_it_is_the_first_branches_alone(outputs: Outputs, first: tuple[str, ...]) -> None:
+def test_cascade_threshold_zero_uses_the_first_branches_alone(outputs: Outputs, first: tuple[str, ...]) -> None:
     cascade, alone = FusionPipeline(manifest(**both(first, 0.0)), PLUGINS), FusionPipeline(manifest(first), PLUGINS)
     same(cascade.fuse(outputs), alone.fuse(taken(outputs, first)))
 
 
 @given(logits, firsts)
-def test_at_1_it_is_all_branches(outputs: Outputs, first: tuple[str, ...]) -> None:
+def test_cascade_threshold_one_uses_all_branches(outputs: Outputs, first: tuple[str, ...]) -> None:
     same(
         FusionPipeline(manifest(**both(first, 1.0)), PLUGINS).fuse(outputs),
         FusionPipeline(manifest(), PLUGINS).fuse(outputs),
@@ -92,7 +92,7 @@ def test_at_1_it_is_all_branches(outputs: Outputs, first: tuple[str, ...]) -> No
 
 
 @given(logits, firsts, thresholds, thresholds)
-def test_each_clip_gets_the_first_answer_or_that_of_all(
+def test_cascade_clip_has_the_scores_of_the_first_or_of_all_branches(
     outputs: Outputs, first: tuple[str, ...], sure: float, sure_of_muscles: float
 ) -> None:
     cascade = FusionPipeline(manifest(exercise=(first, sure), muscles=(first, sure_of_muscles)), PLUGINS)
@@ -107,7 +107,9 @@ def test_each_clip_gets_the_first_answer_or_that_of_all(
 
 
 @given(logits, firsts, thresholds)
-def test_the_rest_is_asked_once_about_the_doubtful_alone(outputs: Outputs, first: tuple[str, ...], sure: float) -> None:
+def test_cascade_other_branches_run_once_on_uncertain_clips(
+    outputs: Outputs, first: tuple[str, ...], sure: float
+) -> None:
     cascade, calls = FusionPipeline(manifest(**both(first, sure)), PLUGINS), []
 
     def ask(clips: NDArray[np.intp]) -> Outputs:
@@ -124,9 +126,7 @@ def test_the_rest_is_asked_once_about_the_doubtful_alone(outputs: Outputs, first
 
 
 @given(logits, firsts, thresholds)
-def test_clips_that_are_asked_about_together_do_not_matter(
-    outputs: Outputs, first: tuple[str, ...], sure: float
-) -> None:
+def test_cascade_other_clips_of_the_batch_do_not_matter(outputs: Outputs, first: tuple[str, ...], sure: float) -> None:
     cascade = FusionPipeline(manifest(**both(first, sure)), PLUGINS)
     together = cascade.fuse(outputs)
     for at in range(len(together["exercise"].logits)):
@@ -135,7 +135,7 @@ def test_clips_that_are_asked_about_together_do_not_matter(
             np.testing.assert_allclose(scores.logits[0], together[task].logits[at], rtol=1e-6)
 
 
-def test_no_clips_have_no_answers() -> None:
+def test_fuse_no_clips_gives_no_scores() -> None:
     outputs = {
         name: {"exercise": np.zeros((0, 3), np.float32), "muscles": np.zeros((0, 2), np.float32)} for name in NAMES
     }
@@ -143,12 +143,12 @@ def test_no_clips_have_no_answers() -> None:
     assert fused["exercise"].logits.shape == (0, 3)
 
 
-def test_a_task_without_a_cascade_wants_all_its_branches_at_once() -> None:
+def test_fuse_task_without_cascade_needs_all_its_branches() -> None:
     one = FusionPipeline(manifest(exercise=(("cheap",), 0.5)), PLUGINS)
     assert (one.first, one.deferred) == (NAMES, ())
 
 
-def test_a_branch_that_streams_is_always_asked_but_heard_when_it_is_its_turn() -> None:
+def test_cascade_streaming_branch_always_runs_and_counts_in_its_stage() -> None:
     streaming = attrs.evolve(entry("dear"), stream=StreamEntry("dear.step.onnx", {}, 1, 0, 1))
     made = manifest(**both(("cheap",), 0.0))
     made = attrs.evolve(made, branches=(made.branches[0], streaming, made.branches[2]))
@@ -162,7 +162,7 @@ def test_a_branch_that_streams_is_always_asked_but_heard_when_it_is_its_turn() -
 
 
 @given(logits, thresholds)
-def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sure: float) -> None:
+def test_fuse_derived_head_uses_the_fused_scores(outputs: Outputs, sure: float) -> None:
     looked_up = FusionEntry("ensemble/weighted", {"cascade": {"first": ["lookup"], "threshold": 0.0}})
     made = manifest(exercise=(("cheap",), sure))
     made = attrs.evolve(
@@ -196,7 +196,7 @@ def test_what_is_derived_is_derived_from_what_was_answered(outputs: Outputs, sur
         ({"first": ["cheap"], "threshold": 1.5}, fitsense.InvalidInputError, r"expected a number in 0\.\.1, got 1\.5"),
     ],
 )
-def test_a_cascade_that_cannot_be_is_refused(cascade: Any, error: type[Exception], message: str) -> None:
+def test_fusion_pipeline_invalid_cascade_is_refused(cascade: Any, error: type[Exception], message: str) -> None:
     made = manifest()
     config = {**made.fusion["exercise"].config, "cascade": cascade}
     fusion = {**made.fusion, "exercise": FusionEntry("ensemble/weighted", config)}

@@ -45,7 +45,7 @@ def network(layers: Sequence[Layer]) -> ov.Model:
 
 
 def compute(model: ov.Model, clips: UInt8Array) -> list[FloatArray]:
-    """Every output."""
+    """Compute every output of a graph."""
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled(clips)
     return [np.array(results[at]) for at in range(len(compiled.outputs))]
@@ -56,7 +56,7 @@ def layers_of(model: ov.Model) -> int:
 
 
 def shared(first: Sequence[Layer], second: Sequence[Layer]) -> int:
-    """How many layers two networks have in common, from the start on."""
+    """Count the layers that two networks share, from the input on."""
     count = 0
     while count < min(len(first), len(second)) and first[count][0] == second[count][0]:
         count += 1
@@ -67,7 +67,7 @@ def shared(first: Sequence[Layer], second: Sequence[Layer]) -> int:
 
 @settings(max_examples=20)
 @given(first=LAYERS, second=LAYERS)
-def test_what_graphs_share_is_computed_once_and_gives_the_same(first: list[Layer], second: list[Layer]) -> None:
+def test_merge_shared_layers_are_computed_once_with_equal_outputs(first: list[Layer], second: list[Layer]) -> None:
     clips = np.random.default_rng(0).integers(0, 256, (3, WIDTH), dtype=np.uint8)
     joint = join([network(first), network(second)])
     assert layers_of(joint) == len(first) + len(second) - shared(first, second)
@@ -113,7 +113,7 @@ def test_random_numbers_stay_apart() -> None:
     assert Counter(node.get_type_name() for node in joint.get_ops())["RandomUniform"] == 2
 
 
-def test_the_shipped_bundle_computes_its_trunk_once(model: fitsense.Model) -> None:
+def test_merge_included_bundle_computes_its_trunk_once(model: fitsense.Model) -> None:
     names = ("x3d_s", "x3d_bodies")
     branches = [branch for branch in model.manifest.branches if branch.name in names]
     graphs = [openvino_core().read_model(model.bundle.path(branch.graph)) for branch in branches]

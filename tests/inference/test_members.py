@@ -30,7 +30,7 @@ def never(config: Config, members: Mapping[str, Scores]) -> Scores:
     raise AssertionError("it was called")
 
 
-def test_fuse_members_that_agree_returns_what_the_fusion_returns() -> None:
+def test_fuse_equal_members_returns_the_scores_of_the_fusion() -> None:
     assert fuse_members(FusionSpec("first", first, Config), Config(), {"one": ONE, "two": ONE}) is ONE
 
 

@@ -83,7 +83,7 @@ def windows(seeds: Sequence[int]) -> list[Window]:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_branches_together_give_what_each_gives_alone(
+def test_run_all_branches_equals_each_alone(
     bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     branches = bundle.manifest.branches[:3]
@@ -107,7 +107,7 @@ def test_branches_together_give_what_each_gives_alone(
 
 @settings(max_examples=15)
 @given(seeds=st.lists(st.integers(0, 1), min_size=len(NAMES), max_size=len(NAMES)), batch=st.integers(1, 3))
-def test_each_branch_answers_for_the_clips_that_it_is_given(
+def test_run_each_branch_predicts_its_own_clips(
     bundle: Bundle, plugins: fitsense.PluginManager, seeds: list[int], batch: int
 ) -> None:
     model = loaded(bundle, plugins)
@@ -119,13 +119,13 @@ def test_each_branch_answers_for_the_clips_that_it_is_given(
             np.testing.assert_allclose(values, each[seed][name][output], atol=1e-4, err_msg=f"{name}/{output}")
 
 
-def test_a_graph_that_takes_something_else_is_refused(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
+def test_load_model_graph_with_another_input_is_refused(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     branches = {branch.name: branch for branch in bundle.manifest.branches}
     with pytest.raises(fitsense.BundleError, match=r"branch one: colours\.onnx is not a graph that runs"):
         load_branch(bundle, attrs.evolve(branches["one"], graph="colours.onnx"), plugins=plugins)
 
 
-def test_clips_of_a_branch_that_streams_are_looked_at_only_when_asked_for(
+def test_predict_clips_of_a_streaming_branch_are_made_on_demand(
     bundle: Bundle, plugins: fitsense.PluginManager, tmp_path: Path
 ) -> None:
     for file in bundle.manifest.files:
@@ -143,7 +143,7 @@ def test_clips_of_a_branch_that_streams_are_looked_at_only_when_asked_for(
     first=st.sampled_from([("one",), ("apart", "colours"), ("colours",), ("one", "other")]),
     sure=st.sampled_from([0.0, 0.6, 0.9, 1.0]),
 )
-def test_windows_get_the_same_answer_whoever_was_asked_with_them(
+def test_predict_other_windows_of_the_batch_do_not_matter(
     bundle: Bundle, plugins: fitsense.PluginManager, seeds: list[int], first: tuple[str, ...], sure: float
 ) -> None:
     model = loaded(cascading(bundle, first, sure), plugins)
@@ -155,7 +155,7 @@ def test_windows_get_the_same_answer_whoever_was_asked_with_them(
         np.testing.assert_allclose(ours.muscles, theirs.muscles, atol=1e-4)
 
 
-def test_at_the_ends_a_cascade_is_its_first_branches_or_all(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
+def test_predict_cascade_ends_equal_the_first_or_all_branches(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     batch = dict.fromkeys(NAMES, clips(4))
     whole = loaded(bundle, plugins)
     always, never = (loaded(cascading(bundle, ("one",), sure), plugins) for sure in (1.0, 0.0))
@@ -170,7 +170,7 @@ def test_at_the_ends_a_cascade_is_its_first_branches_or_all(bundle: Bundle, plug
         assert np.abs(scores.logits - cheap[task].logits).max() > 0.1
 
 
-def test_branches_that_nobody_asks_are_not_run(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
+def test_predict_deferred_branches_are_not_run(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     model = fitsense.Model(cascading(bundle, ("one",), 0.0), plugins=plugins, threads=1, bf16=False)
     without_clips = [
         attrs.evolve(window, clips={"one": window.clips["one"]}, new_frames=window.new_frames)
@@ -183,6 +183,6 @@ def test_branches_that_nobody_asks_are_not_run(bundle: Bundle, plugins: fitsense
         loaded(cascading(bundle, ("one",), 1.0), plugins).predict(without_clips)
 
 
-def test_pickle_of_a_model_says_what_to_do(model: fitsense.Model) -> None:
+def test_pickle_model_is_refused_with_the_alternative(model: fitsense.Model) -> None:
     with pytest.raises(TypeError, match=r"a Model cannot be pickled.*load_model"):
         pickle.dumps(model)

@@ -77,7 +77,7 @@ def bundle(gain: Path, plugins: fitsense.PluginManager, tmp_path_factory: pytest
     return tiny_models.bundle_of(tmp_path_factory.mktemp("bundle"), tiny_models.build_observing(CONFIG), branch, LABELS)
 
 
-def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> None:
+def test_bundle_states_the_observation_of_its_graph(bundle: Bundle, gain: Path) -> None:
     document = json.loads(bundle.path("model.json").read_text("utf-8"))
     validate(document, "model")
     assert document["branches"][0]["observation"] == {"shape": [4, 3], "assets": {"gain": sha256(gain)}}
@@ -85,7 +85,7 @@ def test_the_bundle_states_what_its_graph_takes(bundle: Bundle, gain: Path) -> N
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
-def test_it_takes_pictures_and_its_graph_takes_observations(
+def test_observed_branch_takes_pictures_and_its_graph_observations(
     bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName
 ) -> None:
     (branch,) = bundle.manifest.branches
@@ -106,20 +106,22 @@ def test_it_takes_pictures_and_its_graph_takes_observations(
         graph(CLIPS)
 
 
-def test_both_runtimes_agree(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
+def test_observed_branch_runtimes_agree(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     ours = fitsense.Model(bundle, plugins=plugins, bf16=False).predict_clips({"colours": CLIPS})
     theirs = fitsense.Model(bundle, plugins=plugins, runtime="torch").predict_clips({"colours": CLIPS})
     for task, scores in ours.items():
         np.testing.assert_allclose(scores.logits, theirs[task].logits, atol=1e-3)
 
 
-def test_a_session_runs_it(bundle: Bundle, plugins: fitsense.PluginManager, squats: FigureVideo) -> None:
+def test_observed_branch_runs_in_a_session(
+    bundle: Bundle, plugins: fitsense.PluginManager, squats: FigureVideo
+) -> None:
     events = list(fitsense.analyze(squats, model=fitsense.Model(bundle, plugins=plugins)))
     assert events[-1].type == "fitsense.session.ended"
     assert len(events) > 2
 
 
-def test_other_files_than_it_was_trained_with_are_refused(
+def test_load_observer_other_files_than_in_training_are_refused(
     bundle: Bundle, gain: Path, plugins: fitsense.PluginManager, tmp_path: Path
 ) -> None:
     (branch,) = bundle.manifest.branches
@@ -133,21 +135,20 @@ def test_other_files_than_it_was_trained_with_are_refused(
         load_branch(bundle, branch, plugins=host(newer, sha256(gain)))
 
 
-def test_a_file_that_was_not_fetched_names_the_command_that_fetches_it(
+def test_load_observer_missing_file_names_the_command_that_fetches_it(
     bundle: Bundle, gain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("fitsense.bundles.weights.cache_folder", lambda kind: tmp_path)
+    monkeypatch.setenv("FITSENSE_OFFLINE", "1")
     remote = host("https://example.org/gain.txt", sha256(gain))
-    with pytest.raises(fitsense.WeightsError, match="not fetched yet; run: fitsense models pull tiny"):
+    with pytest.raises(fitsense.WeightsError, match="FITSENSE_OFFLINE is set; run  fitsense models pull"):
         fitsense.Model(bundle, plugins=remote)
     missing = host(tmp_path / "gain.txt", sha256(gain))
     with pytest.raises(fitsense.WeightsError, match="no such file"):
         fitsense.Model(bundle, plugins=missing)
 
 
-def test_a_backbone_that_looks_at_pictures_has_nothing_to_observe(
-    bundle: Bundle, plugins: fitsense.PluginManager
-) -> None:
+def test_load_observer_of_a_backbone_on_pictures_is_refused(bundle: Bundle, plugins: fitsense.PluginManager) -> None:
     from fitsense.inference.observation import load_observer
 
     plugins.register(tiny_models)

@@ -43,7 +43,7 @@ def test_bfloat16_is_close(model: fitsense.Model, clips: dict[str, UInt8Array]) 
         assert difference < BF16_PROBABILITY_TOLERANCE, task
 
 
-def test_a_batch_gives_what_its_clips_give_alone(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
+def test_predict_batch_equals_single_clips(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
     together = model.predict_clips(clips)["exercise"].logits
     for index in range(len(together)):
         alone = model.predict_clips({name: batch[index : index + 1] for name, batch in clips.items()})[
@@ -75,7 +75,7 @@ def test_clips_that_do_not_fit_are_refused(runtime: RuntimeName) -> None:
         model.run({"other": np.zeros((1, 13, 160, 160, 3), np.uint8)})
 
 
-def test_an_empty_batch_gives_empty_scores(model: fitsense.Model) -> None:
+def test_predict_empty_batch_gives_empty_scores(model: fitsense.Model) -> None:
     scores = model.predict_clips({name: np.zeros((0, *spec.shape), np.uint8) for name, spec in model.clips.items()})
     assert scores["exercise"].logits.shape == (0, len(model.labels.exercise))
 
@@ -85,6 +85,6 @@ def test_threads_can_be_set(clips: dict[str, UInt8Array], model: fitsense.Model)
     np.testing.assert_allclose(one, model.predict_clips(clips)["exercise"].logits, atol=F32_TOLERANCE)
 
 
-def test_a_runtime_that_there_is_not_is_refused() -> None:
+def test_load_model_unknown_runtime_is_refused() -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected one of openvino, torch, got 'cuda'"):
         fitsense.load_model(runtime="cuda")  # type: ignore[arg-type]

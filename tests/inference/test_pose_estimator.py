@@ -1,4 +1,4 @@
-"""What a plugin's pose estimator gives is checked before anything relies on it."""
+"""Results of a plugin's pose estimator are validated before use."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_load_pose_estimator_by_short_name_gives_what_the_plugin_offers() -> Non
     assert estimator.estimate([], []) == ()
 
 
-def test_load_pose_estimator_of_unknown_name_says_what_there_is() -> None:
+def test_load_pose_estimator_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(fitsense.UnknownNameError, match="unknown pose estimator 'x'; available: mutants/torso"):
         load_pose_estimator("x", host())
 

@@ -49,7 +49,7 @@ def plain(pictures: Bundle) -> fitsense.Model:
 
 @pytest.fixture(scope="module")
 def compiler() -> None:
-    """What torch compiles with on a CPU."""
+    """Compiler that torch uses on a CPU."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(name) is None:
         pytest.skip(f"there is no C++ compiler: {name}")
@@ -90,7 +90,7 @@ def test_threads_may_ask_at_once(compiled: fitsense.Model, plain: fitsense.Model
         np.testing.assert_allclose(outputs["features"], expected["features"], atol=F32_TOLERANCE)
 
 
-def test_a_stream_goes_on_the_same_compiled(compiler: None, bundle: Bundle) -> None:
+def test_step_compiled_equals_uncompiled(compiler: None, bundle: Bundle) -> None:
     assert_streams_agree(bundle, F32_TOLERANCE, device="cpu", compile=True)
 
 
@@ -113,7 +113,7 @@ def assert_streams_agree(bundle: Bundle, tolerance: float, **how: Any) -> None:
             np.testing.assert_allclose(array, states[0].arrays[name], atol=tolerance, err_msg=name)
 
 
-def test_without_a_compiler_it_says_what_to_do(bundle: Bundle) -> None:
+def test_compile_without_a_compiler_says_what_to_install(bundle: Bundle) -> None:
     import torch._inductor.config as settings
 
     entry = bundle.manifest.branches[1]
@@ -130,13 +130,13 @@ def test_bfloat16_is_close_and_not_the_same(pictures: Bundle, plain: fitsense.Mo
     assert not np.array_equal(ours, theirs)
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(pictures: Bundle) -> None:
+def test_load_model_unavailable_device_is_refused_with_the_available_ones(pictures: Bundle) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"device: expected one that torch finds here, cpu.*'cuda:99'"):
         fitsense.Model(pictures, plugins=plugins(), runtime="torch", device="cuda:99")
 
 
 @pytest.mark.parametrize(("how", "said"), [({"compile": True}, "compile"), ({"device": "cpu"}, "device 'cpu'")])
-def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: str, bundle: Bundle) -> None:
+def test_load_model_torch_options_on_openvino_are_refused(how: dict[str, Any], said: str, bundle: Bundle) -> None:
     match = rf"^{said}: expected the runtime 'torch', got 'openvino'.*: leave out \w+, or choose 'torch'$"
     with pytest.raises(fitsense.InvalidInputError, match=match):
         fitsense.load_model(**how)
@@ -145,7 +145,7 @@ def test_what_only_torch_can_do_is_refused_elsewhere(how: dict[str, Any], said: 
             load(bundle, entry, RuntimeConfig(**how))
 
 
-def test_the_commands_hand_on_what_is_asked_for() -> None:
+def test_commands_pass_on_the_runtime_options() -> None:
     done = CliRunner().invoke(main, ["analyze", "--sample", "--runtime", "torch", "--device", "cuda:99"])
     assert "device: expected one that torch finds here, cpu" in done.output
     done = CliRunner().invoke(main, ["evaluate-sessions", "--rendered", "1", "--compile"])
@@ -164,7 +164,7 @@ def gpu() -> str:
 # torch has advice for those who compile on a GPU.
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("compile_it", [False, True])
-def test_a_gpu_gives_what_the_cpu_gives(
+def test_predict_on_a_gpu_equals_the_cpu(
     compile_it: bool, gpu: str, bundle: Bundle, pictures: Bundle, plain: fitsense.Model
 ) -> None:
     model = fitsense.Model(pictures, plugins=plugins(), runtime="torch", device=gpu, compile=compile_it)

@@ -1,4 +1,4 @@
-"""What network plugins share."""
+"""Torch helpers of network plugins."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ def bodies(seed: int, clips: int = 2, frames: int = 7) -> torch.Tensor:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 20))
-def test_there_are_as_many_as_stated_and_all_are_finite(seed: int, frames: int) -> None:
+def test_landmark_features_are_finite_and_of_the_stated_number(seed: int, frames: int) -> None:
     found = landmark_features(bodies(seed, frames=frames))
     assert found.shape == (2, NUM_FEATURES)
     assert found.isfinite().all()
 
 
 @given(st.integers(0, 10**6), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.7, 1.5))
-def test_where_a_body_is_in_the_picture_and_how_large_makes_no_difference(
+def test_landmark_features_ignore_position_and_size_in_the_picture(
     seed: int, right: float, down: float, size: float
 ) -> None:
     one = bodies(seed)
@@ -39,13 +39,13 @@ def test_where_a_body_is_in_the_picture_and_how_large_makes_no_difference(
     torch.testing.assert_close(landmark_features(one), landmark_features(other), atol=2e-3, rtol=2e-3)
 
 
-def test_nobody_is_all_zeros_but_for_the_least_spread() -> None:
+def test_landmark_features_of_nobody_are_zero_except_the_minimum_spread() -> None:
     nobody = landmark_features(torch.zeros(1, 5, len(LANDMARKS), 6))
     assert nobody.abs().max() <= 1e-3 + 1e-6
 
 
 @given(st.integers(0, 10**6))
-def test_who_was_found_in_half_of_the_frames_counts_half(seed: int) -> None:
+def test_landmark_features_of_half_of_the_frames_count_half(seed: int) -> None:
     half = bodies(seed, frames=8)
     half[:, 4:, :, 5] = 0.0
     described = NUM_FEATURES // 5
@@ -54,7 +54,7 @@ def test_who_was_found_in_half_of_the_frames_counts_half(seed: int) -> None:
 
 
 @given(st.integers(0, 10**6))
-def test_mirroring_twice_changes_nothing_and_once_swaps_left_and_right(seed: int) -> None:
+def test_mirror_swaps_sides_and_twice_is_the_identity(seed: int) -> None:
     one = bodies(seed)
     mirrored = mirror(one)
     torch.testing.assert_close(mirror(mirrored), one)

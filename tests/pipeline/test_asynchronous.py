@@ -210,7 +210,7 @@ def test_analyze_async_realtime_takes_the_length_of_the_video(model: fitsense.Mo
 
 
 def test_analyze_async_camera_reconnects(model: fitsense.Model, film: Path) -> None:
-    """From socket to events: the gap, the news, and the right time of day."""
+    """The camera stops and returns: events state the gap, the reconnection and the right wall-clock time."""
     live = fitsense.LiveConfig(backoff=fitsense.BackoffConfig(0.1, 0.2))
 
     async def program() -> None:
@@ -231,7 +231,9 @@ def test_analyze_async_camera_reconnects(model: fitsense.Model, film: Path) -> N
                         camera.start()
                     elif event.data.code == "reconnected":
                         watch.stop()
-        assert [data.code for data in warnings] == ["reconnecting", "gap", "reconnected"]
+        # A busy machine drops frames.
+        codes = [data.code for data in warnings if data.code != "dropped_frames"]
+        assert codes == ["reconnecting", "gap", "reconnected"]
         assert ended(events).reason == "interrupted"
         assert before <= events[0].time <= events[-1].time <= datetime.now(UTC)
         gap = next(data for data in warnings if data.code == "gap")

@@ -59,7 +59,7 @@ def breaking(after: int) -> Iterator[Frame]:
 
 
 def by_source(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """Each source's events; every session is whole."""
+    """Group events by source, and check that every session is complete."""
     found: dict[str, list[Event]] = {}
     for event in events:
         validate_event(event.to_dict())

@@ -1,4 +1,4 @@
-"""Which plugins the host loads, by what name, in which order it calls them, and what it refuses to load."""
+"""Discovery of plugins: selection, names, order of calls, and refusals."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def imported(folder: Path) -> set[str]:
 
 
 def test_discover_foreign_built_in_names_keep_built_ins(tmp_path: Path) -> None:
-    """One that calls itself x3d, one whose entry point is called aaa and calls itself heads, and a fatal one."""
+    """Foreign plugins take built-in names: as plugin name, as entry point, and with a fatal error."""
     install(tmp_path, "a-first", PLUGIN.format(name="x3d"), "x3d")
     install(tmp_path, "a-second", PLUGIN.format(name="heads"), "aaa")
     install(tmp_path, "fatal", "class Fatal(BaseException): pass\nraise Fatal('no')", "fatal")

@@ -18,7 +18,7 @@ def scores(*rows: Sequence[float]) -> Scores:
     return Scores("muscles", LABELS, to_logits(np.array(rows, np.float32), "sigmoid"), "sigmoid")
 
 
-def test_fuse_adds_the_learned_scores_as_far_as_there_is_doubt() -> None:
+def test_fuse_adds_learned_scores_in_proportion_to_unknown() -> None:
     fused = fuse(
         GatedConfig(),
         {

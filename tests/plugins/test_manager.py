@@ -75,7 +75,7 @@ def plugin(name: str = "mine", api_version: int = API_VERSION, /, **hooks: Calla
 
 
 def broken(**hooks: Callable[..., Any]) -> str:
-    """Why a plugin with these hooks, or a contribution of it, is refused."""
+    """Reason for which a plugin with these hooks, or a contribution of it, is refused."""
     report = PluginManager().register(plugin("mine", **hooks))
     assert report.faults or report.status == "broken", report
     return report.reason or "; ".join(report.faults)
@@ -487,7 +487,7 @@ def install(folder: Path, **sources: str) -> None:
 
 
 def run(folder: Path, script: str, **environment: str) -> str:
-    """What a script prints in a process that has `folder` on its path."""
+    """Run a script in a process that has `folder` on its path; return what it prints."""
     return subprocess.run(
         [sys.executable, "-c", script],
         env={"PYTHONPATH": str(folder), "PATH": "", **environment},
@@ -515,7 +515,7 @@ def test_discover_broken_installed_plugin_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["environment", "block", "allow"])
 def test_discover_disabled_plugin_is_not_imported(how: str, tmp_path: Path) -> None:
-    """One that leaves a trace when it is imported, and one that loads."""
+    """Two plugins: one leaves a trace when it is imported, the other one loads."""
     trace = tmp_path / "imported"
     install(tmp_path, tracing=f"open({str(trace)!r}, 'w').close()", good=STRANGERS["good"])
     arguments = {"block": "block=['stranger-tracing']", "allow": "allow=['stranger-good', 'x3d']"}.get(how, "")

@@ -1,4 +1,4 @@
-"""What comes out of BlazePose's two networks, read."""
+"""Decoding of the outputs of BlazePose's two networks."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def look(file: Path, beyond: Literal["zeros", "border"], values: tuple[float, fl
 
 
 def places(region: Region) -> FloatArray:
-    """Where in the picture each pixel of the square was taken, (SIZE, SIZE, 2)."""
+    """Position in the picture of each pixel of the square, (SIZE, SIZE, 2)."""
     v, u = np.mgrid[:SIZE, :SIZE].astype(np.float32) / SIZE
     return region.to_picture(np.stack([u, v], axis=-1))
 

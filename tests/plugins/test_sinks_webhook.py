@@ -193,7 +193,7 @@ class Dripping:
     ("start", "drip"), [(b"", b"H"), (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"HTTP/1.1 200 OK\r\nx: ", b"y")]
 )
 def test_webhook_slow_headers_time_out(start: bytes, drip: bytes) -> None:
-    """Each part comes well within the timeout, and the whole never."""
+    """The receiver sends each part within the timeout, but never the whole answer."""
     with Dripping(start, drip) as receiver:
         sink = Webhook(WebhookConfig(url=receiver.url, timeout_s=0.3))
         with pytest.raises(DeliveryError, match=r"no answer .* within 0\.3 s|cannot be reached") as caught:

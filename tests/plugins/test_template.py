@@ -110,7 +110,7 @@ def test_new_plugin_loads_with_its_recipe(package: Path, plugin: ModuleType) -> 
 
 
 def test_new_plugin_passes_contracts(plugin: ModuleType) -> None:
-    """Those of networks, which take longer, are checked by .ci/template."""
+    """The contracts of networks take longer; .ci/template checks them."""
     contracts = runner.contracts_of(plugin)
     subjects = ("plugin my-gym", "fusion my-gym/pool", "observer of my-gym", "task form_quality")
     outcomes = runner.run({subject: contracts[subject] for subject in subjects})

@@ -30,7 +30,7 @@ def test_x3d_sizes_match_paper(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_x3d_features_precede_projection() -> None:
-    """They vary in sign-free range as ReLU gives it, and do not sum to 1."""
+    """Features are those before the projection: not negative, as after ReLU, and without the sum 1."""
     spec = fitsense.PluginManager.discover().backbone("x3d/xs")
     module = build_backbone(spec, spec.config())
     with torch.inference_mode():

@@ -42,7 +42,7 @@ def test_landmark_set_finds_rows_and_partners_by_name() -> None:
         ({"mirror_pairs": (REQUIRED[:2],)}, "expected pairs of shoulders and hips"),
     ],
 )
-def test_landmark_set_with_a_mistake_is_refused(changes: Any, message: str) -> None:
+def test_landmark_set_invalid_definition_is_refused(changes: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         attrs.evolve(TORSO, **changes)
 
@@ -61,7 +61,7 @@ def test_pose_with_wrong_landmarks_is_refused(value: Any, message: str) -> None:
         Pose(value, 1.0)
 
 
-def test_pose_keeps_landmarks_that_nobody_can_change() -> None:
+def test_pose_landmarks_are_read_only() -> None:
     given = landmarks(column2=np.nan)
     pose = Pose(given, 1.0)
     given[:] = 0
@@ -76,7 +76,7 @@ def test_body_region_with_wrong_numbers_is_refused(x: float, side: float) -> Non
         BodyRegion(x, 0.5, side)
 
 
-def test_body_box_holds_what_is_visible_and_in_the_picture() -> None:
+def test_body_box_contains_visible_landmarks_in_the_picture() -> None:
     rows = landmarks()
     rows[:, 0], rows[:, 1] = [0.2, 0.4, 0.6, 1.4, -3], [0.1, 0.5, 0.9, 0.5, 0.5]
     rows[4, 5] = 0.1

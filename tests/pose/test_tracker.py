@@ -49,12 +49,12 @@ def names(people: list[TrackedPerson]) -> list[str]:
 
 
 def x_of(people: list[TrackedPerson]) -> dict[str, float]:
-    """Where everybody's hips are, by name."""
+    """Position of each person's hips along x, by name."""
     hips = STICKS.indices(("left_hip", "right_hip"))
     return {person.name: float(person.pose.landmarks[hips, 0].mean()) for person in people}
 
 
-def test_one_person_is_detected_once_and_tracked_from_landmarks() -> None:
+def test_tracker_one_person_is_detected_once_and_tracked_by_landmarks() -> None:
     going = run(Body(0.5))
     found = list(going.steps(30, lambda part: setattr(going.scene.bodies[0], "x", 0.5 + 0.1 * part)))
     assert all(names(people) == ["1"] for people in found)
@@ -62,14 +62,14 @@ def test_one_person_is_detected_once_and_tracked_from_landmarks() -> None:
     assert (going.scene.detections, going.scene.estimates) == (1, 30)
 
 
-def test_empty_picture_is_searched_at_the_detector_rate() -> None:
+def test_tracker_empty_picture_is_searched_at_the_detector_rate() -> None:
     going = run()
     assert all(people == [] for people in going.steps(21))
     assert going.scene.detections == 11
     assert going.scene.estimates == 0
 
 
-def test_picture_that_stays_empty_is_searched_less_often_until_somebody_comes() -> None:
+def test_tracker_picture_that_stays_empty_is_searched_less_often() -> None:
     going = run()
     list(going.steps(30))
     before = going.scene.detections
@@ -85,13 +85,13 @@ def test_picture_that_stays_empty_is_searched_less_often_until_somebody_comes() 
     assert going.scene.detections - before == 5
 
 
-def test_somebody_in_view_who_is_not_sure_enough_is_searched_at_the_detector_rate() -> None:
+def test_tracker_doubtful_person_is_searched_at_the_detector_rate() -> None:
     going = run(Body(0.5, score=0.5))
     assert all(people == [] for people in going.steps(60))
     assert going.scene.detections == 30
 
 
-def test_cut_after_an_empty_picture_asks_the_detector_at_once() -> None:
+def test_tracker_cut_after_an_empty_picture_detects_at_once() -> None:
     going = run()
     list(going.steps(62))
     before = going.scene.detections
@@ -100,7 +100,7 @@ def test_cut_after_an_empty_picture_asks_the_detector_at_once() -> None:
     assert going.scene.detections == before + 1
 
 
-def test_uncertain_person_is_detected_again() -> None:
+def test_tracker_uncertain_person_is_detected_again() -> None:
     going = run(Body(0.5))
     list(going.steps(5))
     going.scene.bodies[0].score = 0.7
@@ -109,7 +109,7 @@ def test_uncertain_person_is_detected_again() -> None:
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.05])
-def test_person_who_walks_past_does_not_take_the_name(distance: float) -> None:
+def test_tracker_passer_by_does_not_take_the_name(distance: float) -> None:
     """The passer-by walks in front, so that their landmarks are found in the place of the person's."""
     subject, passer = Body(0.4), Body(-0.2, 0.5 + distance, 0.4)
     going = run(passer, subject)
@@ -126,7 +126,7 @@ def test_person_who_walks_past_does_not_take_the_name(distance: float) -> None:
     assert x_of(found[-1]) == {"1": pytest.approx(0.4)}
 
 
-def test_two_people_keep_their_names_when_they_cross() -> None:
+def test_tracker_two_people_who_cross_keep_their_names() -> None:
     tall, small = Body(0.2, scale=0.3, world=standing(1.9, 0.55)), Body(0.8, scale=0.3, world=standing(1.5, 0.45))
     going = run(tall, small, people=2)
 
@@ -144,14 +144,14 @@ def test_two_people_keep_their_names_when_they_cross() -> None:
     assert max(len(people) for people in found) == 2
 
 
-def test_two_people_are_not_named_twice_when_they_stand_close() -> None:
+def test_tracker_two_people_who_stand_close_have_one_name_each() -> None:
     going = run(Body(0.4), Body(0.58), people=4)
     found = list(going.steps(60))
     assert {name for people in found for name in names(people)} == {"1", "2"}
     assert all(names(people) == ["1", "2"] for people in found[10:])
 
 
-def test_person_hidden_for_a_moment_keeps_the_name_and_another_after_a_while_does_not() -> None:
+def test_tracker_person_hidden_keeps_the_name_until_lost_s() -> None:
     going = run(Body(0.5), lost_s=2.0)
     list(going.steps(10))
     bodies, going.scene.bodies = going.scene.bodies, []
@@ -164,7 +164,7 @@ def test_person_hidden_for_a_moment_keeps_the_name_and_another_after_a_while_doe
     assert names(list(going.steps(3))[-1]) == ["2"]
 
 
-def test_somebody_seen_once_among_several_people_has_no_name() -> None:
+def test_tracker_person_found_once_has_no_name() -> None:
     going = run(Body(0.3), people=3)
     list(going.steps(10))
     going.scene.bodies.append(Body(0.8))
@@ -175,7 +175,7 @@ def test_somebody_seen_once_among_several_people_has_no_name() -> None:
     assert {name for people in found for name in names(people)} == {"1"}
 
 
-def test_cut_makes_everybody_new_and_asks_the_detector_at_once() -> None:
+def test_cut_gives_new_names_and_runs_the_detector() -> None:
     going = run(Body(0.5))
     list(going.steps(5))
     going.tracker.cut()
@@ -183,7 +183,7 @@ def test_cut_makes_everybody_new_and_asks_the_detector_at_once() -> None:
     assert going.scene.detections == 2
 
 
-def test_gap_asks_the_detector_and_keeps_the_name() -> None:
+def test_tracker_gap_runs_the_detector_and_keeps_the_name() -> None:
     going = run(Body(0.5))
     list(going.steps(5))
     going.time_s += 1.5
@@ -192,7 +192,7 @@ def test_gap_asks_the_detector_and_keeps_the_name() -> None:
     assert going.scene.detections == 2
 
 
-def test_clock_set_back_loses_nobody() -> None:
+def test_tracker_clock_set_back_keeps_tracks() -> None:
     going = run(Body(0.5))
     list(going.steps(30))
     going.time_s = 0.0
@@ -200,14 +200,14 @@ def test_clock_set_back_loses_nobody() -> None:
     assert going.scene.detections == 1
 
 
-def test_bystanders_cost_nothing_once_the_person_is_found() -> None:
+def test_tracker_bystanders_are_not_estimated_after_the_person_is_found() -> None:
     going = run(Body(0.3, scale=0.4), Body(0.8, scale=0.2))
     found = list(going.steps(20))
     assert all(x_of(people) == {"1": pytest.approx(0.3)} for people in found)
     assert going.scene.estimates == 2 + 19
 
 
-def test_due_passes_over_pictures_that_come_too_soon() -> None:
+def test_due_picture_that_comes_too_soon_is_skipped() -> None:
     going = run(Body(0.5))
     going.step()
     assert not going.tracker.due(0.05)
@@ -216,7 +216,7 @@ def test_due_passes_over_pictures_that_come_too_soon() -> None:
     assert going.tracker.due(-5.0)
 
 
-def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
+def test_tracker_restored_state_continues_the_same() -> None:
     def scene() -> Scene:
         return Scene([Body(0.3), Body(0.7, world=standing(1.5))])
 
@@ -231,7 +231,7 @@ def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
     assert got == expected
 
 
-def test_order_of_detections_does_not_matter() -> None:
+def test_tracker_order_of_detections_does_not_matter() -> None:
     bodies = [Body(0.3), Body(0.7)]
     one, other = run(*bodies, people=2), run(*reversed(bodies), people=2)
     for here, there in zip(one.steps(10), other.steps(10), strict=True):
@@ -253,7 +253,7 @@ def test_config_with_a_wrong_number_is_refused(name: str, value: float) -> None:
         PersonTrackerConfig(**{name: value})  # type: ignore[arg-type]
 
 
-def test_proportions_tell_bodies_apart_and_ignore_what_is_hidden() -> None:
+def test_proportions_distinguish_bodies_and_ignore_hidden_landmarks() -> None:
     tall, small = pose_of(standing(1.9, 0.55)), pose_of(standing(1.5, 0.45))
     again = pose_of(standing(1.9, 0.55), x=0.2, scale=0.1)
     assert unlike(proportions(tall, STICKS), proportions(again, STICKS)) == pytest.approx(0.0, abs=1e-6)
@@ -264,7 +264,7 @@ def test_proportions_tell_bodies_apart_and_ignore_what_is_hidden() -> None:
     assert unlike(hidden, proportions(tall, STICKS)) == 0.0
 
 
-def test_same_body_with_another_upper_half_is_one_and_a_neighbour_is_another() -> None:
+def test_same_body_with_another_upper_half_is_true_and_of_a_neighbour_false() -> None:
     world = standing()
     mixed = world.copy()
     upper = STICKS.indices(
@@ -276,7 +276,7 @@ def test_same_body_with_another_upper_half_is_one_and_a_neighbour_is_another() -
     assert not same_body(pose_of(world), pose_of(world, x=0.62), STICKS, scale)
 
 
-def test_same_body_found_in_two_ways_is_one() -> None:
+def test_same_body_with_and_without_legs_is_true() -> None:
     """Somebody who is cut off at the hips, once with legs and once without."""
     whole, squeezed = standing(), standing()
     limbs = [row for row, name in enumerate(STICKS.landmarks) if "shoulder" not in name and "hip" not in name]

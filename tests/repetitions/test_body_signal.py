@@ -108,19 +108,19 @@ def count(seen: Sequence[Pose | None], counter: RepetitionCounter | None = None)
 
 @pytest.mark.parametrize(("move", "joint"), [(curl, "elbow"), (squat, "knee")])
 @pytest.mark.parametrize("seconds", [1.2, 2.5])
-def test_movement_of_both_sides_is_counted_once_each_time(move: Move, joint: str, seconds: float) -> None:
+def test_body_signal_movement_of_both_sides_is_counted_once(move: Move, joint: str, seconds: float) -> None:
     found = count(poses(move, waves(5, seconds)))
     assert len(found) == 5
     assert [one.details.side for one in found] == [None] * 5
     assert {one.details.joint and one.details.joint.joint for one in found} == {joint}
 
 
-def test_sides_that_take_turns_are_counted_one_by_one() -> None:
+def test_body_signal_alternating_sides_are_counted_one_by_one() -> None:
     found = count(poses(alternating(curl), turns(6, 1.5)))
     assert [one.details.side for one in found] == ["left", "right"] * 3
 
 
-def test_sides_that_take_turns_are_told_apart_in_a_picture_without_depth() -> None:
+def test_body_signal_alternating_sides_without_depth_are_distinguished() -> None:
     flat = []
     for pose in poses(alternating(lambda world, part, sides: raise_arms(world, part, sides)), turns(6, 1.5), turn=0.0):
         landmarks = pose.landmarks.copy()
@@ -141,14 +141,14 @@ def raise_arms(world: Any, part: float, sides: Sequence[str]) -> None:
             world[row(f"{side}_{name}")] = shoulder + length * np.array([out * math.sin(angle), math.cos(angle), 0.0])
 
 
-def test_movement_of_one_side_says_which() -> None:
+def test_body_signal_movement_of_one_side_names_the_side() -> None:
     found = count(poses(lambda world, part: curl(world, part, ("right",)), waves(4, 2.0)))
     assert [one.details.side for one in found] == ["right"] * 4
     (joints,) = {one.details.joint and (one.details.joint.joint, one.details.joint.side) for one in found}
     assert joints == ("elbow", "right")
 
 
-def test_camera_that_shakes_and_zooms_changes_no_count() -> None:
+def test_body_signal_shaking_or_zooming_camera_keeps_the_count() -> None:
     random = np.random.default_rng(3)
     parts = waves(5, 1.6)
     seen = [
@@ -159,27 +159,27 @@ def test_camera_that_shakes_and_zooms_changes_no_count() -> None:
     assert len(count([poses(squat, [part], x=0.2 + 0.6 * at / len(parts))[0] for at, part in enumerate(parts)])) == 5
 
 
-def test_body_that_is_lost_for_a_moment_changes_no_count() -> None:
+def test_body_signal_body_lost_briefly_keeps_the_count() -> None:
     seen: list[Pose | None] = list(poses(curl, waves(5, 1.6)))
     for lost in (0, 30, 31, 60):
         seen[lost] = None
     assert len(count(seen)) == 5
 
 
-def test_nobody_and_somebody_who_stands_repeat_nothing() -> None:
+def test_body_signal_absent_or_standing_person_gives_no_repetitions() -> None:
     assert count([None] * 80) == []
     random = np.random.default_rng(0)
     assert count([pose_of(standing() + 0.004 * random.normal(size=(12, 3))) for _ in range(80)]) == []
 
 
-def test_range_of_motion_is_in_degrees() -> None:
+def test_body_signal_range_of_motion_is_in_degrees() -> None:
     for one in count(poses(curl, waves(4, 2.0))):
         assert one.details.joint is not None
         assert one.details.joint.range_deg == pytest.approx(math.degrees(2.3), rel=0.12)
         assert one.details.joint.confidence == pytest.approx(1.0)
 
 
-def test_phases_are_the_way_out_the_pauses_and_the_way_back() -> None:
+def test_phases_of_a_repetition_are_out_pause_back_pause() -> None:
     out, far, back, near = 30, 10, 20, 15
     part = [*np.linspace(0, 1, out), *[1.0] * far, *np.linspace(1, 0, back), *[0.0] * near]
     path = np.outer(part, [1.0, 0.5])
@@ -193,7 +193,7 @@ def test_phases_are_the_way_out_the_pauses_and_the_way_back() -> None:
     assert found.confidence == pytest.approx(1.0)
 
 
-def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
+def test_body_signal_restored_state_continues_the_same() -> None:
     seen = poses(alternating(curl), turns(6, 1.5))
     signal = BodySignal(STICKS)
     expected = count(seen)
@@ -209,7 +209,7 @@ def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
     assert [one for one in found if isinstance(one, Repetition)] == expected
 
 
-def test_fill_puts_a_body_between_its_neighbours() -> None:
+def test_fill_missing_body_is_interpolated_between_neighbours() -> None:
     signal = JointSignal(STICKS)
     one, other = (signal.sample(pose_of(standing(), x=x), SIZE) for x in (0.2, 0.4))
     none = signal.sample(None, SIZE)
@@ -221,7 +221,7 @@ def test_fill_puts_a_body_between_its_neighbours() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.1, 0.4]))
 @settings(max_examples=12, deadline=None)
-def test_repetition_of_any_movement_lasts_longer_than_nothing(seed: int, size: float) -> None:
+def test_counter_repetition_of_any_movement_takes_time(seed: int, size: float) -> None:
     random = np.random.default_rng(seed)
     signal = BodySignal(STICKS)
     places = np.cumsum(random.normal(0.0, size, (90, len(STICKS), 3)), axis=0)
@@ -251,7 +251,7 @@ def test_repetition_of_any_movement_lasts_longer_than_nothing(seed: int, size: f
     assert all(one.end_s - one.start_s >= 0.1 for one in found)
 
 
-def test_repetitions_of_eight_seconds_are_counted() -> None:
+def test_body_signal_repetitions_of_eight_seconds_are_counted() -> None:
     counter = RepetitionCounter(RepetitionConfig(min_amplitude=0.03), BodySignal(STICKS))
     found = count(poses(squat, waves(4, 8.0)), counter)
     assert [round((one.start_s + one.end_s) / 2) for one in found] == [5, 13, 21, 29]

@@ -58,13 +58,13 @@ def run(thumbnails: Any, bodies: Any, counter: BodyOrMotionCounter | None = None
     ],
     ids=["motion of something else", "nobody found", "nobody looked for", "both"],
 )
-def test_clearer_of_body_and_motion_is_counted(thumbnails: Any, bodies: Any, from_body: bool) -> None:
+def test_choice_clearer_of_body_and_motion_is_counted(thumbnails: Any, bodies: Any, from_body: bool) -> None:
     found = run(thumbnails, bodies)
     assert len(found) == 5
     assert all((one.details.joint is not None) == from_body for one in found)
 
 
-def test_body_that_is_lost_midway_is_counted_on_from_motion_without_telling_anything_twice() -> None:
+def test_choice_body_lost_midway_continues_from_motion_without_duplicates() -> None:
     middle = len(PARTS) // 2
     bodies = [*BODY[:middle], *NOBODY[middle:]]
     found = run([bar(part) for part in PARTS], bodies)
@@ -74,7 +74,7 @@ def test_body_that_is_lost_midway_is_counted_on_from_motion_without_telling_anyt
     assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
 
 
-def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
+def test_choice_restored_state_continues_the_same() -> None:
     thumbnails = [bar(part) for part in PARTS]
     expected = run(thumbnails, BODY)
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
@@ -88,14 +88,14 @@ def test_snapshot_goes_on_as_if_nothing_had_been() -> None:
     assert got == expected
 
 
-def test_run_after_another_begins_anew() -> None:
+def test_choice_second_run_starts_from_the_initial_state() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     thumbnails = [bar(part) for part in PARTS]
     assert len(run(thumbnails, BODY, counter)) == 5
     assert len(run(thumbnails, BODY, counter)) == 5
 
 
-def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_clearer() -> None:
+def test_choice_alternating_sides_prefer_the_body_to_clearer_motion() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     counter._source = "motion"
     counter._motion.state.score, counter._body.state.score = 0.8, 0.7
@@ -110,7 +110,7 @@ def test_sides_that_alternate_are_counted_from_the_body_although_all_motion_is_c
     assert resumed._sided
 
 
-def test_motion_that_something_else_hides_is_not_believed_any_longer() -> None:
+def test_choice_motion_hidden_by_another_object_is_dropped() -> None:
     """Somebody passes after the first repetitions, which the picture showed more clearly."""
     since = len(PARTS) // 3
     hidden = [*[bar(part) for part in PARTS[:since]], *noise()[since:]]
@@ -147,22 +147,22 @@ BOX = (0.3, 0.1, 0.7, 0.9)
 STILL = [bar(0.02 * math.sin(index)) for index in range(len(PARTS))]
 
 
-def test_landmarks_that_move_in_a_picture_that_does_not_are_no_repetitions() -> None:
+def test_choice_landmarks_that_move_in_a_still_picture_are_not_counted() -> None:
     assert boxed(STILL, jitter(), BOX) == []
     assert boxed(STILL, BODY, BOX) == []
 
 
 @pytest.mark.parametrize("box", [BOX, None])
-def test_landmarks_that_move_with_the_picture_are_counted(box: Any) -> None:
+def test_choice_landmarks_that_move_with_the_picture_are_counted(box: Any) -> None:
     assert len(boxed([bar(part) for part in PARTS], BODY, box)) == 5
 
 
-def test_landmarks_with_blank_pictures_are_counted() -> None:
+def test_choice_landmarks_with_blank_pictures_are_counted() -> None:
     blank = [np.full((SIDE, SIDE), 90.0 + part, np.float32) for part in PARTS]
     assert len(boxed(blank, BODY, BOX)) == 5
 
 
-def test_what_moves_beside_a_still_body_does_not_confirm_its_jitter() -> None:
+def test_choice_motion_beside_a_still_body_does_not_confirm_jitter() -> None:
     """Somebody else exercises at the edge of the picture."""
     beside = []
     for part in PARTS:
@@ -173,7 +173,7 @@ def test_what_moves_beside_a_still_body_does_not_confirm_its_jitter() -> None:
     assert all(one.details.joint is None for one in found)
 
 
-def test_snapshot_keeps_the_boxes() -> None:
+def test_choice_restored_state_keeps_the_boxes() -> None:
     thumbnails = [*STILL[:40], *(bar(part) for part in PARTS[40:])]
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     for index in range(60):
@@ -187,7 +187,7 @@ def test_snapshot_keeps_the_boxes() -> None:
         assert one == other
 
 
-def test_begin_set_gives_the_first_repetition_once_and_nothing_twice() -> None:
+def test_begin_set_first_repetition_is_given_once() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     found, first = [], []
     for index, (part, body) in enumerate(zip(PARTS, BODY, strict=True)):
@@ -202,7 +202,7 @@ def test_begin_set_gives_the_first_repetition_once_and_nothing_twice() -> None:
     assert all(later.start_s >= one.end_s for one, later in itertools.pairwise(found))
 
 
-def test_begin_set_without_a_complete_movement_gives_nothing() -> None:
+def test_begin_set_incomplete_movement_is_not_given() -> None:
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
     for index in range(8 + 12):
         counter.push(bar(PARTS[index]), BODY[index], index / RATE_HZ, BOX)

@@ -229,7 +229,7 @@ def test_counter_restored_state_continues_the_same() -> None:
 
 @settings(max_examples=3, deadline=None)
 @given(st.floats(1.5, 3.0), st.integers(0, 99))
-def test_what_was_told_amiss_is_made_up_for(tempo_s: float, seed: int) -> None:
+def test_push_wrongly_split_repetition_is_compensated(tempo_s: float, seed: int) -> None:
     end_s = 2.0 + 4 * tempo_s
     # As if the halves of the first had been taken for two.
     middle_s, first_end_s = 1.0 + 0.5 * tempo_s, 1.0 + tempo_s

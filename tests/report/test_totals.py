@@ -41,7 +41,7 @@ def report(content: bytes) -> Report:
 @given(SETS)
 @settings(max_examples=20)
 def test_report_log_without_summary_has_same_totals(done: Sequence[Done]) -> None:
-    """Only what nothing but the summary says is missing."""
+    """Without the summary, only the values that it alone states are missing."""
     events = log(done, warnings=())
     whole, cut = report(ndjson(events)), report(ndjson(events[:-1]))
     assert [one.exercise for one, _ in cut.sets] == [one.exercise for one in done]

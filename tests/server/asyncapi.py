@@ -11,7 +11,7 @@ FILE = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
 
 
 def text() -> str:
-    """What the file should hold."""
+    """Content that the file should have."""
     return json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n"
 
 

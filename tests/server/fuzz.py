@@ -142,7 +142,7 @@ def _opened(client: httpx2.Client) -> str:
 
 
 def some_pictures() -> list[tuple[Format, bytes]]:
-    """One of each kind, and video that goes on."""
+    """Pictures of each kind, and a video that continues."""
     from fitsense.server.api.wire import HEADER_BYTES
     from tests.server.api.test_websocket import encoded
     from tests.server.conftest import image
@@ -178,7 +178,7 @@ def _settings(examples: int) -> dict[str, Any]:
 
 
 def resident_mb(pid: int) -> float:
-    """What a process has in memory, on Linux."""
+    """Resident memory of a process in MB, on Linux."""
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024

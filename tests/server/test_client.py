@@ -30,7 +30,7 @@ _OLDEST = 20
 
 
 def run(folder: Path, *command: str, fails: bool = False, **environment: str) -> str:
-    """What a command prints, if it succeeds, or fails, as it should."""
+    """Run a command, check that it succeeds or fails as expected, and return its output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -75,7 +75,7 @@ def package(version: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def flags(version: int) -> list[str]:
-    """What Node needs to have a WebSocket."""
+    """Flags with which Node has a WebSocket."""
     return [] if version >= _WEBSOCKET else ["--experimental-websocket", "--no-warnings"]
 
 

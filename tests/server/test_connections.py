@@ -50,7 +50,7 @@ def raw(running: Running, data: bytes = b"") -> Iterator[socket.socket]:
 
 
 def everything(client: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """Receive messages until the server closes."""
     received = []
     with contextlib.suppress(ConnectionResetError):
         while data := client.recv(1 << 16):

@@ -36,7 +36,7 @@ def source_readers() -> int:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this process keeps uploads, and no other one does."""
+    """Folder in which only this process keeps uploads."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
@@ -62,7 +62,7 @@ class Endless(VideoSource):
 
 
 class Pictureless(VideoSource):
-    """It gives no picture, and does not end."""
+    """Video that has no picture and does not end."""
 
     def _decode(self) -> Any:
         # As for packets that cannot be decoded.

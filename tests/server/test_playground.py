@@ -17,7 +17,10 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense.catalogue import LANGUAGES
+from fitsense.catalogue import LANGUAGES, load_catalogue
+from fitsense.coach import Coach, Plan
+from fitsense.events.model import Event
+from fitsense.events.parsing import parse_event
 from fitsense.events.schema import schemas
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.playground import assets
@@ -276,6 +279,80 @@ def test_playground_texts_follow_the_language(running: Running, visit: Visit, tm
     shows(page.get_by_role("region", name="Sitzung"), "Wiederholungen")
 
 
+def test_playground_coach_follows_plan(running: Running, visit: Visit, tmp_path: Path) -> None:
+    page = visit(running.url, query="?lang=en", reduced_motion="reduce")
+    # What would be said aloud.
+    page.evaluate("() => { window.said = []; speechSynthesis.speak = (words) => said.push(words.text); }")
+    coach = page.get_by_role("region", name="Coach")
+    expecting(coach.get_by_role("button", name="Next set")).to_be_hidden()
+    coach.get_by_role("combobox", name="Plan").select_option("Quick start")
+    shows(coach.locator("#cue"), "Begin with Squat.")
+    steps = coach.get_by_role("listitem")
+    shows(steps.nth(0), "0 of 1 sets")
+    expecting(steps.nth(0)).to_have_attribute("aria-current", "step")
+
+    (tmp_path / "events.ndjson").write_bytes(ndjson(log(WORKOUT[:1], warnings=())))
+    page.locator("#events-file").set_input_files(tmp_path / "events.ndjson")
+    coach.get_by_role("checkbox", name="Speak").check()
+    position = page.get_by_role("slider", name="Position")
+    # The third of five repetitions ends at 11.5 s.
+    position.fill("11.6")
+    shows(coach.locator("#cue"), "Squat: 2 to go")
+    shows(coach.locator("#set-progress"), "3 of 5")
+    assert page.evaluate("said") == [], "nothing is said while the position is moved"
+    page.get_by_role("combobox", name="Speed").select_option("8")
+    page.get_by_role("button", name="Play").click()
+    shows(steps.nth(0), "1 of 1 sets")
+    page.wait_for_function("said.includes('5')")
+    expecting(steps.nth(1)).to_have_attribute("aria-current", "step")
+    coach.get_by_role("button", name="Skip exercise").click()
+    shows(coach.locator("#cue"), "The plan is done.")
+    expecting(coach.get_by_role("button", name="Next set")).to_be_disabled()
+    # Earlier positions and other plans begin anew.
+    position.press("Home")
+    shows(steps.nth(0), "0 of 1 sets")
+    coach.get_by_role("combobox", name="Plan").select_option("Whole body")
+    for place, sets in ((0, "1 of 2 sets"), (0, "2 of 2 sets"), (1, "1 of 2 sets")):
+        coach.get_by_role("button", name="Next set").click()
+        shows(steps.nth(place), sets)
+    coach.get_by_role("combobox", name="Plan").select_option("No plan")
+    expecting(coach.get_by_role("button", name="Next set")).to_be_hidden()
+
+
+def test_playground_coach_gives_cues_of_python_coach(running: Running, visit: Visit) -> None:
+    plans: list[list[dict[str, Any]]] = [
+        [{"exercise": "squat", "repetitions": 5, "sets": 2, "rest_s": 20.0}, {"exercise": "row", "repetitions": 3}],
+        [{"exercise": "bench_press", "repetitions": 6, "rest_s": 5.0}, {"exercise": "plank", "hold_s": 5.0}],
+        [
+            {"exercise": "squat", "hold_s": 8.0, "sets": 3, "rest_s": 10.0},
+            {"exercise": "barbell_squat", "repetitions": 1},
+        ],
+    ]
+    # With times to the millisecond, as the coach in Python reads them.
+    events = [event.to_dict() for one in log() if isinstance(event := parse_event(one), Event)]
+    page = visit(running.url)
+    for exercises in plans:
+        plan = Plan.from_dicts(exercises)
+        coach = Coach(plan)
+        expected = [
+            {"kind": type(cue).__name__, **{key: value for key, value in attrs.asdict(cue).items() if key != "pace"}}
+            for event in events
+            for cue in coach.push(event)
+        ]
+        catalogue = load_catalogue().exercises
+        groups = {one.exercise: catalogue[one.exercise].group for one in plan.exercises if one.exercise in catalogue}
+        cues = page.evaluate(
+            """async ({ plan, groups, events }) => {
+                const { Coach } = await import("/playground/coach.js");
+                const coach = new Coach(plan, groups);
+                return events.flatMap((event) => coach.push(event));
+            }""",
+            {"plan": [attrs.asdict(one) for one in plan.exercises], "groups": groups, "events": events},
+        )
+        assert len(expected) > 3
+        assert cues == expected
+
+
 @pytest.mark.parametrize("lang", LANGUAGES[1:])
 def test_playground_page_is_translated(lang: str) -> None:
     page = assets()["index.html"].content.decode()
@@ -285,7 +362,19 @@ def test_playground_page_is_translated(lang: str) -> None:
     texts = {text.strip() for text in re.findall(r">([^<>]+)<", body)} | set(re.findall(r'aria-label="([^"]*)"', body))
     signs = {"", "◐", "▶", "Token", "OpenAPI", "AsyncAPI", ",", ".", "0", "0:00", "0:00 / 0:00", "10 s"}
     translated = json.loads(assets()[f"facts.{lang}.json"].content)["texts"]
-    assert texts - signs - translated.keys() <= {"Timeline: nothing yet"}
+    assert texts - signs <= translated.keys()
+    # The texts of the scripts: the first argument of t() and countOf(), and tables whose texts t() takes.
+    asked = set()
+    for name, asset in assets().items():
+        if name.endswith(".js"):
+            script = asset.content.decode()
+            asked |= set(re.findall(r'\bt\(\s*"([^"]+)"', script)) | set(re.findall(r': t\("([^"]+)"\)', script))
+            asked |= {f"{{n}} {one}{s}" for one in re.findall(r'countOf\([^"]+"(\w+)"\)', script) for s in ("", "s")}
+    errors = assets()["errors.js"].content.decode()
+    asked |= set(re.findall(r'"([A-Z][^"]{8,})"', errors.partition("/** Describe")[0]))
+    asked |= set(re.findall(r"^  \"?([A-Z][\w ]+)\"?: \[$", assets()["coach.js"].content.decode(), re.MULTILINE))
+    assert len(asked) > 70
+    assert asked <= translated.keys()
 
 
 def test_playground_errors_are_shown(

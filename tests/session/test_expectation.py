@@ -38,7 +38,7 @@ def lines(events: Sequence[Event]) -> list[str]:
     return [event.to_json() for event in events]
 
 
-def test_session_exercises_are_all_that_is_named(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_session_with_exercises_names_only_these(model: fitsense.Model, frames: list[Frame]) -> None:
     session = Session(model, SessionConfig(exercises=("squat", "push_up")))
     events = session.push_many(frames) + session.finish()
     (started,) = of_kind(events, SessionStarted)
@@ -50,7 +50,7 @@ def test_session_exercises_are_all_that_is_named(model: fitsense.Model, frames: 
     assert not of_kind(events, SessionUpdated)
 
 
-def test_session_muscles_follow_the_exercises_that_are_left(model: fitsense.Model, frames: list[Frame]) -> None:
+def test_session_with_exercises_restricts_muscles_to_them(model: fitsense.Model, frames: list[Frame]) -> None:
     worked = set(load_catalogue().exercises["push_up"].muscles)
     session = Session(model, SessionConfig(exercises=("push_up",)))
     events = session.push_many(frames) + session.finish()
@@ -110,7 +110,7 @@ def moving(frames: Sequence[Frame], count: int) -> list[Frame]:
     return [attrs.evolve(frames[at % len(frames)], time_s=at / 10) for at in range(count)]
 
 
-def test_session_exercises_set_in_mid_session_end_what_is_excluded(
+def test_session_exercises_set_in_mid_session_end_excluded_segments(
     ambiguous: fitsense.Model, frames: list[Frame]
 ) -> None:
     session, long = Session(ambiguous), moving(frames, 200)
@@ -151,7 +151,7 @@ def test_session_exercises_set_before_the_first_frame_or_to_the_same_give_no_eve
     assert not of_kind(events, SessionUpdated)
 
 
-def test_session_exercises_that_are_refused_change_nothing(ambiguous: fitsense.Model, frames: list[Frame]) -> None:
+def test_session_invalid_exercises_are_refused_without_effect(ambiguous: fitsense.Model, frames: list[Frame]) -> None:
     session = Session(ambiguous, SessionConfig(exercises=("squat",)))
     for wrong in (("sqaut",), (), "squat"):
         with pytest.raises(fitsense.InvalidInputError):

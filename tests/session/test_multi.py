@@ -73,7 +73,9 @@ def test_multi_session_subject_has_the_events_of_a_single_session(
     assert ended == {"anna": "squat", "ben": "jumping_jack"}
 
 
-def test_push_subjects_come_and_go(model: fitsense.Model, together: list[Frame], jacks: list[Frame]) -> None:
+def test_push_subjects_that_enter_and_leave_start_and_end_sessions(
+    model: fitsense.Model, together: list[Frame], jacks: list[Frame]
+) -> None:
     session = MultiSession(model, absent_s=1.0)
     events: list[Event] = []
     for at, frame in enumerate(together):

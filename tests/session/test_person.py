@@ -15,6 +15,7 @@ from fitsense.events.schema import validate_event
 from fitsense.session.config import PoseConfig, SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
+from tests.camera.test_monitor import room
 from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
 from tests.pose.bodies import STICKS, pose_of, standing
 from tests.repetitions.test_body_signal import alternating, curl, squat
@@ -78,14 +79,14 @@ def test_push_without_repetitions_looks_six_times_a_second(steady: Any, estimato
     assert not of_type(events, RepetitionCompleted)
 
 
-def test_boxes_switched_off_gives_none(steady: Any) -> None:
+def test_push_with_boxes_off_gives_none(steady: Any) -> None:
     events = run(steady, frames_of(waves(3)), SessionConfig(pose=PoseConfig(enabled="on", boxes=False)))
     updated = of_type(events, ExerciseUpdated)
     assert updated
     assert all(one.box is None and one.person is None for one in updated)
 
 
-def test_bundle_without_landmarks_finds_none_by_default(steady: Any, estimator: SeenBodies) -> None:
+def test_session_of_a_bundle_without_landmarks_has_no_pose_by_default(steady: Any, estimator: SeenBodies) -> None:
     run(steady, frames_of([0.0] * 30), SessionConfig())
     assert (estimator.detections, estimator.estimates) == (0, 0)
 
@@ -103,7 +104,9 @@ def test_resume_with_a_person_gives_the_same_events_and_bytes(steady: Any, at: i
     assert [event.to_json() for event in events] == [event.to_json() for event in whole]
 
 
-def test_pushed_poses_save_the_estimator_and_give_the_same_events(model: fitsense.Model, estimator: SeenBodies) -> None:
+def test_push_with_poses_skips_the_estimator_and_gives_the_same_events(
+    model: fitsense.Model, estimator: SeenBodies
+) -> None:
     frames = frames_of(waves(4))
     expected = run(SteadyModel(model, "squat", SeenBodies(squat)), frames)
     config = SessionConfig(pose=PoseConfig(enabled="off", landmarks=STICKS))
@@ -117,7 +120,7 @@ def test_pushed_poses_save_the_estimator_and_give_the_same_events(model: fitsens
     assert [event.to_dict()["data"] for event in events] == [event.to_dict()["data"] for event in expected]
 
 
-def test_pushed_bodies_save_the_detector(steady: Any, estimator: SeenBodies) -> None:
+def test_push_with_bodies_skips_the_detector(steady: Any, estimator: SeenBodies) -> None:
     session = Session(steady, ON)
     for frame in frames_of(waves(2)):
         session.push(frame, bodies=[fitsense.BodyRegion(0.5, 0.5, 0.66)])
@@ -126,7 +129,7 @@ def test_pushed_bodies_save_the_detector(steady: Any, estimator: SeenBodies) -> 
     assert session._person.name == "1"
 
 
-def test_pushed_poses_that_do_not_fit_leave_the_session_unchanged(steady: Any, model: fitsense.Model) -> None:
+def test_push_with_invalid_poses_leaves_the_session_unchanged(steady: Any, model: fitsense.Model) -> None:
     session, frame = Session(steady, ON), frame_of(0.0, 0.0)
     session.push(frame)
     before = session.snapshot()
@@ -141,7 +144,7 @@ def test_pushed_poses_that_do_not_fit_leave_the_session_unchanged(steady: Any, m
         Session(steady, hosts).push(frame, bodies=[fitsense.BodyRegion(0.5, 0.5, 1.0)])
 
 
-def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimator: SeenBodies) -> None:
+def test_push_with_a_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimator: SeenBodies) -> None:
     right = fitsense.Region(0.5, 0.0, 1.0, 1.0)
     session = Session(steady, SessionConfig(pose=PoseConfig(enabled="on"), region=right))
     session.push_many([frame_of(0.0, at / RATE_HZ, size=(128, 48)) for at in range(5)])
@@ -152,7 +155,7 @@ def test_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimato
     assert (box.left + box.right) / 2 == pytest.approx(0.75, abs=0.05)
 
 
-def test_region_without_the_person_who_was_found_elsewhere_is_analysed(steady: Any) -> None:
+def test_push_region_without_the_tracked_person_is_analysed(steady: Any) -> None:
     session = Session(steady, ON)
     wide = (400, 48)
     session.push_many([frame_of(0.0, at / RATE_HZ, size=wide) for at in range(5)])
@@ -161,12 +164,12 @@ def test_region_without_the_person_who_was_found_elsewhere_is_analysed(steady: A
         session.push(frame_of(0.0, 1.0 + left, size=wide))
 
 
-def test_estimator_without_a_choice_says_what_there_is(model: fitsense.Model) -> None:
+def test_session_unknown_estimator_is_refused_with_the_known_ones(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected an installed plugin with a pose estimator"):
         Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
 
 
-def test_nobody_in_the_picture_gives_no_pose(steady: Any) -> None:
+def test_push_empty_picture_gives_no_pose(steady: Any) -> None:
     session = Session(steady, ON)
     session.push_many(frames_of([None] * 15))
     assert frame_of(None, 0.0).rgb[0, 0, 0] == NOBODY
@@ -174,7 +177,7 @@ def test_nobody_in_the_picture_gives_no_pose(steady: Any) -> None:
     assert session._person.name is None
 
 
-def test_alternating_sides_are_counted_each_with_their_pairs(model: fitsense.Model) -> None:
+def test_push_alternating_sides_are_counted_with_their_pairs(model: fitsense.Model) -> None:
     parts = [part * (1 if number % 2 else -1) for number in range(8) for part in waves(1, 1.6, 0.0)]
     estimator = SeenBodies(alternating(curl))
     events = run(SteadyModel(model, "bicep_curl", estimator), frames_of([0.0] * 10 + parts + [0.0] * 15))
@@ -187,7 +190,7 @@ def test_alternating_sides_are_counted_each_with_their_pairs(model: fitsense.Mod
     assert only.pairs == min(only.repetitions_left, only.repetitions_right) == repetitions[-1].pairs
 
 
-def test_hold_counts_seconds_and_no_repetitions(model: fitsense.Model) -> None:
+def test_push_hold_gives_seconds_and_no_repetitions(model: fitsense.Model) -> None:
     events = run(SteadyModel(model, "plank", SeenBodies(squat)), frames_of(waves(4)))
     assert not of_type(events, RepetitionCompleted)
     (only,) = of_type(events, SessionEnded)[0].sets
@@ -195,13 +198,38 @@ def test_hold_counts_seconds_and_no_repetitions(model: fitsense.Model) -> None:
     assert only.held_s == pytest.approx(only.duration_s)
 
 
-def test_single_repetition_at_the_end_is_not_lost(steady: Any) -> None:
+def on_a_turned_camera(parts: Sequence[float], turned_at: int) -> list[Frame]:
+    """Frames of the figure before a room, of which the camera shows another part from one frame on."""
+    frames = []
+    for at, frame in enumerate(frames_of(parts)):
+        left = 16 if at < turned_at else 32
+        picture = np.ascontiguousarray(room(5)[16:80, left : left + 64])
+        # The figure, where its landmarks are.
+        top = 20 + round(16 * parts[at])
+        picture[top : top + 20, 26:38] = 255
+        picture[:2, :2] = frame.rgb[0, 0]
+        frames.append(Frame(picture, frame.time_s))
+    return frames
+
+
+def test_push_turned_camera_ends_no_repetition_of_the_joints(steady: Any) -> None:
+    parts = waves(8)
+    still = run(steady, on_a_turned_camera(parts, len(parts)))
+    # In the middle of the fourth repetition.
+    turned = run(steady, on_a_turned_camera(parts, round(8.0 * RATE_HZ)))
+    assert [one.code for one in of_type(turned, SessionWarning)] == ["camera_moved"]
+    spans = [(one.start_s, one.end_s) for one in of_type(turned, RepetitionCompleted)]
+    assert len(spans) >= 7
+    assert spans == [(one.start_s, one.end_s) for one in of_type(still, RepetitionCompleted)]
+
+
+def test_finish_single_repetition_is_reported(steady: Any) -> None:
     (only,) = of_type(run(steady, frames_of(waves(1, 2.0, 2.0))), RepetitionCompleted)
     assert (only.start_s, only.end_s) == (pytest.approx(2.0, abs=0.6), pytest.approx(4.0, abs=0.6))
     assert only.joint == "knee"
 
 
-def test_repetitions_follow_their_ends_soon(steady: Any) -> None:
+def test_push_repetitions_are_reported_soon_after_their_ends(steady: Any) -> None:
     session = Session(steady, ON)
     lags = []
     for frame in frames_of(waves(8)):
@@ -212,7 +240,7 @@ def test_repetitions_follow_their_ends_soon(steady: Any) -> None:
     assert max(lags[3:]) <= 0.8
 
 
-def test_first_repetition_of_a_known_exercise_does_not_wait_for_the_second(steady: Any) -> None:
+def test_push_first_repetition_does_not_wait_for_the_second(steady: Any) -> None:
     session = Session(steady, ON)
     told = []
     frames = frames_of(waves(3, 4.0, 3.0))
@@ -226,7 +254,7 @@ def test_first_repetition_of_a_known_exercise_does_not_wait_for_the_second(stead
     assert first.joint == "knee"
 
 
-def test_person_who_leaves_the_picture_is_warned_of(model: fitsense.Model) -> None:
+def test_push_person_who_leaves_gives_a_warning(model: fitsense.Model) -> None:
     estimator = SeenBodies(squat, x=0.9)
     session = Session(SteadyModel(model, "squat", estimator), ON)  # type: ignore[arg-type]
     frames = frames_of([0.0] * 60)
@@ -239,7 +267,7 @@ def test_person_who_leaves_the_picture_is_warned_of(model: fitsense.Model) -> No
     assert [(one.over, one.limbs) for one in warned] == [(False, ("left_arm",)), (True, ("left_arm",))]
 
 
-def test_nobody_in_the_picture_is_warned_of(steady: Any) -> None:
+def test_push_empty_picture_gives_a_warning(steady: Any) -> None:
     random = np.random.default_rng(0)
     picture = random.integers(0, 256, (48, 64, 3), dtype=np.uint8)
     picture[0, 0] = NOBODY
@@ -249,7 +277,7 @@ def test_nobody_in_the_picture_is_warned_of(steady: Any) -> None:
     assert began.end_s == pytest.approx(10.0, abs=0.2)
 
 
-def test_second_person_is_warned_of(model: fitsense.Model) -> None:
+def test_push_second_person_gives_a_warning(model: fitsense.Model) -> None:
     class Two(SeenBodies):
         def detect(self, picture: Any) -> Any:
             return [*super().detect(picture), fitsense.BodyDetection(fitsense.BodyRegion(0.9, 0.5, 0.66), 0.99)]

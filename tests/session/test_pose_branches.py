@@ -60,7 +60,7 @@ def clips_of(model: Recording, frames: Sequence[Frame]) -> np.ndarray[Any, np.dt
 
 
 @pytest.mark.parametrize("dark", [(), range(20, 31), range(60)])
-def test_session_windows_of_poses_give_what_the_clip_gives(model: Recording, dark: Sequence[int]) -> None:
+def test_session_window_of_poses_equals_its_clip(model: Recording, dark: Sequence[int]) -> None:
     frames = spot_frames(dark=dark)
     run(model, frames)
     assert len(model.seen) >= 10
@@ -78,7 +78,7 @@ def test_session_windows_of_poses_give_what_the_clip_gives(model: Recording, dar
         np.testing.assert_allclose(tracked["places"][output][same], values[same], atol=0.05)
 
 
-def test_session_with_more_windows_finds_no_more_landmarks(bundle: Bundle) -> None:
+def test_session_overlapping_windows_estimate_each_frame_once(bundle: Bundle) -> None:
     counts, windows = [], []
     for hop_s in (0.2, 2.0):
         model = Recording(bundle)
@@ -114,7 +114,7 @@ def test_resume_with_poses_of_another_shape_is_refused(model: Recording) -> None
         Session.resume(model, session.snapshot())
 
 
-def test_pushed_poses_are_those_of_the_windows(bundle: Bundle) -> None:
+def test_push_with_poses_uses_them_in_the_windows(bundle: Bundle) -> None:
     frames, expected = spot_frames(), Recording(bundle)
     run(expected, frames)
     model = Recording(bundle)
@@ -128,7 +128,7 @@ def test_pushed_poses_are_those_of_the_windows(bundle: Bundle) -> None:
         np.testing.assert_array_equal(one.poses["places"], other.poses["places"])
 
 
-def test_region_gives_the_poses_of_its_part_of_the_picture(bundle: Bundle) -> None:
+def test_push_with_a_region_gives_poses_in_its_coordinates(bundle: Bundle) -> None:
     region = fitsense.Region(0.25, 0.0, 1.0, 1.0)
     whole, part = Recording(bundle), Recording(bundle)
     run(whole, spot_frames(), region=region)
@@ -156,7 +156,7 @@ def test_predict_mixes_windows_of_poses_and_of_pictures(bundle: Bundle) -> None:
         np.testing.assert_allclose(prediction.exercise, alone.exercise, atol=1e-6)
 
 
-def test_scene_cut_leaves_no_poses_of_the_scene_before(model: Recording) -> None:
+def test_push_scene_cut_discards_earlier_poses(model: Recording) -> None:
     session = Session(model, SessionConfig(hop_s=HOP_S))
     session.push_many(spot_frames(20))
     session.mark_cut()
@@ -166,7 +166,7 @@ def test_scene_cut_leaves_no_poses_of_the_scene_before(model: Recording) -> None
     assert all(np.isnan(window.poses["places"]).all() for window in model.seen)
 
 
-def test_branch_on_the_person_gets_a_square_that_follows_the_person(bundle: Bundle) -> None:
+def test_session_branch_on_the_person_gets_a_square_around_the_person(bundle: Bundle) -> None:
     """Images of a branch with the fit ``person``, beside a branch on poses."""
     model = Recording(bundle)
     entry = model.manifest.branches[0]

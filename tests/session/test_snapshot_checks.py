@@ -96,7 +96,9 @@ def changed(snapshot: bytes, path: Path, value: Any) -> bytes:
 
 
 def refuses_or_goes_on(steady: Any, snapshot: bytes) -> bool:
-    """Whether the session continues, also after a gap, a clock that is set back, and the end."""
+    """Check that resuming either refuses the snapshot or gives a working session: also after a gap, a clock reset, and
+    to its end.
+    """
     try:
         session = Session.resume(steady, snapshot)
     except fitsense.InvalidInputError:
@@ -119,14 +121,14 @@ def refuse(name: str) -> float:
     raise AssertionError(f"{name} in an event")
 
 
-def test_resume_with_the_untouched_snapshot_goes_on(steady: Any, snapshot: bytes) -> None:
+def test_resume_with_the_unchanged_snapshot_continues(steady: Any, snapshot: bytes) -> None:
     assert refuses_or_goes_on(steady, zipped(unzipped(snapshot)))
 
 
 NUMBERS = [2**70, -(2**70), 2.0**70, 1e9, -1e9, 1e5, -1e5, math.inf, -math.inf, math.nan, 0, -1, 1, 0.5, 10**400]
 
 
-def test_resume_with_any_one_number_changed_refuses_or_goes_on(steady: Any, snapshot: bytes) -> None:
+def test_resume_with_one_changed_number_refuses_or_continues(steady: Any, snapshot: bytes) -> None:
     """Two regressions first, then every field with a few values each."""
     for path, value in [(("windows", "clock", "offset_s"), 2**70), (("summary", "observed_s"), math.inf)]:
         assert not refuses_or_goes_on(steady, changed(snapshot, path, value))
@@ -143,7 +145,7 @@ def test_resume_with_any_one_number_changed_refuses_or_goes_on(steady: Any, snap
 
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
-def test_resume_with_random_changes_refuses_or_goes_on(steady: Any, snapshot: bytes, data: st.DataObject) -> None:
+def test_resume_with_random_changes_refuses_or_continues(steady: Any, snapshot: bytes, data: st.DataObject) -> None:
     document = json.loads(unzipped(snapshot)["state.json"])
     paths = list(leaves(document))
     values = st.one_of(
@@ -174,7 +176,7 @@ ARRAYS: list[Callable[[np.ndarray[Any, Any]], bytes]] = [
 
 
 @pytest.mark.parametrize("change", ARRAYS)
-def test_resume_with_changed_arrays_refuses_or_goes_on(
+def test_resume_with_changed_arrays_refuses_or_continues(
     steady: Any, snapshot: bytes, change: Callable[[np.ndarray[Any, Any]], bytes]
 ) -> None:
     files = unzipped(snapshot)
@@ -196,7 +198,7 @@ def test_resume_with_damaged_bytes_raises_the_typed_error(steady: Any, snapshot:
 
 
 @pytest.mark.parametrize("time_s", [10**400, "soon", [1.0], object(), 1e300, math.nan])
-def test_push_with_a_time_that_cannot_be_raises_the_typed_error(time_s: Any) -> None:
+def test_push_with_an_impossible_time_raises_the_typed_error(time_s: Any) -> None:
     session = Session(fitsense.load_model())
     with pytest.raises(fitsense.InvalidInputError, match="expected"):
         session.push(np.zeros((8, 8, 3), np.uint8), time_s)
@@ -217,7 +219,7 @@ def test_push_after_many_clock_resets_raises_the_typed_error(steady: Any) -> Non
 
 
 @pytest.mark.parametrize("year", [1, 9999])
-def test_session_config_that_starts_at_the_calendars_end_is_refused(year: int) -> None:
+def test_session_config_starting_at_the_last_date_is_refused(year: int) -> None:
     from datetime import UTC, datetime
 
     with pytest.raises(fitsense.InvalidInputError, match="calendar"):

@@ -188,7 +188,7 @@ class Recording:
 def test_predict_window_equals_stepping_over_its_run(
     model: fitsense.Model, stream: StreamingBranch, frames: list[Frame], hop_s: float
 ) -> None:
-    """Each slot of a run once, from the run's start to the window's end, for any hop."""
+    """Stepping once over each slot of a run, up to the window's end, gives the prediction for any hop."""
     recording: Any = Recording(model)
     whole(recording, frames, SessionConfig(hop_s=hop_s, camera=None))
     runs = [frames[:40], frames[40:]]

@@ -56,7 +56,7 @@ def load(config: Settings, files: Mapping[str, Path], threads: int | None) -> Ca
 
 @pytest.fixture(scope="module")
 def together(squats: FigureVideo) -> list[Frame]:
-    """One person squats at the left; another one comes after a second and jumps at the right."""
+    """Video of two people: one squats at the left; another one comes after a second and jumps at the right."""
     jacks = FigureVideo(bouts=(Bout("jumping_jack", 5, 1.2),), rate_hz=10.0, seed=8)
     return [
         Frame(np.concatenate([one.rgb, other.rgb * (at >= 10)], axis=1), one.time_s)
@@ -221,6 +221,7 @@ def test_push_with_an_estimator_follows_bodies_that_come_and_go(model: fitsense.
     boxes = {name: one.region for name, one in session._sessions._sessions.items()}
     assert set(boxes) == {"1", "2"}
     assert all(box is not None and box.right - box.left < 0.3 for box in boxes.values())
+    assert {name: pose.landmark_set for name, pose in session.poses.items()} == dict.fromkeys(("1", "2"), STICKS)
     # Landmarks are found once a frame and person; a subject's session takes them from the tracker.
     people = [session._sessions._sessions[name]._person for name in ("1", "2")]
     assert [person and person.name for person in people] == ["1", "2"]

@@ -82,7 +82,7 @@ def test_muscle_load_of_the_sets_adds_up_to_that_of_the_session(sets: list[Done]
     assert summed == pytest.approx(session, abs=0.05)
 
 
-def test_several_sessions_and_people_are_told_apart(workout: Tables) -> None:
+def test_tables_number_sessions_and_people_separately(workout: Tables) -> None:
     both = fitsense.tables(
         [*log(), *log(WORKOUT[:1], subject="2"), {"id": "1", "type": "a.b", "source": "x", "data": {}}]
     )
@@ -112,7 +112,7 @@ def test_pandas_and_arrow_have_the_rows_and_typed_columns(workout: Tables, name:
     assert list(nothing.dtypes) == list(frame.dtypes)
 
 
-def test_unknown_tables_are_refused(workout: Tables) -> None:
+def test_tables_unknown_name_is_refused(workout: Tables) -> None:
     with pytest.raises(fitsense.InvalidInputError, match=r"expected one of sessions, sets, .*, got 'set'"):
         workout.rows("set")  # type: ignore[arg-type]
 

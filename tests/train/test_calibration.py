@@ -13,7 +13,7 @@ from fitsense.types import to_probabilities
 LABELS = ("no_exercise", "row", "squat")
 
 
-def test_temperature_undoes_overconfidence() -> None:
+def test_temperature_of_overconfident_logits_restores_calibration() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 1.5, (3000, 1, 3)).astype(np.float32)
     truth = np.array(
@@ -30,7 +30,7 @@ def test_temperature_undoes_overconfidence() -> None:
     assert abs(temperature(list(3 * logits), truth) - 3.0) < 0.3
 
 
-def test_the_threshold_is_where_names_begin_to_be_right() -> None:
+def test_naming_threshold_is_the_confidence_above_which_labels_are_correct() -> None:
     known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 200)]
     # Right above .7, wrong below.
     truth = ["row" if p >= 0.7 else "squat" for p in np.linspace(0.5, 1.0, 200)]
@@ -40,7 +40,7 @@ def test_the_threshold_is_where_names_begin_to_be_right() -> None:
     assert right > 0.97
 
 
-def test_strangers_raise_the_threshold() -> None:
+def test_naming_threshold_with_unknown_clips_is_higher() -> None:
     known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 100)]
     foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
     low, _, _ = naming_threshold(known, ["row"] * 100, [], LABELS, error_cost=1.0)
@@ -48,7 +48,7 @@ def test_strangers_raise_the_threshold() -> None:
     assert high > low + 0.2
 
 
-def test_a_sample_of_what_is_known_stands_for_all_of_it() -> None:
+def test_naming_threshold_with_share_weighs_a_sample_of_known_clips() -> None:
     random = np.random.default_rng(0)
     known = [np.array([0.0, p, 1 - p]) for p in random.uniform(0.5, 1.0, 800)]
     foreign = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 0.8, 300)]
@@ -59,14 +59,14 @@ def test_a_sample_of_what_is_known_stands_for_all_of_it() -> None:
     assert unweighted[0] > everything[0] + 0.2
 
 
-def test_idle_is_never_a_name() -> None:
+def test_naming_threshold_of_idle_clips_names_none() -> None:
     idle = [np.array([0.9, 0.1, 0.0])] * 10
     _, named, _ = naming_threshold(idle, ["no_exercise"] * 10, [], LABELS, error_cost=1.0)
     assert named == 0.0
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=8), st.floats(0.1, 5))
-def test_clips_count_alike_however_many_windows_they_have(clips: list[tuple[int, int]], divisor: float) -> None:
+def test_log_loss_clips_with_any_number_of_windows_count_alike(clips: list[tuple[int, int]], divisor: float) -> None:
     random = np.random.default_rng(len(clips))
     logits = [random.normal(0, 2, (views, 3)).astype(np.float32) for views, _ in clips]
     truth = np.array([target for _, target in clips])
@@ -77,7 +77,7 @@ def test_clips_count_alike_however_many_windows_they_have(clips: list[tuple[int,
         assert loss == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_an_exercise_is_left_well_below_where_it_is_entered() -> None:
+def test_calibration_exit_threshold_is_well_below_enter() -> None:
     fitted = calibration(1.5, 0.6)
     assert (fitted.temperature, fitted.enter) == (1.5, 0.6)
     assert 0.3 < fitted.exit < 0.5

@@ -33,7 +33,7 @@ seeds = st.integers(0, 2**31)
 
 
 def recorded(at: TimeArray) -> Recording:
-    """One pixel a picture, which is its number."""
+    """Recording whose pictures are one pixel each: the picture's number."""
     numbers = np.arange(len(at), dtype=np.uint8)[:, None, None, None]
     return Recording(make_sample("squat", "s"), at, np.broadcast_to(numbers, (len(at), 2, 2, 3)))
 
@@ -50,7 +50,7 @@ def pictures(seed: int, size: tuple[int, int]) -> UInt8Array:
 
 
 @given(times(), specs, st.integers(1, 5))
-def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, number: int) -> None:
+def test_evenly_spaced_selects_the_frames_of_clip_views(at: TimeArray, spec: ClipSpec, number: int) -> None:
     recording = recorded(at)
     chosen = evenly_spaced(recording, spec, number)
     frames = [Frame(recording.values[index], float(time)) for index, time in enumerate(at)]
@@ -59,7 +59,7 @@ def test_spread_takes_what_clip_views_takes(at: TimeArray, spec: ClipSpec, numbe
 
 
 @given(times(), specs, seeds, st.floats(0, 1))
-def test_a_window_at_random_is_of_the_recording(at: TimeArray, spec: ClipSpec, seed: int, speed: float) -> None:
+def test_random_window_indices_are_valid_and_ascending(at: TimeArray, spec: ClipSpec, seed: int, speed: float) -> None:
     rng = np.random.default_rng(seed)
     chosen = random_window(recorded(at), spec, Augmentation(speed=speed), rng)
     assert chosen.shape == (spec.frames,)
@@ -69,7 +69,7 @@ def test_a_window_at_random_is_of_the_recording(at: TimeArray, spec: ClipSpec, s
 
 
 @given(specs, seeds, st.floats(0, 1))
-def test_its_pace_stays_within_the_bounds(spec: ClipSpec, seed: int, speed: float) -> None:
+def test_random_window_speed_stays_within_bounds(spec: ClipSpec, seed: int, speed: float) -> None:
     assume(spec.frames > 1)
     at = np.arange(0.0, 2.5 * spec.span_s, 0.002)
     chosen = random_window(recorded(at), spec, Augmentation(speed=speed), np.random.default_rng(seed))
@@ -78,7 +78,7 @@ def test_its_pace_stays_within_the_bounds(spec: ClipSpec, seed: int, speed: floa
     assert spec.span_s / (1 + speed) - 0.01 <= lasts <= spec.span_s * (1 + speed) + 0.01
 
 
-def test_windows_at_random_are_everywhere_and_at_every_pace() -> None:
+def test_random_window_covers_all_positions_and_speeds() -> None:
     spec, at = ClipSpec(8, 4.0, 2, 2), np.arange(0, 10, 0.01)
     rng = np.random.default_rng(0)
     chosen = np.stack([at[random_window(recorded(at), spec, Augmentation(speed=0.25), rng)] for _ in range(400)])
@@ -94,7 +94,7 @@ sides = st.integers(8, 40)
 
 
 @given(seeds, sides, sides, st.integers(4, 8), st.sampled_from(["crop", "pad"]))
-def test_centred_is_what_a_session_sees(seed: int, height: int, width: int, size: int, fit: str) -> None:
+def test_crop_or_pad_equals_branch_images_of_sessions(seed: int, height: int, width: int, size: int, fit: str) -> None:
     short_side = 8 if fit == "crop" else size
     spec = ClipSpec(3, 2.0, size, short_side, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
@@ -114,7 +114,7 @@ augmentations = st.builds(
 
 
 @given(augmentations, seeds, sides, sides, st.integers(4, 12), st.sampled_from(["crop", "pad"]))
-def test_varied_is_of_the_shape_that_is_wanted(
+def test_augment_returns_the_shape_of_the_spec(
     augmentation: Augmentation, seed: int, height: int, width: int, size: int, fit: str
 ) -> None:
     spec = ClipSpec(3, 2.0, size, size, fit=fit)  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_varied_is_of_the_shape_that_is_wanted(
 
 
 @given(seeds, st.integers(20, 40), st.integers(20, 40), st.sampled_from(["crop", "pad"]))
-def test_without_bounds_varied_changes_nothing(seed: int, height: int, width: int, fit: str) -> None:
+def test_augment_without_variation_equals_crop_or_pad(seed: int, height: int, width: int, fit: str) -> None:
     spec = ClipSpec(3, 2.0, 12, 12, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
     clip, _ = augment(seen, spec, STILL, np.random.default_rng(seed))
@@ -142,7 +142,7 @@ def test_without_bounds_varied_changes_nothing(seed: int, height: int, width: in
 
 
 @given(seeds)
-def test_what_was_cut_out_is_what_is_seen(seed: int) -> None:
+def test_augment_reported_crop_matches_the_pixels(seed: int) -> None:
     """A picture whose pixels say where they are."""
     rows, columns = np.indices((50, 70))
     seen = np.stack([rows * 3, columns * 3, np.full_like(rows, 100)], axis=-1).astype(np.uint8)[None]
@@ -157,7 +157,7 @@ def test_what_was_cut_out_is_what_is_seen(seed: int) -> None:
 
 
 @given(hnp.arrays(np.uint8, (2, 8, 8, 3)), seeds)
-def test_colours_alone_do_not_move_anything(seen: UInt8Array, seed: int) -> None:
+def test_augment_light_alone_keeps_order_of_brightness(seen: UInt8Array, seed: int) -> None:
     grey = np.repeat(seen[..., :1], 3, axis=-1)
     changing = attrs.evolve(STILL, light=0.9)
     clip, _ = augment(grey, ClipSpec(2, 1.0, 8, 8), changing, np.random.default_rng(seed))
@@ -167,7 +167,7 @@ def test_colours_alone_do_not_move_anything(seen: UInt8Array, seed: int) -> None
     assert np.ptp(clip.astype(int), axis=-1).max() <= 1
 
 
-def test_training_windows_differ_from_each_other() -> None:
+def test_augment_different_seeds_give_different_windows() -> None:
     seen, spec = pictures(0, (30, 40)), ClipSpec(3, 2.0, 12, 12)
     made = [augment(seen, spec, Augmentation(), np.random.default_rng(seed)) for seed in range(40)]
     assert len({clip.tobytes() for clip, _ in made}) == 40

@@ -51,7 +51,7 @@ def load(file: Path) -> Mapping[str, Tensor]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+def test_train_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     import torch
 
     from tests.train.two_processes import train
@@ -77,8 +77,8 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
-    """As in the documents: torchrun starts it twice."""
+def test_train_command_with_torchrun_writes_one_bundle(tmp_path: Path) -> None:
+    """Start the command twice with torchrun, as the documentation does."""
     rows = ["path,group,split,scene"]
     for number, split in enumerate(("train", "train", "val")):
         for group in ("squat", "no_exercise"):
@@ -102,7 +102,7 @@ def test_the_command_makes_one_bundle(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".training-*"))
 
 
-def test_what_cannot_be_shared_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_batch_size_not_divisible_by_processes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module, lesson = branch(), TrainingData(taught(), CONFIG.clip(), LABELS)
     with pytest.raises(InvalidInputError, match=r"batch_size: expected a multiple of the 6 processes .*, got 8"):
         tune(module, tiny_models.layers(module.backbone), lesson, [], QUICK, tmp_path, DistributedConfig(3, 2))

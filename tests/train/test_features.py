@@ -58,7 +58,7 @@ def extractor(run: Runner, cache: Path, policy: ViewPolicy | None = None, finger
     return Extractor(run, BRANCH, policy or ViewPolicy(views=3), fingerprint, cache)
 
 
-def test_windows_come_first_and_their_mirror_images_after(tmp_path: Path) -> None:
+def test_extract_mirror_images_follow_their_windows(tmp_path: Path) -> None:
     found, skipped = extractor(Runner(), tmp_path).extract([shown(), unreadable()], "Features")
     assert [(skip.path, skip.reason) for skip in skipped] == [("squat broken", "no video")]
     seen = found["shown"]
@@ -68,7 +68,7 @@ def test_windows_come_first_and_their_mirror_images_after(tmp_path: Path) -> Non
     assert (seen[3:, 1] < seen[:3, 1]).all()
 
 
-def test_what_was_seen_is_remembered(tmp_path: Path) -> None:
+def test_extract_same_clips_again_reads_the_cache(tmp_path: Path) -> None:
     first, _ = extractor(Runner(), tmp_path).extract([shown()], "Features")
     again = Runner()
     kept, _ = extractor(again, tmp_path).extract([shown()], "Features")
@@ -87,7 +87,7 @@ def test_what_was_seen_is_remembered(tmp_path: Path) -> None:
     assert again.clips > before
 
 
-def test_an_interruption_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_interrupted_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = np.save
 
     def half(file: Path, values: NDArray[Any]) -> None:

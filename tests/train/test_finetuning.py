@@ -43,7 +43,7 @@ def taught(scenes: int = 8, first: int = 0) -> list[Recording]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So small a network takes longer with more."""
+    """Limit torch to one thread, with which small networks are fastest."""
     import torch
 
     threads = torch.get_num_threads()
@@ -137,7 +137,7 @@ def accuracy(module: nn.Module, recordings: Sequence[Recording]) -> float:
     return float(np.mean([one == two.sample.group for one, two in zip(answers, recordings, strict=True)]))
 
 
-def test_it_learns_what_it_was_not_shown(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
+def test_tune_classifies_held_out_recordings(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
     module = branch()
     assert accuracy(module, held_out) <= 0.5
     tune(module, tiny_models.layers(module.backbone), lesson, held_out, attrs.evolve(QUICK, epochs=10), tmp_path)
@@ -157,7 +157,7 @@ def test_it_learns_what_it_was_not_shown(lesson: TrainingData, held_out: list[Re
     assert float(told[-1]) >= 0.9
 
 
-def test_the_same_seed_gives_the_same_network(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_same_seed_gives_the_same_weights(lesson: TrainingData, tmp_path: Path) -> None:
     first = trained(lesson, tmp_path / "one", dropout=0.3)
     assert same(first, trained(lesson, tmp_path / "other", dropout=0.3))
     other = trained(lesson, tmp_path / "third", attrs.evolve(QUICK, seed=1), dropout=0.3)
@@ -165,7 +165,7 @@ def test_the_same_seed_gives_the_same_network(lesson: TrainingData, tmp_path: Pa
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
-def test_an_interrupted_run_goes_on_to_the_same_end(
+def test_tune_interrupted_and_resumed_gives_the_same_weights(
     lesson: TrainingData, held_out: list[Recording], tmp_path: Path, average: float
 ) -> None:
     # All that draws lots: windows, mixing, dropping out.
@@ -194,7 +194,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     assert not (folder / "last.ckpt").exists()
 
 
-def test_an_interruption_of_the_last_moment_loses_nothing(
+def test_tune_interrupted_while_saving_resumes_to_the_same_weights(
     lesson: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import safetensors.torch
@@ -213,19 +213,19 @@ def test_an_interruption_of_the_last_moment_loses_nothing(
     assert same(whole, trained(lesson, tmp_path / "parts", tuning))
 
 
-def test_a_run_that_diverges_is_stopped_and_keeps_what_was_sound(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_diverging_raises_and_writes_no_weights(lesson: TrainingData, tmp_path: Path) -> None:
     wild = attrs.evolve(QUICK, learning_rate=1e30, epochs=4)
     with pytest.raises(fitsense.FitsenseError, match=r"diverged in epoch \d of 4: .* got (nan|inf); lower learning_r"):
         trained(lesson, tmp_path, wild)
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_a_finished_run_is_taken_as_it_is(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_finished_run_is_reused(lesson: TrainingData, tmp_path: Path) -> None:
     first = trained(lesson, tmp_path)
     assert same(first, trained(interrupted(lesson, 0), tmp_path, seed=5))
 
 
-def test_training_ends_early_where_nothing_gets_better(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_without_improvement_stops_early(lesson: TrainingData, tmp_path: Path) -> None:
     wrong = [
         attrs.evolve(one, sample=attrs.evolve(one.sample, group=group))
         for one, group in zip(taught(3, first=50), ["row", "no_exercise", "squat"] * 3, strict=True)
@@ -239,7 +239,7 @@ def test_training_ends_early_where_nothing_gets_better(lesson: TrainingData, tmp
         trained(lesson, tmp_path / "never", tuning)
 
 
-def test_layers_that_do_not_learn_stay_as_they_are(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_frozen_layers_keep_their_weights(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     last = changed(start, trained(lesson, tmp_path / "last", attrs.evolve(QUICK, trainable_layers=1, ema_decay=0.9)))
     assert last == {name for name in start if name.startswith(("backbone.layers.1.", "heads."))}
@@ -248,7 +248,7 @@ def test_layers_that_do_not_learn_stay_as_they_are(lesson: TrainingData, tmp_pat
     assert changed(start, trained(lesson, tmp_path / "all")) == set(start)
 
 
-def test_a_backbone_is_frozen_for_as_long_as_is_said(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_frozen_epochs_keep_the_backbone(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     tuning = attrs.evolve(QUICK, frozen_epochs=QUICK.epochs)
     frozen = changed(start, trained(lesson, tmp_path / "frozen", tuning))
@@ -257,7 +257,7 @@ def test_a_backbone_is_frozen_for_as_long_as_is_said(lesson: TrainingData, tmp_p
     assert thawed == set(start)
 
 
-def test_batch_normalisation_keeps_its_statistics_where_it_should(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_without_batch_norm_keeps_its_statistics(lesson: TrainingData, tmp_path: Path) -> None:
     start = state_of(branch())
     kept = changed(start, trained(lesson, tmp_path, attrs.evolve(QUICK, batch_norm=False)))
     statistics = {name for name in start if "running_" in name or "num_batches" in name}
@@ -265,7 +265,7 @@ def test_batch_normalisation_keeps_its_statistics_where_it_should(lesson: Traini
     assert kept == set(start) - statistics, "what it scales by is learned all the same"
 
 
-def test_learning_rates_fall_from_layer_to_layer(
+def test_tune_learning_rates_decay_by_layer(
     lesson: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -291,7 +291,7 @@ def test_learning_rates_fall_from_layer_to_layer(
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 9, 10, 11])
-def test_any_number_of_steps_will_do(lesson: TrainingData, tmp_path: Path, steps: int) -> None:
+def test_tune_any_number_of_epochs_trains_the_heads(lesson: TrainingData, tmp_path: Path, steps: int) -> None:
     few = attrs.evolve(lesson, recordings=lesson.recordings[:6])
     start = state_of(branch())
     end = trained(few, tmp_path, attrs.evolve(QUICK, epochs=steps))
@@ -300,7 +300,7 @@ def test_any_number_of_steps_will_do(lesson: TrainingData, tmp_path: Path, steps
 
 
 def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Who sees colours, and calls every second clip something else."""
+    """Teachers that recognise colours, and mislabel every second clip."""
     random = np.random.default_rng(0)
     return {
         one.sample.key: (random.normal(size=5).astype(np.float32), np.eye(3, dtype=np.float32)[at % 3])
@@ -327,7 +327,7 @@ def teachers(recordings: Sequence[Recording]) -> dict[str, tuple[FloatArray, Flo
     ],
     ids=lambda changes: "-".join(changes),
 )
-def test_every_part_runs_and_counts(
+def test_tune_each_option_changes_the_weights(
     lesson: TrainingData, plain: State, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
@@ -337,7 +337,9 @@ def test_every_part_runs_and_counts(
     assert all(value.dtype == plain[name].dtype for name, value in other.items())
 
 
-def test_it_can_learn_muscles_alone(lesson: TrainingData, held_out: list[Recording], tmp_path: Path) -> None:
+def test_tune_exercise_weight_zero_trains_muscles_only(
+    lesson: TrainingData, held_out: list[Recording], tmp_path: Path
+) -> None:
     tuning = attrs.evolve(QUICK, epochs=6, exercise_weight=0.0, muscles_weight=1.0, patience=6)
     start = state_of(branch())
     end = trained(lesson, tmp_path, tuning, held_out)
@@ -347,7 +349,7 @@ def test_it_can_learn_muscles_alone(lesson: TrainingData, held_out: list[Recordi
     assert "held_out_top1" not in log(tmp_path)[0]
 
 
-def test_teachers_are_not_asked_about_what_is_held_out(
+def test_tune_held_out_recordings_need_no_teacher(
     lesson: TrainingData, held_out: list[Recording], tmp_path: Path
 ) -> None:
     taught_by = attrs.evolve(lesson, teachers=teachers(lesson.recordings))
@@ -355,7 +357,7 @@ def test_teachers_are_not_asked_about_what_is_held_out(
     trained(taught_by, tmp_path, attrs.evolve(QUICK, label_distillation=0.5, feature_distillation=0.5), held_out)
 
 
-def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_label_distillation_imitates_the_teacher(lesson: TrainingData, tmp_path: Path) -> None:
     squat = LABELS.exercise.index("squat")
     answer = np.eye(3, dtype=np.float32)[squat]
     says_squat = {one.sample.key: (np.zeros(5, np.float32), answer) for one in lesson.recordings}
@@ -366,7 +368,7 @@ def test_a_pupil_answers_as_its_teacher_does(lesson: TrainingData, tmp_path: Pat
     assert all(each["exercise"][0].argmax() == squat for each in said)
 
 
-def test_weights_may_be_laid_out_channels_last(lesson: TrainingData, tmp_path: Path) -> None:
+def test_tune_channels_last_weights_are_supported(lesson: TrainingData, tmp_path: Path) -> None:
     from torch import nn
 
     class Flat(nn.Module):
@@ -397,7 +399,7 @@ clips = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=
 
 
 @given(clips, st.floats(0, 1))
-def test_scenes_of_a_class_are_drawn_alike(chosen: list[tuple[str, int]], class_power: float) -> None:
+def test_sampling_weights_scenes_of_a_class_weigh_alike(chosen: list[tuple[str, int]], class_power: float) -> None:
     samples = [tiny_models.make_sample(group, f"{group}{scene}") for group, scene in chosen]
     weights = sampling_weights(samples, class_power)
     assert weights.sum() == pytest.approx(1)

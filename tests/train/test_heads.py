@@ -10,7 +10,8 @@ import pytest
 
 import fitsense
 from fitsense.data.samples import Sample
-from fitsense.train.heads import fit, graded_targets, targets
+from fitsense.plugins.tasks import RESERVED
+from fitsense.train.heads import HeadData, fit, graded_targets, targets
 from fitsense.types import FloatArray, Task
 from tests.helpers.tiny_models import make_sample
 
@@ -32,7 +33,7 @@ def fitted(
     spec = fitsense.PluginManager.discover().head(f"heads/linear_{task}")
     assert isinstance(spec, fitsense.plugins.HeadSpec)
     labels = EXERCISES if task == "exercise" else MUSCLES
-    head = fit(spec, spec.config(), items, features, labels, l2, class_power)
+    head = fit(HeadData(spec, spec.config(), RESERVED[task], items, features, labels, class_power), l2)
     assert not head.training
     weight, bias = (parameter.detach().numpy() for parameter in head.parameters())
     return np.concatenate([weight, bias[:, None]], axis=1)
@@ -42,13 +43,13 @@ def said(head: np.ndarray, values: FloatArray) -> np.ndarray:
     return np.asarray(values @ head[:, :-1].T + head[:, -1])
 
 
-def test_targets_are_by_label() -> None:
+def test_targets_are_indices_or_flags_by_label() -> None:
     items, _ = seen(1)
     assert targets(items, "exercise", EXERCISES).tolist() == [0, 1, 2]
     assert targets(items, "muscles", MUSCLES).tolist() == [[0, 0], [0, 1], [1, 0]]
 
 
-def test_heads_tell_groups_apart() -> None:
+def test_fit_separates_groups() -> None:
     head, muscles = (fitted(task, *seen(20)) for task in ("exercise", "muscles"))
     others, features = seen(20, seed=1)
     values = np.stack([features[item.key][0] for item in others])
@@ -58,20 +59,20 @@ def test_heads_tell_groups_apart() -> None:
 
 
 @pytest.mark.parametrize("task", ["exercise", "muscles"])
-def test_it_is_the_least_of_loss_and_penalty(task: Task) -> None:
+def test_fit_minimises_loss_plus_penalty(task: Task) -> None:
     items, features = seen(5)
     weak, strong = (fitted(task, items, features, l2) for l2 in (0.001, 1.0))
     assert np.square(strong[:, :-1]).sum() < np.square(weak[:, :-1]).sum() / 4
     np.testing.assert_allclose(weak, fitted(task, items[::-1], features, 0.001), atol=0.02, err_msg="order")
 
 
-def test_a_clip_counts_once_however_often_it_is_looked_at() -> None:
+def test_fit_views_of_a_clip_share_its_weight() -> None:
     items, features = seen(5)
     often = {key: np.repeat(values, 3, axis=0) if "squat" in key else values for key, values in features.items()}
     np.testing.assert_allclose(fitted("exercise", items, features), fitted("exercise", items, often), atol=0.01)
 
 
-def test_classes_count_alike_or_by_their_scenes() -> None:
+def test_fit_class_power_weighs_classes_by_scenes() -> None:
     items, features = seen(30)
     few = [item for item in items if item.group != "squat"] + [item for item in items if item.group == "squat"][:3]
     between = np.array([[0.0, 1.5]], np.float32)

@@ -36,7 +36,9 @@ def in_its_square(x: float, y: float, width: int, height: int) -> np.ndarray:
 
 
 @given(st.integers(0, 2**31), st.integers(48, 90), st.integers(48, 90), st.floats(0.4, 0.6), st.floats(0.4, 0.6))
-def test_landmarks_are_where_they_are_seen(seed: int, width: int, height: int, across: float, down: float) -> None:
+def test_landmarks_of_a_crop_are_in_its_coordinates(
+    seed: int, width: int, height: int, across: float, down: float
+) -> None:
     """A white spot, found again in what was cut out."""
     x, y = int(across * width), int(down * height)
     picture = np.zeros((1, height, width, 3), np.uint8)
@@ -53,7 +55,7 @@ def test_landmarks_are_where_they_are_seen(seed: int, width: int, height: int, a
     np.testing.assert_allclose(found[0, :, :2], np.broadcast_to(seen, (len(LANDMARKS), 2)), atol=0.03)
 
 
-def test_a_mirror_image_has_its_limbs_on_the_other_side() -> None:
+def test_landmarks_of_a_mirrored_crop_swap_sides() -> None:
     import torch
 
     time = np.zeros(1)
@@ -66,7 +68,7 @@ def test_a_mirror_image_has_its_limbs_on_the_other_side() -> None:
 
 
 @given(st.lists(st.floats(-1, 12), min_size=1, max_size=8))
-def test_the_nearest_moment_counts(asked: list[float]) -> None:
+def test_landmarks_between_samples_are_those_of_the_nearest_time(asked: list[float]) -> None:
     """The guide may have looked less often than the pupil does."""
     times = np.arange(0, 11, 2.0)
     knows = guide(np.stack([times / 10, times / 10], axis=1), times)

@@ -44,7 +44,7 @@ recipes = st.builds(
 
 
 @given(recipes)
-def test_a_recipe_survives_being_written_down(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
+def test_recipe_written_and_read_is_equal(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
     file = tmp_path_factory.mktemp("recipe") / "recipe.json"
     file.write_text(json.dumps(recipe_to_json(recipe)))
     assert read_recipe(file) == recipe
@@ -53,12 +53,12 @@ def test_a_recipe_survives_being_written_down(tmp_path_factory: pytest.TempPathF
     assert read_recipe(file) == recipe
 
 
-def test_a_written_recipe_names_files_without_their_folders() -> None:
+def test_recipe_to_json_names_files_without_folders() -> None:
     recipe = Recipe((BranchRecipe(weights="/home/me/x3d.pyth"),))
     assert recipe_to_json(recipe)["branches"][0]["weights"] == "x3d.pyth"
 
 
-def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
+def test_read_recipe_omitted_fields_have_defaults(tmp_path: Path) -> None:
     file = tmp_path / "recipe.json"
     file.write_text(
         '{"branches": [{"backbone": "x3d/m"}, {"backbone": "slowfast/small", "finetuning": {"epochs": 3}}]}'
@@ -90,7 +90,7 @@ def test_a_recipe_may_say_no_more_than_what_differs(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_branches_that_do_not_go_together_are_refused(branches: list[BranchRecipe], message: str) -> None:
+def test_recipe_conflicting_branches_are_refused(branches: list[BranchRecipe], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Recipe(tuple(branches))
 
@@ -108,7 +108,7 @@ def test_branches_that_do_not_go_together_are_refused(branches: list[BranchRecip
         ('{"branches": [{"finetuning": {"epoch": 2}}]}', "epoch"),
     ],
 )
-def test_what_is_no_recipe_is_refused_and_says_why(tmp_path: Path, document: str, message: str) -> None:
+def test_read_recipe_invalid_document_is_refused_with_the_reason(tmp_path: Path, document: str, message: str) -> None:
     file = tmp_path / "recipe.json"
     file.write_text(document)
     with pytest.raises(InvalidInputError, match=message):

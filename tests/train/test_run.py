@@ -135,7 +135,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So small networks take longer with more."""
+    """Limit torch to one thread, with which small networks are fastest."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -153,7 +153,7 @@ def trained(data: Path, aids: Path, weights: Path, tmp_path_factory: pytest.Temp
     (folder / "recipe.json").write_text(json.dumps(RECIPE))
     done = run(
         data, folder, "--recipe", folder / "recipe.json", "--weights", f"x3d_xs={weights}", "--auxiliary-data", aids,
-        "--out", folder / "bundle", "--name", "tiny",
+        "--out", folder / "bundle", "--name", "tiny", "--licence", "CC-BY-4.0",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "skipped missing.mp4: no such file" in done.output
@@ -168,10 +168,11 @@ def scores(bundle: Path, video: FigureVideo, **options: Any) -> dict[str, np.nda
     return {str(task): each.probabilities for task, each in fused.items()}
 
 
-def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
+def test_train_writes_a_complete_bundle_with_its_training(trained: Path) -> None:
     bundle = fitsense.Bundle.load(trained / "bundle")
     document = json.loads(bundle.path("model.json").read_text("utf-8"))
     validate(document, "model")
+    assert bundle.manifest.licence == "CC-BY-4.0"
     assert bundle.manifest.labels.exercise == tuple(sorted(GROUPS))
     assert bundle.manifest.labels.muscles == (
         "triceps",
@@ -192,9 +193,10 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(trained: Path) -> None:
     assert bundle.manifest.fusion["muscles"].config["weights"].keys() == {*weights, "lookup"}
 
 
-def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> None:
+def test_model_card_names_each_branch_and_its_origin(trained: Path) -> None:
     card = (trained / "bundle" / "README.md").read_text("utf-8")
     for words in (
+        "Licence of the bundle: CC-BY-4.0.",
         "- `x3d_xs`: backbone `x3d/xs` from `random.safetensors` (made by a test); frozen, only its heads were ",
         "- `slowfast`: backbone `slowfast/small` from scratch; trained as a whole, beside the labels by x3d_xs.",
         "- `colours`: backbone `tiny/colours` from scratch; trained as a whole; also on the clips of "
@@ -216,7 +218,7 @@ def test_the_card_names_every_branch_and_where_it_comes_from(trained: Path) -> N
         assert words in card, words
 
 
-def test_its_report_is_of_clips_that_were_held_out(trained: Path) -> None:
+def test_train_report_measures_held_out_and_test_clips(trained: Path) -> None:
     report = json.loads((trained / "bundle" / "training.json").read_text("utf-8"))
     # All that can be read of what is trained on.
     assert report["held_out"]["clips"] == 16
@@ -228,7 +230,7 @@ def test_its_report_is_of_clips_that_were_held_out(trained: Path) -> None:
     assert not any(f"{group} 4.mp4" in text for group in GROUPS), "what it says of single clips is not for everybody"
 
 
-def test_both_runtimes_agree(trained: Path) -> None:
+def test_trained_bundle_runtimes_agree(trained: Path) -> None:
     video = random_video("push_up", 5, duration_s=2.0)
     ours = scores(trained / "bundle", video, bf16=False)
     theirs = scores(trained / "bundle", video, runtime="torch")
@@ -236,7 +238,7 @@ def test_both_runtimes_agree(trained: Path) -> None:
         np.testing.assert_allclose(probabilities, theirs[task], atol=1e-3)
 
 
-def test_a_session_runs_it(trained: Path) -> None:
+def test_trained_bundle_runs_in_a_session(trained: Path) -> None:
     model = fitsense.load_model(trained / "bundle")
     events = list(fitsense.analyze(random_video("squat", 7, duration_s=3.0), model=model))
     assert events[-1].type == "fitsense.session.ended"
@@ -247,7 +249,7 @@ def refuse(*arguments: Any, **named: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_its_own_recipe_makes_it_again_from_what_was_kept(
+def test_train_recipe_of_the_bundle_reproduces_it_from_the_cache(
     trained: Path, data: Path, aids: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
@@ -283,7 +285,7 @@ def quick(data: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recipe, Sources]
     return recipe, Sources(data, unknown_split=None, test_split=None)
 
 
-def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+def test_train_validation_split_is_held_out_instead_of_folds(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
     bundle, report = train(*quick, tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
     assert report["held_out"]["clips"] == 4
     assert len(list((tmp_path / "cache" / "runs").iterdir())) == 2, "without the split, and with it"
@@ -292,10 +294,15 @@ def test_a_split_can_be_held_out_instead_of_folds(quick: tuple[Recipe, Sources],
     # No recipe asked for rendered figures.
     assert report["trained"]["synthetic_clips"] == 0
     assert "fitsense renders" not in card
+    # Nobody stated a licence.
+    assert bundle.manifest.licence == ""
+    assert "Licence of the bundle: none stated." in card
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
-def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+def test_train_without_retrain_on_all_keeps_the_branch_of_the_split(
+    quick: tuple[Recipe, Sources], tmp_path: Path
+) -> None:
     branch = attrs.evolve(COLOURS, retrain_on_all=False)
     recipe = attrs.evolve(quick[0], branches=(branch,))
     bundle, _ = train(recipe, quick[1], tmp_path / "bundle", name="quick", cache=tmp_path / "cache")
@@ -305,7 +312,7 @@ def test_a_branch_may_stay_as_it_was_without_the_split(quick: tuple[Recipe, Sour
         attrs.evolve(recipe, validation="folds")
 
 
-def test_a_branch_without_a_network_is_fitted_heads_alone(
+def test_train_branch_without_network_fits_its_heads(
     quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.frozen_branch.load_branch", refuse)
@@ -333,7 +340,7 @@ def test_a_branch_without_a_network_is_fitted_heads_alone(
     assert sorted(file.name for file in (tmp_path / "cache" / "features").iterdir()) == kept
 
 
-def test_what_a_run_depends_on_makes_another_run(
+def test_train_changed_input_starts_another_run(
     quick: tuple[Recipe, Sources], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Labels are not in the clips' files, and weights of one name may be several."""
@@ -345,7 +352,7 @@ def test_what_a_run_depends_on_makes_another_run(
     pool = read_pool(recipe, sources)
 
     def runs(number: int, pool: Pool = pool) -> list[str]:
-        """Which runs a branch that starts from the weights of a number takes."""
+        """Folders of the runs of a branch that starts from the weights of a number."""
         folders.clear()
         weights = tmp_path / f"{number}" / "start.safetensors"
         if not weights.exists():
@@ -365,7 +372,7 @@ def test_what_a_run_depends_on_makes_another_run(
     assert runs(1) == first
 
 
-def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Path, tmp_path: Path) -> None:
+def test_train_scene_is_held_out_completely(quick: tuple[Recipe, Sources], data: Path, tmp_path: Path) -> None:
     with (data / "manifest.csv").open() as file:
         rows = [
             {
@@ -388,7 +395,7 @@ def test_a_scene_is_not_held_out_in_part(quick: tuple[Recipe, Sources], data: Pa
         partitions(recipe, without)
 
 
-def test_an_interrupted_run_leaves_the_folder_as_it_was(
+def test_train_interrupted_leaves_the_output_folder_unchanged(
     quick: tuple[Recipe, Sources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: Any) -> str:
@@ -401,7 +408,7 @@ def test_an_interrupted_run_leaves_the_folder_as_it_was(
     assert list(out.parent.iterdir()) == []
 
 
-def test_fit_landmark_weight_without_landmarks_raises(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+def test_train_landmark_weight_without_landmarks_is_refused(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
     recipe, sources = quick
     assert COLOURS.finetuning is not None
     branch = attrs.evolve(COLOURS, finetuning=attrs.evolve(COLOURS.finetuning, landmark_weight=0.5))
@@ -411,7 +418,7 @@ def test_fit_landmark_weight_without_landmarks_raises(quick: tuple[Recipe, Sourc
         train(attrs.evolve(recipe, branches=(branch,)), sources, tmp_path / "out", name="it", cache=tmp_path / "cache")
 
 
-def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+def test_train_fusion_without_parameters_is_supported(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
     @attrs.frozen
     class Config:
         pass
@@ -436,7 +443,7 @@ def test_a_fusion_needs_no_weights_and_no_spaces(quick: tuple[Recipe, Sources], 
     assert bundle.manifest.fusion["muscles"] == fitsense.bundles.manifest.FusionEntry("boldest/max", {})
 
 
-def test_what_cannot_become_a_bundle_is_refused_before_the_work(
+def test_train_invalid_output_is_refused_before_training(
     quick: tuple[Recipe, Sources], trained: Path, tmp_path: Path
 ) -> None:
     recipe, sources = quick
@@ -449,6 +456,8 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
 
     refused("expected a new or empty folder", trained / "bundle")
     refused("expected a new or empty folder", taken)
+    with pytest.raises(fitsense.InvalidInputError, match=r"licence: expected one line such as CC-BY-4.0, got 'a\\nb'"):
+        train(recipe, sources, tmp_path / "bundle", name="it", licence="a\nb", cache=tmp_path / "cache")
     refused("name: expected lower-case letters, digits, ., - and _, got 'My Bundle'", name="My Bundle")
     refused("expected an exercise head", branches=(attrs.evolve(COLOURS, exercise_head=""),))
     refused(
@@ -470,7 +479,7 @@ def test_what_cannot_become_a_bundle_is_refused_before_the_work(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_weights_are_given_by_branch(trained: Path, data: Path, weights: Path, tmp_path: Path) -> None:
+def test_train_command_weights_name_their_branch(trained: Path, data: Path, weights: Path, tmp_path: Path) -> None:
     recipe = trained / "recipe.json"
     done = run(data, tmp_path, "--recipe", recipe, "--out", tmp_path / "out", "--weights", weights)
     assert done.exit_code == 2

@@ -38,7 +38,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_was_fitted_on_clips_names_what_a_stream_shows(
+def test_train_streaming_branch_labels_frames_as_its_clips(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)

@@ -122,7 +122,7 @@ def _watch(model: Model, brightness: float = 1.15) -> list[fitsense.Event]:
     return session.push_many(task_plugin.video("squat", brightness, 8.0, 3)) + session.finish()
 
 
-def test_session_emits_the_parts_of_tasks(model: Model) -> None:
+def test_session_with_tasks_emits_their_extensions(model: Model) -> None:
     events = [event.to_dict() for event in _watch(model)]
     for event in events:
         validate_event(event)
@@ -157,7 +157,9 @@ def test_session_resumes_tasks_byte_for_byte(model: Model) -> None:
         assert [event.to_json() for event in lines] == expected
 
 
-def test_session_with_a_task_that_cannot_be_summed_warns_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_with_a_task_that_cannot_be_summarised_warns_once(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing(values: Any, seconds: Any) -> Any:
         raise RuntimeError("no idea")
 
@@ -181,7 +183,9 @@ def test_session_with_a_task_that_cannot_be_summed_warns_once(model: Model, monk
     )
 
 
-def test_model_without_the_plugin_of_a_task_says_which(trained: tuple[Bundle, dict[str, Any], Path]) -> None:
+def test_model_without_the_plugin_of_a_task_is_refused_with_its_name(
+    trained: tuple[Bundle, dict[str, Any], Path],
+) -> None:
     plugins = PluginManager.discover()
     plugins.register(tiny_models)
     with pytest.raises(UnknownNameError, match="unknown task 'form_quality'; available: exercise, muscles"):
@@ -201,7 +205,7 @@ def test_model_without_the_plugin_of_a_task_says_which(trained: tuple[Bundle, di
         ("effort", "very", "column effort: expected a number, got 'very'"),
     ],
 )
-def test_train_with_an_invalid_cell_names_it(
+def test_train_with_an_invalid_cell_is_refused_with_its_place(
     column: str, cell: str, message: str, trained: tuple[Bundle, dict[str, Any], Path], tmp_path: Path
 ) -> None:
     _, _, data = trained

@@ -1,4 +1,4 @@
-"""What there is to train on, and how it is held out."""
+"""Selection of training clips, and how they are held out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(path: Path, *rows: str) -> Path:
     return path
 
 
-def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
+def test_read_pool_divides_groups_into_labelled_unknown_and_left_out(tmp_path: Path) -> None:
     aids = folder(tmp_path / "aids", "squat,any,x,3", "burpee,any,y,3")
     pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), auxiliary=[aids]))
     assert pool.labels.exercise == ("no_exercise", "push_up", "squat")
@@ -58,7 +58,7 @@ def test_groups_are_known_foreign_or_left_out(tmp_path: Path) -> None:
     assert (aid.group, aid.split, aid.fold) == ("squat", "", NO_FOLD)
 
 
-def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
+def test_partitions_hold_out_each_real_clip_once(tmp_path: Path) -> None:
     aids = folder(tmp_path / "aids", "squat,val,x,0")
     pool = read_pool(RECIPE, Sources(folder(tmp_path / "data", *ROWS), auxiliary=[aids]))
     by_split = attrs.evolve(RECIPE, validation="val")
@@ -72,27 +72,27 @@ def test_only_real_clips_are_held_out_each_of_them_once(tmp_path: Path) -> None:
         assert not any(partition.held(item) for partition in made for item in (*pool.auxiliary, *pool.synthetic))
 
 
-def test_what_was_trained_on_is_not_tested_on(tmp_path: Path) -> None:
+def test_read_pool_scene_in_training_and_test_is_refused(tmp_path: Path) -> None:
     data = folder(tmp_path / "data", "squat,train,a,0", "squat,train,b,1", "squat,test,a,0")
     with pytest.raises(InvalidInputError, match="scene 'a' is in a split to train on and in test"):
         read_pool(RECIPE, Sources(data, ["train"], unknown_split=None))
 
 
-def test_exercises_whose_muscles_nobody_knows_are_refused(tmp_path: Path) -> None:
+def test_read_pool_exercise_without_muscles_is_refused(tmp_path: Path) -> None:
     data = folder(tmp_path / "data", "squat,train,a,0", "squat,train,b,1", "moonwalk,train,c,0", "moonwalk,train,d,1")
     with pytest.raises(InvalidInputError, match=r"muscles: expected a column muscles .* got none for moonwalk"):
         read_pool(RECIPE, Sources(data, ["train"], None, None))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30), st.integers(1, 4))
-def test_a_label_has_enough_scenes(clips: list[tuple[str, int]], min_scenes: int) -> None:
+def test_label_set_excludes_groups_with_too_few_scenes(clips: list[tuple[str, int]], min_scenes: int) -> None:
     kept, left_out = label_set([make_sample(group, f"{scene}") for group, scene in clips], min_scenes)
     scenes = {group: len({scene for of, scene in clips if of == group}) for group, _ in clips}
     assert list(kept) == sorted(group for group, number in scenes.items() if number >= min_scenes)
     assert left_out == {group: number for group, number in scenes.items() if number < min_scenes}
 
 
-def test_unknown_exercises_are_a_label_and_held_out_by_exercise(tmp_path: Path) -> None:
+def test_read_pool_unknown_is_a_label_and_held_out_by_exercise(tmp_path: Path) -> None:
     data = tmp_path / "data"
     folder(data, *ROWS, ",extra,l,0", ",extra,m,0")
     lines = (data / "manifest.csv").read_text().splitlines()
@@ -107,7 +107,7 @@ def test_unknown_exercises_are_a_label_and_held_out_by_exercise(tmp_path: Path) 
     assert sorted(item.key for items in held for item in items) == sorted(item.key for item in pool.measured)
 
 
-def test_unknown_clips_of_held_out_scenes_are_not_trained_on() -> None:
+def test_partition_excludes_unknown_clips_of_held_out_scenes() -> None:
     inside, outside = make_sample("squat", "a"), make_sample("squat", "b")
     part = Partition("fold0", lambda item: item is inside, frozenset("a"))
     stranger = attrs.evolve(make_sample("squat", "a"), group=UNKNOWN)
@@ -117,6 +117,6 @@ def test_unknown_clips_of_held_out_scenes_are_not_trained_on() -> None:
     assert part.trained(attrs.evolve(stranger, scene="c"))
 
 
-def test_recipe_with_unknown_is_validated_by_folds() -> None:
+def test_recipe_unknown_with_validation_by_split_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="unknown: expected validation by folds, got 'val'"):
         attrs.evolve(RECIPE, unknown=True, validation="val")

@@ -1,4 +1,4 @@
-"""What may be analysed, and what is refused before anything is opened."""
+"""Validation of sources before they are opened."""
 
 from __future__ import annotations
 

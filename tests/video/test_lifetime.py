@@ -1,4 +1,4 @@
-"""What a source takes, its decoder and threads, ends with `close` and without the cyclic garbage collector."""
+"""Resources of a source, its decoder and threads, end with `close` and without the cyclic garbage collector."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pictures() -> set[int]:
 
 
 def test_source_read_keeps_no_decoded_picture(squats_file: Path) -> None:
-    """Nothing that is read of a picture, such as its display matrix, may make it refer to itself."""
+    """Reading a picture's metadata, such as its display matrix, must not make it refer to itself."""
     gc.collect()
     before = pictures()
     with VideoSource(squats_file, DecodeConfig(short_side=64)) as source:
@@ -119,7 +119,7 @@ def test_analysis_close_frees_source_and_thread(
     use: Callable[[Analysis], None], squats_file: Path, model: fitsense.Model
 ) -> None:
     analysis = fitsense.analyze(squats_file, model=model)
-    video = analysis._video
+    video = analysis._input._video
     assert video is not None
     context, source = video._stream.codec_context, weakref.ref(video)
     del video
@@ -135,8 +135,8 @@ def test_analysis_close_frees_source_and_thread(
 
 def test_analysis_read_to_end_frees_source(squats_file: Path, model: fitsense.Model) -> None:
     analysis = fitsense.analyze(squats_file, model=model)
-    assert analysis._video is not None
-    context, kept = analysis._video._stream.codec_context, weakref.ref(analysis)
+    assert analysis._input._video is not None
+    context, kept = analysis._input._video._stream.codec_context, weakref.ref(analysis)
     for _ in analysis:
         pass
     del analysis
@@ -247,6 +247,6 @@ def test_analysis_stop_while_frames_are_skipped_ends(squats_file: Path, model: f
     analysis = fitsense.analyze(squats_file, model=model)
     with closing(analysis):
         analysis.stop()
-        assert analysis._video is not None
-        assert analysis._video._is_over
-        assert not any(isinstance(item, Frame) for item in analysis._video)
+        assert analysis._input._video is not None
+        assert analysis._input._video._is_over
+        assert not any(isinstance(item, Frame) for item in analysis._input._video)

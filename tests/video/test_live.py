@@ -212,7 +212,7 @@ def test_live_source_recording_is_read_like_a_file(film: Path, tmp_path: Path) -
 
 
 def test_live_source_without_timestamps_uses_the_clock() -> None:
-    """As many cheap cameras send them; what reads them would take them for 25 a second."""
+    """Many cheap cameras send none, and FFmpeg would assume 25 frames a second."""
     pictures = []
     for level in range(10):
         file = io.BytesIO()

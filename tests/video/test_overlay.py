@@ -27,7 +27,7 @@ from fitsense.pose.recording import PoseRecording, TimedPose
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame
 from fitsense.video import overlay
-from fitsense.video.overlay import draw, draw_skeleton, find_font, write_overlay
+from fitsense.video.overlay import draw, draw_people, draw_skeleton, find_font, write_overlay
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
 from tests.pose.bodies import STICKS, pose_of, standing
@@ -125,6 +125,17 @@ def test_overlay_fits_pictures_of_any_shape() -> None:
         assert drawn.any()
 
 
+def test_draw_people_who_stand_close_have_labels_apart() -> None:
+    plain = np.full((360, 640, 3), 120, np.uint8)
+    moment, red, blue = timeline().at(3.0), (255, 0, 0), (0, 0, 255)
+    near, next_to = (TimedPose(1.0, pose_of(standing(), at, 0.6, 0.2), STICKS) for at in (0.40, 0.44))
+    alone, beside = (draw_people(plain, [("1", moment, pose, red)]) for pose in (near, next_to))
+    both = draw_people(plain, [("1", moment, near, red), ("2", moment, next_to, blue)])
+    # The dark areas behind the words, which are the same in all pictures.
+    areas = [int((drawn < 45).all(axis=2).sum()) for drawn in (alone, beside, both)]
+    assert areas[2] > 0.95 * (areas[0] + areas[1])
+
+
 DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
@@ -167,6 +178,37 @@ def test_overlay_draws_the_skeleton_where_the_person_is(squats: FigureVideo) -> 
     assert not (draw_skeleton(plain, unseen) != plain).any()
 
 
+def test_overlay_of_people_marks_each_with_a_box_and_a_label(squats: FigureVideo) -> None:
+    plain = np.full((360, 640, 3), 120, np.uint8)
+    moment = timeline().at(3.0)
+    left, right = (TimedPose(1.0, pose_of(standing(), at, 0.6, 0.2), STICKS) for at in (0.2, 0.8))
+    one = draw_people(plain, [("person-1", moment, left, (255, 0, 0))])
+    both = draw_people(plain, [("person-1", moment, left, (255, 0, 0)), ("person-2", moment, right, (0, 0, 255))])
+    assert np.array_equal(one[:, :320], both[:, :320])
+    assert not np.array_equal(one[:, 320:], both[:, 320:])
+    assert (both[:, 320:] == (0, 0, 255)).all(axis=2).sum() > 100
+    # A person without a pose, or at the picture's corner, is no error.
+    unseen = TimedPose(1.0, None, STICKS)
+    assert np.array_equal(draw_people(plain, [("person-1", moment, unseen, (255, 0, 0))]), plain)
+    assert draw_people(
+        plain, [("p", moment, TimedPose(1.0, pose_of(standing(), 1.0, 0.0, 0.4), STICKS), (255, 0, 0))]
+    ).any()
+
+
+def test_overlay_of_people_shows_those_of_the_moment(squats: FigureVideo, tmp_path: Path) -> None:
+    recording = PoseRecording()
+    recording.add(TimedPose(1.0, pose_of(standing(), 0.75, 0.5, 0.25), STICKS), "person-1")
+    path = tmp_path / "overlay.mp4"
+    frames = list(squats)
+    assert recording.subjects == ["person-1"]
+    write_overlay(path, frames, timeline(), squats.rate_hz, poses=recording, people={"person-1": timeline()})
+    with VideoSource(path) as source:
+        drawn = list(source)
+    changed = [float(np.abs(a.rgb.astype(int) - b.rgb).mean()) > 3 for a, b in zip(drawn, frames, strict=True)]
+    shown = [frame.time_s for frame, is_changed in zip(frames, changed, strict=True) if is_changed]
+    assert shown == [frame.time_s for frame in frames if 1.0 <= frame.time_s < 1.25]
+
+
 def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
     at = datetime(1970, 1, 1, tzinfo=UTC)
     done = RepetitionCompleted("squat", 1, 1.2, 2.2, 1.0, 0.9, joint="knee", range_deg=88.0, tempo="1-0-0-0")
@@ -176,6 +218,13 @@ def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
     found = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))
     assert found.at(2.0).repetition is None
     assert (found.at(3.0).repetition, found.at(3.0).set_index) == (done, 2)
+    # After a cut, the set goes on before its next repetition.
+    second = attrs.evolve(done, index=2, start_s=5.2, end_s=6.2)
+    cut = [done, segment, second, attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    found_again = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(cut))
+    assert (found_again.at(5.0).repetition, found_again.at(5.0).set_index) == (done, 2)
+    new_set = [done, segment, attrs.evolve(second, index=1), attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    assert Timeline(Event("urn:x", index, at, item) for index, item in enumerate(new_set)).at(5.0).repetition is None
     black = np.zeros((240, 426, 3), np.uint8)
     corner = (slice(0, 60), slice(300, None))
     assert draw(black, found.at(3.0), 3.0)[corner].any()

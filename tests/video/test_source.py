@@ -251,7 +251,7 @@ def test_source_above_max_pixels_is_refused_with_its_size(
 
 
 def test_source_late_streams_are_ignored(frames: list[Frame], tmp_path: Path) -> None:
-    """As when transport streams with other programs come in the middle of one."""
+    """Further streams appear in the middle of a file, as in transport streams with other programs."""
     parts = [
         encode(tmp_path / f"{pid}.ts", frames, rate=10, options={"mpegts_start_pid": str(pid)}).read_bytes()
         for pid in range(256, 1256, 100)
@@ -370,7 +370,7 @@ def test_source_missing_camera_is_refused() -> None:
 
 @pytest.mark.parametrize("b_frames", [0, 3])
 def test_source_min_interval_equals_thinning_all_frames(tmp_path: Path, b_frames: int) -> None:
-    """Whether or not the decoder may skip some, those that come are the file's own, and none are too far apart."""
+    """Frames are the file's own and none are too far apart, whether or not the decoder may skip some."""
     video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
     path = encode(tmp_path / "film.mp4", video, codec_options={"bf": str(b_frames)})
     with VideoSource(path) as source:

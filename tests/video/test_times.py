@@ -96,7 +96,7 @@ def test_raw_stream_uses_stated_rate(video: FigureVideo, tmp_path: Path) -> None
 
 
 def test_mp4_without_composition_offsets_is_in_order(video: FigureVideo, tmp_path: Path) -> None:
-    """Some muxers leave out the table that says when to show what was decoded earlier."""
+    """Some muxers leave out the table of presentation times of reordered frames."""
     path = encode(tmp_path / "film.mp4", video, codec_options=B_FRAMES)
     content = bytearray(path.read_bytes())
     for table in (b"ctts", b"elst"):

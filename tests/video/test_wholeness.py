@@ -65,7 +65,9 @@ def test_source_with_long_last_picture_is_not_truncated(suffix: str, squats: Fig
 
 
 def test_source_intact_with_wrong_duration_is_not_truncated(squats: FigureVideo, tmp_path: Path) -> None:
-    """As where subtitles go on, or the last picture of a screen recording lasts."""
+    """The stated duration is longer than the video where subtitles continue or the last picture of a screen recording
+    lasts.
+    """
     path = encode(tmp_path / "film.mkv", squats, rate=10)
     lengthened = tmp_path / "long.mkv"
     lengthen(path, lengthened)

@@ -34,7 +34,7 @@ def read(content: bytes) -> list[tuple[str, dict[str, Any]]]:
 
 
 def raw(name: str) -> bool:
-    """Whether a field's number says more than what the reader makes of it."""
+    """Tell whether the raw number of a field has to be compared, since the reader converts it lossily."""
     return name in ("category", "exercise_category")
 
 
@@ -85,7 +85,7 @@ def check_totals(workout: Workout, messages: dict[str, dict[str, Any]]) -> None:
 
 
 def check_titles(workout: Workout, messages: list[tuple[str, dict[str, Any]]]) -> None:
-    """Every exercise is identified by its title."""
+    """Check that every exercise is identified by its title."""
     titles = {
         (values["exercise_category"], values["exercise_name"]): values["wkt_step_name"]
         for name, values in messages

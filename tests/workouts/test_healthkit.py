@@ -1,4 +1,4 @@
-"""What an app feeds to HealthKit's builder, held to what that demands."""
+"""Input of HealthKit's builder from an app, checked against the builder's demands."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fitsense.decisions import DecisionConfig, Decisions, SegmentEnded
+from fitsense.decisions.config import DecisionConfig
+from fitsense.decisions.decisions import Decisions
+from fitsense.decisions.segments import SegmentEnded
 from fitsense.types import Prediction
 
 LABELS = ("squat", "push_up", "no_exercise")

@@ -63,7 +63,7 @@ class FrameSocket:
         self._events = events
         self._decoder: Decoder | None = None
         self._bucket = Bucket(limits.rate_hz, limits.rate_hz)
-        self._taken_over = asyncio.Event()
+        self._push = session.push_role.register()
 
     async def run(self) -> None:
         """Serve the connection until the session ends or the client disconnects."""
@@ -86,7 +86,6 @@ class FrameSocket:
             await asyncio.gather(*tasks, return_exceptions=True)
             # Release the codec and the frames that it holds.
             self._decoder = None
-            self._session.release_push(self._taken_over)
         await self._close(code)
 
     async def _send_events(self) -> int:
@@ -121,7 +120,7 @@ class FrameSocket:
         return ENDED
 
     async def _wait_for_takeover(self) -> int:
-        await self._taken_over.wait()
+        await self._push.taken_over.wait()
         return TAKEN_OVER
 
     async def _messages(self) -> AsyncIterator[bytes | str]:
@@ -145,7 +144,12 @@ class FrameSocket:
             raise ProblemError(
                 ProblemType.CONFLICT, f"session {self._session.id}: expected an open session, got one that has ended"
             )
-        decoder = self._claim_push()
+        if not self._session.push_role.claim(self._push):
+            # The connection is being closed.
+            return
+        if self._decoder is None:
+            self._decoder = self._sessions.decoder(self._session)
+        decoder = self._decoder
         try:
             picture = parse(message)
             frames = await self._decode(lambda: decoder.decode(picture))
@@ -166,6 +170,8 @@ class FrameSocket:
                 f"session {self._session.id}: expected a session for pushed pictures, got one that reads a source; "
                 "end it by DELETE",
             )
+        if self._push.taken_over.is_set():
+            return
         if self._decoder is not None:
             decoder, self._decoder = self._decoder, None
             for frame in await self._decode(decoder.flush):
@@ -182,13 +188,6 @@ class FrameSocket:
                 # The thread cannot be cancelled, and a session must not use a second one.
                 await asyncio.wait([decoded])
                 raise
-
-    def _claim_push(self) -> Decoder:
-        """Make this connection the one that pushes."""
-        self._session.claim_push(self._taken_over)
-        if self._decoder is None:
-            self._decoder = self._sessions.decoder(self._session)
-        return self._decoder
 
     async def _send(self, text: str) -> None:
         await asyncio.wait_for(self._websocket.send_text(text), self._limits.send_s)

@@ -96,7 +96,7 @@ class BatchWorker:
         return True
 
     def stop(self) -> None:
-        """Stop the thread without processing what is left."""
+        """Stop the thread without processing the remaining windows."""
         with self._channel.locked():
             self._stop.set()
         self._thread.join(_JOIN_TIMEOUT_S)

@@ -6,6 +6,7 @@ All methods run in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
@@ -77,6 +78,16 @@ class EventBuffer:
             self._events.append(BufferedEvent(event.sequence, event.id, event.to_json()))
             self._next = event.sequence + 1
         self._wake()
+
+    def restore(self, lines: Sequence[str]) -> None:
+        """Fill an empty buffer with the events of a previous process.
+
+        :param lines: consecutive events, each as one line of JSON without its line end.
+        """
+        for line in lines:
+            id = json.loads(line)["id"]
+            self._events.append(BufferedEvent(int(id), id, line))
+            self._next = int(id) + 1
 
     def close(self) -> None:
         """Mark the buffer as complete and wake the readers."""

@@ -12,6 +12,8 @@ import attrs
 
 from fitsense.server.api.requests import SessionRequest
 from fitsense.server.engine.event_buffer import BufferedEvent, EventBuffer
+from fitsense.server.engine.journal import Journal
+from fitsense.server.engine.push_role import PushRole
 from fitsense.server.engine.session_queue import SessionQueue
 from fitsense.server.engine.source_reader import SourceReader
 from fitsense.session.session import Reason
@@ -39,6 +41,10 @@ class ServerSession:
     :param dropped: total number of dropped frames.
     :param decoding: held while a pushed frame is decoded, so that a session decodes one frame at a time.
     :param done: set once the session has ended.
+    :param journal: keeps the session for the next process, or None.
+    :param restarts: how many times a server continued the session after a crash.
+    :param resumed_s: media time of the newest frame of the snapshot from which it was continued, in seconds.
+    :param push_role: decides which of its connections pushes.
     """
 
     id: str
@@ -58,9 +64,12 @@ class ServerSession:
     ended_s: float | None = None
     read: int = 0
     dropped: int = 0
+    journal: Journal | None = None
+    restarts: int = 0
+    resumed_s: float | None = None
     decoding: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
-    _pusher: asyncio.Event | None = attrs.field(default=None, init=False)
+    push_role: PushRole = attrs.field(factory=PushRole)
 
     @property
     def paused(self) -> bool:
@@ -76,23 +85,6 @@ class ServerSession:
             async for event in events:
                 self.read = event.number
                 yield event
-
-    def claim_push(self, taken_over: asyncio.Event) -> None:
-        """Make a connection the one that pushes. Sets the event of the previous one, which may be lost without knowing
-        it.
-
-        :param taken_over: set when another connection takes over.
-        """
-        if self._pusher is taken_over:
-            return
-        if self._pusher is not None:
-            self._pusher.set()
-        self._pusher = taken_over
-
-    def release_push(self, taken_over: asyncio.Event) -> None:
-        """Let a connection stop pushing."""
-        if self._pusher is taken_over:
-            self._pusher = None
 
     def to_dict(self) -> dict[str, Any]:
         """The session as clients see it, by the schema ``server.session``."""
@@ -115,4 +107,6 @@ class ServerSession:
             "events": self.events.next,
             "frames": self.queue.frames,
             "dropped_frames": self.dropped,
+            "restarts": self.restarts,
+            "resumed_s": self.resumed_s,
         }

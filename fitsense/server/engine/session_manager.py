@@ -6,85 +6,42 @@ import asyncio
 import contextlib
 import functools
 import logging
-import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
-from fitsense.errors import InvalidInputError, SourceError
+from fitsense.errors import InvalidInputError
 from fitsense.events.model import Event
-from fitsense.expectation import Expectation
-from fitsense.imaging.frame_rate import min_interval_s
-from fitsense.inference.model import Model
-from fitsense.inference.people import PeopleSource
-from fitsense.pipeline.analysis import zoom_for
+from fitsense.pipeline.checkpoint import SourcePosition
 from fitsense.server.api.problems import ProblemError, ProblemType
 from fitsense.server.api.requests import SessionRequest
 from fitsense.server.config import ServeConfig
 from fitsense.server.engine.batch_worker import BatchWorker
 from fitsense.server.engine.event_buffer import EventBuffer
 from fitsense.server.engine.frame_decoder import Decoder
-from fitsense.server.engine.session import Mode, ServerSession, event_source
-from fitsense.server.engine.session_queue import AnySession, QueuedFrame, SessionQueue, lossless_frame_queue
+from fitsense.server.engine.journal import Journal
+from fitsense.server.engine.restoring import Continuation, ended_session
+from fitsense.server.engine.session import Mode, ServerSession
+from fitsense.server.engine.session_builder import SessionBuilder
+from fitsense.server.engine.session_files import SavedSession, SessionFiles, SessionRecord, StateFolder
+from fitsense.server.engine.session_plan import SessionPlan, open_source
+from fitsense.server.engine.session_queue import QueuedFrame
 from fitsense.server.engine.source_reader import SourceReader
 from fitsense.server.log import LOGGER, fields
 from fitsense.server.metrics import Metrics
 from fitsense.server.models import Bundles
 from fitsense.server.source_policy import FILE_OPTIONS, Opened, SourcePolicy
-from fitsense.session.config import SessionConfig
-from fitsense.session.session import Reason, Session
-from fitsense.session.tracked import TrackedSession
+from fitsense.session.session import Reason
 from fitsense.sinks.delivery import Delivery
 from fitsense.types import Frame
-from fitsense.video.frame_queue import FrameQueue
-from fitsense.video.live import LiveConfig
+from fitsense.video.source import SourceWarning
 
-# Shortest time between two warnings of dropped frames, or of lag.
-_WARNING_INTERVAL_S = 5.0
 _SWEEP_INTERVAL_S = 0.5
 _POLL_S = 0.02
-
-
-@attrs.frozen
-class _Plan:
-    """The checked request of a session that is being opened.
-
-    :param requested_at: wall-clock time of the request.
-    :param requested_s: the same in seconds of the monotonic clock.
-    :param people: for sessions that track several people.
-    """
-
-    mode: Mode
-    request: SessionRequest
-    model: Model
-    people: PeopleSource | None
-    requested_at: datetime
-    requested_s: float
-
-    @property
-    def zoom(self) -> float:
-        return zoom_for(self.request.region, people=self.request.people)
-
-    def create_session(self, source: str, started_at: datetime | None, frame: Frame | None) -> AnySession:
-        """Create the analysis session from its first frame.
-
-        :param started_at: wall-clock time of media time 0; None if the first frame arrives as it is taken.
-        """
-        config = SessionConfig(
-            hop_s=self.request.hop_s,
-            source=source,
-            started_at=_start_of(frame) if started_at is None else started_at,
-            region=self.request.region,
-            exercises=self.request.exercises,
-            expected=self.request.expected,
-        )
-        if self.people is None:
-            return Session(self.model, config)
-        return TrackedSession(self.model, self.people, config)
 
 
 class SessionManager:
@@ -100,18 +57,24 @@ class SessionManager:
         sources: SourcePolicy,
         metrics: Metrics,
         deliveries: Sequence[Delivery] = (),
+        state: StateFolder | None = None,
     ) -> None:
+        self._config = config
         self._limits = config.limits
-        self._decoder_threads = config.decoder_threads
         self._bundles = bundles
         self._sources = sources
         self._metrics = metrics
         self._deliveries = deliveries
+        self._state = state
         self._worker = BatchWorker(config.batch, metrics)
+        self._builder = SessionBuilder(
+            config, self._worker, metrics, state, self._publish, functools.partial(self._call, self._on_end)
+        )
         self._sessions: dict[str, ServerSession] = {}
         self._opening = 0
         # Readers whose thread still runs although their session has ended, or never began.
         self._lingering: set[SourceReader] = set()
+        self._reopening: set[asyncio.Task[None]] = set()
         self._draining = False
         self._sweeper: asyncio.Task[None] | None = None
         self._logger = logging.getLogger(LOGGER)
@@ -127,9 +90,11 @@ class SessionManager:
         return self._worker.alive
 
     def start(self) -> None:
-        """Start the worker thread and the sweep of unused sessions."""
+        """Start the worker thread and the sweep of unused sessions, and continue those of a previous process."""
         self._loop = asyncio.get_running_loop()
         self._worker.start()
+        for saved, files in self._state.load() if self._state is not None else ():
+            self._restore(saved, files)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -137,6 +102,8 @@ class SessionManager:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.to_thread(self._worker.stop)
+        if self._state is not None:
+            self._state.close()
 
     async def drain(self) -> None:
         """End all sessions and wait up to ``limits.drain_s`` for readers to receive the remaining events."""
@@ -173,9 +140,7 @@ class SessionManager:
             return await self._open_reading("source", request, self._sources.find(request.source))
         with self.slot():
             plan = await self._plan("push", request)
-        # The first frame dates media time 0.
-        frame_queue = FrameQueue(request.policy, self._limits.queue_size, -math.inf, _WARNING_INTERVAL_S)
-        return self._begin(plan, frame_queue, request.started_at)
+        return self._begin(plan, request.started_at)
 
     async def open_upload(self, path: str, request: SessionRequest, on_close: Callable[[], None]) -> ServerSession:
         """Open a session that reads an upload.
@@ -197,6 +162,8 @@ class SessionManager:
     def forget(self, session: ServerSession) -> None:
         """Remove a session that has ended."""
         self._sessions.pop(session.id, None)
+        if session.journal is not None:
+            session.journal.remove()
 
     def decoder(self, session: ServerSession) -> Decoder:
         """A decoder for the frames that one connection pushes."""
@@ -213,27 +180,15 @@ class SessionManager:
     async def _open_reading(
         self, mode: Mode, request: SessionRequest, opened: Opened, on_close: Callable[[], None] = lambda: None
     ) -> ServerSession:
-        live = LiveConfig(
-            policy=request.policy, queue_size=self._limits.queue_size, warning_interval_s=_WARNING_INTERVAL_S
-        )
         reader: SourceReader | None = None
         try:
             with self.slot():
                 plan = await self._plan(mode, request)
-                reader = SourceReader(
-                    opened,
-                    self._worker,
-                    short_side=plan.model.short_side,
-                    zoom=plan.zoom,
-                    min_interval_s=min_interval_s(plan.model.clips.values()),
-                    max_pixels=self._limits.pixels,
-                    threads=self._decoder_threads,
-                    live=live,
-                    on_close=on_close,
-                )
-                source_started_at = await _open_source(reader, request, self._limits.idle_s)
+                reader = self._builder.reader(plan, opened, on_close)
+                source_started_at = await open_source(reader, request, self._limits.idle_s)
             started_at = request.started_at or source_started_at or plan.requested_at
-            session = self._begin(plan, lossless_frame_queue(self._limits.queue_size), started_at, reader)
+            opened_at = source_started_at if opened.live else None
+            session = self._begin(plan, started_at, reader, opened_at)
         except BaseException:
             if reader is None or not reader.begun:
                 on_close()
@@ -268,48 +223,85 @@ class SessionManager:
         finally:
             self._opening -= 1
 
-    async def _plan(self, mode: Mode, request: SessionRequest) -> _Plan:
+    async def _plan(self, mode: Mode, request: SessionRequest) -> SessionPlan:
         model = self._bundles.model(request.bundle)
-        try:
-            Expectation.of(model.labels.exercise, request.exercises, request.expected)
-        except InvalidInputError as error:
-            raise ProblemError(ProblemType.INVALID, str(error)) from error
         people = await asyncio.to_thread(self._bundles.people) if request.people else None
-        return _Plan(mode, request, model, people, datetime.now(UTC), time.monotonic())
+        plan = SessionPlan(mode, request, model, people, datetime.now(UTC), time.monotonic())
+        plan.check()
+        return plan
 
     def _begin(
-        self, plan: _Plan, frame_queue: FrameQueue, started_at: datetime | None, reader: SourceReader | None = None
+        self,
+        plan: SessionPlan,
+        started_at: datetime | None,
+        reader: SourceReader | None = None,
+        opened_at: datetime | None = None,
     ) -> ServerSession:
         id = secrets.token_urlsafe(12)
-        events = EventBuffer(self._limits.events)
-        queue = SessionQueue(
-            plan.model,
-            functools.partial(plan.create_session, event_source(id), started_at),
-            frame_queue,
-            self._metrics,
-            on_events=functools.partial(self._publish, events),
-            on_end=functools.partial(self._call, self._on_end, id),
+        record = SessionRecord(
+            id, plan.mode, plan.request, plan.model.manifest.name, plan.requested_at, started_at, opened_at
         )
-        session = self._sessions[id] = ServerSession(
-            id=id,
-            mode=plan.mode,
-            request=plan.request,
-            bundle=plan.model.manifest.name,
-            events=events,
-            queue=queue,
-            source_reader=reader,
-            created_at=plan.requested_at,
-            created_s=plan.requested_s,
-            touched_s=plan.requested_s,
-            short_side=plan.model.short_side,
-            zoom=plan.zoom,
-        )
-        self._metrics.sessions.labels(session.mode).inc()
-        self._worker.add(queue)
+        session = self._builder.build(plan, reader, record, self._builder.journal(record))
+        self._add(session)
         self._logger.info("session opened", extra=fields(session=id, mode=session.mode, bundle=session.bundle))
         if self._draining:
             self.end(session, "interrupted")
         return session
+
+    def _add(self, session: ServerSession) -> None:
+        self._sessions[session.id] = session
+        self._metrics.sessions.labels(session.mode).inc()
+        self._worker.add(session.queue)
+
+    def _restore(self, saved: SavedSession, files: SessionFiles) -> None:
+        """Continue a session of a previous process, or keep the events of one that has ended."""
+        record = saved.record
+        if record.reason is None:
+            try:
+                self._continue(saved, Continuation.of(saved, self._bundles), files)
+                return
+            except InvalidInputError as error:
+                self._logger.error(
+                    "a saved session cannot be continued", extra=fields(session=record.id, error=str(error))
+                )
+                saved = attrs.evolve(saved, record=attrs.evolve(record, reason="failed"))
+        self._sessions[record.id] = ended_session(saved, files, self._bundles, self._metrics)
+        self._forget_oldest()
+
+    def _continue(self, saved: SavedSession, continuation: Continuation, files: SessionFiles) -> None:
+        plan, record = continuation.plan, continuation.record
+        reader = None
+        if plan.request.source is not None:
+            try:
+                reader = self._builder.reader(plan, self._sources.find(plan.request.source))
+            except ProblemError as problem:
+                raise InvalidInputError(problem.detail) from problem
+        journal = Journal(files, record, self._config.snapshot_interval_s, saved)
+        session = self._builder.build(plan, reader, record, journal, continuation.analysis)
+        session.events.restore(saved.events)
+        if saved.analysis is not None:
+            session.resumed_s = saved.analysis.time_s
+        self._add(session)
+        self._logger.info("session continued", extra=fields(session=session.id, resumed_s=session.resumed_s))
+        if reader is not None:
+            position = SourcePosition(0, 0.0, record.opened_at)
+            if saved.analysis is not None:
+                position = SourcePosition(saved.analysis.items, saved.analysis.time_s, record.opened_at)
+            task = asyncio.create_task(self._reopen(session, reader, position))
+            self._reopening.add(task)
+            task.add_done_callback(self._reopening.discard)
+
+    async def _reopen(self, session: ServerSession, reader: SourceReader, position: SourcePosition) -> None:
+        try:
+            await open_source(reader, session.request, self._limits.idle_s)
+        except ProblemError as problem:
+            self._worker.warn(session.queue, SourceWarning("source_lost", problem.detail))
+            self._worker.end(session.queue, "finished")
+        except Exception:
+            self._logger.exception("a source cannot be opened again", extra=fields(session=session.id))
+            self._worker.end(session.queue, "failed")
+        else:
+            reader.read_into(session.queue, position=position)
 
     def _publish(self, buffer: EventBuffer, events: Sequence[Event]) -> None:
         """Pass events to the deliveries and the session's buffer; runs in the worker's thread."""
@@ -335,6 +327,8 @@ class SessionManager:
         self._count_dropped(session)
         if session.source_reader is not None:
             self._stop_reading(session.source_reader)
+        if session.journal is not None:
+            session.journal.end(reason, session.queue.frames, session.dropped, datetime.now(UTC))
         session.events.close()
         session.done.set()
         self._metrics.sessions.labels(session.mode).dec()
@@ -342,6 +336,10 @@ class SessionManager:
             "session ended",
             extra=fields(session=id, reason=reason, frames=session.queue.frames, dropped=session.dropped),
         )
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Forget the sessions that ended first, except for the newest ``limits.kept``."""
         ended = [one for one in self._sessions.values() if one.ended_s is not None]
         for one in sorted(ended, key=lambda one: one.ended_s or 0.0)[: -self._limits.kept]:
             self.forget(one)
@@ -370,23 +368,3 @@ class SessionManager:
         reader = session.source_reader
         session.dropped = self._worker.dropped(session.queue) + (reader.dropped if reader is not None else 0)
         session.queue.count_dropped(session.dropped)
-
-
-async def _open_source(reader: SourceReader, request: SessionRequest, timeout_s: float) -> datetime | None:
-    name = request.source or "of the request"
-    try:
-        return await reader.open(timeout_s)
-    except SourceError as error:
-        # FFmpeg's reason without the path or the address, which may contain a password.
-        reason = str(error).rsplit(": ", 1)[-1]
-        raise ProblemError(ProblemType.SOURCE, f"source {name}: {reason}") from error
-    except TimeoutError as error:
-        raise ProblemError(
-            ProblemType.SOURCE, f"source {name}: expected a first frame within {timeout_s:g} s, got none"
-        ) from error
-
-
-def _start_of(frame: Frame | None) -> datetime:
-    """Wall-clock time of media time 0, from a frame that has just arrived."""
-    now = datetime.now(UTC)
-    return now if frame is None else now - timedelta(seconds=frame.time_s)

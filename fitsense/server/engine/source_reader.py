@@ -14,6 +14,7 @@ from datetime import datetime
 from fitsense._internal.stopping import StopFlag
 from fitsense._internal.threads import WorkerThread, detached
 from fitsense.errors import FitsenseError
+from fitsense.pipeline.checkpoint import SourcePosition
 from fitsense.server.engine.batch_worker import BatchWorker
 from fitsense.server.engine.session_queue import QueuedFrame, SessionQueue
 from fitsense.server.log import LOGGER
@@ -75,6 +76,7 @@ class SourceReader:
         self._live: LiveSource | None = None
         self._dropped = 0
         self._queue: SessionQueue | None = None
+        self._position: SourcePosition | None = None
         self._go = threading.Event()
         self._thread: WorkerThread | None = None
         self._logger = logging.getLogger(LOGGER)
@@ -97,12 +99,15 @@ class SourceReader:
             self.stop()
             raise
 
-    def read_into(self, queue: SessionQueue, paused: Callable[[], bool] = _never) -> None:
+    def read_into(
+        self, queue: SessionQueue, paused: Callable[[], bool] = _never, position: SourcePosition | None = None
+    ) -> None:
         """Start reading; the queue ends with the source.
 
         :param paused: whether to wait, because the readers of the events are far behind.
+        :param position: where to continue a source that a previous process has read; None for its beginning.
         """
-        self._queue, self._paused = queue, paused
+        self._queue, self._paused, self._position = queue, paused, position
         self._go.set()
 
     def stop(self) -> None:
@@ -160,6 +165,8 @@ class SourceReader:
 
     def _read(self, source: VideoSource | LiveSource, queue: SessionQueue) -> Reason:
         items: Iterable[Frame | SourceWarning] = source if isinstance(source, LiveSource) else source.items()
+        if self._position is not None:
+            items = self._position.following(items, self._live.started_at if self._live is not None else None)
         try:
             for item in items:
                 if not isinstance(item, Frame):

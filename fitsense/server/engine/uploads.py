@@ -11,14 +11,13 @@ import logging
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from pathlib import Path
 
+from fitsense.server.engine.folder_lock import lock_folder
 from fitsense.server.log import LOGGER, fields
 
 _PREFIX = "fitsense-uploads-"
-_LOCK = "lock"
 _ATTEMPTS = 10
 
 
@@ -41,7 +40,7 @@ class Uploads:
         """
         for _ in range(_ATTEMPTS):
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
-            self._lock = _locked(folder, create=True)
+            self._lock = lock_folder(folder, create=True)
             if self._lock is not None:
                 self._folder = folder
                 break
@@ -75,7 +74,7 @@ class Uploads:
         for folder in self._parent.glob(f"{_PREFIX}*"):
             if folder == self._folder or not _is_ours(folder):
                 continue
-            lock = _locked(folder, create=False)
+            lock = lock_folder(folder, create=False)
             if lock is None:
                 continue
             shutil.rmtree(folder, ignore_errors=True)
@@ -92,39 +91,3 @@ def _is_ours(folder: Path) -> bool:
         status = folder.lstat()
         return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
     return False
-
-
-def _locked(folder: Path, *, create: bool) -> int | None:
-    """Lock a folder.
-
-    :return: descriptor of the lock file; None if another process holds the lock or has just removed the folder.
-    """
-    path = folder / _LOCK
-    try:
-        file = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
-    except OSError:
-        return None
-    try:
-        _lock(file)
-        # A lock on a removed file locks nothing.
-        if os.fstat(file).st_ino == path.stat().st_ino:
-            return file
-    except OSError:
-        pass
-    os.close(file)
-    return None
-
-
-if sys.platform == "win32":
-
-    def _lock(file: int) -> None:
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(file: int) -> None:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

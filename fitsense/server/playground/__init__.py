@@ -106,6 +106,7 @@ def _facts(lang: str) -> Mapping[str, object]:
     return {
         "lang": lang,
         "exercises": {id_: catalogue.exercise_name(id_) for id_ in (*catalogue.exercises, UNKNOWN, IDLE)},
+        "groups": {id_: one.group for id_, one in catalogue.exercises.items() if one.group},
         "muscle_groups": {id_: catalogue.muscle_group_name(id_) for id_ in catalogue.muscle_groups},
         "warnings": locale_of(lang).get("warnings", {}),
         "texts": {**locale_of(lang).get("texts", {}), **locale_of(lang).get("playground", {})},

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Body } from "./body-map.js";
+import { CoachView } from "./coach-view.js";
 import { Pusher, closeCamera, openCamera } from "./camera.js";
 import { showSummary } from "./summary.js";
 import { PlainClock, VideoClock } from "./clock.js";
@@ -10,7 +11,7 @@ import { Log, save } from "./log.js";
 import { SessionState, Times, parseEvents } from "./session-state.js";
 import { Timeline } from "./timeline.js";
 import { hideProblem, showProblem, describeError } from "./errors.js";
-import { many, setNames, t, time, warningText } from "./format.js";
+import { countOf, setNames, t, time, warningText } from "./format.js";
 
 // Languages with a file facts.LANGUAGE.json.
 const LANGUAGES = ["en", "de", "es", "fr", "pt", "it", "zh", "ja"];
@@ -24,6 +25,7 @@ const NAME = "fitsense playground";
 const video = one("video");
 const timeline = new Timeline();
 const log = new Log();
+const coach = new CoachView();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let body = null;
 let run = null;
@@ -155,7 +157,7 @@ function clear() {
   one("who").hidden = true;
   one("save").disabled = true;
   for (const id of ["video", "blank", "badge", "transport"]) one(id).hidden = true;
-  log.clear();
+  rewound();
   drawState();
 }
 
@@ -198,11 +200,22 @@ function point() {
 
 function draw() {
   if (!run) return;
-  if (run.advance(() => log.clear(), (entry) => log.add(entry))) {
+  if (run.advance(rewound, passed)) {
     showSummary(run.shown, true);
     body?.show(run.shown.load);
   }
   showWarning();
+}
+
+function rewound() {
+  log.clear();
+  coach.restart();
+}
+
+function passed(entry) {
+  log.add(entry);
+  const { subject } = entry.event;
+  if (!subject || subject === run.subject) coach.push(entry.event, run.live || Boolean(run.clock?.playing));
 }
 
 function showWarning() {
@@ -217,9 +230,10 @@ function tick() {
   if (!run) return;
   draw();
   const { clock, pusher } = run;
+  coach.tick(run.live ? pusher?.elapsedS : clock?.time, true);
   one("transport").hidden = !clock || run.live;
   one("badge").hidden = !run.live || !pusher;
-  if (pusher && run.live) one("badge").textContent = `Live ${time(pusher.elapsedS)}`;
+  if (pusher && run.live) one("badge").textContent = t("Live {time}", { time: time(pusher.elapsedS) });
   if (!clock) return;
   if (Math.abs(clock.duration - Number(one("seek").max)) > 0.01) {
     one("seek").max = String(clock.duration);
@@ -227,7 +241,7 @@ function tick() {
   }
   const position = `${time(clock.time)} / ${time(clock.duration)}`;
   if (document.activeElement !== one("seek") || clock.playing) one("seek").value = String(clock.time);
-  one("seek").setAttribute("aria-valuetext", position.replace("/", "of"));
+  one("seek").setAttribute("aria-valuetext", t("{at} of {length}", { at: time(clock.time), length: time(clock.duration) }));
   one("clock").textContent = position;
   one("play").setAttribute("aria-label", clock.playing ? t("Pause") : t("Play"));
   one("play").firstElementChild.textContent = clock.playing ? "❚❚" : "▶";
@@ -240,15 +254,15 @@ async function failed(of, error) {
   of.stopping.abort();
   of.pusher?.finish();
   if (error instanceof api.Problem && error.status === 401) {
-    say("Token required.");
+    say(t("Token required."));
     askForToken(of.again);
     return;
   }
   let words = describeError(error);
   if (of.kind === "file" && !of.entries.length && error instanceof api.Unreachable && (await answers())) {
     words = [
-      "The server broke off the upload",
-      "It may have as many sessions as it takes, or the file may be too large. Try again in a moment.",
+      t("The server broke off the upload"),
+      t("It may have as many sessions as it takes, or the file may be too large. Try again in a moment."),
     ];
   }
   if (of !== run) return;
@@ -267,7 +281,7 @@ async function answers() {
 
 const connection = (of, text) => ({
   signal: of.signal,
-  lost: () => of === run && say("The connection is lost; trying again…", "lost"),
+  lost: () => of === run && say(t("The connection is lost; trying again…"), "lost"),
   found: () => of === run && say(text, "busy"),
 });
 
@@ -280,10 +294,10 @@ function settle(of) {
     of.clock.time = of.all.end_s;
     video.hidden = true;
     video.srcObject = null;
-    showBlank("The camera is off. The events can be replayed.");
+    showBlank(t("The camera is off. The events can be replayed."));
   }
   one("over").textContent = t("Start over");
-  say(`${of.name}: ${many(of.entries.length, "event")}`);
+  say(`${of.name}: ${countOf(of.entries.length, "event")}`);
   drawTimeline();
   tick();
 }
@@ -296,7 +310,7 @@ function showBlank(text) {
 async function useCamera() {
   const mine = begin("camera", t("Camera"), useCamera);
   try {
-    say("Asking for the camera…", "busy");
+    say(t("Asking for the camera…"), "busy");
     const stream = await openCamera(video);
     if (mine !== run) {
       closeCamera(stream);
@@ -304,14 +318,14 @@ async function useCamera() {
     }
     mine.stream = stream;
     video.hidden = false;
-    say("Opening a session…", "busy");
+    say(t("Opening a session…"), "busy");
     const session = await api.openSession({ hop_s: LIVE_HOP_S }, mine.signal);
     mine.id = session.id;
     mine.pusher = new Pusher(session.id, video, {
       onProblem: (problem) => say(problem.detail ?? problem.title, "lost"),
-      onTakeover: () => failed(mine, new Error("another page pushes into this session")),
+      onTakeover: () => failed(mine, new Error(t("Another page pushes into this session."))),
     });
-    for await (const event of api.follow(session.id, connection(mine, "The camera is analysed"))) take(mine, event);
+    for await (const event of api.follow(session.id, connection(mine, t("The camera is analysed")))) take(mine, event);
     mine.pusher.finish();
     if (mine === run) settle(mine);
   } catch (error) {
@@ -326,7 +340,7 @@ function stopCamera() {
     idle();
     return;
   }
-  say("Ending the session…", "busy");
+  say(t("Ending the session…"), "busy");
   closeCamera(mine.stream);
   if (!mine.pusher.finish()) api.endSession(mine.id).catch((error) => failed(mine, error));
 }
@@ -335,10 +349,10 @@ async function useVideo(file) {
   const mine = begin("file", file.name, () => useVideo(file));
   showVideo(mine, file);
   try {
-    say(`Sending ${file.name}…`, "busy");
+    say(t("Sending {file}…", { file: file.name }), "busy");
     // Detect a refusal before sending a large file.
     await api.request("v1/sessions", { signal: mine.signal });
-    const there = connection(mine, `Analysing ${file.name}…`);
+    const there = connection(mine, t("Analysing {file}…", { file: file.name }));
     for await (const event of api.analyse(file, {}, there)) {
       if (!mine.entries.length && mine === run && !calm.matches) mine.clock.play();
       take(mine, event);
@@ -358,11 +372,11 @@ async function useEvents(file, picture) {
     mine.complete = true;
     one("save").disabled = false;
     if (picture) showVideo(mine, picture);
-    else showPlain(mine, "Replay of events, without their picture");
+    else showPlain(mine, t("Replay of events, without their picture"));
     showSubjects();
     drawTimeline();
     tick();
-    say(`${file.name}: ${many(events.length, "event")}`);
+    say(`${file.name}: ${countOf(events.length, "event")}`);
     if (!calm.matches) mine.clock.play();
   } catch (error) {
     await failed(mine, error);
@@ -376,7 +390,7 @@ function showVideo(mine, file) {
   video.onerror = () => {
     if (mine !== run || !video.src) return;
     video.hidden = true;
-    showPlain(mine, "The browser cannot show this video; its events are here all the same");
+    showPlain(mine, t("The browser cannot show this video; its events are here all the same"));
     if (!calm.matches) mine.clock.play();
   };
 }
@@ -451,7 +465,7 @@ function listen() {
   one("subject").onchange = ({ target }) => {
     run.subject = target.value;
     run.forget();
-    log.clear();
+    rewound();
     drawState();
     draw();
   };
@@ -523,6 +537,7 @@ async function start() {
     setNames(facts);
     body = new Body(picture, facts.scale);
     translatePage(facts.lang);
+    coach.begin();
     drawState();
     await greet();
   } catch (error) {

@@ -33,12 +33,12 @@ export class Body {
         const shades = this.scale[theme];
         region.style.setProperty(`--${theme}`, known ? shades[Math.round((value / end_s) * (shades.length - 1))] : "");
       }
-      const label = known ? `${muscleName(group)}: ${seconds(value)}` : `${muscleName(group)}: no value`;
+      const label = known ? `${muscleName(group)}: ${seconds(value)}` : `${muscleName(group)}: ${t("no value")}`;
       if (region.dataset.label === label) continue;
       region.dataset.label = label;
-      region.setAttribute("aria-label", `${label} (${side})`);
+      region.setAttribute("aria-label", `${label} (${t(side)})`);
       region.querySelector("title").textContent = label;
-      region.querySelector("desc").textContent = known ? `${side}; full at ${end_s} s` : `${side}; nothing is known of it`;
+      region.querySelector("desc").textContent = known ? t("{side}; full at {span}", { side: t(side), span: `${end_s}\u00a0s` }) : `${t(side)}; ${t("nothing is known of it")}`;
     }
     one("scale-end").textContent = `${end_s} s`;
     const said = largest([...load], 0.05).map(([group, value]) => `${muscleName(group)} ${seconds(value)}`);

@@ -2,6 +2,7 @@
 
 import { Unreachable, Problem } from "./api.js";
 import { make, one } from "./dom.js";
+import { t } from "./format.js";
 
 const CAMERA = {
   NotAllowedError: [
@@ -28,19 +29,22 @@ const SERVER = {
 
 /** Describe an error: a title and advice. */
 export function describeError(error) {
-  if (error instanceof Problem) return [SERVER[error.slug] ?? (error.title || "The server refused"), sentence(error.message)];
-  if (error instanceof Unreachable) return ["The server does not answer", "See whether it still runs, and try again."];
-  if (error instanceof SyntaxError) return ["These events cannot be read", sentence(error.message)];
-  return CAMERA[error.name] ?? ["Something went wrong", sentence(error.message)];
+  if (error instanceof Problem) {
+    // The detail is the server's, in English.
+    return [SERVER[error.slug] ? t(SERVER[error.slug]) : error.title || t("The server refused"), sentence(error.message)];
+  }
+  if (error instanceof Unreachable) return [t("The server does not answer"), t("See whether it still runs, and try again.")];
+  if (error instanceof SyntaxError) return [t("These events cannot be read"), sentence(error.message)];
+  return CAMERA[error.name]?.map((text) => t(text)) ?? [t("Something went wrong"), sentence(error.message)];
 }
 
 /** @param again action of the button “Try again”; without it there is no button. */
 export function showProblem(title, detail, again) {
   const actions = make("div", { className: "actions" });
   if (again) {
-    actions.append(make("button", { type: "button", className: "primary", onclick: again }, "Try again"));
+    actions.append(make("button", { type: "button", className: "primary", onclick: again }, t("Try again")));
   }
-  actions.append(make("button", { type: "button", onclick: hideProblem }, "Close"));
+  actions.append(make("button", { type: "button", onclick: hideProblem }, t("Close")));
   one("problem").replaceChildren(make("strong", {}, title), make("p", {}, detail), actions);
   one("problem").hidden = false;
   one("problem").scrollIntoView({ block: "nearest" });

@@ -6,6 +6,11 @@ export function setNames(facts) {
   names = facts;
 }
 
+/** Group of each exercise that has one. */
+export function exerciseGroups() {
+  return names.groups ?? {};
+}
+
 /** One of the page's texts in the language of the names, with `{fields}` for values; English where there is none. */
 export function t(text, values = {}) {
   return (names.texts?.[text] ?? text).replace(/\{(\w+)\}/g, (_, field) => values[field]);
@@ -40,34 +45,35 @@ export function time(value, digits = 0) {
   return `${Math.floor(parts / (60 * unit))}:${rest.toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }
 
-export function many(count, one, several = `${one}s`) {
-  return `${count} ${count === 1 ? one : several}`;
+/** A number of things, such as "3 events"; `one` is the English singular. */
+export function countOf(count, one) {
+  return t(count === 1 ? `{n} ${one}` : `{n} ${one}s`, { n: count });
 }
 
 /** Summarise an event in a few words. */
 export function gist({ type, data }) {
   switch (type.replace(/^fitsense\./, "")) {
     case "session.started":
-      return `${data.model.name} ${data.model.version}, ${many(data.exercises.length, "exercise")}`;
+      return `${data.model.name} ${data.model.version}, ${countOf(data.exercises.length, "exercise")}`;
     case "exercise.started":
       return `${exerciseName(data.exercise)}, ${percent(data.confidence)}`;
     case "exercise.updated":
-      return `${exerciseName(data.exercise)}, ${percent(data.confidence)}, for ${seconds(data.duration_s)}`;
+      return `${exerciseName(data.exercise)}, ${percent(data.confidence)}, ${seconds(data.duration_s)}`;
     case "exercise.ended":
       return `${exerciseName(data.exercise)}, ${seconds(data.duration_s)}`;
     case "repetition.completed":
-      return `${exerciseName(data.exercise)}, number ${data.index}`;
+      return t("{name}, repetition {number}", { name: exerciseName(data.exercise), number: data.index });
     case "muscles.activated":
-      return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || "nothing much";
+      return largest(Object.entries(data.muscles), 0.5).map(([group]) => muscleName(group)).join(", ") || t("nothing much");
     case "session.warning":
       return warningText(data);
     case "session.progress":
-      return data.exercise ? exerciseName(data.exercise) : "no exercise";
+      return data.exercise ? exerciseName(data.exercise) : t("No exercise");
     case "person.entered":
     case "person.left":
-      return `person ${data.person}`;
+      return t("Person {name}", { name: data.person });
     case "session.ended":
-      return `${data.reason}, ${many(data.frames, "frame")}`;
+      return `${t(data.reason)}, ${countOf(data.frames, "frame")}`;
     default:
       return "";
   }

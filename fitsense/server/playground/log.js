@@ -2,7 +2,7 @@
 
 import { address } from "./api.js";
 import { make, one } from "./dom.js";
-import { gist, time } from "./format.js";
+import { gist, t, time } from "./format.js";
 
 const HOME = "urn:fitsense:v1:";
 // Thousands of elements make the page slow; saving includes all events.
@@ -50,8 +50,8 @@ function item(event, emitted_s) {
   const entry = make("li", { className: "event", "data-name": name, "data-id": event.id }, details);
   if (event.dataschema?.startsWith(HOME)) {
     const href = address(`schemas/v1/${event.dataschema.slice(HOME.length)}`).href;
-    const label = `Schema of ${name}`;
-    entry.append(make("a", { className: "schema", href, target: "_blank", rel: "noopener", "aria-label": label }, "schema"));
+    const label = t("Schema of {name}", { name });
+    entry.append(make("a", { className: "schema", href, target: "_blank", rel: "noopener", "aria-label": label }, t("schema")));
   }
   return entry;
 }

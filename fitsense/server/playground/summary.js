@@ -14,7 +14,7 @@ export function showSummary(state, begun) {
   one("lasting").textContent = time(exercise ? exercise.end_s - exercise.start_s : (last?.duration_s ?? 0));
   showScores(state.scores);
   showTotals(state.totals());
-  announce(exercise && count ? `${name}, repetition ${count.index}` : begun ? name : "");
+  announce(exercise && count ? t("{name}, repetition {number}", { name, number: count.index }) : begun ? name : "");
 }
 
 function nameOf({ exercise, ended }, begun) {

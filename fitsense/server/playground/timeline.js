@@ -1,7 +1,7 @@
 // The timeline of exercises, repetitions and warnings.
 
 import { make, one } from "./dom.js";
-import { exerciseName, many, time, warningText } from "./format.js";
+import { countOf, exerciseName, t, time, warningText } from "./format.js";
 
 const MIN_LENGTH_S = 10;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
@@ -24,7 +24,7 @@ export class Timeline {
     exercises.replaceChildren(
       ...state.segments.map(({ id, start_s, end_s }) => {
         const name = exerciseName(id);
-        const title = `${name}, ${time(start_s)} to ${time(end_s)}`;
+        const title = `${name}, ${time(start_s)}–${time(end_s)}`;
         const segment = id === "unknown" ? { className: "segment unknown", title } : { className: "segment", title };
         return this.#span(make("i", segment, id === "unknown" ? "?" : name), start_s, end_s);
       }),
@@ -33,7 +33,7 @@ export class Timeline {
       ...state.repetitions.map(({ exercise, index, start_s, end_s, range_deg, tempo }) => {
         const range = range_deg === undefined ? "" : `, ${Math.round(range_deg)}°`;
         const phases = tempo === undefined ? "" : `, ${tempo}`;
-        const title = `${exerciseName(exercise)} ${index}, ${time(start_s, 1)} to ${time(end_s, 1)}${range}${phases}`;
+        const title = `${exerciseName(exercise)} ${index}, ${time(start_s, 1)}–${time(end_s, 1)}${range}${phases}`;
         return this.#span(make("i", { className: "repetition", title }), start_s, end_s);
       }),
     );
@@ -42,7 +42,7 @@ export class Timeline {
     );
     axis.replaceChildren(...this.#ticks());
     this.heads = [exercises, repetitions, warnings].map((track) => track.appendChild(make("i", { className: "head", hidden: true })));
-    one("timeline").setAttribute("aria-label", `Timeline: ${inWords(state)}`);
+    one("timeline").setAttribute("aria-label", t("Timeline: {text}", { text: inWords(state) }));
   }
 
   /** @param at_s position in seconds; null for none. */
@@ -76,7 +76,7 @@ export class Timeline {
 }
 
 function inWords(state) {
-  const said = state.segments.map(({ id, start_s, end_s }) => `${exerciseName(id)} from ${time(start_s)} to ${time(end_s)}`);
-  const counted = state.repetitions.length ? `; ${many(state.repetitions.length, "repetition")}` : "";
-  return `${said.slice(-8).join(", ") || "no exercise yet"}${counted}`;
+  const said = state.segments.map(({ id, start_s, end_s }) => `${exerciseName(id)} ${time(start_s)}–${time(end_s)}`);
+  const counted = state.repetitions.length ? `; ${countOf(state.repetitions.length, "repetition")}` : "";
+  return `${said.slice(-8).join(", ") || t("No exercise yet")}${counted}`;
 }

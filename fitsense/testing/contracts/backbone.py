@@ -133,11 +133,11 @@ class BackboneContract(StreamingLaws, NetworkContract):
             features, landmarks = spec.landmarks.forward(module, torch.from_numpy(inputs.copy()))
         return features.numpy(), landmarks.numpy()
 
-    def test_it_comes_in_eval_mode(self, module: Any) -> None:
+    def test_network_is_in_eval_mode(self, module: Any) -> None:
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
         assert not training, f"expected build to return a module in eval mode; in training mode: {training[:3]}"
 
-    def test_a_wrong_clip_is_refused_with_both_shapes(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
+    def test_wrong_clip_is_refused_with_both_shapes(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
         wrong = np.concatenate([inputs, inputs[:, :1]], axis=1)
         expected, actual = list(inputs.shape[1:]), list(wrong.shape)
         try:
@@ -152,7 +152,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
         assert _holds(stated, expected), f"expected the required shape, {expected}, in the message"
         assert _holds(stated, actual), f"expected the actual shape, {actual}, in the message"
 
-    def test_layers_hold_each_parameter_once(self, spec: BackboneSpec, module: Any) -> None:
+    def test_layers_contain_each_parameter_once(self, spec: BackboneSpec, module: Any) -> None:
         if spec.layers is None:
             pytest.skip("it is one layer")
         counts: dict[int, int] = {}
@@ -202,7 +202,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
         assert seen.dtype == np.float32, f"expected float32, got {seen.dtype}"
         assert spec.build is not None or np.isfinite(seen).all(), "expected finite numbers, since they are the features"
 
-    def test_observations_of_clips_without_anybody_are_finite(self, look: Observe, poses: FloatArray) -> None:
+    def test_observations_without_a_person_are_finite(self, look: Observe, poses: FloatArray) -> None:
         missing = poses[:2].copy()
         missing[0, ::2] = np.nan
         missing[1] = np.nan
@@ -212,7 +212,7 @@ class BackboneContract(StreamingLaws, NetworkContract):
                 f"expected finite numbers for a clip with a person in {found} of {len(clip)} frames, got others"
             )
 
-    def test_observations_of_a_longer_clip_hold_those_of_a_clip(
+    def test_observations_of_a_longer_clip_contain_those_of_a_clip(
         self, spec: BackboneSpec, look: Observe, poses: FloatArray, tolerance: float
     ) -> None:
         """Training selects windows from observations of whole recordings; sessions observe each window's poses."""
@@ -229,11 +229,11 @@ class BackboneContract(StreamingLaws, NetworkContract):
                 f"a clip from frame {start} of a longer one",
             )
 
-    def test_the_same_is_observed_twice(self, observe: Observe, observed: NDArray[Any]) -> None:
+    def test_observation_is_deterministic(self, observe: Observe, observed: NDArray[Any]) -> None:
         first, second = observe(observed), observe(observed)
         assert np.array_equal(first, second, equal_nan=True), "observations differ from one call to the next"
 
-    def test_observing_a_batch_gives_what_its_clips_give_alone(
+    def test_observed_batch_equals_single_clips(
         self, observe: Observe, observed: NDArray[Any], tolerance: float
     ) -> None:
         together = observe(observed)
@@ -241,12 +241,12 @@ class BackboneContract(StreamingLaws, NetworkContract):
             alone = observe(observed[at : at + 1])
             assert_close(alone[0], together[at], tolerance, "a clip that is observed alone")
 
-    def test_observing_leaves_its_input_alone(self, look: Observe, observed: NDArray[Any]) -> None:
+    def test_observe_does_not_modify_its_input(self, look: Observe, observed: NDArray[Any]) -> None:
         given = observed.copy()
         look(given)
         assert np.array_equal(given, observed, equal_nan=given.dtype != np.uint8), "it wrote into its input"
 
-    def test_observing_works_in_several_threads(
+    def test_observe_in_several_threads_agrees(
         self, observe: Observe, observed: NDArray[Any], tolerance: float
     ) -> None:
         clips = [observed[at % 3 : at % 3 + 1] for at in range(8)]

@@ -78,7 +78,7 @@ class FusionContract(OfferContract):
     def fuse(self, spec: FusionSpec, config: Any) -> Fuse:
         return lambda members: spec.fuse(config, _copied(members))
 
-    def test_scores_are_of_what_members_score(self, fuse: Fuse, members: Members) -> None:
+    def test_scores_have_the_labels_of_the_members(self, fuse: Fuse, members: Members) -> None:
         fused, first = fuse(members), members["one"]
         assert isinstance(fused, Scores), f"expected Scores, got {type(fused).__name__}"
         for what in ("task", "labels", "activation"):
@@ -87,7 +87,7 @@ class FusionContract(OfferContract):
         shape = fused.logits.shape
         assert shape == first.logits.shape, f"expected shape {first.logits.shape}, got {shape}"
 
-    def test_one_member_comes_out_as_it_is(
+    def test_single_member_is_returned_unchanged(
         self, spec: FusionSpec, fuse: Fuse, members: Members, tolerance: float
     ) -> None:
         if spec.min_branches > 1:
@@ -107,7 +107,7 @@ class FusionContract(OfferContract):
         actual = spec.fuse(with_weights({"one": 0.25, "two": 0.75, "three": 0.0}), _copied(members)).probabilities
         assert_close(actual, expected, tolerance, "with a member of weight 0")
 
-    def test_only_the_ratios_of_weights_count(
+    def test_scaled_weights_give_the_same_scores(
         self,
         spec: FusionSpec,
         with_weights: Callable[[Mapping[str, float]], Any],
@@ -121,7 +121,7 @@ class FusionContract(OfferContract):
         ).probabilities
         assert_close(actual, expected, tolerance, "with weights four times as large")
 
-    def test_the_result_lies_between_the_members(
+    def test_fused_scores_lie_between_the_members(
         self, fuse: Fuse, members: Members, is_average: bool, tolerance: float
     ) -> None:
         if not is_average:
@@ -133,7 +133,7 @@ class FusionContract(OfferContract):
         )
         assert beyond <= tolerance, f"it leaves the members' range by {beyond:g}, in logits and in probabilities"
 
-    def test_the_order_of_members_does_not_matter(
+    def test_order_of_members_does_not_matter(
         self, fuse: Fuse, members: Members, is_symmetric: bool, tolerance: float
     ) -> None:
         if not is_symmetric:
@@ -141,7 +141,7 @@ class FusionContract(OfferContract):
         turned = {name: members[name] for name in reversed(NAMES)}
         assert_close(fuse(turned).probabilities, fuse(members).probabilities, tolerance, "in the reverse order")
 
-    def test_what_a_member_finds_likelier_is_no_less_likely(
+    def test_fused_scores_are_monotone_in_the_members(
         self, fuse: Fuse, members: Members, is_monotone: bool, tolerance: float
     ) -> None:
         if not is_monotone:
@@ -166,27 +166,27 @@ class FusionContract(OfferContract):
             return
         pytest.fail("expected InvalidInputError for a member with NaN scores, got scores", pytrace=False)
 
-    def test_a_batch_gives_what_its_clips_give_alone(self, fuse: Fuse, members: Members, tolerance: float) -> None:
+    def test_batch_equals_single_clips(self, fuse: Fuse, members: Members, tolerance: float) -> None:
         together = fuse(members).probabilities
         for at in range(len(together)):
             alone = fuse(_rows(members, slice(at, at + 1))).probabilities
             assert_close(alone[0], together[at], tolerance, f"clip {at} alone")
 
-    def test_an_empty_batch_gives_no_scores(self, fuse: Fuse, members: Members) -> None:
+    def test_empty_batch_gives_empty_scores(self, fuse: Fuse, members: Members) -> None:
         shape = fuse(_rows(members, slice(0, 0))).logits.shape
         assert shape == (0, len(LABELS)), f"expected shape {(0, len(LABELS))}, got {shape}"
 
-    def test_inputs_are_left_alone(self, spec: FusionSpec, config: Any, members: Members) -> None:
+    def test_inputs_are_not_modified(self, spec: FusionSpec, config: Any, members: Members) -> None:
         given = _copied(members)
         spec.fuse(config, given)
         for name, member in given.items():
             assert np.array_equal(member.logits, members[name].logits), f"it wrote into the scores of {name}"
 
-    def test_the_same_comes_out_twice(self, fuse: Fuse, members: Members) -> None:
+    def test_output_is_deterministic(self, fuse: Fuse, members: Members) -> None:
         first, second = fuse(members).logits, fuse(members).logits
         assert np.array_equal(first, second), "the same members gave other scores the second time"
 
-    def test_fitting_makes_it_no_worse(self, spec: FusionSpec, config: Any, members: Members) -> None:
+    def test_fitted_fusion_is_no_worse(self, spec: FusionSpec, config: Any, members: Members) -> None:
         if spec.fit is None:
             pytest.skip("there is nothing to fit")
         targets, noisy = _noisy_members(members)
@@ -198,7 +198,9 @@ class FusionContract(OfferContract):
         )
         assert after <= before + 1e-3, f"its loss is {after:g} after fitting and {before:g} before"
 
-    def test_what_was_fitted_survives_json(self, spec: FusionSpec, config: Any, members: Members) -> None:
+    def test_fitted_configuration_round_trips_through_json(
+        self, spec: FusionSpec, config: Any, members: Members
+    ) -> None:
         if spec.fit is None:
             pytest.skip("there is nothing to fit")
         targets, noisy = _noisy_members(members)

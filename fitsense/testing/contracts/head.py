@@ -78,9 +78,7 @@ class HeadContract(NetworkContract):
 
         return join(torch.nn.Tanh(), {spec.task: module})
 
-    def test_probabilities_are_valid_however_large_features_are(
-        self, task: TaskSpec, run: Any, inputs: FloatArray
-    ) -> None:
+    def test_probabilities_of_large_features_are_valid(self, task: TaskSpec, run: Any, inputs: FloatArray) -> None:
         logits = run(inputs * np.float32(1e4))
         assert np.isfinite(logits).all(), "expected finite logits"
         values = to_probabilities(logits, task.activation)
@@ -88,11 +86,11 @@ class HeadContract(NetworkContract):
         if task.kind != "regression":
             _check_probabilities(values, task.kind)
 
-    def test_an_empty_batch_gives_no_scores(self, run: Any, inputs: FloatArray, width: int) -> None:
+    def test_empty_batch_gives_empty_scores(self, run: Any, inputs: FloatArray, width: int) -> None:
         shape = run(inputs[:0]).shape
         assert shape == (0, width), f"expected shape {(0, width)}, got {shape}"
 
-    def test_it_takes_any_number_of_labels(
+    def test_any_number_of_labels_is_accepted(
         self, spec: HeadSpec, config: Any, feature_dim: int, inputs: FloatArray, torch: Any
     ) -> None:
         for count in (1, 2, 17):
@@ -131,7 +129,7 @@ class DerivedHeadContract(OfferContract):
 
         return derive
 
-    def test_scores_are_of_what_was_asked(
+    def test_scores_have_the_requested_labels(
         self, spec: DerivedHeadSpec, derive: Any, source: Scores, labels: tuple[str, ...]
     ) -> None:
         scores = derive(source, labels)
@@ -140,14 +138,14 @@ class DerivedHeadContract(OfferContract):
         assert scores.labels == labels, f"expected the labels {labels}, got {scores.labels}"
         assert len(scores.logits) == len(source.logits), f"expected {len(source.logits)} rows, got {len(scores.logits)}"
 
-    def test_labels_may_come_in_any_order(
+    def test_labels_in_any_order_give_the_same_scores(
         self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
     ) -> None:
         expected = derive(source, labels).probabilities
         turned = derive(source, labels[::-1]).probabilities[:, ::-1]
         assert_close(turned, expected, tolerance, "labels in the reverse order")
 
-    def test_labels_that_it_reads_may_come_in_any_order(
+    def test_input_labels_in_any_order_give_the_same_scores(
         self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
     ) -> None:
         turned = attrs.evolve(source, labels=source.labels[::-1], logits=source.logits[:, ::-1])
@@ -155,7 +153,7 @@ class DerivedHeadContract(OfferContract):
             derive(turned, labels).probabilities, derive(source, labels).probabilities, tolerance, "the reverse order"
         )
 
-    def test_a_batch_gives_what_its_clips_give_alone(
+    def test_batch_equals_single_clips(
         self, derive: Any, source: Scores, labels: tuple[str, ...], tolerance: float
     ) -> None:
         together = derive(source, labels).probabilities
@@ -163,15 +161,15 @@ class DerivedHeadContract(OfferContract):
             alone = derive(attrs.evolve(source, logits=source.logits[at : at + 1]), labels).probabilities
             assert_close(alone[0], together[at], tolerance, f"clip {at} alone")
 
-    def test_an_empty_batch_gives_no_scores(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
+    def test_empty_batch_gives_empty_scores(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
         shape = derive(attrs.evolve(source, logits=source.logits[:0]), labels).logits.shape
         assert shape == (0, len(labels)), f"expected shape {(0, len(labels))}, got {shape}"
 
-    def test_the_same_comes_out_twice(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
+    def test_output_is_deterministic(self, derive: Any, source: Scores, labels: tuple[str, ...]) -> None:
         first, second = derive(source, labels).logits, derive(source, labels).logits
         assert np.array_equal(first, second), "the same scores gave other results the second time"
 
-    def test_inputs_are_left_alone(
+    def test_inputs_are_not_modified(
         self, spec: DerivedHeadSpec, config: Any, source: Scores, labels: tuple[str, ...]
     ) -> None:
         written = source.logits.copy()

@@ -69,27 +69,27 @@ class NetworkContract(OfferContract):
         assert outputs.dtype == np.float32, f"expected float32, got {outputs.dtype}"
         assert np.isfinite(outputs).all(), "expected finite numbers"
 
-    def test_the_same_comes_out_twice(self, run: Any, inputs: NDArray[Any]) -> None:
+    def test_output_is_deterministic(self, run: Any, inputs: NDArray[Any]) -> None:
         first, second = run(inputs), run(inputs)
         assert np.array_equal(first, second), f"outputs differ by {np.abs(first - second).max():g} from one call on"
 
-    def test_a_batch_gives_what_its_clips_give_alone(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
+    def test_batch_equals_single_clips(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
         together = run(inputs)
         for at in range(len(inputs)):
             assert_close(run(inputs[at : at + 1])[0], together[at], tolerance, f"clip {at} alone")
 
-    def test_inputs_are_left_alone(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
+    def test_inputs_are_not_modified(self, module: Any, inputs: NDArray[Any], torch: Any) -> None:
         given = torch.from_numpy(inputs.copy())
         with torch.inference_mode():
             module(given)
         assert np.array_equal(given.numpy(), inputs), "it wrote into its input"
 
-    def test_it_works_in_several_threads(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
+    def test_calls_in_several_threads_agree(self, run: Any, inputs: NDArray[Any], tolerance: float) -> None:
         clips = [inputs[at % len(inputs) :][:1] for at in range(8)]
         for got, clip in zip(in_threads(run, clips), clips, strict=True):
             assert_close(got, run(clip), tolerance, "a clip beside others")
 
-    def test_gradients_reach_its_parameters(
+    def test_gradients_reach_all_parameters(
         self, module: Any, inputs: NDArray[Any], torch: Any, trains: bool, not_moved: Collection[str]
     ) -> None:
         if not trains:
@@ -102,7 +102,7 @@ class NetworkContract(OfferContract):
             assert parameter.grad is not None, f"no gradient reaches {name}"
             assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
 
-    def test_its_state_dict_is_all_that_it_knows(
+    def test_state_dict_determines_the_output(
         self,
         module: Any,
         run: Any,
@@ -122,7 +122,7 @@ class NetworkContract(OfferContract):
             runner(other, torch)(inputs), run(inputs), tolerance, "a network with the same weights, from a file"
         )
 
-    def test_the_exported_graph_agrees(
+    def test_exported_graph_equals_the_network(
         self,
         branch: Any,
         inputs: NDArray[Any],

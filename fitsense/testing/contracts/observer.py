@@ -42,16 +42,16 @@ class ObserverContract(PluginFixtures):
             pytest.skip("it adds no event to this log; return another one from the fixture log")
         return lines
 
-    def test_it_adds_only_valid_events(self, plugins: PluginManager, added: Sequence[str]) -> None:
+    def test_added_events_are_valid(self, plugins: PluginManager, added: Sequence[str]) -> None:
         assert not plugins.observer_failures, next(line for line in added if '"plugin_failed"' in line)
 
-    def test_the_same_session_gives_the_same_events(
+    def test_events_are_deterministic(
         self, plugins: PluginManager, log: Sequence[EventData], added: Sequence[str]
     ) -> None:
         again = _lines(Emitter("urn:checked", _STARTED_AT, plugins), log)
         assert again == added, "the same session gave other events the second time; keep what changes in state"
 
-    def test_a_resumed_session_goes_on_as_if_it_had_not_stopped(
+    def test_resumed_session_gives_the_same_log(
         self, plugins: PluginManager, log: Sequence[EventData], added: Sequence[str]
     ) -> None:
         for at in range(1, len(log)):

@@ -62,32 +62,32 @@ class PluginContract(PluginFixtures):
             pytest.skip("the plugin is an object, not a module that is imported")
         return _probe(plugin.__name__, json.dumps(sys.path))
 
-    def test_the_host_takes_it(self, plugin: Any) -> None:
+    def test_host_loads_the_plugin(self, plugin: Any) -> None:
         report = PluginManager().register(plugin)
         assert report.status == "loaded", f"it is {report.status}: {report.reason}"
         assert not report.faults, "it is loaded without these:\n" + "\n".join(report.faults)
 
-    def test_it_offers_the_same_every_time(self, plugin: Any) -> None:
+    def test_hooks_give_the_same_specs_each_time(self, plugin: Any) -> None:
         first, second = list(_specs(plugin)), list(_specs(plugin))
         assert first == second, f"it provided {first} at first and {second} the second time"
 
-    def test_importing_it_pulls_in_nothing_heavy(self, probe: dict[str, list[str]]) -> None:
+    def test_import_loads_no_heavy_module(self, probe: dict[str, list[str]]) -> None:
         assert not probe["imported"], f"importing it imports {', '.join(probe['imported'])}; do that where it is used"
 
-    def test_registering_it_pulls_in_nothing_heavy(self, probe: dict[str, list[str]]) -> None:
+    def test_register_loads_no_heavy_module(self, probe: dict[str, list[str]]) -> None:
         assert not probe["registered"], f"its hooks import {', '.join(probe['registered'])}; do that where it is used"
 
-    def test_importing_it_leaves_the_process_as_it_was(self, probe: dict[str, list[str]]) -> None:
+    def test_import_leaves_the_process_unchanged(self, probe: dict[str, list[str]]) -> None:
         assert not probe["changed"], f"importing it changes of the process: {', '.join(probe['changed'])}"
 
-    def test_configurations_survive_json(self, specs: dict[str, Any]) -> None:
+    def test_configurations_round_trip_through_json(self, specs: dict[str, Any]) -> None:
         for name, spec in specs.items():
             config = spec.config()
             text = json.dumps(config_to_json(config), allow_nan=False)
             read = config_from_json(spec.config, json.loads(text), name)
             assert read == config, f"{name}: expected {config} again, got {read}"
 
-    def test_configurations_refuse_keys_that_they_do_not_know(self, specs: dict[str, Any]) -> None:
+    def test_configurations_refuse_unknown_keys(self, specs: dict[str, Any]) -> None:
         for name, spec in specs.items():
             document = {**config_to_json(spec.config()), "no_such_key": 1}
             try:

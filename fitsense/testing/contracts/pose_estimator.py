@@ -31,12 +31,12 @@ class PoseEstimatorContract(PictureContract):
     def estimator(self, spec: PoseEstimatorSpec, config: Any, files: Mapping[str, Path]) -> PoseEstimator:
         return spec.load(config, files, 1)
 
-    def test_it_detects_bodies(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
+    def test_detect_gives_bodies(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
         for picture in pictures:
             for one in estimator.detect(picture.copy()):
                 assert isinstance(one, BodyDetection), f"expected BodyDetection, got {type(one).__name__}"
 
-    def test_it_estimates_a_pose_for_each_region(
+    def test_estimate_gives_a_pose_per_region(
         self, spec: PoseEstimatorSpec, estimator: PoseEstimator, pictures: Sequence[UInt8Array]
     ) -> None:
         regions = _regions(estimator, pictures)
@@ -52,7 +52,7 @@ class PoseEstimatorContract(PictureContract):
         poses = list(estimator.estimate([], []))
         assert poses == [], f"expected no poses without regions, got {poses}"
 
-    def test_a_pose_does_not_depend_on_the_regions_beside_it(
+    def test_pose_is_independent_of_other_regions(
         self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]
     ) -> None:
         regions = _regions(estimator, pictures)
@@ -61,12 +61,12 @@ class PoseEstimatorContract(PictureContract):
             (alone,) = _estimate(estimator, [picture], [region])
             assert _same(pose, alone), f"a region gave {pose} beside others and {alone} alone"
 
-    def test_it_remembers_nothing(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
+    def test_calls_keep_no_state(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
         first = [_find(estimator, picture) for picture in pictures]
         again = [_find(estimator, picture) for picture in reversed(pictures)][::-1]
         assert all(map(_alike, first, again)), f"the same pictures, in another order, gave {again} instead of {first}"
 
-    def test_pictures_are_left_alone(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
+    def test_pictures_are_not_modified(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
         for picture in pictures:
             given = picture.copy()
             estimator.detect(given)
@@ -74,18 +74,18 @@ class PoseEstimatorContract(PictureContract):
             estimator.estimate([given], _regions(estimator, [picture]))
             assert np.array_equal(given, picture), "estimate wrote into the picture"
 
-    def test_it_takes_pictures_of_any_size(self, estimator: PoseEstimator) -> None:
+    def test_pictures_of_any_size_are_accepted(self, estimator: PoseEstimator) -> None:
         for shape in ((1, 1, 3), (31, 17, 3), (20, 300, 3)):
             _find(estimator, np.zeros(shape, np.uint8))
 
-    def test_it_takes_regions_beyond_the_picture(
+    def test_regions_beyond_the_picture_are_accepted(
         self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]
     ) -> None:
         regions = [BodyRegion(-0.4, 1.3, 0.5), BodyRegion(0.5, 0.5, 5.0, 2.0), BodyRegion(0.5, 0.5, 1e-4)]
         for region in regions:
             _estimate(estimator, pictures[:1], [region])
 
-    def test_places_are_shares_of_the_whole_picture(
+    def test_positions_are_shares_of_the_whole_picture(
         self, estimator: PoseEstimator, pictures: Sequence[UInt8Array], tolerance: float
     ) -> None:
         for picture in pictures:
@@ -109,7 +109,7 @@ class PoseEstimatorContract(PictureContract):
                 "after a border was added"
             )
 
-    def test_it_works_in_several_threads(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
+    def test_calls_in_several_threads_agree(self, estimator: PoseEstimator, pictures: Sequence[UInt8Array]) -> None:
         many = [pictures[at % len(pictures)] for at in range(8)]
         for got, picture in zip(in_threads(lambda one: _find(estimator, one), many), many, strict=True):
             assert _alike(got, _find(estimator, picture)), "a picture gave other results in another thread"

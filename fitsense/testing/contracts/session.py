@@ -65,7 +65,7 @@ class SessionContract:
             except SchemaError as error:
                 pytest.fail(f"event {event.sequence}, {event.type}: {error}", pytrace=False)
 
-    def test_it_begins_and_ends_once(self, events: list[Event]) -> None:
+    def test_session_starts_and_ends_once(self, events: list[Event]) -> None:
         types = [event.type for event in events]
         for at, kind in ((0, "fitsense.session.started"), (-1, "fitsense.session.ended")):
             assert types.count(kind) == 1, f"expected one {kind}, got {types.count(kind)}"
@@ -75,11 +75,11 @@ class SessionContract:
         numbers = [event.sequence for event in events]
         assert numbers == list(range(len(events))), f"expected 0, 1, 2 …, got {numbers}"
 
-    def test_time_never_goes_back(self, events: list[Event]) -> None:
+    def test_event_times_are_monotone(self, events: list[Event]) -> None:
         for before, after in itertools.pairwise(events):
             assert before.time <= after.time, f"{after.type} at {after.time} comes after {before.type} at {before.time}"
 
-    def test_chunks_do_not_matter(
+    def test_events_are_independent_of_chunks(
         self, begin: Callable[[], SessionLike], frames: Sequence[Frame], events: list[Event]
     ) -> None:
         session, third = begin(), len(frames) // 3
@@ -87,7 +87,7 @@ class SessionContract:
         got += session.push_many(iter(frames[2 * third :])) + session.finish()
         _assert_same(got, events)
 
-    def test_a_snapshot_goes_on_as_if_nothing_had_been(
+    def test_resumed_snapshot_gives_the_same_events(
         self,
         begin: Callable[[], SessionLike],
         resume: Callable[[bytes], SessionLike],
@@ -99,7 +99,7 @@ class SessionContract:
         session = resume(session.snapshot())
         _assert_same(got + session.push_many(frames[middle:]) + session.finish(), events)
 
-    def test_sessions_side_by_side_do_not_touch_each_other(
+    def test_sessions_with_one_model_are_independent(
         self, begin: Callable[[], SessionLike], frames: Sequence[Frame], events: list[Event]
     ) -> None:
         one, other = begin(), begin()
@@ -109,7 +109,7 @@ class SessionContract:
             other.push(255 - frame.rgb, frame.time_s)
         _assert_same(got + one.finish(), events)
 
-    def test_a_frame_that_cannot_be_leaves_nothing_torn(
+    def test_invalid_frame_leaves_the_session_unchanged(
         self, begin: Callable[[], SessionLike], frames: Sequence[Frame], events: list[Event]
     ) -> None:
         session, middle = begin(), len(frames) // 2
@@ -123,16 +123,14 @@ class SessionContract:
                 session.push(rgb, time_s)
         _assert_same(got + session.push_many(frames[middle:]) + session.finish(), events)
 
-    def test_frames_are_left_alone(self, begin: Callable[[], SessionLike], frames: Sequence[Frame]) -> None:
+    def test_frames_are_not_modified(self, begin: Callable[[], SessionLike], frames: Sequence[Frame]) -> None:
         session = begin()
         for frame in frames:
             given = frame.rgb.copy()
             session.push(given, frame.time_s)
             assert np.array_equal(given, frame.rgb), f"it wrote into the frame at {frame.time_s:g} s"
 
-    def test_nothing_can_be_pushed_once_it_is_finished(
-        self, begin: Callable[[], SessionLike], frames: Sequence[Frame]
-    ) -> None:
+    def test_push_after_finish_is_refused(self, begin: Callable[[], SessionLike], frames: Sequence[Frame]) -> None:
         session = begin()
         session.push(frames[0])
         session.finish()

@@ -67,13 +67,13 @@ class StreamingLaws:
 
         return Streams(lambda frame, state: streaming.step(module, frame, state), start, torch)
 
-    def test_stepping_over_a_clip_gives_what_the_clip_gives(
+    def test_stepping_over_a_clip_equals_the_clip(
         self, streams: Streams, run: Any, pictures: UInt8Array, tolerance: float
     ) -> None:
         *_, (stepped, _) = streams.over(pictures)
         assert_close(stepped, run(pictures), tolerance, "features after a clip's last frame, against the clip's")
 
-    def test_what_it_remembers_is_as_declared(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
+    def test_state_has_the_declared_shapes(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
         declared = {name: tuple(value.shape) for name, value in streams.start(len(pictures)).items()}
         for _, state in streams.over(pictures[:, :2]):
             shapes = {name: tuple(value.shape) for name, value in state.items()}
@@ -81,7 +81,7 @@ class StreamingLaws:
             other = {name: str(value.dtype) for name, value in state.items() if value.dtype != torch.float32}
             assert not other, f"expected a state of float32, got {other}"
 
-    def test_streams_that_take_turns_do_not_meet(self, streams: Streams, pictures: UInt8Array) -> None:
+    def test_interleaved_streams_are_independent(self, streams: Streams, pictures: UInt8Array) -> None:
         one, other = pictures[:1], pictures[1:2]
         *_, (alone, _) = streams.over(one)
         taken, beside = streams.start(1), streams.start(1)
@@ -90,7 +90,7 @@ class StreamingLaws:
             _, beside = streams.advance(other[:, at], beside)
         assert_close(together, alone, 0.0, "a stream that takes turns with another")
 
-    def test_stepping_leaves_frames_and_states_alone(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
+    def test_step_does_not_modify_its_arguments(self, streams: Streams, pictures: UInt8Array, torch: Any) -> None:
         _, state = streams.advance(pictures[:, 0], streams.start(len(pictures)))
         before = {name: value.numpy().copy() for name, value in state.items()}
         frame = torch.from_numpy(pictures[:, 1].copy())
@@ -100,7 +100,7 @@ class StreamingLaws:
         changed = [name for name, value in state.items() if not np.array_equal(value.numpy(), before[name])]
         assert not changed, f"it wrote into the given state: {', '.join(changed)}"
 
-    def test_nothing_before_the_receptive_field_counts(
+    def test_frames_before_the_receptive_field_have_no_effect(
         self, streams: Streams, streaming: StreamingSpec, config: Any, pictures: UInt8Array, tolerance: float
     ) -> None:
         count = streaming.receptive_field(config)
@@ -112,7 +112,7 @@ class StreamingLaws:
             features[1], features[0], tolerance / 10, f"features after another frame and the same {count} frames"
         )
 
-    def test_features_come_once_the_delay_is_over(
+    def test_features_follow_delay_and_stride(
         self, streams: Streams, streaming: StreamingSpec, config: Any, pictures: UInt8Array, width: int
     ) -> None:
         delay, stride = streaming.delay(config), streaming.stride(config)
@@ -123,7 +123,7 @@ class StreamingLaws:
             assert features.shape == expected, f"expected shape {expected}, got {features.shape}"
             assert np.isfinite(features).all(), f"expected finite numbers after frame {at + 1}, with a delay of {delay}"
 
-    def test_the_exported_step_agrees(
+    def test_exported_step_equals_the_network(
         self,
         streams: Streams,
         spec: BackboneSpec,

@@ -65,7 +65,7 @@ class TaskContract:
         """Allowed difference of values that rounding explains."""
         return 2e-3
 
-    def test_values_suit_the_kind(self, task: TaskSpec, logits: FloatArray, values: FloatArray) -> None:
+    def test_values_are_in_the_range_of_the_kind(self, task: TaskSpec, logits: FloatArray, values: FloatArray) -> None:
         assert values.shape == logits.shape, f"expected shape {logits.shape}, got {values.shape}"
         assert np.isfinite(values).all(), "expected finite values"
         if task.kind == "regression":
@@ -74,11 +74,11 @@ class TaskContract:
         if task.kind == "one_of_many":
             assert_close(values.sum(axis=1), np.ones(len(values)), 1e-3, "sums of the probabilities of all labels")
 
-    def test_the_activation_can_be_inverted(self, task: TaskSpec, values: FloatArray, tolerance: float) -> None:
+    def test_activation_is_invertible(self, task: TaskSpec, values: FloatArray, tolerance: float) -> None:
         again = to_probabilities(to_logits(values, task.activation), task.activation)
         assert_close(again, values, tolerance * max(1.0, float(np.abs(values).max())), "values of the logits of values")
 
-    def test_a_window_alone_has_the_values_that_it_has_among_others(
+    def test_window_values_are_independent_of_other_windows(
         self, task: TaskSpec, logits: FloatArray, values: FloatArray, tolerance: float
     ) -> None:
         for at in range(len(logits)):
@@ -86,7 +86,7 @@ class TaskContract:
                 to_probabilities(logits[at : at + 1], task.activation)[0], values[at], tolerance, f"window {at}"
             )
 
-    def test_a_stretch_has_one_value_per_label(
+    def test_summary_has_one_value_per_label(
         self, task: TaskSpec, values: FloatArray, seconds: NDArray[np.float64], labels: tuple[str, ...]
     ) -> None:
         for count in (1, 2, len(values)):
@@ -94,13 +94,11 @@ class TaskContract:
             assert over.shape == (len(labels),), f"expected shape {(len(labels),)}, got {over.shape}"
             assert over.dtype == np.float32, f"expected float32, got {over.dtype}"
 
-    def test_the_same_stretch_is_summed_up_alike(
-        self, task: TaskSpec, values: FloatArray, seconds: NDArray[np.float64]
-    ) -> None:
+    def test_summary_is_deterministic(self, task: TaskSpec, values: FloatArray, seconds: NDArray[np.float64]) -> None:
         first, second = task.over(values, seconds), task.over(values, seconds)
         assert np.array_equal(first, second), "the same windows gave something else the second time"
 
-    def test_parts_obey_their_schemas(
+    def test_summaries_obey_their_schemas(
         self, task: TaskSpec, values: FloatArray, seconds: NDArray[np.float64], labels: tuple[str, ...]
     ) -> None:
         documents = [{"$ref": "urn:fitsense:v1:common#/$defs/extension"}, *([task.schema] if task.schema else [])]
@@ -114,7 +112,7 @@ class TaskContract:
                 except SchemaError as error:
                     pytest.fail(str(error), pytrace=False)
 
-    def test_the_loss_is_lower_for_what_is_right(
+    def test_loss_is_lower_for_correct_logits(
         self, task: TaskSpec, logits: FloatArray, values: FloatArray, labels: tuple[str, ...]
     ) -> None:
         torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'fitsense[torch]'")

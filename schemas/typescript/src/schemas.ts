@@ -694,6 +694,14 @@ export interface Session {
    * Pictures that were dropped, since analysis is slower.
    */
   dropped_frames: number;
+  /**
+   * How often the server continued it after a crash.
+   */
+  restarts?: number;
+  /**
+   * Media time in seconds of the newest picture that the server had kept when it continued the session last; later ones are lost unless they are pushed again. Null if it kept none, or never continued it.
+   */
+  resumed_s?: number | null;
 }
 /**
  * A session as it is asked for. What is left out has its default: pictures are pushed, and the server's first bundle looks at all of them.

@@ -148,7 +148,7 @@ def test_upload_gives_events_and_leaves_no_file(
 
 
 def kept_uploads() -> set[Path]:
-    """All uploads that servers of this machine keep."""
+    """List all uploads that servers of this machine keep."""
     return set(Path(tempfile.gettempdir()).glob("fitsense-uploads-*/*/*"))
 
 

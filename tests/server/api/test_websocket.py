@@ -41,7 +41,7 @@ def opened(running: Running, **request: Any) -> dict[str, Any]:
 
 
 def rest(socket: ClientConnection) -> list[dict[str, Any]]:
-    """What comes until the server closes."""
+    """Receive messages until the server closes."""
     received = []
     try:
         while True:
@@ -103,7 +103,7 @@ def encoded(frames: Iterable[Frame], codec: str, kind: Format) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def pushed(squats: FigureVideo, jpegs: list[tuple[float, bytes]]) -> dict[str, list[bytes]]:
-    """Some squats as messages, in each way."""
+    """Messages of some squats, in each format."""
     frames = list(squats)[:FRAMES]
     return {
         "jpeg": [pack(Format.IMAGE, time_s, content) for time_s, content in jpegs[:FRAMES]],
@@ -193,6 +193,27 @@ def test_websocket_lost_connection_is_taken_over(running: Running, pushed: dict[
     assert not problems
     # What the first had under way when the other came may be lost.
     assert FRAMES - 10 <= ended(events)["frames"] <= FRAMES
+
+
+def test_websocket_queued_pictures_of_closed_connection_do_not_take_over(
+    model: fitsense.Model, pushed: dict[str, list[bytes]]
+) -> None:
+    # One message a second.
+    limits = attrs.evolve(Limits(), rate_hz=1.0)
+    with serving(model, ServeConfig(limits=limits)) as running:
+        session = opened(running, policy="all")
+        with connect(running.websocket(session["id"], "?events=false")) as lost:
+            lost.send("{}")
+            lost.recv(PATIENCE_S)
+            # It waits for its turn when the connection is closed already.
+            lost.send(pushed["jpeg"][0])
+        with connect(running.websocket(session["id"])) as socket:
+            socket.send(pushed["jpeg"][1])
+            socket.send(FINISH)
+            events, problems = split(rest(socket))
+            assert socket.close_code == 1000
+    assert not problems
+    assert ended(events)["reason"] == "finished"
 
 
 def test_websocket_without_events_or_into_source_sends_none(running: Running, pushed: dict[str, list[bytes]]) -> None:

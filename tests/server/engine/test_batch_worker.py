@@ -157,6 +157,12 @@ class ManyWindows:
     def finish(self, reason: Reason = "finished") -> list[Event]:
         return []
 
+    def snapshot(self) -> bytes:
+        return b""
+
+    def _skip_events(self, count: int) -> None:
+        pass
+
 
 class CountingModel:
     """A model that predicts nothing, and knows how much it was asked at once."""

@@ -24,7 +24,7 @@ PIXELS = 400 * 300
 
 @pytest.fixture(scope="module")
 def whole(squats: FigureVideo) -> dict[Format, list[bytes]]:
-    """What is to be damaged: a few messages of each format."""
+    """Undamaged messages of each format."""
     frames = list(squats)[:6]
     return {
         Format.IMAGE: [image(frame.rgb, "WEBP" if index % 2 else "JPEG") for index, frame in enumerate(frames)],

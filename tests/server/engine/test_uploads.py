@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from fitsense.server.engine.folder_lock import lock_folder
 from fitsense.server.engine.uploads import Uploads
 from tests.helpers.live_server import process, until
 
@@ -76,15 +77,15 @@ def test_uploads_open_folder_removed_before_lock_creates_another(
 ) -> None:
     from fitsense.server.engine import uploads as module
 
-    locked, taken = module._locked, list[Path]()
+    taken = list[Path]()
 
     def racing(folder: Path, *, create: bool) -> int | None:
         if create and not taken:
             taken.append(folder)
             folder.rmdir()
-        return locked(folder, create=create)
+        return lock_folder(folder, create=create)
 
-    monkeypatch.setattr(module, "_locked", racing)
+    monkeypatch.setattr(module, "lock_folder", racing)
     uploads = Uploads(tmp_path)
     uploads.open()
     (folder,) = tmp_path.iterdir()

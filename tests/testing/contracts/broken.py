@@ -1,4 +1,4 @@
-"""How mutants are made and judged: a plugin that keeps every law, and what differs from it."""
+"""Mutants of a plugin that obeys every law, and how they are judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each law of backbones is broken by a network that keeps all others."""
+"""Mutants show that each law of backbones can fail alone."""
 
 from __future__ import annotations
 
@@ -106,15 +106,15 @@ def taking_anything(config: TinyConfig) -> nn.Module:
 
 NETWORKS = {
     "test_outputs_are_as_declared": attrs.evolve(GOOD, feature_dim=lambda config: config.feature_dim() + 1),
-    "test_the_same_comes_out_twice": wrapped(noisy),
-    "test_a_batch_gives_what_its_clips_give_alone": wrapped(batched),
-    "test_inputs_are_left_alone": wrapped(writing),
-    "test_it_works_in_several_threads": wrapped(sharing),
-    "test_gradients_reach_its_parameters": wrapped(detached),
-    "test_its_state_dict_is_all_that_it_knows": wrapped(hiding),
-    "test_it_comes_in_eval_mode": attrs.evolve(GOOD, build=in_training_mode),
-    "test_a_wrong_clip_is_refused_with_both_shapes": attrs.evolve(GOOD, build=taking_anything),
-    "test_layers_hold_each_parameter_once": attrs.evolve(GOOD, layers=lambda module: layers(module)[:1]),
+    "test_output_is_deterministic": wrapped(noisy),
+    "test_batch_equals_single_clips": wrapped(batched),
+    "test_inputs_are_not_modified": wrapped(writing),
+    "test_calls_in_several_threads_agree": wrapped(sharing),
+    "test_gradients_reach_all_parameters": wrapped(detached),
+    "test_state_dict_determines_the_output": wrapped(hiding),
+    "test_network_is_in_eval_mode": attrs.evolve(GOOD, build=in_training_mode),
+    "test_wrong_clip_is_refused_with_both_shapes": attrs.evolve(GOOD, build=taking_anything),
+    "test_layers_contain_each_parameter_once": attrs.evolve(GOOD, layers=lambda module: layers(module)[:1]),
     "test_published_weights_fit_strictly": attrs.evolve(
         GOOD, adapt_weights=lambda state: {k: v for k, v in state.items() if k != "layers.0.1.weight"}
     ),
@@ -164,12 +164,10 @@ def trembling(clips: Any) -> Any:
 
 OBSERVERS = {
     "test_observations_are_as_declared": observing(lambda clips: colours(clips).astype(np.float64)),
-    "test_the_same_is_observed_twice": observing(trembling),
-    "test_observing_a_batch_gives_what_its_clips_give_alone": observing(
-        lambda clips: colours(clips) + np.float32(len(clips))
-    ),
-    "test_observing_leaves_its_input_alone": observing(clearing),
-    "test_observing_works_in_several_threads": observing(keeping),
+    "test_observation_is_deterministic": observing(trembling),
+    "test_observed_batch_equals_single_clips": observing(lambda clips: colours(clips) + np.float32(len(clips))),
+    "test_observe_does_not_modify_its_input": observing(clearing),
+    "test_observe_in_several_threads_agrees": observing(keeping),
 }
 
 
@@ -186,8 +184,8 @@ def places(config: Any, poses: Any) -> Any:
 
 
 POSES = {
-    "test_observations_of_clips_without_anybody_are_finite": posed(lambda config, poses: poses[..., 2:5].mean(axis=2)),
-    "test_observations_of_a_longer_clip_hold_those_of_a_clip": posed(
+    "test_observations_without_a_person_are_finite": posed(lambda config, poses: poses[..., 2:5].mean(axis=2)),
+    "test_observations_of_a_longer_clip_contain_those_of_a_clip": posed(
         lambda config, poses: places(config, poses) - places(config, poses).mean(axis=1, keepdims=True)
     ),
 }
@@ -226,7 +224,7 @@ def step_remembering_more(module: Any, frame: Any, state: Any) -> Any:
 
 
 def step_hiding(module: Any, frame: Any, state: Any) -> Any:
-    """It remembers in the module, and only that it does in the state."""
+    """Step that keeps its memory in the module, and only a flag in the state."""
     past = module.hidden if state["past"].any() else torch.zeros_like(state["past"])
     features, after = module.step(frame, {"past": past})
     module.hidden = after["past"]
@@ -247,7 +245,7 @@ def step_never_forgetting(module: Any, frame: Any, state: Any) -> Any:
 
 
 def build_never_forgetting(config: TinyConfig) -> nn.Module:
-    """Whose clips give what its steps give."""
+    """Build a network whose clips give what its steps give."""
     module: Any = build_streaming(config)
     width = config.feature_dim()
 
@@ -288,16 +286,16 @@ LANDMARK_MUTANTS = {
         lambda module, clips: (module(clips) + 1, landmarks_of(clips))
     ),
 }
-EXPORTED = ("test_the_exported_graph_agrees", "test_the_exported_step_agrees")
+EXPORTED = ("test_exported_graph_equals_the_network", "test_exported_step_equals_the_network")
 STREAMS = {
-    "test_stepping_over_a_clip_gives_what_the_clip_gives": stepping(step_apart),
-    "test_what_it_remembers_is_as_declared": stepping(step_remembering_more),
-    "test_streams_that_take_turns_do_not_meet": stepping(step_hiding),
-    "test_stepping_leaves_frames_and_states_alone": stepping(step_writing),
-    "test_nothing_before_the_receptive_field_counts": stepping(
+    "test_stepping_over_a_clip_equals_the_clip": stepping(step_apart),
+    "test_state_has_the_declared_shapes": stepping(step_remembering_more),
+    "test_interleaved_streams_are_independent": stepping(step_hiding),
+    "test_step_does_not_modify_its_arguments": stepping(step_writing),
+    "test_frames_before_the_receptive_field_have_no_effect": stepping(
         step_never_forgetting, build_never_forgetting, sums=(CONFIG.feature_dim(),)
     ),
-    "test_features_come_once_the_delay_is_over": stepping(step_too_soon, begun=(1,)),
+    "test_features_follow_delay_and_stride": stepping(step_too_soon, begun=(1,)),
 }
 
 
@@ -338,8 +336,8 @@ def test_landmark_laws_mutant_breaks_one_law(law: str) -> None:
 
 
 def test_exported_graph_of_other_network_breaks_export_law() -> None:
-    assert broken(wrapped(exported_otherwise), exports=True) == {"test_the_exported_graph_agrees"}
-    assert broken(stepping(step_exported_otherwise), exports=True) == {"test_the_exported_step_agrees"}
+    assert broken(wrapped(exported_otherwise), exports=True) == {"test_exported_graph_equals_the_network"}
+    assert broken(stepping(step_exported_otherwise), exports=True) == {"test_exported_step_equals_the_network"}
 
 
 def test_good_backbones_break_no_law() -> None:

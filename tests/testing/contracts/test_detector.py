@@ -1,4 +1,4 @@
-"""Each law of detectors is broken by one that keeps all others."""
+"""Mutants show that each law of detectors can fail alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
 @attrs.frozen
 class Config:
-    """Nothing to choose."""
+    """Configuration without fields."""
 
 
 def good(picture: Any) -> list[fitsense.Detection]:
@@ -56,11 +56,11 @@ def of_large_pictures(picture: Any) -> list[fitsense.Detection]:
 
 
 MUTANTS: dict[str, Any] = {
-    "test_it_gives_detections": lambda picture: [] if picture.max() == 0 else [(0, 0, 1, 1)],
-    "test_it_remembers_nothing": Remembering(),
-    "test_pictures_are_left_alone": clearing,
-    "test_it_takes_pictures_of_any_size": of_large_pictures,
-    "test_it_works_in_several_threads": Sharing(),
+    "test_detect_gives_detections": lambda picture: [] if picture.max() == 0 else [(0, 0, 1, 1)],
+    "test_calls_keep_no_state": Remembering(),
+    "test_pictures_are_not_modified": clearing,
+    "test_pictures_of_any_size_are_accepted": of_large_pictures,
+    "test_calls_in_several_threads_agree": Sharing(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Each law of fusions is broken by one that keeps all others."""
+"""Mutants show that each law of fusions can fail alone."""
 
 from __future__ import annotations
 
@@ -79,35 +79,35 @@ def refusing_none(logits: Any, members: Members) -> Any:
 
 
 MUTANTS = {
-    "test_scores_are_of_what_members_score": attrs.evolve(
+    "test_scores_have_the_labels_of_the_members": attrs.evolve(
         GOOD,
         fuse=lambda config, members: attrs.evolve(
             (fused := fuse(config, members)), labels=[label.upper() for label in fused.labels]
         ),
     ),
-    "test_one_member_comes_out_as_it_is": after(lambda logits, members: logits * (2 if len(members) == 1 else 1)),
+    "test_single_member_is_returned_unchanged": after(lambda logits, members: logits * (2 if len(members) == 1 else 1)),
     "test_zero_weight_means_absence": before(absent_counts),
-    "test_only_the_ratios_of_weights_count": attrs.evolve(GOOD, fuse=unscaled),
-    "test_the_result_lies_between_the_members": after(lambda logits, members: logits * (1 if len(members) == 1 else 5)),
-    "test_the_order_of_members_does_not_matter": unweighted(
-        lambda stacked: np.tensordot([0.5, 0.3, 0.2], stacked, axes=1)
+    "test_scaled_weights_give_the_same_scores": attrs.evolve(GOOD, fuse=unscaled),
+    "test_fused_scores_lie_between_the_members": after(
+        lambda logits, members: logits * (1 if len(members) == 1 else 5)
     ),
-    "test_what_a_member_finds_likelier_is_no_less_likely": unweighted(
+    "test_order_of_members_does_not_matter": unweighted(lambda stacked: np.tensordot([0.5, 0.3, 0.2], stacked, axes=1)),
+    "test_fused_scores_are_monotone_in_the_members": unweighted(
         lambda stacked: np.where(np.ptp(stacked, axis=0) > 4, stacked.min(axis=0), stacked.mean(axis=0))
     ),
     "test_nan_is_refused": before(without_nan),
-    "test_a_batch_gives_what_its_clips_give_alone": unweighted(
+    "test_batch_equals_single_clips": unweighted(
         lambda stacked: stacked.max(axis=0) if stacked.shape[1] > 1 else stacked.min(axis=0)
     ),
-    "test_an_empty_batch_gives_no_scores": after(refusing_none),
-    "test_inputs_are_left_alone": attrs.evolve(GOOD, fuse=writing),
-    "test_the_same_comes_out_twice": after(
+    "test_empty_batch_gives_empty_scores": after(refusing_none),
+    "test_inputs_are_not_modified": attrs.evolve(GOOD, fuse=writing),
+    "test_output_is_deterministic": after(
         lambda logits, members: logits + np.random.default_rng().uniform(0, 1e-4, logits.shape)
     ),
-    "test_fitting_makes_it_no_worse": attrs.evolve(
+    "test_fitted_fusion_is_no_worse": attrs.evolve(
         GOOD, fit=lambda config, members, targets: attrs.evolve(config, weights={"one": 0, "two": 0, "three": 1})
     ),
-    "test_what_was_fitted_survives_json": attrs.evolve(
+    "test_fitted_configuration_round_trips_through_json": attrs.evolve(
         GOOD,
         config=NotedConfig,
         fit=lambda config, members, targets: NotedConfig(fit(config, members, targets).weights, note=frozenset("x")),

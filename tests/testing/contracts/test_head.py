@@ -1,4 +1,4 @@
-"""Each law of heads is broken by one that keeps all others. Laws of all networks are tested with backbones."""
+"""Mutants show that each law of heads can fail alone. Laws of all networks are tested with backbones."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def changed(change: Callable[[Any], Any], fewest: int = 0) -> fitsense.plugins.H
 
 
 HEADS = {
-    "test_probabilities_are_valid_however_large_features_are": changed(torch.exp),
-    "test_an_empty_batch_gives_no_scores": changed(refusing_none),
-    "test_it_takes_any_number_of_labels": changed(nn.Identity(), fewest=2),
+    "test_probabilities_of_large_features_are_valid": changed(torch.exp),
+    "test_empty_batch_gives_empty_scores": changed(refusing_none),
+    "test_any_number_of_labels_is_accepted": changed(nn.Identity(), fewest=2),
 }
 
 
@@ -78,21 +78,21 @@ def writing(source: fitsense.Scores, logits: Any) -> Any:
 
 
 DERIVED = {
-    "test_scores_are_of_what_was_asked": attrs.evolve(
+    "test_scores_have_the_requested_labels": attrs.evolve(
         LOOKUP,
         derive=lambda config, source, labels: attrs.evolve(
             LOOKUP.derive(config, source, labels),
             task="exercise",
         ),
     ),
-    "test_labels_may_come_in_any_order": attrs.evolve(LOOKUP, derive=in_own_order),
-    "test_labels_that_it_reads_may_come_in_any_order": attrs.evolve(LOOKUP, derive=by_place),
-    "test_a_batch_gives_what_its_clips_give_alone": after(lambda source, logits: logits + len(logits)),
-    "test_an_empty_batch_gives_no_scores": after(lambda source, logits: refusing_none(logits)),
-    "test_the_same_comes_out_twice": after(
+    "test_labels_in_any_order_give_the_same_scores": attrs.evolve(LOOKUP, derive=in_own_order),
+    "test_input_labels_in_any_order_give_the_same_scores": attrs.evolve(LOOKUP, derive=by_place),
+    "test_batch_equals_single_clips": after(lambda source, logits: logits + len(logits)),
+    "test_empty_batch_gives_empty_scores": after(lambda source, logits: refusing_none(logits)),
+    "test_output_is_deterministic": after(
         lambda source, logits: logits + np.random.default_rng().uniform(0, 1e-4, logits.shape)
     ),
-    "test_inputs_are_left_alone": after(writing),
+    "test_inputs_are_not_modified": after(writing),
 }
 
 

@@ -1,4 +1,4 @@
-"""Each law of observers is broken by one that keeps all others."""
+"""Mutants show that each law of observers can fail alone."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def watching(observer: Callable[..., Any]) -> types.ModuleType:
 
 
 MUTANTS: dict[str, tuple[Callable[[], Callable[..., Any]], set[str]]] = {
-    "test_it_adds_only_valid_events": (lambda: invalid, {"test_it_adds_only_valid_events"}),
-    "test_the_same_session_gives_the_same_events": (
+    "test_added_events_are_valid": (lambda: invalid, {"test_added_events_are_valid"}),
+    "test_events_are_deterministic": (
         keeping_global_state,
         # What differs from session to session differs after a snapshot too.
-        {"test_the_same_session_gives_the_same_events", "test_a_resumed_session_goes_on_as_if_it_had_not_stopped"},
+        {"test_events_are_deterministic", "test_resumed_session_gives_the_same_log"},
     ),
-    "test_a_resumed_session_goes_on_as_if_it_had_not_stopped": (
+    "test_resumed_session_gives_the_same_log": (
         restarting,
-        {"test_a_resumed_session_goes_on_as_if_it_had_not_stopped"},
+        {"test_resumed_session_gives_the_same_log"},
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Each law of plugins is broken by one that keeps all others."""
+"""Mutants show that each law of plugins can fail alone."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def fitsense_heads():
 """
 
 MUTANTS = {
-    "test_it_offers_the_same_every_time": (
+    "test_hooks_give_the_same_specs_each_time": (
         "calls = []\n" + GOOD.replace('"derived"', 'f"derived{len(calls)}"')
     ).replace("    yield ", "    calls.append(1)\n    yield "),
-    "test_importing_it_pulls_in_nothing_heavy": "import av\n" + GOOD,
-    "test_registering_it_pulls_in_nothing_heavy": GOOD.replace("    yield ", "    import av\n    yield "),
-    "test_importing_it_leaves_the_process_as_it_was": "import os\nos.environ['MUTANT'] = str(os.getpid())\n" + GOOD,
-    "test_configurations_survive_json": GOOD.replace("hard: bool = False", "hard: object = frozenset()"),
-    "test_configurations_refuse_keys_that_they_do_not_know": GOOD
+    "test_import_loads_no_heavy_module": "import av\n" + GOOD,
+    "test_register_loads_no_heavy_module": GOOD.replace("    yield ", "    import av\n    yield "),
+    "test_import_leaves_the_process_unchanged": "import os\nos.environ['MUTANT'] = str(os.getpid())\n" + GOOD,
+    "test_configurations_round_trip_through_json": GOOD.replace("hard: bool = False", "hard: object = frozenset()"),
+    "test_configurations_refuse_unknown_keys": GOOD
     + "\nfrom fitsense._internal.configs import _converter\n"
     + "_converter.register_structure_hook(Config, lambda value, _: Config(value['hard']))\n",
 }
@@ -70,8 +70,8 @@ def test_plugin_valid_breaks_no_law(importing: Any) -> None:
 def test_plugin_refused_by_host_breaks_one_law() -> None:
     plugin = plugin_of()
     del plugin.fitsense_plugin
-    assert "test_the_host_takes_it" in broken_laws(PluginContract, plugin=plugin)
+    assert "test_host_loads_the_plugin" in broken_laws(PluginContract, plugin=plugin)
 
 
 def test_plugin_laws_all_have_a_mutant() -> None:
-    assert laws(PluginContract) == {*MUTANTS, "test_the_host_takes_it"}
+    assert laws(PluginContract) == {*MUTANTS, "test_host_loads_the_plugin"}

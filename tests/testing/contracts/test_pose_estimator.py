@@ -1,4 +1,4 @@
-"""Each law of pose estimators is broken by one that keeps all others."""
+"""Mutants show that each law of pose estimators can fail alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SET = fitsense.LandmarkSet(
 
 @attrs.frozen
 class Config:
-    """Nothing to choose."""
+    """Configuration without fields."""
 
 
 def crop(picture: Any, region: fitsense.BodyRegion) -> Any:
@@ -131,16 +131,16 @@ class Shares(Good):
 
 
 MUTANTS: dict[str, type[Good]] = {
-    "test_it_detects_bodies": DetectsBoxes,
-    "test_it_estimates_a_pose_for_each_region": LeavesOutTheLast,
+    "test_detect_gives_bodies": DetectsBoxes,
+    "test_estimate_gives_a_pose_per_region": LeavesOutTheLast,
     "test_no_region_gives_no_pose": NeedsARegion,
-    "test_a_pose_does_not_depend_on_the_regions_beside_it": NormalisesByTheBatch,
-    "test_it_remembers_nothing": Remembers,
-    "test_pictures_are_left_alone": Clears,
-    "test_it_takes_pictures_of_any_size": WantsLargePictures,
-    "test_it_takes_regions_beyond_the_picture": StaysInside,
-    "test_places_are_shares_of_the_whole_picture": GivesPixels,
-    "test_it_works_in_several_threads": Shares,
+    "test_pose_is_independent_of_other_regions": NormalisesByTheBatch,
+    "test_calls_keep_no_state": Remembers,
+    "test_pictures_are_not_modified": Clears,
+    "test_pictures_of_any_size_are_accepted": WantsLargePictures,
+    "test_regions_beyond_the_picture_are_accepted": StaysInside,
+    "test_positions_are_shares_of_the_whole_picture": GivesPixels,
+    "test_calls_in_several_threads_agree": Shares,
 }
 
 

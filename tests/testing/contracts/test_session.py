@@ -1,4 +1,4 @@
-"""Each law of sessions is broken by one that keeps all others."""
+"""Mutants show that each law of sessions can fail alone."""
 
 from __future__ import annotations
 
@@ -102,15 +102,15 @@ class Unfinished(Mutant):
 
 MUTANTS: dict[str, type[Mutant]] = {
     "test_every_event_obeys_its_schema": Invalid,
-    "test_it_begins_and_ends_once": Endless,
+    "test_session_starts_and_ends_once": Endless,
     "test_sequence_counts_from_zero": Misnumbered,
-    "test_time_never_goes_back": Backward,
-    "test_chunks_do_not_matter": Chunky,
-    "test_a_snapshot_goes_on_as_if_nothing_had_been": Forgetful,
-    "test_sessions_side_by_side_do_not_touch_each_other": Shared,
-    "test_a_frame_that_cannot_be_leaves_nothing_torn": Torn,
-    "test_frames_are_left_alone": Writing,
-    "test_nothing_can_be_pushed_once_it_is_finished": Unfinished,
+    "test_event_times_are_monotone": Backward,
+    "test_events_are_independent_of_chunks": Chunky,
+    "test_resumed_snapshot_gives_the_same_events": Forgetful,
+    "test_sessions_with_one_model_are_independent": Shared,
+    "test_invalid_frame_leaves_the_session_unchanged": Torn,
+    "test_frames_are_not_modified": Writing,
+    "test_push_after_finish_is_refused": Unfinished,
 }
 
 

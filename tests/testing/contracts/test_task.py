@@ -1,4 +1,4 @@
-"""Each law of tasks is broken by one that keeps all others."""
+"""Mutants show that each law of tasks can fail alone."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def among_others(logits: Any) -> Any:
 OWN = attrs.evolve(GOOD, activation=activation(), loss=cross_entropy)
 _calls = itertools.count()
 MUTANTS: dict[str, TaskSpec] = {
-    "test_values_suit_the_kind": attrs.evolve(
+    "test_values_are_in_the_range_of_the_kind": attrs.evolve(
         OWN, activation=activation(to_values=halved, to_logits=lambda values: to_logits(values * 2, "softmax"))
     ),
-    "test_the_activation_can_be_inverted": attrs.evolve(
+    "test_activation_is_invertible": attrs.evolve(
         OWN, activation=activation(to_logits=lambda values: -to_logits(values, "softmax"))
     ),
-    "test_a_window_alone_has_the_values_that_it_has_among_others": attrs.evolve(
+    "test_window_values_are_independent_of_other_windows": attrs.evolve(
         OWN, activation=activation(to_values=among_others)
     ),
-    "test_a_stretch_has_one_value_per_label": attrs.evolve(
+    "test_summary_has_one_value_per_label": attrs.evolve(
         NUMBER, summarise=lambda values, seconds: values if len(values) == 2 else values.mean(axis=0)
     ),
-    "test_the_same_stretch_is_summed_up_alike": attrs.evolve(
+    "test_summary_is_deterministic": attrs.evolve(
         NUMBER, summarise=lambda values, seconds: values.mean(axis=0) + next(_calls)
     ),
-    "test_parts_obey_their_schemas": attrs.evolve(
+    "test_summaries_obey_their_schemas": attrs.evolve(
         GOOD, schema={"$id": "urn:fitsense:plugin:mutants:form", "required": ["ok"]}
     ),
-    "test_the_loss_is_lower_for_what_is_right": attrs.evolve(
+    "test_loss_is_lower_for_correct_logits": attrs.evolve(
         OWN, loss=lambda logits, targets: -cross_entropy(logits, targets)
     ),
 }

@@ -10,15 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitsense.catalogue import IDLE, UNKNOWN
-from fitsense.decisions import (
-    Decision,
-    DecisionConfig,
-    Decisions,
-    MusclesActivated,
-    SegmentEnded,
-    SegmentStarted,
-    SegmentUpdated,
-)
+from fitsense.decisions.config import DecisionConfig
+from fitsense.decisions.decisions import Decisions
+from fitsense.decisions.segments import Decision, MusclesActivated, SegmentEnded, SegmentStarted, SegmentUpdated
 from fitsense.errors import InvalidInputError
 from fitsense.types import Prediction
 
