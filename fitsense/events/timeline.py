@@ -69,7 +69,12 @@ class Timeline:
         """The last repetition of a segment at a time, and the number of its set."""
         index = bisect.bisect_right(self._repetitions, time_s, key=lambda d: d.end_s) - 1
         last = self._repetitions[index] if index >= 0 else None
-        if last is None or last.exercise != segment.exercise or last.end_s <= segment.start_s:
+        if last is None or last.exercise != segment.exercise:
             return None, None
+        if last.end_s <= segment.start_s:
+            following = self._repetitions[index + 1 : index + 2]
+            goes_on = any(one.start_s < segment.end_s and one.index == last.index + 1 for one in following)
+            # A set goes on after a cut of the video, which ends a segment.
+            return (last, segment.sets[0].index if segment.sets else None) if goes_on else (None, None)
         sets = [one.index for one in segment.sets if one.start_s <= (last.start_s + last.end_s) / 2 <= one.end_s]
         return last, sets[0] if sets else None

@@ -225,6 +225,7 @@ def draw_people(
     canvas = ImageDraw.Draw(image, "RGBA")
     short = min(image.size)
     large, small, margin = _font(font, max(12, short * 0.042)), _font(font, max(9, short * 0.03)), max(4, short // 90)
+    taken: list[tuple[float, float, float, float]] = []
     for name, moment, box, colour in labels:
         left, top, right, bottom = (
             round(at * size) for at, size in zip(attrs.astuple(box), image.size * 2, strict=True)
@@ -238,14 +239,35 @@ def draw_people(
         width = max(canvas.textlength(title, font=large), canvas.textlength(name, font=small)) + 2 * margin
         lines = [canvas.textbbox((0, 0), text, font=one)[3] for text, one in ((title, large), (name, small))]
         height = sum(lines) + 3 * margin
-        # Above the box if there is room, else inside; never outside the picture.
-        x = max(0, min(left, image.size[0] - width))
-        y = top - height if top >= height else top
-        canvas.rectangle((x, y, x + width, y + height), fill=(0, 0, 0, 165))
+        x, y = _free_place((left, top, bottom), (width, height), image.size, taken)
+        taken.append((x, y, x + width, y + height))
+        canvas.rectangle(taken[-1], fill=(0, 0, 0, 190))
         canvas.rectangle((x, y, x + margin * 0.5, y + height), fill=colour)
         canvas.text((x + margin, y + margin * 0.5), title, font=large, fill=_WHITE)
         canvas.text((x + margin, y + lines[0] + margin * 1.5), name, font=small, fill=(220, 220, 220))
     return np.asarray(image)
+
+
+def _free_place(
+    box: tuple[int, int, int],
+    label: tuple[float, float],
+    picture: tuple[int, int],
+    taken: Iterable[tuple[float, float, float, float]],
+) -> tuple[float, float]:
+    """Left and top of a label beside a person's box, within the picture, and on no other label if there is room.
+
+    :param box: its left, top and bottom.
+    :param label: width and height.
+    :param taken: left, top, right and bottom of the other labels.
+    """
+    (left, top, bottom), (width, height) = box, label
+    x = max(0.0, min(left, picture[0] - width))
+    wanted = (top - height, bottom, top, bottom - height, top - 2 * height, bottom + height)
+    places = [y for y in wanted if 0 <= y <= picture[1] - height] or [max(0.0, min(top, picture[1] - height))]
+    for y in places:
+        if all(x >= r or x + width <= le or y >= b or y + height <= t for le, t, r, b in taken):
+            return x, y
+    return x, places[0]
 
 
 def draw_skeleton(rgb: UInt8Array, found: TimedPose | None, colour: tuple[int, int, int] = _SKELETON) -> UInt8Array:
@@ -279,7 +301,9 @@ def _draw_count(
     if last is None:
         return
     count = catalogue.count(last.index, "repetition")
-    parts = [f"#{moment.set_index}" if moment.set_index is not None else "", last.tempo or f"{last.duration_s:.1f} s"]
+    # A tempo in whole seconds says nothing about a shorter movement.
+    tempo = last.tempo if last.tempo and last.duration_s >= 1.0 else f"{last.duration_s:.1f} s"
+    parts = [f"#{moment.set_index}" if moment.set_index is not None else "", tempo]
     if last.joint is not None and last.range_deg is not None:
         parts.append(f"{last.range_deg:.0f}°")
     detail = "  ".join(filter(None, parts))

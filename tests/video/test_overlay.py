@@ -125,6 +125,17 @@ def test_overlay_fits_pictures_of_any_shape() -> None:
         assert drawn.any()
 
 
+def test_draw_people_who_stand_close_have_labels_apart() -> None:
+    plain = np.full((360, 640, 3), 120, np.uint8)
+    moment, red, blue = timeline().at(3.0), (255, 0, 0), (0, 0, 255)
+    near, next_to = (TimedPose(1.0, pose_of(standing(), at, 0.6, 0.2), STICKS) for at in (0.40, 0.44))
+    alone, beside = (draw_people(plain, [("1", moment, pose, red)]) for pose in (near, next_to))
+    both = draw_people(plain, [("1", moment, near, red), ("2", moment, next_to, blue)])
+    # The dark areas behind the words, which are the same in all pictures.
+    areas = [int((drawn < 45).all(axis=2).sum()) for drawn in (alone, beside, both)]
+    assert areas[2] > 0.95 * (areas[0] + areas[1])
+
+
 DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
@@ -207,6 +218,13 @@ def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
     found = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(data))
     assert found.at(2.0).repetition is None
     assert (found.at(3.0).repetition, found.at(3.0).set_index) == (done, 2)
+    # After a cut, the set goes on before its next repetition.
+    second = attrs.evolve(done, index=2, start_s=5.2, end_s=6.2)
+    cut = [done, segment, second, attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    found_again = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(cut))
+    assert (found_again.at(5.0).repetition, found_again.at(5.0).set_index) == (done, 2)
+    new_set = [done, segment, attrs.evolve(second, index=1), attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    assert Timeline(Event("urn:x", index, at, item) for index, item in enumerate(new_set)).at(5.0).repetition is None
     black = np.zeros((240, 426, 3), np.uint8)
     corner = (slice(0, 60), slice(300, None))
     assert draw(black, found.at(3.0), 3.0)[corner].any()
