@@ -14,7 +14,8 @@ from fitsense.inference.person_tracking import track_people
 from fitsense.inference.pose_estimator import LoadedPoseEstimator
 from fitsense.pose.landmarks import VISIBILITY, LandmarkSet
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.tracking import Tracker, TrackerConfig
 from fitsense.types import Frame
 
