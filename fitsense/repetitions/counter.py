@@ -216,7 +216,8 @@ class RepetitionCounter:
             view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
-            accept = None if self._accept is None else lambda cycles: self._accept(moments[cycles])
+            accepts = self._accept
+            accept = None if accepts is None else lambda cycles: accepts(moments[cycles])
             proposals = propose(view.path, self._config.min_duration_s, rate_hz, single, accept)
         return _Analysis(view, moments, self._choose(proposals, moments))
 

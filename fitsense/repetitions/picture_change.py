@@ -66,7 +66,7 @@ class PictureChange:
 
         :param boxes: (spans, boxes, 4).
         """
-        height, width = self._pictures.shape[1:]
+        _, height, width = self._pictures.shape
         left, top, right, bottom = np.clip(boxes, 0.0, 1.0).transpose(2, 0, 1)
         rows = _covered(top.min(axis=1), bottom.max(axis=1), height)
         columns = _covered(left.min(axis=1), right.max(axis=1), width)
