@@ -71,7 +71,7 @@ def normalised(thumbnails: NDArray[Any]) -> FloatArray:
     pixels = np.asarray(thumbnails, dtype=np.float32)
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
     pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _MIN_CONTRAST)
-    return pixels
+    return np.asarray(pixels)
 
 
 def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions: int = 8) -> Path:
