@@ -13,7 +13,7 @@ from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.movement import Movement
 from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
-from fitsense.session.person_track import Sighting
+from fitsense.session.person_track import PersonInFrame
 from fitsense.types import FloatArray
 
 
@@ -38,11 +38,11 @@ class Counting:
         counter = {} if self._counter is None else {"repetitions": self._counter}
         return {**counter, "sets": self.sets}
 
-    def push(self, thumbnail: FloatArray, sighting: Sighting | None, time_s: float, box: Box | None = None) -> None:
-        """Take what was seen in a frame, as for :class:`fitsense.session.perception.Percept`."""
+    def push(self, thumbnail: FloatArray, located: PersonInFrame | None, time_s: float, box: Box | None = None) -> None:
+        """Take the perception of a frame; the parameters are fields of :class:`fitsense.session.perception.Percept`."""
         movements: list[Movement] = []
         if isinstance(self._counter, BodyOrMotionCounter):
-            movements = self._counter.push(thumbnail, self._body(sighting), time_s, box)
+            movements = self._counter.push(thumbnail, self._body(located), time_s, box)
         elif self._counter is not None:
             movements = self._counter.push(thumbnail, time_s)
         self.sets.add(movements)
@@ -74,10 +74,10 @@ class Counting:
             self.sets.add(self._counter.end_set(start_s, end_s))
         return self.sets.end(end_s)
 
-    def _body(self, sighting: Sighting | None) -> FloatArray | None:
-        if sighting is None or self._signal is None:
+    def _body(self, located: PersonInFrame | None) -> FloatArray | None:
+        if located is None or self._signal is None:
             return None
-        return self._signal.sample(None if sighting.person is None else sighting.person.pose, sighting.size)
+        return self._signal.sample(None if located.person is None else located.person.pose, located.size)
 
 
 def _is_repeated(exercise: str) -> bool:
