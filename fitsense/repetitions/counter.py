@@ -147,8 +147,7 @@ class RepetitionCounter:
 
         A host that recognises the exercise by other means needs no second repetition to resemble.
 
-        :param start_s: start of the set, in seconds of media time. If a movement in it was reported, nothing is
-            returned.
+        :param start_s: start of the set, in seconds of media time. Nothing is returned after a report in it.
         """
         times = self.state.times
         if not times or self.state.reported_s > start_s or times[-1] < self.state.next_first_s:
@@ -216,8 +215,8 @@ class RepetitionCounter:
             view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
-            accepts = self._accept
-            accept = None if accepts is None else lambda cycles: accepts(moments[cycles])
+            may_count = self._accept
+            accept = None if may_count is None else lambda cycles: may_count(moments[cycles])
             proposals = propose(view.path, self._config.min_duration_s, rate_hz, single, accept)
         return _Analysis(view, moments, self._choose(proposals, moments))
 

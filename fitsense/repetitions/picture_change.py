@@ -40,7 +40,8 @@ class PictureChange:
         pixels = normalised(np.stack(thumbnails))
         # A host that finds landmarks itself may push blank pictures.
         self._blank = bool((np.abs(pixels).max(axis=(1, 2)) == 0).any())
-        self._pictures = smooth(pixels.reshape(len(times), -1), round(_SMOOTHING_S * rate_hz)).reshape(pixels.shape)
+        flat = smooth(pixels.reshape(len(times), -1), round(_SMOOTHING_S * rate_hz))
+        self._pictures: NDArray[Any] = flat.reshape(pixels.shape)
         self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
         self._box_times = np.array(box_times)
 
@@ -66,7 +67,7 @@ class PictureChange:
 
         :param boxes: (spans, boxes, 4).
         """
-        _, height, width = self._pictures.shape
+        height, width = self._pictures.shape[1:]
         left, top, right, bottom = np.clip(boxes, 0.0, 1.0).transpose(2, 0, 1)
         rows = _covered(top.min(axis=1), bottom.max(axis=1), height)
         columns = _covered(left.min(axis=1), right.max(axis=1), width)

@@ -68,10 +68,10 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
 
 def normalised(thumbnails: NDArray[Any]) -> FloatArray:
     """Thumbnails, (pictures, height, width), with mean brightness 0 and standard deviation 1 each; 0 for blank ones."""
-    pixels: FloatArray = np.asarray(thumbnails, dtype=np.float32)
+    pixels = np.asarray(thumbnails, dtype=np.float32)
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
     pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _MIN_CONTRAST)
-    return pixels
+    return np.asarray(pixels)
 
 
 def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions: int = 8) -> Path:
