@@ -95,7 +95,7 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
 
 
 def asset_files(assets: Mapping[str, WeightsRef], plugins: PluginManager) -> dict[str, Path]:
-    """Files of others by name; the missing ones are fetched, as at the first use of an included bundle.
+    """Third-party files by name; fetches missing ones, as the first use of an included bundle does.
 
     :param assets: references by the names that the plugin gives them.
     :raises WeightsError: a file cannot be obtained, or ``FITSENSE_OFFLINE`` forbids to fetch it.

@@ -21,7 +21,7 @@ from fitsense.bundles.offline import refuse_offline
 from fitsense.bundles.wheels import MAX_BYTES, WheelAddress, Wheels, copy_member
 from fitsense.errors import MissingExtraError, WeightsError
 from fitsense.plugins._manager import PluginManager
-from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec, WeightsRef
+from fitsense.plugins.specs import BackboneSpec, WeightsRef
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,16 +70,6 @@ def resolve(
             raise WeightsError(f"weights {ref.uri!r}: no such file, and neither a plugin, https:// nor pypi: gives it")
     _verify(path, ref, f"{path}; delete that file to get it anew")
     return path
-
-
-def resolve_assets(
-    spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager | None = None
-) -> dict[str, Path]:
-    """Verified local files of a spec's assets, by name. Nothing is downloaded.
-
-    :raises WeightsError: a file has not been fetched; the message gives the command that fetches it.
-    """
-    return {name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()}
 
 
 def import_file(ref: WeightsRef, origin: Path, cache: Path | None = None) -> Path | None:

@@ -158,9 +158,9 @@ class CameraMonitor:
         """
         self.state.idle.update(idle >= self._config.idle, from_s)
         if present is not None:
-            self.sighted(from_s, found=present > 0.0)
+            self.report_person(from_s, found=present > 0.0)
 
-    def sighted(self, time_s: float, *, found: bool) -> None:
+    def report_person(self, time_s: float, *, found: bool) -> None:
         """Record whether a person was found in a picture; afterwards, only this decides about missing people.
 
         :param time_s: time of the picture, in seconds of media time.

@@ -89,9 +89,8 @@ def pull(name: str | None, origin: str | None) -> None:
     Without NAME, fetch all files that the bundles shipped with fitsense need, to prepare a machine or an image that
     has no network later.
 
-    They are verified and stored in the user's cache folder. Loading an included bundle for the first time fetches its
-    files, too; nothing is downloaded later. Needs a network connection, unless --from names local files.
-    FITSENSE_OFFLINE=1 forbids every download.
+    They are verified and stored in the user's cache folder. The first use of a part that needs them fetches them, too.
+    Needs a network connection, unless --from names local files. FITSENSE_OFFLINE=1 forbids every download.
     """
     plugins = PluginManager.discover()
     assets = _assets_by_name(plugins)

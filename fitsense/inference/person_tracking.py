@@ -12,10 +12,11 @@ from fitsense.plugins.specs import PoseEstimator
 from fitsense.pose.clip_poses import pose_array
 from fitsense.pose.cropping import Crop
 from fitsense.pose.landmarks import BodyRegion, Pose
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.types import FloatArray, UInt8Array
 
-CLIP_TRACKING = PersonTrackerConfig(detect_s=0.1)
+CLIP_TRACKING = PersonTrackerConfig(detect_s=0.1, empty_detect_s=0.1)
 """Tracking of the person of a clip: if they are lost or uncertain, the detector processes the next picture."""
 
 

@@ -64,10 +64,19 @@ class Crop:
             shown[:, column] = (landmarks[:, column] * np.float32(whole) - np.float32(start)) / np.float32(size)
         return shown
 
-    def box_to_crop(self, box: Region) -> Region:
-        """A box in the picture, as one in the part, beyond which it may reach."""
+    def box_to_crop(self, box: Region) -> Region | None:
+        """A box in the picture, as one in the part, beyond which it may reach; None if it lies outside."""
+        left, top, right, bottom = self.edges_to_crop(box)
+        # Edges far outside are not those of a region.
+        left, top, right, bottom = max(left, -0.5), max(top, -0.5), min(right, 1.5), min(bottom, 1.5)
+        if min(right, 1.0) <= max(left, 0.0) or min(bottom, 1.0) <= max(top, 0.0):
+            return None
+        return Region(left, top, right, bottom)
+
+    def edges_to_crop(self, box: Region) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom edge of a box in the picture, in shares of the part; also outside it."""
         (width, height), (whole_x, whole_y) = self.size, self.picture
-        return Region(
+        return (
             (box.left * whole_x - self.left) / width,
             (box.top * whole_y - self.top) / height,
             (box.right * whole_x - self.left) / width,

@@ -1,8 +1,9 @@
 """Tracking of people by the poses of single pictures. Pure.
 
 A tracked person is expected at the place of the last pose. The detector runs only if nobody is tracked, if a tracked
-person was lost or is uncertain, after a cut or a gap, and at intervals if more people are expected. A person keeps a
-name while position, size and proportions allow it; names are not reused.
+person was lost or is uncertain, after a cut or a gap, and at intervals if more people are expected; less often if
+nobody has been in view for some seconds. A person keeps a name while position, size and proportions allow it; names are
+not reused.
 
 One picture takes these steps::
 
@@ -23,13 +24,12 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from fitsense._internal.arguments import checks_arguments
-from fitsense._internal.validators import integer, number
 from fitsense.errors import InvalidInputError
 from fitsense.geometry import Region
 from fitsense.pose.landmarks import BodyDetection, BodyRegion, LandmarkSet, Pose, body_box
 from fitsense.pose.likeness import Place, aspect, place_of, proportions, same_body, unlike
 from fitsense.pose.matching import match_nearest
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.types import FloatArray
 
 Size = tuple[int, int]
@@ -57,33 +57,6 @@ _DOUBT_S = 0.5
 _STRANGER_SIZE = 0.6
 # Detections that lie this near to a pose that was found, in sizes, are of the same person.
 _EXPLAINED = 0.15
-
-
-@checks_arguments
-@attrs.frozen
-class PersonTrackerConfig:
-    """Tracking of people.
-
-    :param rate_hz: largest rate of pictures with landmarks, per second.
-    :param people: largest number of people at a time; others wait until one leaves.
-    :param confirm: number of pictures in which a new person must be found; a single person is accepted immediately.
-    :param new_score: smallest score of the pose of a new person.
-    :param sure: score of a pose below which the detector runs, too.
-    :param detect_s: smallest interval between two detections, in seconds.
-    :param search_s: interval in seconds after which the detector searches for more people, if more are expected.
-    :param lost_s: seconds after which a person without a match is dropped; a returning person is a new one.
-    :param gap_s: seconds without a picture after which the old places no longer count.
-    """
-
-    rate_hz: float = attrs.field(default=10.0, validator=number(0.0, above=True))
-    people: int = attrs.field(default=1, validator=integer(1))
-    confirm: int = attrs.field(default=3, validator=integer(1))
-    new_score: float = attrs.field(default=0.6, validator=number(0.0, 1.0))
-    sure: float = attrs.field(default=0.9, validator=number(0.0, 1.0))
-    detect_s: float = attrs.field(default=0.2, validator=number(0.0, above=True))
-    search_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
-    lost_s: float = attrs.field(default=3.0, validator=number(0.0, above=True))
-    gap_s: float = attrs.field(default=1.0, validator=number(0.0, above=True))
 
 
 @attrs.frozen(eq=False)
@@ -138,6 +111,8 @@ class PersonTrackerState:
     :param looked_s: time of the last picture.
     :param due_s: time from which the next picture is analysed.
     :param detected_s: time of the last detection.
+    :param empty_since_s: time of the first picture since which nobody has been in view; None if somebody was in the
+        last one.
     :param named: number of people that have got a name.
     """
 
@@ -145,6 +120,7 @@ class PersonTrackerState:
     looked_s: float | None = None
     due_s: float = -math.inf
     detected_s: float | None = None
+    empty_since_s: float | None = None
     named: int = 0
 
 
@@ -177,6 +153,10 @@ class PersonTracker:
         interval_s = 1 / self._config.rate_hz
         state.due_s = interval_s + (state.due_s if 0 <= time_s - state.due_s < interval_s else time_s)
         state.tracks = [track for track in state.tracks if not self._is_gone(track, time_s)]
+        if state.tracks:
+            state.empty_since_s = None
+        elif state.empty_since_s is None:
+            state.empty_since_s = time_s
         return [track.region for track in state.tracks if track.region is not None]
 
     def wants_detection(self, poses: Sequence[Pose | None], time_s: float) -> bool:
@@ -186,7 +166,11 @@ class PersonTracker:
         """
         state, config = self.state, self._config
         since_s = math.inf if state.detected_s is None else time_s - state.detected_s
-        if since_s < config.detect_s - _TOLERANCE_S:
+        empty_s = 0.0 if state.empty_since_s is None else time_s - state.empty_since_s
+        interval_s = config.detect_s
+        if empty_s >= config.empty_s:
+            interval_s = max(interval_s, config.empty_detect_s)
+        if since_s < interval_s - _TOLERANCE_S:
             return False
         if len(poses) < len(state.tracks) or not poses:
             return True
@@ -206,6 +190,8 @@ class PersonTracker:
 
         :param poses: one for each of :meth:`regions`.
         """
+        if detections:
+            self.state.empty_since_s = None
         scale = aspect(*size)
         known = [
             place_of(pose, self._landmark_set, scale)
@@ -283,7 +269,7 @@ class PersonTracker:
     def cut(self) -> None:
         """Mark a scene cut: all people after it are new."""
         self.state.tracks = []
-        self.state.detected_s = None
+        self.state.detected_s = self.state.empty_since_s = None
 
     def _distinct(self, poses: Sequence[Pose], scale: tuple[float, float]) -> list[Pose]:
         """The most certain pose of each body, in an order that does not depend on theirs."""
@@ -378,6 +364,8 @@ class PersonTracker:
             track.seen_s -= by_s
         if self.state.detected_s is not None:
             self.state.detected_s -= by_s
+        if self.state.empty_since_s is not None:
+            self.state.empty_since_s -= by_s
 
 
 def _cost(track: _Track, place: Place, build: FloatArray | None, time_s: float) -> float:

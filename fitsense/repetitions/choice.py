@@ -10,11 +10,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import attrs
+import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.movement import Movement, Repetition
+from fitsense.repetitions.picture_change import Box, PictureChange
 from fitsense.repetitions.signal import Signal
 from fitsense.types import FloatArray
 
@@ -30,6 +33,9 @@ _MISSED = 2
 _OVERLAP = 0.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
+# Least change of the picture within the body's box by a repetition, as of `PictureChange.within`. Measured: jitter of a
+# body that stands still up to 0.15, its gestures and swaying up to 0.2, repetitions of real exercises from 0.3.
+_MIN_CHANGE = 0.2
 
 
 @attrs.define(eq=False)
@@ -42,6 +48,7 @@ class BodyOrMotionState:
     :param reported_s: end of the newest reported movement.
     :param waiting: unreported movements of each counter since then.
     :param sided: whether the newest repetition of the counter of body movement is of one side.
+    :param boxes: time and box of the body in the seconds that the counters analyse.
     """
 
     body: RepetitionCounterState
@@ -50,6 +57,7 @@ class BodyOrMotionState:
     reported_s: float = float("-inf")
     waiting: dict[Source, list[Movement]] = attrs.field(factory=lambda: {"body": [], "motion": []})
     sided: bool = False
+    boxes: list[tuple[float, Box]] = attrs.field(factory=list)
 
 
 class BodyOrMotionCounter:
@@ -60,34 +68,47 @@ class BodyOrMotionCounter:
     """
 
     def __init__(self, signal: Signal, config: RepetitionConfig | None = None) -> None:
-        config = config or RepetitionConfig()
-        self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), signal)
+        self._config = config = config or RepetitionConfig()
+        self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), signal, self._is_seen)
         self._motion = RepetitionCounter(config)
         self._source: Source = "body"
         self._reported_s = float("-inf")
         self._sided = False
         self._waiting: dict[Source, list[Movement]] = {"body": [], "motion": []}
+        self._boxes: list[tuple[float, Box]] = []
 
     @property
     def state(self) -> BodyOrMotionState:
         """The state, for a snapshot."""
         return BodyOrMotionState(
-            self._body.state, self._motion.state, self._source, self._reported_s, self._waiting, self._sided
+            self._body.state,
+            self._motion.state,
+            self._source,
+            self._reported_s,
+            self._waiting,
+            self._sided,
+            self._boxes,
         )
 
     @state.setter
     def state(self, state: BodyOrMotionState) -> None:
         self._body.state, self._motion.state = state.body, state.motion
         self._source, self._reported_s, self._waiting = state.source, state.reported_s, state.waiting
-        self._sided = state.sided
+        self._sided, self._boxes = state.sided, state.boxes
 
-    def push(self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float) -> list[Movement]:
+    def push(
+        self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float, box: Box | None = None
+    ) -> list[Movement]:
         """Take one frame; give what is sure now, in order of time.
 
         :param thumbnail: as for :meth:`fitsense.repetitions.counter.RepetitionCounter.push`.
         :param body: a sample of the body; None for a frame without a search.
         :param time_s: seconds of media time, later than the frame's before it.
+        :param box: the body's box in the thumbnail; None if it is not known.
         """
+        self._boxes = [one for one in self._boxes if time_s - one[0] <= self._config.window_s]
+        if box is not None:
+            self._boxes.append((time_s, box))
         self._waiting["motion"] += self._motion.push(thumbnail, time_s)
         if body is not None:
             found = self._body.push(body, time_s)
@@ -100,15 +121,28 @@ class BodyOrMotionCounter:
     def end_run(self, end_s: float) -> list[Movement]:
         """Return the movements that are complete at `end_s`, and reset."""
         self._choose()
-        self._waiting["motion"] += self._motion.end_run(end_s)
+        # The body's counter needs the thumbnails of that of all motion.
         self._waiting["body"] += self._body.end_run(end_s)
+        self._waiting["motion"] += self._motion.end_run(end_s)
         # A single movement had no pass before; it is reported if only one counter finds it.
         if self._reported_s == float("-inf") and not self._waiting[self._source]:
             self._source = "motion" if self._source == "body" else "body"
         given = self._give(choose=False)
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
-        self._sided = False
+        self._sided, self._boxes = False, []
         return given
+
+    def begin_set(self, start_s: float) -> list[Movement]:
+        """Give the first repetition of a set that goes on, as of :meth:`RepetitionCounter.begin_set`.
+
+        Only the body shows whether sides alternate, so that what looks like one repetition is two.
+        """
+        if self._reported_s > start_s:
+            return []
+        found = self._body.begin_set(start_s)
+        if found:
+            self._reported_s = max(self._reported_s, found[-1].end_s)
+        return found
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Give the only repetition of a set that ended, as of :meth:`RepetitionCounter.end_set`; the run continues."""
@@ -119,6 +153,14 @@ class BodyOrMotionCounter:
                 self._reported_s = max(self._reported_s, found[-1].end_s)
                 return found
         return []
+
+    def _is_seen(self, cycles: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which movements of the body the picture shows, by start, turning point and end in seconds, (cycles, 3)."""
+        thumbnails, times = self._motion.state.thumbnails, self._motion.state.times
+        if len(times) < 2 or not self._boxes:
+            return np.ones(len(cycles), bool)
+        box_times, boxes = zip(*self._boxes, strict=True)
+        return PictureChange(thumbnails, times, boxes, box_times).within(cycles) >= _MIN_CHANGE
 
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score

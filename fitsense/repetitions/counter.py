@@ -4,7 +4,7 @@ The counter analyses the last seconds again and again. Each pass computes the mo
 (:mod:`fitsense.repetitions.trajectory`) and finds the cycles in it (:mod:`fitsense.repetitions.cycles`). A cycle is
 reported as a repetition if two consecutive passes have found it and the movement has clearly turned round or come to
 rest after it, or another cycle has followed. The first repetition of a set needs a second one to resemble; a single
-one is reported only when the run ends.
+one is reported only when the run ends, or to a host that recognises the exercise by other means.
 
 A repetition is reported at most one repetition late: in the pass that reports it, at most one more is complete. The
 quicker the movement, the sooner the next pass. If two passes have not agreed on a cycle by the time that the second
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -28,11 +29,12 @@ from fitsense._internal.locks import single_threaded_blas
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.candidate import OVERLAP_LENGTHS, SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
 from fitsense.repetitions.config import RepetitionConfig
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
-from fitsense.repetitions.similarity import similarities
+from fitsense.repetitions.similarity import EPSILON, similarities
 from fitsense.repetitions.trajectory import Path
 from fitsense.types import FloatArray
 
@@ -65,34 +67,12 @@ _NEW_EXERCISE_MIN_QUALITY = 0.6
 _NEW_EXERCISE_MAX_SIMILARITY = 0.5
 _NEW_EXERCISE_PAUSE_LENGTHS = 0.6
 
+# The first repetition of a set that goes on is reported so many lengths after its end, if its quality is at least this,
+# and if its ends are at least this part as far from its turning point as any moment is: a slow one may be half done.
+_FIRST_SETTLED_LENGTHS, _FIRST_MIN_QUALITY, _FIRST_MIN_REACH = 0.4, 0.5, 0.7
+
 # Seconds by which the only repetition of a set may reach beyond the set on either side.
 _SET_MARGIN_S = 1.0
-
-
-@attrs.define(eq=False)
-class RepetitionCounterState:
-    """State of a :class:`RepetitionCounter`. Times are in seconds of media time.
-
-    :param thumbnails: thumbnails of the last ``window_s``, float32 (height, width).
-    :param times: times of the thumbnails.
-    :param next_s: time of the next pass.
-    :param reported: start and end of the repetitions still in the window that were reported, or found too late for it.
-    :param reported_s: end of the newest movement that was reported, or omitted because it was reported before.
-    :param tempo_s: length of the newest reported repetition.
-    :param found: start and end of the cycles that the last pass found and did not report.
-    :param passes: passes of this run that found cycles.
-    :param score: mean score of what they found: the part of all motion in the cycles, weighted by their quality.
-    """
-
-    thumbnails: list[FloatArray] = attrs.field(factory=list)
-    times: list[float] = attrs.field(factory=list)
-    next_s: float = -math.inf
-    reported: list[Span] = attrs.field(factory=list)
-    reported_s: float = -math.inf
-    tempo_s: float = 0.0
-    found: list[Span] = attrs.field(factory=list)
-    passes: int = 0
-    score: float = 0.0
 
 
 @attrs.frozen(eq=False)
@@ -112,11 +92,19 @@ class RepetitionCounter:
     """Counts repetitions in thumbnails or other samples; keeps ``window_s`` of them.
 
     :param signal: how to read the samples.
+    :param accept: tells which of several cycles may count, by start, turning point and end in seconds of media time,
+        (cycles, 3); None if all may.
     """
 
-    def __init__(self, config: RepetitionConfig | None = None, signal: Signal | None = None) -> None:
+    def __init__(
+        self,
+        config: RepetitionConfig | None = None,
+        signal: Signal | None = None,
+        accept: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
+    ) -> None:
         self._config = config or RepetitionConfig()
         self._signal = signal or ThumbnailSignal()
+        self._accept = accept
         self.state = RepetitionCounterState()
 
     def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
@@ -154,6 +142,33 @@ class RepetitionCounter:
         self.state = RepetitionCounterState()
         return movements
 
+    def begin_set(self, start_s: float) -> list[Movement]:
+        """Return the first repetition of a set that goes on, as soon as it is complete; the run continues.
+
+        A host that recognises the exercise by other means needs no second repetition to resemble.
+
+        :param start_s: start of the set, in seconds of media time. Nothing is returned after a report in it.
+        """
+        times = self.state.times
+        if not times or self.state.reported_s > start_s or times[-1] < self.state.next_first_s:
+            return []
+        self.state.next_first_s = times[-1] + self._config.interval_s
+        first = bisect.bisect_left(times, max(start_s - _SET_MARGIN_S, self.state.reported_s))
+        if len(times) - first < _MIN_THUMBNAILS:
+            return []
+        found = self._analyse(slice(first, None), single=True)
+        if found.best is None or len(found.best.cycles) > 1 or found.view.split(found.best):
+            return []
+        (cycle,) = found.best.cycles
+        repetition = self._describe(cycle, found)
+        length_s = repetition.end_s - repetition.start_s
+        settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
+        middle_s = (repetition.start_s + repetition.end_s) / 2
+        whole = _reach(found.view.path, cycle) >= _FIRST_MIN_REACH
+        if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or middle_s < start_s:
+            return []
+        return self._take(repetition)
+
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Return the only repetition of a set that ended, if it has exactly one; the run continues.
 
@@ -175,11 +190,20 @@ class RepetitionCounter:
         if found.best is None or len(found.best.cycles) > 1:
             return []
         (cycle,) = found.best.cycles
-        repetition = Repetition(float(found.moments[cycle.start]), float(found.moments[cycle.end]), cycle.quality)
+        repetition = self._describe(cycle, found)
         if not start_s <= (repetition.start_s + repetition.end_s) / 2 < end_s:
             return []
+        return self._take(repetition)
+
+    @staticmethod
+    def _describe(cycle: Cycle, found: _Analysis) -> Repetition:
+        details = found.view.describe(cycle, len(found.moments) - 1, None)
+        return Repetition(float(found.moments[cycle.start]), float(found.moments[cycle.end]), cycle.quality, details)
+
+    def _take(self, repetition: Repetition) -> list[Movement]:
         self.state.reported_s = repetition.end_s
         self.state.reported.append((repetition.start_s, repetition.end_s))
+        self.state.tempo_s = repetition.end_s - repetition.start_s
         return [repetition]
 
     def _analyse(self, part: slice, *, single: bool) -> _Analysis:
@@ -191,7 +215,9 @@ class RepetitionCounter:
             view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
-            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single)
+            may_count = self._accept
+            accept = None if may_count is None else lambda cycles: may_count(moments[cycles])
+            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single, accept)
         return _Analysis(view, moments, self._choose(proposals, moments))
 
     def _update(self, *, final: bool) -> list[Movement]:
@@ -288,7 +314,13 @@ class RepetitionCounter:
 
     def _report(self, best: Proposal, view: SignalView, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         """Report the candidates of a pass up to the first one that is not certain yet."""
-        sides = {(cycle.start, cycle.end): (cycle, side) for cycle, side in view.split(best)}
+        # A cycle of both sides is as long as a repetition, so that that of one side may be half as long.
+        shortest_s = self._config.min_duration_s / 2
+        sides = {
+            (cycle.start, cycle.end): (cycle, side)
+            for cycle, side in view.split(best)
+            if moments[cycle.end] - moments[cycle.start] >= shortest_s
+        }
         if sides:
             best = attrs.evolve(best, cycles=tuple(cycle for cycle, _ in sides.values()))
         now_s = float(moments[-1])
@@ -347,6 +379,12 @@ class RepetitionCounter:
             )
             for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
         ]
+
+
+def _reach(path: Path, cycle: Cycle) -> float:
+    """Distance of a cycle's nearer end from its turning point, as a part of the largest distance from there."""
+    away = np.linalg.norm(path - path[cycle.far], axis=1)
+    return float(min(away[cycle.start], away[cycle.end]) / (away.max() + EPSILON))
 
 
 def _interpolate(moments: NDArray[np.float64], times: NDArray[np.float64], images: FloatArray) -> FloatArray:

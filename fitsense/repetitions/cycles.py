@@ -10,7 +10,7 @@ number of dimensions is scored separately. The proposal whose good cycles explai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -116,13 +116,18 @@ class Proposal:
         return found
 
 
-def propose(path: Path, min_s: float, rate_hz: float, single: bool) -> list[Proposal]:
+Accept = Callable[[NDArray[np.intp]], NDArray[np.bool_]]
+"""Tells which of several cycles may count, by their indices of start, turning point and end, (cycles, 3)."""
+
+
+def propose(path: Path, min_s: float, rate_hz: float, single: bool, accept: Accept | None = None) -> list[Proposal]:
     """Propose sets of cycles in a path, in no order.
 
     :param path: float64 (moments, dimensions), evenly spaced in time.
     :param min_s: length of the shortest cycle in seconds.
     :param rate_hz: moments a second.
     :param single: whether a single cycle, without a neighbour to resemble, may be proposed.
+    :param accept: which cycles may be proposed; None for all.
     """
     variances = path.var(axis=0)
     if len(path) < 4 or variances.min() > _NOISE_RATIO * variances.max():
@@ -143,11 +148,26 @@ def propose(path: Path, min_s: float, rate_hz: float, single: bool) -> list[Prop
             for first in (0, 1):
                 if spans := tuple(projection.spans(turns[first:])):
                     cuts.setdefault(spans, view)
+    if accept is not None:
+        cuts = _accepted(cuts, accept)
     proposals = _score(path, travelled, cuts, single) if cuts else []
     proposals.sort(key=lambda proposal: (len(proposal.cycles) > 1, proposal.score), reverse=True)
     neighbours = _Neighbours(path, travelled, min_length)
-    extended = [_extend(neighbours, proposal) for proposal in proposals[:_EXTENDED_PROPOSALS]]
+    extended = [_extend(neighbours, proposal, accept) for proposal in proposals[:_EXTENDED_PROPOSALS]]
     return extended + proposals[_EXTENDED_PROPOSALS:]
+
+
+def _accepted(cuts: Mapping[tuple[Triple, ...], Floats], accept: Accept) -> dict[tuple[Triple, ...], Floats]:
+    """The cuts without the spans that may not count."""
+    spans = list(dict.fromkeys(span for cut in cuts for span in cut))
+    if not spans:
+        return {}
+    kept = dict(zip(spans, accept(np.array(spans, np.intp)).tolist(), strict=True))
+    found: dict[tuple[Triple, ...], Floats] = {}
+    for cut, view in cuts.items():
+        if left := tuple(span for span in cut if kept[span]):
+            found.setdefault(left, view)
+    return found
 
 
 def _travelled(path: Path) -> Floats:
@@ -214,8 +234,8 @@ def _score(
     return proposals
 
 
-def _extend(neighbours: _Neighbours, proposal: Proposal) -> Proposal:
-    """Add cycles before, between and after the proposal's that are similar to their neighbours."""
+def _extend(neighbours: _Neighbours, proposal: Proposal, accept: Accept | None) -> Proposal:
+    """Add cycles before, between and after the proposal's that are similar to their neighbours, and may count."""
     cycles = list(proposal.cycles)
     if len(cycles) < 2:
         return proposal
@@ -234,6 +254,11 @@ def _extend(neighbours: _Neighbours, proposal: Proposal) -> Proposal:
             at -= 1
         else:
             cycles.insert(at, found)
+    if accept is not None and len(cycles) > len(proposal.cycles):
+        may_count = accept(np.array([(cycle.start, cycle.far, cycle.end) for cycle in cycles], np.intp))
+        cycles = [
+            cycle for cycle, kept in zip(cycles, may_count.tolist(), strict=True) if kept or cycle in proposal.cycles
+        ]
     way = neighbours.travelled[column]
     shares = np.array([way[cycle.end] - way[cycle.start] for cycle in cycles]) / way[-1]
     score = float(sum(cycle.quality * share for cycle, share in zip(cycles, shares, strict=True)))

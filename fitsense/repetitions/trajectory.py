@@ -56,9 +56,7 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     :returns: float64 (pictures, dimensions), in standard deviations of the picture's brightness.
     """
     count = len(thumbnails)
-    pixels = np.asarray(thumbnails, dtype=np.float32)
-    pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
-    pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _MIN_CONTRAST)
+    pixels = normalised(thumbnails)
     flat = _spliced(pixels.reshape(count, -1), rate_hz)
     mean = flat.mean(axis=0)
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))
@@ -66,6 +64,14 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     flat -= (flat @ camera) @ camera.T
     followed = principal_path(smooth(flat, round(_SMOOTHING_S * rate_hz)), rate_hz, dimensions)
     return np.asarray(followed / np.sqrt(flat.shape[1]))
+
+
+def normalised(thumbnails: NDArray[Any]) -> FloatArray:
+    """Thumbnails, (pictures, height, width), with mean brightness 0 and standard deviation 1 each; 0 for blank ones."""
+    pixels = np.asarray(thumbnails, dtype=np.float32)
+    pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
+    pixels /= np.maximum(pixels.std(axis=(1, 2), keepdims=True), _MIN_CONTRAST)
+    return np.asarray(pixels)
 
 
 def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions: int = 8) -> Path:

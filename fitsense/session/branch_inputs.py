@@ -10,7 +10,7 @@ from fitsense.inference.model import Model
 from fitsense.pose.clip_poses import in_clip, pose_array
 from fitsense.pose.cropping import Crop
 from fitsense.pose.landmarks import LandmarkSet
-from fitsense.session.person_track import PersonTrack, Sighting
+from fitsense.session.person_track import PersonInFrame, PersonTrack
 from fitsense.types import ClipSpec, FloatArray, UInt8Array
 
 
@@ -62,14 +62,14 @@ class BranchInputs:
             box = Crop.of(region, *size).box_to_crop(box)
         return branch_images(rgb, self.on_pictures, self._deferred, box)
 
-    def poses(self, sighting: Sighting | None, region: Region | None) -> Mapping[str, FloatArray] | None:
+    def poses(self, located: PersonInFrame | None, region: Region | None) -> Mapping[str, FloatArray] | None:
         """The person's pose in the clip of each branch on poses, float32 (landmarks, 6); NaN without a person.
 
         :returns: None without a search.
         """
-        if sighting is None or not self._on_poses:
+        if located is None or not self._on_poses:
             return None
-        crop = Crop.of(region, *sighting.size)
-        landmarks = pose_array(sighting.person.pose if sighting.person else None, self._landmark_set)
+        crop = Crop.of(region, *located.size)
+        landmarks = pose_array(located.person.pose if located.person else None, self._landmark_set)
         shown = crop.landmarks_to_crop(landmarks)
         return {name: in_clip(shown, crop.size, spec) for name, spec in self._on_poses.items()}

@@ -11,8 +11,9 @@ from fitsense.repetitions.choice import BodyOrMotionCounter
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.movement import Movement
+from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
-from fitsense.session.person_track import Sighting
+from fitsense.session.person_track import PersonInFrame
 from fitsense.types import FloatArray
 
 
@@ -37,11 +38,11 @@ class Counting:
         counter = {} if self._counter is None else {"repetitions": self._counter}
         return {**counter, "sets": self.sets}
 
-    def push(self, thumbnail: FloatArray, sighting: Sighting | None, time_s: float) -> None:
-        """Take what was seen in a frame, as for :class:`fitsense.session.perception.Percept`."""
+    def push(self, thumbnail: FloatArray, located: PersonInFrame | None, time_s: float, box: Box | None = None) -> None:
+        """Take the perception of a frame; the parameters are fields of :class:`fitsense.session.perception.Percept`."""
         movements: list[Movement] = []
         if isinstance(self._counter, BodyOrMotionCounter):
-            movements = self._counter.push(thumbnail, self._body(sighting), time_s)
+            movements = self._counter.push(thumbnail, self._body(located), time_s, box)
         elif self._counter is not None:
             movements = self._counter.push(thumbnail, time_s)
         self.sets.add(movements)
@@ -50,6 +51,14 @@ class Counting:
         """End the counter's run at `end_s` seconds of media time: what follows is another movement."""
         if self._counter is not None:
             self.sets.add(self._counter.end_run(end_s))
+
+    def count(self) -> list[CountedRepetition]:
+        """Count the movements of the current segment, as :meth:`fitsense.repetitions.sets.Sets.count`."""
+        segment = self.sets.state.segment
+        # All motion in the picture does not show whether sides alternate, so that one cycle is two repetitions.
+        if isinstance(self._counter, BodyOrMotionCounter) and segment is not None and _is_repeated(segment.exercise):
+            self.sets.add(self._counter.begin_set(segment.start_s))
+        return self.sets.count()
 
     def camera_moved(self, since_s: float) -> None:
         """The camera moved at `since_s` seconds of media time: all motion is then the camera's, but not the joints'."""
@@ -61,11 +70,16 @@ class Counting:
         self, exercise: str, start_s: float, end_s: float
     ) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
         """End a segment, as :meth:`fitsense.repetitions.sets.Sets.end`."""
-        if self._counter is not None and exercise != UNKNOWN and not is_timed(exercise):
+        if self._counter is not None and _is_repeated(exercise):
             self.sets.add(self._counter.end_set(start_s, end_s))
         return self.sets.end(end_s)
 
-    def _body(self, sighting: Sighting | None) -> FloatArray | None:
-        if sighting is None or self._signal is None:
+    def _body(self, located: PersonInFrame | None) -> FloatArray | None:
+        if located is None or self._signal is None:
             return None
-        return self._signal.sample(None if sighting.person is None else sighting.person.pose, sighting.size)
+        return self._signal.sample(None if located.person is None else located.person.pose, located.size)
+
+
+def _is_repeated(exercise: str) -> bool:
+    """Whether a segment is of a known exercise with repetitions."""
+    return exercise != UNKNOWN and not is_timed(exercise)

@@ -42,7 +42,7 @@ from fitsense.session.extensions import Extensions, TaskFault
 from fitsense.session.frame_rate_monitor import FrameRateMonitor
 from fitsense.session.heartbeat import Heartbeat
 from fitsense.session.perception import Perception
-from fitsense.session.person_track import Sighting, person_track
+from fitsense.session.person_track import PersonInFrame, person_track
 from fitsense.session.presence import Presence
 from fitsense.session.summary import Reason as Reason
 from fitsense.session.summary import SessionSummary
@@ -212,10 +212,10 @@ class SessionParts(Expecting):
         frames = self._heartbeat.state.frames
         return self._emit(events.SessionProgress(frames, *period, self._decisions.exercise, people))
 
-    def _handle_sighting(self, sighting: Sighting | None, time_s: float) -> list[Event]:
-        if sighting is None:
+    def _handle_person(self, located: PersonInFrame | None, time_s: float) -> list[Event]:
+        if located is None:
             return []
-        person = sighting.person
+        person = located.person
         return self._emit_presence(self._presence.update(None if person is None else person.name, time_s))
 
     def _emit_presence(self, changes: Iterable[events.PersonEntered | events.PersonLeft]) -> list[Event]:

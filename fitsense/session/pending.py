@@ -39,7 +39,7 @@ class PendingFrame:
 class PerceivedFrame(PendingFrame):
     """A pending frame with the session's own results; hosts need only :class:`PendingFrame`.
 
-    :param percept: what was seen in the frame; None if it comes too soon for the repetition counter.
+    :param percept: perception of the frame; None if it comes too soon for the repetition counter.
     """
 
     percept: Percept | None = None

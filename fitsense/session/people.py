@@ -12,13 +12,16 @@ from fitsense.inference.detector import Detector
 from fitsense.inference.people import PeopleSource
 from fitsense.inference.person_tracking import track_people
 from fitsense.inference.pose_estimator import LoadedPoseEstimator
-from fitsense.pose.landmarks import LandmarkSet
+from fitsense.pose.landmarks import VISIBILITY, LandmarkSet
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.tracking import Tracker, TrackerConfig
 from fitsense.types import Frame
 
 _RATE_HZ = 10.0
+# Least visibility of a landmark that is seen, and least share of the landmarks of a new person that are.
+_VISIBLE, _VISIBLE_SHARE = 0.5, 0.45
 
 
 @attrs.frozen(eq=False)
@@ -135,7 +138,8 @@ class SeenPeople:
         people = track_people(self._tracker, self._estimator, frame.rgb, frame.time_s)
         known = {track.name for track in self._tracker.state.tracks}
         self._state.boxes = {name: box for name, box in self._state.boxes.items() if name in known}
-        regions = {person.name: self._region(person, frame.time_s) for person in people if person.box is not None}
+        shown = [person for person in people if person.name in self._state.boxes or _is_body(person)]
+        regions = {person.name: self._region(person, frame.time_s) for person in shown if person.box is not None}
         return FoundPeople(regions, {person.name: person for person in people if person.name in regions})
 
     def mark_cut(self) -> None:
@@ -153,6 +157,11 @@ class SeenPeople:
         region = steady.update(person.box, time_s)
         self._state.boxes[person.name] = steady.state
         return region
+
+
+def _is_body(person: TrackedPerson) -> bool:
+    """Whether enough landmarks are visible for a new person: detectors also find people in floors and furniture."""
+    return float((person.pose.landmarks[:, VISIBILITY] >= _VISIBLE).mean()) >= _VISIBLE_SHARE
 
 
 def people_finder(people: PeopleSource, config: TrackerConfig) -> PeopleFinder:

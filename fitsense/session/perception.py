@@ -12,8 +12,10 @@ from fitsense.camera.monitor import CameraMonitor, CameraWarning
 from fitsense.camera.view_features import camera_thumbnail
 from fitsense.geometry import Region
 from fitsense.imaging.frame_rate import min_interval_s, within_interval
+from fitsense.pose.cropping import Crop
+from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.trajectory import motion_thumbnail
-from fitsense.session.person_track import HostPeople, PersonTrack, Sighting
+from fitsense.session.person_track import HostPeople, PersonInFrame, PersonTrack
 from fitsense.types import FloatArray, UInt8Array
 
 # Clips may need more frames than the repetition counter does.
@@ -25,13 +27,16 @@ class Percept:
     """Perception in one frame.
 
     :param thumbnail: float32 (height, width) of the analysed region, for the repetition counter.
-    :param sighting: result of the search for the person; None without a search.
+    :param person: result of the search for the person; None without a search.
     :param camera_warnings: warnings of the camera monitor.
+    :param box: left, top, right and bottom edge of the person's box in shares of the analysed part, beyond which it may
+        reach; None without a person.
     """
 
     thumbnail: FloatArray
-    sighting: Sighting | None
+    person: PersonInFrame | None
     camera_warnings: list[CameraWarning]
+    box: Box | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -43,14 +48,14 @@ class Percept:
 class PerceptionState:
     """State of a :class:`Perception`, without that of its parts.
 
-    :param seen_s: time of the last frame that was seen, in seconds of media time.
+    :param seen_s: time of the last evaluated frame, in seconds of media time.
     """
 
     seen_s: float = -math.inf
 
 
 class Perception:
-    """Sees as many frames a second as the repetition counter needs.
+    """Evaluates as many frames a second as the repetition counter needs.
 
     :param camera: the camera monitor; None for no camera warnings.
     :param person: the person's track; None for a session without landmarks.
@@ -68,13 +73,13 @@ class Perception:
     def perceive(
         self, picture: UInt8Array, shown: UInt8Array, time_s: float, region: Region | None, host: HostPeople
     ) -> Percept | None:
-        """See a frame; None if it comes too soon.
+        """Evaluate a frame; None if it comes too soon.
 
         :param picture: the whole picture, uint8 (height, width, 3).
         :param shown: the part of it that is analysed.
         :param time_s: seconds of media time, later than the previous frame's.
         :param region: where the part is; None if it is the whole picture.
-        :param host: what the host knows of the people.
+        :param host: the host's knowledge of the people.
         """
         if within_interval(time_s, self.state.seen_s, _MIN_INTERVAL_S):
             return None
@@ -92,18 +97,26 @@ class Perception:
             return percept
         if percept.is_cut:
             self._person.mark_cut()
-        sighting = self._person.locate(picture, time_s, region, host)
-        if sighting is not None:
-            warnings += self._judge(sighting, time_s)
-        return attrs.evolve(percept, sighting=sighting)
+        located = self._person.locate(picture, time_s, region, host)
+        if located is not None:
+            warnings += self._judge(located, time_s)
+        return attrs.evolve(percept, person=located, box=_box_in_part(located, region))
 
     def end_run(self) -> list[CameraWarning]:
         """End the run: the warnings that end with it."""
         monitors = (self._camera, self._framing)
         return [warning for monitor in monitors if monitor is not None for warning in monitor.end_run()]
 
-    def _judge(self, sighting: Sighting, time_s: float) -> list[CameraWarning]:
-        pose = None if sighting.person is None else sighting.person.pose
+    def _judge(self, located: PersonInFrame, time_s: float) -> list[CameraWarning]:
+        pose = None if located.person is None else located.person.pose
         if self._camera is not None:
-            self._camera.sighted(time_s, found=pose is not None)
-        return self._framing.push(pose, sighting.size, time_s, sighting.people) if self._framing else []
+            self._camera.report_person(time_s, found=pose is not None)
+        return self._framing.push(pose, located.size, time_s, located.people) if self._framing else []
+
+
+def _box_in_part(located: PersonInFrame | None, region: Region | None) -> Box | None:
+    box = None if located is None or located.person is None else located.person.box
+    if box is None:
+        return None
+    assert located is not None
+    return Crop.of(region, *located.size).edges_to_crop(box)

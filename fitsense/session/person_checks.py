@@ -12,7 +12,7 @@ from fitsense.pose.likeness import BONES
 from fitsense.pose.tracker import PersonTrackerState
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounterState
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import ANGLES
 from fitsense.repetitions.movement import Movement, PartialRepetition
@@ -59,6 +59,11 @@ def check_body_counter(
     for sample in state.body.thumbnails:
         require_array(sample, "repetitions.body.thumbnails", "float32", shape)
         _check_body(sample, "repetitions.body.thumbnails")
+    times = [time_s for time_s, _ in state.boxes]
+    require(times == sorted(times) and times[-1:] <= [now_s], "repetitions.boxes", "times in order, and before now")
+    require(all(len(box) == 4 for _, box in state.boxes), "repetitions.boxes", "four edges each")
+    finite = bool(np.isfinite([edge for _, box in state.boxes for edge in box]).all())
+    require(finite, "repetitions.boxes", "finite numbers")
     require(set(state.waiting) == {"body", "motion"}, "repetitions.waiting", "movements of the body and of all motion")
     require(state.reported_s <= now_s, "repetitions.reported_s", "no later time than the last frame's")
     for movements in state.waiting.values():
@@ -105,7 +110,7 @@ def check_tracker(state: PersonTrackerState, path: str, now_s: float) -> None:
 
     :raises InvalidInputError: with the path.
     """
-    for name in ("looked_s", "detected_s"):
+    for name in ("looked_s", "detected_s", "empty_since_s"):
         time_s = getattr(state, name)
         require(time_s is None or time_s <= now_s, f"{path}.{name}", "no later time than the last frame's")
     require(state.due_s <= now_s + _SOON_S, f"{path}.due_s", "a time soon after the last frame's", state.due_s)

@@ -16,7 +16,8 @@ from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_esti
 from fitsense.pose.landmarks import BodyRegion, LandmarkSet, Pose
 from fitsense.pose.recording import TimedPose
 from fitsense.pose.steady_box import SteadyBox, SteadyBoxState
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.session.config import SessionConfig
 from fitsense.types import UInt8Array
 
@@ -40,7 +41,7 @@ class HostPeople:
 
 
 @attrs.frozen(eq=False)
-class Sighting:
+class PersonInFrame:
     """Result of looking for the person in a frame.
 
     :param person: the found person; None for nobody.
@@ -128,7 +129,7 @@ class PersonTrack:
         if host.bodies is not None and self._estimator is None:
             raise InvalidInputError("bodies: expected a session with a pose estimator, got one without")
 
-    def locate(self, rgb: UInt8Array, time_s: float, region: Region | None, host: HostPeople) -> Sighting | None:
+    def locate(self, rgb: UInt8Array, time_s: float, region: Region | None, host: HostPeople) -> PersonInFrame | None:
         """Look for the person in a picture; None if the picture comes too soon, or the host gave nothing.
 
         :param rgb: the whole picture, uint8 (height, width, 3).
@@ -147,14 +148,14 @@ class PersonTrack:
         if self._estimator is None:
             return None
         people = track_people(self._tracker, self._estimator, rgb, time_s, region=region, bodies=host.bodies)
-        sighting = self._keep(people, time_s, size)
+        located = self._keep(people, time_s, size)
         if host.bodies is not None:
-            return attrs.evolve(sighting, people=len(host.bodies))
+            return attrs.evolve(located, people=len(host.bodies))
         if not people or 0 <= time_s - self._state.surveyed_s < _SURVEY_S:
-            return sighting
+            return located
         self._state.surveyed_s = time_s
         others = count_others(self._tracker, self._estimator, rgb, people, region=region)
-        return attrs.evolve(sighting, people=len(people) + others)
+        return attrs.evolve(located, people=len(people) + others)
 
     def mark_cut(self) -> None:
         """Mark a scene cut: people after it are other people."""
@@ -165,7 +166,7 @@ class PersonTrack:
         self._steady.forget()
         self._state.steady = self._steady.state
 
-    def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> Sighting:
+    def _keep(self, people: Sequence[TrackedPerson], time_s: float, size: tuple[int, int]) -> PersonInFrame:
         state, person = self._state, next(iter(people), None)
         self.newest = TimedPose(time_s, None if person is None else person.pose, self.landmark_set)
         if person is not None:
@@ -175,7 +176,7 @@ class PersonTrack:
                 self._steady.update(person.box, time_s)
             state.name = person.name
             state.box = None if person.box is None else PersonBox(*attrs.astuple(person.box))
-        return Sighting(person, size)
+        return PersonInFrame(person, size)
 
 
 def person_track(model: Model, config: SessionConfig) -> PersonTrack | None:

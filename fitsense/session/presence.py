@@ -27,7 +27,7 @@ class PresenceState:
 
 
 class Presence:
-    """Follows the person of a session through sightings."""
+    """Tells when the person of a session enters and leaves the picture."""
 
     def __init__(self) -> None:
         self.state = PresenceState()

@@ -148,7 +148,7 @@ class Session(SessionParts):
         ended = self._end_camera_run(outputs)
         percept = self._perception.perceive(frame.rgb, rgb, time_s, state.region, host)
         images = self._inputs.images(rgb, state.region, frame.rgb.shape[1::-1])
-        poses = self._inputs.poses(percept.sighting if percept else None, state.region)
+        poses = self._inputs.poses(percept.person if percept else None, state.region)
         outputs += self._under_expectation(self._windows.add(images, time_s, poses))
         if percept is not None and percept.is_cut:
             outputs += self._under_expectation(self._windows.mark_cut())
@@ -175,13 +175,13 @@ class Session(SessionParts):
             emitted += self._emit_all(self._frame_rate.add_frame(pending.time_s))
         percept = pending.percept if isinstance(pending, PerceivedFrame) else None
         if percept is not None and pending.time_s is not None:
-            self._counting.push(percept.thumbnail, percept.sighting, pending.time_s)
-            emitted += self._handle_sighting(percept.sighting, pending.time_s)
+            self._counting.push(percept.thumbnail, percept.person, pending.time_s, percept.box)
+            emitted += self._handle_person(percept.person, pending.time_s)
         for warning in (*pending.camera_warnings, *(percept.camera_warnings if percept else ())):
             emitted += self._handle_camera_warning(warning)
         # While another answer is on trial, new repetitions may turn out to be of another exercise.
         if not self._decisions.in_doubt:
-            emitted += self._emit_repetitions(self._counting.sets.count())
+            emitted += self._emit_repetitions(self._counting.count())
         return emitted
 
     @exclusive

@@ -24,7 +24,7 @@ from fitsense.pose.landmarks import LandmarkSet
 from fitsense.repetitions import trajectory
 from fitsense.repetitions.choice import BodyOrMotionState
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounterState
+from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.sets import SetsState
 from fitsense.session.person_checks import check_body_counter, check_counter, check_movement, check_person
 from fitsense.session.snapshot_requirements import ascend, require, require_array

@@ -19,6 +19,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.atomic import atomic_path
 from fitsense.bundles.manifest import Labels
 from fitsense.data.frames import Recording
@@ -96,6 +97,7 @@ class Tuning:
     augmentation: Augmentation = attrs.field(factory=Augmentation)
 
 
+@checks_arguments
 @attrs.frozen
 class DistributedConfig:
     """Distributed training: a process for each device. torchrun or SLURM starts all of them.

@@ -39,7 +39,8 @@ class Soundtrack(Closing):
         self._input = open_input(source, _TIMEOUT_S, {})
         container = self._input.container
         self._start_s = (container.start_time or 0) / av.time_base
-        self._stream = container.streams.best("audio")
+        best = container.streams.best("audio")
+        self._stream = best if isinstance(best, av.AudioStream) else None
         self._waiting: tuple[float, av.Packet[Any]] | None = None
         self._packets: Iterator[tuple[float, av.Packet[Any]]] = iter(())
 
@@ -101,7 +102,8 @@ class Soundtrack(Closing):
                 frames = packet.decode()
             except av.error.FFmpegError:
                 continue
-            for frame in [piece for one in frames for piece in resampler.resample(one)]:
+            sounds = [one for one in frames if isinstance(one, av.AudioFrame)]
+            for frame in [piece for one in sounds for piece in resampler.resample(one)]:
                 stated = round(((frame.time or 0.0) - self._start_s) * rate_hz)
                 if stated - due > _GAP_S * rate_hz:
                     due = stated

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 import fitsense
-from fitsense.pose.tracker import PersonTrackerConfig
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.server.config import Limits, ServeConfig
 from fitsense.sinks.settings import SinkSettings
 from fitsense.video.config import DecodeConfig

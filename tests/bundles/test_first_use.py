@@ -1,4 +1,4 @@
-"""Files of others that included bundles need, at first use."""
+"""First use of included bundles: fetching the third-party files that they need."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def unreachable(offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fitsense.bundles.weights._fetch", reached)
 
 
-def test_branch_estimator_and_detector_fetch_files_of_others(unreachable: None) -> None:
+def test_branch_estimator_and_detector_fetch_third_party_files(unreachable: None) -> None:
     # What trains, evaluates or exports loads these.
     plugins = fitsense.PluginManager.discover()
     branch = next(one for one in Bundle.load("gym").manifest.branches if one.observation)

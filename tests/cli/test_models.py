@@ -23,7 +23,7 @@ FILES = {"toy/nets/a.bin": b"first", "toy/nets/b.bin": b"second"}
 
 
 class Toy:
-    """A plugin with two backbones and a detector that need files of others."""
+    """A plugin with two backbones and a detector that need third-party files."""
 
     @fitsense.hookimpl
     def fitsense_plugin(self) -> fitsense.plugins.PluginInfo:

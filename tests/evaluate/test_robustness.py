@@ -148,7 +148,7 @@ def test_robustness_of_clips_compares_with_the_untouched_and_the_truth(
 @pytest.mark.parametrize(
     ("per_exercise", "counts", "groups"), [(None, {"a3": 1, "b0": 2}, "ab"), (2, None, "aabb"), (9, None, "aaaaabbb")]
 )
-def test_select_clips_takes_so_many_of_each_exercise(
+def test_select_clips_takes_a_number_of_each_exercise(
     per_exercise: int | None, counts: dict[str, int] | None, groups: str
 ) -> None:
     items = [

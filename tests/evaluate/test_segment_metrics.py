@@ -59,7 +59,7 @@ def test_summarise_truth_as_prediction_is_perfect_with_its_delay(truth: list[Seg
 
 
 @given(results)
-def test_time_without_labels_counts_for_nothing(made: VideoResult) -> None:
+def test_summarise_time_without_labels_is_ignored(made: VideoResult) -> None:
     after = VideoResult(
         made.truth,
         [
@@ -78,7 +78,7 @@ def test_time_without_labels_counts_for_nothing(made: VideoResult) -> None:
     assert found == expected
 
 
-def test_prediction_mostly_outside_the_labels_is_judged_only_if_it_is_right() -> None:
+def test_segment_f1_prediction_mostly_outside_labels_counts_only_if_correct() -> None:
     truth = [Segment("squat", 4.0, 8.0)]
     right = PredictedSegment("squat", 0.5, 8.0, 3.0, 9.0)
     wrong = PredictedSegment("plank", 0.0, 8.0, 3.0, 9.0)
@@ -90,7 +90,7 @@ def test_prediction_mostly_outside_the_labels_is_judged_only_if_it_is_right() ->
     assert figures.set_kinds([VideoResult(truth, [early], 9.0, unlabelled)])["wrong_name"] == 1
 
 
-def test_first_name_of_a_set_that_is_never_named_takes_forever() -> None:
+def test_first_names_unnamed_set_counts_as_infinite() -> None:
     truth = [Segment("squat", 0.0, 10.0), Segment("plank", 20.0, 30.0), Segment("push_up", 40.0, 50.0)]
     named = [PredictedSegment("squat", 0.0, 10.0, 3.0, 11.0), PredictedSegment("plank", 22.0, 30.0, 25.0, 31.0)]
     found = figures.first_names([VideoResult(truth, named, 60.0)])

@@ -64,10 +64,11 @@ class Body:
     scale: float = 0.3
     score: float = 0.99
     world: Any = attrs.field(factory=standing)
+    visibility: float = 1.0
 
     @property
     def pose(self) -> Pose:
-        return pose_of(self.world, self.x, self.y, self.scale, score=self.score)
+        return pose_of(self.world, self.x, self.y, self.scale, score=self.score, visibility=self.visibility)
 
 
 @attrs.define

@@ -12,7 +12,8 @@ import pytest
 from fitsense.errors import InvalidInputError
 from fitsense.inference.person_tracking import track_people
 from fitsense.pose.likeness import aspect, proportions, same_body, unlike
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker import PersonTracker, PersonTrackerState, TrackedPerson
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.session.snapshot import pack, unpack
 from tests.pose.bodies import PICTURE, SIZE, STICKS, Body, Scene, pose_of, standing
 
@@ -66,6 +67,37 @@ def test_tracker_empty_picture_is_searched_at_the_detector_rate() -> None:
     assert all(people == [] for people in going.steps(21))
     assert going.scene.detections == 11
     assert going.scene.estimates == 0
+
+
+def test_tracker_picture_that_stays_empty_is_searched_less_often() -> None:
+    going = run()
+    list(going.steps(30))
+    before = going.scene.detections
+    assert before == 15
+    list(going.steps(60))
+    assert going.scene.detections - before == 10
+    going.scene.bodies.append(Body(0.5))
+    assert [names(people) for people in going.steps(7)][-1] == ["1"]
+    going.scene.bodies.clear()
+    list(going.steps(40))
+    before = going.scene.detections
+    list(going.steps(10))
+    assert going.scene.detections - before == 5
+
+
+def test_tracker_doubtful_person_is_searched_at_the_detector_rate() -> None:
+    going = run(Body(0.5, score=0.5))
+    assert all(people == [] for people in going.steps(60))
+    assert going.scene.detections == 30
+
+
+def test_tracker_cut_after_an_empty_picture_detects_at_once() -> None:
+    going = run()
+    list(going.steps(62))
+    before = going.scene.detections
+    going.tracker.cut()
+    list(going.steps(1))
+    assert going.scene.detections == before + 1
 
 
 def test_tracker_uncertain_person_is_detected_again() -> None:

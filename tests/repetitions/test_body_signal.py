@@ -6,16 +6,23 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fitsense.pose.landmarks import Pose
 from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.config import RepetitionConfig
-from fitsense.repetitions.counter import RepetitionCounter, RepetitionCounterState
+from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.counter_state import RepetitionCounterState
+from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal, fill
 from fitsense.repetitions.motion_range import phases
 from fitsense.repetitions.movement import Repetition
+from fitsense.repetitions.sides import Side
+from fitsense.repetitions.signal import SignalView
 from fitsense.session.snapshot import pack, unpack
 from tests.pose.bodies import SIZE, STICKS, pose_of, standing
 
@@ -210,3 +217,41 @@ def test_fill_missing_body_is_interpolated_between_neighbours() -> None:
     assert filled is not None
     assert np.allclose(filled, np.stack([one, one, (one + other) / 2, other, other]))
     assert fill(np.stack([none, one, none])) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.1, 0.4]))
+@settings(max_examples=12, deadline=None)
+def test_counter_repetition_of_any_movement_takes_time(seed: int, size: float) -> None:
+    random = np.random.default_rng(seed)
+    signal = BodySignal(STICKS)
+    places = np.cumsum(random.normal(0.0, size, (90, len(STICKS), 3)), axis=0)
+    seen = [pose_of(standing() + size * np.sin(away)) for away in places]
+
+    class Halving:
+        """Parts cycles anywhere, also in no time."""
+
+        def view(self, samples: Any, rate_hz: float) -> SignalView:
+            view = signal.view(samples, rate_hz)
+
+            def split(proposal: Proposal) -> list[tuple[Cycle, Side]]:
+                halves: list[tuple[Cycle, Side]] = []
+                for cycle in proposal.cycles:
+                    middle = int(random.integers(cycle.start, cycle.end + 1))
+                    halves.append((attrs.evolve(cycle, far=middle, end=middle), "left"))
+                    halves.append((attrs.evolve(cycle, start=middle, far=middle), "right"))
+                return halves
+
+            return attrs.evolve(view, split=split)
+
+    counter = RepetitionCounter(CONFIG, Halving())
+    found = []
+    for index, pose in enumerate(seen):
+        found += counter.push(signal.sample(pose, SIZE), index / RATE_HZ)
+    found += counter.end_run((len(seen) - 1) / RATE_HZ)
+    assert all(one.end_s - one.start_s >= 0.1 for one in found)
+
+
+def test_body_signal_repetitions_of_eight_seconds_are_counted() -> None:
+    counter = RepetitionCounter(RepetitionConfig(min_amplitude=0.03), BodySignal(STICKS))
+    found = count(poses(squat, waves(4, 8.0)), counter)
+    assert [round((one.start_s + one.end_s) / 2) for one in found] == [5, 13, 21, 29]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.movement import Repetition
 from fitsense.repetitions.trajectory import SIDE
 from fitsense.session.snapshot import pack, unpack
-from tests.pose.bodies import SIZE, STICKS
+from tests.pose.bodies import SIZE, STICKS, pose_of, standing
 from tests.repetitions.test_body_signal import RATE_HZ, poses, squat, waves
 
 CONFIG = RepetitionConfig(max_rate_hz=RATE_HZ)
@@ -118,3 +119,91 @@ def test_choice_motion_hidden_by_another_object_is_dropped() -> None:
     counter._motion.state.score = 0.9
     counter._motion.state.passes = 50
     assert len(run(hidden, BODY, counter)) >= 4
+
+
+def jitter() -> list[Any]:
+    """A body that stands still, of which the landmarks wander."""
+    random = np.random.default_rng(7)
+    wander = np.cumsum(random.normal(0.0, 0.02, (len(PARTS), len(STICKS), 3)), axis=0)
+    wander -= (wander * 0.5).mean(axis=0)
+    bodies = []
+    for part, away in zip(PARTS, wander, strict=True):
+        world = standing()
+        squat(world, part)
+        bodies.append(SIGNAL.sample(pose_of(world + 0.05 * np.sin(8 * away)), SIZE))
+    return bodies
+
+
+def boxed(thumbnails: Any, bodies: Any, box: Any) -> list[Repetition]:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found = []
+    for index, (thumbnail, body) in enumerate(zip(thumbnails, bodies, strict=True)):
+        found += counter.push(thumbnail, body, index / RATE_HZ, box)
+    found += counter.end_run((len(thumbnails) - 1) / RATE_HZ)
+    return [one for one in found if isinstance(one, Repetition)]
+
+
+BOX = (0.3, 0.1, 0.7, 0.9)
+STILL = [bar(0.02 * math.sin(index)) for index in range(len(PARTS))]
+
+
+def test_choice_landmarks_that_move_in_a_still_picture_are_not_counted() -> None:
+    assert boxed(STILL, jitter(), BOX) == []
+    assert boxed(STILL, BODY, BOX) == []
+
+
+@pytest.mark.parametrize("box", [BOX, None])
+def test_choice_landmarks_that_move_with_the_picture_are_counted(box: Any) -> None:
+    assert len(boxed([bar(part) for part in PARTS], BODY, box)) == 5
+
+
+def test_choice_landmarks_with_blank_pictures_are_counted() -> None:
+    blank = [np.full((SIDE, SIDE), 90.0 + part, np.float32) for part in PARTS]
+    assert len(boxed(blank, BODY, BOX)) == 5
+
+
+def test_choice_motion_beside_a_still_body_does_not_confirm_jitter() -> None:
+    """Somebody else exercises at the edge of the picture."""
+    beside = []
+    for part in PARTS:
+        picture = np.tile(np.linspace(40.0, 200.0, SIDE, dtype=np.float32), (SIDE, 1))
+        picture[:, -6:] = bar(part)[:, -6:]
+        beside.append(picture)
+    found = boxed(beside, BODY, (0.1, 0.1, 0.5, 0.9))
+    assert all(one.details.joint is None for one in found)
+
+
+def test_choice_restored_state_keeps_the_boxes() -> None:
+    thumbnails = [*STILL[:40], *(bar(part) for part in PARTS[40:])]
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    for index in range(60):
+        counter.push(thumbnails[index], BODY[index], index / RATE_HZ, BOX)
+    state = unpack(pack({"counter": counter.state})).states({"counter": BodyOrMotionState})["counter"]
+    assert state.boxes == [(index / RATE_HZ, BOX) for index in range(60)]
+    resumed = BodyOrMotionCounter(SIGNAL, CONFIG)
+    resumed.state = state
+    for index in range(60, len(PARTS)):
+        one, other = (each.push(thumbnails[index], BODY[index], index / RATE_HZ, BOX) for each in (counter, resumed))
+        assert one == other
+
+
+def test_begin_set_first_repetition_is_given_once() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found, first = [], []
+    for index, (part, body) in enumerate(zip(PARTS, BODY, strict=True)):
+        found += counter.push(bar(part), body, index / RATE_HZ, BOX)
+        if given := counter.begin_set(0.0):
+            first.append(index / RATE_HZ)
+            found += given
+    found += counter.end_run((len(PARTS) - 1) / RATE_HZ)
+    assert len(found) == 5
+    assert len(first) == 1
+    assert found[0].end_s <= first[0] < found[1].end_s
+    assert all(later.start_s >= one.end_s for one, later in itertools.pairwise(found))
+
+
+def test_begin_set_incomplete_movement_is_not_given() -> None:
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    for index in range(8 + 12):
+        counter.push(bar(PARTS[index]), BODY[index], index / RATE_HZ, BOX)
+        assert counter.begin_set(0.0) == []

@@ -36,7 +36,7 @@ def test_page_settings_are_complete_defaults() -> None:
     shown = tomllib.loads(blocks(HOW_TO, "toml")[1])
     assert config_of(shown) == ServeConfig(sources={"videos": "/srv/videos"}, bundles=("gym",))
     assert set(shown["limits"]) == set(attrs.fields_dict(Limits))
-    assert set(shown) | {"tokens_file", "threads"} == set(attrs.fields_dict(ServeConfig))
+    assert set(shown) | {"tokens_file", "threads", "state_dir"} == set(attrs.fields_dict(ServeConfig))
 
 
 def test_reference_lists_every_route_problem_and_code() -> None:

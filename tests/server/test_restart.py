@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 
+import fitsense
+from fitsense.events.model import Event, SessionWarning
+from fitsense.server.api.requests import SessionRequest
 from fitsense.server.api.wire import Format, pack
-from tests.helpers.live_server import Running, events_of, process, until
+from fitsense.server.config import ServeConfig
+from fitsense.server.engine.session_files import SessionRecord, StateFolder
+from fitsense.server.models import Bundles
+from fitsense.server.run import create_server
+from fitsense.server.security import Tokens
+from tests.helpers.live_server import Running, events_of, process, serving, until
 from tests.server.api.test_websocket import FINISH, START, rest, split
 
 CONFIG = """
 batch = 1
 bundles = ["gym-video"]
 snapshot_interval_s = 0.3
+
+[limits]
+# It never fills, so that no warning depends on the speed of the machine.
+queue_size = 1000
 """
 BEFORE, FRAMES = 25, 60
 # Two processes load models and analyse.
@@ -38,6 +52,45 @@ def told(running: Running, session: dict[str, Any], after: str = "") -> list[dic
     with running.client() as client:
         answer = client.get(f"/v1/sessions/{session['id']}/events.ndjson", params={"after": after} if after else {})
         return events_of(answer.text)
+
+
+def test_session_of_missing_bundle_ends_as_failed_and_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
+    id = "a" * 16
+    record = SessionRecord(id, "push", SessionRequest(), "no-such-bundle", datetime.now(UTC))
+    event = Event("urn:test", 0, datetime.now(UTC), SessionWarning("myapp_test", "a message", 0.0, 0.0))
+    state = StateFolder(tmp_path, 10)
+    files = state.new(id)
+    files.save_record(record)
+    files.append([event.to_json()])
+    files.close()
+    state.close()
+    with serving(model, ServeConfig(state_dir=str(tmp_path))) as running, running.client() as client:
+        session = client.get(f"/v1/sessions/{id}").json()
+        assert (session["state"], session["reason"], session["restarts"]) == ("ended", "failed", 0)
+        assert client.get(f"/v1/sessions/{id}/events.ndjson").text == event.to_json() + "\n"
+        stream = client.get(f"/v1/sessions/{id}/events", headers={"last-event-id": event.id})
+        assert stream.status_code == 204
+        assert client.delete(f"/v1/sessions/{id}").status_code == 204
+        assert client.get(f"/v1/sessions/{id}").status_code == 404
+        assert not list((tmp_path / "sessions").iterdir())
+
+
+def test_session_that_ended_long_ago_is_removed(model: fitsense.Model, tmp_path: Path) -> None:
+    ended_at = datetime.now(UTC) - timedelta(hours=1)
+    record = SessionRecord("a" * 16, "push", SessionRequest(), "gym", ended_at, reason="finished", ended_at=ended_at)
+    state = StateFolder(tmp_path, 10)
+    state.new(record.id).save_record(record)
+    state.close()
+    with serving(model, ServeConfig(state_dir=str(tmp_path))):
+        until(lambda: not list((tmp_path / "sessions").iterdir()))
+
+
+def test_state_dir_in_use_or_negative_interval_is_refused(model: fitsense.Model, tmp_path: Path) -> None:
+    config = ServeConfig(state_dir=str(tmp_path))
+    with serving(model, config), pytest.raises(fitsense.InvalidInputError, match="another server uses it"):
+        create_server(config, Tokens(), Bundles([model], config.detector))
+    with pytest.raises(fitsense.InvalidInputError, match="snapshot_interval_s: expected seconds from 0, got -1"):
+        ServeConfig(snapshot_interval_s=-1.0)
 
 
 def anonymous(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -155,6 +155,15 @@ def test_push_with_a_region_gives_boxes_in_shares_of_the_whole_picture(steady: A
     assert (box.left + box.right) / 2 == pytest.approx(0.75, abs=0.05)
 
 
+def test_push_region_without_the_tracked_person_is_analysed(steady: Any) -> None:
+    session = Session(steady, ON)
+    wide = (400, 48)
+    session.push_many([frame_of(0.0, at / RATE_HZ, size=wide) for at in range(5)])
+    for left, right in ((0.0, 0.1), (0.9, 1.0)):
+        session.region = fitsense.Region(left, 0.0, right, 1.0)
+        session.push(frame_of(0.0, 1.0 + left, size=wide))
+
+
 def test_session_unknown_estimator_is_refused_with_the_known_ones(model: fitsense.Model) -> None:
     with pytest.raises(fitsense.InvalidInputError, match="expected an installed plugin with a pose estimator"):
         Session(SteadyModel(model, "squat"), ON)  # type: ignore[arg-type]
@@ -195,6 +204,9 @@ def on_a_turned_camera(parts: Sequence[float], turned_at: int) -> list[Frame]:
     for at, frame in enumerate(frames_of(parts)):
         left = 16 if at < turned_at else 32
         picture = np.ascontiguousarray(room(5)[16:80, left : left + 64])
+        # The figure, where its landmarks are.
+        top = 20 + round(16 * parts[at])
+        picture[top : top + 20, 26:38] = 255
         picture[:2, :2] = frame.rgb[0, 0]
         frames.append(Frame(picture, frame.time_s))
     return frames
@@ -226,6 +238,20 @@ def test_push_repetitions_are_reported_soon_after_their_ends(steady: Any) -> Non
     assert len(lags) >= 7
     # The first ones wait for another that resembles them.
     assert max(lags[3:]) <= 0.8
+
+
+def test_push_first_repetition_does_not_wait_for_the_second(steady: Any) -> None:
+    session = Session(steady, ON)
+    told = []
+    frames = frames_of(waves(3, 4.0, 3.0))
+    for frame in frames:
+        told += [(frame.time_s, one) for one in of_type(session.push(frame), RepetitionCompleted)]
+    told += [(frames[-1].time_s, one) for one in of_type(session.finish(), RepetitionCompleted)]
+    assert [one.index for _, one in told] == [1, 2, 3]
+    at_s, first = told[0]
+    assert abs(first.end_s - 7.0) < 0.8
+    assert at_s <= 9.5
+    assert first.joint == "knee"
 
 
 def test_push_person_who_leaves_gives_a_warning(model: fitsense.Model) -> None:

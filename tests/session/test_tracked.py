@@ -214,6 +214,22 @@ def push_seconds(session: TrackedSession, seconds: float, since_s: float = 0.0) 
     ]
 
 
+def test_push_detection_without_visible_landmarks_is_nobody(model: fitsense.Model) -> None:
+    scene = standing_pair(0.5)
+    # A pattern on the floor, which the estimator believes in nonetheless.
+    scene.bodies[1].visibility = 0.2
+    session = tracked(scene, model)
+    push_seconds(session, 2.0)
+    assert list(session.poses) == ["1"]
+    scene.bodies[1].visibility = 1.0
+    push_seconds(session, 1.0, since_s=2.0)
+    assert len(session.poses) == 2
+    # Whoever was seen stays, though something hides them.
+    scene.bodies[0].visibility = 0.2
+    push_seconds(session, 1.0, since_s=3.0)
+    assert len(session.poses) == 2
+
+
 def test_push_with_an_estimator_follows_bodies_that_come_and_go(model: fitsense.Model) -> None:
     scene = standing_pair(0.5)
     session = tracked(scene, model, max_lost_s=1.0)

@@ -220,10 +220,15 @@ def test_overlay_draws_the_count_of_the_set_that_goes_on() -> None:
     assert (found.at(3.0).repetition, found.at(3.0).set_index) == (done, 2)
     # After a cut, the set goes on before its next repetition.
     second = attrs.evolve(done, index=2, start_s=5.2, end_s=6.2)
-    cut = [done, segment, second, attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    cut: list[EventData] = [done, segment, second, attrs.evolve(segment, start_s=4.0, end_s=8.0)]
     found_again = Timeline(Event("urn:x", index, at, item) for index, item in enumerate(cut))
     assert (found_again.at(5.0).repetition, found_again.at(5.0).set_index) == (done, 2)
-    new_set = [done, segment, attrs.evolve(second, index=1), attrs.evolve(segment, start_s=4.0, end_s=8.0)]
+    new_set: list[EventData] = [
+        done,
+        segment,
+        attrs.evolve(second, index=1),
+        attrs.evolve(segment, start_s=4.0, end_s=8.0),
+    ]
     assert Timeline(Event("urn:x", index, at, item) for index, item in enumerate(new_set)).at(5.0).repetition is None
     black = np.zeros((240, 426, 3), np.uint8)
     corner = (slice(0, 60), slice(300, None))

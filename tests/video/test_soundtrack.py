@@ -26,6 +26,7 @@ def record(path: Path, codec: str, *, start_s: float = 0.0, sound_until_s: float
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         video.codec_context.time_base = Fraction(1, 1000)
         audio = container.add_stream(codec, rate=AUDIO_HZ, layout="mono")
+        assert isinstance(audio, av.AudioStream)
         for index in range(3 * RATE_HZ):
             picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
             picture.pts, picture.time_base = round((start_s + index / RATE_HZ) * 1000), Fraction(1, 1000)
@@ -108,6 +109,7 @@ def test_overlay_damaged_sound_leaves_the_pictures(tmp_path: Path) -> None:
         places = [(packet.pos, packet.size) for packet in container.demux(audio=0) if packet.size]
     content = bytearray(source.read_bytes())
     for position, size in places[len(places) // 2 :]:
+        assert position is not None
         content[position + 8 : position + size] = b"\xff" * max(0, size - 8)
     source.write_bytes(bytes(content))
     with VideoSource(source) as frames:

@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fitsense.pose.landmarks import REQUIRED, LandmarkSet
-from fitsense.pose.tracker import PersonTracker, PersonTrackerConfig
+from fitsense.pose.tracker import PersonTracker
+from fitsense.pose.tracker_config import PersonTrackerConfig
 from fitsense.types import ClipSpec
 from fitsense.windowing.sampler import Window, WindowSampler
 

@@ -260,9 +260,14 @@ class SessionManager:
             try:
                 self._continue(saved, Continuation.of(saved, self._bundles), files)
                 return
-            except InvalidInputError as error:
+            except Exception as error:
+                # One session must not keep the server from starting.
+                expected = isinstance(error, InvalidInputError)
                 self._logger.error(
-                    "a saved session cannot be continued", extra=fields(session=record.id, error=str(error))
+                    "a saved session cannot be continued: %s",
+                    error,
+                    extra=fields(session=record.id),
+                    exc_info=None if expected else error,
                 )
                 saved = attrs.evolve(saved, record=attrs.evolve(record, reason="failed"))
         self._sessions[record.id] = ended_session(saved, files, self._bundles, self._metrics)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import pytest
 
-from fitsense.bundles.weights import resolve_assets
+from fitsense.bundles.weights import resolve
 from fitsense.errors import WeightsError
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import BackboneSpec, DetectorSpec, PoseEstimatorSpec
@@ -97,7 +97,9 @@ class PictureContract(OfferContract):
 def fetched(spec: BackboneSpec | DetectorSpec | PoseEstimatorSpec, plugins: PluginManager) -> Mapping[str, Path]:
     """The assets of a spec; skips the test, with the command that fetches them, if one is missing."""
     try:
-        return resolve_assets(spec, plugins)
+        return {
+            name: resolve(ref, plugins, fetch=False, assets_name=spec.assets_name) for name, ref in spec.assets.items()
+        }
     except WeightsError as error:
         pytest.skip(str(error))
 
