@@ -130,7 +130,17 @@ class TeachingStatistics:
             )
             for exercise, arrays in taught.items()
         }
+        for branch in heads:
+            _check_rows(branch, rehearsal.targets, rehearsal.features[branch], rehearsal.logits[branch])
+            for one in clips.values():
+                _check_rows(branch, one.clips, one.features[branch], one.logits[branch])
         return cls(heads, rehearsal, clips)
+
+
+def _check_rows(branch: str, *arrays: NDArray[Any]) -> None:
+    counts = [len(array) for array in arrays]
+    if len(set(counts)) > 1:
+        raise ValueError(f"branch {branch}: expected as many rows in each array, one a window, got {counts}")
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from fitsense._internal.tensor_file import places, read_tensors, write_tensors
 
-TENSORS = {
+TENSORS: dict[str, NDArray[Any]] = {
     "heads.bias": np.arange(5, dtype=np.float32),
     "heads.weight": np.arange(10, dtype=np.float16).reshape(5, 2),
     "levels": np.arange(7, dtype=np.uint8),

@@ -235,7 +235,7 @@ def _clip_probabilities(
             held = np.insert(held, after.position, now[:, after.position], axis=1)
         given[branch] = held.astype(np.float32)
     found = probabilities(after.manifest, plugins, given)
-    return found.reshape(len(chosen), -1, found.shape[-1]).mean(axis=1)
+    return np.asarray(found.reshape(len(chosen), -1, found.shape[-1]).mean(axis=1), np.float32)
 
 
 def lesson_of(bundle: str, plugins: PluginManager) -> Lesson:
