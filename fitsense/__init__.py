@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fitsense.catalogue import Exercise as Exercise
     from fitsense.catalogue import MuscleGroup as MuscleGroup
     from fitsense.catalogue import load_catalogue as load_catalogue
+    from fitsense.data.manifest import Skipped as Skipped
     from fitsense.decisions.config import DecisionConfig as DecisionConfig
     from fitsense.errors import AmbiguousNameError as AmbiguousNameError
     from fitsense.errors import BundleError as BundleError
@@ -157,6 +158,7 @@ _HOMES = {
     "camera.framing": ("FramingConfig",),
     "camera.monitor": ("CameraConfig", "CameraWarning"),
     "catalogue": ("Catalogue", "Exercise", "MuscleGroup", "load_catalogue"),
+    "data.manifest": ("Skipped",),
     "decisions.config": ("DecisionConfig",),
     "errors": (
         "AmbiguousNameError",

@@ -115,11 +115,11 @@ class SourceGroup(Closing, Iterator[Event]):
 
     def remove(self, name: str) -> None:
         """End a source soon: its remaining events follow, the last one a ``session.ended`` with the reason
-        ``interrupted``. May be called from any thread.
+        ``interrupted``. May be called from any thread; nothing happens if the source has ended already.
 
-        :raises InvalidInputError: no running source has this name.
+        :raises InvalidInputError: no source was added by this name.
         """
-        self._running.source(name).stop()
+        self._running.stop_source(name)
 
     def stop(self) -> None:
         """End all sources soon, as :meth:`remove` does, and then the iteration. May be called from any thread, and from
@@ -207,6 +207,7 @@ class _RunningSources:
         self._closed = StopFlag()
         self._channel = Channel(self._queue, self._closed)
         self._sources: dict[str, _Source] = {}
+        self._added: set[str] = set()
         self._threads: set[threading.Thread] = set()
         self._stopped = False
         self.failures: dict[str, BaseException] = {}
@@ -215,11 +216,14 @@ class _RunningSources:
     def names(self) -> list[str]:
         return list(self._sources)
 
-    def source(self, name: str) -> _Source:
+    def stop_source(self, name: str) -> None:
+        """End a source soon, unless it has ended: a caller cannot know when it does."""
         with self._channel.locked():
-            if name not in self._sources:
+            source = self._sources.get(name)
+            if source is None and name not in self._added:
                 raise InvalidInputError(f"name: expected one of {', '.join(self.names) or 'none'}, got {name!r}")
-            return self._sources[name]
+        if source is not None:
+            source.stop()
 
     def start(self, source: _Source) -> None:
         """Start the thread of a source."""
@@ -231,6 +235,7 @@ class _RunningSources:
                 raise InvalidInputError(f"name: expected one that no source has, got {source.name!r}")
             self.failures.pop(source.name, None)
             self._sources[source.name] = source
+            self._added.add(source.name)
             self._threads.add(thread)
         thread.start()
         if self._stopped:

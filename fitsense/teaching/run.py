@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import silent
 from fitsense._internal.suggestions import suggestion
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.first_use import bundle_in_use
@@ -66,7 +67,7 @@ def teach(
     name: str = "",
     plugins: PluginManager | None = None,
     threads: int | None = None,
-    track: Track = silent,
+    track: Callable[[Sequence[Any], str], Iterable[Any]] = silent,
 ) -> Teaching:
     """Teach a bundle one more exercise, from a few clips of it: 3 to 20, best of different people and places.
 
@@ -84,7 +85,7 @@ def teach(
     :param name: name of the exercise for people; by default made from the label.
     :param plugins: None for the installed ones.
     :param threads: CPU threads; None for all cores.
-    :param track: reports progress over the clips.
+    :param track: is given the clips and a description, and yields the clips; for a progress bar.
     :raises BundleError: the bundle cannot be taught.
     :raises InvalidInputError: the exercise, the muscles or the folder is not usable, or no clip is.
     :raises WeightsError: files of others that the bundle needs are missing.

@@ -351,6 +351,15 @@ def test_source_group_keep_open_waits_for_sources(model: fitsense.Model, squats_
     assert by_source(events).keys() == {"first", "second"}
 
 
+def test_source_group_remove_ended_source_does_nothing(model: fitsense.Model, squats_file: Path) -> None:
+    with fitsense.SourceGroup({"one": squats_file}, model=model) as streams:
+        events = list(streams)
+        streams.remove("one")
+        with pytest.raises(fitsense.InvalidInputError, match="name: expected one of none, got 'two'"):
+            streams.remove("two")
+    assert reason(events) != "interrupted"
+
+
 def test_source_group_remove_before_opening_ends_source(model: fitsense.Model, tmp_path: Path) -> None:
     """While it waits for its turn."""
     with fitsense.SourceGroup({"one": still()}, model=model, realtime=True) as streams:

@@ -137,8 +137,8 @@ def test_augment_without_variation_equals_crop_or_pad(seed: int, height: int, wi
     spec = ClipSpec(3, 2.0, 12, 12, fit=fit)  # type: ignore[arg-type]
     seen = pictures(seed, (height, width))
     clip, _ = augment(seen, spec, STILL, np.random.default_rng(seed))
-    # But for who scales it, and for half a pixel where the middle lies between two.
-    assert np.abs(clip.astype(float) - crop_or_pad(seen, spec)).mean() < 10
+    # But for who scales it, and for half a pixel where the middle lies between two: 10; of unlike pictures, 35.
+    assert np.abs(clip.astype(float) - crop_or_pad(seen, spec)).mean() < 15
 
 
 @given(seeds)
