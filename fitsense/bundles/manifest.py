@@ -149,7 +149,7 @@ class TaskEntry:
 
 @attrs.frozen
 class TeachingEntry:
-    """What a bundle ships for teaching: a file of statistics, see :mod:`fitsense.bundles.teaching`."""
+    """Entry of the file of statistics for teaching, see :mod:`fitsense.bundles.teaching`."""
 
     file: str
 

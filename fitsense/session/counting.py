@@ -81,5 +81,5 @@ class Counting:
 
 
 def _is_repeated(exercise: str) -> bool:
-    """Whether a segment is of a known exercise with repetitions."""
+    """True for a segment of a known exercise with repetitions."""
     return exercise != UNKNOWN and not is_timed(exercise)

@@ -160,7 +160,7 @@ class SeenPeople:
 
 
 def _is_body(person: TrackedPerson) -> bool:
-    """Whether enough landmarks are visible for a new person: detectors also find people in floors and furniture."""
+    """True if enough landmarks are visible for a new person: detectors also find people in floors and furniture."""
     return float((person.pose.landmarks[:, VISIBILITY] >= _VISIBLE).mean()) >= _VISIBLE_SHARE
 
 

@@ -1,4 +1,4 @@
-"""What a bundle's model card says of an exercise that was taught."""
+"""Section of a model card on an exercise that was taught."""
 
 from __future__ import annotations
 

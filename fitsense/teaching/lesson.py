@@ -21,7 +21,7 @@ from fitsense.types import FloatArray
 
 @attrs.frozen(eq=False)
 class Lesson:
-    """What a bundle knows, before or after it was taught.
+    """Knowledge of a bundle, before or after it was taught.
 
     :param manifest: with the labels and the calibration.
     :param heads: exercise heads by branch.

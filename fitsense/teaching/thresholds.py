@@ -1,4 +1,4 @@
-"""What is fitted on the rehearsal and on the taught clips: how readily a new name is given, and the thresholds."""
+"""Fits on the rehearsal and on the taught clips: the offset of the new exercise's logits, and the thresholds."""
 
 from __future__ import annotations
 

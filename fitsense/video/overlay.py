@@ -90,7 +90,7 @@ def write_overlay(
 
 @attrs.frozen(eq=False)
 class _Scene:
-    """What is drawn on frames; the parameters are those of :func:`write_overlay`, with `font` as in :func:`draw`."""
+    """Content of an overlay; the parameters are those of :func:`write_overlay`, with `font` as in :func:`draw`."""
 
     timeline: Timeline
     poses: PoseRecording

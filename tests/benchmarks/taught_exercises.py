@@ -55,7 +55,7 @@ class Clips:
 
 @attrs.frozen
 class Outcome:
-    """What a taught exercise changes, as shares of clips.
+    """Effects of a taught exercise, as shares of clips.
 
     :param found: clips of the exercise, of other scenes than the taught ones, whose most likely exercise it is.
     :param named: those of them that get its name at the threshold.
@@ -239,7 +239,7 @@ def _clip_probabilities(
 
 
 def lesson_of(bundle: str, plugins: PluginManager) -> Lesson:
-    """What a bundle knows, as it ships."""
+    """Knowledge of a bundle, as it ships."""
     model = load_model(bundle, plugins=plugins)
     heads = teachable_heads(model.bundle, plugins)
     assert model.manifest.teaching is not None

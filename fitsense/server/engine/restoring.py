@@ -22,7 +22,7 @@ from fitsense.server.models import Bundles
 
 @attrs.frozen(eq=False)
 class Continuation:
-    """What an open session of a previous process needs to continue.
+    """State of an open session of a previous process, from which it continues.
 
     :param analysis: None if no frame was analysed.
     """
