@@ -191,7 +191,7 @@ def rendered_videos(count: int, known: Collection[str], *, seed: int = 0) -> lis
 
 def _rendered(exercises: Sequence[str], seed: Sequence[int]) -> FigureVideo:
     random = np.random.default_rng(seed)
-    looks = random_video(IDLE, _FIRST_SEED + int(random.integers(_FIRST_SEED)))
+    figure = random_video(IDLE, _FIRST_SEED + int(random.integers(_FIRST_SEED)))
     order = [exercises[i] for i in random.permutation(len(exercises))]
     order += [str(exercise) for exercise in random.choice(exercises, max(0, _RENDERED_SETS - len(order)))]
     bouts = [_pause(random)]
@@ -199,13 +199,13 @@ def _rendered(exercises: Sequence[str], seed: Sequence[int]) -> FigureVideo:
         tempo_s = random.uniform(0.9, 1.6) if exercise == "jumping_jack" else random.uniform(1.6, 3.4)
         set_s = random.uniform(_SET_S[0], _SET_S[1] / 2)
         bouts += [Bout(exercise, math.ceil(set_s / tempo_s), tempo_s), _pause(random)]
-    half_angle = math.radians(looks.camera.field_of_view_deg / 2)
+    half_angle = math.radians(figure.camera.field_of_view_deg / 2)
     camera = attrs.evolve(
-        looks.camera,
+        figure.camera,
         distance_m=random.uniform(*_REACH_M) / math.tan(half_angle),
         target=(random.uniform(-0.2, 0.2), random.uniform(0.75, 0.95), 0.0),
     )
-    return attrs.evolve(looks, bouts=bouts, camera=camera)
+    return attrs.evolve(figure, bouts=bouts, camera=camera)
 
 
 def _pause(random: np.random.Generator) -> Bout:

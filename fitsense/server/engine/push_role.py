@@ -37,7 +37,7 @@ class PushRole:
         return claim
 
     def claim(self, claim: PushClaim) -> bool:
-        """Let a connection push. An older one that has pushed is told by its event.
+        """Let a connection push. An older one that has pushed is recognised by its event.
 
         :return: whether it may push; False, and its event is set, if a newer connection has pushed.
         """
