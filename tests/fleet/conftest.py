@@ -19,8 +19,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patched.delenv("RAY_ADDRESS", raising=False)
-        # Workers find no files that fitsense models pull has fetched.
+        # Workers find no files that fitsense models pull has fetched, and fetch none.
         patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patched.setenv("FITSENSE_OFFLINE", "1")
         ray.init(
             "local",
             num_cpus=2,
