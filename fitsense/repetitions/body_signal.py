@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fitsense.pose.landmarks import LandmarkSet, Pose
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
-from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
+from fitsense.repetitions.motion_range import joint_angles, joint_ranges, phases
 from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import BodyMirror, Side
 from fitsense.repetitions.signal import SignalView
@@ -40,7 +40,7 @@ class BodySignal:
             side = side or mirror.side(cycle.start, cycle.end)
             return Details(
                 side,
-                leading_joint(self._joints, samples, angles, cycle.start, cycle.end, side),
+                joint_ranges(self._joints, samples, angles, cycle.start, cycle.end, side),
                 phases(path, cycle.start, cycle.far, cycle.end, until, rate_hz),
             )
 
