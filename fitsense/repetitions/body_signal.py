@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fitsense.pose.landmarks import LandmarkSet, Pose
+from fitsense.repetitions.body_change import BodyChange, body_change
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import joint_angles, joint_ranges, phases
@@ -26,6 +30,12 @@ class BodySignal:
     def sample(self, pose: Pose | None, size: tuple[int, int]) -> FloatArray:
         """See :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
+
+    def change(
+        self, samples: Sequence[FloatArray], times: Sequence[float], spans: NDArray[np.float64]
+    ) -> BodyChange | None:
+        """Measure the body's change, see :func:`fitsense.repetitions.body_change.body_change`."""
+        return body_change(self._joints, samples, times, spans)
 
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
         """See :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
