@@ -135,7 +135,8 @@ def test_register_blocked_plugin_is_disabled() -> None:
     host = PluginManager(block=["mine"])
     assert host.register(plugin("mine", fitsense_backbones=lambda: [spec()])).status == "disabled"
     assert host.backbones() == {}
-    assert PluginManager.discover(block=["x3d"]).reports[-1].status == "disabled"
+    reports = PluginManager.discover(block=["x3d"]).reports
+    assert [report.status for report in reports if report.name == "x3d"] == ["disabled"]
 
 
 def test_register_not_allowed_plugin_is_disabled() -> None:
@@ -625,3 +626,47 @@ def test_trace_writes_a_line_for_each_call_of_a_hook(
         "plugin mine: fitsense_resolve_weights(WeightsRef w.pth) -> None",
         "plugin mine: fitsense_event_emitted(fitsense.exercise.started 7, {}) -> None",
     ]
+
+
+@attrs.frozen
+class SizedConfig:
+    size: int = 8
+    short_side: int = 8
+
+
+@attrs.frozen(init=False)
+class OpenConfig:
+    size: int = 8
+
+    def __init__(self, **options: Any) -> None:
+        self.__attrs_init__(options.get("size", 8))
+
+
+def test_config_of_loaded_plugin_explains_a_misspelt_option() -> None:
+    def backbones() -> Iterable[BackboneSpec]:
+        for name in ("a", "b"):
+            yield spec(name, config=SizedConfig, clip=lambda config: ClipSpec(4, 2.0, config.size, config.size))
+
+    module = plugin("mine", fitsense_backbones=backbones)
+    host = PluginManager()
+    assert host.register(module).status == "loaded"
+    for name in ("a", "b"):
+        with pytest.raises(TypeError) as error:
+            host.backbone(f"mine/{name}").config(sise=64)
+        assert str(error.value) == (
+            "SizedConfig: expected arguments of size, short_side, got 'sise'; did you mean 'size'?"
+        )
+    assert host.backbone("mine/a").config(size=64) == SizedConfig(64)
+
+
+def test_config_of_loaded_plugin_that_accepts_any_option_still_does() -> None:
+    host = PluginManager()
+    assert (
+        host.register(
+            plugin(
+                "mine", fitsense_backbones=lambda: [spec(config=OpenConfig, clip=lambda config: ClipSpec(4, 2.0, 8, 8))]
+            )
+        ).status
+        == "loaded"
+    )
+    assert host.backbone("mine/net").config(sise=64, size=16).size == 16
