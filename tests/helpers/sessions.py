@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
+from jsonschema import Draft202012Validator
 
 import fitsense
 from fitsense.events.model import (
@@ -24,15 +26,18 @@ def run(model: fitsense.Model, frames: Sequence[Frame], config: SessionConfig | 
     return session.push_many(frames) + session.finish()
 
 
+@functools.cache
+def _strict(schema_id: str) -> Draft202012Validator:
+    """Validator of a schema that allows no further properties."""
+    return validator(closed(schema(schema_id)), [closed(other) for other in schemas().values()])
+
+
 def check(events: Sequence[Event]) -> None:
     """Check the invariants of every session's events."""
     for number, event in enumerate(events):
         document = event.to_dict()
         validate_event(document)
-        strict = closed(schema(document["dataschema"]))
-        problems = list(
-            validator(strict, [closed(other) for other in schemas().values()]).iter_errors(document["data"])
-        )
+        problems = list(_strict(document["dataschema"]).iter_errors(document["data"]))
         assert not problems, problems
         assert event.sequence == number
     assert isinstance(events[0].data, SessionStarted)
