@@ -10,7 +10,7 @@ import attrs
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense._internal.hashing import sha256
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.manifest import BranchEntry, HeadEntry, ObservationEntry
 from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.samples import Sample
@@ -46,7 +46,7 @@ class BranchTrainer:
     partitions: Sequence[Partition]
     plugins: PluginManager
     cache: Path
-    track: Track = silent
+    track: ProgressBar = silent
     distributed: DistributedConfig = attrs.field(factory=DistributedConfig)
 
     def fit(

@@ -29,9 +29,7 @@ def temperature(logits: Sequence[FloatArray], targets: NDArray[np.int64]) -> flo
     return round(float(min(candidates, key=lambda value: log_loss(logits, targets, value, _STRAY))), 4)
 
 
-def log_loss(
-    logits: Sequence[FloatArray], targets: NDArray[np.int64], temperature: float, stray: float = 0.0
-) -> float:
+def log_loss(logits: Sequence[FloatArray], targets: NDArray[np.int64], temperature: float, stray: float = 0.0) -> float:
     """Mean log loss of single windows at a temperature; arguments as for :func:`temperature`.
 
     :param stray: share of the labels that are drawn at random from all.

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from fitsense._internal.atomic import atomic_path
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.clip_views import LocatedPerson, clip_views
 from fitsense.data.manifest import Skipped
@@ -62,7 +62,7 @@ class Extractor:
         cache.mkdir(parents=True, exist_ok=True)
 
     def extract(
-        self, samples: Sequence[Sample], description: str, track: Track = silent
+        self, samples: Sequence[Sample], description: str, track: ProgressBar = silent
     ) -> tuple[dict[str, FloatArray], list[Skipped]]:
         """Features, float32 (views, feature_dim), by the sample's key; and the unreadable samples, with the reason."""
         features, skipped = {}, []

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import BranchEntry, Manifest, TaskEntry, TeachingEntry
 from fitsense.bundles.teaching import FILE
@@ -57,7 +57,7 @@ def train(
     licence: str = "",
     cache: Path,
     plugins: PluginManager | None = None,
-    track: Track = silent,
+    track: ProgressBar = silent,
     distributed: DistributedConfig | None = None,
     twin: Bundle | None = None,
 ) -> tuple[Bundle, dict[str, Any]]:
@@ -164,7 +164,7 @@ def fit_branches(
     pool: Pool,
     plugins: PluginManager,
     cache: Path,
-    track: Track = silent,
+    track: ProgressBar = silent,
     distributed: DistributedConfig | None = None,
 ) -> list[FittedBranch]:
     """Train the branches of a recipe in their order."""
@@ -260,7 +260,7 @@ def _licences(samples: Sequence[Sample]) -> dict[str, int]:
     return dict(Counter(item.licence for item in samples).most_common())
 
 
-def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: Track) -> dict[str, Any]:
+def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: ProgressBar) -> dict[str, Any]:
     """Difference that bfloat16 makes to predictions on clips of the training splits, on a CPU that supports it."""
     if not cpu_computes_bf16():
         return {"clips": 0, "good_enough": False}

@@ -12,6 +12,7 @@ from fitsense.cli import doctor, main
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.live_view import left
 from fitsense.events.schema import schemas
+from fitsense.plugins._manager import PluginManager
 
 
 def run(*arguments: str) -> Result:
@@ -64,6 +65,17 @@ def test_schema_lists_and_prints_schemas() -> None:
     wrong = run("schema", "nope")
     assert wrong.exit_code == ExitCode.FAILED
     assert "unknown schema 'nope'" in wrong.output
+
+
+def test_schema_all_prints_every_schema_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = {"$id": "urn:fitsense:plugin:mine:done", "type": "object"}
+    monkeypatch.setattr(PluginManager, "schemas", lambda self: {"mine.done": added})
+    assert json.loads(run("schema", "--all").output) == {**schemas(), "mine.done": added}
+    assert json.loads(run("schema", "urn:fitsense:plugin:mine:done").output) == added
+    assert "session.warning, mine.done" in run("schema", "mine.dome").output
+    both = run("schema", "--all", "mine.done")
+    assert both.exit_code == ExitCode.USAGE
+    assert "expected a name or --all" in both.output
 
 
 def test_models_lists_and_shows_cards() -> None:
