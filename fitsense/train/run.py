@@ -16,7 +16,7 @@ import numpy as np
 
 from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.bundle import Bundle, save
-from fitsense.bundles.manifest import Manifest, TaskEntry, TeachingEntry
+from fitsense.bundles.manifest import BranchEntry, Manifest, TaskEntry, TeachingEntry
 from fitsense.bundles.teaching import FILE
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
@@ -173,10 +173,23 @@ def fit_branches(
     )
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
+        with_poses = [one for one in fitted.values() if _observes_landmarks(one.entry, plugins)]
         fitted[branch_name(branch)] = trainer.fit(
-            branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.landmark_teacher)
+            branch,
+            [fitted[teacher] for teacher in branch.teachers],
+            fitted.get(branch.landmark_teacher),
+            with_poses[0] if with_poses else None,
         )
     return list(fitted.values())
+
+
+def _observes_landmarks(branch: BranchEntry, plugins: PluginManager) -> bool:
+    """Whether what a branch observes are the landmarks of a pose estimator, in the square of its clips."""
+    observation = plugins.backbone(branch.backbone).observation
+    if branch.observation is None or observation is None or observation.from_poses is None:
+        return False
+    found = plugins.pose_estimator(plugins.full_name("pose estimator", observation.pose_estimator)).landmark_set
+    return tuple(branch.observation.shape[1:]) == (len(found), 6)
 
 
 def _test_metrics(
