@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def test_help_lists_all_commands_and_exit_codes() -> None:
 
 
 def test_plugins_prints_table_and_json() -> None:
-    assert "slowfast/small" in run("plugins").output.replace("\n", "")
+    printed = run("plugins").output
+    assert "slowfast/small" in printed.replace("\n", "")
+    assert re.search(r"pose estimators: +pose/blazepose", " ".join(printed.split()))
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
     assert reports["x3d"]["provides"]["backbones"] == [
