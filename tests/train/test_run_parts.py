@@ -158,6 +158,15 @@ def test_train_landmark_weight_without_landmarks_is_refused(quick: tuple[Recipe,
         train(attrs.evolve(recipe, branches=(branch,)), sources, tmp_path / "out", name="it", cache=tmp_path / "cache")
 
 
+def test_train_person_fit_without_landmarks_is_refused(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
+    branch = BranchRecipe(name="x3d", backbone="x3d/xs", config={"depth_factor": 0.4, "fit": "person"})
+    with pytest.raises(fitsense.InvalidInputError, match="branch x3d: fit: expected a branch on landmarks before"):
+        train(attrs.evolve(quick[0], branches=(branch,)), quick[1], tmp_path / "b", name="q", cache=tmp_path / "cache")
+    tuned = attrs.evolve(branch, finetuning=COLOURS.finetuning)
+    with pytest.raises(fitsense.InvalidInputError, match="branch x3d: fit: expected a frozen backbone"):
+        train(attrs.evolve(quick[0], branches=(tuned,)), quick[1], tmp_path / "b", name="q", cache=tmp_path / "cache")
+
+
 def test_train_fusion_without_parameters_is_supported(quick: tuple[Recipe, Sources], tmp_path: Path) -> None:
     @attrs.frozen
     class Config:
