@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -226,17 +225,12 @@ def test_mark_cut_late_gives_the_runs_of_a_cut_in_time(times: list[float], hop_s
     alone = [output for at in range(first, len(times)) for output in expected.push(picture(at), times[at])]
     alone += expected.finish()
     after = outputs[outputs.index(next(one for one in cut if isinstance(one, RunEnd))) + 1 :]
-    assert [(type(one), attrs.asdict(one) if isinstance(one, RunEnd) else None) for one in after] == [
-        (type(one), attrs.asdict(one) if isinstance(one, RunEnd) else None) for one in alone
-    ]
-    for one, other in zip(windows_of(after), windows_of(alone), strict=True):
-        assert (one.start_s, one.end_s, one.decides_from_s, one.decides_until_s) == (
-            other.start_s,
-            other.end_s,
-            other.decides_from_s,
-            other.decides_until_s,
-        )
-        assert np.array_equal(one.clips["a"].frames, other.clips["a"].frames)
+    assert [type(output) for output in after] == [type(output) for output in alone]
+    assert [one for one in after if isinstance(one, RunEnd)] == [one for one in alone if isinstance(one, RunEnd)]
+    for found, wanted in zip(windows_of(after), windows_of(alone), strict=True):
+        for name in ("start_s", "end_s", "decides_from_s", "decides_until_s"):
+            assert getattr(found, name) == getattr(wanted, name)
+        assert np.array_equal(found.clips["a"].frames, wanted.clips["a"].frames)
 
 
 def test_mark_cut_late_drops_the_poses_since_then() -> None:
@@ -245,7 +239,8 @@ def test_mark_cut_late_drops_the_poses_since_then() -> None:
         windows.push({}, at / 10, pose(at))
     cut = windows.mark_cut(3.7)
     (end,) = (output for output in cut if isinstance(output, RunEnd))
-    assert (end.start_s, end.end_s) == (0.0, pytest.approx(3.7))
+    assert end.start_s == 0.0
+    assert end.end_s == pytest.approx(3.7)
     assert windows_of(cut)[-1].poses["a"].max() == 35
     later = [output for at in range(40, 60) for output in windows.push({}, at / 10, pose(at))]
     (window,) = windows_of(later)
