@@ -37,7 +37,7 @@ class DecisionConfig:
     idle_exit: float = attrs.field(default=0.45, validator=number(0.0, 1.0))
     smoothing_s: float = attrs.field(default=1.0, validator=number(0.0))
     min_duration_s: float = attrs.field(default=1.5, validator=number(0.0))
-    unknown_min_duration_s: float = attrs.field(default=5.0, validator=number(0.0))
+    unknown_min_duration_s: float = attrs.field(default=3.0, validator=number(0.0))
     update_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
     muscles_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
 

@@ -1,12 +1,10 @@
 """Turns predictions into exercise segments and muscle activations. No I/O, no clock.
 
-Each window's probabilities are smoothed exponentially over media time, with time constant ``smoothing_s``, as a
-geometric mean: a window that mixes two movements, which is uncertain, weighs less than one that shows a single one. The
-smoothed answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no
-exercise). An answer becomes the current one when it has held for ``min_duration_s``, and then counts from its
-beginning. If answers change so fast that none holds within twice that time, unknown becomes the current answer. After
-idle time, unknown has to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the
-unknown movement began.
+Each window's probabilities are smoothed exponentially over media time, with time constant ``smoothing_s``. The smoothed
+answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no exercise). An
+answer becomes the current one when it has held for ``min_duration_s``, and then counts from its beginning. If answers
+change so fast that none holds within twice that time, unknown becomes the current answer. After idle time, unknown has
+to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the unknown movement began.
 Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
 """
 
@@ -26,8 +24,6 @@ from fitsense.decisions.segments import Decision, MusclesActivated, SegmentEnded
 from fitsense.types import Prediction
 
 _TOLERANCE_S = 1e-6
-# Least probability in a geometric mean: one window without doubt must not exclude a label for long.
-_FLOOR = 1e-6
 
 
 @attrs.define(eq=False)
@@ -175,9 +171,7 @@ class Decisions:
             self.state.smoothed = probabilities
         else:
             keep = math.exp(-seconds / self._config.smoothing_s)
-            before, now = (np.log(np.maximum(each, _FLOOR)) for each in (self.state.smoothed, probabilities))
-            mean = np.where(self._allowed, np.exp(keep * before + (1 - keep) * now), 0.0)
-            self.state.smoothed = mean / mean.sum()
+            self.state.smoothed = keep * self.state.smoothed + (1 - keep) * probabilities
 
     def _answer(self) -> str:
         """The answer of the smoothed probabilities, given the current answer."""
