@@ -6,7 +6,7 @@ import gc
 import os
 import random
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.helpers.caching_model import Remembering
 from tests.helpers.own_cache import own_cache
+from tests.helpers.rendering_cache import RenderingCache
 
 # There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -82,6 +83,15 @@ def pytest_runtest_setup() -> None:
     if torch := sys.modules.get("torch"):
         # The seed that torch itself starts with: the test may be the first to import it.
         torch.manual_seed(67280421310721)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rendered_once() -> Iterator[None]:
+    """Videos of figures are rendered once in each process."""
+    cache = RenderingCache()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(FigureVideo, "__iter__", lambda video: cache.frames(video))
+        yield
 
 
 @pytest.fixture

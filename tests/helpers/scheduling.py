@@ -59,7 +59,7 @@ def longest_first(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
 
 
-class LongestFirst(LoadFileScheduling):  # type: ignore[misc, unused-ignore]
+class LongestFirst(LoadFileScheduling):  # type: ignore[misc]
     """Groups in the order of the collected tests: see :func:`longest_first`."""
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
