@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fitsense import nn as nn
     from fitsense import plugins as plugins
     from fitsense._internal.backoff import BackoffConfig as BackoffConfig
+    from fitsense._internal.progress import ProgressBar as ProgressBar
     from fitsense.bundles.bundle import Bundle as Bundle
     from fitsense.bundles.manifest import BranchEntry as BranchEntry
     from fitsense.bundles.manifest import Calibration as Calibration
@@ -139,6 +140,7 @@ _PACKAGES = ("client", "coach", "nn", "plugins")
 # Public names by module; a test compares them with the imports above.
 _HOMES = {
     "_internal.backoff": ("BackoffConfig",),
+    "_internal.progress": ("ProgressBar",),
     "bundles.bundle": ("Bundle",),
     "bundles.manifest": (
         "BranchEntry",

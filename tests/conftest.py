@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.helpers.caching_model import Remembering
+from tests.helpers.own_cache import own_cache
+from tests.helpers.rendering_cache import RenderingCache
 
 # There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,9 +32,47 @@ settings.register_profile(
 settings.load_profile("fitsense")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Use one worker more than there are cores, since some tests wait for events in real time."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Schedule files so that all workers end at about the same time."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.helpers.scheduling import LongestFirst
+
+    return LongestFirst(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files if there are several workers."""
+    if os.environ.get("PYTEST_XDIST_WORKER") and config.getvalue("dist") == "loadfile":
+        from tests.helpers.scheduling import longest_first
+
+        longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without collecting garbage: all that is imported and collected stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep off the user's cache and the network, in this process and in all that it starts."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        config.add_cleanup(own_cache())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,6 +83,21 @@ def pytest_runtest_setup() -> None:
     if torch := sys.modules.get("torch"):
         # The seed that torch itself starts with: the test may be the first to import it.
         torch.manual_seed(67280421310721)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rendered_once() -> Iterator[None]:
+    """Videos of figures are rendered once in each process."""
+    cache = RenderingCache()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(FigureVideo, "__iter__", lambda video: cache.frames(video))
+        yield
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permission to download."""
+    monkeypatch.delenv("FITSENSE_OFFLINE")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 from fitsense._internal.suggestions import suggestion
 
+# Attribute of constructors that check.
+_CHECKS = "__fitsense_checks_arguments__"
+
 ClassT = TypeVar("ClassT", bound=type[Any])
 
 
@@ -15,10 +18,15 @@ def checks_arguments(cls: ClassT) -> ClassT:
     """Let the constructor of a class explain unknown keyword arguments; use it above ``@attrs.frozen``.
 
     It raises a :class:`TypeError`, as Python does, which names the class, the argument, and the most similar one that
-    exists. Signature, types and pickling of the class stay as they are.
+    exists. Signature, types and pickling of the class stay as they are. A class that checks already,
+    or whose constructor accepts any keyword, is left alone.
     """
-    init = vars(cls)["__init__"]
-    names = tuple(inspect.signature(init).parameters)[1:]
+    init = cls.__init__
+    parameters = inspect.signature(init).parameters
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    if takes_any or hasattr(init, _CHECKS):
+        return cls
+    names = tuple(parameters)[1:]
 
     @functools.wraps(init)
     def checking(self: Any, *arguments: Any, **named: Any) -> None:
@@ -30,5 +38,6 @@ def checks_arguments(cls: ClassT) -> ClassT:
                 )
         init(self, *arguments, **named)
 
+    setattr(checking, _CHECKS, True)
     cls.__init__ = checking
     return cls

@@ -8,12 +8,18 @@ from typing import Protocol, TypeVar
 ItemT = TypeVar("ItemT")
 
 
-class Track(Protocol):
-    """Yields the items, and shows the progress."""
+class ProgressBar(Protocol):
+    """Callable that yields items in order while it shows the progress.
+
+    An example with tqdm: ``lambda items, description: tqdm(items, desc=description)``.
+
+    :param items: the items to yield, such as clips.
+    :param description: name of the operation, to be shown.
+    """
 
     def __call__(self, items: Sequence[ItemT], description: str) -> Iterable[ItemT]: ...
 
 
 def silent(items: Sequence[ItemT], description: str) -> Iterator[ItemT]:
-    """A :class:`Track` that shows nothing."""
+    """A :class:`ProgressBar` that shows nothing."""
     return iter(items)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fitsense.sinks.delivery import Delivery
     from fitsense.sinks.settings import SinkSettings
     from fitsense.video.frame_queue import Policy
+    from fitsense.video.live import LiveConfig
 
 
 @click.command(
@@ -179,45 +180,27 @@ def command(
     shows the result; piped, or with --events, events are written as NDJSON, one per line, as soon as they are emitted.
     Ctrl-C ends with a valid session.ended.
     """
-    if more := click.get_current_context().args:
-        raise click.UsageError(
-            f"expected one SOURCE, got {len(more) + 1}; for several run  "
-            f"{shlex.join(['fitsense', 'fleet', str(source), *more, '--out', 'FOLDER'])}"
-        )
-    if (source is None) == (not sample):
-        raise click.UsageError("give either a SOURCE or --sample")
-    if sample and track is not None:
-        raise click.UsageError("--track chooses among a SOURCE's video tracks: leave out --sample")
+    _check_source(source, sample, track)
+    _check_outputs(source, events, overlay)
     if quiet and not sinks and overlay is None and (events is None or str(events) == "-"):
         raise click.UsageError("--quiet: nothing would come of it; give --events FILE, --sink or --overlay")
     if region is not None and people:
         raise click.UsageError("give either --region or --people")
     if overlay is not None and snapshot is not None:
         raise click.UsageError("--overlay needs all events of one run: leave out --snapshot")
-    _check_outputs(source, events, overlay)
     if overlay is not None:
         from fitsense.video.overlay import find_font
 
         find_font(catalogue, font)
-    video: Source
     if sample and click.get_current_context().get_parameter_source("bundle") is ParameterSource.DEFAULT:
         # The sample needs no download, and only bundles on pictures were trained on rendered figures.
         bundle = FALLBACKS.get(bundle, bundle)
-    if sample:
-        from fitsense.synthetic.figures import sample as rendered
-
-        video, config, live = rendered(), SessionConfig(source="urn:fitsense:sample"), None
-    else:
-        from fitsense.video.live import LiveConfig
-
-        assert source is not None
-        video, config, live = source, None, LiveConfig(policy=policy, reconnect_timeout_s=reconnect)
+    video, config, live = _video(source, policy, reconnect)
     kept: list[Event] = []
     with contextlib.ExitStack() as stack:
         # Opened first, so that errors come before the analysis; closed last, and Ctrl-C interrupts that.
         deliveries = [stack.enter_context(settings.open()) for settings in map(_sink, sinks)]
         model = load_model(bundle, runtime=runtime, device=device, compile=compile)
-        people_detector = detector if people else None
         analysis = analyze(
             video,
             model=model,
@@ -225,7 +208,7 @@ def command(
             hop_s=hop,
             live=live,
             region=region,
-            people=people_detector,
+            people=detector if people else None,
             hwaccel=hwaccel,
             track=track,
             source_uri=source_uri,
@@ -235,27 +218,49 @@ def command(
             snapshot_to=snapshot,
         )
         poses = analysis.record_poses() if overlay is not None else None
+        terminal = results().isatty() and str(events) != "-"
         outputs: list[IO[str]] = []
         if events is not None and str(events) != "-":
             outputs.append(stack.enter_context(open_event_file(events, continued=analysis.resumed)))
-        terminal = results().isatty()
-        if not quiet and (str(events) == "-" or (events is None and not terminal)):
+        elif not quiet and not terminal:
             outputs.append(results())
         stack.enter_context(_stopping(analysis))
-        if not quiet and terminal and str(events) != "-":
+        if terminal and not quiet:
             _show(analysis, outputs, deliveries, kept, catalogue)
         else:
-            for event in analysis:
-                kept.append(event)
-                _write(event, outputs, deliveries)
-                if (damage := _damage(event)) is not None:
-                    click.echo(f"fitsense: {damage.message}", err=True)
+            _write_all(analysis, outputs, deliveries, kept)
     code = _exit_code(analysis, kept)
     if overlay is not None and code != ExitCode.INTERRUPTED:
         frames = draw_overlay(overlay, video, kept, poses, people, track, catalogue, font)
         if not quiet:
             click.echo(f"{overlay}: {frames} frames", err=True)
     sys.exit(code)
+
+
+def _check_source(source: str | None, sample: bool, track: int | None) -> None:
+    """Reject arguments that do not name exactly one video."""
+    if more := click.get_current_context().args:
+        raise click.UsageError(
+            f"expected one SOURCE, got {len(more) + 1}; for several run  "
+            f"{shlex.join(['fitsense', 'fleet', str(source), *more, '--out', 'FOLDER'])}"
+        )
+    if (source is None) == (not sample):
+        raise click.UsageError("give either a SOURCE or --sample")
+    if sample and track is not None:
+        raise click.UsageError("--track chooses among a SOURCE's video tracks: leave out --sample")
+
+
+def _video(
+    source: str | None, policy: Policy, reconnect: float
+) -> tuple[Source, SessionConfig | None, LiveConfig | None]:
+    """The video and how to read it: the source, or else the rendered sample."""
+    if source is None:
+        from fitsense.synthetic.figures import sample
+
+        return sample(), SessionConfig(source="urn:fitsense:sample"), None
+    from fitsense.video.live import LiveConfig
+
+    return source, None, LiveConfig(policy=policy, reconnect_timeout_s=reconnect)
 
 
 def _sink(value: str) -> SinkSettings:
@@ -290,6 +295,14 @@ def _show(
     for event in kept:
         if isinstance(event.data, SessionEnded):
             console.print(summary(event.data, catalogue, event.subject))
+
+
+def _write_all(analysis: Analysis, outputs: list[IO[str]], deliveries: list[Delivery], kept: list[Event]) -> None:
+    for event in analysis:
+        kept.append(event)
+        _write(event, outputs, deliveries)
+        if (damage := _damage(event)) is not None:
+            click.echo(f"fitsense: {damage.message}", err=True)
 
 
 def _write(event: Event, outputs: list[IO[str]], deliveries: list[Delivery]) -> None:

@@ -36,14 +36,15 @@ def command(context: click.Context, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("plugin", "version", "status", "offers", "from", box=None, pad_edge=False)
+    table = Table("plugin", "version", "status", "provides", "from", box=None, pad_edge=False)
     for report in reports:
-        offers = ", ".join(name for names in report.provides.values() for name in names)
+        # A line for each kind, since a detector and a pose estimator, for example, may have the same name.
+        provides = "\n".join(f"{kind.replace('_', ' ')}: {', '.join(names)}" for kind, names in report.provides.items())
         colour = {"loaded": "green", "disabled": "yellow"}.get(report.status, "red")
         if report.faults:
             colour = "yellow"
         status = f"[{colour}]{report.status}{' in part' if report.faults else ''}[/]"
-        table.add_row(report.name, report.version, status, offers or report.reason, report.origin)
+        table.add_row(report.name, report.version, status, provides or report.reason, report.origin)
     Console(file=results()).print(table)
     for report in reports:
         for note in (*report.faults, *report.deprecations):

@@ -153,6 +153,8 @@ class Coach:
     """
 
     def __init__(self, plan: Plan, *, subject: str | None = None, pace_tolerance: float = 0.25) -> None:
+        if not isinstance(plan, Plan):
+            raise InvalidInputError(f"plan: expected a Plan, got a {type(plan).__name__}; Plan(exercises) makes one")
         if not 0 <= pace_tolerance < 1:
             raise InvalidInputError(f"pace_tolerance: expected a share from 0 to below 1, got {pace_tolerance!r}")
         self._plan = plan
@@ -169,9 +171,13 @@ class Coach:
         """Process the next event of a session, a client or a log; return the cues.
 
         :raises SchemaError: a mapping is no event.
+        :raises InvalidInputError: neither an event nor a mapping.
         """
         if isinstance(event, Mapping):
             event = parse_event(event)
+        elif not isinstance(event, Event | OtherEvent):
+            hint = "; parse a line of a log with json.loads" if isinstance(event, str | bytes) else ""
+            raise InvalidInputError(f"event: expected an event or a JSON object, got a {type(event).__name__}{hint}")
         if self._subject is not None and event.subject != self._subject:
             return []
         data = event.data

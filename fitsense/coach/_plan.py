@@ -7,12 +7,14 @@ from typing import Any
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense._internal.configs import config_from_json
 from fitsense._internal.validators import integer, number
 from fitsense.catalogue import load_catalogue
 from fitsense.errors import InvalidInputError
 
 
+@checks_arguments
 @attrs.frozen
 class PlannedExercise:
     """Planned sets of an exercise.
@@ -47,8 +49,18 @@ class PlannedExercise:
         return exercise == self.exercise or (known is not None and exercise == known.group)
 
 
+_EXPECTED = "Plan.exercises: expected a sequence of PlannedExercise"
+
+
 def _in_order(exercises: Iterable[PlannedExercise]) -> tuple[PlannedExercise, ...]:
-    return tuple(exercises)
+    if not isinstance(exercises, Iterable):
+        raise InvalidInputError(f"{_EXPECTED}, got a {type(exercises).__name__}")
+    listed = tuple(exercises)
+    for place, one in enumerate(listed, 1):
+        if not isinstance(one, PlannedExercise):
+            hint = "; Plan.from_dicts takes JSON objects" if isinstance(one, Mapping) else ""
+            raise InvalidInputError(f"{_EXPECTED}, got a {type(one).__name__} as number {place}{hint}")
+    return listed
 
 
 @attrs.frozen
@@ -56,7 +68,7 @@ class Plan:
     """A workout plan: exercises in order.
 
     :param exercises: at least one. Other orders of execution are followed, too.
-    :raises InvalidInputError: there is none.
+    :raises InvalidInputError: there is none, or one is of another type.
     """
 
     exercises: tuple[PlannedExercise, ...] = attrs.field(converter=_in_order)

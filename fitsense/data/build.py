@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.catalogue import load_catalogue
 from fitsense.data.labels import Grouping, is_known
 from fitsense.data.listing import COLUMNS, Entry, absolute, list_folder, list_table
@@ -79,7 +79,7 @@ class Options:
 
 
 def import_clips(
-    source: Path, out: Path, options: Options, *, cache: Path, force: bool = False, track: Track = silent
+    source: Path, out: Path, options: Options, *, cache: Path, force: bool = False, track: ProgressBar = silent
 ) -> dict[str, Any]:
     """Write the ``manifest.csv`` of a source's clips into the folder `out`; return the report as a JSON object.
 
@@ -138,7 +138,9 @@ def import_clips(
     return report
 
 
-def _usable(entries: Sequence[Entry], cache: Path, track: Track) -> tuple[list[Entry], list[Probe], list[Skipped]]:
+def _usable(
+    entries: Sequence[Entry], cache: Path, track: ProgressBar
+) -> tuple[list[Entry], list[Probe], list[Skipped]]:
     """The usable clips in the order of their paths, their probes, and the skipped clips."""
     cache.mkdir(parents=True, exist_ok=True)
     entries = sorted(entries, key=lambda entry: entry.path)

@@ -15,15 +15,19 @@ from fitsense.types import ClipSpec, FloatArray, Frame
 from fitsense.windowing.sampler import nearest
 
 
-class TrackedPerson(Protocol):
+class LocatedPerson(Protocol):
+    """Where the person of a clip is, such as :class:`fitsense.train.recorded_person.RecordedPerson`."""
+
+    def locate(self, frame: Frame) -> Region | None:
+        """Look for the person in a frame; return their box."""
+
+
+class TrackedPerson(LocatedPerson, Protocol):
     """The person of a clip, such as :class:`fitsense.inference.clip_person.ClipPerson`."""
 
     @property
     def branches(self) -> Collection[str]:
         """Names of the branches that take poses."""
-
-    def locate(self, frame: Frame) -> Region | None:
-        """Look for the person in a frame; return their box."""
 
     def windows(self, spec: ClipSpec, ends: Sequence[float], mirror: bool) -> FloatArray:
         """Poses in windows that end at `ends`, float32 (windows, frames, landmarks, 6)."""
@@ -43,6 +47,7 @@ def clip_views(
     mirror: bool,
     person: TrackedPerson | None = None,
     inset: bool = False,
+    located: LocatedPerson | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Windows spread evenly over a clip, as clips of each branch.
 
@@ -53,6 +58,7 @@ def clip_views(
     :param person: tracks the person through the clip; None for no tracking.
     :param inset: whether windows lie in the middles of equal parts of the clip; otherwise the first begins with the
         clip and the last ends with it.
+    :param located: locates the person if `person` is None, for branches that see a square around them.
     :returns: uint8 (views, frames, size, size, 3) by branch name; for the person's branches on poses, float32 (views,
         frames, landmarks, 6). Twice the views with `mirror`.
     """
@@ -60,10 +66,11 @@ def clip_views(
         raise InvalidInputError(f"views: expected at least 1, got {views}")
     on_poses = person.branches if person else ()
     on_pictures = {name: spec for name, spec in specs.items() if name not in on_poses}
+    located = person or located
     times, pictures = [], []
     for frame in frames:
         times.append(frame.time_s)
-        pictures.append(crops(frame.rgb, on_pictures, person=person.locate(frame) if person else None))
+        pictures.append(crops(frame.rgb, on_pictures, person=located.locate(frame) if located else None))
     if not times:
         raise InvalidInputError("frames: expected at least one, got none")
     at = np.array(times)

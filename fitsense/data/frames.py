@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense._internal.atomic import atomic_path
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Sample
 from fitsense.errors import FitsenseError
@@ -75,7 +75,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def record(
-        self, samples: Sequence[Sample], description: str, track: Track = silent
+        self, samples: Sequence[Sample], description: str, track: ProgressBar = silent
     ) -> tuple[list[Recording], list[Skipped]]:
         """Record samples; also return those that cannot be read. What is stored, also by an interrupted run, is not
         computed again."""

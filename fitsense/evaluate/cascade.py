@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.bundle import Bundle
 from fitsense.catalogue import IDLE
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
@@ -57,7 +57,7 @@ def curve(
     *,
     plugins: PluginManager | None = None,
     views: int = 4,
-    track: Track = silent,
+    track: ProgressBar = silent,
 ) -> tuple[list[Point], list[Skipped]]:
     """A point for each of :data:`STEPS`, by clips of exercises that the bundle knows; and clips that cannot be read.
 
@@ -96,7 +96,7 @@ def curve(
 
 
 def _said(
-    model: Model, data: Path, split: str, views: int, track: Track
+    model: Model, data: Path, split: str, views: int, track: ProgressBar
 ) -> tuple[list[tuple[ClipItem, Outputs]], list[Skipped]]:
     """Outputs of all branches for the windows of each clip."""
     known = set(model.labels.exercise) - {IDLE}

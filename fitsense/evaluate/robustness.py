@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from fitsense._internal.hashing import fingerprint
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.catalogue import UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.data.tables import read_table
@@ -101,7 +101,7 @@ def robustness(
     counts: Mapping[str, int] | None = None,
     names: Collection[str] = tuple(TRANSFORMATIONS),
     trials: Trials | None = None,
-    track: Track = silent,
+    track: ProgressBar = silent,
 ) -> dict[str, Any]:
     """Metrics of sessions on clips and on their transformations, as a JSON object.
 

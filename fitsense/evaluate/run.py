@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.data.manifest import ClipItem, Skipped, read_manifest
 from fitsense.evaluate import metrics
 from fitsense.evaluate.clip_reading import read_clips
@@ -18,7 +18,7 @@ from fitsense.inference.model import Model
 
 
 def evaluate(
-    model: Model, folder: Path, split: str, *, views: int = 4, mirror: bool = True, track: Track = silent
+    model: Model, folder: Path, split: str, *, views: int = 4, mirror: bool = True, track: ProgressBar = silent
 ) -> dict[str, Any]:
     """Figures of a model on a split, as a JSON object.
 
@@ -47,7 +47,7 @@ def evaluate(
 
 
 def score(
-    model: Model, items: Sequence[ClipItem], *, views: int, mirror: bool, track: Track = silent
+    model: Model, items: Sequence[ClipItem], *, views: int, mirror: bool, track: ProgressBar = silent
 ) -> tuple[list[ClipScores], list[Skipped]]:
     """The scores of each clip, and the clips that cannot be read, with the reason."""
     skipped: list[Skipped] = []

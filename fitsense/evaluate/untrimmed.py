@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from fitsense._internal.hashing import fingerprint
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import ClipItem, Skipped
 from fitsense.errors import FitsenseError, InvalidInputError
@@ -99,7 +99,7 @@ def session_quality(
     model: Model,
     streams: Sequence[UntrimmedVideo],
     config: SessionConfig | None = None,
-    track: Track = silent,
+    track: ProgressBar = silent,
     *,
     kept: StreamRuns | None = None,
 ) -> dict[str, Any]:

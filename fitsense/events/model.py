@@ -247,8 +247,8 @@ class SessionWarning:
     """A warning that a host may show to its user; the session continues.
 
     The schema lists the codes; new ones may be added. A state, such as a black picture, is reported when it has lasted
-    for some time, and again when it is ``over``. ``limbs`` names what of the person is outside the picture, for
-    ``person_cut_off``; else it is None.
+    for some time, and again when it is ``over`` or the session ends. ``limbs`` names what of the person is outside the
+    picture, for ``person_cut_off``; else it is None.
     """
 
     TYPE: ClassVar[str] = "session.warning"

@@ -25,15 +25,17 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
     return {file.name.removesuffix(_SUFFIX): json.loads(file.read_text("utf-8")) for file in files}
 
 
-def schema(name: str) -> Mapping[str, Any]:
+def schema(name: str, of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> Mapping[str, Any]:
     """Find a schema by its name or its ``$id``.
 
+    :param of_plugins: schemas of plugins by name, which are searched as well.
     :raises UnknownNameError: no schema has that name.
     """
-    for short, document in schemas().items():
+    known = {**schemas(), **(of_plugins or {})}
+    for short, document in known.items():
         if name in (short, f"fitsense.{short}", document["$id"]):
             return document
-    raise UnknownNameError(f"unknown schema {name!r}; available: {', '.join(schemas())}")
+    raise UnknownNameError(f"unknown schema {name!r}; available: {', '.join(known)}")
 
 
 def validate(document: Any, name: str) -> None:

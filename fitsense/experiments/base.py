@@ -8,7 +8,7 @@ from typing import Protocol
 
 import attrs
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.data.manifest import Skipped
 from fitsense.errors import MissingExtraError
 from fitsense.evaluate import metrics
@@ -32,7 +32,7 @@ class Setting:
     plugins: PluginManager
     weights: str = "kinetics400"
     slowfast_weights: str = ""
-    track: Track = silent
+    track: ProgressBar = silent
 
 
 @attrs.frozen

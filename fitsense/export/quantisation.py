@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.bundle import Bundle, save
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.clip_views import clip_views
@@ -32,7 +32,7 @@ CARD = "README.md"
 
 
 def typical_clips(
-    bundle: Bundle, names: Collection[str], data: Path, split: str, count: int, track: Track = silent
+    bundle: Bundle, names: Collection[str], data: Path, split: str, count: int, track: ProgressBar = silent
 ) -> tuple[dict[str, UInt8Array], list[Skipped]]:
     """Read calibration clips for :func:`quantise`: the middle of up to `count` clips, spread evenly over a split.
 

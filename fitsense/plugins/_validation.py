@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from fitsense._internal.arguments import checks_arguments
 from fitsense.errors import FitsenseError, PluginError
 from fitsense.plugins._discovery import described
 from fitsense.plugins._report import Status
@@ -184,7 +185,10 @@ def _check_config(spec: Any) -> Any:
     without = [field.name for field in attrs.fields(spec.config) if field.default is attrs.NOTHING]
     if without:
         raise PluginError(f"config: every field needs a default; {', '.join(without)} has none")
-    return spec.config()
+    config = spec.config()
+    # A misspelt option gets the same explanation as one of fitsense's own configuration classes.
+    checks_arguments(spec.config)
+    return config
 
 
 def _check_backbone(spec: BackboneSpec) -> None:

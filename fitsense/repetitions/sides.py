@@ -9,7 +9,8 @@ about nothing. In a movement of both sides, the halves are the way out and the w
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import attrs
 import numpy as np
@@ -28,7 +29,7 @@ _Span = tuple[int, int]
 
 _SMOOTHING_S = 0.2
 _DIMENSIONS = 6
-_PHASES = np.linspace(0.0, 1.0, 16)
+_PHASES = np.linspace(0.0, 1.0, 16)[:, None]
 # Where a cycle may be parted into halves.
 _PARTINGS = np.arange(0.35, 0.66, 0.05)
 # How alike halves must be for sides that take turns: in shape, and in shape and place together. Measured on real
@@ -117,8 +118,7 @@ class BodyMirror:
         if self._places is None:
             return []
         cycles = proposal.cycles
-        best, parting = max((self._likeness(cycles, float(part)), float(part)) for part in _PARTINGS)
-        shape, in_place = best
+        shape, in_place, parting = self._likeness(cycles)
         if shape < _LIKE or shape + in_place < _LIKE_IN_PLACE:
             return self._in_the_gaps(cycles)
         spans = [
@@ -190,19 +190,20 @@ class BodyMirror:
     def _mirrored_within(self, since: int, until: int, cycle: Cycle) -> Cycle | None:
         """The best mirror image of a cycle between two moments; None if there is none."""
         length = cycle.end - cycle.start
-        even, odd = self._way(cycle.start, cycle.end)
-        best, where = _LIKE_HALF, None
-        for part in _LENGTHS:
-            span = round(part * length)
-            for start in range(since, until - span + 1, max(1, length // 8)):
-                other_even, other_odd = self._way(start, start + span)
-                pairs = [(even - even.mean(axis=0), other_even - other_even.mean(axis=0)), (odd, -other_odd)]
-                alike = _alike(pairs)
-                if alike > best:
-                    best, where = alike, (start, start + span)
-        if where is None:
+        spans = [
+            (start, start + span)
+            for span in (round(part * length) for part in _LENGTHS)
+            for start in range(since, until - span + 1, max(1, length // 8))
+        ]
+        if not spans:
             return None
-        start, end = where
+        even, odd = self._ways([(cycle.start, cycle.end)])
+        other_even, other_odd = self._ways(spans)
+        alike = _alike((_centred(even), _centred(other_even)), (odd, -other_odd))
+        best = int(alike.argmax())
+        if alike[best] <= _LIKE_HALF:
+            return None
+        start, end = spans[best]
         far = start + round((cycle.far - cycle.start) / length * (end - start))
         return attrs.evolve(cycle, start=start, far=far, end=end)
 
@@ -225,31 +226,27 @@ class BodyMirror:
         assert self._places is not None
         return float(self._places[start : end + 1, rows].var(axis=0).sum())
 
-    def _likeness(self, cycles: tuple[Cycle, ...], parting: float) -> tuple[float, float]:
-        """Median similarity of first halves and mirrored second halves, in shape, and in shape and place."""
-        found = []
-        for cycle in cycles:
-            middle = _between(cycle, parting)
-            even, odd = self._way(cycle.start, middle)
-            other_even, other_odd = self._way(middle, cycle.end)
-            evens = (even - even.mean(axis=0), other_even - other_even.mean(axis=0))
-            shapes = (odd - odd.mean(axis=0), other_odd.mean(axis=0) - other_odd)
-            found.append((_alike([evens, shapes]), _alike([evens, (odd, -other_odd)])))
-        shape, in_place = np.median(np.array(found), axis=0).tolist()
-        return shape, in_place
+    def _likeness(self, cycles: tuple[Cycle, ...]) -> tuple[float, float, float]:
+        """Median similarity of first halves and mirrored second halves, in shape, and in shape and place, with the
+        parting of cycles for which it is the largest."""
+        middles = [(cycle, _between(cycle, float(part))) for part in _PARTINGS for cycle in cycles]
+        even, odd = self._ways([(cycle.start, middle) for cycle, middle in middles])
+        other_even, other_odd = self._ways([(middle, cycle.end) for cycle, middle in middles])
+        evens = _centred(even), _centred(other_even)
+        alike = np.stack([_alike(evens, (_centred(odd), -_centred(other_odd))), _alike(evens, (odd, -other_odd))])
+        medians = np.median(alike.reshape(2, len(_PARTINGS), len(cycles)), axis=2).T.tolist()
+        return max((shape, in_place, float(part)) for (shape, in_place), part in zip(medians, _PARTINGS, strict=True))
 
     def _repeats(self, one: _Span, other: _Span) -> bool:
-        pairs = [
-            (here - here.mean(axis=0), there - there.mean(axis=0))
-            for here, there in zip(self._way(*one), self._way(*other), strict=True)
-        ]
-        return _alike(pairs) >= _LIKE_HALF
+        even, odd = (_centred(ways) for ways in self._ways([one, other]))
+        return float(_alike((even[:, :1], even[:, 1:]), (odd[:, :1], odd[:, 1:]))[0]) >= _LIKE_HALF
 
-    def _way(self, start: int, end: int) -> tuple[_Floats, _Floats]:
-        """The even and the odd part between two moments, at equal parts of the time."""
-        at = start + (end - start) * _PHASES
+    def _ways(self, spans: Sequence[_Span]) -> tuple[_Floats, _Floats]:
+        """The even and the odd part within each span, at equal parts of its time: (phases, spans, dimensions)."""
+        starts, ends = np.array(spans, dtype=np.intp).T
+        at = starts + (ends - starts) * _PHASES
         before = np.minimum(at.astype(np.intp), len(self._even) - 2)
-        part = (at - before)[:, None]
+        part = (at - before)[..., None]
         even, odd = (values[before] * (1 - part) + values[before + 1] * part for values in (self._even, self._odd))
         return even, odd
 
@@ -258,8 +255,17 @@ def _between(cycle: Cycle, part: float) -> int:
     return cycle.start + round(part * (cycle.end - cycle.start))
 
 
-def _alike(pairs: list[tuple[Any, Any]]) -> float:
-    """1 where all pairs are the same, 0 where they are unrelated, below 0 where they are contrary."""
-    apart = sum(float(np.square(one - other).sum()) for one, other in pairs)
-    both = sum(float(np.square(one).sum() + np.square(other).sum()) for one, other in pairs)
-    return 1.0 - apart / (both + _EPSILON)
+def _centred(ways: _Floats) -> _Floats:
+    """Ways, (phases, spans, dimensions), without their positions."""
+    return np.asarray(ways - ways.mean(axis=0))
+
+
+def _alike(*pairs: tuple[_Floats, _Floats]) -> _Floats:
+    """Similarity of the ways of all pairs together, (spans,): 1 where they are the same, 0 where they are unrelated,
+    below 0 where they are contrary.
+
+    :param pairs: two arrays each, (phases, spans, dimensions), or (phases, 1, dimensions) to compare with all spans.
+    """
+    apart = sum(np.square(one - other).sum(axis=(0, 2)) for one, other in pairs)
+    both = sum(np.square(one).sum(axis=(0, 2)) + np.square(other).sum(axis=(0, 2)) for one, other in pairs)
+    return np.asarray(1.0 - apart / (both + _EPSILON))

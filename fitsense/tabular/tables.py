@@ -14,7 +14,7 @@ from fitsense.events.model import Event
 from fitsense.events.parsing import OtherEvent
 from fitsense.report.totals import Report, reports_of
 from fitsense.tabular.columns import LOAD, SET_STATS, SPAN, Column, arrow_schema
-from fitsense.workouts.csv import set_rows
+from fitsense.workouts.csv import csv_of, set_rows
 from fitsense.workouts.workout import has_workout
 
 if TYPE_CHECKING:
@@ -89,6 +89,16 @@ class Tables:
             for number, (report, log) in sessions
             for row in makers[table](report, log, self._catalogue)
         ]
+
+    def csv(self, table: TableName) -> str:
+        """A table as CSV (RFC 4180) with a header line, which needs no extra; times are ISO 8601.
+
+        Lines end in CR LF: write it with ``Path.write_text(…, encoding="utf-8", newline="")``.
+
+        :raises InvalidInputError: there is no such table.
+        """
+        rows = self.rows(table)
+        return csv_of([column.name for column in COLUMNS[table]], rows)
 
     def arrow(self, table: TableName) -> pa.Table:
         """A table of Arrow; units are in its fields' metadata.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense._internal.progress import ProgressBar
 from fitsense.data.clip_views import clip_views
 from fitsense.data.manifest import Skipped
 from fitsense.errors import FitsenseError, InvalidInputError
@@ -42,9 +42,7 @@ class Examples:
     skipped: Sequence[Skipped]
 
 
-def read_examples(
-    model: Model, clips: Sequence[Path], track: Callable[[Sequence[Any], str], Iterable[Any]]
-) -> Examples:
+def read_examples(model: Model, clips: Sequence[Path], track: ProgressBar) -> Examples:
     """Run the branches of a model on clips.
 
     :raises InvalidInputError: none of the clips can be used.

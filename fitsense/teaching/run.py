@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense._internal.suggestions import suggestion
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.first_use import bundle_in_use
@@ -67,7 +66,7 @@ def teach(
     name: str = "",
     plugins: PluginManager | None = None,
     threads: int | None = None,
-    track: Callable[[Sequence[Any], str], Iterable[Any]] = silent,
+    track: ProgressBar = silent,
 ) -> Teaching:
     """Teach a bundle one more exercise, from a few clips of it: 3 to 20, best of different people and places.
 
@@ -85,7 +84,7 @@ def teach(
     :param name: name of the exercise for people; by default made from the label.
     :param plugins: None for the installed ones.
     :param threads: CPU threads; None for all cores.
-    :param track: is given the clips and a description, and yields the clips; for a progress bar.
+    :param track: progress bar; by default none is shown.
     :raises BundleError: the bundle cannot be taught.
     :raises InvalidInputError: the exercise, the muscles or the folder is not usable, or no clip is.
     :raises WeightsError: files of others that the bundle needs are missing.

@@ -10,7 +10,7 @@ import attrs
 
 from fitsense._internal.configs import config_from_json, config_to_json
 from fitsense._internal.hashing import sha256
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.manifest import BranchEntry, HeadEntry, ObservationEntry
 from fitsense.bundles.weights import load_backbone, resolve
 from fitsense.data.samples import Sample
@@ -46,16 +46,21 @@ class BranchTrainer:
     partitions: Sequence[Partition]
     plugins: PluginManager
     cache: Path
-    track: Track = silent
+    track: ProgressBar = silent
     distributed: DistributedConfig = attrs.field(factory=DistributedConfig)
 
     def fit(
-        self, branch: BranchRecipe, teachers: Sequence[FittedBranch], landmark_teacher: FittedBranch | None = None
+        self,
+        branch: BranchRecipe,
+        teachers: Sequence[FittedBranch],
+        landmark_teacher: FittedBranch | None = None,
+        people: FittedBranch | None = None,
     ) -> FittedBranch:
         """Train a branch once for each partition, and once on everything if its recipe asks for that.
 
         :param teachers: branches whose features and probabilities it learns from.
         :param landmark_teacher: a branch whose landmarks it learns from; None for none.
+        :param people: a branch whose landmarks say where the person is; None for none.
         :raises InvalidInputError: the recipe does not suit the backbone.
         """
         spec = self.plugins.backbone(branch.backbone)
@@ -72,12 +77,16 @@ class BranchTrainer:
             )
         entry = self._entry(branch, spec, config)
         if branch.finetuning is None:
-            observed = spec.build is not None and spec.observation is not None
-            frozen = ObservedBranchTrainer if observed else FrozenBranchTrainer
-            trainer: FrozenBranchTrainer | ObservedBranchTrainer | FinetunedBranchTrainer = frozen(
-                self, branch, spec, config, entry
-            )
+            trainer: FrozenBranchTrainer | ObservedBranchTrainer | FinetunedBranchTrainer
+            if spec.build is not None and spec.observation is not None:
+                trainer = ObservedBranchTrainer(self, branch, spec, config, entry)
+            else:
+                trainer = FrozenBranchTrainer(self, branch, spec, config, entry, people)
         else:
+            if entry.clip.fit == "person":
+                raise InvalidInputError(
+                    f"branch {entry.name}: fit: expected a frozen backbone with the fit 'person', got finetuning"
+                )
             trainer = FinetunedBranchTrainer(
                 self, branch, branch.finetuning, spec, config, entry, teachers, landmark_teacher
             )

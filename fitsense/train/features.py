@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 import numpy as np
 
 from fitsense._internal.atomic import atomic_path
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.manifest import BranchEntry
-from fitsense.data.clip_views import clip_views
+from fitsense.data.clip_views import LocatedPerson, clip_views
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Sample
 from fitsense.errors import FitsenseError
@@ -41,20 +41,28 @@ class Extractor:
     :param policy: the windows of each sample.
     :param fingerprint: identifies the network and its weights, on which a cached feature depends.
     :param cache: folder of cached features.
+    :param person: locates the person of a sample, for branches that see a square around them; None for nobody.
     """
 
     def __init__(
-        self, run: BranchRunner, branch: BranchEntry, policy: ViewPolicy, fingerprint: str, cache: Path
+        self,
+        run: BranchRunner,
+        branch: BranchEntry,
+        policy: ViewPolicy,
+        fingerprint: str,
+        cache: Path,
+        person: Callable[[Sample], LocatedPerson | None] = lambda sample: None,
     ) -> None:
         self._run = run
         self._branch = branch
         self._policy = policy
         self._key = json.dumps(["inset", fingerprint, attrs.asdict(branch.clip), attrs.asdict(policy)])
         self._cache = cache
+        self._person = person
         cache.mkdir(parents=True, exist_ok=True)
 
     def extract(
-        self, samples: Sequence[Sample], description: str, track: Track = silent
+        self, samples: Sequence[Sample], description: str, track: ProgressBar = silent
     ) -> tuple[dict[str, FloatArray], list[Skipped]]:
         """Features, float32 (views, feature_dim), by the sample's key; and the unreadable samples, with the reason."""
         features, skipped = {}, []
@@ -68,7 +76,14 @@ class Extractor:
     def _compute(self, sample: Sample) -> FloatArray:
         policy, name = self._policy, self._branch.name
         with sample.open(self._branch.clip.short_side) as frames:
-            clips = clip_views(frames, {name: self._branch.clip}, policy.views, policy.mirror, inset=True)[name]
+            clips = clip_views(
+                frames,
+                {name: self._branch.clip},
+                policy.views,
+                policy.mirror,
+                inset=True,
+                located=self._person(sample),
+            )[name]
         return self._run(clips)["features"]
 
     def _cached(self, sample: Sample) -> FloatArray:

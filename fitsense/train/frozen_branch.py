@@ -28,7 +28,8 @@ from fitsense.train.clip_augmentation import Augmentation, evenly_spaced, random
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.train.photo_motion import swing
 from fitsense.train.recipe import BranchRecipe
-from fitsense.train.trained_branch import Outputs, TrainedBranch, temporary_bundle
+from fitsense.train.recorded_person import RecordedPerson
+from fitsense.train.trained_branch import FittedBranch, Outputs, TrainedBranch, temporary_bundle
 from fitsense.train.training_set import Partition
 from fitsense.types import FloatArray
 
@@ -116,12 +117,27 @@ class _HeadsTrainer:
 
 
 class FrozenBranchTrainer(_HeadsTrainer):
-    """Fits heads on features of a frozen backbone on pictures, or on observations that are features."""
+    """Fits heads on features of a frozen backbone on pictures, or on observations that are features.
+
+    :param people: the branch whose landmarks say where the person is; None for none.
+    :raises InvalidInputError: the backbone sees a square around the person, and there is no such branch.
+    """
 
     def __init__(
-        self, trainer: BranchTrainer, branch: BranchRecipe, spec: BackboneSpec, config: Any, entry: BranchEntry
+        self,
+        trainer: BranchTrainer,
+        branch: BranchRecipe,
+        spec: BackboneSpec,
+        config: Any,
+        entry: BranchEntry,
+        people: FittedBranch | None = None,
     ) -> None:
         super().__init__(trainer, branch, spec, config, entry)
+        self._people = people if entry.clip.fit == "person" else None
+        if entry.clip.fit == "person" and people is None:
+            raise InvalidInputError(
+                f"branch {entry.name}: fit: expected a branch on landmarks before one with the fit 'person', got none"
+            )
         learned = trainer.samples(branch)
         everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         with self._extractor() as extractor:
@@ -145,9 +161,16 @@ class FrozenBranchTrainer(_HeadsTrainer):
             return
         headless = attrs.evolve(entry, heads=())
         with temporary_bundle(join(self._backbone, {}), headless, trainer.pool.labels, trainer.recipe.fusion) as bundle:
-            fingerprint = sha256(bundle.path(entry.weights))
+            fingerprint = f"{entry.backbone} {sha256(bundle.path(entry.weights))}"
+            if self._people is not None:
+                fingerprint += f" {_people_digest(self._people)}"
             run = load_branch(bundle, headless, RuntimeConfig(bf16=False))
-            yield Extractor(run, entry, policy, f"{entry.backbone} {fingerprint}", cache)
+            yield Extractor(run, entry, policy, fingerprint, cache, self._person)
+
+    def _person(self, sample: Sample) -> RecordedPerson | None:
+        """The person by the recorded landmarks; None where there are none."""
+        recording = self._people.recordings.get(sample.key) if self._people else None
+        return RecordedPerson(recording, self._people.entry.clip) if self._people and recording else None
 
 
 class ObservedBranchTrainer(_HeadsTrainer):
@@ -223,6 +246,12 @@ class ObservedBranchTrainer(_HeadsTrainer):
             return np.stack([swing(pair, spec, rng) for _ in range(count)])
         chosen = [random_window(recording, spec, _AUGMENTATION, rng) for _ in range(count)]
         return np.stack([recording.values[each] for each in chosen])
+
+
+def _people_digest(branch: FittedBranch) -> str:
+    """What the recorded landmarks of a branch depend on, as text for digests."""
+    assert branch.entry.observation is not None
+    return json.dumps([branch.entry.backbone, dict(branch.entry.observation.assets)], sort_keys=True)
 
 
 def _in_memory(recording: Recording) -> Recording:

@@ -121,6 +121,8 @@ def _held_out(recipe: Mapping[str, Any]) -> str:
 def _sight(manifest: Manifest) -> str:
     if any(branch.clip.fit == "crop" for branch in manifest.branches):
         return "- Networks on pictures see a centre crop: keep the person in the middle.\n"
+    if any(branch.clip.fit == "person" for branch in manifest.branches):
+        return "- Networks on pictures see a square around the tracked person, or the centre where nobody is tracked.\n"
     return ""
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from fitsense._internal.progress import Track, silent
+from fitsense._internal.progress import ProgressBar, silent
 from fitsense.bundles.bundle import Bundle, save
-from fitsense.bundles.manifest import Manifest, TaskEntry, TeachingEntry
+from fitsense.bundles.manifest import BranchEntry, Manifest, TaskEntry, TeachingEntry
 from fitsense.bundles.teaching import FILE
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
@@ -57,7 +57,7 @@ def train(
     licence: str = "",
     cache: Path,
     plugins: PluginManager | None = None,
-    track: Track = silent,
+    track: ProgressBar = silent,
     distributed: DistributedConfig | None = None,
     twin: Bundle | None = None,
 ) -> tuple[Bundle, dict[str, Any]]:
@@ -164,7 +164,7 @@ def fit_branches(
     pool: Pool,
     plugins: PluginManager,
     cache: Path,
-    track: Track = silent,
+    track: ProgressBar = silent,
     distributed: DistributedConfig | None = None,
 ) -> list[FittedBranch]:
     """Train the branches of a recipe in their order."""
@@ -173,10 +173,23 @@ def fit_branches(
     )
     fitted: dict[str, FittedBranch] = {}
     for branch in recipe.branches:
+        with_poses = [one for one in fitted.values() if _observes_landmarks(one.entry, plugins)]
         fitted[branch_name(branch)] = trainer.fit(
-            branch, [fitted[teacher] for teacher in branch.teachers], fitted.get(branch.landmark_teacher)
+            branch,
+            [fitted[teacher] for teacher in branch.teachers],
+            fitted.get(branch.landmark_teacher),
+            with_poses[0] if with_poses else None,
         )
     return list(fitted.values())
+
+
+def _observes_landmarks(branch: BranchEntry, plugins: PluginManager) -> bool:
+    """Whether what a branch observes are the landmarks of a pose estimator, in the square of its clips."""
+    observation = plugins.backbone(branch.backbone).observation
+    if branch.observation is None or observation is None or observation.from_poses is None:
+        return False
+    found = plugins.pose_estimator(plugins.full_name("pose estimator", observation.pose_estimator)).landmark_set
+    return tuple(branch.observation.shape[1:]) == (len(found), 6)
 
 
 def _test_metrics(
@@ -247,7 +260,7 @@ def _licences(samples: Sequence[Sample]) -> dict[str, int]:
     return dict(Counter(item.licence for item in samples).most_common())
 
 
-def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: Track) -> dict[str, Any]:
+def _compare_bf16(bundle: Bundle, sources: Sources, plugins: PluginManager, track: ProgressBar) -> dict[str, Any]:
     """Difference that bfloat16 makes to predictions on clips of the training splits, on a CPU that supports it."""
     if not cpu_computes_bf16():
         return {"clips": 0, "good_enough": False}

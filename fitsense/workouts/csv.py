@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,12 +39,16 @@ def to_csv(workouts: Iterable[Workout], catalogue: Catalogue | None = None) -> s
 
     :param catalogue: catalogue of the exercise names; None for the English catalogue.
     """
+    return csv_of(COLUMNS, (row for workout in workouts for row in set_rows(workout, catalogue)))
+
+
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write rows as CSV (RFC 4180) with a header line; times are ISO 8601, and None is empty."""
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, COLUMNS)
+    writer = csv.DictWriter(file, columns)
     writer.writeheader()
-    for workout in workouts:
-        for row in set_rows(workout, catalogue):
-            writer.writerow({name: _text(value) for name, value in row.items()})
+    for row in rows:
+        writer.writerow({name: _text(value) for name, value in row.items()})
     return file.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Variants of X3D."""
 
 import math
+from typing import Literal
 
 import attrs
 
@@ -16,6 +17,7 @@ class X3DConfig:
     :param size: side of the square crop, in pixels.
     :param short_side: short side to which frames are scaled before the crop, in pixels.
     :param depth_factor: factor of the number of blocks per stage.
+    :param fit: ``crop`` for the centre of the picture, ``person`` for a square around the tracked person.
     """
 
     frames: int = 13
@@ -23,10 +25,13 @@ class X3DConfig:
     size: int = 160
     short_side: int = 182
     depth_factor: float = 2.2
+    fit: Literal["crop", "person"] = attrs.field(
+        default="crop", kw_only=True, validator=attrs.validators.in_(("crop", "person"))
+    )
 
     def clip(self) -> ClipSpec:
         """Specification of the input clips."""
-        return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side)
+        return ClipSpec(self.frames, self.rate_hz, self.size, self.short_side, self.fit)
 
     def feature_dim(self) -> int:
         """2048: the features before the last projection."""

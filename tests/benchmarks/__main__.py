@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks``: how fast fitsense is on this machine.
 
-Each figure is measured in several rounds, the things that it compares in turn within one run, so that most are ratios
-that machines may be compared by. Told are the median, and half the distance between the quartiles.
+Each figure is measured in several rounds, in which the things that it compares run in turn, so that most figures are
+ratios, which can be compared between machines. A line has the median, and half the distance between the quartiles.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _is_under(name: str, prefix: str) -> bool:
 @click.argument("names", nargs=-1)
 @click.option("--rounds", type=click.IntRange(1), help="Number of rounds; by default that of each benchmark.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
-@click.option("--list", "only_list", is_flag=True, help="Say which figures there are, and measure nothing.")
+@click.option("--list", "only_list", is_flag=True, help="List the figures without measuring.")
 def main(names: tuple[str, ...], rounds: int | None, json_file: Path | None, only_list: bool) -> None:
     """Measure how fast fitsense is on this machine: the figures NAMES, or those that begin with them; by default all.
 

@@ -133,7 +133,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "streams.sustained.landmarks",
-        "live 720p streams with landmarks that are kept up with",
+        "live 720p streams with landmarks that analysis keeps up with",
         sustained,
         unit="",
         goal=Goal(least=10),

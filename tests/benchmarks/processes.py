@@ -112,7 +112,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "cold_start.over_libraries",
-        "that over Python's start with numpy, av and openvino",
+        "cold start over the start of Python with numpy, av and openvino",
         cold_start_over_libraries,
         rounds=5,
     ),

@@ -107,7 +107,7 @@ def cheapest_model() -> fitsense.Model:
 
 
 def decode(path: Path, origins_s: Sequence[float], lateness: Lateness) -> None:
-    """Decode every frame of each stream in a thread of its own, without analysis."""
+    """Decode every frame of each stream in a separate thread, without analysis."""
     threads = [threading.Thread(target=_decode, args=(path, each_s, lateness), daemon=True) for each_s in origins_s]
     for thread in threads:
         thread.start()
@@ -188,7 +188,7 @@ def largest(holds: Callable[[int], bool], guess: int) -> int:
 
 
 def most(follow: Follow, path: Path, guess: int | None = None) -> Trial:
-    """The trial of the most streams that are kept up with."""
+    """The trial of the most streams that analysis keeps up with."""
     trials: dict[int, Trial] = {}
 
     def holds(count: int) -> bool:
@@ -201,7 +201,7 @@ def most(follow: Follow, path: Path, guess: int | None = None) -> Trial:
         guess = int(cores() / first.share)
     found = largest(holds, guess)
     if not found:
-        raise SkippedError("not even one stream was kept up with: do other programs use the machine?")
+        raise SkippedError("analysis keeps up with no stream: do other programs use the machine?")
     return trials[found]
 
 
@@ -269,7 +269,7 @@ def _is_of_window(event: Event) -> bool:
 BENCHMARKS = (
     Benchmark(
         "streams.sustained",
-        "live 720p streams that are kept up with",
+        "live 720p streams that analysis keeps up with",
         functools.partial(_of, lambda analysed, decoded: analysed.count),
         unit="",
         goal=Goal(least=15),
@@ -277,20 +277,20 @@ BENCHMARKS = (
     ),
     Benchmark(
         "streams.of_decoding",
-        "that, as a share of those that can be decoded alone",
+        "live streams as a share of those that can be decoded alone",
         functools.partial(_of, lambda analysed, decoded: analysed.count / decoded.count),
         rounds=3,
     ),
     Benchmark(
         "streams.latency_p50_ms",
-        "from a window's end to its event, with so many",
+        "median time from a window's end to its event, with that number of streams",
         functools.partial(_of, lambda analysed, decoded: 1e3 * analysed.p50_s),
         unit="ms",
         rounds=3,
     ),
     Benchmark(
         "streams.latency_p95_ms",
-        "likewise, 95 of 100 are sooner",
+        "95th percentile of that time",
         functools.partial(_of, lambda analysed, decoded: 1e3 * analysed.p95_s),
         unit="ms",
         goal=Goal(most=1e3 * _LATEST_S),
@@ -305,13 +305,13 @@ BENCHMARKS = (
     ),
     Benchmark(
         "streams.cpu_of_decoding",
-        "that over the CPU time of decoding alone",
+        "CPU time of one stream over that of decoding alone",
         functools.partial(_of_a_few, lambda analysed, decoded, whole: analysed.share / decoded.share),
         rounds=3,
     ),
     Benchmark(
         "streams.cpu_of_all_asked",
-        "that over the CPU time where all branches are always asked",
+        "CPU time of one stream over that where all branches always run",
         functools.partial(_of_a_few, lambda analysed, decoded, whole: analysed.share / whole.share),
         rounds=3,
     ),

@@ -23,6 +23,9 @@ from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.weights import import_file, resolve
 from fitsense.plugins.specs import WeightsRef
 
+# From servers and folders of this machine.
+pytestmark = pytest.mark.usefixtures("online")
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:

@@ -22,6 +22,9 @@ from fitsense.nn.branch import build_backbone
 from fitsense.plugins.specs import WeightsRef
 from tests.bundles.test_wheels import index, make_wheel
 
+# From servers and folders of this machine.
+pytestmark = pytest.mark.usefixtures("online")
+
 __all__ = ["index"]
 
 

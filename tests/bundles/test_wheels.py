@@ -14,6 +14,9 @@ import pytest
 import fitsense
 from fitsense.bundles.wheels import WheelAddress, Wheels, copy_member
 
+# From servers and folders of this machine.
+pytestmark = pytest.mark.usefixtures("online")
+
 
 def make_wheel(folder: Path, files: Mapping[str, bytes], tags: str = "py3-none-any", name: str = "toy") -> Path:
     """A wheel of version 1.0 that pip accepts."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from itertools import islice
+import itertools
+from collections.abc import Iterable
 
 import attrs
 import numpy as np
@@ -14,87 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitsense.camera.monitor import CameraConfig, CameraMonitor, CameraWarning
-from fitsense.camera.view_features import camera_thumbnail, extract_features
-from fitsense.catalogue import IDLE
+from fitsense.camera.view_features import camera_thumbnail, changed_share, extract_features
 from fitsense.errors import InvalidInputError
-from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.synthetic.rendering import Camera
 from fitsense.types import UInt8Array
-
-RATE_HZ = 10.0
-# Seconds of each state, so that the sequences are short.
-QUICK = CameraConfig(
-    picture_black_s=1.0, camera_blocked_s=1.0, picture_frozen_s=1.5, no_person_s=2.0, no_motion_s=3.0, clear_s=0.5
-)
-Kind = str
-
-
-@cache
-def room(seed: int) -> UInt8Array:
-    """A room with objects, uint8 (96, 96, 3), larger than the camera's view of it."""
-    random = np.random.default_rng(seed)
-    picture = np.full((96, 96, 3), 128, dtype=np.uint8)
-    for _ in range(80):
-        top, left = random.integers(0, 92, 2)
-        height, width = random.integers(3, 20, 2)
-        picture[top : top + height, left : left + width] = random.integers(20, 235, 3)
-    return picture
-
-
-class Stage:
-    """Renders the pictures of a camera in a room; they depend on the time only."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
-        self.pictures: list[UInt8Array] = []
-
-    @property
-    def time_s(self) -> float:
-        return len(self.pictures) / RATE_HZ
-
-    def show(self, seconds: float, kind: Kind = "person", scene: int = 0, at: tuple[int, int] = (16, 16)) -> Stage:
-        """Continue with a kind of picture."""
-        for _ in range(round(seconds * RATE_HZ)):
-            self.pictures.append(self._picture(kind, room(scene), at))
-        return self
-
-    def _picture(self, kind: Kind, backdrop: UInt8Array, at: tuple[int, int]) -> UInt8Array:
-        count = len(self.pictures)
-        random = np.random.default_rng([self.seed, count])
-        noise = random.normal(0.0, 0.8, (64, 64, 3))
-        if kind == "frozen":
-            return self.pictures[-1]
-        if kind == "black":
-            return np.asarray(np.abs(noise) * 3, dtype=np.uint8)
-        if kind == "covered":
-            shade = np.linspace(40, 70, 64)[:, None, None] * np.array([1.0, 0.6, 0.5])
-            return np.asarray(shade + noise, dtype=np.uint8)
-        top, left = at
-        picture = backdrop[top : top + 64, left : left + 64].astype(np.float64)
-        if kind == "person":
-            height = round(10 * np.sin(count / RATE_HZ * 3.0))
-            picture[20 + height : 50, 28:38] = (210.0, 60.0, 40.0)
-        return np.asarray(np.clip(picture + noise + 0.5, 0, 255), dtype=np.uint8)
-
-
-def watch(
-    pictures: Sequence[UInt8Array], config: CameraConfig = QUICK, start_s: float = 0.0, idle: float | None = None
-) -> list[CameraWarning]:
-    """Warnings for pictures, ten a second, with a prediction every second, and at the end of the run."""
-    scene = CameraMonitor(config)
-    found = []
-    for index, picture in enumerate(pictures):
-        if idle is not None and index % 10 == 0:
-            scene.predicted(start_s + index / RATE_HZ, idle=idle)
-        found += scene.push(picture, start_s + index / RATE_HZ)
-    return found + scene.end_run()
-
-
-def codes(notices: Iterable[CameraWarning]) -> list[str]:
-    return [notice.code for notice in notices if notice.over]
-
+from tests.helpers.camera_stage import QUICK, RATE_HZ, Kind, Stage, codes, room, watch
 
 kinds = st.sampled_from(["person", "person", "empty", "black", "covered", "frozen"])
+
+
 parts = st.lists(
     st.tuples(st.floats(0.1, 3.5), kinds, st.integers(0, 2), st.sampled_from([(16, 16), (16, 28)])),
     min_size=1,
@@ -209,6 +135,27 @@ def test_push_cut_is_reported_with_adjacent_times() -> None:
     assert (cut.code, cut.over) == ("camera_cut", True)
     assert cut.start_s == pytest.approx(2.9)
     assert cut.end_s == pytest.approx(3.0)
+
+
+def test_push_cut_from_fast_movement_before_a_still_room_is_found() -> None:
+    """A person who fills the picture changes most of its tiles from picture to picture, but edges only move."""
+    pictures = Stage().show(3.0).show(3.0, scene=1).pictures
+    body = room(7)
+    for at in range(30):
+        top = 5 * (at % 2)
+        pictures[at][12:] = body[top : top + 52, :64]
+    shares = [changed_share(*map(extract_features, pair)) for pair in itertools.pairwise(pictures[20:30])]
+    assert min(shares) > 0.3
+    (cut,) = watch(pictures)
+    assert cut.code == "camera_cut"
+    assert cut.end_s == pytest.approx(3.0)
+
+
+def test_push_cut_to_a_moving_camera_is_found() -> None:
+    stage = Stage().show(3.0)
+    for at in range(8):
+        stage.show(0.1, scene=1, at=(16, 8 + 2 * at))
+    assert codes(watch(stage.show(2.0, scene=1, at=(16, 22)).pictures)) == ["camera_cut"]
 
 
 def test_push_cut_during_darkness_is_found() -> None:
@@ -329,74 +276,9 @@ def test_config_invalid_values_are_refused(field: str, value: float) -> None:
         CameraConfig(**{field: value})
 
 
-def figures(change: Callable[[Camera], Camera]) -> list[UInt8Array]:
-    """A rendered figure that squats, with a camera that changes after six seconds, and sensor noise."""
-    camera = Camera(azimuth_deg=50.0, distance_m=4.2)
-    videos = [
-        FigureVideo((Bout("squat", 5, 2.0),), camera=view, size=(96, 54), rate_hz=RATE_HZ, seed=7)
-        for view in (camera, change(camera))
-    ]
-    random = np.random.default_rng(1)
-    before, after = videos
-    frames = [*islice(before, 60), *islice(after, 60, None)]
-    return [
-        camera_thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
-        for frame in frames
-    ]
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (lambda camera: camera, []),
-        (lambda camera: attrs.evolve(camera, target=(0.3, 0.9, 0.0)), ["camera_moved"]),
-        (lambda camera: attrs.evolve(camera, azimuth_deg=-40.0, distance_m=3.0), ["camera_cut"]),
-    ],
-    ids=["the same", "turned", "elsewhere"],
-)
-def test_push_rendered_people_and_cameras_give_expected_warnings(
-    change: Callable[[Camera], Camera], expected: list[str]
-) -> None:
-    assert codes(watch(figures(change), CameraConfig())) == expected
-
-
-def test_push_rendered_standing_figure_gives_no_warning() -> None:
-    video = FigureVideo((Bout(IDLE, 0, 7.0),), size=(96, 54), rate_hz=RATE_HZ, seed=5)
-    random = np.random.default_rng(2)
-    pictures = [
-        camera_thumbnail(np.asarray(np.clip(frame.rgb + random.normal(0, 2, frame.rgb.shape), 0, 255), dtype=np.uint8))
-        for frame in video
-    ]
-    assert "picture_frozen" not in codes(watch(pictures, CameraConfig(), idle=0.9))
-
-
 def test_due_camera_rates_give_expected_steps() -> None:
     """A camera of two pictures a second is judged by the same seconds."""
     pictures = Stage().show(2.0).show(5.0, "black").pictures[::5]
     scene = CameraMonitor(QUICK)
     reported = [notice for index, picture in enumerate(pictures) for notice in scene.push(picture, index / 2.0)]
     assert [(notice.code, notice.start_s) for notice in reported] == [("picture_black", 2.0)]
-
-
-def _fading(kind: str) -> list[tuple[UInt8Array, float]]:
-    """A bare wall on a tripod: a caption fades, or an inset picture shows another scene, after 6 s."""
-    random = np.random.default_rng(1)
-    wall = np.full((64, 64, 3), 110.0)
-    wall[8:16, 24:40] = random.integers(0, 255, (8, 16, 3))
-    before, after = random.integers(0, 255, (2, 64, 64, 3)).astype(np.float64)
-    place = np.s_[40:64] if kind == "caption" else np.s_[32:64, 32:64]
-    pictures = []
-    for index in range(140):
-        part = min(1.0, max(0.0, (index - 60) / 15))
-        picture = wall.copy()
-        picture[place] = (1 - part) * before[place] + part * (wall if kind == "caption" else after)[place]
-        noise = random.normal(0, 1.0, picture.shape)
-        pictures.append((np.clip(picture + noise, 0, 255).astype(np.uint8), index / 10))
-    return pictures
-
-
-@pytest.mark.parametrize("kind", ["caption", "inset"])
-def test_push_changing_overlay_is_no_move(kind: str) -> None:
-    scene = CameraMonitor(CameraConfig())
-    notices = [notice for picture, time_s in _fading(kind) for notice in scene.push(picture, time_s)]
-    assert "camera_moved" not in {notice.code for notice in notices}

@@ -1,4 +1,4 @@
-"""``fitsense analyze`` as its users run it: in a separate process."""
+"""``fitsense analyze`` as its users run it, in a separate process; variants of what one showed, in this process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 import fitsense
+from fitsense.cli import main
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.events.log import load_log
 from fitsense.events.schema import validate_event
@@ -30,6 +32,10 @@ COMMAND = [sys.executable, "-m", "fitsense", "analyze"]
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
+
+
+def run_here(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["analyze", *map(str, arguments)])
 
 
 def events_of(text: str) -> list[dict[str, Any]]:
@@ -49,7 +55,7 @@ def test_analyze_piped_prints_one_event_per_line(squats_file: Path) -> None:
     ended = next(event["data"] for event in events if event["type"] == "fitsense.exercise.ended")
     assert ended["exercise"] == "squat"
     assert ended["muscles"]["quads"] > 0.5
-    assert done.stdout == run(squats_file).stdout
+    assert done.stdout == run_here(squats_file).stdout
 
 
 def test_analyze_sample_needs_no_file(tmp_path: Path) -> None:
@@ -61,7 +67,7 @@ def test_analyze_sample_needs_no_file(tmp_path: Path) -> None:
 
 
 def test_analyze_snapshot_of_killed_process_is_continued(squats_file: Path, tmp_path: Path) -> None:
-    whole = run(squats_file).stdout
+    whole = run_here(squats_file).stdout
     snapshot, log = tmp_path / "snapshot", tmp_path / "events.ndjson"
     killed = fitsense.analyze(str(squats_file), snapshot_to=snapshot, snapshot_interval_s=0.0)
     before = [event.to_json() for event in itertools.islice(killed, 3)]
@@ -76,12 +82,19 @@ def test_analyze_snapshot_of_killed_process_is_continued(squats_file: Path, tmp_
 
 def test_analyze_overlay_is_written(squats_file: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.mp4"
-    done = run(squats_file, "--overlay", overlay, "--hop", "0.5")
-    assert done.returncode == 0
+    done = run_here(squats_file, "--overlay", overlay, "--hop", "0.5")
+    assert done.exit_code == 0
     assert events_of(done.stdout)[0]["data"]["hop_s"] == 0.5
     with VideoSource(overlay) as source:
         assert len(list(source)) == 60
     assert "60 frames" in done.stderr
+
+
+def test_analyze_error_of_a_process_prints_one_line_and_sets_code() -> None:
+    done = run("missing.mp4")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("fitsense: missing.mp4: no such file")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -101,8 +114,8 @@ def test_analyze_overlay_is_written(squats_file: Path, tmp_path: Path) -> None:
     ],
 )
 def test_analyze_error_prints_one_line_and_sets_code(arguments: list[str], code: int, message: str) -> None:
-    done = run(*arguments)
-    assert done.returncode == code
+    done = run_here(*arguments)
+    assert done.exit_code == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -111,8 +124,8 @@ def test_analyze_error_prints_one_line_and_sets_code(arguments: list[str], code:
 @pytest.mark.parametrize("option", ["--overlay", "--events"])
 def test_analyze_output_over_source_is_refused(option: str, squats_file: Path) -> None:
     before = squats_file.read_bytes()
-    done = run(squats_file, option, squats_file)
-    assert done.returncode == 2
+    done = run_here(squats_file, option, squats_file)
+    assert done.exit_code == 2
     assert "would overwrite the source" in done.stderr
     assert squats_file.read_bytes() == before
 
@@ -189,13 +202,13 @@ def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_pat
 
 
 def test_analyze_region_is_applied(squats_file: Path) -> None:
-    events = events_of(run(squats_file, "--region", "0,0,1,1").stdout)
+    events = events_of(run_here(squats_file, "--region", "0,0,1,1").stdout)
     assert any(event["data"].get("exercise") == "squat" for event in events)
     for wrong, reason in (("0,0,1", "expected four numbers"), ("0.5,0,0.5,1", "shows some of the picture")):
-        done = run(squats_file, "--region", wrong)
-        assert done.returncode == 2
+        done = run_here(squats_file, "--region", wrong)
+        assert done.exit_code == 2
         assert reason in done.stderr
-    assert run(squats_file, "--people", "--region", "0,0,1,1").returncode == 2
+    assert run_here(squats_file, "--people", "--region", "0,0,1,1").exit_code == 2
 
 
 def test_analyze_people_without_weights_names_remedy(squats_file: Path, tmp_path: Path) -> None:
@@ -215,10 +228,10 @@ def test_analyze_people_without_weights_names_remedy(squats_file: Path, tmp_path
 
 
 def test_analyze_exercises_option_restricts_names(squats_file: Path) -> None:
-    done = run(squats_file, "--exercises", "squat, push_up", "--expected", "squat")
-    assert done.returncode == 0, done.stderr
+    done = run_here(squats_file, "--exercises", "squat, push_up", "--expected", "squat")
+    assert done.exit_code == 0, done.stderr
     events = events_of(done.stdout)
     assert events[0]["data"]["exercises"] == ["push_up", "squat"]
-    refused = run(squats_file, "--exercises", "sqaut")
-    assert refused.returncode != 0
+    refused = run_here(squats_file, "--exercises", "sqaut")
+    assert refused.exit_code != 0
     assert "exercises: expected an exercise that the bundle knows, got 'sqaut'; did you mean squat?" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fitsense.cli import doctor, main
 from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.live_view import left
 from fitsense.events.schema import schemas
+from fitsense.plugins._manager import PluginManager
 
 
 def run(*arguments: str) -> Result:
@@ -44,7 +46,9 @@ def test_help_lists_all_commands_and_exit_codes() -> None:
 
 
 def test_plugins_prints_table_and_json() -> None:
-    assert "slowfast/small" in run("plugins").output.replace("\n", "")
+    printed = run("plugins").output
+    assert "slowfast/small" in printed.replace("\n", "")
+    assert re.search(r"pose estimators: +pose/blazepose", " ".join(printed.split()))
     reports = {report["name"]: report for report in json.loads(run("plugins", "--json").output)}
     assert reports["x3d"]["status"] == "loaded"
     assert reports["x3d"]["provides"]["backbones"] == [
@@ -64,6 +68,17 @@ def test_schema_lists_and_prints_schemas() -> None:
     wrong = run("schema", "nope")
     assert wrong.exit_code == ExitCode.FAILED
     assert "unknown schema 'nope'" in wrong.output
+
+
+def test_schema_all_prints_every_schema_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = {"$id": "urn:fitsense:plugin:mine:done", "type": "object"}
+    monkeypatch.setattr(PluginManager, "schemas", lambda self: {"mine.done": added})
+    assert json.loads(run("schema", "--all").output) == {**schemas(), "mine.done": added}
+    assert json.loads(run("schema", "urn:fitsense:plugin:mine:done").output) == added
+    assert "session.warning, mine.done" in run("schema", "mine.dome").output
+    both = run("schema", "--all", "mine.done")
+    assert both.exit_code == ExitCode.USAGE
+    assert "expected a name or --all" in both.output
 
 
 def test_models_lists_and_shows_cards() -> None:

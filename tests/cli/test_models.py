@@ -17,6 +17,9 @@ from fitsense.cli.exit_codes import ExitCode
 from fitsense.cli.models import _needed_by_shipped
 from tests.bundles.test_wheels import index, make_wheel
 
+# From servers and folders of this machine.
+pytestmark = pytest.mark.usefixtures("online")
+
 __all__ = ["index"]
 
 FILES = {"toy/nets/a.bin": b"first", "toy/nets/b.bin": b"second"}

@@ -259,6 +259,32 @@ def test_plan_from_dicts_reads_json_objects() -> None:
         Plan(())
 
 
+@pytest.mark.parametrize(
+    ("exercises", "message"),
+    [
+        (PlannedExercise("squat", repetitions=4), "got a PlannedExercise$"),
+        ([{"exercise": "squat"}], "got a dict as number 1; Plan.from_dicts takes JSON objects$"),
+        ([PlannedExercise("squat", repetitions=4), "plank"], "got a str as number 2$"),
+    ],
+)
+def test_plan_of_other_types_is_refused(exercises: Any, message: str) -> None:
+    with pytest.raises(fitsense.InvalidInputError, match=r"^Plan\.exercises: expected a sequence of .*" + message):
+        Plan(exercises)
+
+
+def test_planned_exercise_misspelt_field_is_explained() -> None:
+    with pytest.raises(TypeError, match=r"PlannedExercise: .*got 'repetition'; did you mean 'repetitions'\?"):
+        PlannedExercise("squat", repetition=4)  # type: ignore[call-arg]
+
+
+def test_coach_other_types_are_refused() -> None:
+    plan = Plan((PlannedExercise("squat", repetitions=4),))
+    with pytest.raises(fitsense.InvalidInputError, match=r"plan: expected a Plan, got a tuple"):
+        Coach(plan.exercises)  # type: ignore[arg-type]
+    with pytest.raises(fitsense.InvalidInputError, match=r"got a str; parse a line of a log with json\.loads"):
+        Coach(plan).push(events([session_ended(1.0)])[0].to_json())  # type: ignore[arg-type]
+
+
 NAMES = ("squat", "push_up", "lunge", "plank")
 
 

@@ -14,7 +14,7 @@ from typing import cast
 import attrs
 import pytest
 
-from fitsense._internal.progress import Track
+from fitsense._internal.progress import ProgressBar
 from fitsense.data.build import Options, import_clips
 from fitsense.data.manifest import check_disjoint, read_manifest, splits_of
 from fitsense.errors import InvalidInputError
@@ -242,7 +242,7 @@ def test_import_clips_interrupted_run_resumes(kaggle: Path, tmp_path: Path) -> N
 
     cache = tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt):
-        import_clips(kaggle, tmp_path / "out", Options(), cache=cache, track=cast(Track, interrupted))
+        import_clips(kaggle, tmp_path / "out", Options(), cache=cache, track=cast(ProgressBar, interrupted))
     assert not (tmp_path / "out").exists()
     before = remembered()
     assert len(before) == 5

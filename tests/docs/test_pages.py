@@ -35,7 +35,7 @@ ELSEWHERE = {
     "docs/how-to/fleet.md",  # test_fleet_page
     "docs/how-to/gpu.md",  # test_gpu_page
     "docs/how-to/live-sources.md",  # test_live_sources
-    "docs/how-to/many-streams.md",  # test_many_streams
+    "docs/how-to/many-sources.md",  # test_many_sources
     "docs/how-to/send-events-elsewhere.md",  # test_sinks_page
     "docs/how-to/serve.md",  # tests/server/test_page
     "docs/how-to/several-people.md",  # below
@@ -61,6 +61,7 @@ PROGRAMS = {
     "source",
     "cat",
     "your-program",
+    "node",
 }
 """Programs other than fitsense in the documentation; not run here."""
 
@@ -123,7 +124,7 @@ def test_page_commands_parse(page: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(click.Command, "invoke", lambda self, context: None)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for line in command_lines(page):
-        for command in re.split(r"&&|\|", line):
+        for command in re.split(r"&&|\|", re.sub(r" [<>] \S+", "", line)):
             program, *arguments = shlex.split(command, comments=True)
             if program == "fitsense":
                 main.main(arguments, standalone_mode=False)

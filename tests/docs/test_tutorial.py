@@ -55,7 +55,8 @@ def test_tutorial_plugin_installed_finds_the_moving_cell(capsys: pytest.CaptureF
     module, trial = blocks(PLUGIN, "python")
     exec(compile(f"{module}\n{trial}", PLUGIN, "exec"), {})
     assert [capsys.readouterr().out] == blocks(PLUGIN, "text")
-    assert re.search(r"^stirs .* loaded +stirs/cells ", run_fitsense("fitsense plugins").stdout, re.MULTILINE)
+    printed = run_fitsense("fitsense plugins").stdout
+    assert re.search(r"^stirs .* loaded +backbones: stirs/cells ", printed, re.MULTILINE)
 
 
 @pytest.mark.slow

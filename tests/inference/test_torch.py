@@ -69,12 +69,15 @@ def assert_same(ours: fitsense.Model, theirs: fitsense.Model, batch: UInt8Array,
         np.testing.assert_allclose(values, expected[name], atol=tolerance, err_msg=name)
 
 
+# Compiling for any number of clips takes long; a single step is compiled every day.
+@pytest.mark.slow
 def test_batches_of_every_size_give_the_same_compiled(compiled: fitsense.Model, plain: fitsense.Model) -> None:
     assert plain.run({"pictures": clips(1)})["pictures"]["features"].std() > 100 * F32_TOLERANCE
     for at, size in enumerate((1, 3, 0, 1, 3)):
         assert_same(compiled, plain, clips(size, at), F32_TOLERANCE)
 
 
+@pytest.mark.slow
 def test_results_are_the_callers_own(compiled: fitsense.Model) -> None:
     first = compiled.run({"pictures": clips(1)})["pictures"]["features"]
     kept = first.copy()
@@ -82,6 +85,7 @@ def test_results_are_the_callers_own(compiled: fitsense.Model) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.slow
 def test_threads_may_ask_at_once(compiled: fitsense.Model, plain: fitsense.Model) -> None:
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda seed: compiled.run({"pictures": clips(1, seed)})["pictures"], range(16)))

@@ -58,6 +58,8 @@ def test_turned_places_do_not_depend_on_the_heading() -> None:
     )
 
 
+# Exporting so many small steps takes long.
+@pytest.mark.slow
 def test_movement_features_by_openvino_are_those_of_torch(tmp_path: Path) -> None:
     config = PoseConfig(layer="none")
     network = build(config)

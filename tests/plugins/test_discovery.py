@@ -16,7 +16,8 @@ from fitsense.events.model import Event, SessionWarning
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
 from fitsense.plugins.specs import WeightsRef
-from tests.plugins.test_manager import broken, plugin, run
+from tests.helpers.plugin_modules import broken, plugin
+from tests.helpers.stranger_plugins import run
 
 EVENT = Event("urn:x", 0, datetime(2026, 1, 1, tzinfo=UTC), SessionWarning("gap", "no frames", 0.0, 1.0))
 PRIORITIES: dict[str, dict[str, Any]] = {"late": {"trylast": True}, "one": {}, "early": {"tryfirst": True}, "two": {}}

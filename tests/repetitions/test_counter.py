@@ -5,86 +5,20 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
 
-import attrs
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fitsense.camera.view_features import camera_thumbnail
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
-from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
+from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.projection import turning_points
 from fitsense.repetitions.trajectory import SIDE, motion_thumbnail, path
-from fitsense.synthetic.figures import Bout, FigureVideo
-from fitsense.synthetic.repetitions import RepetitionVideo, Stroke
-from fitsense.types import Frame
-
-RATE_HZ = 12.5
-Thumbnails = Sequence[tuple[np.ndarray, float]]
-
-
-def drawn(height: Callable[[float], float], seconds: float, noise: float = 0.5, seed: int = 0) -> Thumbnails:
-    """A light blob before a wall, at a height in 0..1 that follows the time, and a noisy camera."""
-    random = np.random.default_rng(seed)
-    wall = 100.0 + 20.0 * random.standard_normal((SIDE, SIDE))
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
-    found = []
-    for index in range(round(seconds * RATE_HZ)):
-        time_s = index / RATE_HZ
-        row = SIDE * (0.75 - 0.5 * height(time_s))
-        blob = np.exp(-((rows - row) ** 2 + (columns - SIDE / 2) ** 2) / 18.0)
-        found.append((wall * (1 - blob) + 220.0 * blob + noise * random.standard_normal(wall.shape), time_s))
-    return found
-
-
-def swings(tempo_s: float, count: int, before_s: float = 1.0) -> Callable[[float], float]:
-    """Height that goes up and back `count` times, then rests."""
-
-    def height(time_s: float) -> float:
-        phase = (time_s - before_s) / tempo_s
-        return 0.5 - 0.5 * math.cos(2 * math.pi * phase) if 0 <= phase <= count else 0.0
-
-    return height
-
-
-def count(
-    thumbnails: Iterable[tuple[np.ndarray, float]], end_s: float, config: RepetitionConfig | None = None
-) -> list[Movement]:
-    repetitions = RepetitionCounter(config)
-    reported = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
-    return reported + repetitions.end_run(end_s)
-
-
-def late(reported: Iterable[tuple[Movement, float]], truth: Sequence[tuple[float, float]]) -> list[int]:
-    """Number of later repetitions that were complete when each was reported.
-
-    :param reported: what was reported, and when.
-    :param truth: start and end of each repetition.
-    """
-    found = []
-    for one, time_s in reported:
-        overlaps = [min(one.end_s, end_s) - max(one.start_s, start_s) for start_s, end_s in truth]
-        # A cycle from far end to far end overlaps two repetitions equally.
-        itself = max(at for at, overlap in enumerate(overlaps) if overlap > max(overlaps) - 0.1)
-        found.append(sum(end_s <= time_s for _, end_s in truth[itself + 1 :]))
-    return found
-
-
-def counted(video: Iterable[Frame], end_s: float, config: RepetitionConfig | None = None) -> list[Movement]:
-    """Movements of a video; its thumbnails are made as a session makes them."""
-    return count(((motion_thumbnail(camera_thumbnail(frame.rgb)), frame.time_s) for frame in video), end_s, config)
-
-
-def numbers(reported: Iterable[Movement]) -> tuple[int, int]:
-    """Numbers of full and of partial repetitions."""
-    reported = list(reported)
-    full = sum(isinstance(one, Repetition) for one in reported)
-    return full, len(reported) - full
+from fitsense.synthetic.repetitions import Stroke
+from tests.helpers.movements import count, drawn, late, numbers, swings
 
 
 @settings(max_examples=5, deadline=None)
@@ -166,39 +100,6 @@ def test_counter_movement_without_return_gives_none() -> None:
     assert count(drawn(lambda time_s: min(1.0, time_s / 8), 10.0), 10.0) == []
 
 
-def test_end_run_single_repetition_is_reported() -> None:
-    repetitions = RepetitionCounter()
-    for picture, time_s in drawn(swings(3.0, 1), 5.0):
-        assert repetitions.push(picture, time_s) == []
-    (one,) = repetitions.end_run(5.0)
-    assert isinstance(one, Repetition)
-    assert (one.start_s, one.end_s) == pytest.approx((1.0, 4.0), abs=0.7)
-
-
-def test_end_run_resets_the_counter() -> None:
-    thumbnails = drawn(swings(1.5, 4), 8.0)
-    repetitions = RepetitionCounter()
-    first = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
-    first += repetitions.end_run(8.0)
-    assert repetitions.end_run(8.0) == []
-    again = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
-    assert again + repetitions.end_run(8.0) == first
-
-
-@given(cut_s=st.floats(0.5, 9.0), tempo_s=st.floats(0.8, 2.5))
-@settings(max_examples=15)
-def test_end_run_in_the_past_drops_later_thumbnails(cut_s: float, tempo_s: float) -> None:
-    """A camera movement is noticed late."""
-    repetitions = RepetitionCounter()
-    thumbnails = drawn(swings(tempo_s, 9), 10.0)
-    before = [one for picture, time_s in thumbnails for one in repetitions.push(picture, time_s)]
-    ended = repetitions.end_run(cut_s)
-    assert all(one.start_s < one.end_s <= cut_s for one in ended)
-    reported = before + ended
-    assert all(one.start_s < one.end_s for one in reported)
-    assert all(one.end_s <= other.start_s for one, other in itertools.pairwise(reported))
-
-
 def test_push_frames_above_max_rate_are_skipped() -> None:
     thumbnails = drawn(swings(1.5, 4), 8.0)
     doubled = [(picture, time_s + late_s) for picture, time_s in thumbnails for late_s in (0.0, 0.02)]
@@ -256,51 +157,6 @@ def test_counter_pauses_are_not_counted(tempo_s: float, pause_s: float) -> None:
 
     end_s = 1.0 + 4 * cycle_s
     assert numbers(count(drawn(height, end_s), end_s)) == (4, 0)
-
-
-FIGURES = {
-    "quick squats": RepetitionVideo("squat", [Stroke(1.0)] * 6),
-    "slow squats": RepetitionVideo("squat", [Stroke(6.0)] * 3),
-    "push-ups": RepetitionVideo("push_up", [Stroke(1.5)] * 5),
-    "jumping jacks": RepetitionVideo("jumping_jack", [Stroke(1.0)] * 8),
-    "pauses at the start": RepetitionVideo("push_up", [Stroke(1.8, pause_s=1.5)] * 3),
-    "pauses at the far end": RepetitionVideo("squat", [Stroke(1.8, hold_s=1.5)] * 3),
-    "slower and slower": RepetitionVideo("squat", [Stroke(1.2 + 0.5 * index) for index in range(5)]),
-    "a hand-held camera": RepetitionVideo("squat", [Stroke(2.0)] * 4, shake=0.01, seed=3),
-}
-
-
-@pytest.mark.parametrize("video", [attrs.evolve(v, size=(96, 72)) for v in FIGURES.values()], ids=list(FIGURES))
-def test_counter_rendered_figures_are_counted_right(video: RepetitionVideo) -> None:
-    repetitions = RepetitionCounter()
-    timed = []
-    for frame in video:
-        timed += [
-            (one, frame.time_s) for one in repetitions.push(motion_thumbnail(camera_thumbnail(frame.rgb)), frame.time_s)
-        ]
-    timed += [(one, video.duration_s) for one in repetitions.end_run(video.duration_s)]
-    assert max(late(timed, [(one.start_s, one.end_s) for one in video.repetitions])) <= 1
-    reported = [one for one, _ in timed]
-    assert numbers(reported) == (len(video.repetitions), 0)
-    # From start to start, or from far end to far end: both are one repetition.
-    for one, truth in zip(reported, video.repetitions, strict=True):
-        assert one.start_s < truth.end_s
-        assert truth.start_s < one.end_s
-
-
-def test_counter_aborted_movement_is_a_partial_repetition() -> None:
-    movements = [*[Stroke(2.0)] * 3, Stroke(1.2, depth=0.4), *[Stroke(2.0)] * 3]
-    video = RepetitionVideo("squat", movements, size=(96, 72))
-    reported = counted(video, video.duration_s)
-    assert numbers(reported) == (6, 1)
-    (attempt,) = [one for one in reported if isinstance(one, PartialRepetition)]
-    (truth,) = video.attempts
-    assert attempt.start_s == pytest.approx(truth.start_s, abs=0.5)
-
-
-def test_counter_standing_person_gives_none() -> None:
-    video = FigureVideo((Bout("no_exercise", 0, 14.0),), size=(96, 72), seed=3)
-    assert counted(video, video.duration_s, RepetitionConfig(min_motion_share_single=0.6)) == []
 
 
 def test_motion_thumbnail_any_size_shows_the_picture() -> None:
@@ -361,52 +217,3 @@ def test_push_time_not_later_is_refused() -> None:
 def test_stroke_invalid_tempo_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="tempo_s > 0"):
         Stroke(0.0)
-
-
-@pytest.mark.parametrize("rest_s", [3.0, 8.0])
-def test_end_set_single_repetition_before_a_rest_is_counted(rest_s: float) -> None:
-    repetitions = RepetitionCounter()
-    reported = []
-    for picture, time_s in drawn(swings(2.0, 1, before_s=4.0), 6.0 + rest_s):
-        reported += repetitions.push(picture, time_s)
-    assert reported == []
-    # A classifier's segment: half a second late at either end.
-    (only,) = repetitions.end_set(4.5, 6.5)
-    assert isinstance(only, Repetition)
-    assert only.start_s == pytest.approx(4.0, abs=0.5)
-    assert only.end_s == pytest.approx(6.0, abs=0.5)
-    assert repetitions.end_set(4.5, 6.5) == []
-    assert repetitions.end_run(6.0 + rest_s) == []
-
-
-def test_end_set_after_repetitions_were_given_gives_none() -> None:
-    repetitions = RepetitionCounter()
-    reported = []
-    for picture, time_s in drawn(swings(1.5, 3), 10.0):
-        reported += repetitions.push(picture, time_s)
-    assert numbers(reported) == (3, 0)
-    assert repetitions.end_set(1.0, 5.5) == []
-
-
-def test_end_set_without_movement_gives_none() -> None:
-    repetitions = RepetitionCounter()
-    for picture, time_s in drawn(lambda _: 0.0, 6.0):
-        repetitions.push(picture, time_s)
-    assert repetitions.end_set(1.0, 5.0) == []
-    assert RepetitionCounter().end_set(1.0, 5.0) == []
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (Bout("squat", 5, 2.0), Bout("jumping_jack", 8, 1.0)),
-        (Bout("squat", 5, 2.0), Bout("push_up", 5, 1.5)),
-        (Bout("jumping_jack", 8, 1.0), Bout("push_up", 5, 1.5)),
-    ],
-)
-def test_push_second_exercise_without_a_rest_is_counted_in_full(first: Bout, second: Bout) -> None:
-    video = FigureVideo([first, second], size=(160, 90), rate_hz=15.0)
-    one, other = video.segments
-    reported = counted(video, other.end_s)
-    assert numbers(reported) == (first.repetitions + second.repetitions, 0)
-    assert sum(movement.start_s + movement.end_s < 2 * one.end_s for movement in reported) == first.repetitions

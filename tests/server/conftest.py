@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import httpx2
 import pytest
 from PIL import Image
@@ -13,7 +17,12 @@ from PIL import Image
 import fitsense
 from fitsense.server.config import ServeConfig
 from fitsense.synthetic.figures import FigureVideo
-from tests.helpers.live_server import Running, serving
+from tests.conftest import encode
+from tests.helpers.browser import Visit, near, shows
+from tests.helpers.live_server import PATIENCE_S, Running, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +60,52 @@ def image(rgb: object, kind: str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, kind, quality=90)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium with a camera that shows a squatting figure."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    # The camera shows 30 pictures a second, whatever the file says.
+    thrice = [attrs.evolve(frame, time_s=frame.time_s + part / 30.0) for frame in squats for part in range(3)]
+    camera = encode(tmp_path_factory.mktemp("camera") / "squats.mjpeg", thrice, "mjpeg", "yuvj420p")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-video-capture={camera}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens pages, which must not load external resources, violate their policy, or raise errors."""
+    troubles: list[str] = []
+
+    with contextlib.ExitStack() as stack:
+
+        def visit(url: str, query: str = "", **options: Any) -> Page:
+            context = stack.enter_context(browser.new_context(**({"permissions": ["camera"]} | options)))
+            context.set_default_timeout(PATIENCE_S * 1000)
+            page = context.new_page()
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("request", lambda asked: None if near(asked.url, url) else troubles.append(asked.url))
+            page.on("console", lambda said: troubles.append(said.text) if "Policy" in said.text else None)
+            page.goto(f"{url}/{query}")
+            shows(page.locator("html[data-ready]"))
+            return page
+
+        yield visit
+    assert troubles == []

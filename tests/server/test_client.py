@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import fitsense
+from fitsense.cli import main
 from fitsense.server.api.wire import Format, pack
 from tests.helpers.doc_pages import ROOT, blocks
 from tests.helpers.live_server import PATIENCE_S, Running, ended, events_of, process
@@ -151,14 +154,66 @@ def test_client_against_real_server_works(
     assert ended(events_of((tmp_path / "events.ndjson").read_text("utf-8")))["reason"] == "finished"
 
 
-def test_docs_page_program_compiles(package: Path, server: Running, squats_file: Path) -> None:
-    (program,) = blocks(PAGE, "typescript")
-    file = package / "test" / "program.ts"
-    file.write_text(program, "utf-8")
+def compiled(package: Path, name: str, program: str) -> str:
+    """Compile a program of a page with the package's strict options; return the path of its JavaScript."""
+    (package / "test" / f"{name}.ts").write_text(program, "utf-8")
     tsc(package, "--project", "tsconfig.test.json", "--noEmit", "false", "--outDir", "ran")
-    printed = run(
-        package, "node", "ran/test/program.js", server.url, str(squats_file), FITSENSE_TOKEN=TOKEN
-    ).splitlines()
+    return f"ran/test/{name}.js"
+
+
+@pytest.fixture(scope="module")
+def log(squats_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of an analysis that was continued after a crash, and then cut off."""
+    file = tmp_path_factory.mktemp("log") / "events.ndjson"
+    model = fitsense.load_model("gym-video")
+    lines = [event.to_json() for event in fitsense.analyze(squats_file, model=model, hop_s=0.5)]
+    middle = len(lines) // 2
+    file.write_text("\n".join([*lines[: middle + 3], *lines[middle:], lines[-1][:40]]), "utf-8")
+    return file
+
+
+def test_docs_page_log_program_prints_each_event_once(package: Path, log: Path) -> None:
+    _, reading, _ = blocks(PAGE, "typescript")
+    program = compiled(package, "reading_log", reading)
+    printed = run(package, "bash", "-c", f"node {program} < {shlex.quote(str(log))}").splitlines()
+    refused = [line for line in printed if line.startswith("TypeError: expected JSON, got ")]
+    assert len(refused) == 1
+    printed.remove(refused[0])
+    *repetitions, ended = printed
+    assert repetitions == [f"squat {number}" for number in range(1, len(repetitions) + 1)]
+    assert ended == f"set: {len(repetitions)} x squat"
+    assert repetitions
+
+
+def test_docs_page_validating_program_finds_invalid_events_only(package: Path, log: Path) -> None:
+    if not (PACKAGE / "node_modules" / "ajv").is_dir():
+        pytest.skip("the client's tools are not there: run  npm ci  in schemas/typescript")
+    *_, validating = blocks(PAGE, "typescript")
+    program = compiled(package, "validating_log", validating)
+    (package / "schemas.json").write_text(CliRunner().invoke(main, ["schema", "--all"]).output, "utf-8")
+    events = [json.loads(line) for line in log.read_text("utf-8").splitlines()[:-1]]
+    started, ended = events[0], events[-1]
+    unknown = started | {
+        "id": "unknown",
+        "type": "other.done",
+        "dataschema": "urn:fitsense:plugin:other:done",
+        "data": {},
+    }
+    envelope = {name: value for name, value in started.items() if name != "specversion"} | {"id": "envelope"}
+    data = ended | {"id": "data", "data": ended["data"] | {"frames": "many"}}
+    lines = [json.dumps(event) for event in [*events, unknown, envelope, data]]
+    given = log.with_name("given.ndjson")
+    given.write_text("\n".join(lines), "utf-8")
+    printed = run(package, "bash", "-c", f"node {program} < {shlex.quote(str(given))}").splitlines()
+    assert [line.partition(":")[0] for line in printed] == ["envelope", "data"]
+    assert "must have required property 'specversion'" in printed[0]
+    assert "frames must be integer" in printed[1]
+
+
+def test_docs_page_program_compiles(package: Path, server: Running, squats_file: Path) -> None:
+    uploading, *_ = blocks(PAGE, "typescript")
+    program = compiled(package, "program", uploading)
+    printed = run(package, "node", program, server.url, str(squats_file), FITSENSE_TOKEN=TOKEN).splitlines()
     assert printed[0].startswith("squat since ")
     assert printed[1].startswith("  number 1, in ")
     assert printed[-1] == "1 sets in 6 s"

@@ -23,8 +23,8 @@ from fitsense.server.config import Limits, ServeConfig
 from fitsense.server.log import JsonLines
 from fitsense.server.security import Tokens, check_exposure, is_loopback, read_tokens
 from fitsense.server.source_policy import SourcePolicy
+from tests.helpers.http_answers import problem
 from tests.helpers.live_server import Running, serving
-from tests.server.api.test_routes import problem
 
 TOKEN = "a-token.that_is-long~enough"
 SITE = "https://app.example"

@@ -17,17 +17,11 @@ from fitsense.geometry import Region
 from fitsense.session.config import SessionConfig
 from fitsense.session.multi import MultiSession
 from fitsense.session.session import Session
-from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, Prediction
 from fitsense.windowing.sampler import Window
 
 ONLY = ("push_up", "squat")
 DataT = TypeVar("DataT")
-
-
-@pytest.fixture(scope="module")
-def frames(squats: FigureVideo) -> list[Frame]:
-    return list(squats)
 
 
 def of_kind(events: Sequence[Event], kind: type[DataT]) -> list[DataT]:

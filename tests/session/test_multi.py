@@ -27,11 +27,6 @@ def jacks() -> list[Frame]:
 
 
 @pytest.fixture(scope="module")
-def frames(squats: FigureVideo) -> list[Frame]:
-    return list(squats)
-
-
-@pytest.fixture(scope="module")
 def together(frames: list[Frame], jacks: list[Frame]) -> list[Frame]:
     """Anna squats at the left, Ben jumps at the right."""
     return [

@@ -15,7 +15,7 @@ from fitsense.events.schema import validate_event
 from fitsense.session.config import PoseConfig, SessionConfig
 from fitsense.session.session import Session
 from fitsense.types import Frame
-from tests.camera.test_monitor import room
+from tests.helpers.camera_stage import room
 from tests.helpers.seen_bodies import NOBODY, SeenBodies, SteadyModel, frame_of, frames_of
 from tests.pose.bodies import STICKS, pose_of, standing
 from tests.repetitions.test_body_signal import alternating, curl, squat

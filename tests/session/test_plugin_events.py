@@ -21,7 +21,7 @@ from fitsense.session.session import Session
 from fitsense.session.snapshot import pack, unpack
 from fitsense.synthetic.figures import FigureVideo
 from fitsense.testing.contracts.observer import squats
-from tests.plugins.test_manager import plugin
+from tests.helpers.plugin_modules import plugin
 
 TENTH = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
-from fitsense.bundles.bundle import Bundle, save
 from fitsense.catalogue import IDLE
 from fitsense.events.model import (
     Event,
-    ExerciseEnded,
     RepetitionCompleted,
     SessionEnded,
-    SessionStarted,
-    SessionWarning,
 )
-from fitsense.events.schema import closed, schema, schemas, validate_event, validator
 from fitsense.geometry import Region
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.hookspecs import hookimpl
@@ -35,65 +27,8 @@ from fitsense.repetitions.config import RepetitionConfig
 from fitsense.session.config import SessionConfig
 from fitsense.session.session import Session
 from fitsense.synthetic.figures import Bout, FigureVideo, sample
-from fitsense.types import Frame, Prediction
-from fitsense.windowing.sampler import Window
-
-
-@pytest.fixture(scope="module")
-def frames(squats: FigureVideo) -> list[Frame]:
-    return list(squats)
-
-
-def run(model: fitsense.Model, frames: Sequence[Frame], config: SessionConfig | None = None) -> list[Event]:
-    session = Session(model, config)
-    return session.push_many(frames) + session.finish()
-
-
-def check(events: Sequence[Event]) -> None:
-    """Check the invariants of every session's events."""
-    for number, event in enumerate(events):
-        document = event.to_dict()
-        validate_event(document)
-        strict = closed(schema(document["dataschema"]))
-        problems = list(
-            validator(strict, [closed(other) for other in schemas().values()]).iter_errors(document["data"])
-        )
-        assert not problems, problems
-        assert event.sequence == number
-    assert isinstance(events[0].data, SessionStarted)
-    assert isinstance(events[-1].data, SessionEnded)
-    times = [event.time for event in events]
-    assert times == sorted(times)
-    open_segment = None
-    for event in events:
-        match event.type.removeprefix("fitsense."):
-            case "exercise.started":
-                assert open_segment is None
-                open_segment = event.data.exercise  # type: ignore[union-attr]
-            case "exercise.updated" | "exercise.ended" as kind:
-                assert event.data.exercise == open_segment  # type: ignore[union-attr]
-                if kind == "exercise.ended":
-                    open_segment = None
-    assert open_segment is None
-
-
-class Scripted:
-    """Predicts pseudo-random scores for the time, so that many sessions run quickly."""
-
-    def __init__(self, model: fitsense.Model) -> None:
-        self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
-        self.bundle, self.deferred_branches, self.tasks = model.bundle, model.deferred_branches, model.tasks
-        self.notice = ""
-
-    def predict(self, windows: Sequence[Window]) -> list[Prediction]:
-        return [self._predict(window) for window in windows]
-
-    def _predict(self, window: Window) -> Prediction:
-        seed = np.random.default_rng(int(window.end_s * 1000) % 2**32)
-        scores = seed.dirichlet(np.full(len(self.labels.exercise), 0.05)).astype(np.float32)
-        return Prediction(
-            window.start_s, window.end_s, scores, seed.random(len(self.labels.muscles)).astype(np.float32)
-        )
+from fitsense.types import Frame
+from tests.helpers.sessions import Scripted, check, run
 
 
 def test_push_sample_gives_its_true_segments(model: fitsense.Model) -> None:
@@ -148,70 +83,6 @@ def test_push_any_times_give_valid_events(model: fitsense.Model, steps: list[flo
     assert summary.frames + summary.late_frames <= len(times)
 
 
-@settings(max_examples=10)
-@given(data=st.data())
-def test_resume_any_snapshot_gives_the_same_events(
-    model: fitsense.Model, frames: list[Frame], data: st.DataObject
-) -> None:
-    """Wherever a host restarts, the events are the same, byte for byte."""
-    restarts = set(data.draw(st.lists(st.integers(0, len(frames)), min_size=1, max_size=3)))
-    config = SessionConfig(source="urn:gym:7", started_at=datetime(2026, 3, 1, tzinfo=UTC))
-    session = Session(model, config)
-    events: list[Event] = []
-    for at, frame in enumerate([*frames, None]):
-        if at in restarts:
-            snapshot = session.snapshot()
-            assert Session.resume(model, snapshot).snapshot() == snapshot
-            session = Session.resume(model, snapshot)
-        events += session.finish() if frame is None else session.push(frame)
-    assert [e.to_json() for e in events] == [e.to_json() for e in run(model, frames, config)]
-
-
-@given(st.lists(st.floats(-0.3, 3.0), min_size=1, max_size=40), st.data())
-def test_resume_after_any_times_gives_the_same_events(
-    model: fitsense.Model, steps: list[float], data: st.DataObject
-) -> None:
-    """Also after a gap, a late frame or a changing answer."""
-    random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
-    stream = [
-        Frame(random.integers(0, 256, (8, 8, 3), dtype=np.uint8), float(time)) for time in np.cumsum([0.0, *steps])
-    ]
-    scripted, at = Scripted(model), data.draw(st.integers(0, len(stream)))
-    session = Session(scripted)  # type: ignore[arg-type]
-    events = session.push_many(stream[:at])
-    session = Session.resume(scripted, session.snapshot())  # type: ignore[arg-type]
-    events += session.push_many(stream[at:]) + session.finish()
-    check(events)
-    whole = run(scripted, stream)  # type: ignore[arg-type]
-    assert [e.to_json() for e in events] == [e.to_json() for e in whole]
-
-
-def test_push_cascade_that_always_defers_gives_the_same_events(model: fitsense.Model, frames: list[Frame]) -> None:
-    """Images of deferred branches are made on first access."""
-    asking = fitsense.load_model(cascade=fitsense.Cascade(("x3d_s",), threshold=1.0), bf16=False)
-    assert set(asking.deferred_branches) == {"x3d_bodies", "slowfast"}
-    session = Session(asking)
-    events = session.push_many(frames[:33])
-    events += Session.resume(asking, session.snapshot()).push_many(frames[33:])
-    assert [event.to_json() for event in events] == [event.to_json() for event in Session(model).push_many(frames)]
-
-
-def test_resume_other_bundle_or_no_snapshot_is_refused(
-    model: fitsense.Model, frames: list[Frame], tmp_path: Path
-) -> None:
-    other = Bundle.load("gym")
-    shutil.copytree(other.folder, tmp_path / "other")
-    save(tmp_path / "other", attrs.evolve(other.manifest, version="1.0.1"))
-    session = Session(model)
-    session.push_many(frames[:20])
-    snapshot = session.snapshot()
-    with pytest.raises(fitsense.InvalidInputError, match="of the same bundle"):
-        Session.resume(fitsense.load_model(tmp_path / "other"), snapshot)
-    for broken in (b"", b"PK", snapshot[: len(snapshot) // 2], snapshot.replace(b"state.json", b"other.json")):
-        with pytest.raises(fitsense.InvalidInputError, match="snapshot"):
-            Session.resume(model, broken)
-
-
 def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
     video = FigureVideo([Bout("squat", 6, 2.0), Bout(IDLE, 1, 20.0), Bout("squat", 5, 2.0)], seed=3)
     events = run(model, list(video))
@@ -239,33 +110,6 @@ def test_push_repetitions_are_grouped_into_sets(model: fitsense.Model) -> None:
     quads = summary.muscle_load_repetitions["quads"]
     assert 0.5 * len(reported) < quads <= len(reported)
     assert quads > summary.muscle_load_repetitions["obliques"]
-
-
-def test_push_black_picture_gives_warnings(model: fitsense.Model, frames: list[Frame]) -> None:
-    black = np.zeros_like(frames[0].rgb)
-    stream = [Frame(black if 30 <= at < 70 else frames[at % 60].rgb, at / 10) for at in range(100)]
-    events = run(model, stream)
-    check(events)
-    warnings = [e.data for e in events if isinstance(e.data, SessionWarning)]
-    assert [(data.code, data.start_s, data.over) for data in warnings] == [
-        ("picture_black", 3.0, False),
-        ("picture_black", 3.0, True),
-    ]
-    assert 5.0 <= warnings[0].end_s < 5.3
-    assert warnings[1].end_s == pytest.approx(6.9, abs=0.15)
-    assert not [e for e in run(model, stream, SessionConfig(camera=None)) if isinstance(e.data, SessionWarning)]
-
-
-def test_push_scene_cut_ends_the_segment(model: fitsense.Model, frames: list[Frame]) -> None:
-    upside_down = [Frame(frame.rgb[::-1, ::-1], frame.time_s + 6) for frame in frames]
-    events = run(model, [*frames, *upside_down])
-    check(events)
-    (cut,) = [e.data for e in events if isinstance(e.data, SessionWarning)]
-    assert (cut.code, cut.start_s, cut.end_s) == ("camera_cut", 5.9, 6.0)
-    ended = [e.data for e in events if isinstance(e.data, ExerciseEnded)]
-    assert ended[0].exercise == "squat"
-    assert ended[0].end_s == pytest.approx(6.0, abs=0.4)
-    assert all(data.start_s >= ended[0].end_s for data in ended[1:])
 
 
 def test_push_region_hides_the_rest_of_the_picture(model: fitsense.Model, frames: list[Frame]) -> None:
@@ -300,29 +144,6 @@ def test_push_an_hour_keeps_memory_flat(model: fitsense.Model) -> None:
     grown = resident() - after_a_minute
     session.finish()
     assert grown < 10e6, f"{grown / 1e6:.1f} MB more than after the first minute"
-
-
-def test_push_gap_gives_a_warning_and_ends_the_segment(model: fitsense.Model, frames: list[Frame]) -> None:
-    later = [Frame(frame.rgb, frame.time_s + 100) for frame in frames]
-    events = run(model, [*frames, *later])
-    check(events)
-    warning = next(e.data for e in events if isinstance(e.data, SessionWarning))
-    assert (warning.code, round(warning.end_s - warning.start_s)) == ("gap", 94)
-    ended = [e.data for e in events if e.type == "fitsense.exercise.ended"]
-    assert len(ended) == 2
-    assert ended[0].end_s < 7 < 100 <= ended[1].start_s  # type: ignore[union-attr]
-
-
-def test_push_late_frames_give_one_warning(model: fitsense.Model, frames: list[Frame]) -> None:
-    disturbed = [*frames[:20], frames[3], frames[4], *frames[20:]]
-    events = run(model, disturbed)
-    check(events)
-    assert [e.data.code for e in events if isinstance(e.data, SessionWarning)] == ["late_frame"]
-    undisturbed = [e.data for e in run(model, frames)[:-1]]
-    assert [e.data for e in events[:-1] if not isinstance(e.data, SessionWarning)] == undisturbed
-    summary = events[-1].data
-    assert isinstance(summary, SessionEnded)
-    assert summary.late_frames == 2
 
 
 def test_push_invalid_frame_is_refused_and_session_continues(model: fitsense.Model, frames: list[Frame]) -> None:
@@ -367,21 +188,6 @@ def test_event_time_is_start_plus_media_time(model: fitsense.Model, frames: list
         SessionConfig(started_at=datetime(2026, 3, 1))
 
 
-def test_push_clock_set_back_gives_a_warning(model: fitsense.Model, frames: list[Frame]) -> None:
-    later = [Frame(frame.rgb, frame.time_s + 100) for frame in frames]
-    events = run(model, [*later, *frames])
-    check(events)
-    assert [e.data.code for e in events if isinstance(e.data, SessionWarning)] == ["late_frame", "clock_reset"]
-    assert len([e for e in events if e.type == "fitsense.exercise.ended"]) == 2
-
-
-def test_warn_before_negative_time_keeps_time_monotone(model: fitsense.Model) -> None:
-    session = Session(model)
-    events = session.warn("camera_slow", "the camera takes its time")
-    events += session.push(np.zeros((8, 8, 3), np.uint8), -5.0) + session.finish()
-    check(events)
-
-
 def test_push_sessions_in_threads_give_the_same_events(model: fitsense.Model, frames: list[Frame]) -> None:
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: [e.to_json() for e in run(model, frames)], range(3)))
@@ -411,24 +217,3 @@ def test_observer_that_fails_does_not_break_the_session(frames: list[Frame]) -> 
     assert plugins.observer_failures == {"watcher": 1}
     check(events)
     assert "evil" not in events[-1].to_json()
-
-
-@pytest.mark.parametrize(
-    ("times", "code"),
-    [
-        ([index * 33.3 for index in range(40)], "times_suspicious"),
-        ([index / 2 for index in range(20)], "frame_rate_low"),
-        ([index * 2.0 for index in range(10)], "frame_rate_low"),
-        ([index / 10 for index in range(12)], "too_short"),
-        ([index / 10 for index in range(40)], None),
-    ],
-)
-def test_push_unsuitable_frame_times_warn_once(
-    model: fitsense.Model, frames: list[Frame], times: list[float], code: str | None
-) -> None:
-    events = run(
-        model, [Frame(frames[at % 60].rgb, time_s) for at, time_s in enumerate(times)], SessionConfig(camera=None)
-    )
-    check(events)
-    warnings = [e.data.code for e in events if isinstance(e.data, SessionWarning)]
-    assert warnings == ([code] if code else [])

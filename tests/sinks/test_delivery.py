@@ -21,7 +21,7 @@ from fitsense.events.plugin_data import PluginData
 from fitsense.plugins import SinkSpec
 from fitsense.sinks.settings import SinkSettings
 from tests.helpers.http_receiver import event, until
-from tests.plugins.test_manager import plugin
+from tests.helpers.plugin_modules import plugin
 
 FAST = DeliveryConfig(backoff=BackoffConfig(0.0002, 0.001), flush_timeout_s=30.0)
 

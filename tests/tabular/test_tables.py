@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -167,3 +170,24 @@ def test_names_are_of_the_catalogues_language() -> None:
     assert german.rows("sets")[0]["name"] == "Kniebeuge"
     assert {row["muscle_name"] for row in german.rows("set_muscle_load")} >= {"Quadrizeps", "Brust"}
     assert "Kniebeuge" in german._repr_html_()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_csv_of_a_table_reads_back_as_its_rows(workout: Tables, name: TableName) -> None:
+    text, rows = workout.csv(name), workout.rows(name)
+    assert text.count("\r\n") == len(rows) + 1 > 1
+    read = list(csv.DictReader(io.StringIO(text, newline="")))
+    for got, row in zip(read, rows, strict=True):
+        for column in COLUMNS[name]:
+            value, cell = row[column.name], got[column.name]
+            if value is None:
+                assert cell == ""
+            elif column.kind == "time":
+                assert datetime.fromisoformat(cell) == value
+            else:
+                assert type(value)(cell) == value
+
+
+def test_csv_of_a_session_without_sets_has_a_header_only() -> None:
+    columns = ",".join(column.name for column in COLUMNS["repetitions"])
+    assert fitsense.tables(log(())).csv("repetitions") == columns + "\r\n"

@@ -30,6 +30,19 @@ def test_temperature_of_overconfident_logits_restores_calibration() -> None:
     assert abs(temperature(list(3 * logits), truth) - 3.0) < 0.3
 
 
+def test_temperature_with_a_few_windows_wrong_by_far_suits_the_others() -> None:
+    random = np.random.default_rng(1)
+    logits = random.normal(0, 1.5, (2000, 1, 3)).astype(np.float32)
+    chances = to_probabilities(logits[:, 0], "softmax").astype(float)
+    truth = np.array([random.choice(3, p=one / one.sum()) for one in chances])
+    # One in fifty is sure of something else.
+    logits[:40] = 0.0
+    logits[np.arange(40), 0, (truth[:40] + 1) % 3] = 40.0
+    assert abs(temperature(list(logits), truth) - 1.0) < 0.15
+    plain = min(np.geomspace(0.5, 20.0, 60), key=lambda value: log_loss(list(logits), truth, value))
+    assert plain > 1.5, "the log loss alone follows the fiftieth"
+
+
 def test_naming_threshold_is_the_confidence_above_which_labels_are_correct() -> None:
     known = [np.array([0.0, p, 1 - p]) for p in np.linspace(0.5, 1.0, 200)]
     # Right above .7, wrong below.

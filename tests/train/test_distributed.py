@@ -18,7 +18,7 @@ from fitsense.synthetic.figures import random_video
 from fitsense.train.finetuning import DistributedConfig, TrainingData, tune
 from tests.conftest import encode
 from tests.helpers import tiny_models
-from tests.train.test_finetuning import CONFIG, LABELS, QUICK, branch, log, taught
+from tests.helpers.tuning import CONFIG, LABELS, QUICK, branch, log, taught
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.data.samples import Sample
 from fitsense.errors import SourceError
+from fitsense.geometry import Region
 from fitsense.train.features import Extractor, ViewPolicy
 from fitsense.types import ClipSpec, FloatArray, Frame
 from tests.helpers.tiny_models import make_sample
@@ -101,3 +102,22 @@ def test_extract_interrupted_leaves_no_partial_file(tmp_path: Path, monkeypatch:
             extractor(Runner(), tmp_path).extract([shown()], "Features")
     found, _ = extractor(Runner(), tmp_path).extract([shown()], "Features")
     assert found["shown"].shape == (6, 2)
+
+
+class Corner:
+    """A person in the left upper quarter of the picture."""
+
+    def locate(self, frame: Frame) -> Region | None:
+        return Region(0.0, 0.0, 0.3, 0.3)
+
+
+def test_extract_person_branch_sees_the_square_around_the_person(tmp_path: Path) -> None:
+    branch = attrs.evolve(BRANCH, clip=attrs.evolve(BRANCH.clip, fit="person"))
+
+    def seen(people: Any, cache: Path) -> FloatArray:
+        made = Extractor(Runner(), branch, ViewPolicy(views=2, mirror=False), "f", cache, lambda sample: people)
+        return made.extract([shown()], "Features")[0]["shown"]
+
+    centre, corner = seen(None, tmp_path / "centre"), seen(Corner(), tmp_path / "corner")
+    # The picture is brightest on its left.
+    assert (corner[:, 0] > centre[:, 0]).all()

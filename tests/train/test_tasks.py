@@ -23,7 +23,7 @@ from fitsense.session.session import Session
 from fitsense.train.recipe import Sources, read_recipe
 from fitsense.train.run import train
 from tests.helpers import task_plugin, tiny_models
-from tests.plugins.test_manager import plugin
+from tests.helpers.plugin_modules import plugin
 
 pytest.importorskip("torch")
 

@@ -10,7 +10,7 @@ import torch
 
 from fitsense.train.finetuning import DistributedConfig, TrainingData, rank, tune
 from tests.helpers import tiny_models
-from tests.train.test_finetuning import CONFIG, LABELS, QUICK, branch, taught
+from tests.helpers.tuning import CONFIG, LABELS, QUICK, branch, taught
 
 TUNING = attrs.evolve(QUICK, epochs=4, batch_norm=False, patience=4, frozen_epochs=1, ema_decay=0.9, muscles_weight=0.0)
 """Nothing in it depends on who sees which half of a batch."""

@@ -24,7 +24,7 @@ from fitsense.video.live import LiveSource
 from fitsense.video.source import SourceWarning, VideoSource
 from tests.conftest import encode
 from tests.helpers.network_camera import Camera
-from tests.video.test_source import set_display_matrix
+from tests.helpers.video_files import set_display_matrix
 
 
 @pytest.fixture(params=device_types())

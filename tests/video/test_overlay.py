@@ -30,8 +30,8 @@ from fitsense.video import overlay
 from fitsense.video.overlay import draw, draw_people, draw_skeleton, find_font, write_overlay
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
+from tests.helpers.video_files import set_display_matrix
 from tests.pose.bodies import STICKS, pose_of, standing
-from tests.video.test_source import set_display_matrix
 
 
 def ended(exercise: str, start_s: float, end_s: float, confidence: float, muscles: dict[str, float]) -> ExerciseEnded:

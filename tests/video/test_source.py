@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import itertools
-import re
 import shutil
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,29 +15,15 @@ import pytest
 from av.video.reformatter import Interpolation
 
 import fitsense
-from fitsense.imaging.frame_rate import RateLimiter
 from fitsense.imaging.resize import scale
-from fitsense.synthetic.figures import Bout, FigureVideo
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.types import Frame, UInt8Array
 from fitsense.video.config import DecodeConfig
 from fitsense.video.opening import is_live
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
+from tests.helpers.video_files import CONTAINERS, set_display_matrix
 from tests.hostile.fields import fields
-
-CONTAINERS = {
-    ".mp4": ("libx264", "yuv420p"),
-    ".mov": ("libx264", "yuv420p"),
-    ".mkv": ("libx264", "yuv420p"),
-    ".avi": ("mpeg4", "yuv420p"),
-    ".webm": ("libvpx", "yuv420p"),
-    ".gif": ("gif", "rgb8"),
-}
-
-
-@pytest.fixture(scope="module")
-def frames(squats: FigureVideo) -> list[Frame]:
-    return list(itertools.islice(squats, 30))
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
@@ -103,18 +86,6 @@ def test_source_with_a_display_matrix_shows_the_picture_as_players_do(
     assert np.abs(small.astype(int) - shown(scale(frames[0].rgb, 160, 91))).mean() < 12
 
 
-def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
-    """Write a display matrix (a, b, c, d) into an .mp4's first track header, in place."""
-    a, b, c, d = (value << 16 for value in matrix)
-    content = bytearray(path.read_bytes())
-    header = content.index(b"tkhd")
-    at = header + 4 + 4 + 20 + 8 + 8  # after version and flags, times and ids, reserved, layer and volume
-    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    assert content[at : at + 36] == identity
-    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-
-
 def test_ten_bit_video_is_read(frames: list[Frame], tmp_path: Path) -> None:
     path = encode(tmp_path / "deep.mp4", frames[:5], "libx264", "yuv420p10le")
     with VideoSource(path) as source:
@@ -144,65 +115,6 @@ def test_source_audio_only_is_refused(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     with pytest.raises(fitsense.SourceError, match="has no video stream"):
         VideoSource(path)
-
-
-@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_source_truncated_file_gives_frames_and_warns(suffix: str, squats: FigureVideo, tmp_path: Path) -> None:
-    codec, pix_fmt = CONTAINERS[suffix]
-    # An .mp4 whose index comes first, as those made for the web, can be read as far as it goes.
-    path = encode(tmp_path / f"whole{suffix}", squats, codec, pix_fmt, rate=10, options={"movflags": "faststart"})
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with VideoSource(path) as source:
-        read = list(source)
-        assert source.warning is not None
-        assert source.warning.code in ("source_truncated", "source_damaged")
-    assert 5 < len(read) < len(squats)
-
-
-def test_source_truncated_between_fragments_gives_frames(squats: FigureVideo, tmp_path: Path) -> None:
-    fragmented = {"movflags": "empty_moov", "frag_duration": "1000000"}
-    path = encode(tmp_path / "a.mp4", squats, rate=10, options=fragmented)
-    content = path.read_bytes()
-    headers = [found.start() for found in re.finditer(b"moof", content)]
-    assert len(headers) > 3
-    for at in (headers[-1] + 20, headers[-1] - 4, headers[-1] - 500):
-        path.write_bytes(content[:at])
-        with VideoSource(path) as source:
-            assert len(list(source)) > len(squats) // 2
-
-
-def test_source_mp4_without_index_is_refused(squats_file: Path, tmp_path: Path) -> None:
-    path = tmp_path / "cut.mp4"
-    path.write_bytes(squats_file.read_bytes()[:2000])
-    with pytest.raises(fitsense.SourceError, match="cannot be opened as video"):
-        VideoSource(path)
-
-
-def test_source_damaged_packets_are_left_out(squats: FigureVideo, tmp_path: Path) -> None:
-    path = encode(tmp_path / "whole.avi", squats, "mpeg4", rate=10)
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 2000] = bytes(range(250)) * 8
-    path.write_bytes(content)
-    with VideoSource(path) as source:
-        read = list(source)
-    assert len(read) > len(squats) // 2
-    assert read[-1].time_s > 5
-
-
-def test_source_damaged_picture_is_left_out(frames: list[Frame], tmp_path: Path) -> None:
-    """A .gif's decoder calls that "operation not permitted"."""
-    path = encode(tmp_path / "a.gif", frames, "gif", "rgb8", rate=10)
-    content = bytearray(path.read_bytes())
-    code_sizes = [field for field in fields(bytes(content), ".gif", (320, 182)) if field.subject == "other"]
-    assert len(code_sizes) == len(frames)
-    code_sizes[15].write(content, 0xFF)
-    path.write_bytes(content)
-    with VideoSource(path) as source:
-        assert len(list(source)) == len(frames) - 1
-        assert source.warning is not None
-    assert source.warning.message.startswith("1 packets")
 
 
 @pytest.mark.parametrize(("side", "fits"), [(4000, True), (8000, False), (65535, False)])
@@ -250,22 +162,6 @@ def test_source_above_max_pixels_is_refused_with_its_size(
         VideoSource(path, DecodeConfig(short_side=64, max_pixels=40_000))
 
 
-def test_source_late_streams_are_ignored(frames: list[Frame], tmp_path: Path) -> None:
-    """Further streams appear in the middle of a file, as in transport streams with other programs."""
-    parts = [
-        encode(tmp_path / f"{pid}.ts", frames, rate=10, options={"mpegts_start_pid": str(pid)}).read_bytes()
-        for pid in range(256, 1256, 100)
-    ]
-    # Padding, so that they are not among what is looked at in advance, at both ends.
-    padding = (b"\x47\x1f\xff\x10" + bytes(184)) * 8_000
-    path = tmp_path / "all.ts"
-    path.write_bytes(parts[0] + padding + b"".join(parts[1:]) + padding + parts[0])
-    with VideoSource(path, DecodeConfig(short_side=64)) as source:
-        read = list(source)
-        assert source.read_error is None
-    assert len(read) == 2 * len(frames)
-
-
 def test_source_unusual_file_names_are_files(squats_file: Path, tmp_path: Path) -> None:
     for name in ("a:b.mp4", "-i.mp4", "pipe:0", "%03d.mp4", "ü und leer.mp4"):
         shutil.copy(squats_file, tmp_path / name)
@@ -292,28 +188,6 @@ def test_source_url_is_read(web_server: str, squats: FigureVideo) -> None:
         assert len(list(source)) == len(squats)
     with pytest.raises(fitsense.SourceError, match="cannot be opened"):
         VideoSource(f"{web_server}.missing")
-
-
-def test_source_clock_jump_continues_time_and_warns(frames: list[Frame], tmp_path: Path) -> None:
-    """Two transport streams, one after the other in one file, as cameras write them."""
-    one = encode(tmp_path / "one.ts", frames, rate=10).read_bytes()
-    path = tmp_path / "both.ts"
-    path.write_bytes(one + one)
-    with VideoSource(path) as source:
-        times = [frame.time_s for frame in source]
-        assert source.warning is not None
-    assert "leaps" in source.warning.message
-    assert len(times) >= 55
-    assert times == sorted(times)
-    assert times[-1] == pytest.approx(6.0, abs=0.5)
-
-
-def test_source_time_out_of_range_keeps_earlier_frames(frames: list[Frame], tmp_path: Path) -> None:
-    late = [*frames[:20], Frame(frames[20].rgb, 5e5), *(Frame(f.rgb, 5e5 + f.time_s) for f in frames[21:])]
-    path = encode(tmp_path / "leap.mkv", late, rate=10)
-    events = list(fitsense.analyze(path))
-    assert events[-1].type == "fitsense.session.ended"
-    assert "fitsense.session.warning" in [event.type for event in events]
 
 
 def test_source_extreme_aspect_ratio_is_refused(tmp_path: Path) -> None:
@@ -366,52 +240,3 @@ def test_is_live_of_files_cameras_and_urls() -> None:
 def test_source_missing_camera_is_refused() -> None:
     with pytest.raises(fitsense.SourceError, match="camera:99: cannot be opened as video"):
         VideoSource("camera:99")
-
-
-@pytest.mark.parametrize("b_frames", [0, 3])
-def test_source_min_interval_equals_thinning_all_frames(tmp_path: Path, b_frames: int) -> None:
-    """Frames are the file's own and none are too far apart, whether or not the decoder may skip some."""
-    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
-    path = encode(tmp_path / "film.mp4", video, codec_options={"bf": str(b_frames)})
-    with VideoSource(path) as source:
-        whole = {frame.time_s: frame.rgb for frame in source}
-    step_s = 0.05
-    with VideoSource(path, DecodeConfig(min_interval_s=step_s)) as source:
-        some = list(source)
-    times = [frame.time_s for frame in some]
-    assert all(np.array_equal(frame.rgb, whole[frame.time_s]) for frame in some)
-    assert len(whole) / 3 <= len(some) <= len(whole) / 2 + 1
-    assert max(np.diff(times)) < 2.6 * step_s
-    if not b_frames:
-        thinning = RateLimiter(step_s)
-        assert times == [time_s for time_s in whole if thinning.accept(time_s)]
-
-
-@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
-def test_source_sparse_reference_frames_skip_none(tmp_path: Path, name: str) -> None:
-    """Of four frames three may be skipped here: 8 a second would be left. It is seen too late, and so done again."""
-    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=24.0, size=(160, 96))
-    options = {"bf": "3", "x264-params": "b-adapt=0:b-pyramid=none"}
-    path = encode(tmp_path / name, video, codec_options=options)
-    times = {}
-    for threads in (1, 2, 4):
-        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
-            times[threads] = [frame.time_s for frame in source]
-    assert times[1] == times[2] == times[4]
-    assert max(np.diff(times[1])) < 0.09
-    assert times[1][-1] == pytest.approx(4.0, abs=0.1)
-
-
-def test_source_hole_is_filled_for_any_thread_count(tmp_path: Path) -> None:
-    """In the last second, in which there are fewer frames, none can be spared."""
-    video = FigureVideo(bouts=(Bout("squat", 2, 2.0),), rate_hz=30.0, size=(160, 96))
-    frames = [frame for at, frame in enumerate(video) if frame.time_s < 3.0 or at % 2 == 0]
-    path = encode(tmp_path / "film.mp4", frames, codec_options={"bf": "1", "x264-params": "b-adapt=0"})
-    found = []
-    for threads in (1, 4):
-        with VideoSource(path, DecodeConfig(min_interval_s=0.05, threads=threads)) as source:
-            found.append([(frame.time_s, frame.rgb.tobytes()) for frame in source])
-    assert found[0] == found[1]
-    steps = np.diff([time_s for time_s, _ in found[0]])
-    assert len(found[0]) == pytest.approx(45 + 15, abs=3)
-    assert max(steps) < 0.09

@@ -52,6 +52,8 @@ class FusionSpec:
         gets the scores of the first branches alone, and those of all branches for the uncertain clips.
     :param is_average: whether fused scores lie between those of the branches, in logits or in probabilities; the
         conformance kit tests it. False for a fusion that may be surer, or less sure, than all of its branches.
+    :param is_monotone: True if a label never gets less likely when a branch's score for it increases; tested as well.
+    :param is_symmetric: True if the order of branches does not matter; tested as well. Their names may matter.
     """
 
     name: str
@@ -62,3 +64,5 @@ class FusionSpec:
     summary: str = ""
     cascade: Callable[[Any], Cascade | None] | None = None
     is_average: bool = True
+    is_monotone: bool = True
+    is_symmetric: bool = True

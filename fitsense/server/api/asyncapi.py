@@ -23,6 +23,30 @@ _FRAME = (
 )
 _PROBLEM = "The server refused a message; the session continues without it."
 
+_LOCAL = {
+    "host": "127.0.0.1:8765",
+    "protocol": "ws",
+    "description": "Default address of fitsense serve. Only a server with tokens requires one.",
+    "security": [{"$ref": "#/components/securitySchemes/token"}],
+}
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": f"A client that cannot set headers offers the subprotocols {SUBPROTOCOL} and "
+    f"{TOKEN_SUBPROTOCOL}TOKEN instead.",
+}
+_QUERY = {
+    "type": "object",
+    "properties": {
+        "after": {
+            "type": "string",
+            "pattern": "^[0-9]{1,10}$",
+            "description": "Id of the last event that the client has.",
+        },
+        "events": {"enum": ["true", "false"], "default": "true", "description": "Whether the server sends events."},
+    },
+}
+
 
 def asyncapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The AsyncAPI document.
@@ -52,14 +76,7 @@ def asyncapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "servers": {
-            "local": {
-                "host": "127.0.0.1:8765",
-                "protocol": "ws",
-                "description": "Default address of fitsense serve. Only a server with tokens requires one.",
-                "security": [{"$ref": "#/components/securitySchemes/token"}],
-            }
-        },
+        "servers": {"local": _LOCAL},
         "channels": {
             "frames": {
                 "address": "/v1/sessions/{id}/frames",
@@ -67,26 +84,7 @@ def asyncapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[
                 "description": _CLOSES,
                 "parameters": {"id": {"$ref": "#/components/parameters/id"}},
                 "messages": _references({**pushed, **sent}),
-                "bindings": {
-                    "ws": {
-                        "method": "GET",
-                        "query": {
-                            "type": "object",
-                            "properties": {
-                                "after": {
-                                    "type": "string",
-                                    "pattern": "^[0-9]{1,10}$",
-                                    "description": "Id of the last event that the client has.",
-                                },
-                                "events": {
-                                    "enum": ["true", "false"],
-                                    "default": "true",
-                                    "description": "Whether the server sends events.",
-                                },
-                            },
-                        },
-                    }
-                },
+                "bindings": {"ws": {"method": "GET", "query": _QUERY}},
             },
             "events": {
                 "address": "/v1/sessions/{id}/events",
@@ -106,14 +104,7 @@ def asyncapi(of_plugins: Mapping[str, Mapping[str, Any]] | None = None) -> dict[
             "schemas": schemas,
             "messages": {**pushed, **sent},
             "parameters": {"id": {"description": "The session's id."}},
-            "securitySchemes": {
-                "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": f"A client that cannot set headers offers the subprotocols {SUBPROTOCOL} and "
-                    f"{TOKEN_SUBPROTOCOL}TOKEN instead.",
-                }
-            },
+            "securitySchemes": {"token": _TOKEN},
         },
     }
 

@@ -65,14 +65,14 @@ class FusionContract(OfferContract):
         return spec.is_average
 
     @pytest.fixture
-    def is_monotone(self) -> bool:
-        """True if a label never gets less likely when a member's score for it increases."""
-        return True
+    def is_monotone(self, spec: FusionSpec) -> bool:
+        """True if a label never gets less likely when a member's score for it rises; by default as the spec says."""
+        return spec.is_monotone
 
     @pytest.fixture
-    def is_symmetric(self) -> bool:
-        """True if the order of members does not matter; their names may."""
-        return True
+    def is_symmetric(self, spec: FusionSpec) -> bool:
+        """True if the order of members does not matter, though their names may; by default as the spec says."""
+        return spec.is_symmetric
 
     @pytest.fixture
     def fuse(self, spec: FusionSpec, config: Any) -> Fuse:
@@ -131,28 +131,33 @@ class FusionContract(OfferContract):
             _beyond(fused.logits, [member.logits for member in members.values()]),
             _beyond(fused.probabilities, [member.probabilities for member in members.values()]),
         )
-        assert beyond <= tolerance, f"it leaves the members' range by {beyond:g}, in logits and in probabilities"
+        assert beyond <= tolerance, (
+            f"it leaves the members' range by {beyond:g}, in logits and in probabilities; {_declared('is_average')}"
+        )
 
     def test_order_of_members_does_not_matter(
         self, fuse: Fuse, members: Members, is_symmetric: bool, tolerance: float
     ) -> None:
         if not is_symmetric:
-            pytest.skip("the fixture is_symmetric says that it does")
+            pytest.skip("its spec, or the fixture is_symmetric, says that it does")
         turned = {name: members[name] for name in reversed(NAMES)}
-        assert_close(fuse(turned).probabilities, fuse(members).probabilities, tolerance, "in the reverse order")
+        where = f"in the reverse order ({_declared('is_symmetric')})"
+        assert_close(fuse(turned).probabilities, fuse(members).probabilities, tolerance, where)
 
     def test_fused_scores_are_monotone_in_the_members(
         self, fuse: Fuse, members: Members, is_monotone: bool, tolerance: float
     ) -> None:
         if not is_monotone:
-            pytest.skip("the fixture is_monotone says that it may be")
+            pytest.skip("its spec, or the fixture is_monotone, says that it is not")
         before = fuse(members).probabilities[:, 0]
         for name, member in members.items():
             logits = member.logits.copy()
             logits[:, 0] += 2
             after = fuse({**members, name: attrs.evolve(member, logits=logits)}).probabilities[:, 0]
             lost = float((before - after).max())
-            assert lost <= tolerance, f"with a higher score of {name}, a label gets less likely by {lost:g}"
+            assert lost <= tolerance, (
+                f"with a higher score of {name}, a label gets less likely by {lost:g}; {_declared('is_monotone')}"
+            )
 
     def test_nan_is_refused(self, fuse: Fuse, members: Members) -> None:
         broken = copy.copy(members["two"])
@@ -222,6 +227,10 @@ def _copied(members: Members) -> Members:
 
 def _rows(members: Members, rows: slice) -> Members:
     return {name: attrs.evolve(member, logits=member.logits[rows]) for name, member in members.items()}
+
+
+def _declared(field: str) -> str:
+    return f"if that is intended, the spec has {field}=False"
 
 
 def _beyond(values: FloatArray, of: list[FloatArray]) -> float:

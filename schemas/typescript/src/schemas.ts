@@ -523,7 +523,7 @@ export interface SessionWarning {
    */
   end_s: number;
   /**
-   * Whether it is over. What goes on is told when it has lasted for a while, and once more, with the same start, when it is over.
+   * Whether it is over. What goes on is told when it has lasted for a while, and once more, with the same start, when it is over or the session ends.
    */
   over?: boolean;
   /**
@@ -553,7 +553,7 @@ export interface Envelope {
    */
   time: string;
   /**
-   * Order of emission within source, from 0000000000 on without holes; order as text is order.
+   * Order of emission within source, from 0000000000 on, with holes only where a session was continued after a crash; order as text is order.
    */
   sequence: string;
   /**

@@ -11,6 +11,7 @@ import pytest
 
 import fitsense
 from fitsense.testing.contracts import FusionContract
+from fitsense.testing.runner import run, subclass
 from fitsense_ensemble.weighted import WeightedConfig, fit, fuse
 from tests.testing.contracts.broken import broken_laws, laws, plugin_of
 
@@ -115,6 +116,14 @@ MUTANTS = {
 }
 
 
+DISCLAIMERS = {
+    "test_fused_scores_lie_between_the_members": "is_average",
+    "test_fused_scores_are_monotone_in_the_members": "is_monotone",
+    "test_order_of_members_does_not_matter": "is_symmetric",
+}
+"""Laws that a spec can disclaim, and its field for that."""
+
+
 @pytest.mark.parametrize("law", MUTANTS)
 def test_fusion_mutant_breaks_one_law(law: str) -> None:
     plugin = plugin_of(fusions=[MUTANTS[law]])
@@ -125,7 +134,16 @@ def test_fusion_laws_all_have_a_mutant() -> None:
     assert laws(FusionContract) == set(MUTANTS)
 
 
-def test_fusion_without_average_skips_that_law() -> None:
-    boldest = after(lambda logits, members: logits * (1 if len(members) == 1 else 5))
-    plugin = plugin_of(fusions=[attrs.evolve(boldest, is_average=False)])
+@pytest.mark.parametrize(("law", "field"), DISCLAIMERS.items())
+def test_fusion_law_that_the_spec_disclaims_is_skipped(law: str, field: str) -> None:
+    disclaimed: Any = {field: False}
+    plugin = plugin_of(fusions=[attrs.evolve(MUTANTS[law], **disclaimed)])
     assert broken_laws(FusionContract, plugin=plugin, name="mean") == set()
+
+
+@pytest.mark.parametrize(("law", "field"), DISCLAIMERS.items())
+def test_fusion_broken_law_names_the_field_that_disclaims_it(law: str, field: str) -> None:
+    contract = subclass(FusionContract, plugin=plugin_of(fusions=[MUTANTS[law]]), name="mean")
+    messages = [outcome.message for outcome in run({"mutant": contract}) if outcome.status == "broken"]
+    assert messages
+    assert all(f"the spec has {field}=False" in message for message in messages)

@@ -13,7 +13,7 @@ import pytest
 import fitsense
 from fitsense.events.model import Event, SessionEnded
 from fitsense.testing.contracts import SessionContract
-from tests.session.test_session import Scripted
+from tests.helpers.sessions import Scripted
 from tests.testing.contracts.broken import broken_laws, laws
 
 

@@ -1,0 +1,111 @@
+"""Training of a frozen branch on squares around the person of an earlier branch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+import fitsense
+from fitsense.bundles.manifest import Labels
+from fitsense.data.samples import Sample
+from fitsense.plugins import BackboneSpec, ObservationSpec, PluginManager, PoseEstimatorSpec
+from fitsense.train.recipe import BranchRecipe, Recipe
+from fitsense.train.run import fit_branches
+from fitsense.train.training_set import Pool
+from fitsense.types import Frame
+from tests.helpers import tiny_models
+from tests.helpers.spot_bodies import TORSO, BrightSpot, NoConfig, spot_frames
+from tests.helpers.tiny_models import TinyConfig, make_sample
+from tests.testing.contracts.broken import plugin_of
+
+GROUPS = ("squat", "push_up")
+FITS: tuple[Literal["crop", "person"], ...] = ("person", "crop")
+
+
+def still_bodies(config: TinyConfig) -> Any:
+    """A network without weights: the landmarks of a window in a row."""
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten()).eval()
+
+
+def square(config: TinyConfig, fit: Literal["crop", "person"]) -> fitsense.ClipSpec:
+    return fitsense.ClipSpec(config.frames, config.rate_hz, 16, 24, fit=fit)
+
+
+def plugins_with(spot: BrightSpot) -> PluginManager:
+    """Plugins with a branch on landmarks, and networks on pictures that see the person or the centre."""
+    landmarks = BackboneSpec(
+        name="landmarks",
+        config=TinyConfig,
+        clip=lambda config: fitsense.ClipSpec(config.frames, config.rate_hz, 48, 24, fit="pad"),
+        feature_dim=lambda config: config.frames * len(TORSO) * 6,
+        build=still_bodies,
+        observation=ObservationSpec(
+            lambda config: (config.frames, len(TORSO), 6),
+            from_poses=lambda config, poses: np.nan_to_num(poses),
+            pose_estimator="mutants/spot",
+        ),
+    )
+    networks = [
+        BackboneSpec(
+            name=fit,
+            config=TinyConfig,
+            clip=functools.partial(square, fit=fit),
+            feature_dim=TinyConfig.feature_dim,
+            build=tiny_models.build,
+        )
+        for fit in FITS
+    ]
+    estimator = PoseEstimatorSpec("spot", NoConfig, TORSO, lambda config, files, threads: spot)
+    plugins = PluginManager.discover()
+    assert plugins.register(plugin_of(backbones=[landmarks, *networks], pose_estimators=[estimator])).status == "loaded"
+    return plugins
+
+
+def samples() -> list[Sample]:
+    """Spots in the left half of the picture, which a crop of the centre cuts off."""
+
+    def opened(seed: int) -> Any:
+        @contextmanager
+        def frames(short_side: int) -> Iterator[Iterable[Frame]]:
+            yield [Frame(np.roll(one.rgb, -20 - seed, axis=1), one.time_s) for one in spot_frames(20)]
+
+        return frames
+
+    return [
+        make_sample(group, f"{group} {seed}", fold=seed % 2, open=opened(seed + 2 * at))
+        for at, group in enumerate(GROUPS)
+        for seed in range(2)
+    ]
+
+
+def fitted(second: str, cache: Path, spot: BrightSpot) -> Any:
+    branches = (BranchRecipe(name="bodies", backbone="mutants/landmarks"), BranchRecipe(name="x", backbone=second))
+    recipe = Recipe(branches, views=2, mirror=False, min_scenes=1)
+    pool = Pool(samples(), (), (), (), (), Labels(GROUPS, ("quads", "chest")), {}, ())
+    return fit_branches(recipe, pool, plugins_with(spot), cache)[1]
+
+
+def test_fit_branches_person_branch_sees_the_recorded_person(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    spot = BrightSpot()
+    around = fitted("mutants/person", tmp_path / "person", spot)
+    found = spot.estimates
+    centre = fitted("mutants/crop", tmp_path / "crop", spot)
+    assert spot.estimates == 2 * found, "the person of both runs was found once a picture"
+    for sample in samples():
+        seen, cut_off = (one.final.outputs[sample.key]["features"] for one in (around, centre))
+        assert seen.shape == cut_off.shape == (2, TinyConfig().feature_dim())
+        assert not np.allclose(seen, cut_off, atol=1e-3)
+    assert around.entry.clip.fit == "person"
+    # From the cache, without the estimator.
+    again = fitted("mutants/person", tmp_path / "person", BrightSpot())
+    for key, outputs in around.final.outputs.items():
+        np.testing.assert_array_equal(outputs["features"], again.final.outputs[key]["features"])
