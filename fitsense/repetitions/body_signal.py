@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense._internal.locks import single_threaded_blas
 from fitsense.pose.landmarks import LandmarkSet, Pose
 from fitsense.repetitions.body_change import BodyChange, body_change
 from fitsense.repetitions.cycles import Cycle, Proposal
@@ -38,19 +40,27 @@ class BodySignal:
         return body_change(self._joints, samples, times, spans)
 
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """See :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
+        """See :meth:`fitsense.repetitions.signal.Signal.view`, of samples of poses, (moments, joints, 6)."""
         path = self._joints.path(samples, rate_hz)
-        mirror = BodyMirror(self._joints, samples, rate_hz)
-        angles = joint_angles(self._joints, samples, rate_hz)
+
+        # Most passes report nothing and need neither.
+        @functools.cache
+        def mirror() -> BodyMirror:
+            with single_threaded_blas():
+                return BodyMirror(self._joints, samples, rate_hz)
+
+        @functools.cache
+        def angles() -> dict[tuple[str, Side], NDArray[np.float64]]:
+            return joint_angles(self._joints, samples, rate_hz)
 
         def split(proposal: Proposal) -> Sequence[tuple[Cycle, Side]]:
-            return [(half.cycle, half.side) for half in mirror.halves(proposal)]
+            return [(half.cycle, half.side) for half in mirror().halves(proposal)]
 
         def describe(cycle: Cycle, until: int, side: Side | None) -> Details:
-            side = side or mirror.side(cycle.start, cycle.end)
+            side = side or mirror().side(cycle.start, cycle.end)
             return Details(
                 side,
-                joint_ranges(self._joints, samples, angles, cycle.start, cycle.end, side),
+                joint_ranges(self._joints, samples, angles(), cycle.start, cycle.end, side),
                 phases(path, cycle.start, cycle.far, cycle.end, until, rate_hz),
             )
 
