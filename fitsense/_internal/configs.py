@@ -26,7 +26,9 @@ def config_from_json(kind: type[ConfigT], document: Mapping[str, Any], what: str
     try:
         return _converter.structure(document, kind)
     except Exception as error:
-        problems = "; ".join(cattrs.transform_error(error, format_exception=_problem))
+        texts = cattrs.transform_error(error, format_exception=_problem)
+        # The path $ is the whole document.
+        problems = "; ".join(text.removesuffix(" @ $") for text in texts)
         raise InvalidInputError(f"configuration of {what}: {problems}") from error
 
 

@@ -8,13 +8,19 @@ import numpy as np
 from fitsense.camera.view_features import TILES, BoolArray, ViewFeatures, changed_share, differ, overlap, textured
 from fitsense.types import FloatArray, TimeArray
 
-# A cut changes at least the first share of a picture's tiles; the step before it changes at most the second.
+# A cut changes at least this share of a picture's tiles.
 _CUT_SHARE = 0.6
+# The step before a cut changes at most this share of tiles, or at least its pictures overlap by as much as the second:
+# a person may fill the picture and move fast.
 _CALM_SHARE = 0.3
-# Least overlap of the same scene, shifted by a jolt.
-_CUT_OVERLAP = 0.35
-# Pictures of the new scene that confirm a cut.
+_CALM_OVERLAP = 0.3
+# Largest overlap of two scenes: that of the same scene, shifted by a jolt, is larger.
+_CUT_OVERLAP = 0.2
+# Pictures of the new scene that confirm a cut, the least overlap between them, and by how much that exceeds the overlap
+# of the two scenes.
 _CUT_AFTER = 2
+_SAME_OVERLAP = 0.2
+_MORE_OVERLAP = 0.1
 # A tile belongs to the background after this many seconds without change; the view is lost with this share of them.
 _SETTLED_S = 2.0
 _LOST_SHARE = 0.6
@@ -34,40 +40,50 @@ _Span = tuple[float, float]
 class CutDetector:
     """Detects scene cuts between consecutive pictures.
 
-    A flash is no cut: the old scene returns. A jolt of the camera shifts the same scene. In fast motion, the pictures
-    before or after differ from each other as well. No cut is found at a source's first step, where these cannot be
-    distinguished.
+    A flash is no cut: the old scene returns. A jolt of the camera shifts the same scene. When the camera moves fast,
+    the pictures before or after differ from each other as well. No cut is found at a source's first step, where these
+    cannot be distinguished.
     """
 
     _last: tuple[float, ViewFeatures] | None = None
-    # Share of tiles that changed at the last picture.
-    _share: float = 1.0
-    # Times of a possible cut, the pictures before and after it, and the number of later pictures.
-    _suspect: tuple[_Span, ViewFeatures, ViewFeatures, int] | None = None
+    # Whether the last picture shows the scene of the one before.
+    _calm: bool = False
+    # Times of a possible cut, the pictures before and after it, the least overlap of later pictures with the latter,
+    # and their number.
+    _suspect: tuple[_Span, ViewFeatures, ViewFeatures, float, int] | None = None
 
     def push(self, features: ViewFeatures, time_s: float) -> _Span | None:
         """Take a picture that is not dark; return the times of the pictures before and after a confirmed cut."""
         found = None
         if self._suspect is not None:
-            span, before, after, more = self._suspect
-            if _is_other(before, features) and overlap(after, features) >= _CUT_OVERLAP:
+            span, before, after, least, more = self._suspect
+            other = _is_other(changed_share(before, features), overlap(before, features))
+            if other and overlap(after, features) >= least:
                 found = span if more + 1 == _CUT_AFTER else None
-                self._suspect = None if found else (span, before, after, more + 1)
+                self._suspect = None if found else (span, before, after, least, more + 1)
             else:
                 self._suspect = None
         if self._last is not None:
             last_s, last = self._last
-            share, before_share = changed_share(last, features), self._share
-            if self._suspect is None and before_share <= _CALM_SHARE and _is_other(last, features):
-                self._suspect = ((last_s, time_s), last, features, 0)
-            self._share = share
+            was_calm, share = self._calm, changed_share(last, features)
+            self._calm = share <= _CALM_SHARE
+            if not self._calm:
+                shared = overlap(last, features)
+                self._calm = shared >= _CALM_OVERLAP
+                if self._suspect is None and was_calm and _is_other(share, shared):
+                    least = max(_SAME_OVERLAP, shared + _MORE_OVERLAP)
+                    self._suspect = ((last_s, time_s), last, features, least, 0)
         self._last = (time_s, features)
         return found
 
 
-def _is_other(one: ViewFeatures, other: ViewFeatures) -> bool:
-    """True if two pictures show different scenes: most tiles changed, and no shift explains it."""
-    return changed_share(one, other) >= _CUT_SHARE and overlap(one, other) < _CUT_OVERLAP
+def _is_other(share: float, shared: float) -> bool:
+    """True if two pictures show different scenes: most tiles changed, and no shift explains it.
+
+    :param share: share of tiles that changed.
+    :param shared: overlap of the two.
+    """
+    return share >= _CUT_SHARE and shared < _CUT_OVERLAP
 
 
 def _times() -> TimeArray:

@@ -25,7 +25,7 @@ class DecisionConfig:
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
     :param min_duration_s: seconds for which an answer must hold before it becomes the current one.
     :param unknown_min_duration_s: the same for unknown movement after idle time, if it is longer: until then, the
-        movement belongs to the exercise that it becomes.
+        movement belongs to the exercise that it becomes, if it resembles that one at all.
     :param update_interval_s: shortest media time in seconds between two updates of a segment.
     :param muscles_interval_s: shortest media time in seconds between two reports of muscle activation.
     :raises InvalidInputError: a value outside its range.
@@ -37,7 +37,7 @@ class DecisionConfig:
     idle_exit: float = attrs.field(default=0.45, validator=number(0.0, 1.0))
     smoothing_s: float = attrs.field(default=1.0, validator=number(0.0))
     min_duration_s: float = attrs.field(default=1.5, validator=number(0.0))
-    unknown_min_duration_s: float = attrs.field(default=3.0, validator=number(0.0))
+    unknown_min_duration_s: float = attrs.field(default=5.0, validator=number(0.0))
     update_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
     muscles_interval_s: float = attrs.field(default=1.0, validator=number(0.0))
 

@@ -4,7 +4,8 @@ Each window's probabilities are smoothed exponentially over media time, with tim
 answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no exercise). An
 answer becomes the current one when it has held for ``min_duration_s``, and then counts from its beginning. If answers
 change so fast that none holds within twice that time, unknown becomes the current answer. After idle time, unknown has
-to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the unknown movement began.
+to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the unknown movement began,
+if that resembled the exercise at all.
 Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
 """
 
@@ -24,6 +25,8 @@ from fitsense.decisions.segments import Decision, MusclesActivated, SegmentEnded
 from fitsense.types import Prediction
 
 _TOLERANCE_S = 1e-6
+# Least mean probability of an exercise in unknown movement that belongs to it.
+_LEAD_CONFIDENCE = 0.1
 
 
 @attrs.define(eq=False)
@@ -240,9 +243,10 @@ class Decisions:
         return candidate if is_lead and answer != IDLE else None
 
     def _with_lead(self, candidate: _Span) -> _Span:
-        """The candidate from where its movement began."""
+        """The candidate from where its movement began: with the lead, unless that is another movement, such as getting
+        into position."""
         lead = self.state.lead
-        if lead is None:
+        if lead is None or self._confidence(candidate.answer, lead.scores.value) < _LEAD_CONFIDENCE:
             return candidate
         lead.answer = candidate.answer
         lead.join(candidate)

@@ -35,6 +35,14 @@ def _strings(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _activation_of_kind(task: TaskSpec) -> Activation:
+    return _DEFAULTS[task.kind][0] if task.kind in KINDS else "identity"
+
+
+def _loss_of_kind(task: TaskSpec) -> Loss:
+    return _DEFAULTS[task.kind][1] if task.kind in KINDS else "squared_error"
+
+
 @attrs.frozen
 class TaskSpec:
     """A question about a clip that heads answer, such as the form of a repetition or the effort.
@@ -63,20 +71,13 @@ class TaskSpec:
     kind: TaskKind
     labels: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     unit: str = ""
-    activation: Activation = attrs.field()
-    loss: Loss = attrs.field()
+    # Decorated defaults would be hidden from pyright, which knows only arguments of the field.
+    activation: Activation = attrs.field(default=attrs.Factory(_activation_of_kind, takes_self=True))
+    loss: Loss = attrs.field(default=attrs.Factory(_loss_of_kind, takes_self=True))
     summarise: Callable[[FloatArray, NDArray[np.float64]], FloatArray] | None = None
     describe: Callable[[tuple[str, ...], FloatArray], Mapping[str, Any]] | None = None
     schema: Mapping[str, Any] | None = attrs.field(default=None, eq=False)
     summary: str = ""
-
-    @activation.default
-    def _activation_of_kind(self) -> Activation:
-        return _DEFAULTS[self.kind][0] if self.kind in KINDS else "identity"
-
-    @loss.default
-    def _loss_of_kind(self) -> LossName:
-        return _DEFAULTS[self.kind][1] if self.kind in KINDS else "squared_error"
 
     @property
     def activation_name(self) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fitsense.pose.landmarks import LandmarkSet, Pose
+from fitsense.repetitions.body_change import BodyChange, body_change
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
-from fitsense.repetitions.motion_range import joint_angles, leading_joint, phases
+from fitsense.repetitions.motion_range import joint_angles, joint_ranges, phases
 from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import BodyMirror, Side
 from fitsense.repetitions.signal import SignalView
@@ -27,6 +31,12 @@ class BodySignal:
         """See :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
 
+    def change(
+        self, samples: Sequence[FloatArray], times: Sequence[float], spans: NDArray[np.float64]
+    ) -> BodyChange | None:
+        """Measure the body's change, see :func:`fitsense.repetitions.body_change.body_change`."""
+        return body_change(self._joints, samples, times, spans)
+
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
         """See :meth:`fitsense.repetitions.counter.Signal.look`, at samples of poses, (moments, joints, 6)."""
         path = self._joints.path(samples, rate_hz)
@@ -40,7 +50,7 @@ class BodySignal:
             side = side or mirror.side(cycle.start, cycle.end)
             return Details(
                 side,
-                leading_joint(self._joints, samples, angles, cycle.start, cycle.end, side),
+                joint_ranges(self._joints, samples, angles, cycle.start, cycle.end, side),
                 phases(path, cycle.start, cycle.far, cycle.end, until, rate_hz),
             )
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 
 from fitsense._internal.locks import single_threaded_blas
 from fitsense.errors import InvalidInputError
-from fitsense.repetitions.candidate import OVERLAP_LENGTHS, SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
+from fitsense.repetitions.bouts import Bout, divide
+from fitsense.repetitions.candidate import SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
-from fitsense.repetitions.similarity import EPSILON, similarities
-from fitsense.repetitions.trajectory import Path
-from fitsense.types import FloatArray
+from fitsense.repetitions.similarity import similarities
+from fitsense.repetitions.trajectory import Path, interpolate
 
 # Constants in "lengths" are parts of a repetition's length in time.
 # Tolerance of the thumbnail rate, as a part of the interval between thumbnails.
@@ -54,6 +54,9 @@ _STEADY_INTERVAL_LENGTHS, _STEADY_INTERVAL_S = 0.1, 0.15
 
 # A proposal that continues after the last repetition, or agrees with the last pass, has its score multiplied by this.
 _CONTINUITY_FACTOR = 1.2
+# One that contains all reported repetitions has its score increased by this part: else, cycles between two turning
+# points at the far end take the place of those between two starts, and half a repetition is lost at each change.
+_AGREEMENT = 0.3
 # It continues if it begins within this many lengths, at a tempo within this factor of the last repetition's.
 _CONTINUITY_PAUSE_LENGTHS = 0.45
 _CONTINUITY_TEMPO_FACTOR = 1.5
@@ -164,7 +167,7 @@ class RepetitionCounter:
         length_s = repetition.end_s - repetition.start_s
         settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
         middle_s = (repetition.start_s + repetition.end_s) / 2
-        whole = _reach(found.view.path, cycle) >= _FIRST_MIN_REACH
+        whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH
         if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or middle_s < start_s:
             return []
         return self._take(repetition)
@@ -212,7 +215,7 @@ class RepetitionCounter:
         moments = np.linspace(times[0], times[-1], len(times))
         rate_hz = (len(times) - 1) / float(times[-1] - times[0])
         with single_threaded_blas():
-            view = self._signal.view(_interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
+            view = self._signal.view(interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
             may_count = self._accept
@@ -292,7 +295,12 @@ class RepetitionCounter:
             )
 
         def rank(proposal: Proposal) -> float:
-            return proposal.score * (_CONTINUITY_FACTOR if any(map(continues, proposal.cycles)) else 1.0)
+            factor = _CONTINUITY_FACTOR if any(map(continues, proposal.cycles)) else 1.0
+            spans = [(float(moments[cycle.start]), float(moments[cycle.end])) for cycle in proposal.cycles]
+            # A repetition of one side is half a cycle.
+            known = [] if self.state.alternating else self.state.reported
+            agreeing = sum(any(is_same_cycle(span, one) for span in spans) for one in known)
+            return proposal.score * factor * (1.0 + _AGREEMENT * agreeing / max(1, len(known)))
 
         def counts(proposal: Proposal) -> bool:
             share = config.min_motion_share if len(proposal.cycles) > 1 else config.min_motion_share_single
@@ -321,19 +329,21 @@ class RepetitionCounter:
             for cycle, side in view.split(best)
             if moments[cycle.end] - moments[cycle.start] >= shortest_s
         }
+        self.state.alternating = bool(sides)
         if sides:
             best = attrs.evolve(best, cycles=tuple(cycle for cycle, _ in sides.values()))
         now_s = float(moments[-1])
         previous, self.state.found = self.state.found, []
         self.state.reported = [span for span in self.state.reported if span[1] > moments[0]]
-        first_s = float(moments[best.cycles[0].start])
-        reported = sum(
-            first_s - start_s <= OVERLAP_LENGTHS * (end_s - start_s) for start_s, end_s in self.state.reported
-        )
+        bouts = divide(best.cycles, view.path, moments, alternating=bool(sides))
+        # What was reported of another movement says nothing of how many repetitions this one has.
+        bout_of = {cycle: at for at, bout in enumerate(bouts) for cycle in bout.cycles}
+        reported = [bout.count_of(self.state.reported, bouts) for bout in bouts]
+        full = [0] * len(bouts)
         movements: list[Movement] = []
-        full = 0
-        for candidate in self._candidates(best, view.path, moments, alternating=bool(sides)):
-            full += candidate.is_full
+        for candidate in self._candidates(best, bouts, view.path, moments, alternating=bool(sides)):
+            bout = bout_of.get(candidate.cycle, 0)
+            full[bout] += candidate.is_full
             if candidate.is_reported(self.state.reported_s):
                 continue
             self.state.found.append(candidate.span)
@@ -344,8 +354,8 @@ class RepetitionCounter:
             self.state.reported_s = candidate.end_s
             if not candidate.is_full:
                 movements.append(PartialRepetition(start_s, candidate.end_s))
-            elif reported < full:
-                reported += 1
+            elif reported[bout] < full[bout]:
+                reported[bout] += 1
                 self.state.reported.append((start_s, candidate.end_s))
                 if not candidate.is_too_late(now_s):
                     _, side = sides.get((candidate.cycle.start, candidate.cycle.end), (None, None))
@@ -355,13 +365,17 @@ class RepetitionCounter:
         return movements
 
     def _candidates(
-        self, best: Proposal, points: Path, moments: NDArray[np.float64], *, alternating: bool
+        self, best: Proposal, bouts: Sequence[Bout], points: Path, moments: NDArray[np.float64], *, alternating: bool
     ) -> list[Candidate]:
         """Full and partial repetitions of a proposal, in order of time."""
         ratio = self._config.full_range_ratio
-        typical_extent = median(cycle.extent for cycle in best.cycles)
         typical_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
-        full = [cycle for cycle in best.cycles if cycle.extent >= ratio * typical_extent]
+        full = [
+            cycle
+            for bout in bouts
+            for cycle in bout.cycles
+            if cycle.extent >= ratio * median(other.extent for other in bout.cycles)
+        ]
         # The paths of the two sides may differ.
         partial = best.partial_cycles(points, ratio) if len(best.cycles) > 1 and not alternating else []
         return [
@@ -379,22 +393,3 @@ class RepetitionCounter:
             )
             for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
         ]
-
-
-def _reach(path: Path, cycle: Cycle) -> float:
-    """Distance of a cycle's nearer end from its turning point, as a part of the largest distance from there."""
-    away = np.linalg.norm(path - path[cycle.far], axis=1)
-    return float(min(away[cycle.start], away[cycle.end]) / (away.max() + EPSILON))
-
-
-def _interpolate(moments: NDArray[np.float64], times: NDArray[np.float64], images: FloatArray) -> FloatArray:
-    """Interpolate `images`, taken at `times`, linearly at the `moments`."""
-    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
-    part = (moments - times[after - 1]) / (times[after] - times[after - 1])
-    weights = np.clip(part, 0.0, 1.0).astype(np.float32)[:, None, None]
-    mixed = images[after - 1]
-    mixed *= 1 - weights
-    others = images[after]
-    others *= weights
-    mixed += others
-    return mixed

@@ -21,6 +21,7 @@ class RepetitionCounterState:
     :param reported_s: end of the newest movement that was reported, or omitted because it was reported before.
     :param tempo_s: length of the newest reported repetition.
     :param found: start and end of the cycles that the last pass found and did not report.
+    :param alternating: whether sides alternate in the cycles of the last pass.
     :param next_first_s: time from which the first repetition of a set is searched for again.
     :param passes: passes of this run that found cycles.
     :param score: mean score of what they found: the part of all motion in the cycles, weighted by their quality.
@@ -33,6 +34,7 @@ class RepetitionCounterState:
     reported_s: float = -math.inf
     tempo_s: float = 0.0
     found: list[Span] = attrs.field(factory=list)
+    alternating: bool = False
     next_first_s: float = -math.inf
     passes: int = 0
     score: float = 0.0

@@ -64,6 +64,11 @@ class Cycle:
     quality: float
     extent: float
 
+    def reach(self, path: Path) -> float:
+        """Distance of the nearer end from the turning point, as a part of the largest distance from there."""
+        away = np.linalg.norm(path - path[self.far], axis=1)
+        return float(min(away[self.start], away[self.end]) / (away.max() + EPSILON))
+
 
 @attrs.frozen(eq=False)
 class Proposal:

@@ -79,9 +79,13 @@ class JointSignal:
     def in_picture(self, filled: _Floats) -> _Floats:
         """Places in the picture from the middle of the hips, in lengths of the torso: (moments, joints, 2)."""
         points = filled[..., [X, Y]]
+        return np.asarray((points - points[:, self.hips].mean(axis=1, keepdims=True)) / self.torso(filled))
+
+    def torso(self, filled: _Floats) -> float:
+        """Length of the torso in the picture, in longer sides of it, by the body's usual extent."""
+        points = filled[..., [X, Y]]
         extent = np.linalg.norm(points.max(axis=1) - points.min(axis=1), axis=1)
-        length = max(_EPSILON, float(np.median(extent)) / _TORSOS)
-        return np.asarray((points - points[:, self.hips].mean(axis=1, keepdims=True)) / length)
+        return max(_EPSILON, float(np.median(extent)) / _TORSOS)
 
     def in_metres(self, filled: _Floats) -> _Floats:
         """Places in space from the middle of the hips, in lengths of the torso: (moments, joints, 3)."""

@@ -33,7 +33,7 @@ _EPSILON = 1e-9
 
 @attrs.frozen
 class JointRange:
-    """The joint that leads a repetition.
+    """Range of motion of a joint in a repetition.
 
     :param joint: ``elbow``, ``shoulder``, ``hip`` or ``knee``.
     :param side: of the joint; None where both sides move, whose mean it is.
@@ -45,6 +45,11 @@ class JointRange:
     side: Side | None
     range_deg: float
     confidence: float
+
+    @property
+    def clearness(self) -> float:
+        """Degrees that are certain to have been seen: the range, weighted by the confidence."""
+        return self.range_deg * self.confidence
 
 
 @attrs.frozen
@@ -94,21 +99,21 @@ def joint_angles(signal: JointSignal, samples: FloatArray, rate_hz: float) -> di
     return angles
 
 
-def leading_joint(
+def joint_ranges(
     signal: JointSignal,
     samples: FloatArray,
     angles: dict[tuple[str, Side], _Floats],
     start: int,
     end: int,
     side: Side | None,
-) -> JointRange | None:
-    """The joint whose angle changes most in a repetition.
+) -> tuple[JointRange, ...]:
+    """Ranges of motion of the joints in a repetition, the clearest first: by the change of the angle and visibility.
 
     :param angles: from :func:`joint_angles`, of the same samples.
     :param start: the repetition's first moment.
     :param end: its last moment.
     :param side: the side that the repetition is of; None for both.
-    :returns: None where no joint's angle is known.
+    :returns: nothing where no joint's angle is known.
     """
     visible = np.nan_to_num(np.nanmedian(samples[start : end + 1, :, VISIBILITY], axis=0))
     # A cycle begins shortly after the start position was left, and ends shortly before it is reached again.
@@ -123,7 +128,7 @@ def leading_joint(
         seen = [min(visible[signal.names.index(f"{one}_{name}")] for name in ANGLES[joint]) for one in sides]
         weights = np.array(seen) + _EPSILON
         found.append(JointRange(joint, side, float(np.average(ranges, weights=weights)), float(np.max(seen))))
-    return max(found, key=lambda one: one.range_deg * one.confidence, default=None)
+    return tuple(sorted(found, key=lambda one: one.clearness, reverse=True))
 
 
 def phases(path: Path, start: int, far: int, end: int, until: int, rate_hz: float) -> Phases:

@@ -13,13 +13,24 @@ class Details:
     """Details of a repetition from the joints of a body.
 
     :param side: side of the repetition; None if both sides move.
-    :param joint: leading joint with its range of motion; None if no angle of a joint is known.
+    :param joints: ranges of motion of the joints, the leading one first; empty if no angle of a joint is known.
     :param phases: durations of its phases.
     """
 
     side: Side | None = None
-    joint: JointRange | None = None
+    joints: tuple[JointRange, ...] = ()
     phases: Phases | None = None
+
+    @property
+    def joint(self) -> JointRange | None:
+        """The leading joint with its range of motion; None if no angle of a joint is known."""
+        return self.joints[0] if self.joints else None
+
+    def led_by(self, joint: str) -> Details:
+        """The same details with another leading joint; without joints if the range of that one is not known."""
+        leading = [one for one in self.joints if one.joint == joint]
+        others = [one for one in self.joints if one.joint != joint]
+        return attrs.evolve(self, joints=(*leading, *others) if leading else ())
 
 
 @attrs.frozen

@@ -1,7 +1,8 @@
-"""Change of the picture within a body's box: evidence that a movement of landmarks is a movement of the body. Pure.
+"""Change of the picture within a body's box and around it: evidence of what moves. Pure.
 
 Landmarks of a body that stands still jitter by tenths of the torso's length, now and then in a way that returns. The
-picture of such a body hardly changes, whereas any exercise moves parts of the body across the picture.
+picture of such a body hardly changes, whereas any exercise moves parts of the body across the picture. What changes
+around the body is the camera's movement or somebody else's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Box = tuple[float, float, float, float]
 # Seconds over which thumbnails are averaged: noise of single pictures is no movement.
 _SMOOTHING_S = 0.2
 _MIN_SIDE = 1e-3
+# Least part of the picture around the box in which a change can be seen.
+_MIN_AROUND = 0.1
 
 
 class PictureChange:
@@ -54,13 +57,24 @@ class PictureChange:
         """
         if self._blank or not len(self._boxes):
             return np.full(len(spans), np.inf)
-        start, far, end = (self._pictures[at] for at in _nearest(self._times, spans).T)
-        boxes = self._boxes[_nearest(self._box_times, spans)]
-        inside, area = self._inside(boxes)
-        squares = np.maximum(self._sum((far - start) ** 2, inside), self._sum((far - end) ** 2, inside))
-        change = np.sqrt(squares / np.maximum(area, 1.0))
+        inside, area = self._inside(self._boxes[nearest(self._box_times, spans)])
+        change = np.sqrt(self._largest(spans, inside) / np.maximum(area, 1.0))
         known = (spans[:, 0] >= self._times[0] - _SMOOTHING_S) & (spans[:, 2] <= self._times[-1] + _SMOOTHING_S)
         return np.where(known, change, np.inf)
+
+    def around(self, spans: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Largest change outside the box, like :meth:`within`; 0 if the box leaves too little of the picture."""
+        if self._blank or not len(self._boxes):
+            return np.zeros(len(spans))
+        outside = ~self._inside(self._boxes[nearest(self._box_times, spans)])[0]
+        area = outside.sum(axis=(1, 2))
+        change = np.sqrt(self._largest(spans, outside) / np.maximum(area, 1))
+        return np.where(area >= _MIN_AROUND * outside[0].size, change, 0.0)
+
+    def _largest(self, spans: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Larger sum of the squared changes between the turning point and either end, (spans,)."""
+        start, far, end = (self._pictures[at] for at in nearest(self._times, spans).T)
+        return np.maximum(self._sum((far - start) ** 2, where), self._sum((far - end) ** 2, where))
 
     def _inside(self, boxes: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Pixels within any of a span's boxes, and their number in one of them on average.
@@ -85,8 +99,8 @@ def _covered(first: NDArray[Any], last: NDArray[Any], count: int) -> NDArray[np.
     return (pixels[None] + 1 > first[:, None] * count) & (pixels[None] < last[:, None] * count)
 
 
-def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of the nearest of the ascending times, of the shape of `wanted`."""
+def nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the nearest of the ascending times, (times,), of the shape of `wanted`."""
     after = np.clip(np.searchsorted(times, wanted), 1, max(1, len(times) - 1))
     before = after - 1
     after = np.minimum(after, len(times) - 1)

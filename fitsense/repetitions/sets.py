@@ -2,7 +2,11 @@
 
 A set contains one exercise without a rest of ``rest_s`` or longer; a shorter pause does not end it. If the exercise
 was not recognised for less than ``rest_s``, and unknown movement was repeated meanwhile, the set includes those
-repetitions. A movement is counted in the segment that contains its middle; a movement outside all segments is dropped.
+repetitions. A movement is counted in the segment that contains its middle, or whose start it contains if its middle is
+in no segment: an exercise is recognised only while it is done. A movement outside all segments is dropped.
+
+One joint leads all repetitions of a set: the one with the clearest movement in those that are counted first, which are
+often two.
 
 Invariants of every set: it has at least one repetition, or its exercise may be held and nothing was repeated; its time
 under tension is at most its duration; and each of its parts lies within one segment, so that the parts that
@@ -88,9 +92,15 @@ class _Part:
 
 @attrs.define
 class _OpenSet:
+    """A set that may go on.
+
+    :param joint: the joint that leads its repetitions; None if none is known yet.
+    """
+
     exercise: str
     index: int
     parts: list[_Part]
+    joint: str | None = None
 
     @property
     def start_s(self) -> float:
@@ -132,12 +142,14 @@ class SetsState:
     :param sets: all sets so far.
     :param segment: the current segment; None while idle.
     :param num_segments: number of segments begun.
+    :param ended_s: end of the newest segment that ended.
     :param pending: movements that are not counted yet.
     """
 
     sets: list[_OpenSet] = attrs.field(factory=list)
     segment: _OpenSegment | None = None
     num_segments: int = 0
+    ended_s: float = -math.inf
     pending: list[Movement] = attrs.field(factory=list)
 
 
@@ -176,7 +188,7 @@ class Sets:
     def begin(self, exercise: str, start_s: float) -> None:
         """Begin a segment of an exercise at `start_s` seconds of media time."""
         state = self.state
-        state.pending = [movement for movement in state.pending if _middle(movement) >= start_s]
+        state.pending = [movement for movement in state.pending if self._begins_in(start_s, movement)]
         self._merge_unknown(exercise, start_s)
         continues = state.sets and state.sets[-1].exercise == exercise and self._is_short(start_s)
         first_set = len(state.sets) - 1 if continues else len(state.sets)
@@ -195,7 +207,7 @@ class Sets:
         """
         counted = self._count(end_s)
         state = self.state
-        segment, state.segment = state.segment, None
+        segment, state.segment, state.ended_s = state.segment, None, end_s
         assert segment is not None
         moved = segment.totals.repetitions or segment.totals.attempts
         if not moved and self._is_held(segment.exercise):
@@ -255,11 +267,12 @@ class Sets:
             return []
         counted = []
         # Movements before the segment were reported too late, and belong to no set.
-        movements = [movement for movement in state.pending if state.segment.start_s <= _middle(movement) < until_s]
+        start_s = state.segment.start_s
+        movements = [one for one in state.pending if self._begins_in(start_s, one) and _middle(one) < until_s]
         state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
         if self._is_timed(state.segment.exercise):
             return []
-        for movement in movements:
+        for at, movement in enumerate(movements):
             state.segment.totals.add(movement)
             if isinstance(movement, PartialRepetition):
                 self._add_attempt(state.segment, movement)
@@ -268,9 +281,29 @@ class Sets:
                 self._part(state.segment, attempt.start_s).add(attempt)
             self._part(state.segment, movement.start_s).add(movement)
             last = state.sets[-1]
+            last.joint = last.joint or self._leading_joint(movements[at:])
             totals = last.totals()
-            counted.append(CountedRepetition(last.exercise, totals.repetitions, movement, totals.pairs))
+            counted.append(
+                CountedRepetition(last.exercise, totals.repetitions, _led_by(last.joint, movement), totals.pairs)
+            )
         return counted
+
+    def _begins_in(self, start_s: float, movement: Movement) -> bool:
+        """True if a movement is not before the segment that begins at `start_s`."""
+        middle_s = _middle(movement)
+        return middle_s >= start_s or (movement.end_s > start_s and middle_s >= self.state.ended_s)
+
+    def _leading_joint(self, movements: Sequence[Movement]) -> str | None:
+        """The joint that moves most clearly in the first set of `movements`; None if no joint's range is known."""
+        total: dict[str, float] = {}
+        until_s = math.inf
+        for movement in movements:
+            if movement.start_s - until_s >= self._rest_s:
+                break
+            until_s = movement.end_s
+            for one in movement.details.joints if isinstance(movement, Repetition) else ():
+                total[one.joint] = total.get(one.joint, 0.0) + one.clearness
+        return max(total, key=lambda joint: (total[joint], joint), default=None)
 
     def _add_attempt(self, segment: _OpenSegment, attempt: PartialRepetition) -> None:
         """Count an attempt in the current set, or keep it until a repetition begins one."""
@@ -330,6 +363,10 @@ class Sets:
     def _is_short(self, start_s: float) -> bool:
         """True if the pause before `start_s` is shorter than a rest."""
         return start_s - self.state.sets[-1].end_s < self._rest_s
+
+
+def _led_by(joint: str | None, repetition: Repetition) -> Repetition:
+    return repetition if joint is None else attrs.evolve(repetition, details=repetition.details.led_by(joint))
 
 
 def _middle(movement: Movement) -> float:

@@ -113,6 +113,19 @@ def smooth(values: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating
     return total
 
 
+def interpolate(moments: NDArray[np.float64], times: NDArray[np.float64], images: FloatArray) -> FloatArray:
+    """Interpolate `images`, (times, height, width) and taken at `times`, linearly at the `moments`."""
+    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+    part = (moments - times[after - 1]) / (times[after] - times[after - 1])
+    weights = np.clip(part, 0.0, 1.0).astype(np.float32)[:, None, None]
+    mixed = images[after - 1]
+    mixed *= 1 - weights
+    others = images[after]
+    others *= weights
+    mixed += others
+    return mixed
+
+
 def typical(steps: NDArray[Any]) -> float:
     """Typical step length: steps of at most this length make up half of the total."""
     ordered = np.sort(steps)

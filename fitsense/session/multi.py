@@ -302,7 +302,7 @@ class MultiSession(Expecting):
         emitted: list[Event] = []
         for warning in warnings:
             if warning.code == "camera_cut":
-                emitted += [event for session in self._sessions.values() for event in session.mark_cut()]
+                emitted += [event for session in self._sessions.values() for event in session.mark_cut(warning.end_s)]
             emitted += self._emit_camera_warning(warning)
         return emitted
 

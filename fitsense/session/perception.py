@@ -39,9 +39,9 @@ class Percept:
     box: Box | None = None
 
     @property
-    def is_cut(self) -> bool:
-        """True if the frame shows another scene than the previous one."""
-        return any(warning.code == "camera_cut" for warning in self.camera_warnings)
+    def cut_s(self) -> float | None:
+        """Time of the first frame that shows another scene than those before; None if it is the same scene."""
+        return next((warning.end_s for warning in self.camera_warnings if warning.code == "camera_cut"), None)
 
 
 @attrs.define
@@ -95,7 +95,7 @@ class Perception:
         percept = Percept(motion, None, warnings)
         if self._person is None:
             return percept
-        if percept.is_cut:
+        if percept.cut_s is not None:
             self._person.mark_cut()
         located = self._person.locate(picture, time_s, region, host)
         if located is not None:

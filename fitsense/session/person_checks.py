@@ -80,11 +80,11 @@ def check_movement(movement: Movement, path: str) -> None:
     """
     if isinstance(movement, PartialRepetition):
         return
-    joint, phases = movement.details.joint, movement.details.phases
+    phases = movement.details.phases
     require(0 <= movement.confidence <= 1, path, "a confidence in 0..1")
-    if joint is not None:
+    for joint in movement.details.joints:
         known = joint.joint in ANGLES and 0 <= joint.range_deg <= 360 and 0 <= joint.confidence <= 1
-        require(known, f"{path}.joint", "a joint, an angle in 0..360, and a confidence in 0..1")
+        require(known, f"{path}.joints", "a joint, an angle in 0..360, and a confidence in 0..1")
     if phases is not None:
         require(min(attrs.astuple(phases)) >= 0 and phases.confidence <= 1, f"{path}.phases", "numbers from 0 on")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -149,9 +150,9 @@ class Session(SessionParts):
         percept = self._perception.perceive(frame.rgb, rgb, time_s, state.region, host)
         images = self._inputs.images(rgb, state.region, frame.rgb.shape[1::-1])
         poses = self._inputs.poses(percept.person if percept else None, state.region)
+        if percept is not None and percept.cut_s is not None:
+            outputs += self._under_expectation(self._windows.mark_cut(percept.cut_s))
         outputs += self._under_expectation(self._windows.add(images, time_s, poses))
-        if percept is not None and percept.is_cut:
-            outputs += self._under_expectation(self._windows.mark_cut())
         return PerceivedFrame(outputs, time_s, ended, percept)
 
     @exclusive
@@ -276,8 +277,14 @@ class Session(SessionParts):
         self._decisions.allow(self.state.expectation.allowed(self._model.labels.exercise))
 
     @exclusive
-    def mark_cut(self) -> list[Event]:
-        """Mark a scene cut: close open segments as after a gap. Media time continues."""
+    def mark_cut(self, at_s: float = math.inf) -> list[Event]:
+        """Mark a scene cut: close open segments as after a gap. Media time continues.
+
+        :param at_s: time of the first frame after the cut, in seconds of media time, if it was pushed already.
+        :raises InvalidInputError: the time is not a number; the session is unchanged.
+        """
         self._refuse_if_finished()
-        pending = PendingFrame(self._under_expectation(self._windows.mark_cut()))
+        if math.isnan(at_s):
+            raise InvalidInputError(f"at_s: expected a number of seconds, got {at_s}")
+        pending = PendingFrame(self._under_expectation(self._windows.mark_cut(at_s)))
         return self.complete(pending, self._model.predict(pending.windows))

@@ -127,6 +127,10 @@ class FrameClock:
         state.late_in_a_row = 0
         return begins
 
+    def rewind(self, end_s: float) -> None:
+        """Take back the frames of the run from `end_s` seconds of media time on: it ends there."""
+        self.state.last_s, self.state.step_s = end_s, 0.0
+
     def end_run(self, *, cut: bool = False) -> None:
         """End the run; after a scene cut, frames from before it count as late."""
         if cut:

@@ -266,9 +266,38 @@ class WindowSampler:
         self._drop_old_frames()
         return outputs
 
-    def mark_cut(self) -> list[Output]:
-        """Mark a scene cut: end the run as :meth:`finish` does. Media time continues."""
-        return self._end_run(cut=True)
+    def mark_cut(self, at_s: float = math.inf) -> list[Output]:
+        """Mark a scene cut: end the run as :meth:`finish` does. Media time continues.
+
+        :param at_s: time of the first frame after the cut, in seconds of media time, if it was pushed already: the
+            next run begins with it, without the poses since then, of someone who was followed from the scene before.
+            Frames that are in no buffer any more, or whose time is decided, stay in the run. A cut that is not after
+            the run's first frame changes nothing.
+        """
+        if self.last_s is not None and at_s <= self.state.clock.run_start_s:
+            return []
+        later = self._take_back(max(at_s, self.state.decided_s))
+        outputs = self._end_run(cut=True)
+        for frame in later:
+            outputs += self.add(frame.images, frame.time_s)
+        return outputs
+
+    def _take_back(self, at_s: float) -> list[_BufferedFrame]:
+        """Remove the run's frames and poses from `at_s` on; return the frames."""
+        state, last_s = self.state, self.last_s
+        if last_s is None or not state.clock.run_start_s < at_s <= last_s:
+            return []
+        if self._on_pictures and state.frames[0].time_s >= at_s:
+            return []
+        later = [frame for frame in state.frames if frame.time_s >= at_s]
+        if not self._on_pictures and not self._streaming:
+            # Only the newest frame is kept, but the clock needs the first one, whose picture no branch does.
+            times = [pose.time_s for pose in state.poses if at_s <= pose.time_s < later[0].time_s]
+            later = [_BufferedFrame(time_s, {}) for time_s in times] + later
+        state.frames = deque(frame for frame in state.frames if frame.time_s < at_s)
+        state.poses = deque(pose for pose in state.poses if pose.time_s < at_s)
+        self._clock.rewind(later[0].time_s)
+        return later
 
     def finish(self) -> list[Output]:
         """End the run: return its last windows and its end. A later frame begins a new run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable
 
 import attrs
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitsense.camera.monitor import CameraConfig, CameraMonitor, CameraWarning
-from fitsense.camera.view_features import camera_thumbnail, extract_features
+from fitsense.camera.view_features import camera_thumbnail, changed_share, extract_features
 from fitsense.errors import InvalidInputError
 from fitsense.types import UInt8Array
 from tests.helpers.camera_stage import QUICK, RATE_HZ, Kind, Stage, codes, room, watch
@@ -134,6 +135,27 @@ def test_push_cut_is_reported_with_adjacent_times() -> None:
     assert (cut.code, cut.over) == ("camera_cut", True)
     assert cut.start_s == pytest.approx(2.9)
     assert cut.end_s == pytest.approx(3.0)
+
+
+def test_push_cut_from_fast_movement_before_a_still_room_is_found() -> None:
+    """A person who fills the picture changes most of its tiles from picture to picture, but edges only move."""
+    pictures = Stage().show(3.0).show(3.0, scene=1).pictures
+    body = room(7)
+    for at in range(30):
+        top = 5 * (at % 2)
+        pictures[at][12:] = body[top : top + 52, :64]
+    shares = [changed_share(*map(extract_features, pair)) for pair in itertools.pairwise(pictures[20:30])]
+    assert min(shares) > 0.3
+    (cut,) = watch(pictures)
+    assert cut.code == "camera_cut"
+    assert cut.end_s == pytest.approx(3.0)
+
+
+def test_push_cut_to_a_moving_camera_is_found() -> None:
+    stage = Stage().show(3.0)
+    for at in range(8):
+        stage.show(0.1, scene=1, at=(16, 8 + 2 * at))
+    assert codes(watch(stage.show(2.0, scene=1, at=(16, 22)).pictures)) == ["camera_cut"]
 
 
 def test_push_cut_during_darkness_is_found() -> None:

@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from fitsense.cli.plugins import command
 from fitsense.plugins import hookspecs
 from fitsense.plugins._deprecation import of_fields, of_hook
 from fitsense.session import snapshot as snapshots
+from fitsense.synthetic.figures import FigureVideo
 from fitsense.testing import runner
 from fitsense.train.recipe import Recipe
 
@@ -49,6 +51,18 @@ def test_events_page_passes_the_conformance_kit() -> None:
     vars(module).update(run("events"))
     outcomes = runner.run({"observer": runner.contracts_of(module)["observer of milestones"]})
     assert {outcome.status for outcome in outcomes} == {"held"}
+
+
+def test_events_page_reader_matches_the_added_event(
+    model: fitsense.Model, squats: FigureVideo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defined = run("events")
+    added = fitsense.PluginData("milestones.reached", "urn:fitsense:plugin:milestones:reached", {"repetitions": 10})
+    for event in fitsense.analyze(squats, model=model):
+        defined["show"](event)
+        defined["show"](attrs.evolve(event, data=added))
+        break
+    assert capsys.readouterr().out == "10 repetitions\n"
 
 
 def test_tasks_page_declares_a_valid_task() -> None:

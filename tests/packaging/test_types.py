@@ -131,3 +131,10 @@ def test_mypy_plugin_template_passes_by_its_own_settings(environment: Environmen
     package = shutil.copytree(TEMPLATE, tmp_path / "template")
     done = environment.mypy(package)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_pyright_plugin_template_passes(environment: Environment, tmp_path: Path) -> None:
+    package = shutil.copytree(TEMPLATE, tmp_path / "template")
+    done = environment.pyright(package, "src")
+    assert done.returncode == 0, done.stdout

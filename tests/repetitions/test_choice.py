@@ -74,6 +74,15 @@ def test_choice_body_lost_midway_continues_from_motion_without_duplicates() -> N
     assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
 
 
+def test_end_run_last_repetition_that_only_the_motion_shows_is_counted() -> None:
+    """The body stands still from before the last repetition on, as its landmarks have it."""
+    start = 8 + 4 * 16
+    bodies = [*BODY[:start], *[BODY[0]] * (len(PARTS) - start)]
+    found = run([bar(part) for part in PARTS], bodies)
+    assert len(found) == 5
+    assert found[-1].start_s >= (start - 2) / RATE_HZ
+
+
 def test_choice_restored_state_continues_the_same() -> None:
     thumbnails = [bar(part) for part in PARTS]
     expected = run(thumbnails, BODY)
@@ -171,6 +180,30 @@ def test_choice_motion_beside_a_still_body_does_not_confirm_jitter() -> None:
         beside.append(picture)
     found = boxed(beside, BODY, (0.1, 0.1, 0.5, 0.9))
     assert all(one.details.joint is None for one in found)
+
+
+def shaken(part: float, at_s: float) -> tuple[Any, float, float]:
+    """A picture from a camera that shakes by some percent, in which a bar moves in the box; and the camera's place."""
+    x, y = 0.03 * math.sin(2 * math.pi * 1.3 * at_s), 0.03 * math.sin(2 * math.pi * 1.3 * at_s + 1.0)
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    wall = 128 + 50 * np.sin(25 * (columns - x)) + 50 * np.cos(21 * (rows - y))
+    inside = (abs(columns - 0.5 - x) < 0.2) & (abs(rows - 0.5 - y) < 0.4)
+    body = 255.0 * np.exp(-(((rows - y - 0.25 - 0.4 * part) / 0.12) ** 2))
+    return np.where(inside, body, wall).astype(np.float32), x, y
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(0, 12.0), (1, 6.0), (5, 1.6)])
+def test_choice_shaking_camera_adds_no_repetitions(count: int, seconds: float) -> None:
+    parts = waves(count, seconds) if count else [0.0] * round(seconds * RATE_HZ)
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found = []
+    for index, part in enumerate(parts):
+        picture, x, y = shaken(part, index / RATE_HZ)
+        (pose,) = poses(squat, [part], x=0.5 + x, y=0.5 + y)
+        box = (BOX[0] + x, BOX[1] + y, BOX[2] + x, BOX[3] + y)
+        found += counter.push(picture, SIGNAL.sample(pose, SIZE), index / RATE_HZ, box)
+    found += counter.end_run((len(parts) - 1) / RATE_HZ)
+    assert len(found) == count
 
 
 def test_choice_restored_state_keeps_the_boxes() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fitsense.catalogue import UNKNOWN
 from fitsense.errors import InvalidInputError
+from fitsense.repetitions.motion_range import JointRange
 from fitsense.repetitions.movement import Details, Movement, PartialRepetition, Repetition
 from fitsense.repetitions.sets import ExerciseSet, Sets, SetStats
 from fitsense.repetitions.sides import Side
@@ -112,6 +113,52 @@ def test_count_movement_before_the_segment_is_dropped() -> None:
     effort = stretch(sets, "squat", 1.8, 5.4, [Repetition(0.141, 1.406, 0.9)])
     assert effort.repetitions == 0
     assert all(one.start_s <= one.end_s for one in sets.sets)
+
+
+def test_count_movement_into_the_segment_from_no_segment_is_counted() -> None:
+    """An exercise is recognised while it is done, so that its segment may begin within its first repetition."""
+    sets = Sets(rest_s=10)
+    stretch(sets, "squat", 0.0, 10.8, repetitions(0.0, 5))
+    effort = stretch(sets, "push_up", 11.9, 20.0, [Repetition(9.0, 11.0, 0.9), *repetitions(11.1, 4, tempo_s=1.2)])
+    assert effort.repetitions == 4
+    assert [(one.exercise, one.stats.repetitions) for one in sets.sets] == [("squat", 5), ("push_up", 4)]
+    assert sets.sets[-1].start_s == 11.9
+
+
+def led(start_s: float, **ranges: float) -> Repetition:
+    """A repetition with ranges of joints in degrees, the largest first."""
+    joints = sorted(
+        (JointRange(joint, None, deg, 1.0) for joint, deg in ranges.items()), key=lambda one: -one.range_deg
+    )
+    return Repetition(start_s, start_s + 2.0, 0.9, Details(joints=tuple(joints)))
+
+
+def test_count_one_joint_leads_a_set_and_another_may_lead_the_next() -> None:
+    sets = Sets(rest_s=10)
+    sets.begin("squat", 0.0)
+    # In the first two together, the knee moves most.
+    sets.add([led(0.0, hip=81.0, knee=80.0), led(2.0, hip=70.0, knee=90.0)])
+    counted = sets.count()
+    sets.add([led(4.0, hip=95.0, knee=60.0), led(30.0, hip=95.0, knee=60.0)])
+    counted += sets.count()
+    joints = [one.repetition.details.joint for one in counted]
+    assert [joint and (joint.joint, joint.range_deg) for joint in joints] == [
+        ("knee", 80.0),
+        ("knee", 90.0),
+        ("knee", 60.0),
+        ("hip", 95.0),
+    ]
+
+
+def test_count_repetition_without_the_leading_joint_has_none() -> None:
+    sets = Sets(rest_s=10)
+    sets.begin("squat", 0.0)
+    sets.add([led(0.0), led(2.0, knee=90.0), led(4.0, hip=20.0)])
+    assert [one.repetition.details.joint and one.repetition.details.joint.joint for one in sets.count()] == [
+        None,
+        "knee",
+        None,
+    ]
 
 
 def test_add_while_idle_keeps_recent_movements_only() -> None:

@@ -40,7 +40,7 @@ def test_push_scene_cut_ends_the_segment(model: fitsense.Model, frames: list[Fra
     assert (cut.code, cut.start_s, cut.end_s) == ("camera_cut", 5.9, 6.0)
     ended = [e.data for e in events if isinstance(e.data, ExerciseEnded)]
     assert ended[0].exercise == "squat"
-    assert ended[0].end_s == pytest.approx(6.0, abs=0.4)
+    assert ended[0].end_s == 6.0
     assert all(data.start_s >= ended[0].end_s for data in ended[1:])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,6 +194,67 @@ def test_finish_short_run_gives_one_window_with_last_frame_repeated() -> None:
     assert [number(p) for p in window.clips["a"].frames] == [0, 1, 1, 1]
     assert (window.decides_from_s, window.decides_until_s, window.end_s) == (0.0, 1.0, 1.0)
     assert end == RunEnd(0.0, 1.0)
+
+
+@given(timestamps(), st.floats(0.3, 3.0), st.data())
+def test_mark_cut_late_gives_the_runs_of_a_cut_in_time(times: list[float], hop_s: float, data: st.DataObject) -> None:
+    """A cut that is noticed some frames later splits the frames as one that is noticed at once."""
+    first = data.draw(st.integers(1, len(times) - 1), label="first frame after the cut")
+    noticed = data.draw(st.integers(first + 1, min(len(times), first + 4)), label="frame before which it is noticed")
+    late = WindowSampler({"a": SPEC}, hop_s=hop_s, gap_s=GAP_S)
+    outputs = [output for at in range(noticed) for output in late.push(picture(at), times[at])]
+    decided_s = max((one.decides_until_s for one in windows_of(outputs)), default=-math.inf)
+    cut = late.mark_cut(times[first])
+    outputs += cut
+    for at in range(noticed, len(times)):
+        outputs += late.push(picture(at), times[at])
+    outputs += late.finish()
+    ends = [output for output in outputs if isinstance(output, RunEnd)]
+    for one, other in itertools.pairwise(ends):
+        assert one.end_s <= other.start_s + 1e-6
+    if decided_s >= times[first] or not any(isinstance(output, RunEnd) for output in cut):
+        return
+    assert next(one.end_s for one in cut if isinstance(one, RunEnd)) <= times[first]
+    for window in windows_of(outputs):
+        numbers = [number(pixel) for pixel in window.clips["a"].frames]
+        if window.decides_from_s >= times[first]:
+            assert min(numbers) >= first
+        elif window in windows_of(cut):
+            assert max(numbers) < first
+    expected = WindowSampler({"a": SPEC}, hop_s=hop_s, gap_s=GAP_S)
+    alone = [output for at in range(first, len(times)) for output in expected.push(picture(at), times[at])]
+    alone += expected.finish()
+    after = outputs[outputs.index(next(one for one in cut if isinstance(one, RunEnd))) + 1 :]
+    assert [type(output) for output in after] == [type(output) for output in alone]
+    assert [one for one in after if isinstance(one, RunEnd)] == [one for one in alone if isinstance(one, RunEnd)]
+    for found, wanted in zip(windows_of(after), windows_of(alone), strict=True):
+        for name in ("start_s", "end_s", "decides_from_s", "decides_until_s"):
+            assert getattr(found, name) == getattr(wanted, name)
+        assert np.array_equal(found.clips["a"].frames, wanted.clips["a"].frames)
+
+
+def test_mark_cut_late_drops_the_poses_since_then() -> None:
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0, landmarks={"a": 2})
+    for at in range(40):
+        windows.push({}, at / 10, pose(at))
+    cut = windows.mark_cut(3.7)
+    (end,) = (output for output in cut if isinstance(output, RunEnd))
+    assert end.start_s == 0.0
+    assert end.end_s == pytest.approx(3.7)
+    assert windows_of(cut)[-1].poses["a"].max() == 35
+    later = [output for at in range(40, 60) for output in windows.push({}, at / 10, pose(at))]
+    (window,) = windows_of(later)
+    assert (window.start_s, window.decides_from_s) == pytest.approx((3.7, 3.7))
+    assert window.poses["a"].min() == 40
+
+
+def test_mark_cut_before_the_run_changes_nothing() -> None:
+    windows = WindowSampler({"a": SPEC}, hop_s=1.0)
+    windows.push(picture(0), 5.0)
+    assert windows.mark_cut(5.0) == []
+    assert windows.last_s == 5.0
+    assert [type(output) for output in windows.mark_cut()] == [Window, RunEnd]
+    assert windows.mark_cut(5.0) == []
 
 
 def test_finish_single_frame_gives_a_run() -> None:

@@ -97,7 +97,7 @@ def build(config: ShiftConfig) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             # It also refuses clips of another shape or dtype.
-            self.normalise = clip_normaliser(config.clip(), (0.45,) * 3, (0.225,) * 3)
+            self.normalise = clip_normaliser(config.clip(), (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
             channels = config.width
             layers = [nn.Sequential(convolution(3, channels, 3, 2), nn.ReLU6())]
             for widths, stride in _STAGES:

@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 _ROUNDS = 200
 
 
+def _check_weights(config: PoolConfig, attribute: Any, value: Mapping[str, float]) -> None:
+    if not all(0 <= weight < math.inf for weight in value.values()) or (value and not any(value.values())):
+        raise InvalidInputError(f"weights: expected numbers >= 0, and one above 0, got {dict(value)}")
+
+
 @attrs.frozen
 class PoolConfig:
     """Weights of the branches.
@@ -26,12 +31,7 @@ class PoolConfig:
     :param weights: non-negative weight of each branch, by name; only ratios matter. Empty for equal weights.
     """
 
-    weights: Mapping[str, float] = attrs.field(factory=dict)
-
-    @weights.validator
-    def _check_weights(self, attribute: Any, value: Mapping[str, float]) -> None:
-        if not all(0 <= weight < math.inf for weight in value.values()) or (value and not any(value.values())):
-            raise InvalidInputError(f"weights: expected numbers >= 0, and one above 0, got {dict(value)}")
+    weights: Mapping[str, float] = attrs.field(factory=dict, validator=_check_weights)
 
 
 def fuse(config: PoolConfig, branches: Mapping[str, Scores]) -> Scores:
