@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, settings
 
 import fitsense
 from fitsense.bundles.bundle import DEFAULT, Bundle
+from fitsense.bundles.first_use import assets_of
+from fitsense.bundles.weights import is_fetched
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.helpers.caching_model import Remembering
@@ -98,6 +100,14 @@ def rendered_once() -> Iterator[None]:
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Permission to download."""
     monkeypatch.delenv("FITSENSE_OFFLINE")
+
+
+@pytest.fixture
+def blazepose() -> None:
+    """The files of BlazePose, without which the test is skipped."""
+    plugins = fitsense.PluginManager.discover()
+    if not all(is_fetched(ref) for ref in assets_of(Bundle.load("gym").manifest, plugins)):
+        pytest.skip("needs BlazePose's networks: fitsense models pull blazepose")
 
 
 @pytest.fixture(scope="session")

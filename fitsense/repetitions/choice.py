@@ -31,6 +31,8 @@ _SIDED_WORTH = 1.5
 _MISSED = 2
 # Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
+# The last repetition of a set follows within this many lengths, at the set's tempo within this factor.
+_PAUSE, _STEADY = 0.45, 1.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
 # Least change of the picture within the body's box by a repetition, as of `PictureChange.within`. Measured: jitter of a
@@ -129,6 +131,7 @@ class BodyOrMotionCounter:
         self._choose()
         # Each counter needs the samples of the other.
         samples = self._body.state
+        tempi: dict[Source, float] = {"body": samples.tempo_s, "motion": self._motion.state.tempo_s}
         self._waiting["body"] += self._body.end_run(end_s)
         self._body.state = samples
         self._waiting["motion"] += self._motion.end_run(end_s)
@@ -136,6 +139,9 @@ class BodyOrMotionCounter:
         # A single movement had no pass before; it is reported if only one counter finds it.
         if self._reported_s == float("-inf") and not self._waiting[self._source]:
             self._source = "motion" if self._source == "body" else "body"
+        elif not any(map(self._is_new, self._waiting[self._source])):
+            other: Source = "motion" if self._source == "body" else "body"
+            self._waiting[self._source] = self._expected(self._waiting[other], tempi[other])
         given = self._give(choose=False)
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
         self._sided, self._boxes = False, []
@@ -211,6 +217,15 @@ class BodyOrMotionCounter:
         for source, waiting in self._waiting.items():
             self._waiting[source] = [movement for movement in waiting if self._is_new(movement)]
         return given
+
+    def _expected(self, movements: list[Movement], tempo_s: float) -> list[Movement]:
+        """The first new repetition if it follows the reported ones at their tempo: the last of a set."""
+        for movement in filter(self._is_new, movements):
+            length_s = movement.end_s - movement.start_s
+            follows = movement.start_s - self._reported_s <= _PAUSE * tempo_s
+            steady = tempo_s / _STEADY <= length_s <= tempo_s * _STEADY
+            return [movement] if follows and steady and isinstance(movement, Repetition) else []
+        return []
 
     def _is_new(self, movement: Movement) -> bool:
         return self._reported_s - movement.start_s <= _OVERLAP * (movement.end_s - movement.start_s)

@@ -78,6 +78,7 @@ def test_analyze_killed_process_is_continued(model: fitsense.Model, squats_file:
     assert not snapshot.exists()
 
 
+@pytest.mark.usefixtures("blazepose")
 def test_analyze_people_are_continued(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

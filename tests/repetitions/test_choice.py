@@ -74,6 +74,15 @@ def test_choice_body_lost_midway_continues_from_motion_without_duplicates() -> N
     assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
 
 
+def test_end_run_last_repetition_that_only_the_motion_shows_is_counted() -> None:
+    """The body stands still from before the last repetition on, as its landmarks have it."""
+    start = 8 + 4 * 16
+    bodies = [*BODY[:start], *[BODY[0]] * (len(PARTS) - start)]
+    found = run([bar(part) for part in PARTS], bodies)
+    assert len(found) == 5
+    assert found[-1].start_s >= (start - 2) / RATE_HZ
+
+
 def test_choice_restored_state_continues_the_same() -> None:
     thumbnails = [bar(part) for part in PARTS]
     expected = run(thumbnails, BODY)

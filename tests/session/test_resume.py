@@ -74,10 +74,11 @@ def test_push_cascade_that_always_defers_gives_the_same_events(model: fitsense.M
 def test_resume_other_bundle_or_no_snapshot_is_refused(
     model: fitsense.Model, frames: list[Frame], tmp_path: Path
 ) -> None:
-    other = Bundle.load("gym")
+    # The one that needs no file of others.
+    other = Bundle.load("gym-video")
     shutil.copytree(other.folder, tmp_path / "other")
     save(tmp_path / "other", attrs.evolve(other.manifest, version="1.0.1"))
-    session = Session(model)
+    session = Session(fitsense.load_model("gym-video"))
     session.push_many(frames[:20])
     snapshot = session.snapshot()
     with pytest.raises(fitsense.InvalidInputError, match="of the same bundle"):
