@@ -84,6 +84,8 @@ class BodyOrMotionCounter:
         self._sided = False
         self._waiting: dict[Source, list[Movement]] = {"body": [], "motion": []}
         self._boxes: list[tuple[float, Box]] = []
+        # Not part of the state: times of what was measured, and the result.
+        self._measured: tuple[tuple[float, ...], PictureChange] | None = None
 
     @property
     def state(self) -> BodyOrMotionState:
@@ -103,6 +105,7 @@ class BodyOrMotionCounter:
         self._body.state, self._motion.state = state.body, state.motion
         self._source, self._reported_s, self._waiting = state.source, state.reported_s, state.waiting
         self._sided, self._boxes = state.sided, state.boxes
+        self._measured = None
 
     def push(
         self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float, box: Box | None = None
@@ -144,7 +147,7 @@ class BodyOrMotionCounter:
             self._waiting[self._source] = self._expected(self._waiting[other], tempi[other])
         given = self._give(choose=False)
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
-        self._sided, self._boxes = False, []
+        self._sided, self._boxes, self._measured = False, [], None
         return given
 
     def begin_set(self, start_s: float) -> list[Movement]:
@@ -190,8 +193,12 @@ class BodyOrMotionCounter:
         thumbnails, times = self._motion.state.thumbnails, self._motion.state.times
         if len(times) < 2 or not self._boxes:
             return None
-        box_times, boxes = zip(*self._boxes, strict=True)
-        return PictureChange(thumbnails, times, boxes, box_times)
+        # A pass asks several times.
+        key = times[0], times[-1], len(times), self._boxes[0][0], self._boxes[-1][0]
+        if self._measured is None or self._measured[0] != key:
+            box_times, boxes = zip(*self._boxes, strict=True)
+            self._measured = key, PictureChange(thumbnails, times, boxes, box_times)
+        return self._measured[1]
 
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
