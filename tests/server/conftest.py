@@ -62,7 +62,8 @@ def image(rgb: object, kind: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, so does an event loop, beside which tests cannot start another.
+@pytest.fixture(scope="module")
 def browser(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium with a camera that shows a squatting figure."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
