@@ -53,6 +53,7 @@ def model_card(manifest: Manifest, report: Mapping[str, Any]) -> str:
         "neighbour's name.\n"
         "- Muscle activation is learned from which exercise works which muscle group. It is no measurement of "
         "effort, and nothing here is medical advice.",
+        _teach(manifest),
         "## Train it on your own clips",
         "`fitsense dataset` makes a folder with a `manifest.csv` of your clips. This bundle's own recipe is in its "
         "`model.json`:",
@@ -126,6 +127,16 @@ def _sight(manifest: Manifest) -> str:
     return ""
 
 
+def _teach(manifest: Manifest) -> str:
+    if manifest.teaching is None:
+        return ""
+    return (
+        "## Teach it an exercise\n\n"
+        f"`fitsense teach --bundle {manifest.name} --exercise wall_ball CLIPS… --out mybundle` adds an exercise from a "
+        f"few clips, by the statistics of the training clips in `{manifest.teaching.file}`."
+    )
+
+
 def _files(recipe: Mapping[str, Any]) -> str:
     named = [branch for branch in recipe["branches"] if "." in branch["weights"]]
     return "".join(f" --weights {_name(branch)}=FILE" for branch in named)
@@ -190,15 +201,15 @@ def _figures(test: Mapping[str, Any]) -> str:
         ("exercise top-5", exercise["top5"], intervals["exercise.top5"]),
         ("mean recall over exercises", exercise["macro_recall"], intervals["exercise.macro_recall"]),
         ("expected calibration error of clips", exercise["ece"], intervals["exercise.ece"]),
-        ("the same of as many clips by a perfectly calibrated model", exercise["ece_by_chance"], None),
+        ("the same of a perfectly calibrated model, on as many clips", exercise["ece_by_chance"], None),
         ("the same of single windows", exercise["ece_windows"], None),
         ("muscles, mean average precision", muscles["map"], intervals["muscles.map"]),
         ("the same by look-up from the predicted exercise", muscles["map_lookup"], None),
         ("the difference", muscles["map_over_lookup"], intervals["muscles.map_over_lookup"]),
         ("muscles, micro F1", muscles["f1"]["micro"], None),
         ("the same by look-up", muscles["f1_lookup"]["micro"], None),
-        ("telling no exercise from exercise, AUROC", rejection["auroc"], intervals["rejection.auroc"]),
-        ("telling what deserves no name from what does, AUROC", unknown["auroc"], intervals["unknown.auroc"]),
+        ("no exercise against exercise, AUROC", rejection["auroc"], intervals["rejection.auroc"]),
+        ("unknown exercises and idleness against known exercises, AUROC", unknown["auroc"], intervals["unknown.auroc"]),
         ("share of known exercises that get a name at the threshold", unknown["known_named"], None),
     ]
     table = "\n".join(
@@ -239,9 +250,8 @@ def _over_branches(test: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     return (
-        "Whether all together are truly better than one alone, on the same clips:\n\n"
-        "| one alone | figure | value | all together add | interval | truly |\n|---|---|---|---|---|---|\n"
-        + "\n".join(rows)
+        "Gain of the fusion over each member, on the same clips:\n\n"
+        "| member | figure | value | gain | interval | significant |\n|---|---|---|---|---|---|\n" + "\n".join(rows)
     )
 
 
