@@ -16,7 +16,7 @@ from fitsense.windowing.sampler import nearest
 
 
 class LocatedPerson(Protocol):
-    """Where the person of a clip is, such as :class:`fitsense.train.recorded_person.RecordedPerson`."""
+    """Place of the person of a clip, such as :class:`fitsense.train.recorded_person.RecordedPerson`."""
 
     def locate(self, frame: Frame) -> Region | None:
         """Look for the person in a frame; return their box."""

@@ -173,12 +173,12 @@ class BodyOrMotionCounter:
         return []
 
     def _is_seen(self, cycles: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which movements of the body the picture shows, by start, turning point and end in seconds, (cycles, 3)."""
+        """Mask of the body's movements that the picture shows, by start, turning point and end in seconds, (cycles, 3)."""
         change = self._picture_change()
         return np.ones(len(cycles), bool) if change is None else change.within(cycles) >= _MIN_CHANGE
 
     def _is_of_the_body(self, cycles: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which movements in the picture the body takes part in, (cycles,); all if the body is not known."""
+        """Mask of the movements in the picture that the body takes part in, (cycles,); all if the body is not known."""
         picture = self._picture_change()
         state = self._body.state
         body = self._signal.change(state.thumbnails, state.times, cycles)

@@ -94,7 +94,7 @@ class PictureChange:
 
 
 def _covered(first: NDArray[Any], last: NDArray[Any], count: int) -> NDArray[np.bool_]:
-    """Which of `count` pixels in a row lie at least partly between two edges, (edges, count)."""
+    """Mask of the pixels, `count` in a row, that lie at least partly between two edges, (edges, count)."""
     pixels = np.arange(count)
     return (pixels[None] + 1 > first[:, None] * count) & (pixels[None] < last[:, None] * count)
 

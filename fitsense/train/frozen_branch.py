@@ -249,7 +249,7 @@ class ObservedBranchTrainer(_HeadsTrainer):
 
 
 def _people_digest(branch: FittedBranch) -> str:
-    """What the recorded landmarks of a branch depend on, as text for digests."""
+    """Text for digests of all that the recorded landmarks of a branch depend on."""
     assert branch.entry.observation is not None
     return json.dumps([branch.entry.backbone, dict(branch.entry.observation.assets)], sort_keys=True)
 

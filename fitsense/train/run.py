@@ -184,7 +184,7 @@ def fit_branches(
 
 
 def _observes_landmarks(branch: BranchEntry, plugins: PluginManager) -> bool:
-    """Whether what a branch observes are the landmarks of a pose estimator, in the square of its clips."""
+    """True if a branch observes the landmarks of a pose estimator, in the square of its clips."""
     observation = plugins.backbone(branch.backbone).observation
     if branch.observation is None or observation is None or observation.from_poses is None:
         return False
