@@ -173,7 +173,10 @@ class BodyOrMotionCounter:
         return []
 
     def _is_seen(self, cycles: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Mask of the body's movements that the picture shows, by start, turning point and end in seconds, (cycles, 3)."""
+        """Mask of the body's movements that the picture shows, (cycles,).
+
+        :param cycles: start, turning point and end in seconds of media time, (cycles, 3).
+        """
         change = self._picture_change()
         return np.ones(len(cycles), bool) if change is None else change.within(cycles) >= _MIN_CHANGE
 
