@@ -1,4 +1,4 @@
-"""What a browser shows, waited for; and a line to a server that can be cut."""
+"""Waits for what a browser shows, and a line to a server that can be cut."""
 
 from __future__ import annotations
 

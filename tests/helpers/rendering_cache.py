@@ -12,7 +12,7 @@ from fitsense.types import Frame
 _MAX_BYTES = 200 << 20
 
 render = FigureVideo.__iter__
-"""What a video is rendered by, frame by frame."""
+"""Renders a video, frame by frame."""
 
 
 class RenderingCache:
