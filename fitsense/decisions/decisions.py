@@ -302,9 +302,11 @@ class Decisions:
     def _short(self, span: _Span, *, alone: bool = True) -> list[Decision]:
         """A segment of movement that ended before it was named, if it was exercise.
 
+        What moved at the beginning of a run, such as after a cut, may have begun before.
+
         :param alone: whether there was rest before and after it.
         """
-        if span.seconds < self._config.min_duration_s - _TOLERANCE_S:
+        if self.state.current is None or span.seconds < self._config.min_duration_s - _TOLERANCE_S:
             return []
         if not self._is_exercise(span.start_s, span.end_s, alone):
             return []

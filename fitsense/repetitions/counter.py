@@ -69,11 +69,8 @@ _NEW_EXERCISE_PAUSE_LENGTHS = 0.6
 
 # The first repetition of a set that goes on is reported so many lengths after its end, if its quality is at least this,
 # and if its ends are at least this part as far from its turning point as any moment is: a slow one may be half done.
+# The only repetition in time without a name needs the quality, too.
 _FIRST_SETTLED_LENGTHS, _FIRST_MIN_QUALITY, _FIRST_MIN_REACH = 0.4, 0.5, 0.7
-
-# The only movement in time without a name is a repetition if it is so large a part of the motion: as large as advised to
-# hosts without a classifier.
-_LONE_MIN_SHARE = 0.6
 
 # Seconds by which the only repetition of a set may reach beyond the set on either side.
 _SET_MARGIN_S = 1.0
@@ -168,20 +165,20 @@ class RepetitionCounter:
         length_s = repetition.end_s - repetition.start_s
         settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
         middle_s = (repetition.start_s + repetition.end_s) / 2
-        if not (self._is_whole(cycle, found) and settled) or middle_s < start_s:
+        whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH
+        if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or middle_s < start_s:
             return []
         return self._take(repetition)
 
     def end_set(self, start_s: float, end_s: float, *, known: bool = True) -> list[Movement]:
         """Return the only repetition of a set that ended, if it has exactly one; the run continues.
 
-        A host that recognises the exercise by other means needs no second repetition to resemble. Otherwise, the
-        movement must be most of what moved.
+        A host that recognises exercise by other means needs no second repetition to resemble.
 
         :param start_s: start of the set, in seconds of media time. If a movement in it was reported, nothing is
             returned.
         :param end_s: end of the set.
-        :param known: whether the host recognises the exercise.
+        :param known: whether the host knows the exercise; otherwise the movement must return clearly.
         """
         if self.state.reported_s > start_s:
             return []
@@ -195,17 +192,12 @@ class RepetitionCounter:
         if found.best is None or len(found.best.cycles) > 1:
             return []
         (cycle,) = found.best.cycles
-        if not known and (found.best.share < _LONE_MIN_SHARE or not self._is_whole(cycle, found)):
+        if not known and cycle.quality < _FIRST_MIN_QUALITY:
             return []
         repetition = self._describe(cycle, found)
         if not start_s <= (repetition.start_s + repetition.end_s) / 2 < end_s:
             return []
         return self._take(repetition)
-
-    @staticmethod
-    def _is_whole(cycle: Cycle, found: _Analysis) -> bool:
-        """True if a single cycle is clear, and not half of a slow one."""
-        return cycle.quality >= _FIRST_MIN_QUALITY and cycle.reach(found.view.path) >= _FIRST_MIN_REACH
 
     @staticmethod
     def _describe(cycle: Cycle, found: _Analysis) -> Repetition:

@@ -175,10 +175,8 @@ def test_update_unknown_between_exercises_belongs_to_the_second_if_it_resembles_
 
 
 @pytest.mark.parametrize("after", [{IDLE: 0.9}, {"squat": 0.9}])
-@pytest.mark.parametrize("before", [[], [{IDLE: 0.9}] * 4, [{"push_up": 0.9}] * 4])
-def test_update_short_unknown_is_a_segment_if_it_was_exercise(
-    before: list[dict[str, float]], after: dict[str, float]
-) -> None:
+@pytest.mark.parametrize("before", [IDLE, "push_up"])
+def test_update_short_unknown_is_a_segment_if_it_was_exercise(before: str, after: dict[str, float]) -> None:
     unlike = {"lunge": 0.45, "push_up": 0.3, IDLE: 0.2}
     asked: list[tuple[float, float, bool]] = []
 
@@ -186,10 +184,9 @@ def test_update_short_unknown_is_a_segment_if_it_was_exercise(
         asked.append((start_s, end_s, alone))
         return True
 
-    since = float(len(before))
-    decisions = decide([*before, *[unlike] * 3, *[after] * 4], DecisionConfig(**SURE), is_exercise)
-    assert (UNKNOWN, since, since + 3.0) in segments(decisions)
-    assert asked == [(since, since + 3.0, IDLE in after and "push_up" not in (before or [{}])[0])]
+    decisions = decide([{before: 0.9}] * 4 + [unlike] * 3 + [after] * 4, DecisionConfig(**SURE), is_exercise)
+    assert (UNKNOWN, 4.0, 7.0) in segments(decisions)
+    assert asked == [(4.0, 7.0, IDLE in after and before == IDLE)]
 
 
 @pytest.mark.parametrize("exercise", [True, False])
@@ -197,6 +194,11 @@ def test_end_run_short_unknown_at_the_end_is_a_segment_if_it_was_exercise(exerci
     steps = [{IDLE: 0.9}] * 4 + [DIM] * 3
     found = segments(decide(steps, DecisionConfig(**SURE), lambda *span: exercise))
     assert found == ([(UNKNOWN, 4.0, 7.0)] if exercise else [])
+
+
+def test_update_short_unknown_at_the_beginning_is_no_exercise() -> None:
+    """It may have begun before, such as before a cut."""
+    assert decide([DIM] * 3 + [{IDLE: 0.9}] * 4, DecisionConfig(**SURE), lambda *span: True) == []
 
 
 def test_update_unknown_of_a_moment_is_no_exercise() -> None:
