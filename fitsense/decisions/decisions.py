@@ -182,9 +182,10 @@ class Decisions:
             if self.state.current is not None:
                 decisions += self._end(self.state.current)
             if self.state.doubt is not None and self._is_idle:
-                candidate = self.state.candidate
-                ends_idle = candidate is not None and candidate.answer == IDLE
-                decisions += self._short(self.state.doubt.without(candidate) if ends_idle else self.state.doubt)
+                moved, candidate = self.state.doubt, self.state.candidate
+                if candidate is not None and candidate.answer == IDLE:
+                    moved = moved.without(candidate)
+                decisions += self._short(moved)
         state = self.state
         state.current = state.candidate = state.lead = state.doubt = state.smoothed = None
         return decisions

@@ -164,12 +164,12 @@ class BodyOrMotionCounter:
             self._reported_s = max(self._reported_s, found[-1].end_s)
         return found
 
-    def end_set(self, start_s: float, end_s: float, *, known: bool = True) -> list[Movement]:
+    def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Give the only repetition of a set that ended, as of :meth:`RepetitionCounter.end_set`; the run continues."""
         if self._reported_s > start_s:
             return []
         for counter in (self._body, self._motion):
-            if found := counter.end_set(start_s, end_s, known=known):
+            if found := counter.end_set(start_s, end_s):
                 self._reported_s = max(self._reported_s, found[-1].end_s)
                 return found
         return []

@@ -69,7 +69,6 @@ _NEW_EXERCISE_PAUSE_LENGTHS = 0.6
 
 # The first repetition of a set that goes on is reported so many lengths after its end, if its quality is at least this,
 # and if its ends are at least this part as far from its turning point as any moment is: a slow one may be half done.
-# The only repetition in time without a name needs the quality, too.
 _FIRST_SETTLED_LENGTHS, _FIRST_MIN_QUALITY, _FIRST_MIN_REACH = 0.4, 0.5, 0.7
 
 # Seconds by which the only repetition of a set may reach beyond the set on either side.
@@ -170,15 +169,14 @@ class RepetitionCounter:
             return []
         return self._take(repetition)
 
-    def end_set(self, start_s: float, end_s: float, *, known: bool = True) -> list[Movement]:
+    def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Return the only repetition of a set that ended, if it has exactly one; the run continues.
 
-        A host that recognises exercise by other means needs no second repetition to resemble.
+        A host that recognises the exercise by other means needs no second repetition to resemble.
 
         :param start_s: start of the set, in seconds of media time. If a movement in it was reported, nothing is
             returned.
         :param end_s: end of the set.
-        :param known: whether the host knows the exercise; otherwise the movement must return clearly.
         """
         if self.state.reported_s > start_s:
             return []
@@ -192,8 +190,6 @@ class RepetitionCounter:
         if found.best is None or len(found.best.cycles) > 1:
             return []
         (cycle,) = found.best.cycles
-        if not known and cycle.quality < _FIRST_MIN_QUALITY:
-            return []
         repetition = self._describe(cycle, found)
         if not start_s <= (repetition.start_s + repetition.end_s) / 2 < end_s:
             return []

@@ -94,7 +94,7 @@ class Counting:
 
     def _find_lone(self, start_s: float, end_s: float) -> bool:
         """Add the only repetition between two rests; True if there is one."""
-        found = [] if self._counter is None else self._counter.end_set(start_s, end_s, known=False)
+        found = [] if self._counter is None else self._counter.end_set(start_s, end_s)
         self.sets.add(found)
         return bool(found)
 
