@@ -75,6 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep off the user's cache and the network, in this process and in all that it starts."""
     if not os.environ.get("PYTEST_XDIST_WORKER"):
         config.add_cleanup(own_cache())
+    # Workers, and some two hundred processes that tests start, would all compile the same modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
