@@ -72,11 +72,13 @@ def _float32(value: Any) -> FloatArray:
 
 
 def _number(value: Any) -> float:
-    """Convert `value` to a float."""
+    """Convert `value` to a float. Text is refused: a number in quotes is a mistake of the caller's."""
     try:
+        if isinstance(value, (str, bytes, bytearray)):
+            raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInputError(f"expected a number that a float can hold, got {str(value)[:40]}") from None
+        raise InvalidInputError(f"expected a number that a float can hold, got {repr(value)[:40]}") from None
 
 
 def _strings(value: Iterable[str]) -> tuple[str, ...]:

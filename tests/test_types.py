@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import pytest
@@ -34,9 +36,10 @@ def test_frame_array_is_read_only_and_callers_stays_writable() -> None:
         (PICTURE.astype(float), 0.0, "expected dtype uint8, got float64"),
         (PICTURE, float("nan"), "expected finite seconds"),
         (PICTURE, 1e12, "within 1e"),
+        (PICTURE, "0", "expected a number that a float can hold, got '0'"),
     ],
 )
-def test_frame_invalid_values_are_refused(rgb: np.ndarray, time_s: float, message: str) -> None:
+def test_frame_invalid_values_are_refused(rgb: np.ndarray, time_s: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Frame(rgb, time_s)
 

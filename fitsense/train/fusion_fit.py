@@ -78,7 +78,8 @@ def fit_fusion(
     unknown_clips = _out_of_fold(unknown, branches) if UNKNOWN in labels.exercise else []
     both = [*held, *unknown_clips]
     exercise = _windows(branches, both, "exercise")
-    fused, config, temperature = _best_space(spec, exercise, targets(both, "exercise", labels.exercise), labels)
+    truth = targets(both, "exercise", labels.exercise)
+    fused, config, temperature = _best_space(spec, exercise, truth, len(held), labels)
     calibrated = _probabilities(fused / temperature, labels.exercise)
     probabilities, of_strangers = calibrated[: len(held)], calibrated[len(held) :]
     if UNKNOWN not in labels.exercise:
@@ -192,20 +193,29 @@ def _windows(
 
 
 def _best_space(
-    spec: FusionSpec, windows: _HeldOutScores, truth: NDArray[np.int64], labels: Labels
+    spec: FusionSpec, windows: _HeldOutScores, truth: NDArray[np.int64], known: int, labels: Labels
 ) -> tuple[FloatArray, Any, float]:
     """Fused logits (clips, views, labels), configuration and temperature of the fusion's space with the lowest
-    calibrated log loss."""
+    calibrated log loss.
+
+    :param known: the temperature is fitted on this many clips, the first ones. Further ones are of exercises that were
+        held out altogether and mostly get a wrong name: with them, names of trained exercises would be less sure than
+        they are right. The naming threshold is for them.
+    """
+
+    def temperature_of(fused: FloatArray) -> float:
+        return calibration.temperature(list(fused[:known]), truth[:known])
+
     tried = []
     for config in _spaces(spec):
         fused = _fused(spec, config, windows, labels)
-        temperature = calibration.temperature(list(fused), truth)
+        temperature = temperature_of(fused)
         if spec.fit is not None and len(windows.members) > 1:
             # Weights depend on the temperature, and the temperature on the weights.
             for _ in range(_ROUNDS):
                 config = _fitted_at(spec, config, windows, truth, labels, temperature)
                 fused = _fused(spec, config, windows, labels)
-                temperature = calibration.temperature(list(fused), truth)
+                temperature = temperature_of(fused)
         loss = calibration.log_loss(list(fused), truth, temperature)
         tried.append((loss, fused, config, temperature))
         if len(windows.members) == 1:

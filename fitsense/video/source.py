@@ -195,6 +195,11 @@ class VideoSource(Closing):
             frame = next(self._decoded, None)
         if not self._is_over:
             self._warn_if_truncated()
+        # Where a file is cut off, its last packet is damaged, too: the missing part says more.
+        if self._damaged == 1:
+            self._warn("1 packet of the source could not be decoded and was left out")
+        elif self._damaged:
+            self._warn(f"{self._damaged} packets of the source could not be decoded and were left out")
 
     def items(self) -> Iterator[Frame | SourceWarning]:
         """Frames and warnings: :attr:`unaccelerated`, :attr:`rate_assumed`, the frames, and last :attr:`warning`."""
@@ -305,8 +310,6 @@ class VideoSource(Closing):
             self._read_error = reason_of(error, self._timeout_s)
             self._warn(f"the source cannot be read further than {self._clock.end_s:.1f} s: {self._read_error}")
         opened.raise_interruption()
-        if self._damaged:
-            self._warn(f"{self._damaged} packets of the source could not be decoded and were left out")
 
     def _probed(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
         """The packets, after inspecting the first of them for the kind of their timestamps."""

@@ -73,7 +73,7 @@ def test_source_damaged_picture_is_left_out(frames: list[Frame], tmp_path: Path)
     with VideoSource(path) as source:
         assert len(list(source)) == len(frames) - 1
         assert source.warning is not None
-    assert source.warning.message.startswith("1 packets")
+    assert source.warning.message.startswith("1 packet ")
 
 
 def test_source_late_streams_are_ignored(frames: list[Frame], tmp_path: Path) -> None:
