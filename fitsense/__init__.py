@@ -252,9 +252,13 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"fitsense.{home}"), name)
             globals()[name] = value
             return value
-    from fitsense._internal.suggestions import suggestion
+    hint = ""
+    # Programs ask for private names to find out what an object is.
+    if not name.startswith("_"):
+        from fitsense._internal.suggestions import suggestion
 
-    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{suggestion(name, [*__all__, *_PACKAGES])}")
+        hint = suggestion(name, [*__all__, *_PACKAGES])
+    raise AttributeError(f"module 'fitsense' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

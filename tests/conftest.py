@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,6 +21,7 @@ import fitsense
 from fitsense.bundles.bundle import DEFAULT, Bundle
 from fitsense.bundles.first_use import assets_of
 from fitsense.bundles.weights import is_fetched
+from fitsense.export import onnx
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
 from tests.helpers.caching_model import Remembering
@@ -75,6 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep off the user's cache and the network, in this process and in all that it starts."""
     if not os.environ.get("PYTEST_XDIST_WORKER"):
         config.add_cleanup(own_cache())
+    # Workers, and some two hundred processes that tests start, would all compile the same modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -93,6 +99,25 @@ def rendered_once() -> Iterator[None]:
     cache = RenderingCache()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(FigureVideo, "__iter__", lambda video: cache.frames(video))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operators_registered_once() -> Iterator[None]:
+    """What torch's exporter registers before each export, half of the time for a small network, it registers once."""
+    export = onnx._to_onnx
+    with pytest.MonkeyPatch.context() as patched:
+
+        def export_quickly(*arguments: Any) -> Any:
+            # Not before a test exports: the import takes long.
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            patched.setattr(onnx, "_to_onnx", export)
+            registry = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+            patched.setattr(ONNXRegistry, "from_torchlib", registry)
+            return export(*arguments)
+
+        patched.setattr(onnx, "_to_onnx", export_quickly)
         yield
 
 

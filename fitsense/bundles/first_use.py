@@ -87,8 +87,10 @@ def fetch(refs: Sequence[WeightsRef], plugins: PluginManager) -> dict[WeightsRef
     paths = {}
     with Wheels() as wheels:
         for ref in refs:
-            if ref in missing:
-                _say(f"Fetching {missing.index(ref) + 1} of {len(missing)}: {described(ref)}")
+            if ref not in missing:
+                paths[ref] = resolve(ref, plugins, wheels=wheels)
+                continue
+            _say(f"Fetching {missing.index(ref) + 1} of {len(missing)}: {described(ref)}")
             with download_progress(file_name(ref)) as progress:
                 paths[ref] = resolve(ref, plugins, progress=progress, wheels=wheels)
     return paths

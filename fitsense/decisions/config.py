@@ -24,8 +24,9 @@ class DecisionConfig:
     :param idle_exit: probability below which idle is left; at most ``idle_enter``.
     :param smoothing_s: time constant of the smoothing, in seconds of media time; 0 for none.
     :param min_duration_s: seconds for which an answer must hold before it becomes the current one.
-    :param unknown_min_duration_s: the same for unknown movement after idle time, if it is longer: until then, the
-        movement belongs to the exercise that it becomes, if it resembles that one at all.
+    :param unknown_min_duration_s: the same for unknown movement, if it is longer: until then, an exercise that is named
+        again continues, and the movement belongs to the exercise that it becomes, if it resembles that one at all, and
+        more than the one before.
     :param update_interval_s: shortest media time in seconds between two updates of a segment.
     :param muscles_interval_s: shortest media time in seconds between two reports of muscle activation.
     :raises InvalidInputError: a value outside its range.

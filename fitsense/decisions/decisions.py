@@ -3,16 +3,17 @@
 Each window's probabilities are smoothed exponentially over media time, with time constant ``smoothing_s``. The smoothed
 answer is an exercise, ``UNKNOWN`` (movement that no exercise fits with enough confidence) or idle (no exercise). An
 answer becomes the current one when it has held for ``min_duration_s``, and then counts from its beginning. If answers
-change so fast that none holds within twice that time, unknown becomes the current answer. After idle time, unknown has
-to hold for ``unknown_min_duration_s``: an exercise that is named before counts from where the unknown movement began,
-if that resembled the exercise at all.
+change so fast that none holds within twice that time, unknown becomes the current answer. Unknown has to hold for
+``unknown_min_duration_s``: the current exercise, if it is named again before, continues, and another one that is named
+before counts from where the unknown movement began, if that resembled it at all, and more than the one before. Unknown
+movement that ends before without a name is a segment if it was repeated, or went out and back between two rests.
 Thresholds have hysteresis: an exercise is entered at ``enter`` and left below ``exit``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -43,6 +44,9 @@ class _Mean:
     def merge(self, other: _Mean) -> None:
         self.sum += other.sum
         self.seconds += other.seconds
+
+    def without(self, other: _Mean) -> _Mean:
+        return _Mean(self.sum - other.sum, self.seconds - other.seconds)
 
     @property
     def value(self) -> NDArray[np.float64]:
@@ -75,6 +79,11 @@ class _Span:
         self.muscles.merge(other.muscles)
         self.end_s = other.end_s
 
+    def without(self, end: _Span) -> _Span:
+        """The span without the one that it ends with."""
+        scores, muscles = self.scores.without(end.scores), self.muscles.without(end.muscles)
+        return _Span(self.answer, self.start_s, end.start_s, scores, muscles)
+
 
 @attrs.define(eq=False)
 class DecisionsState:
@@ -84,7 +93,7 @@ class DecisionsState:
     :param muscles: activations of the last prediction, float32 (groups,); empty before the first.
     :param current: the current answer.
     :param candidate: another answer on trial.
-    :param lead: unknown movement directly before the candidate, after idle time.
+    :param lead: unknown movement directly before the candidate.
     :param doubt: everything since the last window with the current answer, over all answers.
     :param updated_s: media time of the last update of the current segment, in seconds.
     :param unreported: muscle activation since the last report.
@@ -106,9 +115,18 @@ class Decisions:
     :param exercises: the labels of ``Prediction.exercise``, with :data:`IDLE` and :data:`UNKNOWN` if the model has
         them. :data:`UNKNOWN` is never named as an exercise: its probability keeps the others below their thresholds.
     :param muscles: the labels of ``Prediction.muscles``.
+    :param is_exercise: tells whether unknown movement was exercise, though it ended early: by its start and end in
+        seconds of media time, and whether there was rest before and after it. Default: it never was.
     """
 
-    def __init__(self, exercises: Sequence[str], muscles: Sequence[str], config: DecisionConfig | None = None) -> None:
+    def __init__(
+        self,
+        exercises: Sequence[str],
+        muscles: Sequence[str],
+        config: DecisionConfig | None = None,
+        is_exercise: Callable[[float, float, bool], bool] = lambda start_s, end_s, alone: False,
+    ) -> None:
+        self._is_exercise = is_exercise
         self._exercises = tuple(exercises)
         self._groups = tuple(muscles)
         self._config = config or DecisionConfig()
@@ -159,10 +177,15 @@ class Decisions:
         if self.state.smoothed is not None:
             last = self.state.candidate or self.state.current
             if last is not None:
-                decisions += self._advance(last.answer, last.end_s, max(last.end_s, end_s))
+                decisions += self._advance(last.answer, last.end_s, max(last.end_s, end_s), final=True)
             decisions += self._report_muscles()
             if self.state.current is not None:
                 decisions += self._end(self.state.current)
+            if self.state.doubt is not None and self._is_idle:
+                moved, candidate = self.state.doubt, self.state.candidate
+                if candidate is not None and candidate.answer == IDLE:
+                    moved = moved.without(candidate)
+                decisions += self._short(moved)
         state = self.state
         state.current = state.candidate = state.lead = state.doubt = state.smoothed = None
         return decisions
@@ -199,11 +222,15 @@ class Decisions:
         # No exercise is certain enough; idle wins if it is more probable than every exercise and than unknown.
         return IDLE if idle >= max(scores[best], unknown) else UNKNOWN
 
-    def _advance(self, answer: str, from_s: float, until_s: float) -> list[Decision]:
+    def _advance(self, answer: str, from_s: float, until_s: float, *, final: bool = False) -> list[Decision]:
+        """Take an answer.
+
+        :param final: whether nothing follows in the run that could name unknown movement.
+        """
         assert self.state.smoothed is not None
         decisions: list[Decision] = []
         if self.state.current is not None and answer == self.state.current.answer:
-            self._resume()
+            decisions += self._resume()
             self.state.current.extend(until_s, self.state.smoothed, self.state.muscles)
         else:
             if self.state.candidate is None or self.state.candidate.answer != answer:
@@ -212,9 +239,16 @@ class Decisions:
             self.state.doubt = self.state.doubt or self._span(UNKNOWN, from_s)
             for span in (self.state.candidate, self.state.doubt):
                 span.extend(until_s, self.state.smoothed, self.state.muscles)
-            if self.state.candidate.seconds >= self._trial_s(answer) - _TOLERANCE_S:
+            patient = not final or self._is_idle
+            trial_s = self._trial_s(answer) if patient else self._config.min_duration_s
+            if self.state.candidate.seconds >= trial_s - _TOLERANCE_S:
                 decisions += self._take_over(self._with_lead(self.state.candidate))
-            elif self.state.lead is None and self.state.doubt.seconds >= self._doubt_s(answer) - _TOLERANCE_S:
+            # Movement before a rest is judged when the rest is certain.
+            elif (
+                self.state.lead is None
+                and answer != IDLE
+                and self.state.doubt.seconds >= self._doubt_s(answer) - _TOLERANCE_S
+            ):
                 decisions += self._settle(self.state.doubt)
         # While another answer is on trial, the segment of this interval is not known yet.
         if self.state.current is not None and self.state.current.answer != IDLE and self.state.candidate is None:
@@ -228,7 +262,7 @@ class Decisions:
     def _trial_s(self, answer: str) -> float:
         """Seconds for which an answer must hold before it becomes the current one."""
         config = self._config
-        if answer == UNKNOWN and self._is_idle:
+        if answer == UNKNOWN:
             return max(config.min_duration_s, config.unknown_min_duration_s)
         return config.min_duration_s
 
@@ -239,24 +273,48 @@ class Decisions:
     def _lead(self, answer: str) -> _Span | None:
         """Unknown movement directly before an answer that replaces the candidate, if it may belong to that answer."""
         candidate = self.state.candidate
-        is_lead = candidate is not None and candidate.answer == UNKNOWN and self._is_idle
+        is_lead = candidate is not None and candidate.answer == UNKNOWN
         return candidate if is_lead and answer != IDLE else None
 
     def _with_lead(self, candidate: _Span) -> _Span:
         """The candidate from where its movement began: with the lead, unless that is another movement, such as getting
         into position."""
-        lead = self.state.lead
-        if lead is None or self._confidence(candidate.answer, lead.scores.value) < _LEAD_CONFIDENCE:
+        lead, current = self.state.lead, self.state.current
+        if lead is None:
+            return candidate
+        likeness = self._confidence(candidate.answer, lead.scores.value)
+        rival = 0.0 if self._is_idle or current is None else self._confidence(current.answer, lead.scores.value)
+        if likeness < max(_LEAD_CONFIDENCE, rival):
             return candidate
         lead.answer = candidate.answer
         lead.join(candidate)
         return lead
 
-    def _resume(self) -> None:
+    def _resume(self) -> list[Decision]:
         """Return to the current answer: the other answers did not last."""
+        decisions: list[Decision] = []
         if self.state.current is not None and self.state.doubt is not None:
+            if self._is_idle:
+                decisions += self._short(self.state.doubt)
             self.state.current.join(self.state.doubt)
         self.state.candidate = self.state.lead = self.state.doubt = None
+        return decisions
+
+    def _short(self, span: _Span, *, alone: bool = True) -> list[Decision]:
+        """A segment of movement that ended before it was named, if it was exercise.
+
+        What moved at the beginning of a run, such as after a cut, may have begun before.
+
+        :param alone: whether there was rest before and after it.
+        """
+        if self.state.current is None or span.seconds < self._config.min_duration_s - _TOLERANCE_S:
+            return []
+        if not self._is_exercise(span.start_s, span.end_s, alone):
+            return []
+        span.answer = UNKNOWN
+        confidence = self._confidence(UNKNOWN, span.scores.value)
+        muscles = MusclesActivated(span.start_s, span.end_s, self._activations(span.muscles.value))
+        return [SegmentStarted(UNKNOWN, span.start_s, confidence), muscles, *self._end(span)]
 
     def _settle(self, doubt: _Span) -> list[Decision]:
         """End a doubt that lasted too long for any of its answers: unknown or idle becomes the current answer."""
@@ -265,8 +323,7 @@ class Decisions:
         if self._idle is not None and scores[self._idle] >= max(rivals):
             doubt.answer = IDLE
         if self.state.current is not None and self.state.current.answer == doubt.answer:
-            self._resume()
-            return []
+            return self._resume()
         return self._take_over(doubt)
 
     def _take_over(self, candidate: _Span) -> list[Decision]:
@@ -274,6 +331,9 @@ class Decisions:
         if self.state.current is not None:
             decisions += self._report_muscles()
             decisions += self._end(self.state.current)
+        if self.state.doubt is not None and self.state.doubt.start_s < candidate.start_s:
+            alone = self._is_idle and candidate.answer == IDLE
+            decisions += self._short(self.state.doubt.without(candidate), alone=alone)
         self.state.current, self.state.candidate, self.state.lead, self.state.doubt = candidate, None, None, None
         if candidate.answer != IDLE:
             confidence = self._confidence(candidate.answer, candidate.scores.value)

@@ -13,12 +13,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from fitsense._internal.compile_cache import compiled
 from fitsense._internal.openvino_core import openvino_core
 from fitsense.bundles.bundle import Bundle
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError
 from fitsense.inference.base import check_input, input_of
-from fitsense.inference.compile_cache import compiled
 from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.graph_merge import join
 from fitsense.inference.streaming import inputs_of_step, next_of, stream_of

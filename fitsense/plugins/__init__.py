@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fitsense._internal.compile_cache import compiled
 from fitsense._internal.openvino_core import openvino_core
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins._observers import ObserverReply
@@ -62,6 +63,7 @@ __all__ = [
     "StreamingSpec",
     "TaskSpec",
     "WeightsRef",
+    "compiled",
     "hookimpl",
     "openvino_core",
 ]

@@ -7,6 +7,7 @@ change them in ways that do not turn back with the motion: the body does not tak
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -36,37 +37,49 @@ class BodyChange:
     moved: NDArray[np.float64]
 
 
-def body_change(
-    signal: JointSignal, samples: Sequence[FloatArray], times: Sequence[float], spans: NDArray[np.float64]
-) -> BodyChange | None:
-    """Measure the change of a body in spans of time; None if the body is not known in all of them.
+class BodyRecord:
+    """Shape and place of a body over time. Smoothed once; spans are then measured quickly.
 
-    :param samples: one for each time, as :meth:`fitsense.repetitions.joints.JointSignal.sample` gives them.
+    :param signal: joints of the samples.
+    :param filled: samples without gaps, (times, joints, 6).
     :param times: in seconds of media time, ascending.
-    :param spans: start, turning point and end, in seconds of media time, (spans, 3).
     """
-    if len(times) < 2:
-        return None
-    stacked = np.stack(samples)
-    filled = fill(stacked)
-    if filled is None:
-        return None
-    visible = np.clip(np.median(filled[..., VISIBILITY], axis=0), 0.0, 1.0)[:, None]
-    shape = signal.in_picture(filled)
-    hips = filled[:, signal.hips][..., [X, Y]].mean(axis=1)
-    width = round(_SMOOTHING_S * (len(times) - 1) / (times[-1] - times[0]))
-    placed = np.concatenate([(shape * visible).reshape(len(filled), -1), hips / signal.torso(filled)], axis=1)
-    start, far, end = (smooth(placed, width)[at] for at in nearest(np.array(times), spans).T)
-    joints = len(signal.names)
 
-    def shapes(one: FloatArray, other: FloatArray) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm((one - other)[:, :-2], axis=1) / np.sqrt(joints))
+    def __init__(self, signal: JointSignal, filled: NDArray[np.float64], times: Sequence[float]) -> None:
+        visible = np.clip(np.median(filled[..., VISIBILITY], axis=0), 0.0, 1.0)[:, None]
+        shape = signal.in_picture(filled)
+        hips = filled[:, signal.hips][..., [X, Y]].mean(axis=1)
+        width = round(_SMOOTHING_S * (len(times) - 1) / (times[-1] - times[0]))
+        placed = np.concatenate([(shape * visible).reshape(len(filled), -1), hips / signal.torso(filled)], axis=1)
+        self._placed = smooth(placed, width)
+        self._times = np.array(times)
+        self._joints = len(signal.names)
 
-    def places(one: FloatArray, other: FloatArray) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm((one - other)[:, -2:], axis=1))
+    @classmethod
+    def of(cls, signal: JointSignal, samples: Sequence[FloatArray], times: Sequence[float]) -> BodyRecord | None:
+        """The record of samples; None if there is no body in at least two of them.
 
-    return BodyChange(
-        out=np.minimum(shapes(far, start), shapes(far, end)),
-        apart=shapes(start, end),
-        moved=np.maximum(places(far, start), places(far, end)),
-    )
+        :param samples: one for each time, as :meth:`fitsense.repetitions.joints.JointSignal.sample` gives them.
+        :param times: in seconds of media time, ascending.
+        """
+        filled = fill(np.stack(samples)) if len(times) > 1 else None
+        return None if filled is None else cls(signal, filled, times)
+
+    def change(self, spans: NDArray[np.float64]) -> BodyChange:
+        """Measure the body's change in spans of time.
+
+        :param spans: start, turning point and end, in seconds of media time, (spans, 3).
+        """
+        start, far, end = (self._placed[at] for at in nearest(self._times, spans).T)
+
+        def shapes(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+            return np.asarray(np.linalg.norm((one - other)[:, :-2], axis=1) / np.sqrt(self._joints))
+
+        def places(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+            return np.asarray(np.linalg.norm((one - other)[:, -2:], axis=1))
+
+        return BodyChange(
+            out=np.minimum(shapes(far, start), shapes(far, end)),
+            apart=shapes(start, end),
+            moved=np.maximum(places(far, start), places(far, end)),
+        )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fitsense._internal.locks import single_threaded_blas
 from fitsense.pose.landmarks import LandmarkSet, Pose
-from fitsense.repetitions.body_change import BodyChange, body_change
+from fitsense.repetitions.body_change import BodyRecord
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.motion_range import joint_angles, joint_ranges, phases
@@ -33,11 +33,9 @@ class BodySignal:
         """See :meth:`fitsense.repetitions.joints.JointSignal.sample`."""
         return self._joints.sample(pose, size)
 
-    def change(
-        self, samples: Sequence[FloatArray], times: Sequence[float], spans: NDArray[np.float64]
-    ) -> BodyChange | None:
-        """Measure the body's change, see :func:`fitsense.repetitions.body_change.body_change`."""
-        return body_change(self._joints, samples, times, spans)
+    def record(self, samples: Sequence[FloatArray], times: Sequence[float]) -> BodyRecord | None:
+        """See :meth:`fitsense.repetitions.body_change.BodyRecord.of`."""
+        return BodyRecord.of(self._joints, samples, times)
 
     def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
         """See :meth:`fitsense.repetitions.signal.Signal.view`, of samples of poses, (moments, joints, 6)."""

@@ -16,6 +16,10 @@ SAME_CYCLE_LENGTHS = 0.3
 """Lengths by which two passes may differ about the same cycle."""
 OVERLAP_LENGTHS = 0.3
 """Lengths of a cycle that may lie before the analysed seconds, or in a movement that was reported."""
+STEADY_FACTOR = 1.3
+"""Factor within which a repetition is of the tempo of those before it."""
+# A repetition continues those before it if it begins within this many of their lengths.
+_PAUSE_LENGTHS = 0.45
 # Lengths after a repetition before it is reported: what follows may change its end. One that follows others at their
 # tempo ends where it is expected.
 _SETTLED_LENGTHS = 0.6
@@ -82,6 +86,17 @@ class Candidate:
     def is_too_late(self, now_s: float) -> bool:
         """True if two cycles have followed it, four where sides alternate, and it ended too long ago."""
         return len(self.later_ends_s) > (3 if self.alternating else 1) and now_s - self.end_s > _LATE_S
+
+
+def continues(span: Span, reported_s: float, tempo_s: float, factor: float = STEADY_FACTOR) -> bool:
+    """True if a cycle follows the last repetition without a pause, at its tempo within a factor.
+
+    :param reported_s: end of the last repetition, in seconds of media time.
+    :param tempo_s: its length in seconds.
+    """
+    pause_s, length_s = span[0] - reported_s, span[1] - span[0]
+    follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _PAUSE_LENGTHS * tempo_s
+    return follows and tempo_s / factor <= length_s <= tempo_s * factor
 
 
 def is_same_cycle(one: Span, other: Span) -> bool:

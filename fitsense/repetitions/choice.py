@@ -13,7 +13,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from fitsense.repetitions.body_change import BodyRecord
 from fitsense.repetitions.body_signal import BodySignal
+from fitsense.repetitions.candidate import continues
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.counter_state import RepetitionCounterState
@@ -31,8 +33,6 @@ _SIDED_WORTH = 1.5
 _MISSED = 2
 # Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
-# The last repetition of a set follows within this many lengths, at the set's tempo within this factor.
-_PAUSE, _STEADY = 0.45, 1.3
 # Joints move by more lengths of the torso than this in a repetition; root of the mean square over all joints.
 _BODY_EXTENT = 0.03
 # Least change of the picture within the body's box by a repetition, as of `PictureChange.within`. Measured: jitter of a
@@ -86,6 +86,7 @@ class BodyOrMotionCounter:
         self._boxes: list[tuple[float, Box]] = []
         # Not part of the state: times of what was measured, and the result.
         self._measured: tuple[tuple[float, ...], PictureChange] | None = None
+        self._recorded: tuple[tuple[float, ...], BodyRecord | None] | None = None
 
     @property
     def state(self) -> BodyOrMotionState:
@@ -105,7 +106,7 @@ class BodyOrMotionCounter:
         self._body.state, self._motion.state = state.body, state.motion
         self._source, self._reported_s, self._waiting = state.source, state.reported_s, state.waiting
         self._sided, self._boxes = state.sided, state.boxes
-        self._measured = None
+        self._measured = self._recorded = None
 
     def push(
         self, thumbnail: NDArray[Any], body: FloatArray | None, time_s: float, box: Box | None = None
@@ -147,7 +148,8 @@ class BodyOrMotionCounter:
             self._waiting[self._source] = self._expected(self._waiting[other], tempi[other])
         given = self._give(choose=False)
         self._source, self._reported_s, self._waiting = "body", float("-inf"), {"body": [], "motion": []}
-        self._sided, self._boxes, self._measured = False, [], None
+        self._sided, self._boxes = False, []
+        self._measured = self._recorded = None
         return given
 
     def begin_set(self, start_s: float) -> list[Movement]:
@@ -183,10 +185,10 @@ class BodyOrMotionCounter:
     def _is_of_the_body(self, cycles: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Mask of the movements in the picture that the body takes part in, (cycles,); all if the body is not known."""
         picture = self._picture_change()
-        state = self._body.state
-        body = self._signal.change(state.thumbnails, state.times, cycles)
-        if picture is None or body is None:
+        record = self._body_record()
+        if picture is None or record is None:
             return np.ones(len(cycles), bool)
+        body = record.change(cycles)
         returns = (body.apart <= _MAX_APART * body.out) & (body.out >= _BODY_EXTENT)
         foreign = picture.around(cycles) >= _MAX_AROUND * picture.within(cycles)
         return returns | ~(foreign | (body.moved >= _MAX_MOVED * body.out))
@@ -202,6 +204,16 @@ class BodyOrMotionCounter:
             box_times, boxes = zip(*self._boxes, strict=True)
             self._measured = key, PictureChange(thumbnails, times, boxes, box_times)
         return self._measured[1]
+
+    def _body_record(self) -> BodyRecord | None:
+        """Shape and place of the body in the kept samples; None if it is not known."""
+        samples, times = self._body.state.thumbnails, self._body.state.times
+        if len(times) < 2:
+            return None
+        key = times[0], times[-1], len(times)
+        if self._recorded is None or self._recorded[0] != key:
+            self._recorded = key, self._signal.record(samples, times)
+        return self._recorded[1]
 
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
@@ -231,10 +243,8 @@ class BodyOrMotionCounter:
     def _expected(self, movements: list[Movement], tempo_s: float) -> list[Movement]:
         """The first new repetition if it follows the reported ones at their tempo: the last of a set."""
         for movement in filter(self._is_new, movements):
-            length_s = movement.end_s - movement.start_s
-            follows = movement.start_s - self._reported_s <= _PAUSE * tempo_s
-            steady = tempo_s / _STEADY <= length_s <= tempo_s * _STEADY
-            return [movement] if follows and steady and isinstance(movement, Repetition) else []
+            follows = continues((movement.start_s, movement.end_s), self._reported_s, tempo_s)
+            return [movement] if follows and isinstance(movement, Repetition) else []
         return []
 
     def _is_new(self, movement: Movement) -> bool:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from fitsense._internal.locks import single_threaded_blas
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.bouts import Bout, divide
-from fitsense.repetitions.candidate import SAME_CYCLE_LENGTHS, Candidate, Span, is_same_cycle
+from fitsense.repetitions.candidate import Candidate, continues, is_same_cycle
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
@@ -57,11 +57,8 @@ _CONTINUITY_FACTOR = 1.2
 # One that contains all reported repetitions has its score increased by this part: else, cycles between two turning
 # points at the far end take the place of those between two starts, and half a repetition is lost at each change.
 _AGREEMENT = 0.3
-# It continues if it begins within this many lengths, at a tempo within this factor of the last repetition's.
-_CONTINUITY_PAUSE_LENGTHS = 0.45
+# It continues if its tempo is within this factor of the last repetition's.
 _CONTINUITY_TEMPO_FACTOR = 1.5
-# It is expected to end where it does if its tempo is within this factor.
-_STEADY_FACTOR = 1.3
 
 # The movement since the last repetition is another exercise if its cycles make up this part of the motion, have this
 # mean quality, have less than this similarity to that repetition, and follow each other within this many lengths.
@@ -288,14 +285,14 @@ class RepetitionCounter:
         """Choose the best of the proposals that count; None if none does."""
         config = self._config
 
-        def continues(cycle: Cycle) -> bool:
+        def goes_on(cycle: Cycle) -> bool:
             span = float(moments[cycle.start]), float(moments[cycle.end])
-            return self._continues(span, _CONTINUITY_TEMPO_FACTOR) or any(
+            return continues(span, self.state.reported_s, self.state.tempo_s, _CONTINUITY_TEMPO_FACTOR) or any(
                 is_same_cycle(span, found) for found in self.state.found
             )
 
         def rank(proposal: Proposal) -> float:
-            factor = _CONTINUITY_FACTOR if any(map(continues, proposal.cycles)) else 1.0
+            factor = _CONTINUITY_FACTOR if any(map(goes_on, proposal.cycles)) else 1.0
             spans = [(float(moments[cycle.start]), float(moments[cycle.end])) for cycle in proposal.cycles]
             # A repetition of one side is half a cycle.
             known = [] if self.state.alternating else self.state.reported
@@ -312,13 +309,6 @@ class RepetitionCounter:
         counted = [proposal for proposal in proposals if counts(proposal)]
         several = [proposal for proposal in counted if len(proposal.cycles) > 1]
         return max(several or counted, key=rank, default=None)
-
-    def _continues(self, span: Span, factor: float) -> bool:
-        """True if a cycle follows the last repetition without a pause, at its tempo within a factor."""
-        tempo_s = self.state.tempo_s
-        pause_s, length_s = span[0] - self.state.reported_s, span[1] - span[0]
-        follows = -SAME_CYCLE_LENGTHS * tempo_s <= pause_s <= _CONTINUITY_PAUSE_LENGTHS * tempo_s
-        return follows and tempo_s / factor <= length_s <= tempo_s * factor
 
     def _report(self, best: Proposal, view: SignalView, moments: NDArray[np.float64], final: bool) -> list[Movement]:
         """Report the candidates of a pass up to the first one that is not certain yet."""
@@ -385,7 +375,9 @@ class RepetitionCounter:
                 end_s=float(moments[cycle.end]),
                 quality=cycle.quality,
                 is_full=cycle in full,
-                is_steady=self._continues((float(moments[cycle.start]), float(moments[cycle.end])), _STEADY_FACTOR),
+                is_steady=continues(
+                    (float(moments[cycle.start]), float(moments[cycle.end])), self.state.reported_s, self.state.tempo_s
+                ),
                 typical_s=typical_s,
                 later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
                 next_start=next((other.start for other in full if other.start >= cycle.end), None),

@@ -3,7 +3,8 @@
 A set contains one exercise without a rest of ``rest_s`` or longer; a shorter pause does not end it. If the exercise
 was not recognised for less than ``rest_s``, and unknown movement was repeated meanwhile, the set includes those
 repetitions. A movement is counted in the segment that contains its middle, or whose start it contains if its middle is
-in no segment: an exercise is recognised only while it is done. A movement outside all segments is dropped.
+in no segment, or in one that ended before the movement was found: an exercise is recognised only while it is done. A
+movement outside all segments is dropped.
 
 One joint leads all repetitions of a set: the one with the clearest movement in those that are counted first, which are
 often two.
@@ -28,6 +29,8 @@ from fitsense.repetitions.set_stats import SetStats as SetStats
 
 # A segment is announced some seconds after its start; until then, movements are kept for this long, in seconds.
 _PENDING_S = 30.0
+# Part of a movement in the segment after the one that contains its middle, and that ended before it was found.
+_LATE_SHARE = 0.3
 
 
 @attrs.frozen
@@ -290,8 +293,9 @@ class Sets:
 
     def _begins_in(self, start_s: float, movement: Movement) -> bool:
         """True if a movement is not before the segment that begins at `start_s`."""
-        middle_s = _middle(movement)
-        return middle_s >= start_s or (movement.end_s > start_s and middle_s >= self.state.ended_s)
+        middle_s, inside_s = _middle(movement), movement.end_s - start_s
+        found_late = inside_s >= _LATE_SHARE * (movement.end_s - movement.start_s)
+        return middle_s >= start_s or (inside_s > 0 and (middle_s >= self.state.ended_s or found_late))
 
     def _leading_joint(self, movements: Sequence[Movement]) -> str | None:
         """The joint that moves most clearly in the first set of `movements`; None if no joint's range is known."""

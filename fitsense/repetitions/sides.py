@@ -35,6 +35,8 @@ _PARTINGS = np.arange(0.35, 0.66, 0.05)
 # How alike halves must be for sides that take turns: in shape, and in shape and place together. Measured on real
 # clips: 0.4 to 0.9 and above 0.15 where sides take turns; elsewhere below 0.3, or below 0 together.
 _LIKE, _LIKE_IN_PLACE = 0.35, 0.1
+# Repetitions of the two sides differ at most by this factor in length.
+_UNEVEN = 2.0
 # Lengths of the other side's repetition, in lengths of this side's.
 _LENGTHS = (0.75, 0.9, 1.0, 1.15, 1.3)
 # A half before the first or after the last cycle must be so much like the half that it repeats.
@@ -126,7 +128,11 @@ class BodyMirror:
             for cycle in cycles
             for span in ((cycle.start, _between(cycle, parting)), (_between(cycle, parting), cycle.end))
         ]
-        spans = self._with_ends(self._from_rest(spans))
+        spans = self._from_rest(spans)
+        lengths = [end - start for start, end in spans]
+        if max(lengths) > _UNEVEN * min(lengths):
+            return []
+        spans = self._with_ends(spans)
         swings = [float(self._swing[start : end + 1].mean()) for start, end in spans]
         first_is_left = sum(swings[::2]) - sum(swings[1::2]) >= 0
         sides: tuple[Side, Side] = ("left", "right") if first_is_left else ("right", "left")

@@ -10,7 +10,7 @@ from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.choice import BodyOrMotionCounter
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
-from fitsense.repetitions.movement import Movement
+from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.picture_change import Box
 from fitsense.repetitions.sets import CountedRepetition, ExerciseSet, Sets, SetStats
 from fitsense.session.person_track import PersonInFrame
@@ -67,12 +67,36 @@ class Counting:
         self.end_run(since_s)
 
     def end_segment(
-        self, exercise: str, start_s: float, end_s: float
+        self, exercise: str, start_s: float, end_s: float, *, alone: bool = False
     ) -> tuple[list[CountedRepetition], SetStats, list[ExerciseSet]]:
-        """End a segment, as :meth:`fitsense.repetitions.sets.Sets.end`."""
+        """End a segment, as :meth:`fitsense.repetitions.sets.Sets.end`.
+
+        :param alone: whether idle time follows it.
+        """
         if self._counter is not None and _is_repeated(exercise):
             self.sets.add(self._counter.end_set(start_s, end_s))
+        elif exercise == UNKNOWN and alone and self.sets.state.ended_s < start_s:
+            self._find_lone(start_s, end_s)
         return self.sets.end(end_s)
+
+    def is_exercise(self, start_s: float, end_s: float, alone: bool) -> bool:
+        """True if movement without a name was repeated, or if it is one repetition.
+
+        :param start_s: start of the movement, in seconds of media time.
+        :param end_s: end of the movement.
+        :param alone: whether there was rest before and after it; otherwise a single movement is none.
+        """
+        repeated = any(
+            isinstance(one, Repetition) and start_s <= (one.start_s + one.end_s) / 2 < end_s
+            for one in self.sets.state.pending
+        )
+        return repeated or (alone and self._find_lone(start_s, end_s))
+
+    def _find_lone(self, start_s: float, end_s: float) -> bool:
+        """Add the only repetition between two rests; True if there is one."""
+        found = [] if self._counter is None else self._counter.end_set(start_s, end_s)
+        self.sets.add(found)
+        return bool(found)
 
     def _body(self, located: PersonInFrame | None) -> FloatArray | None:
         if located is None or self._signal is None:

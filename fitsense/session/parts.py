@@ -96,9 +96,10 @@ class SessionParts(Expecting):
         calibration = model.manifest.calibration
         decisions = config.decisions or DecisionConfig()
         enter, exit = decisions.thresholds(calibration.enter, calibration.exit)
-        self._decisions = Decisions(labels.exercise, labels.muscles, attrs.evolve(decisions, enter=enter, exit=exit))
         landmark_set = self._person.landmark_set if self._person else None
         self._counting = Counting(config.repetitions, landmark_set, config.set_rest_s)
+        decisions = attrs.evolve(decisions, enter=enter, exit=exit)
+        self._decisions = Decisions(labels.exercise, labels.muscles, decisions, self._counting.is_exercise)
         self._camera = CameraMonitor(config.camera) if config.camera else None
         self._framing: FramingMonitor | None = None
         if landmark_set is not None and config.framing is not None:
@@ -261,7 +262,10 @@ class SessionParts(Expecting):
                 extensions, faults = self._extensions.update(decision.end_s)
                 return [*self._warn_of(faults), *self._emit(exercise_updated(decision, box, name, extensions))]
             case segments.SegmentEnded():
-                counted, stats, sets = self._counting.end_segment(decision.exercise, decision.start_s, decision.end_s)
+                alone = self._decisions.exercise is None
+                counted, stats, sets = self._counting.end_segment(
+                    decision.exercise, decision.start_s, decision.end_s, alone=alone
+                )
                 self._summary.add_segment(decision, stats)
                 extensions, faults = self._extensions.end(decision.start_s, decision.end_s)
                 ended = exercise_ended(decision, stats, sets, extensions)

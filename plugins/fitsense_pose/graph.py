@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,13 @@ import numpy.typing as npt
 from fitsense import WeightsError
 from fitsense_pose.region import FloatArray, Region
 
+if TYPE_CHECKING:
+    import openvino as ov
+
 UInt8Array = npt.NDArray[np.uint8]
+
+# Part of the key of a compiled network; increment it if what is built around networks changes.
+_VERSION = 1
 
 
 class Graph:
@@ -25,6 +33,7 @@ class Graph:
     :param beyond: values outside the picture: ``zeros`` (black), or the ``border``'s pixels again.
     :param threads: CPU threads; None for all cores.
     :raises WeightsError: the file contains another network.
+    :raises OSError: the file cannot be read.
     """
 
     def __init__(
@@ -36,29 +45,17 @@ class Graph:
         beyond: Literal["zeros", "border"],
         threads: int | None = None,
     ) -> None:
-        import openvino as ov
-
-        from fitsense.plugins import openvino_core
+        from fitsense.plugins import compiled, openvino_core
 
         core = openvino_core()
-        try:
-            network = core.read_model(file)
-            (entry,) = network.get_parameters()
-            _, size, _, _ = entry.shape
-            by_shape = {tuple(result.shape)[1:]: result.get_node().input_value(0) for result in network.outputs}
-            wanted = [by_shape[shape] for shape in outputs.values()]
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise WeightsError(
-                f"{file}: expected a network with the outputs {dict(outputs)}, which this file is not: {error}"
-            ) from error
-        picture, sampling, crop = _crop(int(size), beyond)
-        low, high = values
-        entry.output(0).replace(_scaled(crop, (high - low) / 255, low))
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         self._names = tuple(outputs)
-        self._compiled = core.compile_model(ov.Model(wanted, [picture, sampling]), "CPU", properties)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        key = ("fitsense_pose", _VERSION, digest, tuple(outputs.items()), values, beyond)
+        make = functools.partial(_with_crop, core, file, outputs, values, beyond)
+        self._compiled = compiled(core, key, properties, make)
 
     def __call__(self, picture: UInt8Array, region: Region) -> dict[str, FloatArray]:
         """Outputs for one region of a picture, uint8 (height, width, 3), by name. Thread-safe."""
@@ -67,6 +64,28 @@ class Graph:
         request = self._compiled.create_infer_request()
         results = request.infer([picture[None], region.sampling(width, height)])
         return {name: np.array(results[index][0]) for index, name in enumerate(self._names)}
+
+
+def _with_crop(
+    core: ov.Core, file: Path, outputs: Mapping[str, tuple[int, ...]], values: tuple[float, float], beyond: str
+) -> ov.Model:
+    """The network of a file, with a picture and a region as inputs; see :class:`Graph`."""
+    import openvino as ov
+
+    try:
+        network = core.read_model(file)
+        (entry,) = network.get_parameters()
+        _, size, _, _ = entry.shape
+        by_shape = {tuple(result.shape)[1:]: result.get_node().input_value(0) for result in network.outputs}
+        wanted = [by_shape[shape] for shape in outputs.values()]
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{file}: expected a network with the outputs {dict(outputs)}, which this file is not: {error}"
+        ) from error
+    picture, sampling, crop = _crop(int(size), beyond)
+    low, high = values
+    entry.output(0).replace(_scaled(crop, (high - low) / 255, low))
+    return ov.Model(wanted, [picture, sampling])
 
 
 def _crop(size: int, beyond: str) -> tuple[Any, Any, Any]:

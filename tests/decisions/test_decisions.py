@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,9 +29,13 @@ def prediction(exercise: dict[str, float], muscles: tuple[float, float] = (0.1, 
     return Prediction(0.0, 1.0, scores, np.array(muscles, dtype=np.float32))
 
 
-def decide(steps: list[dict[str, float]], config: DecisionConfig | None = None) -> list[Decision]:
+def decide(
+    steps: list[dict[str, float]],
+    config: DecisionConfig | None = None,
+    is_exercise: Callable[[float, float, bool], bool] = lambda start_s, end_s, alone: False,
+) -> list[Decision]:
     """Decisions for one prediction a second, and for the end of the run."""
-    decisions = Decisions(LABELS, GROUPS, config)
+    decisions = Decisions(LABELS, GROUPS, config, is_exercise)
     found = [d for t, step in enumerate(steps) for d in decisions.update(prediction(step), t, t + 1)]
     return found + decisions.end_run(len(steps))
 
@@ -48,12 +53,12 @@ streams = st.lists(
 ).map(lambda parts: [{label: p} for label, length, p in parts for _ in range(length)])
 
 
-@given(st.one_of(st.lists(distributions, min_size=1, max_size=40), streams))
-def test_update_segments_are_ordered_disjoint_and_long_enough(steps: list[dict[str, float]]) -> None:
+@given(st.one_of(st.lists(distributions, min_size=1, max_size=40), streams), st.booleans())
+def test_update_segments_are_ordered_disjoint_and_long_enough(steps: list[dict[str, float]], exercise: bool) -> None:
     config = DecisionConfig()
     current: SegmentStarted | None = None
     last_end = 0.0
-    for decision in decide([dict(list(s.items())[:3]) for s in steps], config):
+    for decision in decide([dict(list(s.items())[:3]) for s in steps], config, lambda *span: exercise):
         match decision:
             case SegmentStarted():
                 assert current is None
@@ -75,9 +80,10 @@ def test_update_segments_are_ordered_disjoint_and_long_enough(steps: list[dict[s
     assert current is None
 
 
-@given(st.lists(distributions, min_size=1, max_size=30))
-def test_update_muscle_reports_do_not_overlap(steps: list[dict[str, float]]) -> None:
-    reports = [d for d in decide([dict(list(s.items())[:3]) for s in steps]) if isinstance(d, MusclesActivated)]
+@given(st.lists(distributions, min_size=1, max_size=30), st.booleans())
+def test_update_muscle_reports_do_not_overlap(steps: list[dict[str, float]], exercise: bool) -> None:
+    decisions = decide([dict(list(s.items())[:3]) for s in steps], is_exercise=lambda *span: exercise)
+    reports = [d for d in decisions if isinstance(d, MusclesActivated)]
     for before, after in itertools.pairwise(reports):
         assert before.end_s <= after.start_s + 1e-9
     for report in reports:
@@ -146,9 +152,58 @@ def test_update_unknown_unlike_the_exercise_does_not_begin_the_set(seconds: int,
     assert found == [(named, start_s, 9.0 + seconds)]
 
 
-def test_update_unknown_between_exercises_belongs_to_neither() -> None:
-    steps = [{"push_up": 0.9}] * 4 + [DIM] + [{"squat": 0.9}] * 5
-    assert segments(decide(steps, DecisionConfig(**SURE))) == [("push_up", 0.0, 4.0), ("squat", 5.0, 10.0)]
+@pytest.mark.parametrize("seconds", [1, 4])
+def test_update_name_lost_for_a_while_does_not_split_a_segment(seconds: int) -> None:
+    """The turning points of slow repetitions may look like nothing."""
+    steps = ([{"squat": 0.9}] * 4 + [DIM] * seconds) * 3 + [{"squat": 0.9}] * 4
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, float(len(steps)))]
+
+
+def test_update_name_lost_for_long_ends_the_segment_where_it_was_lost() -> None:
+    steps = [{"squat": 0.9}] * 4 + [DIM] * 5
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [("squat", 0.0, 4.0), (UNKNOWN, 4.0, 9.0)]
+
+
+@pytest.mark.parametrize("seconds", [1, 4])
+@pytest.mark.parametrize(("before", "named", "begins"), [("push_up", "squat", 0), ("squat", "lunge", 1)])
+def test_update_unknown_between_exercises_belongs_to_the_second_if_it_resembles_that_more(
+    before: str, named: str, begins: int, seconds: int
+) -> None:
+    steps = [{before: 0.9}] * 4 + [DIM] * seconds + [{named: 0.9}] * 5
+    start_s, end_s = 4.0 + begins * seconds, 9.0 + seconds
+    assert segments(decide(steps, DecisionConfig(**SURE))) == [(before, 0.0, 4.0), (named, start_s, end_s)]
+
+
+@pytest.mark.parametrize("after", [{IDLE: 0.9}, {"squat": 0.9}])
+@pytest.mark.parametrize("before", [IDLE, "push_up"])
+def test_update_short_unknown_is_a_segment_if_it_was_exercise(before: str, after: dict[str, float]) -> None:
+    unlike = {"lunge": 0.45, "push_up": 0.3, IDLE: 0.2}
+    asked: list[tuple[float, float, bool]] = []
+
+    def is_exercise(start_s: float, end_s: float, alone: bool) -> bool:
+        asked.append((start_s, end_s, alone))
+        return True
+
+    decisions = decide([{before: 0.9}] * 4 + [unlike] * 3 + [after] * 4, DecisionConfig(**SURE), is_exercise)
+    assert (UNKNOWN, 4.0, 7.0) in segments(decisions)
+    assert asked == [(4.0, 7.0, IDLE in after and before == IDLE)]
+
+
+@pytest.mark.parametrize("exercise", [True, False])
+def test_end_run_short_unknown_at_the_end_is_a_segment_if_it_was_exercise(exercise: bool) -> None:
+    steps = [{IDLE: 0.9}] * 4 + [DIM] * 3
+    found = segments(decide(steps, DecisionConfig(**SURE), lambda *span: exercise))
+    assert found == ([(UNKNOWN, 4.0, 7.0)] if exercise else [])
+
+
+def test_update_short_unknown_at_the_beginning_is_no_exercise() -> None:
+    """It may have begun before, such as before a cut."""
+    assert decide([DIM] * 3 + [{IDLE: 0.9}] * 4, DecisionConfig(**SURE), lambda *span: True) == []
+
+
+def test_update_unknown_of_a_moment_is_no_exercise() -> None:
+    steps = [{IDLE: 0.9}] * 4 + [DIM] + [{IDLE: 0.9}] * 4
+    assert decide(steps, DecisionConfig(**SURE), lambda *span: True) == []
 
 
 def test_update_short_unknown_after_idle_gives_nothing() -> None:

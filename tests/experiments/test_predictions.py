@@ -9,7 +9,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, label_ranking_average_precision_score
 
 from fitsense.bundles.manifest import Labels
 from fitsense.data.samples import Sample
@@ -98,6 +97,9 @@ def test_figures_single_scene_has_no_interval(predicted: Predictions) -> None:
 
 @given(answers())
 def test_f1_and_ranking_agree_with_scikit_learn(predicted: Predictions) -> None:
+    # Its import takes each worker most of a second.
+    from sklearn.metrics import f1_score, label_ranking_average_precision_score
+
     whole = np.ones((1, len(predicted.samples)))
     expected = f1_score(predicted.worked, predicted.muscles >= 0.5, average="micro", zero_division=0)
     assert (

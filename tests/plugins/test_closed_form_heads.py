@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import Ridge
 
 from fitsense import InvalidInputError
 from fitsense.plugins import HeadExamples
@@ -38,6 +36,9 @@ def logits(module: torch.nn.Module, features: FloatArray) -> FloatArray:
 
 
 def test_discriminant_agrees_with_scikit_learn() -> None:
+    # Its import takes each worker most of a second.
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     given = examples()
     config, module = discriminant.fit(DiscriminantConfig(shrinkage=0.0), given, ("a", "b", "c"))
     reference = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3).fit(given.features, given.targets)
@@ -83,6 +84,9 @@ def test_discriminant_without_examples_of_a_label_is_refused() -> None:
 
 
 def test_ridge_agrees_with_scikit_learn() -> None:
+    # Its import takes each worker most of a second.
+    from sklearn.linear_model import Ridge
+
     given = examples()
     graded = np.clip(given.features[:, :2] / 5, 0, 1).astype(np.float32)
     given = HeadExamples(given.features, graded, given.weights, given.variants)

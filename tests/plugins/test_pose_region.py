@@ -115,6 +115,25 @@ def test_usable_empty_or_infinite_region_is_false(head: tuple[float, float], usa
     assert not Region.around_person(np.array([[np.nan, 50], head], np.float32)).usable(100, 100)
 
 
+def test_load_again_needs_no_compilation_and_sees_the_same(
+    mirror: Path,
+    gradient: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "mirror.xml"
+    for suffix in (".xml", ".bin"):
+        file.with_suffix(suffix).write_bytes(mirror.with_suffix(suffix).read_bytes())
+    region = Region(90, 60, 12, -50)
+    first = look(file, "border")(gradient, region)["seen"]
+    # Without its weights, the network can no longer be compiled.
+    file.with_suffix(".bin").unlink()
+    assert np.array_equal(look(file, "border")(gradient, region)["seen"], first)
+    with pytest.raises(fitsense.WeightsError):
+        look(file, "zeros")
+
+
 def test_load_other_file_is_refused(mirror: Path, tmp_path: Path) -> None:
     with pytest.raises(fitsense.WeightsError, match=r"mirror\.xml: expected a network with the outputs .*\(7,\)"):
         Graph(mirror, {"seen": (7,)}, values=(0.0, 1.0), beyond="zeros")

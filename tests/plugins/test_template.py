@@ -36,10 +36,9 @@ def new(*arguments: object) -> Result:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The text of every file of a folder, by its path there."""
-    return {
-        file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in folder.rglob("*") if file.is_file()
-    }
+    """The text of every file of a folder but what Python compiled, by its path there."""
+    sources = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return {file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in sources}
 
 
 @pytest.fixture(scope="module")

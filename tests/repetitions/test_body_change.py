@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitsense.repetitions.body_change import body_change
+from fitsense.repetitions.body_change import BodyRecord
 from fitsense.repetitions.joints import JointSignal
 from fitsense.repetitions.picture_change import PictureChange
 from tests.pose.bodies import SIZE, STICKS
@@ -20,8 +20,9 @@ SPANS = np.array([[0.8, 1.8, 2.8], [2.8, 3.8, 4.8]])
 
 def test_body_change_movement_of_joints_goes_out_and_returns() -> None:
     samples = [SIGNAL.sample(pose, SIZE) for pose in poses(squat, PARTS)]
-    change = body_change(SIGNAL, samples, TIMES, SPANS)
-    assert change is not None
+    record = BodyRecord.of(SIGNAL, samples, TIMES)
+    assert record is not None
+    change = record.change(SPANS)
     assert (change.out > 0.1).all()
     assert (change.apart < 0.1 * change.out).all()
     assert change.moved == pytest.approx([0.0, 0.0], abs=1e-4)
@@ -29,8 +30,9 @@ def test_body_change_movement_of_joints_goes_out_and_returns() -> None:
 
 def test_body_change_moving_camera_changes_the_place_only() -> None:
     samples = [SIGNAL.sample(poses(squat, [0.0], x=0.4 + 0.1 * part)[0], SIZE) for part in PARTS]
-    change = body_change(SIGNAL, samples, TIMES, SPANS)
-    assert change is not None
+    record = BodyRecord.of(SIGNAL, samples, TIMES)
+    assert record is not None
+    change = record.change(SPANS)
     assert change.out == pytest.approx([0.0, 0.0], abs=1e-4)
     assert (change.moved > 0.1).all()
 
@@ -38,8 +40,8 @@ def test_body_change_moving_camera_changes_the_place_only() -> None:
 @pytest.mark.parametrize("found", [0, 1])
 def test_body_change_without_a_body_is_unknown(found: int) -> None:
     bodies = [*poses(squat, PARTS[:found]), *[None] * (len(PARTS) - found)]
-    assert body_change(SIGNAL, [SIGNAL.sample(pose, SIZE) for pose in bodies], TIMES, SPANS) is None
-    assert body_change(SIGNAL, [], [], SPANS) is None
+    assert BodyRecord.of(SIGNAL, [SIGNAL.sample(pose, SIZE) for pose in bodies], TIMES) is None
+    assert BodyRecord.of(SIGNAL, [], []) is None
 
 
 def pictures(inside: float, outside: float) -> list[np.ndarray]:

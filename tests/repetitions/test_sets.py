@@ -125,6 +125,16 @@ def test_count_movement_into_the_segment_from_no_segment_is_counted() -> None:
     assert sets.sets[-1].start_s == 11.9
 
 
+@pytest.mark.parametrize(("end_s", "number"), [(12.3, 1), (11.9, 0)])
+def test_count_movement_found_after_its_segment_ended_is_counted_in_the_next(end_s: float, number: int) -> None:
+    """Only if enough of it lies there."""
+    sets = Sets(rest_s=10)
+    stretch(sets, "squat", 0.0, 11.8, repetitions(0.0, 5))
+    sets.begin("push_up", 11.8)
+    sets.add([Repetition(11.0, end_s, 0.9)])
+    assert len(sets.count()) == number
+
+
 def led(start_s: float, **ranges: float) -> Repetition:
     """A repetition with ranges of joints in degrees, the largest first."""
     joints = sorted(

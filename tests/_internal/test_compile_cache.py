@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fitsense
+from fitsense._internal import compile_cache as module
+from fitsense._internal.compile_cache import compiled
 from fitsense._internal.openvino_core import openvino_core
-from fitsense.inference import compile_cache as module
-from fitsense.inference.compile_cache import compiled
 from fitsense.types import FloatArray
 
 PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}

@@ -11,12 +11,13 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import openvino as ov
+from typing import TYPE_CHECKING, Any
 
 from fitsense._internal.atomic import atomic_path
 from fitsense._internal.cache import cache_folder
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 # Part of each key; increment it if the meaning of keys changes.
 _FORMAT = 1
@@ -25,13 +26,15 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Callable[[], ov.Model]) -> ov.CompiledModel:
-    """Load a model compiled for the CPU from the cache, or compile and store it.
+    """Load a model compiled for the CPU from the user's cache folder, or compile and store it.
 
     The cache never fails: an unreadable entry is compiled again, and errors on writing are ignored.
 
-    :param key: all that says which model `make` makes, of a ``repr`` that is the same in every process; None to keep
-        nothing.
+    :param core: the core that compiles, such as from :func:`openvino_core`.
+    :param key: all that says which model `make` makes, such as a hash of its weights and a version, of a ``repr`` that
+        is the same in every process; None to keep nothing.
     :param properties: OpenVINO properties of the compiled model.
+    :param make: makes the model; called only if the cache does not have it.
     """
     file = None if key is None else _file(core, key, properties)
     if file is None:
@@ -50,6 +53,8 @@ def compiled(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Calla
 
 def _file(core: ov.Core, key: Any, properties: Mapping[str, Any]) -> Path | None:
     """Path of the cache entry, whether or not it exists; None without a cache folder."""
+    import openvino as ov
+
     folder = cache_folder("compiled")
     if not folder.is_absolute():
         # There is no home folder.
