@@ -56,7 +56,7 @@ def landmark_features(landmarks: Tensor) -> Tensor:
     :param landmarks: float32 (clips, frames, 19, 6): those of LANDMARKS, each x and y in the picture (both in
         units of the same length), x, y and z in metres, and visibility. All zeros without a person.
     """
-    return window_statistics(_describe(landmarks))
+    return window_statistics(describe(landmarks))
 
 
 def window_statistics(signals: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def augment(landmarks: Tensor, *, yaw: float, tilt: float, noise: float, bias: f
     return torch.where((torch.rand(clips, 1, 1, 1) < 0.5).to(device), mirror(varied), varied)
 
 
-def _describe(landmarks: Tensor) -> Tensor:
+def describe(landmarks: Tensor) -> Tensor:
     """Signals of each frame of (clips, frames, 19, 6), (clips, frames, signals)."""
     import torch
 

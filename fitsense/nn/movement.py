@@ -1,4 +1,4 @@
-"""Statistics of a body's movement over a window that a linear layer can classify.
+"""Statistics of a body's movement over a window that a linear layer can classify, and the signals of each frame.
 
 Beside the statistics of :mod:`fitsense.nn.landmarks`, they say how a body is oriented, how far its joints are from each
 other, which of its joints move together and how fast, and how it looks at both ends of the main movement.
@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 from fitsense.nn._coupling import coupling, coupling_size, extremes
 from fitsense.nn._geometry import ANGLES, AT, HIPS, SHOULDERS, angles, is_found, middle, moves, point
 from fitsense.nn._posture import Posture, posture_of
-from fitsense.nn.landmarks import ENDS, LANDMARKS, NUM_FEATURES, STATISTICS, landmark_features, window_statistics
+from fitsense.nn.landmarks import (
+    ENDS,
+    LANDMARKS,
+    NUM_FEATURES,
+    STATISTICS,
+    describe,
+    landmark_features,
+    window_statistics,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["NUM_MOVEMENT_FEATURES", "movement_features"]
+__all__ = ["NUM_MOVEMENT_FEATURES", "NUM_MOVEMENT_SIGNALS", "movement_features", "movement_signals"]
 
 _HEIGHTS = (0, 15, 16, 27, 28, 23, 25, 26)
 _DISTANCES, _ORIENTATION, _MOVES = 29, 16, 10
@@ -26,6 +34,31 @@ _POSTURE = 2 * len(LANDMARKS) + len(LANDMARKS) + _DISTANCES + _ORIENTATION + _MO
 
 NUM_MOVEMENT_FEATURES = NUM_FEATURES + STATISTICS * _POSTURE + coupling_size(_SIGNALS) + 3 * _ENDS_DESCRIBED
 """Number of statistics of :func:`movement_features`."""
+
+NUM_MOVEMENT_SIGNALS = NUM_FEATURES // STATISTICS + _POSTURE + len(LANDMARKS)
+"""Number of signals of each frame of :func:`movement_signals`."""
+
+
+def movement_signals(landmarks: Tensor) -> Tensor:
+    """Signals of each frame of windows, for networks over time: float32 (clips, frames, NUM_MOVEMENT_SIGNALS).
+
+    They are those that :func:`movement_features` takes statistics of, whose argument this takes.
+    """
+    import torch
+
+    posture = posture_of(landmarks)
+    return torch.cat(
+        [
+            describe(landmarks),
+            posture.turned.flatten(2),
+            posture.heights,
+            posture.distances,
+            posture.orientation,
+            posture.moves,
+            posture.aspect,
+        ],
+        dim=-1,
+    )
 
 
 def movement_features(landmarks: Tensor) -> Tensor:

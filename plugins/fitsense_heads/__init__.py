@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, HeadTeaching, PluginInfo, TaskSpec, hookimpl
-from fitsense_heads import discriminant, doubt, ridge
+from fitsense_heads import discriminant, doubt, network, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, add_label, derive
+from fitsense_heads.network import NetworkConfig
 from fitsense_heads.ridge import RidgeConfig
 
 
@@ -50,6 +51,20 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         ),
         config=DiscriminantConfig,
         summary="Linear discriminant analysis of exercises, in closed form",
+    )
+    yield HeadSpec(
+        name="network",
+        task="exercise",
+        build=network.build,
+        fit=network.fit,
+        teaching=HeadTeaching(
+            statistics=network.statistics,
+            add_label=network.add_label,
+            shift=network.shift,
+            logits=network.logits,
+        ),
+        config=NetworkConfig,
+        summary="Discriminant analysis of a network's hidden layer, for beside that of the features",
     )
     yield HeadSpec(
         name="ridge",

@@ -5,7 +5,7 @@ from typing import Literal
 import attrs
 
 from fitsense import ClipSpec
-from fitsense.nn.movement import NUM_MOVEMENT_FEATURES
+from fitsense.nn.movement import NUM_MOVEMENT_FEATURES, NUM_MOVEMENT_SIGNALS
 
 
 @attrs.frozen
@@ -17,7 +17,8 @@ class PoseConfig:
     :param size: side of the square into which the whole picture is fitted, in pixels.
     :param short_side: short side to which frames are scaled first, in pixels.
     :param layer: ``trained`` for a layer on the statistics of :mod:`fitsense.nn.landmarks`, which needs finetuning;
-        ``none`` for the statistics of :mod:`fitsense.nn.movement` themselves, for heads that are fitted on them.
+        ``none`` for the statistics of :mod:`fitsense.nn.movement` themselves, for heads that are fitted on them;
+        ``signals`` for that module's signals of each frame, one frame after the other, for ``heads/network``.
     :param width: length of the features of a trained layer.
     :param yaw: largest rotation of bodies about the vertical axis in training, in radians.
     :param tilt: standard deviation of other rotations in training, in radians.
@@ -30,8 +31,8 @@ class PoseConfig:
     rate_hz: float = 6.0
     size: int = 384
     short_side: int = 224
-    layer: Literal["trained", "none"] = attrs.field(
-        default="trained", validator=attrs.validators.in_(("trained", "none"))
+    layer: Literal["trained", "none", "signals"] = attrs.field(
+        default="trained", validator=attrs.validators.in_(("trained", "none", "signals"))
     )
     width: int = 256
     yaw: float = 0.6
@@ -50,4 +51,6 @@ class PoseConfig:
 
     def feature_dim(self) -> int:
         """Length of the features."""
+        if self.layer == "signals":
+            return self.frames * NUM_MOVEMENT_SIGNALS
         return self.width if self.layer == "trained" else NUM_MOVEMENT_FEATURES

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitsense import InvalidInputError
 from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, augment, landmark_features
-from fitsense.nn.movement import movement_features
+from fitsense.nn.movement import movement_features, movement_signals
 from fitsense_pose.config import PoseConfig
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def build(config: PoseConfig) -> nn.Module:
             bodies = landmarks[:, :, list(LANDMARKS)]
             if self.training:
                 bodies = augment(bodies, yaw=config.yaw, tilt=config.tilt, noise=config.noise, bias=config.bias)
+            if config.layer == "signals":
+                return movement_signals(bodies).flatten(1)
             if self.layers is None:
                 return movement_features(bodies)
             features: Tensor = self.layers(landmark_features(bodies))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,10 +23,16 @@ from fitsense.export.onnx import export_branch
 from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_graph
 from fitsense.nn.branch import join
-from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, landmark_features
-from fitsense.nn.movement import NUM_MOVEMENT_FEATURES, movement_features
-from fitsense_heads import discriminant
+from fitsense.nn.landmarks import LANDMARKS, NUM_FEATURES, landmark_features, window_statistics
+from fitsense.nn.movement import (
+    NUM_MOVEMENT_FEATURES,
+    NUM_MOVEMENT_SIGNALS,
+    movement_features,
+    movement_signals,
+)
+from fitsense_heads import discriminant, network
 from fitsense_heads.discriminant import DiscriminantConfig
+from fitsense_heads.network import NetworkConfig
 from fitsense_pose.config import PoseConfig
 from fitsense_pose.network import build
 from tests.nn.test_landmarks import bodies
@@ -41,6 +48,15 @@ def test_movement_features_have_the_stated_number_and_are_finite(frames: int) ->
 def test_movement_features_begin_with_the_landmark_features() -> None:
     one = bodies(1)
     torch.testing.assert_close(movement_features(one)[:, :NUM_FEATURES], landmark_features(one))
+
+
+@pytest.mark.parametrize("frames", [2, 16])
+def test_movement_signals_are_those_that_the_statistics_are_of(frames: int) -> None:
+    one = bodies(2, frames=frames)
+    signals = movement_signals(one)
+    assert signals.shape == (len(one), frames, NUM_MOVEMENT_SIGNALS)
+    described = NUM_FEATURES // 5
+    torch.testing.assert_close(window_statistics(signals[:, :, :described]), landmark_features(one))
 
 
 def test_movement_features_of_nobody_are_nearly_zero() -> None:
@@ -60,16 +76,17 @@ def test_turned_places_do_not_depend_on_the_heading() -> None:
 
 # Exporting so many small steps takes long.
 @pytest.mark.slow
-def test_movement_features_by_openvino_are_those_of_torch(tmp_path: Path) -> None:
-    config = PoseConfig(layer="none")
-    network = build(config)
-    assert not list(network.parameters())
+@pytest.mark.parametrize("layer", ["none", "signals"])
+def test_movement_features_by_openvino_are_those_of_torch(layer: Literal["none", "signals"], tmp_path: Path) -> None:
+    config = PoseConfig(layer=layer)
+    backbone = build(config)
+    assert not list(backbone.parameters())
     found = torch.zeros(3, config.frames, 33, 6)
     found[:, :, list(LANDMARKS)] = bodies(4, clips=3, frames=config.frames)
     entry = BranchEntry(
         name="pose",
         backbone="pose/statistics",
-        config={"layer": "none"},
+        config={"layer": layer},
         clip=config.clip(),
         feature_dim=config.feature_dim(),
         graph="pose.onnx",
@@ -78,9 +95,14 @@ def test_movement_features_by_openvino_are_those_of_torch(tmp_path: Path) -> Non
         observation=ObservationEntry(config.observation(), {}),
     )
     labels = Labels(("push_up", "squat"), ("quads",))
-    head = discriminant.build(DiscriminantConfig(), config.feature_dim(), labels.exercise)
-    torch.nn.init.normal_(head.get_parameter("scores.layer.weight"), std=0.01)
-    module = join(network, {"exercise": head})
+    if layer == "none":
+        head = discriminant.build(DiscriminantConfig(), config.feature_dim(), labels.exercise)
+        torch.nn.init.normal_(head.get_parameter("scores.layer.weight"), std=0.01)
+    else:
+        # Over time, as signals are for it.
+        head = network.build(NetworkConfig(hidden=16, frames=16), config.feature_dim(), labels.exercise)
+        torch.nn.init.normal_(head.get_parameter("discriminant.scores.layer.weight"), std=0.1)
+    module = join(backbone, {"exercise": head})
     with torch.inference_mode():
         expected = module(found)
     export_branch(module, entry, tmp_path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,8 +30,8 @@ def clip(path: Path, exercise: str, seed: int) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
-    """A bundle that knows squats and standing people, and ``unknown`` from jumping ones."""
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with clips of squats, of standing and of jumping people, and the weights of a network at random."""
     folder = tmp_path_factory.mktemp("teaching")
     data = folder / "data"
     data.mkdir()
@@ -50,22 +51,40 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
         writer = csv.DictWriter(file, ["path", "exercise", "group", "split", "scene", "fold"])
         writer.writeheader()
         writer.writerows(rows)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(3)
-    weights = folder / "random.safetensors"
     spec = fitsense.PluginManager.discover().backbone("x3d/xs")
     from safetensors.torch import save_file
 
     state = build_backbone(spec, spec.config(**SMALL)).state_dict()
-    save_file({name.removeprefix("1."): value for name, value in state.items()}, weights)
+    save_file({name.removeprefix("1."): value for name, value in state.items()}, folder / "random.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(studio: Path) -> Iterator[Bundle]:
+    """A bundle that knows squats and standing people, and ``unknown`` from jumping ones."""
+    yield from _trained(studio, "small", "heads/discriminant", {})
+
+
+@pytest.fixture(scope="session")
+def trained_network(studio: Path) -> Iterator[Bundle]:
+    """The same with a network as its head."""
+    yield from _trained(
+        studio, "network", "heads/network", {"hidden": 64, "steps": 20, "batch_size": 8, "shrinkage": 0.9}
+    )
+
+
+def _trained(studio: Path, name: str, head: str, config: Mapping[str, Any]) -> Iterator[Bundle]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     branch = BranchRecipe(
         name="x3d",
         backbone="x3d/xs",
         config=SMALL,
-        weights=str(weights),
-        exercise_head="heads/discriminant",
+        weights=str(studio / "random.safetensors"),
+        exercise_head=head,
         muscles_head="heads/ridge",
+        head_config=config,
     )
     recipe = Recipe(
         (branch,),
@@ -76,11 +95,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
         unknown=True,
         mirror=False,
     )
+    sources = Sources(studio / "data", ("train",), "extra", None)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("fitsense.data.samples.random_video", functools.partial(random_video, duration_s=1.5))
-        bundle, _ = train(
-            recipe, Sources(data, ("train",), "extra", None), folder / "bundle", name="small", cache=folder / "cache"
-        )
+        bundle, _ = train(recipe, sources, studio / name, name=name, cache=studio / "cache")
     yield bundle
     torch.set_num_threads(threads)
 

@@ -71,6 +71,19 @@ def test_taught_bundle_gives_the_same_by_torch(taught: Teaching) -> None:
     np.testing.assert_allclose(graph.run(clips)["x3d"]["exercise"], module.run(clips)["x3d"]["exercise"], rtol=1e-2)
 
 
+def test_head_with_a_network_is_taught_like_one_without(
+    trained_network: Bundle, lying: list[Path], tmp_path: Path
+) -> None:
+    taught = teach("wall_ball", lying, tmp_path / "taught", bundle=trained_network.folder, muscles=("glutes",)).bundle
+    assert taught.manifest.labels.exercise == ("no_exercise", "squat", "wall_ball", "unknown")
+    before, after = (fitsense.Model(bundle, bf16=False) for bundle in (trained_network, taught))
+    clips = windows(before, "squat", 804)
+    old, new = before.run(clips)["x3d"]["exercise"], after.run(clips)["x3d"]["exercise"]
+    np.testing.assert_allclose(np.delete(new, 2, axis=1)[:, :-1], old[:, :-1], rtol=1e-4)
+    by_torch = fitsense.Model(taught, runtime="torch").run(clips)["x3d"]["exercise"]
+    np.testing.assert_allclose(new, by_torch, rtol=1e-2, atol=1e-1)
+
+
 def test_teaching_twice_appends(taught: Teaching, lying: list[Path], tmp_path: Path) -> None:
     second = teach("my_row", lying[:2], tmp_path / "more", bundle=taught.bundle.folder, muscles=("hamstrings",))
     manifest = second.bundle.manifest

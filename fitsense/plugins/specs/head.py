@@ -84,9 +84,9 @@ class HeadSpec:
         (clips, feature_dim) to logits, float32 (clips, labels).
     :param config: attrs class; every field has a default.
     :param summary: one line for ``fitsense plugins``.
-    :param fit: function of (config, :class:`HeadExamples`, labels) that fits a head on a frozen backbone in closed
-        form, and returns the config, with what the examples determine, and the module that ``build`` gives for it with
-        its weights. None to minimise the loss by gradient descent.
+    :param fit: function of (config, :class:`HeadExamples`, labels) that fits a head on a frozen backbone, in closed
+        form or otherwise, and returns the config, with what the examples determine, and the module that ``build`` gives
+        for it with its weights. None to minimise the loss by gradient descent.
     :param loss: training loss, on logits; None for the task's.
     :param teaching: how further labels are taught to a fitted head; None for a head that cannot be taught. Needs `fit`.
     """

@@ -1,0 +1,131 @@
+"""Hidden layers of the head ``network``: in torch to train and export them, and by arrays alone to teach the head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fitsense import InvalidInputError
+from fitsense_heads import standardised
+from fitsense_heads.standardised import LIMIT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from fitsense_heads.network import NetworkConfig
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+# Frames between the taps of each convolution, of width 3.
+_DILATIONS = (1, 2)
+_CONVOLUTION_DROPOUT = 0.2
+_SMALLEST_SPREAD = 1e-5
+
+
+def width_of(config: NetworkConfig) -> int:
+    """Number of hidden values: of the hidden layer, or mean, spread and maximum over time of each channel."""
+    return config.hidden * (3 if config.frames else 1)
+
+
+def build_trunk(config: NetworkConfig, feature_dim: int) -> nn.Module:
+    """Build a module from float32 (clips, feature_dim) to hidden values, float32 (clips, width).
+
+    Its method ``set_moments`` takes the mean and the scale of the features, float32 (feature_dim,).
+
+    :raises InvalidInputError: the features do not divide into the frames.
+    """
+    import torch
+    from torch import nn
+    from torch.nn.functional import gelu
+
+    if config.frames and feature_dim % config.frames:
+        raise InvalidInputError(f"frames: expected a divisor of the {feature_dim} features, got {config.frames}")
+    signals = feature_dim // max(config.frames, 1)
+
+    class Trunk(nn.Module):
+        mean: Tensor
+        scale: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(signals))
+            self.register_buffer("scale", torch.ones(signals))
+            self.enter = nn.Linear(signals, config.hidden)
+            self.leave_out = nn.Dropout(config.dropout)
+
+        def set_moments(self, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+            """Set mean and scale of each signal from those of the features, over all frames."""
+            means, scales = mean.reshape(-1, signals), scale.reshape(-1, signals)
+            spread = np.sqrt((np.square(scales) + np.square(means - means.mean(axis=0))).mean(axis=0))
+            self.mean.copy_(torch.from_numpy(means.mean(axis=0)))
+            self.scale.copy_(torch.from_numpy(spread))
+
+        def standardised(self, features: Tensor) -> Tensor:
+            return ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
+
+    class Dense(Trunk):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input_dropout = nn.Dropout(config.input_dropout)
+
+        def forward(self, features: Tensor) -> Tensor:
+            values = gelu(self.enter(self.input_dropout(self.standardised(features))), approximate="tanh")
+            left: Tensor = self.leave_out(values)
+            return left
+
+    class Temporal(Trunk):
+        def __init__(self) -> None:
+            super().__init__()
+            # Leaves whole signals out.
+            self.input_dropout = nn.Dropout1d(config.input_dropout)
+            self.convolutions = nn.ModuleList(
+                nn.Conv1d(config.hidden, config.hidden, 3, padding=step, dilation=step) for step in _DILATIONS
+            )
+            self.norms = nn.ModuleList(nn.BatchNorm1d(config.hidden) for _ in _DILATIONS)
+            self.dropout = nn.Dropout(_CONVOLUTION_DROPOUT)
+
+        def forward(self, features: Tensor) -> Tensor:
+            frames = self.standardised(features.reshape(-1, config.frames, signals)).transpose(1, 2)
+            values = gelu(self.enter(self.input_dropout(frames).transpose(1, 2)), approximate="tanh").transpose(1, 2)
+            for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+                values = values + self.dropout(gelu(norm(convolution(values)), approximate="tanh"))
+            mean = values.mean(dim=2, keepdim=True)
+            spread = ((values - mean).square().mean(dim=2) + _SMALLEST_SPREAD).sqrt()
+            left: Tensor = self.leave_out(torch.cat([mean.squeeze(2), spread, values.amax(dim=2)], dim=1))
+            return left
+
+    return (Temporal() if config.frames else Dense()).eval()
+
+
+def hidden_values(config: NetworkConfig, tensors: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the module with these tensors gives for windows, float32 (windows, width).
+
+    :param tensors: its state dict.
+    """
+    given = {name: np.asarray(one, np.float32) for name, one in tensors.items()}
+    if not config.frames:
+        values = standardised.standardise(features, given["mean"], given["scale"])
+        return _gelu(values @ given["enter.weight"].T + given["enter.bias"])
+    frames = features.reshape(len(features), config.frames, -1)
+    values = standardised.standardise(frames, given["mean"], given["scale"])
+    values = _gelu(values @ given["enter.weight"].T + given["enter.bias"])
+    for at, step in enumerate(_DILATIONS):
+        padded = np.pad(values, ((0, 0), (step, step), (0, 0)))
+        weight = given[f"convolutions.{at}.weight"]
+        found = given[f"convolutions.{at}.bias"] + sum(
+            padded[:, tap * step : tap * step + config.frames] @ weight[:, :, tap].T for tap in range(3)
+        )
+        norm = {name: given[f"norms.{at}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")}
+        found = (found - norm["running_mean"]) / np.sqrt(norm["running_var"] + np.float32(1e-5))
+        values = values + _gelu(found * norm["weight"] + norm["bias"])
+    mean = values.mean(axis=1)
+    spread = np.sqrt(np.square(values - mean[:, None]).mean(axis=1) + np.float32(_SMALLEST_SPREAD))
+    return np.concatenate([mean, spread, values.max(axis=1)], axis=1, dtype=np.float32)
+
+
+def _gelu(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    inner = np.float32(np.sqrt(2 / np.pi)) * (values + np.float32(0.044715) * values**3)
+    return np.asarray(np.float32(0.5) * values * (1 + np.tanh(inner)), np.float32)
