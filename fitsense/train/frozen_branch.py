@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 # Recordings that a network runs on at once.
 _BATCH = 64
-# Only speed varies windows of observations: the network varies bodies.
-_AUGMENTATION = Augmentation(speed=0.25)
 
 
 class _HeadsTrainer:
@@ -244,7 +242,9 @@ class ObservedBranchTrainer(_HeadsTrainer):
         if recording.sample.kind == "photos":
             pair = np.asarray(recording.values[np.arange(2)], np.float32)
             return np.stack([swing(pair, spec, rng) for _ in range(count)])
-        chosen = [random_window(recording, spec, _AUGMENTATION, rng) for _ in range(count)]
+        # Only speed varies windows of observations: the network varies bodies.
+        augmentation = Augmentation(speed=self._branch.window_speed)
+        chosen = [random_window(recording, spec, augmentation, rng) for _ in range(count)]
         return np.stack([recording.values[each] for each in chosen])
 
 

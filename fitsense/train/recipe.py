@@ -79,6 +79,7 @@ class BranchRecipe:
     :param l2_muscles: likewise of the muscles head.
     :param random_windows: for a frozen backbone on observations, number of random, augmented windows of each sample
         that heads are fitted on.
+    :param window_speed: random windows are faster or slower by up to this share.
     :param exercise_weights: weights of further material in an exercise head that is fitted in closed form.
     :param muscles_weights: likewise in a muscles head.
     :param background_clusters: for a head with ``unknown``, number of clusters of photo pairs that show no trained
@@ -103,6 +104,7 @@ class BranchRecipe:
     l2_exercise: float = 0.01
     l2_muscles: float = 0.002
     random_windows: int = attrs.field(default=12, validator=attrs.validators.ge(1))
+    window_speed: float = attrs.field(default=0.25, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
     exercise_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
     muscles_weights: MaterialWeights = attrs.field(factory=MaterialWeights)
     background_clusters: int = attrs.field(default=80, validator=attrs.validators.ge(1))
