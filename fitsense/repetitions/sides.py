@@ -207,7 +207,7 @@ class BodyMirror:
         other_even, other_odd = self._ways(spans)
         alike = _alike((_centred(even), _centred(other_even)), (odd, -other_odd))
         best = int(alike.argmax())
-        if alike[best] <= _LIKE_HALF:
+        if alike[best] <= _LIKE:
             return None
         start, end = spans[best]
         far = start + round((cycle.far - cycle.start) / length * (end - start))
