@@ -164,7 +164,7 @@ class RepetitionCounter:
         length_s = repetition.end_s - repetition.start_s
         settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
         middle_s = (repetition.start_s + repetition.end_s) / 2
-        whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH
+        whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH and cycle.begins_as(found.view.path)
         if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or middle_s < start_s:
             return []
         return self._take(repetition)

@@ -69,6 +69,12 @@ class Cycle:
         away = np.linalg.norm(path - path[self.far], axis=1)
         return float(min(away[self.start], away[self.end]) / (away.max() + EPSILON))
 
+    def begins_as(self, path: Path) -> bool:
+        """True if the path begins nearer to the start than to the turning point: otherwise the cycle lies between two
+        turning points of a movement whose start is this one's."""
+        start, far = (float(np.linalg.norm(path[0] - path[at])) for at in (self.start, self.far))
+        return start <= far
+
 
 @attrs.frozen(eq=False)
 class Proposal:

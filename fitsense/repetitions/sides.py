@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal, cast
 
 import attrs
@@ -35,7 +36,7 @@ _PARTINGS = np.arange(0.35, 0.66, 0.05)
 # How alike halves must be for sides that take turns: in shape, and in shape and place together. Measured on real
 # clips: 0.4 to 0.9 and above 0.15 where sides take turns; elsewhere below 0.3, or below 0 together.
 _LIKE, _LIKE_IN_PLACE = 0.35, 0.1
-# Repetitions of the two sides differ at most by this factor in length.
+# Usual repetitions of the two sides differ at most by this factor in length.
 _UNEVEN = 2.0
 # Lengths of the other side's repetition, in lengths of this side's.
 _LENGTHS = (0.75, 0.9, 1.0, 1.15, 1.3)
@@ -129,8 +130,9 @@ class BodyMirror:
             for span in ((cycle.start, _between(cycle, parting)), (_between(cycle, parting), cycle.end))
         ]
         spans = self._from_rest(spans)
-        lengths = [end - start for start, end in spans]
-        if max(lengths) > _UNEVEN * min(lengths):
+        # A single half is compared with nothing.
+        usual = [median(end - start for start, end in side) for side in (spans[::2], spans[1::2]) if side]
+        if max(usual) > _UNEVEN * min(usual):
             return []
         spans = self._with_ends(spans)
         swings = [float(self._swing[start : end + 1].mean()) for start, end in spans]
@@ -207,7 +209,7 @@ class BodyMirror:
         other_even, other_odd = self._ways(spans)
         alike = _alike((_centred(even), _centred(other_even)), (odd, -other_odd))
         best = int(alike.argmax())
-        if alike[best] <= _LIKE_HALF:
+        if alike[best] <= _LIKE:
             return None
         start, end = spans[best]
         far = start + round((cycle.far - cycle.start) / length * (end - start))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitsense.repetitions.counter import RepetitionCounter
+from fitsense.repetitions.cycles import Cycle
 from fitsense.repetitions.movement import Repetition
 from tests.helpers.movements import drawn, numbers, swings
 
@@ -69,6 +72,13 @@ def test_end_set_after_repetitions_were_given_gives_none() -> None:
         reported += repetitions.push(picture, time_s)
     assert numbers(reported) == (3, 0)
     assert repetitions.end_set(1.0, 5.5) == []
+
+
+@pytest.mark.parametrize(("start", "begins"), [(0, True), (10, False), (20, True)])
+def test_begins_as_cycle_between_far_turning_points_does_not(start: int, begins: bool) -> None:
+    heights = [math.cos(math.pi * moment / 10) for moment in range(60)]
+    path = np.array([[height, 0.0] for height in heights])
+    assert Cycle(start, start + 10, start + 20, 0.9, 2.0).begins_as(path) is begins
 
 
 def test_end_set_without_movement_gives_none() -> None:
