@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.events.model import Event, SessionEnded, SessionStarted, SessionWarning
+from fitsense.events.model import Event, SessionEnded, SessionProgress, SessionStarted, SessionWarning
 from fitsense.events.schema import validate_event
 from fitsense.pipeline.asynchronous import AsyncAnalysis
 from fitsense.synthetic.figures import FigureVideo
@@ -212,18 +212,19 @@ def test_analyze_async_realtime_takes_the_length_of_the_video(model: fitsense.Mo
 def test_analyze_async_camera_reconnects(model: fitsense.Model, film: Path) -> None:
     """The camera stops and returns: events state the gap, the reconnection and the right wall-clock time."""
     live = fitsense.LiveConfig(backoff=fitsense.BackoffConfig(0.1, 0.2))
+    config = fitsense.SessionConfig(hop_s=2.0, progress_interval_s=1.0)
 
     async def program() -> None:
         before = datetime.now(UTC)
         with Camera(film) as camera:
-            watch = fitsense.analyze_async(camera.url(), model=model, hop_s=2.0, live=live)
+            watch = fitsense.analyze_async(camera.url(), model=model, config=config, live=live)
             events: list[Event] = []
             warnings: list[SessionWarning] = []
             async for event in watch:
-                if not events:
-                    # It has been opened, however long that took.
-                    asyncio.get_running_loop().call_later(2.0, camera.kill)
                 events.append(event)
+                if isinstance(event.data, SessionProgress) and not any(one.code == "reconnecting" for one in warnings):
+                    # Frames have been analysed, however long that took.
+                    camera.kill()
                 if isinstance(event.data, SessionWarning):
                     warnings.append(event.data)
                     if event.data.code == "reconnecting":
