@@ -101,7 +101,7 @@ def build_trunk(config: NetworkConfig, feature_dim: int) -> nn.Module:
 
 
 def hidden_values(config: NetworkConfig, tensors: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the module with these tensors gives for windows, float32 (windows, width).
+    """Compute hidden values of windows as the module with these tensors does, float32 (windows, width).
 
     :param tensors: its state dict.
     """
