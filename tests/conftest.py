@@ -104,7 +104,7 @@ def rendered_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def operators_registered_once() -> Iterator[None]:
-    """What torch's exporter registers before each export, half of the time for a small network, it registers once."""
+    """Registration of the exporter's operators once a process: torch does it for each export, in half of the time."""
     export = onnx._to_onnx
     with pytest.MonkeyPatch.context() as patched:
 
