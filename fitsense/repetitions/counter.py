@@ -163,9 +163,8 @@ class RepetitionCounter:
         repetition = self._describe(cycle, found)
         length_s = repetition.end_s - repetition.start_s
         settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
-        middle_s = (repetition.start_s + repetition.end_s) / 2
         whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH and cycle.begins_as(found.view.path)
-        if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or middle_s < start_s:
+        if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or repetition.middle_s < start_s:
             return []
         return self._take(repetition)
 
@@ -191,7 +190,7 @@ class RepetitionCounter:
             return []
         (cycle,) = found.best.cycles
         repetition = self._describe(cycle, found)
-        if not start_s <= (repetition.start_s + repetition.end_s) / 2 < end_s:
+        if not start_s <= repetition.middle_s < end_s:
             return []
         return self._take(repetition)
 

@@ -34,21 +34,29 @@ class Details:
 
 
 @attrs.frozen
-class Repetition:
-    """One movement from the start position and back, in seconds of media time; `confidence` is in 0..1."""
+class _Span:
+    """A span of media time, in seconds."""
 
     start_s: float
     end_s: float
+
+    @property
+    def middle_s(self) -> float:
+        """Middle of the movement, which decides on the set that it belongs to."""
+        return (self.start_s + self.end_s) / 2
+
+
+@attrs.frozen
+class Repetition(_Span):
+    """One movement from the start position and back, in seconds of media time; `confidence` is in 0..1."""
+
     confidence: float
     details: Details = Details()
 
 
 @attrs.frozen
-class PartialRepetition:
+class PartialRepetition(_Span):
     """A movement that turned back early, among repetitions that went farther; in seconds of media time."""
-
-    start_s: float
-    end_s: float
 
 
 Movement = Repetition | PartialRepetition

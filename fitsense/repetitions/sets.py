@@ -271,8 +271,8 @@ class Sets:
         counted = []
         # Movements before the segment were reported too late, and belong to no set.
         start_s = state.segment.start_s
-        movements = [one for one in state.pending if self._begins_in(start_s, one) and _middle(one) < until_s]
-        state.pending = [movement for movement in state.pending if _middle(movement) >= until_s]
+        movements = [one for one in state.pending if self._begins_in(start_s, one) and one.middle_s < until_s]
+        state.pending = [movement for movement in state.pending if movement.middle_s >= until_s]
         if self._is_timed(state.segment.exercise):
             return []
         for at, movement in enumerate(movements):
@@ -293,7 +293,7 @@ class Sets:
 
     def _begins_in(self, start_s: float, movement: Movement) -> bool:
         """True if a movement is not before the segment that begins at `start_s`."""
-        middle_s, inside_s = _middle(movement), movement.end_s - start_s
+        middle_s, inside_s = movement.middle_s, movement.end_s - start_s
         found_late = inside_s >= _LATE_SHARE * (movement.end_s - movement.start_s)
         return middle_s >= start_s or (inside_s > 0 and (middle_s >= self.state.ended_s or found_late))
 
@@ -371,7 +371,3 @@ class Sets:
 
 def _led_by(joint: str | None, repetition: Repetition) -> Repetition:
     return repetition if joint is None else attrs.evolve(repetition, details=repetition.details.led_by(joint))
-
-
-def _middle(movement: Movement) -> float:
-    return (movement.start_s + movement.end_s) / 2

@@ -73,10 +73,9 @@ class Counting:
 
         :param alone: whether idle time follows it.
         """
-        if self._counter is not None and _is_repeated(exercise):
-            self.sets.add(self._counter.end_set(start_s, end_s))
-        elif exercise == UNKNOWN and alone and self.sets.state.ended_s < start_s:
-            self._find_lone(start_s, end_s)
+        lone = exercise == UNKNOWN and alone and self.sets.state.ended_s < start_s
+        if lone or _is_repeated(exercise):
+            self._add_only(start_s, end_s)
         return self.sets.end(end_s)
 
     def is_exercise(self, start_s: float, end_s: float, alone: bool) -> bool:
@@ -87,13 +86,12 @@ class Counting:
         :param alone: whether there was rest before and after it; otherwise a single movement is none.
         """
         repeated = any(
-            isinstance(one, Repetition) and start_s <= (one.start_s + one.end_s) / 2 < end_s
-            for one in self.sets.state.pending
+            isinstance(one, Repetition) and start_s <= one.middle_s < end_s for one in self.sets.state.pending
         )
-        return repeated or (alone and self._find_lone(start_s, end_s))
+        return repeated or (alone and self._add_only(start_s, end_s))
 
-    def _find_lone(self, start_s: float, end_s: float) -> bool:
-        """Add the only repetition between two rests; True if there is one."""
+    def _add_only(self, start_s: float, end_s: float) -> bool:
+        """Add the only repetition of a span, if it has exactly one; True if so."""
         found = [] if self._counter is None else self._counter.end_set(start_s, end_s)
         self.sets.add(found)
         return bool(found)
