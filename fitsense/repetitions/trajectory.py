@@ -27,6 +27,12 @@ _USUAL = 75
 _LEAP = 0.25
 _LEAP_TIMES = 2.5
 _LEAP_ALONE_S = 0.5
+# A caption that appears changes this share of the pixels at once, each by so many standard deviations of the picture's
+# brightness, and them all so many times as much as any other step within so many seconds.
+_PART_SHARE = (0.02, 0.5)
+_PART_LEAP, _PART_LEAP_TIMES, _PART_LEAP_ALONE_S = 0.5, 3.0, 0.2
+# A pixel counts as far beyond its usual values, between this percentile and its opposite, as these differ.
+_USUAL_VALUE = 5
 _EPSILON = 1e-9
 # Standard deviation in grey levels below which a picture shows nothing but rounding errors.
 _MIN_CONTRAST = 1e-3
@@ -46,18 +52,19 @@ def motion_thumbnail(rgb: UInt8Array) -> FloatArray:
 def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     """Compute the movement's path through the few directions in which the picture changes most.
 
-    Brightness, contrast and small motion of the camera are removed. At a scene cut, the path continues from where it
-    was. The directions are the principal components of the change within a fraction of a second, so that drift counts
-    little. A moment with much more change than usual counts no more than others, so that a single step aside does not
-    dominate the movement.
+    Brightness, contrast and small motion of the camera are removed. Where the scene or a part of the picture is cut, as
+    by a caption that appears, the path continues from where it was. What passes once, and covers a pixel for a short
+    time, counts little there. The directions are the principal components of the change within a fraction of a second,
+    so that drift counts little. A moment with much more change than usual counts no more than others, so that a single
+    step aside does not dominate the movement.
 
     :param thumbnails: (pictures, height, width), evenly spaced in time.
     :param rate_hz: pictures a second.
     :returns: float64 (pictures, dimensions), in standard deviations of the picture's brightness.
     """
     count = len(thumbnails)
-    pixels = normalised(thumbnails)
-    flat = _spliced(pixels.reshape(count, -1), rate_hz)
+    pixels = normalised(_without_captions(thumbnails, rate_hz))
+    flat = _within_usual(_spliced(pixels.reshape(count, -1), rate_hz))
     mean = flat.mean(axis=0)
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))
     flat = flat - mean
@@ -142,6 +149,30 @@ def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
         if others and steps[at] > _LEAP_TIMES * max(others):
             flat = np.concatenate([flat[: at + 1], flat[at + 1 :] - (flat[at + 1] - flat[at])])
     return flat
+
+
+def _without_captions(thumbnails: NDArray[Any], rate_hz: float) -> NDArray[Any]:
+    """Remove sudden changes of a part of the pixels from these, (pictures, height, width)."""
+    steps = np.diff(normalised(thumbnails), axis=0)
+    leaps = np.abs(steps) >= _PART_LEAP
+    change = np.square(steps, out=steps).sum(axis=(1, 2), where=leaps).tolist()
+    near = max(1, round(_PART_LEAP_ALONE_S * rate_hz))
+    least, most = _PART_SHARE
+    for at in [at for at, share in enumerate(leaps.mean(axis=(1, 2)).tolist()) if least <= share < most]:
+        others = change[max(0, at - near) : at] + change[at + 1 : at + 1 + near]
+        if others and change[at] > _PART_LEAP_TIMES * max(others):
+            leap = np.where(leaps[at], thumbnails[at + 1] - thumbnails[at], 0)
+            thumbnails = np.concatenate([thumbnails[: at + 1], thumbnails[at + 1 :] - leap])
+    return thumbnails
+
+
+def _within_usual(flat: FloatArray) -> FloatArray:
+    """Limit each pixel of the pictures, (pictures, pixels), to little beyond its usual values."""
+    # Every second picture suffices.
+    ordered = np.sort(np.ascontiguousarray(flat[::2].T), axis=1)
+    rank = round(_USUAL_VALUE / 100 * (ordered.shape[1] - 1))
+    low, high = ordered[:, rank], ordered[:, -1 - rank]
+    return np.clip(flat, low - (high - low), high + (high - low))
 
 
 def _camera_motion(mean: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from fitsense.repetitions.movement import PartialRepetition
 from fitsense.repetitions.trajectory import motion_thumbnail
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.synthetic.repetitions import RepetitionVideo, Stroke
+from fitsense.types import Frame, UInt8Array
 from tests.helpers.movements import counted, late, numbers
 
 FIGURES = {
@@ -73,3 +74,47 @@ def test_push_second_exercise_without_a_rest_is_counted_in_full(first: Bout, sec
     reported = counted(video, other.end_s)
     assert numbers(reported) == (first.repetitions + second.repetitions, 0)
     assert sum(movement.start_s + movement.end_s < 2 * one.end_s for movement in reported) == first.repetitions
+
+
+def with_caption(rgb: UInt8Array, time_s: float, top: float, period_s: float) -> UInt8Array:
+    """A picture with a white bar during the first half of each period."""
+    height, width, _ = rgb.shape
+    if time_s % period_s < period_s / 2:
+        rgb = rgb.copy()
+        rgb[round(top * height) : round((top + 0.1) * height), width // 5 : -width // 5] = 255
+    return rgb
+
+
+def with_passer_by(rgb: UInt8Array, time_s: float, since_s: float, seconds: float) -> UInt8Array:
+    """A picture through which a dark bar moves once, in front of everything."""
+    part = (time_s - since_s) / seconds
+    height, width, _ = rgb.shape
+    if 0 <= part < 1:
+        left = round((part * 1.12 - 0.12) * width)
+        rgb = rgb.copy()
+        rgb[height // 10 :, max(0, left) : max(0, left + width // 8)] = (58, 62, 80)
+    return rgb
+
+
+@pytest.mark.parametrize(
+    ("bout", "top", "period_s"),
+    [
+        (Bout("push_up", 10, 1.2), 0.55, 2.0),
+        (Bout("push_up", 6, 2.2), 0.5, 0.7),
+        (Bout("squat", 7, 1.8), 0.65, 1.0),
+        (Bout("squat", 7, 1.8), 0.5, 0.7),
+    ],
+)
+def test_counter_caption_that_blinks_costs_at_most_one_repetition(bout: Bout, top: float, period_s: float) -> None:
+    video = FigureVideo([bout], rate_hz=15.0)
+    frames = [Frame(with_caption(one.rgb, one.time_s, top, period_s), one.time_s) for one in video]
+    reported, _ = numbers(counted(frames, video.duration_s))
+    assert reported == pytest.approx(bout.repetitions, abs=1)
+
+
+@pytest.mark.parametrize("bout", [Bout("push_up", 10, 1.2), Bout("squat", 10, 1.2), Bout("jumping_jack", 12, 0.8)])
+def test_counter_somebody_who_passes_hides_only_the_repetitions_meanwhile(bout: Bout) -> None:
+    video = FigureVideo([bout], rate_hz=15.0)
+    frames = [Frame(with_passer_by(one.rgb, one.time_s, 4.0, 3.0), one.time_s) for one in video]
+    reported, _ = numbers(counted(frames, video.duration_s))
+    assert bout.repetitions - 3.0 / bout.tempo_s <= reported <= bout.repetitions
