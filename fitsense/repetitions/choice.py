@@ -29,7 +29,7 @@ Source = Literal["body", "motion"]
 _MOTION_WORTH, _CHANGE = 0.9, 1.3
 # Worth of the body's score while it finds sides that alternate, which the picture does not show.
 _SIDED_WORTH = 1.5
-# Repetitions of the body after which image motion that shows none is not believed any longer.
+# Repetitions that one counter finds after which the other, which shows none, is not believed any longer.
 _MISSED = 2
 # Share of a movement that may overlap a reported one.
 _OVERLAP = 0.3
@@ -218,14 +218,14 @@ class BodyOrMotionCounter:
     def _choose(self) -> None:
         body, motion = self._body.state.score, _MOTION_WORTH * self._motion.state.score
         body *= _SIDED_WORTH if self._sided else 1.0
-        if self._source == "body" and motion > _CHANGE * body:
+        if self._source == "body" and (motion > _CHANGE * body or self._missed("motion") >= _MISSED):
             self._source = "motion"
-        elif self._source == "motion" and (body > _CHANGE * motion or self._missed() >= _MISSED):
+        elif self._source == "motion" and (body > _CHANGE * motion or self._missed("body") >= _MISSED):
             self._source = "body"
 
-    def _missed(self) -> int:
-        """Number of repetitions of the body that the image motion, hidden by something else, has not shown."""
-        return sum(isinstance(movement, Repetition) for movement in self._waiting["body"])
+    def _missed(self, source: Source) -> int:
+        """Number of repetitions of one counter that the other, whose view something hides, has not shown."""
+        return sum(isinstance(movement, Repetition) for movement in self._waiting[source])
 
     def _give(self, *, choose: bool = True) -> list[Movement]:
         if choose:

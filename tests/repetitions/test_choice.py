@@ -130,6 +130,17 @@ def test_choice_motion_hidden_by_another_object_is_dropped() -> None:
     assert len(run(hidden, BODY, counter)) >= 4
 
 
+def test_choice_body_hidden_from_the_third_repetition_on_is_continued_from_motion() -> None:
+    """What the body showed so clearly before does not outweigh that it shows nothing now."""
+    parts = waves(9, 1.6)
+    seen = 8 + 2 * 16
+    bodies = [SIGNAL.sample(pose, SIZE) for pose in poses(squat, parts)]
+    bodies = [*bodies[:seen], *[bodies[0]] * (len(parts) - seen)]
+    found = run([bar(part) for part in parts], bodies)
+    assert len(found) == 9
+    assert all(later.start_s >= one.end_s - 0.5 for one, later in itertools.pairwise(found))
+
+
 def jitter() -> list[Any]:
     """A body that stands still, of which the landmarks wander."""
     random = np.random.default_rng(7)
