@@ -32,8 +32,7 @@ from tests.helpers.rendering_cache import RenderingCache
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ON_NETWORKS = tuple(
-    f"tests/{folder}/"
-    for folder in ("_internal", "benchmarks", "bundles", "experiments", "export", "inference", "plugins", "train")
+    f"tests/{folder}/" for folder in ("_internal", "bundles", "experiments", "export", "inference", "plugins", "train")
 )
 """Folders with tests of networks and of what runs them."""
 

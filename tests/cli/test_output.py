@@ -65,8 +65,8 @@ def printer(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    # Compiled networks are those of other tests.
-    kept = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "XDG_CACHE_HOME")}
+    # The bundle and its compiled networks are those of other tests.
+    kept = {name: os.environ[name] for name in ("FITSENSE_BUNDLE", "OMP_NUM_THREADS", "XDG_CACHE_HOME")}
     return subprocess.run(
         [sys.executable, "-m", "fitsense", *map(str, arguments)],
         env={**kept, "PYTHONPATH": str(folder), "PATH": "", "HOME": str(folder)},
