@@ -23,16 +23,22 @@ GROUPS = {
         "tests/export/test_onnx.py",
     ),
     # They watch the sample.
-    "sample": ("tests/cli/test_analyze.py", "tests/docs/test_readme.py", "tests/session/test_session.py"),
+    "sample": (
+        "tests/cli/test_analyze.py",
+        "tests/docs/test_live_sources.py",
+        "tests/docs/test_pages.py",
+        "tests/docs/test_readme.py",
+        "tests/repetitions/test_rest.py",
+        "tests/session/test_session.py",
+    ),
 }
 """Files that one process runs, by a name."""
 
 FIRST = (
-    "tests/plugins/test_conformance_x3d.py",
     "tests/cli/test_analyze.py",
+    "tests/plugins/test_conformance_x3d.py",
     "tests/train/test_run.py",
     "tests/teaching/test_run.py",
-    "tests/docs/test_pages.py",
     "tests/inference/test_torch.py",
     "tests/session/test_snapshot_checks.py",
     "tests/train/test_run_parts.py",
@@ -40,7 +46,6 @@ FIRST = (
     "tests/experiments/test_experiments.py",
     "tests/server/test_client.py",
     "tests/inference/test_parity.py",
-    "tests/docs/test_live_sources.py",
     "tests/session/test_multi.py",
 )
 """Files that take longest, though they contain few tests. A long one at the end keeps one process busy alone."""
