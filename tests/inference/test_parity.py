@@ -18,7 +18,7 @@ BF16_PROBABILITY_TOLERANCE = 0.06
 
 @pytest.fixture(scope="module")
 def clips(model: fitsense.Model, squats: FigureVideo) -> dict[str, UInt8Array]:
-    return clip_views(squats, model.clips, views=2, mirror=True)
+    return clip_views(squats, model.clips, views=1, mirror=True)
 
 
 def test_openvino_and_torch_agree(model: fitsense.Model, clips: dict[str, UInt8Array]) -> None:
