@@ -32,9 +32,10 @@ from tests.helpers.rendering_cache import RenderingCache
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ON_NETWORKS = tuple(
-    f"tests/{folder}/" for folder in ("_internal", "bundles", "experiments", "export", "inference", "plugins", "train")
+    f"tests/{folder}/"
+    for folder in ("_internal", "bundles", "contracts", "experiments", "export", "inference", "plugins", "train")
 )
-"""Folders with tests of networks and of what runs them."""
+"""Folders with tests of networks, of what runs them, and of the API."""
 
 settings.register_profile(
     "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ class KeptAnswers:
         """Keep compiled networks, and the answers of graphs of branches and of BlazePose's network of landmarks."""
         run, find = openvino.OpenVinoBranches.__call__, LandmarkFinder.__call__
 
+        @functools.wraps(compiled)
         def compile_once(core: ov.Core, key: Any, properties: Mapping[str, Any], make: Any) -> ov.CompiledModel:
             if key is None:
                 return compiled(core, key, properties, make)
