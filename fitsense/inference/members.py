@@ -31,7 +31,7 @@ def fuse_members(spec: FusionSpec, config: Any, members: Mapping[str, Scores]) -
         raise PluginError(
             f"fusion {spec.name}: {what}: expected those of {first_name}, {_shown(expected)}, got {_shown(got)}"
         )
-    return attrs.evolve(fused, evidence=None)
+    return fused if fused.evidence is None else attrs.evolve(fused, evidence=None)
 
 
 def fit_fusion_config(spec: FusionSpec, config: Any, members: Mapping[str, Scores], targets: Any) -> Any:
