@@ -198,12 +198,15 @@ class Scores:
     :param logits: float32 of shape (clips, labels).
     :param activation: ``softmax`` (one label holds), ``sigmoid`` (any number of labels hold), ``identity`` (numbers) or
         a :class:`fitsense.plugins.CustomActivation`.
+    :param evidence: share of each clip, 0..1, in which the branch saw what it looks for, such as a person: float32 of
+        shape (clips,). None for all of each clip.
     """
 
     task: Task
     labels: tuple[str, ...] = attrs.field(converter=_strings)
     logits: FloatArray = attrs.field(converter=_float32)
     activation: Activation = attrs.field()
+    evidence: FloatArray | None = attrs.field(default=None, converter=attrs.converters.optional(_float32))
 
     @activation.validator
     def _is_known(self, attribute: attrs.Attribute[Any], value: Activation) -> None:
@@ -220,10 +223,31 @@ class Scores:
             )
         _finite(self, attribute, value)
 
+    @evidence.validator
+    def _one_share_a_clip(self, attribute: attrs.Attribute[Any], value: FloatArray | None) -> None:
+        if value is None:
+            return
+        if value.shape != (len(self.logits),):
+            raise InvalidInputError(
+                f"Scores.{attribute.name}: expected shape ({len(self.logits)},), one share a clip, got {value.shape}"
+            )
+        if not ((value >= 0) & (value <= 1)).all():
+            raise InvalidInputError(
+                f"Scores.{attribute.name}: expected shares in 0..1, got {value.min()} to {value.max()}"
+            )
+
     @property
     def probabilities(self) -> FloatArray:
         """float32 of shape (clips, labels): the activation of the logits; for a regression, its numbers."""
         return to_probabilities(self.logits, self.activation)
+
+    def select(self, clips: NDArray[Any]) -> Scores:
+        """Scores of some clips.
+
+        :param clips: indices, or bool (clips,).
+        """
+        evidence = None if self.evidence is None else self.evidence[clips]
+        return attrs.evolve(self, logits=self.logits[clips], evidence=evidence)
 
 
 @attrs.frozen(eq=False)

@@ -24,12 +24,18 @@ from fitsense.bundles.weights import is_fetched
 from fitsense.export import onnx
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Frame
-from tests.helpers.caching_model import Remembering
+from tests.helpers.kept_answers import KeptAnswers
 from tests.helpers.own_cache import own_cache
 from tests.helpers.rendering_cache import RenderingCache
 
 # There is a test for each core: what pytest-xdist starts, and what tests start, need no threads for numpy and torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ON_NETWORKS = tuple(
+    f"tests/{folder}/"
+    for folder in ("_internal", "bundles", "contracts", "experiments", "export", "inference", "plugins", "train")
+)
+"""Folders with tests of networks, of what runs them, and of the API."""
 
 settings.register_profile(
     "fitsense", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -102,6 +108,21 @@ def rendered_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def kept_answers() -> KeptAnswers:
+    """Answers of networks that are kept while this process runs."""
+    return KeptAnswers()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_run_once(request: pytest.FixtureRequest, kept_answers: KeptAnswers) -> Iterator[None]:
+    """Networks run once for each input in each process, except where they are what is tested."""
+    with pytest.MonkeyPatch.context() as patched:
+        if not request.node.nodeid.startswith(ON_NETWORKS):
+            kept_answers.install(patched)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def operators_registered_once() -> Iterator[None]:
     """Registration of the exporter's operators once a process: torch does it for each export, in half of the time."""
@@ -138,7 +159,7 @@ def blazepose() -> None:
 @pytest.fixture(scope="session")
 def model() -> fitsense.Model:
     """The bundle that comes with fitsense, in float32 so that results do not depend on the CPU."""
-    return Remembering(Bundle.load(DEFAULT), bf16=False)
+    return fitsense.Model(Bundle.load(DEFAULT), bf16=False)
 
 
 @pytest.fixture(scope="session")

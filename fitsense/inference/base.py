@@ -11,6 +11,10 @@ from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import InvalidInputError
 from fitsense.types import FloatArray
 
+EVIDENCE = "evidence"
+"""Name of the output of a branch that says how much of each clip shows what it looks for, see
+:attr:`fitsense.Scores.evidence`."""
+
 
 class BranchRunner(Protocol):
     """A loaded branch."""
@@ -21,7 +25,7 @@ class BranchRunner(Protocol):
         :param clips: uint8 of shape (clips, frames, size, size, 3); for a branch that takes observations, from
             :func:`fitsense.inference.observation.load_observer`, float32 of shape (clips, *observation).
         :returns: ``features``, float32 (clips, feature_dim), and each head's logits, float32 (clips, labels),
-            by its task.
+            by its task; of some branches on observations also :data:`EVIDENCE`, float32 (clips,).
         """
         ...
 

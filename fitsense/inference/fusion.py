@@ -13,6 +13,7 @@ from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import FusionEntry, Manifest
 from fitsense.errors import BundleError, InvalidInputError, PluginError
 from fitsense.expectation import Expectation, apply_expectations
+from fitsense.inference.base import EVIDENCE
 from fitsense.inference.members import fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import Cascade, DerivedHeadSpec, FusionSpec
@@ -20,7 +21,8 @@ from fitsense.plugins.tasks import TaskSpec
 from fitsense.types import FloatArray, Scores, Task
 
 Outputs = Mapping[str, Mapping[str, FloatArray]]
-"""Outputs for the same clips, by branch name: features, and each head's logits by its task."""
+"""Outputs for the same clips, by branch name: features, each head's logits by its task, and the evidence, see
+:attr:`fitsense.Scores.evidence`, if the branch states it."""
 
 
 def set_cascade(manifest: Manifest, plugins: PluginManager, cascade: Cascade) -> Manifest:
@@ -158,8 +160,8 @@ class FusionPipeline:
         for branch in self._manifest.branches:
             for head in branch.heads:
                 if selects(branch.name, head.task):
-                    logits = outputs[branch.name][head.task]
-                    scores = Scores(head.task, labels.of(head.task), logits, self._tasks[head.task].activation)
+                    given, activation = outputs[branch.name], self._tasks[head.task].activation
+                    scores = Scores(head.task, labels.of(head.task), given[head.task], activation, given.get(EVIDENCE))
                     members.setdefault(head.task, {})[branch.name] = scores
         for name, head_spec, config in self._derived:
             if selects(name, head_spec.task):

@@ -52,16 +52,18 @@ def load_branch(
     :raises FitsenseError: the network cannot be compiled here.
     :raises WeightsError: the branch needs third-party files that cannot be fetched.
     """
-    from fitsense.inference.observation import ObservedBranch, PoseBranch, PoseObserver, load_observer
+    from fitsense.inference.observation import ObservedBranch, PoseBranch, PoseObserver, load_evidence, load_observer
 
     config = config or RuntimeConfig()
     run = load_graph(bundle, branch, config, plugins=plugins)
     if branch.observation is None:
         return run
-    observer = load_observer(branch, plugins or PluginManager.discover(), config.threads, estimator=estimator)
+    plugins = plugins or PluginManager.discover()
+    observer = load_observer(branch, plugins, config.threads, estimator=estimator)
+    evidence = load_evidence(branch, plugins)
     if isinstance(observer, PoseObserver):
-        return PoseBranch(branch, observer, run)
-    return ObservedBranch(branch, observer, run)
+        return PoseBranch(branch, observer, run, evidence)
+    return ObservedBranch(branch, observer, run, evidence)
 
 
 def load_graph(

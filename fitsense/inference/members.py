@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import numpy as np
 
 from fitsense.errors import InvalidInputError, PluginError
@@ -16,7 +17,7 @@ _SHOWN_CHARACTERS = 200
 
 
 def fuse_members(spec: FusionSpec, config: Any, members: Mapping[str, Scores]) -> Scores:
-    """Fuse the scores of a task.
+    """Fuse the scores of a task. The result is of all of each clip.
 
     :param members: scores of the same clips, by the name of the branch or derived head.
     :raises InvalidInputError: there are no members, or they disagree on task, labels, activation or clips.
@@ -30,7 +31,7 @@ def fuse_members(spec: FusionSpec, config: Any, members: Mapping[str, Scores]) -
         raise PluginError(
             f"fusion {spec.name}: {what}: expected those of {first_name}, {_shown(expected)}, got {_shown(got)}"
         )
-    return fused
+    return fused if fused.evidence is None else attrs.evolve(fused, evidence=None)
 
 
 def fit_fusion_config(spec: FusionSpec, config: Any, members: Mapping[str, Scores], targets: Any) -> Any:

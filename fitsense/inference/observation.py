@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fitsense._internal.configs import config_from_json
 from fitsense.bundles.manifest import BranchEntry
 from fitsense.errors import BundleError, PluginError
-from fitsense.inference.base import BranchRunner, check_batch
+from fitsense.inference.base import EVIDENCE, BranchRunner, check_batch
 from fitsense.inference.person_tracking import follow_person
 from fitsense.inference.pose_estimator import LoadedPoseEstimator, load_pose_estimator
 from fitsense.plugins._manager import PluginManager
@@ -19,26 +19,35 @@ from fitsense.plugins.specs import BackboneSpec, WeightsRef
 from fitsense.types import FloatArray, UInt8Array
 
 Observer = Callable[[UInt8Array], FloatArray]
+Evidence = Callable[[FloatArray], FloatArray]
+"""Function from observations to the share of each clip that shows what the branch looks for, float32 (clips,)."""
 
 
 class ObservedBranch:
     """A branch on pictures whose graph takes observations."""
 
-    def __init__(self, branch: BranchEntry, observe: Observer, run: BranchRunner) -> None:
+    def __init__(self, branch: BranchEntry, observe: Observer, run: BranchRunner, evidence: Evidence | None) -> None:
         self._branch = branch
         self._observe = observe
         self._run = run
+        self._evidence = evidence
 
     def __call__(self, clips: NDArray[Any]) -> Mapping[str, FloatArray]:
         check_batch(clips, f"clip of {self._branch.name}", self._branch.clip.shape, "uint8")
-        return self._run(self._observe(clips))
+        return self._outputs(self._observe(clips))
+
+    def _outputs(self, observations: FloatArray) -> Mapping[str, FloatArray]:
+        outputs = self._run(observations)
+        return outputs if self._evidence is None else {**outputs, EVIDENCE: self._evidence(observations)}
 
 
 class PoseBranch(ObservedBranch):
     """A branch whose graph takes observations of poses; also runs on pictures, in which it finds the poses first."""
 
-    def __init__(self, branch: BranchEntry, observer: PoseObserver, run: BranchRunner) -> None:
-        super().__init__(branch, observer, run)
+    def __init__(
+        self, branch: BranchEntry, observer: PoseObserver, run: BranchRunner, evidence: Evidence | None
+    ) -> None:
+        super().__init__(branch, observer, run, evidence)
         self._observer = observer
 
     @property
@@ -50,7 +59,7 @@ class PoseBranch(ObservedBranch):
         """Run a batch of poses, float32 (clips, frames, landmarks, 6), see :class:`ObservationSpec`."""
         shape = (self._branch.clip.frames, len(self.estimator.landmark_set), 6)
         check_batch(poses, f"poses of {self._branch.name}", shape, "float32")
-        return self._run(self._observer.from_poses(poses))
+        return self._outputs(self._observer.from_poses(poses))
 
 
 class PoseObserver:
@@ -105,6 +114,15 @@ def load_observer(
         return PoseObserver(estimator, branch.clip.rate_hz, lambda poses: from_poses(config, poses))
     assert spec.observation.load is not None
     return spec.observation.load(config, asset_files(spec.assets, plugins), threads)
+
+
+def load_evidence(branch: BranchEntry, plugins: PluginManager) -> Evidence | None:
+    """The function that says how much of a clip a branch's observations show; None if they show all of each clip."""
+    spec = plugins.backbone(branch.backbone)
+    if spec.observation is None or (evidence := spec.observation.evidence) is None:
+        return None
+    config = config_from_json(spec.config, branch.config, branch.backbone)
+    return lambda observations: evidence(config, observations)
 
 
 def observation_assets(spec: BackboneSpec, plugins: PluginManager) -> Mapping[str, WeightsRef]:

@@ -17,7 +17,7 @@ from fitsense.types import ACTIVATIONS, CustomActivation
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Other outputs of a branch's graph, and columns of a manifest.
 _NOT_TASKS = (
-    *("clip", "features", "landmarks", "observation"),
+    *("clip", "evidence", "features", "landmarks", "observation"),
     *(
         "path",
         "group",

@@ -12,6 +12,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -29,6 +30,9 @@ _STATE = "state.json"
 _MAX_UNPACKED_BYTES = 1 << 30
 # All members have the same date, so that the same state gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
+
+_arrays: ContextVar[Sequence[np.ndarray[Any, Any]]] = ContextVar("_arrays")
+"""The arrays of the snapshot whose states are being structured."""
 
 
 def pack(states: Mapping[str, Any]) -> bytes:
@@ -70,12 +74,13 @@ class Unpacked:
         :raises InvalidInputError: a state is missing, is of another version of fitsense, or has a number that is not
             finite or too large.
         """
-        converter = _converter()
-        converter.register_structure_hook_func(_is_array, lambda value, _: self._arrays[value["array"]])
+        converter, given = _reader(), _arrays.set(self._arrays)
         try:
             states = {name: converter.structure(self._document[name], type_) for name, type_ in types.items()}
         except Exception as error:
             raise InvalidInputError(f"snapshot: expected one of this version of fitsense: {error}") from error
+        finally:
+            _arrays.reset(given)
         check_numbers(states)
         return states
 
@@ -102,15 +107,23 @@ def unpack(snapshot: bytes) -> Unpacked:
 
 def _array(contents: bytes) -> np.ndarray[Any, Any]:
     """Read a numeric array in the format of np.save; its header must not claim more bytes than there are."""
-    stream = io.BytesIO(contents)
-    if (version := np.lib.format.read_magic(stream)) != (1, 0):
-        raise ValueError(f"expected an array in format 1.0, got {version}")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    numbers = contents[stream.tell() :]
+    # Its length is in front of it.
+    end = 10 + int.from_bytes(contents[8:10], "little")
+    shape, fortran, dtype = _header(contents[:end])
+    numbers = contents[end:]
     if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != len(numbers):
         raise ValueError(f"expected {len(numbers)} bytes of numbers, got an array of {dtype} of shape {shape}")
     array = np.frombuffer(numbers, dtype).reshape(shape, order="F" if fortran else "C")
     return array.copy()
+
+
+@functools.lru_cache(maxsize=64)
+def _header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype of an array by its header, which most arrays of a snapshot have in common."""
+    stream = io.BytesIO(header)
+    if (version := np.lib.format.read_magic(stream)) != (1, 0):
+        raise ValueError(f"expected an array in format 1.0, got {version}")
+    return np.lib.format.read_array_header_1_0(stream)
 
 
 @functools.cache
@@ -118,6 +131,14 @@ def _writer() -> cattrs.Converter:
     """A converter that leaves arrays as they are. It is shared, because it compiles code for each class."""
     converter = _converter()
     converter.register_unstructure_hook_func(_is_array, lambda array: array)
+    return converter
+
+
+@functools.cache
+def _reader() -> cattrs.Converter:
+    """A converter that finds arrays among :data:`_arrays`. It is shared, because it compiles code for each class."""
+    converter = _converter()
+    converter.register_structure_hook_func(_is_array, lambda value, _: _arrays.get()[value["array"]])
     return converter
 
 

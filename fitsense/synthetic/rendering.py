@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 import numpy as np
@@ -51,6 +52,20 @@ class Appearance:
     girth: float = 1.0
 
 
+@attrs.frozen(eq=False)
+class _Capsules:
+    """Capsules of a figure, float32: axes from `starts` to `ends`, (capsules, 3), `radii`, and `colours`."""
+
+    starts: Floats
+    ends: Floats
+    radii: Floats
+    colours: Floats
+
+    @classmethod
+    def of(cls, capsules: Iterable[tuple[NDArray[np.float64], NDArray[np.float64], float, Colour]]) -> _Capsules:
+        return cls(*(np.array(part, np.float32) for part in zip(*capsules, strict=True)))
+
+
 class Renderer:
     """Draws poses from one camera.
 
@@ -90,22 +105,20 @@ class Renderer:
 
     def draw(self, pose: Pose) -> UInt8Array:
         """Draw the figure in `pose`: uint8 (height, width, 3)."""
-        capsules = list(self._capsules(pose))
+        capsules = _Capsules.of(self._capsules(pose))
         picture = self._backdrop.copy()
         self._shade_ground(picture, capsules)
-        depth = np.full(picture.shape[:2], np.inf, dtype=np.float32)
-        for start, end, radius, colour in capsules:
-            self._draw_capsule(picture, depth, start, end, radius, colour)
+        self._draw_capsules(picture, capsules)
         return np.asarray(np.clip(picture, 0.0, 1.0) * 255.0 + 0.5, dtype=np.uint8)
 
-    def _capsules(self, pose: Pose) -> Iterator[tuple[Floats, Floats, float, Colour]]:
+    def _capsules(self, pose: Pose) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], float, Colour]]:
         appearance = self._appearance
 
         def capsule(
             start: NDArray[np.float64], end: NDArray[np.float64], radius: float, colour: Colour
-        ) -> tuple[Floats, Floats, float, Colour]:
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, Colour]:
             girth = 1.0 if colour == appearance.hair else appearance.girth
-            return start.astype(np.float32), end.astype(np.float32), radius * self._scale * girth, colour
+            return start, end, radius * self._scale * girth, colour
 
         pelvis, neck, head = pose["pelvis"], pose["neck"], pose["head"]
         up = (neck - pelvis) / np.linalg.norm(neck - pelvis)
@@ -163,94 +176,104 @@ class Renderer:
         )
         return picture.astype(np.float32), ground  # type: ignore[return-value]
 
-    def _shade_ground(self, picture: Floats, capsules: list[tuple[Floats, Floats, float, Colour]]) -> None:
+    def _shade_ground(self, picture: Floats, capsules: _Capsules) -> None:
         """Draw a soft shadow below the figure."""
         where, x, z = self._ground
-        heights = [max(0.0, float(start[1] + end[1]) / 2 - radius) for start, end, radius, _ in capsules]
-        reaches = [radius * 1.3 + 0.25 * height for (_, _, radius, _), height in zip(capsules, heights, strict=True)]
+        heights = np.maximum(0.0, (capsules.starts[:, 1] + capsules.ends[:, 1]) / 2 - capsules.radii)
+        reaches = capsules.radii * 1.3 + 0.25 * heights
+        lowest = np.minimum(capsules.starts, capsules.ends) - reaches[:, None]
+        highest = np.maximum(capsules.starts, capsules.ends) + reaches[:, None]
         # Most of the floor is far from all of them.
-        around = _near(x, z, np.stack([point for start, end, _, _ in capsules for point in (start, end)]), max(reaches))
-        where, x, z = where[around], x[around], z[around]
+        around = np.flatnonzero(_inside(x, z, lowest.min(axis=0), highest.max(axis=0)))
+        where, x, z = (each.take(around) for each in (where, x, z))
+        # Pairs of a capsule and a place near it.
+        which, at = np.nonzero(_inside(x, z, lowest[:, :, None], highest[:, :, None]))
+        # `take` is several times as fast as indexing.
+        start_x, _, start_z = capsules.starts.T.take(which, axis=1)
+        dx, _, dz = (capsules.ends - capsules.starts).T.take(which, axis=1)
+        px, pz = x.take(at) - start_x, z.take(at) - start_z
+        along = _clipped((px * dx + pz * dz) / np.maximum(dx * dx + dz * dz, 1e-6))
+        distance = np.hypot(px - along * dx, pz - along * dz)
+        shade = _clipped(1.0 - distance / reaches.take(which)) * 0.55 / (1.0 + 1.5 * heights).take(which)
         light = np.ones_like(x)
-        for (start, end, _, _), height, reach in zip(capsules, heights, reaches, strict=True):
-            near = _near(x, z, np.stack([start, end]), reach)
-            if not near.any():
-                continue
-            px, pz = x[near] - start[0], z[near] - start[2]
-            dx, dz = float(end[0] - start[0]), float(end[2] - start[2])
-            along = np.clip((px * dx + pz * dz) / max(dx * dx + dz * dz, 1e-6), 0.0, 1.0)
-            distance = np.hypot(px - along * dx, pz - along * dz)
-            shade = np.clip(1.0 - distance / reach, 0.0, 1.0) * 0.55 / (1.0 + 1.5 * height)
-            light[near] = np.minimum(light[near], 1.0 - shade)
-        flat = picture.reshape(-1, 3)
-        flat[where] *= light[:, None]
+        np.minimum.at(light, at, 1.0 - shade)
+        picture.reshape(-1, 3)[where] *= light[:, None]
 
-    def _draw_capsule(
-        self, picture: Floats, depth: Floats, start: Floats, end: Floats, radius: float, colour: Colour
-    ) -> None:
-        box = self._bounds(start, end, radius, depth.shape)
-        if box is None:
-            return
-        rays = self._rays[box]
+    def _draw_capsules(self, picture: Floats, capsules: _Capsules) -> None:
+        """Draw the figure: in each pixel, the capsule that its ray meets first."""
+        pixels, which = self._candidates(capsules)
+        rays = self._rays.reshape(-1, 3).take(pixels, axis=0)
         # Ray against capsule: the cylinder first, then whichever cap is hit beyond its ends.
-        axis = end - start
-        from_start, from_end = self._eye - start, self._eye - end
-        axis_axis = float(axis @ axis)
-        axis_ray = rays @ axis
-        axis_from = float(axis @ from_start)
-        ray_start, ray_end = rays @ from_start, rays @ from_end
-        a = axis_axis - axis_ray * axis_ray
-        b = axis_axis * ray_start - axis_from * axis_ray
-        c = axis_axis * float(from_start @ from_start) - axis_from**2 - radius * radius * axis_axis
-        root = b * b - a * c
-        start_gap = ray_start * ray_start - float(from_start @ from_start) + radius * radius
-        end_gap = ray_end * ray_end - float(from_end @ from_end) + radius * radius
-        # The rest of the box does not meet the capsule.
-        visible = (root >= 0) | (start_gap > 0) | (end_gap > 0)
+        axes = capsules.ends - capsules.starts
+        from_start, from_end = self._eye - capsules.starts, self._eye - capsules.ends
+        axis_axis, axis_from = _dot(axes, axes), _dot(axes, from_start)
+        start_start, end_end = _dot(from_start, from_start), _dot(from_end, from_end)
+        square = capsules.radii * capsules.radii
+        # A small difference of large numbers.
+        exactly = axis_axis.astype(np.float64)
+        c = (exactly * start_start - axis_from.astype(np.float64) ** 2 - exactly * square).astype(np.float32)
+        axis_ray, ray_start, ray_end = (
+            _dot(rays, vectors.take(which, axis=0)) for vectors in (axes, from_start, from_end)
+        )
+        length, offset, square = axis_axis.take(which), axis_from.take(which), square.take(which)
+        a = length - axis_ray * axis_ray
+        b = length * ray_start - offset * axis_ray
+        root = b * b - a * c.take(which)
+        start_gap = ray_start * ray_start - start_start.take(which) + square
+        end_gap = ray_end * ray_end - end_end.take(which) + square
+        distance = (-b - np.sqrt(np.maximum(root, 0.0))) / np.maximum(a, 1e-9)
+        along = offset + distance * axis_ray
+        best = np.where((root >= 0) & (along > 0) & (along < length), distance, np.float32(np.inf))
+        for toward, gap in ((ray_start, start_gap), (ray_end, end_gap)):
+            best = np.minimum(best, np.where(gap > 0, -toward - np.sqrt(np.maximum(gap, 0.0)), np.float32(np.inf)))
+        hit = np.flatnonzero((best > 0.05) & np.isfinite(best))
+        # The first of each pixel, from near to far.
+        hit = hit.take(np.lexsort((best.take(hit), pixels.take(hit))))
+        hit = hit[np.diff(pixels.take(hit), prepend=-1) != 0]
+        pixels, which, rays = pixels.take(hit), which.take(hit), rays.take(hit, axis=0)
+        offsets = rays * best.take(hit)[:, None] + from_start.take(which, axis=0)
+        axis = axes.take(which, axis=0)
+        share = _clipped(_dot(offsets, axis) / np.maximum(axis_axis, 1e-9).take(which))
+        normals = (offsets - share[:, None] * axis) / capsules.radii.take(which)[:, None]
+        rim = 1.0 + _dot(normals, rays)
+        shade = 0.42 + 0.55 * _clipped(normals @ self._light) - 0.18 * rim * rim
+        picture.reshape(-1, 3)[pixels] = capsules.colours.take(which, axis=0) * shade[:, None]
+
+    def _candidates(self, capsules: _Capsules) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pixels that capsules can cover, as indices into the flat picture, and the capsule of each."""
+        height, width, _ = self._backdrop.shape
+        x, y, z = ((np.stack([capsules.starts, capsules.ends]) - self._eye) @ self._axes.T).transpose(2, 0, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = (-b[visible] - np.sqrt(np.maximum(root[visible], 0.0))) / np.maximum(a[visible], 1e-9)
-        along = axis_from + distance * axis_ray[visible]
-        inside = (root[visible] >= 0) & (along > 0) & (along < axis_axis)
-        best = np.where(inside, distance, np.float32(np.inf))
-        for toward, gap in ((ray_start[visible], start_gap[visible]), (ray_end[visible], end_gap[visible])):
-            hit = np.where(gap > 0, -toward - np.sqrt(np.maximum(gap, 0.0)), np.inf)
-            best = np.minimum(best, hit)
-        nearest = (best > 0.05) & (best < depth[box][visible])
-        best = best[nearest]
-        if not best.size:
-            return
-        visible[visible] = nearest
-        reach = best[:, None]
-        points = self._eye + rays[visible] * reach
-        share = np.clip((points - start) @ axis / max(axis_axis, 1e-9), 0.0, 1.0)
-        normals = (points - start - share[:, None] * axis) / radius
-        facing = normals @ self._light
-        rim = 1.0 + (normals * rays[visible]).sum(axis=1)
-        shade = 0.42 + 0.55 * np.clip(facing, 0.0, 1.0) - 0.18 * rim * rim
-        depth[box][visible] = best
-        picture[box][visible] = np.asarray(colour, dtype=np.float32) * shade[:, None]
-
-    def _bounds(self, start: Floats, end: Floats, radius: float, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-        """The pixels that a capsule can cover; None if it is out of the picture."""
-        corners = []
-        for point in (start, end):
-            x, y, z = self._axes @ (point - self._eye)
-            if z <= radius:
-                return (slice(0, shape[0]), slice(0, shape[1]))
-            column, row = shape[1] / 2 + self._focal * x / z, shape[0] / 2 - self._focal * y / z
+            columns, rows = width / 2 + self._focal * x / z, height / 2 - self._focal * y / z
             # A sphere's picture is a little larger than its radius over its distance.
-            spread = 1.3 * self._focal * radius / (z - radius) + 1
-            corners.append((row - spread, row + spread, column - spread, column + spread))
-        top, bottom = min(c[0] for c in corners), max(c[1] for c in corners)
-        left, right = min(c[2] for c in corners), max(c[3] for c in corners)
-        rows = slice(max(0, int(top)), min(shape[0], int(bottom) + 1))
-        columns = slice(max(0, int(left)), min(shape[1], int(right) + 1))
-        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+            spreads = 1.3 * self._focal * capsules.radii / (z - capsules.radii) + 1
+        # A capsule beside the camera may be anywhere.
+        everywhere = (z <= capsules.radii).any(axis=0)
+        sides = []
+        for middles, length in ((rows, height), (columns, width)):
+            first = np.where(everywhere, 0, (middles - spreads).min(axis=0)).clip(0, length)
+            last = np.where(everywhere, length, (middles + spreads).max(axis=0) + 1).clip(0, length)
+            sides.append(zip(first.astype(int).tolist(), last.astype(int).tolist(), strict=True))
+        places = np.arange(height * width).reshape(height, width)
+        boxes = [places[top:bottom, left:right].ravel() for (top, bottom), (left, right) in zip(*sides, strict=True)]
+        return np.concatenate(boxes), np.repeat(np.arange(len(boxes)), [box.size for box in boxes])
 
 
-def _near(x: Floats, z: Floats, points: Floats, reach: float) -> NDArray[np.bool_]:
-    """Mask of the floor positions within `reach` of the bounding rectangle of `points`, with the shape of `x`."""
-    lowest, highest = points.min(axis=0), points.max(axis=0)
-    return np.asarray(
-        (x > lowest[0] - reach) & (x < highest[0] + reach) & (z > lowest[2] - reach) & (z < highest[2] + reach)
-    )
+def _inside(
+    x: Floats, z: Floats, lowest: NDArray[np.floating[Any]], highest: NDArray[np.floating[Any]]
+) -> NDArray[np.bool_]:
+    """Mask of the floor positions between corners, (3, ...) or (capsules, 3, ...), with the shape of `x`."""
+    axis = 0 if lowest.ndim == 1 else 1
+    (left, _, back), (right, _, front) = np.moveaxis(lowest, axis, 0), np.moveaxis(highest, axis, 0)
+    return np.asarray((x > left) & (x < right) & (z > back) & (z < front))
+
+
+def _dot(one: Floats, other: Floats) -> Floats:
+    """Scalar products of vectors, (vectors, 3)."""
+    products: Floats = one * other
+    return np.asarray(products[:, 0] + products[:, 1] + products[:, 2])
+
+
+def _clipped(values: Floats) -> Floats:
+    """Values limited to 0..1; faster than `np.clip` where there are few."""
+    return np.minimum(np.maximum(values, 0.0), 1.0)

@@ -18,9 +18,10 @@ from fitsense.data.frames import Recording, observations
 from fitsense.data.manifest import Skipped
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError
+from fitsense.inference.base import EVIDENCE
 from fitsense.inference.config import RuntimeConfig
 from fitsense.inference.loading import load_branch
-from fitsense.inference.observation import load_observer
+from fitsense.inference.observation import load_evidence, load_observer
 from fitsense.nn.branch import join
 from fitsense.plugins.specs import BackboneSpec
 from fitsense.train import heads as fitting
@@ -47,6 +48,8 @@ class _HeadsTrainer:
 
     :ivar features: of fitting, float32 (windows, feature_dim), by the sample's key.
     :ivar windows: of the windows that sessions see, float32 (views, feature_dim), by the sample's key.
+    :ivar evidence: of the same windows, float32 (views,), see :attr:`fitsense.Scores.evidence`; empty if the branch
+        states none.
     :ivar statistics: what teaching the exercise head of the bundle needs; empty if it cannot be taught.
     """
 
@@ -63,6 +66,7 @@ class _HeadsTrainer:
         self.statistics: Mapping[str, NDArray[Any]] = {}
         self.skipped: Sequence[Skipped] = ()
         self.recordings = {}
+        self.evidence: Mapping[str, FloatArray] = {}
         self._trainer = trainer
         self._branch = branch
         self._spec = spec
@@ -102,7 +106,8 @@ class _HeadsTrainer:
         with torch.inference_mode():
             for key, windows in self.windows.items():
                 logits = {task: head(torch.from_numpy(windows)).numpy() for task, head in modules.items()}
-                outputs[key] = {"features": windows, **logits}
+                stated = {EVIDENCE: self.evidence[key]} if key in self.evidence else {}
+                outputs[key] = {"features": windows, **logits, **stated}
         return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
 
     def _statistics(self, data: fitting.HeadData, config: Any, module: nn.Module) -> Mapping[str, NDArray[Any]]:
@@ -197,16 +202,19 @@ class ObservedBranchTrainer(_HeadsTrainer):
         usable = [recording for recording in recordings if recording.sample.kind != "photos" or _is_pair(recording)]
         self.recordings = {recording.sample.key: recording for recording in usable}
         self.samples = [item for item in learned if item.key in self.recordings]
-        self.features, self.windows = self._features()
+        self.features, self.windows, self.evidence = self._features()
 
-    def _features(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """Features of random windows of what is learned from, and of the windows that sessions see, by key."""
+    def _features(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray], dict[str, FloatArray]]:
+        """Features of random windows of what is learned from, and of the windows that sessions see; and evidence of
+        the latter. All by key."""
         import torch
 
         spec, views = self.entry.clip, self._trainer.recipe.views
         learned = {item.key for item in self.samples}
         varied: dict[str, FloatArray] = {}
         windows: dict[str, FloatArray] = {}
+        evidence: dict[str, FloatArray] = {}
+        stated = load_evidence(self.entry, self._trainer.plugins)
         recordings = list(self.recordings.values())
         batches = [recordings[at : at + _BATCH] for at in range(0, len(recordings), _BATCH)]
         rng = np.random.default_rng(0)
@@ -219,7 +227,9 @@ class ObservedBranchTrainer(_HeadsTrainer):
                 seen = [one for one in whole if one.sample.kind != "photos"]
                 plain = [np.stack([one.values[at] for at in evenly_spaced(one, spec, views)]) for one in seen]
                 windows |= self._run(seen, plain, training=False)
-        return varied, windows
+                if stated is not None:
+                    evidence |= {one.sample.key: stated(each) for one, each in zip(seen, plain, strict=True)}
+        return varied, windows, evidence
 
     def _run(
         self, recordings: Sequence[Recording], windows: Sequence[NDArray[Any]], *, training: bool

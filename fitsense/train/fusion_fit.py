@@ -15,6 +15,7 @@ from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.samples import Sample
 from fitsense.errors import InvalidInputError, PluginError
 from fitsense.evaluate import metrics
+from fitsense.inference.base import EVIDENCE
 from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
@@ -50,10 +51,22 @@ class _HeldOutScores:
 
     :param samples: the sample of each clip.
     :param members: logits (clips, views, labels) by member's name.
+    :param evidence: of members that state it, (clips, views), see :attr:`fitsense.Scores.evidence`.
     """
 
     samples: Sequence[Sample]
     members: Mapping[str, FloatArray]
+    evidence: Mapping[str, FloatArray]
+
+    def flat(self, divisor: float, labels: Labels) -> dict[str, Scores]:
+        """Scores of exercises of each member, of all windows, with logits divided by a number."""
+        return {
+            name: attrs.evolve(
+                _scores("exercise", logits.reshape(-1, logits.shape[-1]) / np.float32(divisor), labels),
+                evidence=self.evidence[name].reshape(-1) if name in self.evidence else None,
+            )
+            for name, logits in self.members.items()
+        }
 
 
 def fit_fusion(
@@ -184,12 +197,20 @@ def _windows(
     def outputs(branch: FittedBranch) -> Mapping[str, Outputs]:
         return branch.out_of_fold if held_out else branch.final.outputs
 
-    members = {
-        branch.entry.name: np.stack([outputs(branch)[item.key][task] for item in samples])
-        for branch in branches
-        if any(head.task == task for head in branch.entry.heads)
-    }
-    return _HeldOutScores(samples, members)
+    answering = [branch for branch in branches if any(head.task == task for head in branch.entry.heads)]
+
+    def stacked(branch: FittedBranch, output: str) -> FloatArray:
+        return np.stack([outputs(branch)[item.key][output] for item in samples])
+
+    return _HeldOutScores(
+        samples,
+        {branch.entry.name: stacked(branch, task) for branch in answering},
+        {
+            branch.entry.name: stacked(branch, EVIDENCE)
+            for branch in answering
+            if samples and EVIDENCE in outputs(branch)[samples[0].key]
+        },
+    )
 
 
 def _best_space(
@@ -233,13 +254,9 @@ def _fitted_at(
     temperature: float,
 ) -> Any:
     """The configuration fitted on calibrated logits, or on probabilities if the fusion averages these."""
-    divisor = np.float32(temperature if getattr(config, "space", "logits") == "logits" else 1.0)
-    flat = {
-        name: _scores("exercise", logits.reshape(-1, logits.shape[-1]) / divisor, labels)
-        for name, logits in windows.members.items()
-    }
+    divisor = temperature if getattr(config, "space", "logits") == "logits" else 1.0
     views = next(iter(windows.members.values())).shape[1]
-    return fit_fusion_config(spec, config, flat, np.repeat(truth, views))
+    return fit_fusion_config(spec, config, windows.flat(divisor, labels), np.repeat(truth, views))
 
 
 def _spaces(spec: FusionSpec) -> list[Any]:
@@ -251,10 +268,7 @@ def _spaces(spec: FusionSpec) -> list[Any]:
 
 def _fused(spec: FusionSpec, config: Any, windows: _HeldOutScores, labels: Labels) -> FloatArray:
     shape = next(iter(windows.members.values())).shape
-    flat = {
-        name: _scores("exercise", logits.reshape(-1, shape[-1]), labels) for name, logits in windows.members.items()
-    }
-    return fuse_members(spec, config, flat).logits.reshape(shape)
+    return fuse_members(spec, config, windows.flat(1.0, labels)).logits.reshape(shape)
 
 
 def _scores(task: Task, logits: FloatArray, labels: Labels) -> Scores:
@@ -284,10 +298,12 @@ def _fit_muscles(
     spec = plugins.fusion(full)
     truth = targets(held, "muscles", labels.muscles)
     members: dict[str, Scores] = {}
-    for name, logits in _windows(branches, held, "muscles").members.items():
+    windows = _windows(branches, held, "muscles")
+    for name, logits in windows.members.items():
         flat = _scores("muscles", logits.reshape(-1, logits.shape[-1]), labels).probabilities
-        mean = flat.reshape(logits.shape).mean(axis=1)
-        members[name] = _scores("muscles", to_logits(mean, "sigmoid"), labels)
+        mean = _scores("muscles", to_logits(flat.reshape(logits.shape).mean(axis=1), "sigmoid"), labels)
+        evidence = windows.evidence[name].mean(axis=1) if name in windows.evidence else None
+        members[name] = attrs.evolve(mean, evidence=evidence)
     derived: list[DerivedEntry] = []
     for member, wanted in ((LOOKUP, recipe.lookup_head), (DOUBT, recipe.doubt_head)):
         if wanted:
@@ -345,4 +361,4 @@ def _cross_fitted(
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:
-    return {name: attrs.evolve(scores, logits=scores.logits[chosen]) for name, scores in members.items()}
+    return {name: scores.select(chosen) for name, scores in members.items()}

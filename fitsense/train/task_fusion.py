@@ -15,12 +15,13 @@ from fitsense.data.samples import Sample
 from fitsense.data.task_targets import has_target, task_targets
 from fitsense.errors import InvalidInputError
 from fitsense.evaluate.task_metrics import task_metrics
+from fitsense.inference.base import EVIDENCE
 from fitsense.inference.members import fit_fusion_config, fuse_members
 from fitsense.plugins._manager import PluginManager
 from fitsense.plugins.specs import DerivedHeadSpec, FusionSpec
 from fitsense.plugins.tasks import RESERVED, TaskSpec
 from fitsense.train.recipe import Recipe
-from fitsense.train.trained_branch import FittedBranch
+from fitsense.train.trained_branch import FittedBranch, Outputs
 from fitsense.types import Scores, to_logits, to_probabilities
 
 
@@ -80,7 +81,7 @@ def fit_task(
             f"task {task.name}: expected held-out clips with a cell in the column {task.name}, got none"
         )
     members = {
-        branch.entry.name: _mean_over_views(task, [branch.out_of_fold[item.key][task.name] for item in held], labels)
+        branch.entry.name: _mean_over_views(task, [branch.out_of_fold[item.key] for item in held], labels)
         for branch in branches
         if any(head.task == task.name for head in branch.entry.heads)
     }
@@ -107,11 +108,12 @@ def fit_task(
     return FusionEntry(full, config_to_json(fit_fusion_config(spec, unfitted, members, truth))), results
 
 
-def _mean_over_views(task: TaskSpec, logits: Sequence[Any], labels: tuple[str, ...]) -> Scores:
-    """Scores whose values are the means over the views of each clip, from logits (views, labels)."""
-    values = np.stack([to_probabilities(each, task.activation).mean(axis=0) for each in logits])
-    return Scores(task.name, labels, to_logits(values.astype(np.float32), task.activation), task.activation)
+def _mean_over_views(task: TaskSpec, outputs: Sequence[Outputs], labels: tuple[str, ...]) -> Scores:
+    """Scores whose values are the means over the views of each clip."""
+    values = np.stack([to_probabilities(each[task.name], task.activation).mean(axis=0) for each in outputs])
+    evidence = np.array([each[EVIDENCE].mean() for each in outputs]) if EVIDENCE in outputs[0] else None
+    return Scores(task.name, labels, to_logits(values.astype(np.float32), task.activation), task.activation, evidence)
 
 
 def _rows(members: Mapping[str, Scores], chosen: NDArray[np.bool_]) -> dict[str, Scores]:
-    return {name: attrs.evolve(scores, logits=scores.logits[chosen]) for name, scores in members.items()}
+    return {name: scores.select(chosen) for name, scores in members.items()}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Outputs = Mapping[str, FloatArray]
-"""Features and logits of a branch for the windows of a sample, (views, ...) by name."""
+"""Features, logits and evidence of a branch for the windows of a sample, (views, ...) by name."""
 
 
 @attrs.frozen(eq=False)

@@ -7,7 +7,7 @@ members get the rest, the probability of ``unknown``.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense import Cascade, InvalidInputError, Scores, to_logits
-from fitsense_ensemble.weighted import check_weights
+from fitsense_ensemble.weighted import check_weights, shares_of_clips
 
 _STEPS = 4
 # Below .5, muscles of known exercises suffer.
@@ -52,9 +52,8 @@ def fuse(config: GatedConfig, branches: Mapping[str, Scores]) -> Scores:
         on their shape.
     """
     looked_up, doubt, learned = _members(config, branches)
-    values = np.stack([scores.probabilities for scores in learned.values()]) if learned else None
-    weights = _weights(config, learned)
-    fused = _sum(looked_up.probabilities, doubt.probabilities, values, weights, config.power)
+    mean = _mean(_weights(config, learned), list(learned.values())) if learned else None
+    fused = _sum(looked_up.probabilities, doubt.probabilities, mean, config.power)
     return attrs.evolve(looked_up, logits=to_logits(fused.astype(np.float32), "sigmoid"))
 
 
@@ -75,11 +74,11 @@ def fit(config: GatedConfig, branches: Mapping[str, Scores], targets: NDArray[An
         raise InvalidInputError("branches: expected a learned member, got none")
     if np.shape(targets) != looked_up.logits.shape:
         raise InvalidInputError(f"targets: expected shape {looked_up.logits.shape}, got {np.shape(targets)}")
-    values = np.stack([scores.probabilities for scores in learned.values()])
 
     def precision(tried: tuple[tuple[int, ...], float]) -> float:
         shares, power = tried
-        fused = _sum(looked_up.probabilities, doubt.probabilities, values, np.array(shares) / _STEPS, power)
+        mean = _mean(np.array(shares) / _STEPS, list(learned.values()))
+        fused = _sum(looked_up.probabilities, doubt.probabilities, mean, power)
         return _mean_average_precision(fused, np.asarray(targets) > 0)
 
     grids = [shares for shares in itertools.product(range(_STEPS + 1), repeat=len(learned)) if sum(shares) == _STEPS]
@@ -99,13 +98,14 @@ def _mean_average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> f
     return float(((precision * hits).sum(axis=0)[varied] / count[varied]).mean()) if varied.any() else 0.0
 
 
-def _sum(
-    looked_up: NDArray[Any], doubt: NDArray[Any], learned: NDArray[Any] | None, weights: NDArray[Any], power: float
-) -> NDArray[Any]:
-    if learned is None:
-        return looked_up
-    mean = np.tensordot(weights, learned, axes=1)
-    return np.asarray(np.clip(looked_up + doubt**power * mean, 0.0, 1.0))
+def _mean(weights: NDArray[Any], learned: Sequence[Scores]) -> NDArray[Any]:
+    """Weighted mean of the learned members' probabilities, (clips, labels)."""
+    values = np.stack([scores.probabilities for scores in learned])
+    return np.asarray(np.einsum("mc,mcl->cl", shares_of_clips(weights, learned), values))
+
+
+def _sum(looked_up: NDArray[Any], doubt: NDArray[Any], learned: NDArray[Any] | None, power: float) -> NDArray[Any]:
+    return looked_up if learned is None else np.asarray(np.clip(looked_up + doubt**power * learned, 0.0, 1.0))
 
 
 def _members(config: GatedConfig, branches: Mapping[str, Scores]) -> tuple[Scores, Scores, dict[str, Scores]]:
@@ -129,5 +129,4 @@ def _weights(config: GatedConfig, learned: Mapping[str, Scores]) -> NDArray[np.f
         expected = set(learned)
     if config.weights and set(learned) != expected:
         raise InvalidInputError(f"weights: expected one for each of {sorted(learned)}, got {sorted(config.weights)}")
-    weights = np.array([config.weights[name] if config.weights else 1.0 for name in learned])
-    return weights / weights.sum() if weights.sum() > 0 else weights
+    return np.array([config.weights[name] if config.weights else 1.0 for name in learned])

@@ -1,12 +1,13 @@
 """A weighted average of the logits or probabilities of any number of branches.
 
-arXiv 2406.06703 averages raw logits: for exercises .25 SlowFast and .75 X3D, for muscles the reverse.
+arXiv 2406.06703 averages raw logits: for exercises .25 SlowFast and .75 X3D, for muscles the reverse. Here a branch
+that saw the person in a part of a clip counts there for that share of its weight.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -69,7 +70,8 @@ def fuse(config: WeightedConfig, branches: Mapping[str, Scores]) -> Scores:
     # In order of names: results must not depend on the order of the branches, not even by rounding.
     names = sorted(present)
     values = np.stack([_values(present[name], config.space) for name in names])
-    mean = np.tensordot([weights[name] for name in names], values, axes=1).astype(np.float32)
+    shares = shares_of_clips(np.array([weights[name] for name in names]), [present[name] for name in names])
+    mean = np.einsum("mc,mcl->cl", shares, values).astype(np.float32)
     # Rounding must not leave the range of the members.
     mean = np.clip(mean, values.min(axis=0), values.max(axis=0))
     logits = mean if config.space == "logits" else to_logits(mean, first.activation)
@@ -84,8 +86,8 @@ def cascade(config: WeightedConfig) -> Cascade | None:
 def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray[Any]) -> WeightedConfig:
     """Return `config` with the weights that minimise the log loss on held-out `targets`; of numbers, the squared error.
 
-    The loss is convex in the weights; it is minimised over the simplex by exponentiated gradient descent
-    (Kivinen and Warmuth, 1997).
+    It is minimised over the simplex by exponentiated gradient descent (Kivinen and Warmuth, 1997). Where all members
+    saw all of each clip, the loss is convex in the weights.
 
     :param targets: int64 (clips,) label indices for softmax, float32 (clips, labels) otherwise.
     """
@@ -100,13 +102,14 @@ def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray
         raise InvalidInputError(
             f"targets: expected one for each of {values.shape[1]} clips, got shape {np.shape(targets)}"
         )
+    evidence = _evidence([branches[name] for name in names])
     weights = np.full(len(names), 1.0 / len(names))
     rate = 1.0
-    loss, gradient = _loss(weights, values, truth, first.activation, space)
+    loss, gradient = _loss(weights, values, evidence, truth, first.activation, space)
     for _ in range(500):
         step = weights * np.exp(-rate * (gradient - gradient.min()))
         step /= step.sum()
-        new_loss, new_gradient = _loss(step, values, truth, first.activation, space)
+        new_loss, new_gradient = _loss(step, values, evidence, truth, first.activation, space)
         if new_loss > loss:
             rate /= 2
             if rate < 1e-6:
@@ -119,16 +122,47 @@ def fit(config: WeightedConfig, branches: Mapping[str, Scores], targets: NDArray
     return attrs.evolve(config, weights={name: round(float(w), 4) for name, w in zip(names, weights, strict=True)})
 
 
+def shares_of_clips(weights: NDArray[Any], members: Sequence[Scores]) -> NDArray[np.float64]:
+    """Share of each member in the average of each clip, (members, clips): by weight and by evidence.
+
+    Where no member has evidence, weights alone decide.
+    """
+    return _shares(weights, _evidence(members))
+
+
+def _evidence(members: Sequence[Scores]) -> NDArray[np.float64]:
+    """Evidence of members, (members, clips)."""
+    given = [np.ones(len(one.logits)) if one.evidence is None else one.evidence for one in members]
+    return np.stack(given).astype(np.float64)
+
+
+def _shares(weights: NDArray[Any], evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    counted = weights[:, None] * evidence
+    total = counted.sum(axis=0)
+    plain = np.broadcast_to(weights[:, None] / max(weights.sum(), 1e-12), counted.shape)
+    return np.where(total > 0, counted / np.maximum(total, 1e-12), plain)
+
+
 def _loss(
-    weights: NDArray[Any], values: NDArray[Any], truth: NDArray[Any], activation: Any, space: Space
+    weights: NDArray[Any],
+    values: NDArray[Any],
+    evidence: NDArray[np.float64],
+    truth: NDArray[Any],
+    activation: Any,
+    space: Space,
 ) -> tuple[float, NDArray[Any]]:
     """Mean log loss of the weighted average, and its gradient with respect to the weights; of numbers, the mean squared
     error as a share of their variance."""
-    mean = np.tensordot(weights, values, axes=1)
+    shares = _shares(weights, evidence)
+    mean = np.einsum("mc,mcl->cl", shares, values)
+    # Change of the mean by a weight, up to a number that is the same for all weights, as these sum to 1.
+    change = np.divide(shares, weights[:, None], out=np.zeros_like(shares), where=weights[:, None] > 0)[..., None] * (
+        values - mean
+    )
     if activation not in ("softmax", "sigmoid"):
         scale = max(truth.size, 1) * max(float(truth.var()), 1e-12) if truth.size else 1.0
         error = mean - truth
-        return float(np.square(error).sum()) / scale, 2 * (error * values).sum(axis=(1, 2)) / scale
+        return float(np.square(error).sum()) / scale, 2 * (error * change).sum(axis=(1, 2)) / scale
     probabilities = to_probabilities(mean, activation) if space == "logits" else mean
     probabilities = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
     loss = -(truth * np.log(probabilities)).sum()
@@ -141,7 +175,7 @@ def _loss(
     else:
         slope = (probabilities - truth) / (probabilities * (1 - probabilities))
     clips = max(len(truth), 1)
-    return float(loss) / clips, (slope * values).sum(axis=(1, 2)) / clips
+    return float(loss) / clips, (slope * change).sum(axis=(1, 2)) / clips
 
 
 def _values(scores: Scores, space: Space) -> NDArray[np.float32]:

@@ -46,11 +46,13 @@ class DiscriminantConfig:
     :param shrinkage: share of the diagonal in the covariance, 0..1.
     :param sharpness: factor on the scores in the soft maximum over the last label's rows.
     :param rows: rows of the last label; fitting sets it.
+    :param shared_prior: whether the rows of the last label share the prior of one label; otherwise each has it.
     """
 
     shrinkage: float = attrs.field(default=0.1, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
     sharpness: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     rows: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    shared_prior: bool = False
 
 
 def build(config: DiscriminantConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:
@@ -105,6 +107,8 @@ def fit(
     weight = _solve(covariance, centres)
     bias = -0.5 * (weight * centres).sum(axis=1)
     fitted = attrs.evolve(config, rows=max(1, len(means) - len(of_label)))
+    if config.shared_prior:
+        bias[len(of_label) :] -= np.log(fitted.rows)
     module = build(fitted, examples.features.shape[1], labels)
     standardised.fill(module.scores, mean, scale, weight, bias)  # type: ignore[arg-type]
     return fitted, module

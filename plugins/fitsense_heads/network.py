@@ -67,7 +67,8 @@ class NetworkConfig:
 
     def of_scores(self) -> DiscriminantConfig:
         """Configuration of the discriminant on the hidden layer."""
-        return DiscriminantConfig(self.shrinkage, self.sharpness, self.rows)
+        # The hidden layer separates the variants so well that without a shared prior they claim people who stand still.
+        return DiscriminantConfig(self.shrinkage, self.sharpness, self.rows, shared_prior=True)
 
 
 def build(config: NetworkConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:

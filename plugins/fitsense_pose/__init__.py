@@ -7,7 +7,7 @@ from fitsense_pose import estimator, people
 from fitsense_pose.assets import ASSETS
 from fitsense_pose.config import PoseConfig
 from fitsense_pose.network import build
-from fitsense_pose.observe import from_poses
+from fitsense_pose.observe import from_poses, shown
 from fitsense_pose.skeleton import BLAZEPOSE_33
 
 
@@ -25,7 +25,7 @@ def fitsense_backbones() -> Iterable[BackboneSpec]:
         feature_dim=PoseConfig.feature_dim,
         build=build,
         observation=ObservationSpec(
-            shape=PoseConfig.observation, from_poses=from_poses, pose_estimator="pose/blazepose"
+            shape=PoseConfig.observation, from_poses=from_poses, pose_estimator="pose/blazepose", evidence=shown
         ),
         assets=ASSETS,
         assets_name="blazepose",

@@ -1,4 +1,4 @@
-"""Input of the network from poses: landmarks without gaps."""
+"""Input of the network from poses: landmarks without gaps, and the share of frames that have some."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def from_poses(config: PoseConfig, poses: FloatArray) -> FloatArray:
             into[:] = clip[nearest]
             into[~found, :, 5] = 0.0
     return filled
+
+
+def shown(config: PoseConfig, landmarks: FloatArray) -> FloatArray:
+    """Share of the frames of each clip that show a person, float32 (clips,).
+
+    :param landmarks: as :func:`from_poses` returns them.
+    """
+    return np.asarray((landmarks[..., 5].max(axis=2) > 0).mean(axis=1), dtype=np.float32)

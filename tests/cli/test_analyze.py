@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ COMMAND = [sys.executable, "-m", "fitsense", "analyze"]
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 def run_here(*arguments: str | Path) -> Result:
@@ -59,8 +58,8 @@ def test_analyze_piped_prints_one_event_per_line(squats_file: Path) -> None:
 
 
 def test_analyze_sample_needs_no_file(tmp_path: Path) -> None:
-    done = run("--sample", "--events", tmp_path / "events.ndjson")
-    assert (done.returncode, done.stdout) == (0, "")
+    done = run_here("--sample", "--events", tmp_path / "events.ndjson")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
     events = events_of((tmp_path / "events.ndjson").read_text("utf-8"))
     named = [e["data"]["exercise"] for e in events if e["type"] == "fitsense.exercise.ended"]
     assert [name for name in named if name != "unknown"] == ["squat", "push_up", "jumping_jack"]
@@ -73,8 +72,8 @@ def test_analyze_snapshot_of_killed_process_is_continued(squats_file: Path, tmp_
     before = [event.to_json() for event in itertools.islice(killed, 3)]
     killed.close()
     log.write_text("\n".join([*before, '{"specversion":"1.']), "utf-8")
-    done = run(squats_file, "--events", log, "--snapshot", snapshot)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_here(squats_file, "--events", log, "--snapshot", snapshot)
+    assert (done.exit_code, done.stderr) == (0, "")
     (session,) = load_log(log)
     assert [dict(event) for event in session.events] == events_of(whole)
     assert not snapshot.exists()
@@ -133,8 +132,8 @@ def test_analyze_output_over_source_is_refused(option: str, squats_file: Path) -
 def test_analyze_truncated_file_keeps_events_and_sets_code(squats: FigureVideo, tmp_path: Path) -> None:
     path = encode(tmp_path / "whole.mkv", squats, rate=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    done = run(path)
-    assert done.returncode == 4
+    done = run_here(path)
+    assert done.exit_code == 4
     assert done.stderr.startswith("fitsense: the source ")
     events = events_of(done.stdout)
     warning = next(event["data"] for event in events if event["type"] == "fitsense.session.warning")
@@ -149,7 +148,7 @@ def test_analyze_interrupt_ends_session(number: signal.Signals) -> None:
     # Lines come as they happen: the first one long before the end.
     first = process.stdout.readline()
     process.send_signal(number)
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate()
     assert process.returncode == 130
     assert errors == ""
     assert events_of(first + rest)[-1]["data"]["reason"] == "interrupted"
@@ -158,7 +157,7 @@ def test_analyze_interrupt_ends_session(number: signal.Signals) -> None:
 def test_analyze_unusual_file_name_is_read(squats_file: Path, tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/bad\xff name.mp4"
     shutil.copy(squats_file, os.fsdecode(path))
-    done = subprocess.run([*map(os.fsencode, COMMAND), path], capture_output=True, check=False, timeout=120)
+    done = subprocess.run([*map(os.fsencode, COMMAND), path], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert events_of(done.stdout.decode())[0]["source"].startswith("file:bad%FF%20name.mp4;digest=")
 
@@ -170,7 +169,7 @@ def test_analyze_closed_pipe_exits_quietly() -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=60) == 141
+        assert process.wait() == 141
 
 
 def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_path: Path) -> None:
@@ -180,8 +179,8 @@ def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_pat
     command = [*COMMAND, str(squats_file), "--events", str(tmp_path / "events.ndjson")]
     process = subprocess.Popen(command, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
-    shown, until = b"", time.monotonic() + 60
-    while time.monotonic() < until:
+    shown = b""
+    while True:
         if select.select([master], [], [], 0.2)[0]:
             try:
                 block = os.read(master, 65536)
@@ -193,7 +192,7 @@ def test_analyze_terminal_shows_live_view_and_summary(squats_file: Path, tmp_pat
         elif process.poll() is not None:
             break
     os.close(master)
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     text = shown.decode()
     for words in ("Squat", "confidence", "Muscle group", "Quads", "Load"):
         assert words in text, words
@@ -211,18 +210,14 @@ def test_analyze_region_is_applied(squats_file: Path) -> None:
     assert run_here(squats_file, "--people", "--region", "0,0,1,1").exit_code == 2
 
 
-def test_analyze_people_without_weights_names_remedy(squats_file: Path, tmp_path: Path) -> None:
+def test_analyze_people_without_weights_names_remedy(
+    squats_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Where there is no cache, nothing has been fetched.
-    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path))
-    done = subprocess.run(
-        [*COMMAND, str(squats_file), "--people"],
-        env={**os.environ, **homes, "FITSENSE_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == ExitCode.BAD_BUNDLE
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    done = run_here(squats_file, "--people")
+    assert done.exit_code == ExitCode.BAD_BUNDLE
     assert "not downloaded, because FITSENSE_OFFLINE is set; run  fitsense models pull" in done.stderr
     assert done.stdout == ""
 

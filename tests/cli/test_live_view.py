@@ -51,7 +51,7 @@ def test_analyze_interrupt_with_silent_camera_ends_session(camera: Camera) -> No
     first = process.stdout.readline()
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate()
     assert (process.returncode, errors) == (130, "")
     events = events_of(first + rest)
     assert events[0]["source"].startswith("urn:fitsense:stream:")
@@ -66,7 +66,7 @@ def test_analyze_lost_camera_ends_session(camera: Camera) -> None:
     assert process.stdout is not None
     first = process.stdout.readline()
     camera.kill()
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate()
     assert process.returncode == 4
     assert errors.startswith("fitsense: the source was lost: ")
     assert "could not be reached again within 0.5 s" in errors
@@ -108,7 +108,7 @@ def test_cli_reconnecting_camera_hides_password(squats: FigureVideo, tmp_path: P
         assert process.stdout is not None
         first = process.stdout.readline()
         camera.kill()
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate()
     assert process.returncode == 4
     assert "the source was lost" in errors
     assert "S3cret" not in first + rest + errors

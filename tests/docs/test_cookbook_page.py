@@ -76,7 +76,7 @@ def test_route_answers_an_upload_with_events(squats_file: Path) -> None:
         while not (server.started and server.servers):
             assert thread.is_alive()
         port = server.servers[0].sockets[0].getsockname()[1]
-        answer = httpx2.post(f"http://127.0.0.1:{port}/workouts", content=squats_file.read_bytes(), timeout=120)
+        answer = httpx2.post(f"http://127.0.0.1:{port}/workouts", content=squats_file.read_bytes(), timeout=None)
     finally:
         server.should_exit = True
         thread.join()

@@ -22,7 +22,7 @@ def test_notebook_runs_and_shows_report_tables_and_plots(file: Path, tmp_path: P
     # What was printed elsewhere does not belong into the project.
     assert not any(cell.get("outputs") for cell in notebook.cells)
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
     shown = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     assert any("srcdoc=" in data.get("text/html", "") for data in shown)

@@ -15,7 +15,7 @@ import attrs
 
 from fitsense.events.model import Event, EventData, SessionWarning
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def event(number: int, source: str = "urn:test", data: EventData | None = None, subject: str | None = None) -> Event:

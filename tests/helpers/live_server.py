@@ -23,7 +23,7 @@ from fitsense.server.models import Bundles
 from fitsense.server.run import Server, create_server, listen
 from fitsense.server.security import Tokens
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @attrs.frozen

@@ -12,32 +12,40 @@ if TYPE_CHECKING:
 TOGETHER = ("tests/teaching/", "tests/server/test_playground")
 """Beginnings of the paths of files that share something expensive: one process runs them all."""
 
-EXPORTING = (
-    "tests/plugins/test_conformance_x3d.py",
-    "tests/plugins/test_conformance_slowfast.py",
-    "tests/plugins/test_conformance_pose.py",
-    "tests/plugins/test_conformance_heads.py",
-    "tests/testing/contracts/test_backbone.py",
-    "tests/export/test_onnx.py",
-)
-"""Files whose tests export networks and take long together: what torch prepares for that, it prepares once a process"""
+GROUPS = {
+    # Their tests export networks and take long together: what torch prepares for that, it prepares once a process.
+    "exporting": (
+        "tests/plugins/test_conformance_x3d.py",
+        "tests/plugins/test_conformance_slowfast.py",
+        "tests/plugins/test_conformance_pose.py",
+        "tests/plugins/test_conformance_heads.py",
+        "tests/testing/contracts/test_backbone.py",
+        "tests/export/test_onnx.py",
+    ),
+    # They watch the sample.
+    "sample": (
+        "tests/cli/test_analyze.py",
+        "tests/docs/test_live_sources.py",
+        "tests/docs/test_pages.py",
+        "tests/docs/test_readme.py",
+        "tests/repetitions/test_rest.py",
+        "tests/session/test_session.py",
+    ),
+}
+"""Files that one process runs, by a name."""
 
 FIRST = (
-    "tests/train/test_run.py",
-    "tests/plugins/test_conformance_x3d.py",
     "tests/cli/test_analyze.py",
+    "tests/plugins/test_conformance_x3d.py",
+    "tests/train/test_run.py",
     "tests/teaching/test_run.py",
-    "tests/docs/test_pages.py",
     "tests/inference/test_torch.py",
     "tests/session/test_snapshot_checks.py",
-    "tests/docs/test_readme.py",
-    "tests/session/test_session.py",
     "tests/train/test_run_parts.py",
     "tests/pipeline/test_source_group.py",
     "tests/experiments/test_experiments.py",
     "tests/server/test_client.py",
     "tests/inference/test_parity.py",
-    "tests/docs/test_live_sources.py",
     "tests/session/test_multi.py",
 )
 """Files that take longest, though they contain few tests. A long one at the end keeps one process busy alone."""
@@ -46,9 +54,8 @@ FIRST = (
 def group_of(nodeid: str) -> str:
     """Name of the tests that run one after the other in one process: those of a file, or of several."""
     file = nodeid.partition("::")[0]
-    if file in EXPORTING:
-        return "exporting"
-    return next((beginning for beginning in TOGETHER if file.startswith(beginning)), file)
+    named = (name for name, files in GROUPS.items() if file in files)
+    return next(named, next((beginning for beginning in TOGETHER if file.startswith(beginning)), file))
 
 
 def longest_first(items: list[pytest.Item]) -> None:

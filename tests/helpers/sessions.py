@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
 from jsonschema import Draft202012Validator
 
@@ -58,10 +59,11 @@ def check(events: Sequence[Event]) -> None:
 
 
 class Scripted:
-    """Predicts pseudo-random scores for the time, so that many sessions run quickly."""
+    """Predicts pseudo-random scores for the time, of clips of tiny pictures, so that many sessions run quickly."""
 
     def __init__(self, model: fitsense.Model) -> None:
-        self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
+        self.labels, self.manifest, self.plugins = model.labels, model.manifest, model.plugins
+        self.clips = {name: attrs.evolve(spec, size=16, short_side=16) for name, spec in model.clips.items()}
         self.bundle, self.deferred_branches, self.tasks = model.bundle, model.deferred_branches, model.tasks
         self.notice = ""
 

@@ -92,6 +92,11 @@ def _places(config: Any, poses: FloatArray) -> FloatArray:
     return np.asarray(np.nan_to_num(poses.mean(axis=2)[..., [0, 1, 5]]), dtype=np.float32)
 
 
+def _shown(config: Any, places: FloatArray) -> FloatArray:
+    """Share of the frames of each clip with a spot, float32 (clips,)."""
+    return np.asarray((places[..., 2] > 0).mean(axis=1), dtype=np.float32)
+
+
 def spot_plugins(spot: BrightSpot) -> PluginManager:
     """Plugins with the estimator ``mutants/spot`` and the backbone ``mutants/places`` on its poses."""
     config = tiny_models.TinyConfig
@@ -101,7 +106,9 @@ def spot_plugins(spot: BrightSpot) -> PluginManager:
         clip=lambda config: fitsense.ClipSpec(config.frames, config.rate_hz, 48, 24, fit="pad"),
         feature_dim=config.feature_dim,
         build=tiny_models.build_observing,
-        observation=ObservationSpec(config.observation, from_poses=_places, pose_estimator="mutants/spot"),
+        observation=ObservationSpec(
+            config.observation, from_poses=_places, pose_estimator="mutants/spot", evidence=_shown
+        ),
     )
     estimator = PoseEstimatorSpec("spot", NoConfig, TORSO, lambda config, files, threads: spot)
     plugins = PluginManager.discover()

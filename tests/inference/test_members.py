@@ -34,6 +34,11 @@ def test_fuse_equal_members_returns_the_scores_of_the_fusion() -> None:
     assert fuse_members(FusionSpec("first", first, Config), Config(), {"one": ONE, "two": ONE}) is ONE
 
 
+def test_fuse_result_is_of_all_of_each_clip() -> None:
+    seen = attrs.evolve(ONE, evidence=[0.5, 0.0, 1.0])
+    assert fuse_members(FusionSpec("first", first, Config), Config(), {"one": seen}).evidence is None
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

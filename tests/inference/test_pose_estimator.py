@@ -89,6 +89,17 @@ def test_estimate_without_a_picture_for_each_region_is_refused() -> None:
         load().estimate([], [REGION])
 
 
+def test_branch_on_poses_states_the_share_of_frames_with_a_person(tmp_path: Path) -> None:
+    plugins = spot_plugins(BrightSpot())
+    model = fitsense.Model(spot_bundle(tmp_path, plugins), plugins=plugins)
+    (clip,) = model.clips.values()
+    pictures = np.zeros((2, *clip.shape), np.uint8)
+    pictures[0, :, 10:20, 10:20] = 250
+    pictures[1, : clip.frames // 2, 10:20, 10:20] = 250
+    outputs = model.run({"places": pictures})["places"]
+    np.testing.assert_allclose(outputs["evidence"], [1.0, (clip.frames // 2) / clip.frames])
+
+
 def test_landmark_estimator_of_several_estimators_is_refused(tmp_path: Path) -> None:
     plugins = spot_plugins(BrightSpot())
     bundle = spot_bundle(tmp_path, plugins)

@@ -35,7 +35,7 @@ class TestBackbones(BackboneContract):
 
     @pytest.fixture
     def config(self, spec: BackboneSpec) -> Any:
-        config = attrs.evolve(spec.config(), frames=4, size=64, short_side=64, depth_factor=0.4)
+        config = attrs.evolve(spec.config(), frames=4, size=64, short_side=64, depth_factor=0.3)
         # Less that is remembered makes a stream short that is longer than its receptive field.
         return config if spec.streaming is None else attrs.evolve(config, size=32, short_side=32)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +91,46 @@ def test_fuse_weights_of_paper_average_logits() -> None:
     members = {"slowfast": scores([[4.0, 0.0, 0.0]]), "x3d": scores([[0.0, 2.0, 0.0]])}
     fused = fuse(WeightedConfig({"slowfast": 0.25, "x3d": 0.75}), members)
     np.testing.assert_allclose(fused.logits, [[1.0, 1.5, 0.0]])
+
+
+def with_evidence(members: dict[str, Scores], **evidence: list[float]) -> dict[str, Scores]:
+    return {name: attrs.evolve(one, evidence=evidence.get(name)) for name, one in members.items()}
+
+
+def test_fuse_member_counts_for_its_share_of_each_clip() -> None:
+    values = [np.full((3, 3), 8.0), np.zeros((3, 3))]
+    members = with_evidence(branches(values, "softmax"), one=[1.0, 0.25, 0.0])
+    fused = fuse(WeightedConfig({"one": 0.8, "two": 0.2}), members)
+    np.testing.assert_allclose(fused.logits[:, 0], [6.4, 4.0, 0.0], atol=1e-5)
+
+
+@given(members, weights, spaces)
+def test_fuse_without_any_evidence_is_as_with_all_of_it(values: list[Any], w: list[float], space: Space) -> None:
+    present = branches(values, "softmax")
+    config = WeightedConfig(dict(zip(present, w, strict=False)), space)
+    unseen = with_evidence(present, **{name: [0.0, 0.0] for name in present})
+    np.testing.assert_allclose(fuse(config, unseen).logits, fuse(config, present).logits, atol=1e-4)
+
+
+def test_fit_does_not_blame_a_member_for_clips_that_it_did_not_see() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 300)
+    seen = random.uniform(size=300) < 0.5
+    right = np.where(seen[:, None], 4 * np.eye(3)[truth], random.normal(0, 4, (300, 3)))
+    weak = 2 * np.eye(3)[truth] + random.normal(0, 1.5, (300, 3))
+    members = branches([right, weak], "softmax")
+    blind = fit(WeightedConfig(), members, truth).weights["one"]
+    knowing = fit(WeightedConfig(), with_evidence(members, one=seen.astype(float).tolist()), truth).weights["one"]
+    assert knowing > blind + 0.1
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [([1.0], r"expected shape \(2,\)"), ([0.5, 1.5], "expected shares in 0..1"), ([0.5, np.nan], "expected shares")],
+)
+def test_evidence_that_is_no_share_of_each_clip_is_refused(evidence: list[float], message: str) -> None:
+    with pytest.raises(fitsense.InvalidInputError, match=message):
+        with_evidence(branches([np.zeros((2, 3))], "softmax"), one=evidence)
 
 
 @pytest.mark.parametrize("weight", [float("nan"), -1.0, float("inf")])

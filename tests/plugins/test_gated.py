@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
 import pytest
 
@@ -29,6 +30,16 @@ def test_fuse_adds_learned_scores_in_proportion_to_unknown() -> None:
         },
     )
     np.testing.assert_allclose(fused.probabilities, [[1.0, 0.0], [0.4, 0.6]], atol=1e-4)
+
+
+def test_fuse_learned_member_counts_for_its_share_of_each_clip() -> None:
+    members = {
+        "lookup": scores((0.0, 0.0), (0.0, 0.0)),
+        "doubt": scores((1.0, 1.0), (1.0, 1.0)),
+        "a": attrs.evolve(scores((0.0, 1.0), (0.0, 1.0)), evidence=[1.0, 0.0]),
+        "b": scores((1.0, 0.0), (1.0, 0.0)),
+    }
+    np.testing.assert_allclose(fuse(GatedConfig(), members).probabilities, [[0.5, 0.5], [1.0, 0.0]], atol=1e-4)
 
 
 def test_fit_prefers_the_member_that_is_right() -> None:

@@ -156,7 +156,7 @@ def test_page_browser_offline_renders(made: str, dark: bool, tmp_path: Path) -> 
         "--host-resolver-rules=MAP * ~NOTFOUND", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
         "--dump-dom", (tmp_path / "probe.html").as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout)
     assert found is not None
     visible = json.loads(html.unescape(found[1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +72,6 @@ def test_process_signal_idle_server_stops_immediately(tmp_path: Path) -> None:
     with process("--config", str(config), "--log-level", "error", log=tmp_path / "log") as (running, child):
         with running.client() as client:
             until(lambda: client.get("/readyz").status_code == 200)
-        began_s = time.monotonic()
         child.send_signal(signal.SIGINT)
         assert child.wait(PATIENCE_S) == 0
-        assert time.monotonic() - began_s < PATIENCE_S
     assert (tmp_path / "log").read_text() == ""

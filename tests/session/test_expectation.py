@@ -76,9 +76,9 @@ class Ambiguous:
     """A model of which every window looks the same: a deadlift rather than a squat."""
 
     def __init__(self, model: fitsense.Model) -> None:
-        self.labels, self.clips, self.manifest, self.plugins = model.labels, model.clips, model.manifest, model.plugins
+        self.labels, self.manifest, self.plugins = model.labels, model.manifest, model.plugins
+        self.clips = {name: attrs.evolve(spec, size=16, short_side=16) for name, spec in model.clips.items()}
         self.bundle, self.deferred_branches, self.tasks = model.bundle, model.deferred_branches, model.tasks
-        self.notice = ""
         self.notice = model.notice
 
     def predict(self, windows: Sequence[Window]) -> list[Prediction]:

@@ -19,7 +19,7 @@ from fitsense.train.recipe import BranchRecipe, Recipe, Sources
 from fitsense.train.run import train
 from tests.conftest import encode
 
-SMALL = {"size": 64, "short_side": 72, "depth_factor": 0.4}
+SMALL = {"size": 64, "short_side": 72, "depth_factor": 0.2}
 KNOWN = ("no_exercise", "squat")
 STRANGERS = ("lunge", "plank")
 

@@ -176,7 +176,6 @@ def test_teaching_needs_no_package_of_training(trained: Bundle, lying: list[Path
     subprocess.run(
         [sys.executable, "-c", program, str(trained.folder), str(tmp_path / "out"), *map(str, lying[:2])],
         check=True,
-        timeout=120,
     )
 
     assert "wall_ball" in Bundle.load(tmp_path / "out").manifest.labels.exercise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +51,7 @@ def plugins_with(spot: BrightSpot) -> PluginManager:
             lambda config: (config.frames, len(TORSO), 6),
             from_poses=lambda config, poses: np.nan_to_num(poses),
             pose_estimator="mutants/spot",
+            evidence=lambda config, poses: (poses[..., 5].max(axis=2) > 0).mean(axis=1).astype(np.float32),
         ),
     )
     networks = [
@@ -69,13 +70,13 @@ def plugins_with(spot: BrightSpot) -> PluginManager:
     return plugins
 
 
-def samples() -> list[Sample]:
-    """Spots in the left half of the picture, which a crop of the centre cuts off."""
+def samples(dark: Sequence[int] = ()) -> list[Sample]:
+    """Spots in the left half of the picture, which a crop of the centre cuts off; in `dark` frames there is none."""
 
     def opened(seed: int) -> Any:
         @contextmanager
         def frames(short_side: int) -> Iterator[Iterable[Frame]]:
-            yield [Frame(np.roll(one.rgb, -20 - seed, axis=1), one.time_s) for one in spot_frames(20)]
+            yield [Frame(np.roll(one.rgb, -20 - seed, axis=1), one.time_s) for one in spot_frames(20, dark)]
 
         return frames
 
@@ -86,19 +87,19 @@ def samples() -> list[Sample]:
     ]
 
 
-def fitted(second: str, cache: Path, spot: BrightSpot) -> Any:
+def fitted(second: str, cache: Path, spot: BrightSpot, dark: Sequence[int] = ()) -> Any:
     branches = (BranchRecipe(name="bodies", backbone="mutants/landmarks"), BranchRecipe(name="x", backbone=second))
     recipe = Recipe(branches, views=2, mirror=False, min_scenes=1)
-    pool = Pool(samples(), (), (), (), (), Labels(GROUPS, ("quads", "chest")), {}, ())
-    return fit_branches(recipe, pool, plugins_with(spot), cache)[1]
+    pool = Pool(samples(dark), (), (), (), (), Labels(GROUPS, ("quads", "chest")), {}, ())
+    return fit_branches(recipe, pool, plugins_with(spot), cache)
 
 
 def test_fit_branches_person_branch_sees_the_recorded_person(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     spot = BrightSpot()
-    around = fitted("mutants/person", tmp_path / "person", spot)
+    _, around = fitted("mutants/person", tmp_path / "person", spot)
     found = spot.estimates
-    centre = fitted("mutants/crop", tmp_path / "crop", spot)
+    _, centre = fitted("mutants/crop", tmp_path / "crop", spot)
     assert spot.estimates == 2 * found, "the person of both runs was found once a picture"
     for sample in samples():
         seen, cut_off = (one.final.outputs[sample.key]["features"] for one in (around, centre))
@@ -106,6 +107,16 @@ def test_fit_branches_person_branch_sees_the_recorded_person(tmp_path: Path) -> 
         assert not np.allclose(seen, cut_off, atol=1e-3)
     assert around.entry.clip.fit == "person"
     # From the cache, without the estimator.
-    again = fitted("mutants/person", tmp_path / "person", BrightSpot())
+    _, again = fitted("mutants/person", tmp_path / "person", BrightSpot())
     for key, outputs in around.final.outputs.items():
         np.testing.assert_array_equal(outputs["features"], again.final.outputs[key]["features"])
+
+
+def test_fit_branches_branch_on_landmarks_states_how_much_of_each_window_shows_somebody(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    bodies, person = fitted("mutants/person", tmp_path, BrightSpot(), dark=range(6))
+    for sample in samples():
+        evidence = bodies.out_of_fold[sample.key]["evidence"]
+        assert evidence.shape == (2,)
+        assert evidence[0] < evidence[1] == 1
+        assert "evidence" not in person.out_of_fold[sample.key]

@@ -26,7 +26,7 @@ from tests.helpers.training_runs import COLOURS, GROUPS, refuse, scores, write_m
 
 pytestmark = pytest.mark.usefixtures("installed", "one_thread")
 
-SMALL_X3D = {"size": 64, "short_side": 72, "depth_factor": 0.4}
+SMALL_X3D = {"size": 64, "short_side": 72, "depth_factor": 0.2}
 
 RECIPE = {
     "views": 2,

@@ -34,12 +34,15 @@ class ObservationSpec:
         however many windows contain it.
     :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as
         ``pose/blazepose``.
+    :param evidence: function of (config, observations) that returns the share of each clip, 0..1, in which they show
+        what the backbone looks for, float32 (clips,); see :attr:`fitsense.Scores.evidence`. None for all of each clip.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
     load: Callable[[Any, Mapping[str, Path], int | None], Callable[[UInt8Array], FloatArray]] | None = None
     from_poses: Callable[[Any, FloatArray], FloatArray] | None = None
     pose_estimator: str = ""
+    evidence: Callable[[Any, FloatArray], FloatArray] | None = None
 
 
 def _no_delay(config: Any) -> int:

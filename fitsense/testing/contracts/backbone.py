@@ -229,6 +229,21 @@ class BackboneContract(StreamingLaws, NetworkContract):
                 f"a clip from frame {start} of a longer one",
             )
 
+    def test_evidence_is_a_share_of_each_clip(
+        self, spec: BackboneSpec, config: Any, look: Observe, observed: NDArray[Any]
+    ) -> None:
+        if spec.observation is None or (evidence := spec.observation.evidence) is None:
+            pytest.skip("it states no evidence")
+        clips = observed.copy()
+        if spec.observation.from_poses is not None:
+            clips[0] = np.nan
+        shares = evidence(config, look(clips))
+        assert shares.shape == (len(clips),), f"expected evidence of shape {(len(clips),)}, got {shares.shape}"
+        assert shares.dtype == np.float32, f"expected float32, got {shares.dtype}"
+        assert ((shares >= 0) & (shares <= 1)).all(), f"expected shares in 0..1, got {shares.tolist()}"
+        if spec.observation.from_poses is not None:
+            assert shares[0] == 0, f"expected no evidence in a clip without a person, got {shares[0]}"
+
     def test_observation_is_deterministic(self, observe: Observe, observed: NDArray[Any]) -> None:
         first, second = observe(observed), observe(observed)
         assert np.array_equal(first, second, equal_nan=True), "observations differ from one call to the next"

@@ -121,6 +121,12 @@ class FusionContract(OfferContract):
         ).probabilities
         assert_close(actual, expected, tolerance, "with weights four times as large")
 
+    def test_evidence_of_all_of_each_clip_changes_nothing(self, fuse: Fuse, members: Members, tolerance: float) -> None:
+        whole = {
+            name: attrs.evolve(one, evidence=np.ones(len(one.logits), np.float32)) for name, one in members.items()
+        }
+        assert_close(fuse(whole).probabilities, fuse(members).probabilities, tolerance, "with all evidence")
+
     def test_fused_scores_lie_between_the_members(
         self, fuse: Fuse, members: Members, is_average: bool, tolerance: float
     ) -> None:

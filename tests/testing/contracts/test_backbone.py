@@ -171,10 +171,16 @@ OBSERVERS = {
 }
 
 
-def posed(from_poses: Callable[[Any, Any], Any]) -> fitsense.plugins.BackboneSpec:
+def seen_frames(config: Any, places: Any) -> Any:
+    return (np.nan_to_num(places) != 0).any(axis=2).mean(axis=1, dtype=np.float32)
+
+
+def posed(
+    from_poses: Callable[[Any, Any], Any], evidence: Callable[[Any, Any], Any] = seen_frames
+) -> fitsense.plugins.BackboneSpec:
     """With a network on the mean places of a body's landmarks."""
     seen = fitsense.plugins.ObservationSpec(
-        shape=TinyConfig.observation, from_poses=from_poses, pose_estimator="mutants/torso"
+        shape=TinyConfig.observation, from_poses=from_poses, pose_estimator="mutants/torso", evidence=evidence
     )
     return attrs.evolve(GOOD, build=network, layers=None, observation=seen)
 
@@ -187,6 +193,9 @@ POSES = {
     "test_observations_without_a_person_are_finite": posed(lambda config, poses: poses[..., 2:5].mean(axis=2)),
     "test_observations_of_a_longer_clip_contain_those_of_a_clip": posed(
         lambda config, poses: places(config, poses) - places(config, poses).mean(axis=1, keepdims=True)
+    ),
+    "test_evidence_is_a_share_of_each_clip": posed(
+        places, lambda config, places: np.ones(len(places), np.float32) - seen_frames(config, places)
     ),
 }
 

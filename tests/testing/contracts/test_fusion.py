@@ -89,6 +89,9 @@ MUTANTS = {
     "test_single_member_is_returned_unchanged": after(lambda logits, members: logits * (2 if len(members) == 1 else 1)),
     "test_zero_weight_means_absence": before(absent_counts),
     "test_scaled_weights_give_the_same_scores": attrs.evolve(GOOD, fuse=unscaled),
+    "test_evidence_of_all_of_each_clip_changes_nothing": after(
+        lambda logits, members: logits * (0.5 if any(one.evidence is not None for one in members.values()) else 1)
+    ),
     "test_fused_scores_lie_between_the_members": after(
         lambda logits, members: logits * (1 if len(members) == 1 else 5)
     ),
