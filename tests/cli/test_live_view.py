@@ -72,7 +72,9 @@ def test_analyze_lost_camera_ends_session(camera: Camera) -> None:
     assert "could not be reached again within 0.5 s" in errors
     events = events_of(first + rest)
     warned = [event["data"]["code"] for event in events if event["type"] == "fitsense.session.warning"]
-    assert warned == ["reconnecting", "source_lost", "too_short"]
+    # Whether a window was complete before depends on how soon this process read the first line.
+    assert warned[:2] == ["reconnecting", "source_lost"]
+    assert set(warned[2:]) <= {"too_short"}
     assert events[-1]["data"]["reason"] == "finished"
 
 

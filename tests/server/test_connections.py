@@ -241,7 +241,8 @@ def test_session_finished_slow_analysis_runs_to_its_end(
     model: fitsense.Model, jpegs: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(monkeypatch)
-    with serving(model, ServeConfig(limits=Limits(idle_s=0.3))) as running, running.client() as client:
+    # Long enough for a busy machine to push the frames before the session is idle.
+    with serving(model, ServeConfig(limits=Limits(idle_s=2.0))) as running, running.client() as client:
         session = opened(running)
         address = f"/v1/sessions/{session['id']}"
         with connect(running.websocket(session["id"])) as pushing:
