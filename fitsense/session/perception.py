@@ -102,6 +102,11 @@ class Perception:
             warnings += self._judge(located, time_s)
         return attrs.evolve(percept, person=located, box=_box_in_part(located, region))
 
+    def mark_cut(self) -> None:
+        """Mark a scene cut before the next frame: whoever it shows is another person."""
+        if self._person is not None:
+            self._person.mark_cut()
+
     def end_run(self) -> list[CameraWarning]:
         """End the run: the warnings that end with it."""
         monitors = (self._camera, self._framing)

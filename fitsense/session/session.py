@@ -281,10 +281,13 @@ class Session(SessionParts):
         """Mark a scene cut: close open segments as after a gap. Media time continues.
 
         :param at_s: time of the first frame after the cut, in seconds of media time, if it was pushed already.
+            By default the cut is before the next frame, and whoever that shows is another person.
         :raises InvalidInputError: the time is not a number; the session is unchanged.
         """
         self._refuse_if_finished()
         if math.isnan(at_s):
             raise InvalidInputError(f"at_s: expected a number of seconds, got {at_s}")
+        if at_s == math.inf:
+            self._perception.mark_cut()
         pending = PendingFrame(self._under_expectation(self._windows.mark_cut(at_s)))
         return self.complete(pending, self._model.predict(pending.windows))

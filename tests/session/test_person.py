@@ -144,6 +144,15 @@ def test_push_with_invalid_poses_leaves_the_session_unchanged(steady: Any, model
         Session(steady, hosts).push(frame, bodies=[fitsense.BodyRegion(0.5, 0.5, 1.0)])
 
 
+def test_mark_cut_makes_whoever_follows_another_person(steady: Any) -> None:
+    session = Session(steady, ON)
+    frames = frames_of(waves(4))
+    before = session.push_many(frames[: len(frames) // 2]) + session.mark_cut()
+    after = session.push_many(frames[len(frames) // 2 :]) + session.finish()
+    assert {one.person for one in of_type(before, ExerciseUpdated)} == {"1"}
+    assert {one.person for one in of_type(after, ExerciseUpdated)} == {"2"}
+
+
 def test_push_with_a_region_gives_boxes_in_shares_of_the_whole_picture(steady: Any, estimator: SeenBodies) -> None:
     right = fitsense.Region(0.5, 0.0, 1.0, 1.0)
     session = Session(steady, SessionConfig(pose=PoseConfig(enabled="on"), region=right))
