@@ -51,8 +51,8 @@ class BodySignal:
         def angles() -> dict[tuple[str, Side], NDArray[np.float64]]:
             return joint_angles(self._joints, samples, rate_hz)
 
-        def split(proposal: Proposal) -> Sequence[tuple[Cycle, Side]]:
-            return [(half.cycle, half.side) for half in mirror().halves(proposal)]
+        def split(proposal: Proposal, known: bool) -> Sequence[tuple[Cycle, Side]]:
+            return [(half.cycle, half.side) for half in mirror().halves(proposal, known=known)]
 
         def describe(cycle: Cycle, until: int, side: Side | None) -> Details:
             side = side or mirror().side(cycle.start, cycle.end)

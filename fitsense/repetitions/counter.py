@@ -157,7 +157,7 @@ class RepetitionCounter:
         if len(times) - first < _MIN_THUMBNAILS:
             return []
         found = self._analyse(slice(first, None), single=True)
-        if found.best is None or len(found.best.cycles) > 1 or found.view.split(found.best):
+        if found.best is None or len(found.best.cycles) > 1 or found.view.split(found.best, self.state.alternating):
             return []
         (cycle,) = found.best.cycles
         repetition = self._describe(cycle, found)
@@ -315,7 +315,7 @@ class RepetitionCounter:
         shortest_s = self._config.min_duration_s / 2
         sides = {
             (cycle.start, cycle.end): (cycle, side)
-            for cycle, side in view.split(best)
+            for cycle, side in view.split(best, self.state.alternating)
             if moments[cycle.end] - moments[cycle.start] >= shortest_s
         }
         self.state.alternating = bool(sides)

@@ -36,6 +36,8 @@ _PARTINGS = np.arange(0.35, 0.66, 0.05)
 # How alike halves must be for sides that take turns: in shape, and in shape and place together. Measured on real
 # clips: 0.4 to 0.9 and above 0.15 where sides take turns; elsewhere below 0.3, or below 0 together.
 _LIKE, _LIKE_IN_PLACE = 0.35, 0.1
+# Sides that took turns do so until their halves are less alike by this much.
+_DOUBT = 0.1
 # Usual repetitions of the two sides differ at most by this factor in length.
 _UNEVEN = 2.0
 # Lengths of the other side's repetition, in lengths of this side's.
@@ -113,16 +115,18 @@ class BodyMirror:
         leftwards = self._places[:, wrists].mean(axis=1) @ -self._axis if wrists else np.zeros(len(away))
         return np.asarray(left - right + leftwards)
 
-    def halves(self, proposal: Proposal) -> list[Half]:
+    def halves(self, proposal: Proposal, *, known: bool = False) -> list[Half]:
         """Each side's repetitions where sides take turns; none where they do not.
 
         :param proposal: cycles of the path of the same samples.
+        :param known: whether the sides took turns a moment ago.
         """
         if self._places is None:
             return []
         cycles = proposal.cycles
         shape, in_place, parting = self._likeness(cycles)
-        if shape < _LIKE or shape + in_place < _LIKE_IN_PLACE:
+        doubt = _DOUBT if known else 0.0
+        if shape < _LIKE - doubt or shape + in_place < _LIKE_IN_PLACE - 2 * doubt:
             return self._in_the_gaps(cycles)
         spans = [
             span

@@ -20,12 +20,12 @@ class SignalView:
 
     :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
     :param split: returns the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
-        nothing.
+        nothing. The second argument tells whether they alternated before.
     :param describe: returns the details of a cycle, from its first to its last moment, until the next one begins.
     """
 
     path: Path
-    split: Callable[[Proposal], Sequence[tuple[Cycle, Side]]] = lambda proposal: ()
+    split: Callable[[Proposal, bool], Sequence[tuple[Cycle, Side]]] = lambda proposal, known: ()
     describe: Callable[[Cycle, int, Side | None], Details] = lambda cycle, until, side: Details()
 
 

@@ -17,7 +17,7 @@ from fitsense.repetitions.body_signal import BodySignal
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.counter_state import RepetitionCounterState
-from fitsense.repetitions.cycles import Cycle, Proposal
+from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.joints import JointSignal, fill
 from fitsense.repetitions.motion_range import phases
 from fitsense.repetitions.movement import Repetition
@@ -118,6 +118,34 @@ def test_body_signal_movement_of_both_sides_is_counted_once(move: Move, joint: s
 def test_body_signal_alternating_sides_are_counted_one_by_one() -> None:
     found = count(poses(alternating(curl), turns(6, 1.5)))
     assert [one.details.side for one in found] == ["left", "right"] * 3
+
+
+def test_body_signal_sides_that_took_turns_need_less_likeness() -> None:
+    signal = BodySignal(STICKS)
+    seen = [signal.sample(pose, SIZE) for pose in poses(alternating(curl), turns(6, 1.5))]
+    view = signal.view(np.stack(seen), RATE_HZ)
+    proposals = propose(view.path, CONFIG.min_duration_s, RATE_HZ, single=False)
+    new, known = ([bool(view.split(one, known)) for one in proposals] for known in (False, True))
+    assert all(after for before, after in zip(new, known, strict=True) if before)
+    assert sum(known) > sum(new) > 0
+
+
+def test_counter_asks_for_less_likeness_once_sides_take_turns() -> None:
+    signal, asked = BodySignal(STICKS), []
+
+    class Noting:
+        def view(self, samples: Any, rate_hz: float) -> SignalView:
+            view = signal.view(samples, rate_hz)
+
+            def split(proposal: Proposal, known: bool) -> Sequence[tuple[Cycle, Side]]:
+                asked.append(known)
+                return view.split(proposal, known)
+
+            return attrs.evolve(view, split=split)
+
+    assert count(poses(alternating(curl), turns(6, 1.5)), RepetitionCounter(CONFIG, Noting()))
+    assert asked[0] is False
+    assert asked[-1] is True
 
 
 def test_body_signal_alternating_sides_without_depth_are_distinguished() -> None:
@@ -233,7 +261,7 @@ def test_counter_repetition_of_any_movement_takes_time(seed: int, size: float) -
         def view(self, samples: Any, rate_hz: float) -> SignalView:
             view = signal.view(samples, rate_hz)
 
-            def split(proposal: Proposal) -> list[tuple[Cycle, Side]]:
+            def split(proposal: Proposal, known: bool) -> list[tuple[Cycle, Side]]:
                 halves: list[tuple[Cycle, Side]] = []
                 for cycle in proposal.cycles:
                     middle = int(random.integers(cycle.start, cycle.end + 1))
