@@ -96,7 +96,7 @@ class Perception:
         if self._person is None:
             return percept
         if percept.cut_s is not None:
-            self._person.mark_cut()
+            self.mark_cut()
         located = self._person.locate(picture, time_s, region, host)
         if located is not None:
             warnings += self._judge(located, time_s)

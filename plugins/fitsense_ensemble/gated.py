@@ -7,7 +7,7 @@ members get the rest, the probability of ``unknown``.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -52,7 +52,7 @@ def fuse(config: GatedConfig, branches: Mapping[str, Scores]) -> Scores:
         on their shape.
     """
     looked_up, doubt, learned = _members(config, branches)
-    mean = _mean(_weights(config, learned), list(learned.values())) if learned else None
+    mean = _mean(_weights(config, learned), _values(learned), learned) if learned else None
     fused = _sum(looked_up.probabilities, doubt.probabilities, mean, config.power)
     return attrs.evolve(looked_up, logits=to_logits(fused.astype(np.float32), "sigmoid"))
 
@@ -74,10 +74,11 @@ def fit(config: GatedConfig, branches: Mapping[str, Scores], targets: NDArray[An
         raise InvalidInputError("branches: expected a learned member, got none")
     if np.shape(targets) != looked_up.logits.shape:
         raise InvalidInputError(f"targets: expected shape {looked_up.logits.shape}, got {np.shape(targets)}")
+    values = _values(learned)
 
     def precision(tried: tuple[tuple[int, ...], float]) -> float:
         shares, power = tried
-        mean = _mean(np.array(shares) / _STEPS, list(learned.values()))
+        mean = _mean(np.array(shares) / _STEPS, values, learned)
         fused = _sum(looked_up.probabilities, doubt.probabilities, mean, power)
         return _mean_average_precision(fused, np.asarray(targets) > 0)
 
@@ -98,10 +99,14 @@ def _mean_average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> f
     return float(((precision * hits).sum(axis=0)[varied] / count[varied]).mean()) if varied.any() else 0.0
 
 
-def _mean(weights: NDArray[Any], learned: Sequence[Scores]) -> NDArray[Any]:
-    """Weighted mean of the learned members' probabilities, (clips, labels)."""
-    values = np.stack([scores.probabilities for scores in learned])
-    return np.asarray(np.einsum("mc,mcl->cl", shares_of_clips(weights, learned), values))
+def _values(learned: Mapping[str, Scores]) -> NDArray[np.float32]:
+    """Probabilities of the learned members, (members, clips, labels)."""
+    return np.stack([scores.probabilities for scores in learned.values()])
+
+
+def _mean(weights: NDArray[Any], values: NDArray[np.float32], learned: Mapping[str, Scores]) -> NDArray[Any]:
+    """Mean of the learned members' probabilities by weight and evidence, (clips, labels)."""
+    return np.asarray(np.einsum("mc,mcl->cl", shares_of_clips(weights, list(learned.values())), values))
 
 
 def _sum(looked_up: NDArray[Any], doubt: NDArray[Any], learned: NDArray[Any] | None, power: float) -> NDArray[Any]:

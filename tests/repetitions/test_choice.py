@@ -131,7 +131,7 @@ def test_choice_motion_hidden_by_another_object_is_dropped() -> None:
 
 
 def test_choice_body_hidden_from_the_third_repetition_on_is_continued_from_motion() -> None:
-    """What the body showed so clearly before does not outweigh that it shows nothing now."""
+    """The body's clear movement before does not outweigh that it shows nothing now."""
     parts = waves(9, 1.6)
     seen = 8 + 2 * 16
     bodies = [SIGNAL.sample(pose, SIZE) for pose in poses(squat, parts)]
