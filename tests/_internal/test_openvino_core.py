@@ -52,6 +52,7 @@ def said(program: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given_up",
     [

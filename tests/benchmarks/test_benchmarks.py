@@ -139,6 +139,7 @@ def test_footage_is_made_once_and_loops_without_gap(video_file: BenchmarkVideo) 
     assert np.allclose(np.diff(times), 1 / RATE, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipeline", [by_hand, by_tutorial])
 def test_libraries_only_gives_the_same_predictions(
     video_file: BenchmarkVideo, model: fitsense.Model, pipeline: Pipeline
@@ -165,6 +166,7 @@ def test_trial_measures_latency_and_cost(video_file: BenchmarkVideo, monkeypatch
     assert 0 <= found.p50_s <= found.p95_s
 
 
+@pytest.mark.slow
 def test_trial_predictions_follow_their_windows(
     video_file: BenchmarkVideo, model: fitsense.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

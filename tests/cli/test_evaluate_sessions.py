@@ -60,6 +60,7 @@ def test_evaluate_sessions_table_names_metrics(data: Path) -> None:
         assert words in done.output, words
 
 
+@pytest.mark.slow
 def test_evaluate_sessions_synthetic_videos_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     # Shorter sets and pauses than usual, for the time that rendering takes.
     monkeypatch.setattr(streams, "_SET_S", (3.0, 6.0))

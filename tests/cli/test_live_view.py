@@ -45,6 +45,7 @@ def events_of(text: str) -> list[dict[str, Any]]:
     return events
 
 
+@pytest.mark.slow
 def test_analyze_interrupt_with_silent_camera_ends_session(camera: Camera) -> None:
     process = analyze(camera.url("stall=3"))
     assert process.stdout is not None

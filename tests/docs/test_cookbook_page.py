@@ -52,6 +52,7 @@ def test_folder_program_writes_a_row_for_each_set(squats_file: Path, capsys: pyt
     assert len(Path("sets.csv").read_text("utf-8").splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_gym_program_reports_every_camera(
     squats: FigureVideo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from tests.helpers.doc_pages import PAGES, blocks
 PAGE = "docs/how-to/gpu.md"
 
 
+@pytest.mark.slow
 def test_gpu_program_analyses_a_file(
     squats_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

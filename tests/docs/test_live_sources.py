@@ -33,11 +33,13 @@ def programs(squats: FigureVideo, tmp_path_factory: pytest.TempPathFactory) -> I
         ]
 
 
+@pytest.mark.slow
 def test_live_async_program_stops_after_five_seconds(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(programs[0], "page", "exec"), {})
     assert re.search(r"^interrupted after \d s$", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_live_program_stream_end_finishes_session(programs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(programs[1], "page", "exec"), {})
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -46,6 +48,7 @@ def test_live_program_stream_end_finishes_session(programs: list[str], capsys: p
     assert events[-1]["data"]["reason"] == "finished"
 
 
+@pytest.mark.slow
 def test_live_snapshot_program_ends_the_session(
     programs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

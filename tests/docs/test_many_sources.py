@@ -16,6 +16,7 @@ from tests.helpers.network_camera import Camera
 PAGE = "docs/how-to/many-sources.md"
 
 
+@pytest.mark.slow
 def test_many_sources_programs_analyse_every_camera_to_its_end(
     squats: FigureVideo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 # Of the Jupyter client, when it starts a kernel.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*", "ignore::RuntimeWarning:zmq.*")
 def test_notebook_runs_and_shows_report_tables_and_plots(file: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]

@@ -76,6 +76,7 @@ def test_page_shows_the_worst_clips(parsed: Page, report: dict[str, Any]) -> Non
     assert len(images) == len(report["worst"]) > 0
 
 
+@pytest.mark.slow
 def test_page_is_deterministic(html: str, report: dict[str, Any], split: Path) -> None:
     assert page(report, split) == html
 

@@ -25,6 +25,7 @@ def scored(model: fitsense.Model, split: Path) -> list[ClipScores]:
     return clips
 
 
+@pytest.mark.slow
 def test_score_averages_probabilities_over_views(model: fitsense.Model, scored: list[ClipScores]) -> None:
     for clip in scored:
         assert clip.logits.shape == (4, len(model.labels.exercise)), "two windows and their mirror images"

@@ -183,6 +183,7 @@ def test_rendered_video_set_is_found_in_time(model: fitsense.Model) -> None:
     assert predicted["start_reported_s"] == pytest.approx(round(predicted["start_reported_s"] * 10) / 10)
 
 
+@pytest.mark.slow
 def test_evaluate_joined_videos_reports_progress(model: fitsense.Model, joined: JoinedVideo) -> None:
     seen: list[tuple[int, str]] = []
 

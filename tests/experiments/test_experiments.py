@@ -96,6 +96,7 @@ def check(experiment: Experiment, setting: Setting, result: Result, folder: Path
         assert f"]({file.name})" in page
 
 
+@pytest.mark.slow
 def test_pretraining_compares_both_starts(setting: Setting, weights: Path, tmp_path: Path) -> None:
     result = pretraining.run(attrs.evolve(setting, weights=str(weights)))
     check(pretraining, setting, result, tmp_path)
@@ -205,6 +206,7 @@ def test_left_out_exercise_is_not_trained_on(setting: Setting, tmp_path: Path, m
     assert single["squat"].facts == {"clips": 4, "scenes": 4, "groups of no other exercise": 2}
 
 
+@pytest.mark.slow
 def test_left_out_sources_compares_sources_with_scenes(setting: Setting, tmp_path: Path) -> None:
     result = left_out_sources.run(setting)
     check(left_out_sources, setting, result, tmp_path)

@@ -66,6 +66,7 @@ def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
     return {outcome.url.rpartition("/")[2]: outcome for outcome in outcomes}
 
 
+@pytest.mark.slow
 def test_fleet_matches_analyze_and_skips_done_videos(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     fleet = analyze_library(library, tmp_path, hop_s=HOP_S)
     assert len(fleet.videos) == len(fleet.todo) == 5
@@ -118,6 +119,7 @@ def once(act: Callable[[], object], name: str) -> Callable[[str], None]:
     return noticed
 
 
+@pytest.mark.slow
 @on_linux
 def test_fleet_killed_worker_is_retried(library: Path, alone: dict[str, str], tmp_path: Path) -> None:
     killed: list[int] = []

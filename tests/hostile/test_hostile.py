@@ -117,6 +117,7 @@ def test_worker_file_truncated_in_fragment_header_is_read(tmp_path: Path) -> Non
             assert sum(1 for _ in source) > 15, end
 
 
+@pytest.mark.slow
 def test_supervisor_dead_or_silent_worker_is_replaced() -> None:
     case = Case("figure.gif", "truncated", 1)
     with Supervisor(wall_s=20.0) as other:

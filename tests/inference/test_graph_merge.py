@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ def shared(first: Sequence[Layer], second: Sequence[Layer]) -> int:
     return count
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(first=LAYERS, second=LAYERS)
 def test_merge_shared_layers_are_computed_once_with_equal_outputs(first: list[Layer], second: list[Layer]) -> None:

@@ -82,6 +82,7 @@ def windows(seeds: Sequence[int]) -> list[Window]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_run_all_branches_equals_each_alone(
     bundle: Bundle, plugins: fitsense.PluginManager, runtime: RuntimeName

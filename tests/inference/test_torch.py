@@ -94,6 +94,7 @@ def test_threads_may_ask_at_once(compiled: fitsense.Model, plain: fitsense.Model
         np.testing.assert_allclose(outputs["features"], expected["features"], atol=F32_TOLERANCE)
 
 
+@pytest.mark.slow
 def test_step_compiled_equals_uncompiled(compiler: None, bundle: Bundle) -> None:
     assert_streams_agree(bundle, F32_TOLERANCE, device="cpu", compile=True)
 

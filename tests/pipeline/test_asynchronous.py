@@ -209,6 +209,7 @@ def test_analyze_async_realtime_takes_the_length_of_the_video(model: fitsense.Mo
     run(program)
 
 
+@pytest.mark.slow
 def test_analyze_async_camera_reconnects(model: fitsense.Model, film: Path) -> None:
     """The camera stops and returns: events state the gap, the reconnection and the right wall-clock time."""
     live = fitsense.LiveConfig(backoff=fitsense.BackoffConfig(0.1, 0.2))

@@ -78,6 +78,7 @@ def test_analyze_killed_process_is_continued(model: fitsense.Model, squats_file:
     assert not snapshot.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blazepose")
 def test_analyze_people_are_continued(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +97,7 @@ def test_analyze_people_are_continued(
     assert len(before) + len(after) >= len(expected)
 
 
+@pytest.mark.slow
 def test_analyze_live_source_is_continued_after_a_gap(
     model: fitsense.Model, squats: FigureVideo, tmp_path: Path
 ) -> None:

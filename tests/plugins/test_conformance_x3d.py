@@ -29,7 +29,7 @@ class TestBackbones(BackboneContract):
     def plugin(self) -> Any:
         return fitsense_x3d
 
-    @pytest.fixture(params=["xs", "bodies", "streaming"])
+    @pytest.fixture(params=["xs", pytest.param("bodies", marks=pytest.mark.slow), "streaming"])
     def name(self, request: pytest.FixtureRequest) -> Any:
         return request.param
 

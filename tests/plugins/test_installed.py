@@ -55,6 +55,7 @@ def test_plugins_command_shows_disabled_plugins(tmp_path: Path) -> None:
     assert "blocked by the environment variable FITSENSE_PLUGINS_BLOCK" in line
 
 
+@pytest.mark.slow
 def test_commands_give_reason_of_failed_contribution(tmp_path: Path) -> None:
     head = 'fitsense.plugins.HeadSpec("h", "exercise", print, Config, loss="hinge")'
     source = f"""

@@ -86,6 +86,7 @@ def test_slowfast_invalid_config_is_refused(
         plugins.backbone("slowfast/r50").config(**changes)
 
 
+@pytest.mark.slow
 def test_slowfast_small_learns(plugins: fitsense.PluginManager) -> None:
     """A few training steps separate bright clips from dark ones."""
     torch.manual_seed(0)

@@ -109,8 +109,16 @@ def test_payloads_execute_when_unpickled(payload: str, workplace: Path) -> None:
     assert (workplace / "executed").exists()
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize(
+    ("payload", "runtime"),
+    [
+        pytest.param(payload, runtime, marks=[pytest.mark.slow] if slow else [])
+        for runtime in ("openvino", "torch")
+        for payload in PAYLOADS
+        # OpenVINO compiles the other networks each time.
+        for slow in [runtime == "openvino" and payload != "pickle"]
+    ],
+)
 def test_load_bundle_executes_no_file(payload: str, runtime: RuntimeName, bundle: Path, workplace: Path) -> None:
     content = PAYLOADS[payload]()
     read = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import attrs
@@ -157,22 +157,27 @@ def test_session_invalid_exercises_are_refused_without_effect(ambiguous: fitsens
         Session(ambiguous, SessionConfig(exercises=("sqaut",)))
 
 
-@pytest.mark.parametrize("cut", [40, 101, 105, 140])
-def test_snapshot_keeps_the_expectation(ambiguous: fitsense.Model, frames: list[Frame], cut: int) -> None:
+def test_snapshot_keeps_the_expectation(ambiguous: fitsense.Model, frames: list[Frame]) -> None:
     long = moving(frames, 200)
 
-    def events(resumed: bool) -> list[str]:
-        session, given = Session(ambiguous, SessionConfig(exercises=("deadlift", "squat"))), []
-        for at, frame in enumerate(long):
+    def events(session: Session, at: int) -> Iterator[list[str]]:
+        """The events of each frame from one on, then those of the end."""
+        for frame in long[at:]:
             if at == 100:
                 session.exercises = ("squat", "push_up")
                 session.expected = "squat"
-            if resumed and at == cut:
-                session = Session.resume(ambiguous, session.snapshot())
-            given += session.push(frame)
-        return lines(given + session.finish())
+            yield lines(session.push(frame))
+            at += 1
+        yield lines(session.finish())
 
-    assert events(resumed=True) == events(resumed=False)
+    session, snapshots, whole = Session(ambiguous, SessionConfig(exercises=("deadlift", "squat"))), {}, []
+    for at, given in enumerate(events(session, 0)):
+        whole.append(given)
+        if at + 1 in (40, 101, 105, 140):
+            snapshots[at + 1] = session.snapshot()
+    assert len(snapshots) == 4
+    for cut, snapshot in snapshots.items():
+        assert list(events(Session.resume(ambiguous, snapshot), cut)) == whole[cut:]
 
 
 def test_snapshot_between_change_and_frame_keeps_the_event(ambiguous: fitsense.Model, frames: list[Frame]) -> None:

@@ -127,6 +127,7 @@ def test_push_region_hides_the_rest_of_the_picture(model: fitsense.Model, frames
     assert [e.to_json() for e in run(model, beside, config)] == [e.to_json() for e in run(model, frames)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
 def test_push_an_hour_keeps_memory_flat(model: fitsense.Model) -> None:
     """An hour of a figure at two frames in five seconds: once windows are full, nothing more is kept."""

@@ -128,6 +128,7 @@ def test_resume_with_the_unchanged_snapshot_continues(steady: Any, snapshot: byt
 NUMBERS = [2**70, -(2**70), 2.0**70, 1e9, -1e9, 1e5, -1e5, math.inf, -math.inf, math.nan, 0, -1, 1, 0.5, 10**400]
 
 
+@pytest.mark.slow
 def test_resume_with_one_changed_number_refuses_or_continues(steady: Any, snapshot: bytes) -> None:
     """Two regressions first, then every field with a few values each."""
     for path, value in [(("windows", "clock", "offset_s"), 2**70), (("summary", "observed_s"), math.inf)]:

@@ -71,6 +71,7 @@ def test_taught_bundle_gives_the_same_by_torch(taught: Teaching) -> None:
     np.testing.assert_allclose(graph.run(clips)["x3d"]["exercise"], module.run(clips)["x3d"]["exercise"], rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_head_with_a_network_is_taught_like_one_without(
     trained_network: Bundle, lying: list[Path], tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_head_with_a_network_is_taught_like_one_without(
     np.testing.assert_allclose(new, by_torch, rtol=1e-2, atol=1e-1)
 
 
+@pytest.mark.slow
 def test_teaching_twice_appends(taught: Teaching, lying: list[Path], tmp_path: Path) -> None:
     second = teach("my_row", lying[:2], tmp_path / "more", bundle=taught.bundle.folder, muscles=("hamstrings",))
     manifest = second.bundle.manifest

@@ -40,6 +40,7 @@ def test_train_validation_split_is_held_out_instead_of_folds(quick: tuple[Recipe
     assert list(bundle.manifest.fusion["exercise"].config["weights"]) == []
 
 
+@pytest.mark.slow
 def test_train_without_retrain_on_all_keeps_the_branch_of_the_split(
     quick: tuple[Recipe, Sources], tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_train_with_tasks_writes_them_to_the_bundle(trained: tuple[Bundle, dict[
     assert document["training"]["recipe"]["branches"][1]["tasks"]["form_quality"]["config"] == {"bias": False}
 
 
+@pytest.mark.slow
 def test_train_with_tasks_measures_them(
     trained: tuple[Bundle, dict[str, Any], Path], capsys: pytest.CaptureFixture[str], model: Model
 ) -> None:

@@ -68,6 +68,7 @@ def test_live_source_frames_have_media_and_wall_clock_times(protocol: str, camer
     assert readers() == []
 
 
+@pytest.mark.slow
 def test_live_source_reconnect_leaves_gap_of_true_length(film: Path) -> None:
     config = LiveConfig(backoff=BackoffConfig(0.1, 0.2))
     before: list[Frame | SourceWarning] = []

@@ -79,6 +79,7 @@ def test_threads_that_open_a_source_end_before_python(how: str) -> None:
     assert (program.returncode, ended, err.count("Traceback")) == (1, "[]", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others cannot make a program's end last")
 @pytest.mark.parametrize("source", ["closed", "open"])
 def test_threads_make_no_calls_after_python_has_ended(film: Path, source: str) -> None:

@@ -94,6 +94,7 @@ def test_uploads_open_folder_removed_before_lock_creates_another(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_server_started_after_a_kill_removes_uploads(tmp_path: Path) -> None:
     environment = {"TMPDIR": str(tmp_path), "FITSENSE_TOKENS": ""}
 
