@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,16 +93,16 @@ class Recorder:
         times, values = stem.with_suffix(".times.npy"), stem.with_suffix(".npy")
         if not values.is_file():
             with sample.open(self._short_side) as frames:
-                kept = _at_rate(frames, self._rate_hz)
+                kept = list(at_rate(frames, self._rate_hz))
             with atomic_path(times) as temporary:
                 np.save(temporary, np.array([frame.time_s for frame in kept]))
             # The values last: they mark a complete recording.
             with atomic_path(values) as temporary:
                 np.save(temporary, self._compute(kept))
-        return Recording(sample, np.load(times), _Mapped(values))
+        return Recording(sample, np.load(times), MappedArray(values))
 
 
-class _Mapped:
+class MappedArray:
     """An array in a file, mapped for each reading: a mapping keeps its file open, and systems limit open files to fewer
     than there are clips."""
 
@@ -141,19 +141,17 @@ def observations(folder: Path, what: str, spec: ClipSpec, observe: Callable[[UIn
     return Recorder(folder, f"{what} {spec.size} {spec.fit}", spec.short_side, rate_hz, compute)
 
 
-def _at_rate(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:
-    """At most `rate_hz` frames per second.
+def at_rate(frames: Iterable[Frame], rate_hz: float) -> Iterator[Frame]:
+    """Give at most `rate_hz` frames per second.
 
     :raises FitsenseError: there is no frame.
     """
-    kept: list[Frame] = []
     slot = None
     for frame in frames:
         # Rounding keeps all frames of clips of exactly that rate, even with rounded timestamps.
         here = round(frame.time_s * rate_hz)
         if here != slot:
-            kept.append(frame)
+            yield frame
             slot = here
-    if not kept:
+    if slot is None:
         raise FitsenseError("no frames")
-    return kept

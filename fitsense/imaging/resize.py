@@ -119,16 +119,17 @@ def fitted_size(width: int, height: int, spec: ClipSpec) -> tuple[int, int]:
     return max(1, round(width / excess)), max(1, round(height / excess))
 
 
-def person_square(rgb: UInt8Array, box: Region) -> UInt8Array:
+def person_square(rgb: UInt8Array, box: Region, room: float = 1.0) -> UInt8Array:
     """Crop the square around a person, with a margin; black beyond the picture.
 
     :param rgb: uint8 (height, width, 3).
     :param box: box of the person, in shares of the picture.
+    :param room: side of the square, relative to the one that sessions see.
     """
     height, width, _ = rgb.shape
     needed = _PERSON_MARGIN * max((box.right - box.left) * width, (box.bottom - box.top) * height)
     smallest, largest = (share * length for share, length in zip(_PERSON_SIDES, sorted((height, width)), strict=True))
-    side = max(1, round(min(max(needed, smallest), largest)))
+    side = max(1, round(room * min(max(needed, smallest), largest)))
     left = round((box.left + box.right) / 2 * width - side / 2)
     top = round((box.top + box.bottom) / 2 * height - side / 2)
     square = np.zeros((side, side, 3), np.uint8)

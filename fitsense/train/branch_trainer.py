@@ -21,6 +21,7 @@ from fitsense.plugins.specs import BackboneSpec, HeadSpec, WeightsRef
 from fitsense.train.finetuned_branch import FinetunedBranchTrainer
 from fitsense.train.finetuning import DistributedConfig
 from fitsense.train.frozen_branch import FrozenBranchTrainer, ObservedBranchTrainer
+from fitsense.train.last_layers import LastLayersTrainer
 from fitsense.train.recipe import BranchRecipe, Recipe, branch_name
 from fitsense.train.trained_branch import FittedBranch
 from fitsense.train.training_set import Partition, Pool
@@ -77,15 +78,18 @@ class BranchTrainer:
             )
         entry = self._entry(branch, spec, config)
         if branch.finetuning is None:
-            trainer: FrozenBranchTrainer | ObservedBranchTrainer | FinetunedBranchTrainer
+            trainer: FrozenBranchTrainer | ObservedBranchTrainer | LastLayersTrainer | FinetunedBranchTrainer
             if spec.build is not None and spec.observation is not None:
                 trainer = ObservedBranchTrainer(self, branch, spec, config, entry)
             else:
                 trainer = FrozenBranchTrainer(self, branch, spec, config, entry, people)
+        elif branch.finetuning.stored_windows:
+            trainer = LastLayersTrainer(self, branch, branch.finetuning, spec, config, entry, people)
         else:
             if entry.clip.fit == "person":
                 raise InvalidInputError(
-                    f"branch {entry.name}: fit: expected a frozen backbone with the fit 'person', got finetuning"
+                    f"branch {entry.name}: fit: expected a frozen backbone or stored_windows with the fit 'person', "
+                    "got finetuning of pictures"
                 )
             trainer = FinetunedBranchTrainer(
                 self, branch, branch.finetuning, spec, config, entry, teachers, landmark_teacher
@@ -110,7 +114,14 @@ class BranchTrainer:
 
     def samples(self, branch: BranchRecipe) -> list[Sample]:
         """Samples that a branch learns from, without photo pairs."""
-        return [*self.pool.measured, *self.pool.synthetic, *(self.pool.auxiliary if branch.use_auxiliary else ())]
+        sources = branch.auxiliary_sources
+        auxiliary = [item for item in self.pool.auxiliary if not sources or item.source in sources]
+        if branch.use_auxiliary and sources and not auxiliary:
+            raise InvalidInputError(
+                f"branch {branch_name(branch)}: auxiliary_sources: expected sources of auxiliary clips, "
+                f"got {', '.join(sources)}"
+            )
+        return [*self.pool.measured, *self.pool.synthetic, *(auxiliary if branch.use_auxiliary else ())]
 
     def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
         name = branch_name(branch)

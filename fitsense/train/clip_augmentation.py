@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.data.clip_views import view_places
+from fitsense.data.clip_views import LocatedPerson, view_places
 from fitsense.data.frames import Recording
-from fitsense.imaging.resize import branch_images
-from fitsense.types import ClipSpec, UInt8Array
+from fitsense.imaging.resize import branch_images, centre_crop, person_square, scale, scaled_size
+from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
 from fitsense.windowing.sampler import nearest
+
+PERSON_ROOM = 1.3
+"""Side of the square that crops around a person are taken of, relative to that of a session."""
 
 
 @attrs.frozen
@@ -58,7 +62,7 @@ class Crop:
 def evenly_spaced(recording: Recording, spec: ClipSpec, views: int) -> list[NDArray[np.intp]]:
     """Frame indices (spec.frames,) of `views` evenly spaced windows of a recording, the same as the inset ones of
     :func:`fitsense.data.clip_views.clip_views`."""
-    first, room_s = _room(recording, spec)
+    first, room_s = _room(recording.times, spec)
     ends = first + spec.span_s + room_s * view_places(views, inset=True)
     return [nearest(recording.times, spec, float(end_s)) for end_s in ends]
 
@@ -67,10 +71,46 @@ def random_window(
     recording: Recording, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Frame indices (spec.frames,) of a random window of a recording, at a random speed."""
+    return _random_window(recording.times, spec, augmentation, rng)
+
+
+def _random_window(
+    times: TimeArray, spec: ClipSpec, augmentation: Augmentation, rng: np.random.Generator
+) -> NDArray[np.intp]:
     pace = float(np.exp(rng.uniform(-1, 1) * np.log1p(augmentation.speed)))
     faster = attrs.evolve(spec, rate_hz=spec.rate_hz / pace)
-    first, room_s = _room(recording, faster)
-    return nearest(recording.times, faster, float(first + faster.span_s + rng.uniform(0.0, 1.0) * room_s))
+    first, room_s = _room(times, faster)
+    return nearest(times, faster, float(first + faster.span_s + rng.uniform(0.0, 1.0) * room_s))
+
+
+def augmented_windows(
+    frames: Iterable[Frame],
+    spec: ClipSpec,
+    augmentation: Augmentation,
+    count: int,
+    rng: np.random.Generator,
+    person: LocatedPerson | None = None,
+) -> Iterator[UInt8Array]:
+    """Give random windows of a clip, each augmented: uint8 (spec.frames, size, size, 3).
+
+    :param person: locates the person, for specs that see a square around them: crops are of a square that is larger
+        by :data:`PERSON_ROOM`; of the picture's middle where nobody was found yet.
+    """
+    seen = [(frame.time_s, _with_room(frame, spec, person)) for frame in frames]
+    times, pictures = np.array([time_s for time_s, _ in seen]), np.stack([picture for _, picture in seen])
+    for _ in range(count):
+        yield augment(pictures[_random_window(times, spec, augmentation, rng)], spec, augmentation, rng)[0]
+
+
+def _with_room(frame: Frame, spec: ClipSpec, person: LocatedPerson | None) -> UInt8Array:
+    """The part of a frame that crops are taken of."""
+    height, width, _ = frame.rgb.shape
+    if spec.fit != "person":
+        return scale(frame.rgb, *scaled_size(width, height, spec.short_side))
+    box = person.locate(frame) if person else None
+    side = round(spec.size * PERSON_ROOM)
+    square = centre_crop(frame.rgb, min(height, width)) if box is None else person_square(frame.rgb, box, PERSON_ROOM)
+    return scale(square, side, side)
 
 
 def window_values(recording: Recording, chosen: NDArray[np.intp], spec: ClipSpec) -> NDArray[Any]:
@@ -112,9 +152,8 @@ def augment(
     return np.clip(values, 0, 255).astype(np.uint8), Crop(width, height, left, top, side, mirrored)
 
 
-def _room(recording: Recording, spec: ClipSpec) -> tuple[float, float]:
+def _room(times: TimeArray, spec: ClipSpec) -> tuple[float, float]:
     """First time of a recording, and the length of the span over which a window can start, both in seconds."""
-    times = recording.times
     step_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return float(times[0]), max(0.0, float(times[-1] + step_s - times[0]) - spec.span_s)
 

@@ -13,7 +13,7 @@ from fitsense.data.frames import Recording
 from fitsense.data.samples import Sample
 from fitsense.data.task_targets import has_target, task_targets
 from fitsense.train.clip_augmentation import augment, evenly_spaced, random_window, window_values
-from fitsense.train.finetuning import TrainingData, TrainingTask, Tuning, sampling_weights
+from fitsense.train.finetuning import TrainingData, TrainingTask, Tuning, drawing_weights
 from fitsense.train.lightning_module import task_given, task_target
 
 _VALIDATION_VIEWS = 2
@@ -43,6 +43,9 @@ class TrainingWindows(Dataset[dict[str, Any]]):
         data, recording = self._data, self._data.recordings[position]
         sample = recording.sample
         rng = np.random.default_rng(seed)
+        if data.stored:
+            window = recording.values[int(rng.integers(len(recording.times)))]
+            return {"input": window.astype(np.float32), **_targets(data, sample)}
         chosen = random_window(recording, data.spec, self._augmentation, rng)
         values, crop = recording.values[chosen], None
         if values.dtype == np.uint8:
@@ -67,18 +70,20 @@ class ValidationWindows(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         position, view = key
         data, recording = self._data, self._data.recordings[position]
-        chosen = evenly_spaced(recording, data.spec, _VALIDATION_VIEWS)[view]
-        values = window_values(recording, chosen, data.spec)
+        if data.stored:
+            values = recording.values[view * data.stored // _VALIDATION_VIEWS].astype(np.float32)
+        else:
+            values = window_values(recording, evenly_spaced(recording, data.spec, _VALIDATION_VIEWS)[view], data.spec)
         return {"input": np.ascontiguousarray(values), **_targets(data, recording.sample)}
 
 
 class TrainingSampler(Sampler[tuple[int, int]]):
     """Random keys of one process and epoch; an epoch always has the same keys, also after an interruption."""
 
-    def __init__(self, recordings: Sequence[Recording], tuning: Tuning, process: Process) -> None:
+    def __init__(self, data: TrainingData, tuning: Tuning, process: Process) -> None:
         self._process = process
         self._seed = tuning.seed
-        self._weights = sampling_weights([recording.sample for recording in recordings], tuning.class_power)
+        self._weights = drawing_weights(data, tuning.class_power)
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -116,7 +121,7 @@ def training_loader(data: TrainingData, tuning: Tuning, process: Process) -> Dat
     return DataLoader(
         TrainingWindows(data, tuning),
         batch_size=tuning.batch_size // process.count,
-        sampler=TrainingSampler(data.recordings, tuning, process),
+        sampler=TrainingSampler(data, tuning, process),
         # Batch normalisation has no statistics in a last batch of one window.
         drop_last=len(data.recordings) > tuning.batch_size,
     )

@@ -56,7 +56,7 @@ class FinetunedBranchTrainer:
         self._config = config
         self.entry = entry
         self.traced: dict[str, Any] = {}
-        # Heads that descent fitted are not the ones that statistics of examples give.
+        # Features of training windows, which vary in every step, are not kept.
         self.statistics: Mapping[str, NDArray[Any]] = {}
         self._teachers = teachers
         self._landmarks = (
@@ -113,7 +113,10 @@ class FinetunedBranchTrainer:
         layers = [backbone] if self._spec.layers is None else list(self._spec.layers(backbone))
         without = f"without {partition.name}" if partition else "on everything"
         logger.info("%s: training %s, %d clips", self.entry.name, without, len(samples))
-        folder = self._trainer.cache / "runs" / self._digest(samples, held, partition)
+        has_teacher = bool(self._teachers or self._landmarks)
+        watched = held if self._tuning.patience else []
+        name = run_name(self._trainer, self.entry.name, samples, watched, partition, has_teacher=has_teacher)
+        folder = self._trainer.cache / "runs" / name
         validation = [self.recordings[item.key] for item in held]
         tune(module, layers, data, validation, tuning, folder, self._trainer.distributed)
         recordings: list[Recording] = list(self.recordings.values())
@@ -148,37 +151,49 @@ class FinetunedBranchTrainer:
             for item, mean, probability in zip(samples, features, probabilities, strict=True)
         }
 
-    def _answers(self, item: Sample) -> list[str]:
-        """Cells of the tasks that plugins declare."""
-        return [item.answers.get(task, "") for task in self._branch.tasks]
 
-    def _digest(self, samples: Sequence[Sample], held: Sequence[Sample], partition: Partition | None) -> str:
-        """Name and digest of everything that the result depends on."""
-        recipe = self._trainer.recipe
-        learned_from = _learned_from(recipe, self.entry.name)
-        branches = [
-            document
-            for document, branch in zip(recipe_to_json(recipe)["branches"], recipe.branches, strict=True)
-            if branch_name(branch) in learned_from
-        ]
-        for document in branches:
-            # The use of the result makes no difference to training.
-            for field in ("teacher_only", "retrain_on_all"):
-                document.pop(field)
-        weights = [
-            self._trainer.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from
-        ]
-        has_teacher = bool(self._teachers or self._landmarks)
-        stated = [
-            branches,
-            weights,
-            [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
-            attrs.asdict(self._trainer.pool.labels),
-            partition.name if partition else None,
-            sorted([item.key, item.group, item.scene, item.stated_muscles, self._answers(item)] for item in samples),
-            sorted([item.key, item.group, item.stated_muscles] for item in held) if self._tuning.patience else None,
-        ]
-        return f"{self.entry.name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
+def run_name(
+    trainer: BranchTrainer,
+    name: str,
+    samples: Sequence[Sample],
+    held: Sequence[Sample],
+    partition: Partition | None,
+    *,
+    has_teacher: bool = False,
+    further: Any = None,
+) -> str:
+    """Name of a branch and digest of everything that the result of its finetuning depends on.
+
+    :param held: held-out clips, where training may end early.
+    :param further: what else it depends on, as JSON.
+    """
+    recipe = trainer.recipe
+    learned_from = _learned_from(recipe, name)
+    branches = [
+        document
+        for document, branch in zip(recipe_to_json(recipe)["branches"], recipe.branches, strict=True)
+        if branch_name(branch) in learned_from
+    ]
+    for document in branches:
+        # The use of the result makes no difference to training.
+        for field in ("teacher_only", "retrain_on_all"):
+            document.pop(field)
+    weights = [trainer.weights_digest(branch) for branch in recipe.branches if branch_name(branch) in learned_from]
+    tasks = next(branch.tasks for branch in recipe.branches if branch_name(branch) == name)
+    stated = [
+        branches,
+        weights,
+        [recipe.views, recipe.mirror, recipe.class_power] if has_teacher else None,
+        attrs.asdict(trainer.pool.labels),
+        partition.name if partition else None,
+        sorted(
+            [item.key, item.group, item.scene, item.stated_muscles, [item.answers.get(task, "") for task in tasks]]
+            for item in samples
+        ),
+        sorted([item.key, item.group, item.stated_muscles] for item in held),
+        further,
+    ]
+    return f"{name}-{hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:16]}"
 
 
 def _learned_from(recipe: Recipe, name: str) -> set[str]:

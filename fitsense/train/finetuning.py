@@ -46,6 +46,9 @@ class Tuning:
     :param epochs: number of epochs; an epoch draws as many windows as there are clips.
     :param frozen_epochs: the first epochs, which train the heads alone.
     :param trainable_layers: number of the backbone's last layers that learn; None for all.
+    :param stored_windows: number of windows of each clip whose values before the last ``trainable_layers`` layers are
+        computed once and stored, the evenly spaced ones and then augmented ones; training then draws from these, and
+        its time does not depend on the layers that do not learn. 0 to augment and compute anew in every step.
     :param batch_size: windows in a step.
     :param learning_rate: peak rate of the heads; it rises over the first tenth of the steps and falls by a cosine.
     :param backbone_rate: the rate of the backbone's last layer, as a share of the heads' rate.
@@ -67,13 +70,14 @@ class Tuning:
     :param patience: training ends after this many epochs without a lower loss on held-out clips; 0 for never.
     :param precision: Lightning's precision, such as ``32-true`` or ``bf16-mixed``.
     :param channels_last: whether to lay out weights channels last in memory, which is faster for some networks.
-    :param seed: seed of every random choice.
+    :param seed: seed of every random choice but the augmentation of stored windows.
     :param augmentation: how training windows are varied.
     """
 
     epochs: int = 20
     frozen_epochs: int = 0
     trainable_layers: int | None = None
+    stored_windows: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     batch_size: int = 16
     learning_rate: float = 1e-3
     backbone_rate: float = 1.0
@@ -133,13 +137,16 @@ class TrainingTask:
 class TrainingData:
     """Recordings with their targets.
 
-    :param recordings: pictures or observations of labelled samples.
+    :param recordings: pictures or observations of labelled samples; or whole windows, see `stored`.
     :param spec: the clips that the branch takes.
     :param labels: the labels that its heads score.
     :param teachers: the teachers' features (dims,) and exercise probabilities (labels,), by the sample's key; empty
         for no teachers.
     :param landmarks: landmark targets of the same samples; None for none.
     :param tasks: tasks that plugins declare, by name.
+    :param stored: number of evenly spaced windows with which each recording begins if its entries are whole windows;
+        0 if they are frames.
+    :param auxiliary: how often auxiliary clips are drawn, relative to all others; None to draw all clips alike.
     """
 
     recordings: Sequence[Recording]
@@ -148,6 +155,8 @@ class TrainingData:
     teachers: Mapping[str, tuple[FloatArray, FloatArray]] = attrs.field(factory=dict)
     landmarks: LandmarkTargets | None = None
     tasks: Mapping[str, TrainingTask] = attrs.field(factory=dict)
+    stored: int = 0
+    auxiliary: float | None = None
 
 
 def tune(
@@ -244,6 +253,20 @@ def sampling_weights(
     in_scene = Counter(placed)
     scenes = Counter(group for group, _ in in_scene)
     weights = np.array([scenes[place[0]] ** (class_power - 1.0) / in_scene[place] for place in placed])
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def drawing_weights(data: TrainingData, class_power: float) -> NDArray[np.float64]:
+    """Probability of drawing each recording, float64 (recordings,) of sum 1, see :func:`sampling_weights`."""
+    samples = [recording.sample for recording in data.recordings]
+    if data.auxiliary is None:
+        return sampling_weights(samples, class_power)
+    weights = np.zeros(len(samples))
+    auxiliary = np.array([item.kind == "auxiliary" for item in samples])
+    for rows, total in ((~auxiliary, 1.0), (auxiliary, data.auxiliary)):
+        chosen = np.flatnonzero(rows)
+        if len(chosen):
+            weights[chosen] = total * sampling_weights([samples[at] for at in chosen], class_power)
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-class _HeadsTrainer:
+class HeadsTrainer:
     """Fits the heads of a branch on features.
 
     :ivar features: of fitting, float32 (windows, feature_dim), by the sample's key.
@@ -76,6 +76,10 @@ class _HeadsTrainer:
     def _backbone(self) -> nn.Module:
         return self._trainer.backbone(self._branch, self._spec, self._config)
 
+    def _network(self) -> nn.Module:
+        """The backbone of which the features are."""
+        return self._backbone
+
     def train(self, samples: Sequence[Sample], partition: Partition | None) -> TrainedBranch:
         """Fit the heads on some samples."""
         import torch
@@ -85,7 +89,6 @@ class _HeadsTrainer:
         entries = []
         for entry in self.entry.heads:
             spec, config = self._trainer.head(entry)
-            fit = fitting.fit_in_closed_form if spec.fit else fitting.fit_by_descent
             data = fitting.HeadData(
                 spec,
                 config,
@@ -95,7 +98,7 @@ class _HeadsTrainer:
                 labels.of(entry.task),
                 self._trainer.recipe.class_power,
             )
-            config, modules[str(entry.task)] = fit(data, self._branch)
+            config, modules[str(entry.task)] = self._fit(entry.task, data)
             entries.append(self._trainer.with_config(entry, config))
             shipped = partition is None or not self._branch.retrain_on_all
             if entry.task == "exercise" and spec.teaching is not None and shipped:
@@ -108,7 +111,11 @@ class _HeadsTrainer:
                 logits = {task: head(torch.from_numpy(windows)).numpy() for task, head in modules.items()}
                 stated = {EVIDENCE: self.evidence[key]} if key in self.evidence else {}
                 outputs[key] = {"features": windows, **logits, **stated}
-        return TrainedBranch(join(self._backbone, modules, self._spec.streaming), outputs)
+        return TrainedBranch(join(self._network(), modules, self._spec.streaming), outputs)
+
+    def _fit(self, task: str, data: fitting.HeadData) -> tuple[Any, nn.Module]:
+        """The configuration and the module of a head."""
+        return (fitting.fit_in_closed_form if data.spec.fit else fitting.fit_by_descent)(data, self._branch)
 
     def _statistics(self, data: fitting.HeadData, config: Any, module: nn.Module) -> Mapping[str, NDArray[Any]]:
         """Statistics for teaching a fitted exercise head."""
@@ -119,7 +126,7 @@ class _HeadsTrainer:
         return data.spec.teaching.statistics(config, tensors, fitting.examples_of(data, self._branch), seen)
 
 
-class FrozenBranchTrainer(_HeadsTrainer):
+class FrozenBranchTrainer(HeadsTrainer):
     """Fits heads on features of a frozen backbone on pictures, or on observations that are features.
 
     :param people: the branch whose landmarks say where the person is; None for none.
@@ -136,11 +143,7 @@ class FrozenBranchTrainer(_HeadsTrainer):
         people: FittedBranch | None = None,
     ) -> None:
         super().__init__(trainer, branch, spec, config, entry)
-        self._people = people if entry.clip.fit == "person" else None
-        if entry.clip.fit == "person" and people is None:
-            raise InvalidInputError(
-                f"branch {entry.name}: fit: expected a branch on landmarks before one with the fit 'person', got none"
-            )
+        self._people = people_of(entry, people)
         learned = trainer.samples(branch)
         everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
         with self._extractor() as extractor:
@@ -164,19 +167,12 @@ class FrozenBranchTrainer(_HeadsTrainer):
             return
         headless = attrs.evolve(entry, heads=())
         with temporary_bundle(join(self._backbone, {}), headless, trainer.pool.labels, trainer.recipe.fusion) as bundle:
-            fingerprint = f"{entry.backbone} {sha256(bundle.path(entry.weights))}"
-            if self._people is not None:
-                fingerprint += f" {_people_digest(self._people)}"
+            fingerprint = f"{entry.backbone} {sha256(bundle.path(entry.weights))}{digest_of(self._people)}"
             run = load_branch(bundle, headless, RuntimeConfig(bf16=False))
-            yield Extractor(run, entry, policy, fingerprint, cache, self._person)
-
-    def _person(self, sample: Sample) -> RecordedPerson | None:
-        """The person by the recorded landmarks; None where there are none."""
-        recording = self._people.recordings.get(sample.key) if self._people else None
-        return RecordedPerson(recording, self._people.entry.clip) if self._people and recording else None
+            yield Extractor(run, entry, policy, fingerprint, cache, located_by(self._people))
 
 
-class ObservedBranchTrainer(_HeadsTrainer):
+class ObservedBranchTrainer(HeadsTrainer):
     """Fits heads on features of a network without trained weights on observations, such as landmarks.
 
     Heads are fitted on random windows, varied as the network varies its input in training mode; photo pairs give
@@ -258,10 +254,36 @@ class ObservedBranchTrainer(_HeadsTrainer):
         return np.stack([recording.values[each] for each in chosen])
 
 
-def _people_digest(branch: FittedBranch) -> str:
-    """Text for digests of all that the recorded landmarks of a branch depend on."""
-    assert branch.entry.observation is not None
-    return json.dumps([branch.entry.backbone, dict(branch.entry.observation.assets)], sort_keys=True)
+def people_of(entry: BranchEntry, people: FittedBranch | None) -> FittedBranch | None:
+    """The branch whose landmarks say where the person is; None if the branch sees the middle of pictures.
+
+    :raises InvalidInputError: it sees a square around the person, and there is no such branch.
+    """
+    if entry.clip.fit != "person":
+        return None
+    if people is None:
+        raise InvalidInputError(
+            f"branch {entry.name}: fit: expected a branch on landmarks before one with the fit 'person', got none"
+        )
+    return people
+
+
+def located_by(people: FittedBranch | None) -> Callable[[Sample], RecordedPerson | None]:
+    """A function from a sample to its person by the recorded landmarks, or to None where there are none."""
+
+    def person(sample: Sample) -> RecordedPerson | None:
+        recording = people.recordings.get(sample.key) if people else None
+        return RecordedPerson(recording, people.entry.clip) if people and recording else None
+
+    return person
+
+
+def digest_of(people: FittedBranch | None) -> str:
+    """Text for digests of all that the recorded landmarks of a branch depend on; empty for None."""
+    if people is None:
+        return ""
+    assert people.entry.observation is not None
+    return f" {json.dumps([people.entry.backbone, dict(people.entry.observation.assets)], sort_keys=True)}"
 
 
 def _in_memory(recording: Recording) -> Recording:

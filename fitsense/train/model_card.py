@@ -99,12 +99,16 @@ def _beside(trained: Mapping[str, Any]) -> str:
 def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
     weights, origin = recipe["weights"], recipe["weights_origin"]
     start = f"from `{weights}`{f' ({origin})' if origin else ''}" if weights else "from scratch"
-    how = "trained as a whole" if recipe["finetuning"] else "frozen, only its heads were trained"
+    how, tuning = "frozen, only its heads were trained", recipe["finetuning"]
+    if tuning:
+        last = tuning.get("stored_windows") and tuning["trainable_layers"]
+        how = f"its last {last} layers and its heads were trained" if last else "trained as a whole"
     if branch.observation and not recipe["finetuning"]:
         start, how = "computed without a network", "only its heads were trained"
     taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
     if recipe["use_auxiliary"]:
-        taught += "; also on the clips of `--auxiliary-data`"
+        sources = ", ".join(recipe.get("auxiliary_sources", ()))
+        taught += f"; also on the clips of `--auxiliary-data`{f' by {sources}' if sources else ''}"
     needs = ""
     if branch.observation and branch.observation.assets:
         needs = " Its landmark models are not in the bundle: `fitsense models pull` fetches them, once."

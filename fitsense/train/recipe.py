@@ -71,6 +71,8 @@ class BranchRecipe:
     :param retrain_on_all: whether to train once more, on everything, for the bundle. Otherwise the bundle has the
         branch that was trained without the split ``val``, which takes half the time.
     :param use_auxiliary: whether to learn from auxiliary clips too, such as drawn people, which metrics leave out.
+    :param auxiliary_sources: learn from auxiliary clips of these publishers alone, as the column ``source`` names them;
+        empty for all.
     :param exercise_head: full name of the head for exercises; empty for none.
     :param muscles_head: full name of the head for muscle groups; empty for none.
     :param head_config: fields of the heads' configurations, each for the heads that have it.
@@ -80,7 +82,8 @@ class BranchRecipe:
     :param random_windows: for a frozen backbone on observations, number of random, augmented windows of each sample
         that heads are fitted on.
     :param window_speed: random windows are faster or slower by up to this share.
-    :param exercise_weights: weights of further material in an exercise head that is fitted in closed form.
+    :param exercise_weights: weights of further material in an exercise head that is fitted in closed form; and of
+        auxiliary clips where the last layers learn on stored windows.
     :param muscles_weights: likewise in a muscles head.
     :param background_clusters: for a head with ``unknown``, number of clusters of photo pairs that show no trained
         exercise; each is a variant of ``unknown``.
@@ -98,6 +101,7 @@ class BranchRecipe:
     teacher_only: bool = False
     retrain_on_all: bool = True
     use_auxiliary: bool = False
+    auxiliary_sources: tuple[str, ...] = ()
     exercise_head: str = "heads/linear_exercise"
     muscles_head: str = "heads/linear_muscles"
     head_config: Mapping[str, Any] = attrs.field(factory=dict)

@@ -41,6 +41,8 @@ def adapt_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def layers(module: nn.Module) -> Sequence[nn.Module]:
-    """Stem, four stages, and the layers before the projection."""
+    """Stem, the residual blocks of all stages, and the layers before the projection: each takes what the one before
+    returns."""
     _, network = module.children()
-    return list(network.get_submodule("blocks").children())
+    stem, *stages, last = network.get_submodule("blocks").children()
+    return [stem, *(block for stage in stages for block in stage.get_submodule("res_blocks").children()), last]

@@ -172,12 +172,12 @@ def test_recorder_thins_by_time(
 
 @given(st.integers(1, 200), st.integers(0, 500))
 def test_recorder_rounded_timestamps_keep_all_frames(count: int, late_ms: int) -> None:
-    from fitsense.data.frames import _at_rate
+    from fitsense.data.frames import at_rate
 
     # As in a container that counts milliseconds.
     times = [round(1000 * at / RATE_HZ) / 1000 + round(late_ms / 1000 * RATE_HZ) / RATE_HZ for at in range(count)]
     frames = [Frame(np.zeros((1, 1, 3), np.uint8), time) for time in times]
-    assert len(_at_rate(frames, RATE_HZ)) == count
+    assert len(list(at_rate(frames, RATE_HZ))) == count
 
 
 @pytest.mark.parametrize("spec", [ClipSpec(4, 4.0, 8, 8), ClipSpec(4, 10.0, 16, 6, fit="pad")])

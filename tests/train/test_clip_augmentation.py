@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import pytest
@@ -11,8 +13,17 @@ from hypothesis.extra import numpy as hnp
 
 from fitsense.data.clip_views import clip_views
 from fitsense.data.frames import Recording
-from fitsense.imaging.resize import branch_images
-from fitsense.train.clip_augmentation import Augmentation, augment, crop_or_pad, evenly_spaced, random_window
+from fitsense.geometry import Region
+from fitsense.imaging.resize import branch_images, person_square
+from fitsense.train.clip_augmentation import (
+    PERSON_ROOM,
+    Augmentation,
+    augment,
+    augmented_windows,
+    crop_or_pad,
+    evenly_spaced,
+    random_window,
+)
 from fitsense.types import ClipSpec, Frame, TimeArray, UInt8Array
 from tests.helpers.tiny_models import make_sample
 
@@ -174,3 +185,43 @@ def test_augment_different_seeds_give_different_windows() -> None:
     assert 8 < sum(cut.mirrored for _, cut in made) < 32
     levels = [clip.mean() for clip, _ in made]
     assert np.ptp(levels) > 30
+
+
+class Corner:
+    """Locates everybody in the upper left quarter of the picture."""
+
+    def locate(self, frame: Frame) -> Region | None:
+        return Region(0.0, 0.0, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("fit", "light"), [("person", True), ("crop", False)])
+def test_augmented_windows_show_the_person(fit: Any, light: bool) -> None:
+    """Somebody light in a corner, which a crop of the middle cuts off."""
+    picture = np.zeros((40, 90, 3), np.uint8)
+    picture[:20, :12] = 250
+    frames = [Frame(picture, at / 10) for at in range(30)]
+    spec = ClipSpec(4, 5.0, 16, 24, fit=fit)
+    varied = Augmentation(zoom=0.8, shift=0.2)
+
+    def windows(seed: int) -> list[UInt8Array]:
+        rng = np.random.default_rng(seed)
+        return list(augmented_windows(iter(frames), spec, varied, 5, rng, Corner()))
+
+    for window in windows(0):
+        assert window.shape == (4, 16, 16, 3)
+        assert window.dtype == np.uint8
+        assert (window.max() > 100) == light
+    for one, same, other in zip(windows(0), windows(0), windows(1), strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert light != np.array_equal(one, other)
+
+
+def test_augmented_windows_without_a_change_are_a_wider_square_around_the_person() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    spec = ClipSpec(1, 5.0, 26, 30, fit="person")
+    (window,) = augmented_windows([Frame(picture, 0.0)], spec, STILL, 1, np.random.default_rng(0), Corner())
+    square = person_square(picture, Region(0.0, 0.0, 0.5, 0.5), PERSON_ROOM)
+    assert square.shape[0] == pytest.approx(
+        PERSON_ROOM * person_square(picture, Region(0.0, 0.0, 0.5, 0.5)).shape[0], abs=1
+    )
+    assert abs(window[0].mean() - square.mean()) < 5

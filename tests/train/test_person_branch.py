@@ -39,8 +39,8 @@ def square(config: TinyConfig, fit: Literal["crop", "person"]) -> fitsense.ClipS
     return fitsense.ClipSpec(config.frames, config.rate_hz, 16, 24, fit=fit)
 
 
-def plugins_with(spot: BrightSpot) -> PluginManager:
-    """Plugins with a branch on landmarks, and networks on pictures that see the person or the centre."""
+def plugins_with(spot: BrightSpot, *further: BackboneSpec) -> PluginManager:
+    """Plugins with a branch on landmarks, networks on pictures that see the person or the centre, and further ones."""
     landmarks = BackboneSpec(
         name="landmarks",
         config=TinyConfig,
@@ -66,7 +66,10 @@ def plugins_with(spot: BrightSpot) -> PluginManager:
     ]
     estimator = PoseEstimatorSpec("spot", NoConfig, TORSO, lambda config, files, threads: spot)
     plugins = PluginManager.discover()
-    assert plugins.register(plugin_of(backbones=[landmarks, *networks], pose_estimators=[estimator])).status == "loaded"
+    assert (
+        plugins.register(plugin_of(backbones=[landmarks, *networks, *further], pose_estimators=[estimator])).status
+        == "loaded"
+    )
     return plugins
 
 

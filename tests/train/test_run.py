@@ -182,7 +182,7 @@ def test_train_recipe_of_the_bundle_reproduces_it_from_the_cache(
     trained: Path, data: Path, aids: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fitsense.train.features.clip_views", refuse)
-    monkeypatch.setattr("fitsense.data.frames._at_rate", refuse)
+    monkeypatch.setattr("fitsense.data.frames.at_rate", refuse)
     monkeypatch.setattr("fitsense.train.lightning_module.FinetuningModule", refuse)
     # On another CPU.
     monkeypatch.setattr("fitsense.train.run.cpu_computes_bf16", lambda: False)

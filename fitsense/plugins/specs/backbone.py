@@ -105,7 +105,8 @@ class BackboneSpec:
         It includes the normalisation. None if the observation is the features; then training does not tune the
         backbone, and it runs without torch.
     :param layers: function of a built module that returns its layers from input to output, for training with different
-        settings per layer; None for one layer.
+        settings per layer; None for one layer. Training on stored windows needs last layers that each take what the one
+        before returns.
     :param pretrained: function of a built module that returns the part that published weights fill; None for all of it.
     :param adapt_weights: renames and drops entries of a published state dict to fit that part.
     :param weights: published weights, by a short name such as ``kinetics400``.
