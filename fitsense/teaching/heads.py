@@ -79,7 +79,8 @@ def teachable_heads(bundle: Bundle, plugins: PluginManager) -> dict[str, Teachab
         raise BundleError(
             f"{manifest.name}: expected a bundle that can be taught, got one without statistics for teaching; of those "
             f"that come with fitsense, {', '.join(able) or 'none'} can be, and so can a bundle that fitsense train "
-            "makes with the exercise head heads/discriminant"
+            "makes with frozen branches and the exercise heads heads/discriminant, heads/network or "
+            "heads/linear_exercise"
         )
     heads = {}
     for branch in manifest.branches:

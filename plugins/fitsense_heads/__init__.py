@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, HeadTeaching, PluginInfo, TaskSpec, hookimpl
-from fitsense_heads import discriminant, doubt, network, ridge
+from fitsense_heads import discriminant, doubt, linear_teaching, network, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, add_label, derive
@@ -28,6 +28,12 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         name="linear_exercise",
         task="exercise",
         build=build,
+        teaching=HeadTeaching(
+            statistics=linear_teaching.statistics,
+            add_label=linear_teaching.add_label,
+            shift=linear_teaching.shift,
+            logits=linear_teaching.logits,
+        ),
         config=LinearConfig,
         summary="Linear softmax classifier of exercises",
     )

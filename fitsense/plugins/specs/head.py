@@ -88,7 +88,7 @@ class HeadSpec:
         form or otherwise, and returns the config, with what the examples determine, and the module that ``build`` gives
         for it with its weights. None to minimise the loss by gradient descent.
     :param loss: training loss, on logits; None for the task's.
-    :param teaching: how further labels are taught to a fitted head; None for a head that cannot be taught. Needs `fit`.
+    :param teaching: how further labels are taught to a fitted head; None for a head that cannot be taught.
     """
 
     name: str
