@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
@@ -251,3 +252,19 @@ def test_begin_set_incomplete_movement_is_not_given() -> None:
     for index in range(8 + 12):
         counter.push(bar(PARTS[index]), BODY[index], index / RATE_HZ, BOX)
         assert counter.begin_set(0.0) == []
+
+
+@pytest.mark.parametrize(("interval_s", "least_s"), [(1.0, 0.5), (0.2, 0.2)])
+def test_choice_motion_is_analysed_rarely_while_the_body_counts(interval_s: float, least_s: float) -> None:
+    """But never more rarely than the configuration says, since snapshots with later passes are refused."""
+    config = attrs.evolve(CONFIG, interval_s=interval_s)
+    counter = BodyOrMotionCounter(SIGNAL, config)
+    waits: dict[str, list[float]] = {"body": [], "motion": []}
+    for index, (part, body) in enumerate(zip(PARTS, BODY, strict=True)):
+        before, time_s = counter.state.motion.next_s, index / RATE_HZ
+        counter.push(bar(part), body, time_s)
+        if counter.state.motion.next_s != before:
+            waits[counter.state.source].append(counter.state.motion.next_s - time_s)
+    assert len(waits["body"]) > 3
+    assert min(waits["body"]) >= least_s - 1e-9
+    assert max(waits["body"]) <= interval_s + 1e-9
