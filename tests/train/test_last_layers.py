@@ -246,7 +246,7 @@ def _seen(fit: Any, cache: Path) -> FittedBranch:
         clip=lambda config: fitsense.ClipSpec(config.frames, config.rate_hz, 16, 24, fit=fit),
         feature_dim=TinyConfig.feature_dim,
         build=build_chain,
-        layers=lambda module: list(module)[1:],
+        layers=lambda module: list(module.children())[1:],
     )
     branches = (
         BranchRecipe(name="bodies", backbone="mutants/landmarks"),
