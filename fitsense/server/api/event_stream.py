@@ -70,7 +70,9 @@ class Lines(Response):
 
     async def _send(self, send: Send) -> None:
         async def send_one(message: Message) -> None:
-            await asyncio.wait_for(send(message), self._send_s)
+            # `asyncio.wait_for` of Python 3.11 ignores a cancellation in the moment in which the send ends.
+            async with asyncio.timeout(self._send_s):
+                await send(message)
 
         try:
             async with contextlib.aclosing(self._lines) as lines:

@@ -43,7 +43,8 @@ async def _chunks(request: Request, max_bytes: int, timeout_s: float) -> AsyncIt
     stream = aiter(request.stream())
     while True:
         try:
-            chunk = await asyncio.wait_for(anext(stream, None), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                chunk = await anext(stream, None)
         except TimeoutError:
             raise ProblemError(ProblemType.MALFORMED, f"expected a body, got nothing for {timeout_s:g} s") from None
         except ClientDisconnect:

@@ -104,7 +104,8 @@ class Routes:
             return Response(status_code=204)
         self.sessions.end(session, "finished" if session.mode == "push" else "interrupted")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(session.done.wait(), _END_TIMEOUT_S)
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await session.done.wait()
         return json_response(session.to_dict())
 
     async def events(self, request: Request) -> Response:

@@ -190,10 +190,12 @@ class FrameSocket:
                 raise
 
     async def _send(self, text: str) -> None:
-        await asyncio.wait_for(self._websocket.send_text(text), self._limits.send_s)
+        async with asyncio.timeout(self._limits.send_s):
+            await self._websocket.send_text(text)
 
     async def _close(self, code: int) -> None:
         if self._websocket.client_state is WebSocketState.DISCONNECTED:
             return
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
-            await asyncio.wait_for(self._websocket.close(code), _CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._websocket.close(code)

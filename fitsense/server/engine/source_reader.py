@@ -94,7 +94,8 @@ class SourceReader:
         self._thread = WorkerThread(functools.partial(self._run, loop, opening), self.stop, "fitsense source reader")
         self._thread.start()
         try:
-            return await asyncio.wait_for(opening, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await opening
         except BaseException:
             self.stop()
             raise

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import AsyncGenerator, Iterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -66,3 +68,34 @@ def test_event_stream_client_receives_nothing_is_dropped(kind: str) -> None:
         until(lambda: buffers and buffers[0].readers == 1)
         until(lambda: buffers[0].readers == 0)
         assert kind == "sse" or left.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_client_that_leaves_while_a_line_is_sent_ends_the_response(steps: int) -> None:
+    """However many steps of the event loop lie between the end of a send and the news that the client has left."""
+
+    async def answer() -> list[str]:
+        sent = asyncio.Event()
+        ended: list[str] = []
+
+        async def lines() -> AsyncGenerator[str, None]:
+            yield "first\n"
+            await asyncio.Event().wait()
+
+        async def receive() -> dict[str, str]:
+            await sent.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                sent.set()
+                for _ in range(3):
+                    await asyncio.sleep(0)
+
+        response = Lines(lines(), headers={}, send_s=60.0, on_end=lambda: ended.append("ended"))
+        await asyncio.wait_for(response({"type": "http"}, receive, send), 20)
+        return ended
+
+    assert asyncio.run(answer()) == ["ended"]
