@@ -35,7 +35,7 @@ from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
-from fitsense.repetitions.similarity import similarities
+from fitsense.repetitions.similarity import EPSILON, similarities
 from fitsense.repetitions.trajectory import Path, interpolate
 
 # Constants in "lengths" are parts of a repetition's length in time.
@@ -337,6 +337,8 @@ class RepetitionCounter:
                 continue
             self.state.found.append(candidate.span)
             certain = candidate.is_confirmed(previous) and candidate.is_settled(now_s)
+            if final and not certain and candidate.is_cut_off(now_s):
+                continue
             if not (final or certain or candidate.is_overdue(self.state.next_s)):
                 break
             start_s = max(candidate.start_s, self.state.reported_s)
@@ -359,6 +361,7 @@ class RepetitionCounter:
         """Full and partial repetitions of a proposal, in order of time."""
         ratio = self._config.full_range_ratio
         typical_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
+        typical_return = median(cycle.returns(points) for cycle in best.cycles)
         full = [
             cycle
             for bout in bouts
@@ -381,6 +384,7 @@ class RepetitionCounter:
                 later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
                 next_start=next((other.start for other in full if other.start >= cycle.end), None),
                 alternating=alternating,
+                returns=cycle.returns(points) / typical_return if typical_return > EPSILON else 1.0,
             )
             for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
         ]

@@ -69,6 +69,11 @@ class Cycle:
         away = np.linalg.norm(path - path[self.far], axis=1)
         return float(min(away[self.start], away[self.end]) / (away.max() + EPSILON))
 
+    def returns(self, path: Path) -> float:
+        """Part of the way out that the cycle comes back, at most 1."""
+        out, left = (float(np.linalg.norm(path[at] - path[self.start])) for at in (self.far, self.end))
+        return 1.0 - left / (out + EPSILON)
+
     def begins_as(self, path: Path) -> bool:
         """True if the path begins nearer to the start than to the turning point: otherwise the cycle lies between two
         turning points of a movement whose start is this one's."""

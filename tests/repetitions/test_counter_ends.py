@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fitsense.repetitions.candidate import Candidate
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.cycles import Cycle
 from fitsense.repetitions.movement import Repetition
-from tests.helpers.movements import drawn, numbers, swings
+from tests.helpers.movements import count, drawn, numbers, swings
 
 
 def test_end_run_single_repetition_is_reported() -> None:
@@ -23,6 +25,38 @@ def test_end_run_single_repetition_is_reported() -> None:
     (one,) = repetitions.end_run(5.0)
     assert isinstance(one, Repetition)
     assert (one.start_s, one.end_s) == pytest.approx((1.0, 4.0), abs=0.7)
+
+
+@pytest.mark.parametrize(("part", "number"), [(0.8, 3), (0.9, 4)])
+def test_end_run_amid_the_way_back_is_no_repetition(part: float, number: int) -> None:
+    end_s = 1.0 + 3.0 * (3 + part)
+    assert numbers(count(drawn(swings(3.0, 4), end_s), end_s)) == (number, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "cut_off"),
+    [
+        ({}, False),
+        ({"returns": 0.4}, True),
+        ({"returns": 0.4, "end_s": 9.0}, False),
+        ({"returns": 0.4, "alternating": True}, False),
+        ({"returns": 0.4, "is_full": False}, False),
+        ({"start_s": 9.2}, True),
+        ({"start_s": 8.2, "end_s": 9.0}, True),
+        ({"start_s": 9.2, "alternating": True}, False),
+    ],
+)
+def test_is_cut_off_less_return_at_the_end_or_less_length(values: dict[str, Any], cut_off: bool) -> None:
+    stated: dict[str, Any] = {
+        "start_s": 8.0,
+        "end_s": 10.0,
+        "returns": 1.0,
+        "alternating": False,
+        "is_full": True,
+    } | values
+    cycle = Cycle(80, 90, 100, 0.9, 1.0)
+    candidate = Candidate(cycle=cycle, quality=0.9, is_steady=False, typical_s=2.0, later_ends_s=(), **stated)
+    assert candidate.is_cut_off(10.0) is cut_off
 
 
 def test_end_run_resets_the_counter() -> None:
