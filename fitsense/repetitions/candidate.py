@@ -35,6 +35,10 @@ _NEXT_LENGTHS = 0.8
 # comes back at least this part as far as the cycles of the same pass do, and has this part of their length.
 _CUT_OFF_LENGTHS, _MIN_RETURN, _MIN_LENGTHS = 0.15, 0.5, 0.5
 
+# A cycle begins shortly after its start position was left, and ends shortly before it is reached again: lengths by
+# which a repetition begins earlier and ends later.
+_EDGE_LENGTHS = 0.06
+
 
 @attrs.frozen
 class Candidate:
@@ -117,3 +121,9 @@ def is_same_cycle(one: Span, other: Span) -> bool:
     """True if start and end of two passes' cycles agree, within a part of the second one's length."""
     tolerance_s = SAME_CYCLE_LENGTHS * (other[1] - other[0])
     return abs(one[0] - other[0]) <= tolerance_s and abs(one[1] - other[1]) <= tolerance_s
+
+
+def widened(span: Span, since_s: float, until_s: float) -> Span:
+    """Span of the repetition that a cycle shows, between two moments at most: from the start to the end of its way."""
+    edge_s = _EDGE_LENGTHS * (span[1] - span[0])
+    return max(span[0] - edge_s, since_s), min(span[1] + edge_s, until_s)

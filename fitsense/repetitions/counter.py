@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from fitsense._internal.locks import single_threaded_blas
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.bouts import Bout, divide
-from fitsense.repetitions.candidate import Candidate, continues, is_same_cycle
+from fitsense.repetitions.candidate import Candidate, continues, is_same_cycle, widened
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
@@ -161,8 +161,8 @@ class RepetitionCounter:
             return []
         (cycle,) = found.best.cycles
         repetition = self._describe(cycle, found)
-        length_s = repetition.end_s - repetition.start_s
-        settled = times[-1] - repetition.end_s >= _FIRST_SETTLED_LENGTHS * length_s
+        cycle_s, after_s = found.moments[cycle.end] - found.moments[cycle.start], times[-1] - found.moments[cycle.end]
+        settled = after_s >= _FIRST_SETTLED_LENGTHS * cycle_s
         whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH and cycle.begins_as(found.view.path)
         if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or repetition.middle_s < start_s:
             return []
@@ -194,10 +194,11 @@ class RepetitionCounter:
             return []
         return self._take(repetition)
 
-    @staticmethod
-    def _describe(cycle: Cycle, found: _Analysis) -> Repetition:
+    def _describe(self, cycle: Cycle, found: _Analysis) -> Repetition:
         details = found.view.describe(cycle, len(found.moments) - 1, None)
-        return Repetition(float(found.moments[cycle.start]), float(found.moments[cycle.end]), cycle.quality, details)
+        span = float(found.moments[cycle.start]), float(found.moments[cycle.end])
+        since_s = max(self.state.reported_s, self.state.times[0])
+        return Repetition(*widened(span, since_s, float(found.moments[-1])), cycle.quality, details)
 
     def _take(self, repetition: Repetition) -> list[Movement]:
         self.state.reported_s = repetition.end_s
@@ -342,16 +343,21 @@ class RepetitionCounter:
             if not (final or certain or candidate.is_overdue(self.state.next_s)):
                 break
             start_s = max(candidate.start_s, self.state.reported_s)
-            self.state.reported_s = candidate.end_s
             if not candidate.is_full:
+                self.state.reported_s = candidate.end_s
                 movements.append(PartialRepetition(start_s, candidate.end_s))
-            elif reported[bout] < full[bout]:
+                continue
+            next_start_s = None if candidate.next_start is None else float(moments[candidate.next_start])
+            since_s = max(self.state.reported_s, float(moments[0]))
+            span = widened(candidate.span, since_s, now_s if next_start_s is None else next_start_s)
+            self.state.reported_s = span[1]
+            if reported[bout] < full[bout]:
                 reported[bout] += 1
                 self.state.reported.append((start_s, candidate.end_s))
                 if not candidate.is_too_late(now_s):
                     _, side = sides.get((candidate.cycle.start, candidate.cycle.end), (None, None))
                     details = view.describe(candidate.cycle, candidate.next_start or len(moments) - 1, side)
-                    movements.append(Repetition(start_s, candidate.end_s, candidate.quality, details))
+                    movements.append(Repetition(*span, candidate.quality, details))
                     self.state.tempo_s = candidate.length_s
         return movements
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from statistics import mean
 
 import numpy as np
 import pytest
@@ -36,6 +37,14 @@ def test_counter_swings_are_counted_once_in_order_and_place(tempo_s: float, numb
         assert one.start_s == pytest.approx(1.0 + index * tempo_s, abs=0.25 * tempo_s + 0.2)
     for before, after in itertools.pairwise(reported):
         assert before.end_s <= after.start_s
+
+
+@pytest.mark.parametrize("tempo_s", [1.0, 1.5, 2.0])
+def test_counter_span_reaches_to_both_ends_of_the_movement(tempo_s: float) -> None:
+    end_s = 2.0 + 4 * tempo_s
+    reported = count(drawn(swings(tempo_s, 4), end_s), end_s)
+    # Without the edges, at most .92 of the movement.
+    assert mean(one.end_s - one.start_s for one in reported) == pytest.approx(tempo_s, rel=0.07)
 
 
 @settings(max_examples=8, deadline=None)
