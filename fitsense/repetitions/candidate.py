@@ -52,7 +52,6 @@ class Candidate:
     :param later_ends_s: ends of the full cycles after it, in order.
     :param next_start: moment in which the first of these starts; None without any.
     :param alternating: whether sides alternate, so that one cycle of each follows before the same side again.
-    :param returns: how far it comes back, as a part of the median of the pass's cycles.
     """
 
     cycle: Cycle
@@ -65,7 +64,6 @@ class Candidate:
     later_ends_s: tuple[float, ...]
     next_start: int | None = None
     alternating: bool = False
-    returns: float = 1.0
 
     @property
     def length_s(self) -> float:
@@ -93,13 +91,16 @@ class Candidate:
         """True if the second cycle after it may be complete by the next pass, at `next_s`."""
         return bool(self.later_ends_s) and next_s >= self.later_ends_s[-1] + _NEXT_LENGTHS * self.length_s
 
-    def is_cut_off(self, end_s: float) -> bool:
-        """True if a run ended at `end_s` amid the repetition: it is clearly shorter than others, or comes back less."""
+    def is_cut_off(self, end_s: float, returns: float) -> bool:
+        """True if a run ended at `end_s` amid the repetition: it is clearly shorter than others, or comes back less.
+
+        :param returns: how far it comes back, as a part of the median of the pass's cycles.
+        """
         if self.alternating or not self.is_full:
             return False
         if self.length_s < _MIN_LENGTHS * self.typical_s:
             return True
-        return self.returns < _MIN_RETURN and end_s - self.end_s <= _CUT_OFF_LENGTHS * self.length_s
+        return returns < _MIN_RETURN and end_s - self.end_s <= _CUT_OFF_LENGTHS * self.length_s
 
     def is_too_late(self, now_s: float) -> bool:
         """True if two cycles have followed it, four where sides alternate, and it ended too long ago."""

@@ -126,12 +126,9 @@ class BodyOrMotionCounter:
             self._boxes.append((time_s, box))
         # Sides that take turns are quick, and cannot be seen in all motion: both counters are needed to agree on them.
         rarely = self._source == "body" and not self._sided
-        next_s = self._motion.state.next_s
-        self._waiting["motion"] += self._motion.push(thumbnail, time_s)
-        if rarely and self._motion.state.next_s != next_s:
-            # A pass has taken place. Snapshots with a longer wait than the configuration's are refused.
-            wait_s = min(_MOTION_INTERVAL_S, self._config.interval_s)
-            self._motion.state.next_s = max(self._motion.state.next_s, time_s + wait_s)
+        # Snapshots with a longer wait than the configuration's are refused.
+        wait_s = min(_MOTION_INTERVAL_S, self._config.interval_s) if rarely else 0.0
+        self._waiting["motion"] += self._motion.push(thumbnail, time_s, wait_s)
         if body is not None:
             found = self._body.push(body, time_s)
             for movement in found:

@@ -35,7 +35,7 @@ from fitsense.repetitions.cycles import Cycle, Proposal, propose
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
-from fitsense.repetitions.similarity import EPSILON, similarities
+from fitsense.repetitions.similarity import similarities
 from fitsense.repetitions.trajectory import Path, interpolate
 
 # Constants in "lengths" are parts of a repetition's length in time.
@@ -107,12 +107,13 @@ class RepetitionCounter:
         self._accept = accept
         self.state = RepetitionCounterState()
 
-    def push(self, thumbnail: NDArray[Any], time_s: float) -> list[Movement]:
+    def push(self, thumbnail: NDArray[Any], time_s: float, min_interval_s: float = 0.0) -> list[Movement]:
         """Take the thumbnail of one frame; return the movements that are certain now, in order of time.
 
         :param thumbnail: grey levels (height, width) from :func:`fitsense.repetitions.trajectory.motion_thumbnail`,
             of the same size throughout a run.
         :param time_s: seconds of media time, later than the previous thumbnail's.
+        :param min_interval_s: least seconds until the next pass, if this frame has one.
         :raises InvalidInputError: a time that is not finite or not later.
         """
         config = self._config
@@ -128,7 +129,9 @@ class RepetitionCounter:
             del self.state.times[0], self.state.thumbnails[0]
         if time_s < self.state.next_s:
             return []
-        return self._update(final=False)
+        movements = self._update(final=False)
+        self.state.next_s = max(self.state.next_s, time_s + min_interval_s)
+        return movements
 
     def end_run(self, end_s: float) -> list[Movement]:
         """End the run; return the movements that are complete at `end_s`.
@@ -338,8 +341,10 @@ class RepetitionCounter:
                 continue
             self.state.found.append(candidate.span)
             certain = candidate.is_confirmed(previous) and candidate.is_settled(now_s)
-            if final and not certain and candidate.is_cut_off(now_s):
-                continue
+            if final and not certain:
+                returns = best.relative_return(view.path, candidate.cycle)
+                if candidate.is_cut_off(now_s, returns):
+                    continue
             if not (final or certain or candidate.is_overdue(self.state.next_s)):
                 break
             start_s = max(candidate.start_s, self.state.reported_s)
@@ -367,7 +372,6 @@ class RepetitionCounter:
         """Full and partial repetitions of a proposal, in order of time."""
         ratio = self._config.full_range_ratio
         typical_s = median(float(moments[cycle.end] - moments[cycle.start]) for cycle in best.cycles)
-        typical_return = median(cycle.returns(points) for cycle in best.cycles)
         full = [
             cycle
             for bout in bouts
@@ -390,7 +394,6 @@ class RepetitionCounter:
                 later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
                 next_start=next((other.start for other in full if other.start >= cycle.end), None),
                 alternating=alternating,
-                returns=cycle.returns(points) / typical_return if typical_return > EPSILON else 1.0,
             )
             for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
         ]

@@ -97,6 +97,11 @@ class Proposal:
     projection: Floats
     dimensions: int
 
+    def relative_return(self, path: Path, cycle: Cycle) -> float:
+        """How far a cycle comes back, as a part of the median of the proposal's cycles; 1 if these do not."""
+        typical_return = float(np.median([one.returns(path) for one in self.cycles]))
+        return cycle.returns(path) / typical_return if typical_return > EPSILON else 1.0
+
     def score_since(self, path: Path, since: int, extent: float) -> float:
         """Score of the cycles from index `since` on, within the motion from then on.
 

@@ -123,6 +123,10 @@ class BranchTrainer:
             )
         return [*self.pool.measured, *self.pool.synthetic, *(auxiliary if branch.use_auxiliary else ())]
 
+    def with_predicted(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Samples to learn from, and those that are only predicted; each once."""
+        return list({item.key: item for item in (*samples, *self.pool.predicted)}.values())
+
     def _entry(self, branch: BranchRecipe, spec: BackboneSpec, config: Any) -> BranchEntry:
         name = branch_name(branch)
         observation = None

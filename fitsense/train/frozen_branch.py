@@ -145,7 +145,7 @@ class FrozenBranchTrainer(HeadsTrainer):
         super().__init__(trainer, branch, spec, config, entry)
         self._people = people_of(entry, people)
         learned = trainer.samples(branch)
-        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
+        everything = trainer.with_predicted(learned)
         with self._extractor() as extractor:
             self.features, self.skipped = extractor.extract(everything, f"Features by {entry.name}", trainer.track)
         # The views after these are mirror images, which sessions do not use.
@@ -193,7 +193,7 @@ class ObservedBranchTrainer(HeadsTrainer):
         key = f"{entry.backbone} {json.dumps(dict(entry.observation.assets), sort_keys=True)}"
         recorder = observations(trainer.cache / "frames", key, entry.clip, load_observer(entry, trainer.plugins))
         learned = [*trainer.samples(branch), *trainer.pool.photos]
-        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
+        everything = trainer.with_predicted(learned)
         recordings, self.skipped = recorder.record(everything, f"Frames for {entry.name}", trainer.track)
         usable = [recording for recording in recordings if recording.sample.kind != "photos" or _is_pair(recording)]
         self.recordings = {recording.sample.key: recording for recording in usable}

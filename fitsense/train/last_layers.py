@@ -73,7 +73,7 @@ class LastLayersTrainer(HeadsTrainer):
         self._learned: nn.Module = self._backbone
         self._tuned: dict[str, nn.Module] = {}
         learned = trainer.samples(branch)
-        everything = list({item.key: item for item in (*learned, *trainer.pool.predicted)}.values())
+        everything = trainer.with_predicted(learned)
         self._stored = self._store(everything)
         self.samples = [item for item in learned if item.key in self._stored and self._is_labelled(item)]
 

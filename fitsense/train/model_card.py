@@ -103,7 +103,7 @@ def _branch(branch: BranchEntry, recipe: Mapping[str, Any]) -> str:
     if tuning:
         last = tuning.get("stored_windows") and tuning["trainable_layers"]
         how = f"its last {last} layers and its heads were trained" if last else "trained as a whole"
-    if branch.observation and not recipe["finetuning"]:
+    if branch.observation and not tuning:
         start, how = "computed without a network", "only its heads were trained"
     taught = f", beside the labels by {' and '.join(recipe['teachers'])}" if recipe["teachers"] else ""
     if recipe["use_auxiliary"]:

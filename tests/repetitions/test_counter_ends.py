@@ -47,16 +47,11 @@ def test_end_run_amid_the_way_back_is_no_repetition(part: float, number: int) ->
     ],
 )
 def test_is_cut_off_less_return_at_the_end_or_less_length(values: dict[str, Any], cut_off: bool) -> None:
-    stated: dict[str, Any] = {
-        "start_s": 8.0,
-        "end_s": 10.0,
-        "returns": 1.0,
-        "alternating": False,
-        "is_full": True,
-    } | values
+    stated: dict[str, Any] = {"start_s": 8.0, "end_s": 10.0, "alternating": False, "is_full": True} | values
+    returns = stated.pop("returns", 1.0)
     cycle = Cycle(80, 90, 100, 0.9, 1.0)
     candidate = Candidate(cycle=cycle, quality=0.9, is_steady=False, typical_s=2.0, later_ends_s=(), **stated)
-    assert candidate.is_cut_off(10.0) is cut_off
+    assert candidate.is_cut_off(10.0, returns) is cut_off
 
 
 def test_end_run_resets_the_counter() -> None:
