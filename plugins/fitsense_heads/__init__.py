@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from fitsense.plugins import EXERCISE, MUSCLES, DerivedHeadSpec, HeadSpec, HeadTeaching, PluginInfo, TaskSpec, hookimpl
-from fitsense_heads import discriminant, doubt, linear_teaching, network, ridge
+from fitsense_heads import discriminant, doubt, linear_teaching, network, network_muscles, ridge
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.linear import LinearConfig, build
 from fitsense_heads.lookup import LookupConfig, add_label, derive
 from fitsense_heads.network import NetworkConfig
+from fitsense_heads.network_muscles import NetworkMusclesConfig
 from fitsense_heads.ridge import RidgeConfig
 
 
@@ -79,6 +80,14 @@ def fitsense_heads() -> Iterable[HeadSpec | DerivedHeadSpec]:
         fit=ridge.fit,
         config=RidgeConfig,
         summary="Ridge regression of muscle groups, in closed form",
+    )
+    yield HeadSpec(
+        name="network_muscles",
+        task="muscles",
+        build=network_muscles.build,
+        fit=network_muscles.fit,
+        config=NetworkMusclesConfig,
+        summary="Sigmoid classifiers of muscle groups on a network's hidden layer",
     )
     yield DerivedHeadSpec(
         name="lookup_muscles",

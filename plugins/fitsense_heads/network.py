@@ -7,6 +7,7 @@ other windows wrongly, so that the two together are better than each.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from fitsense import InvalidInputError
 from fitsense_heads import discriminant, standardised
+from fitsense_heads.descent import descend
 from fitsense_heads.discriminant import DiscriminantConfig
 from fitsense_heads.trunk import build_trunk, hidden_values, width_of
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 _SCORES = "discriminant."
 _LABEL_SMOOTHING = 0.1
-_WEIGHT_DECAY = 0.05
 # Windows at once where nothing is learned.
 _BATCH = 512
 
@@ -113,28 +114,15 @@ def fit(config: NetworkConfig, examples: HeadExamples, labels: tuple[str, ...]) 
 
 
 def _trained(config: NetworkConfig, examples: HeadExamples, labels: tuple[str, ...]) -> nn.Module:
-    import torch
     from torch import nn
     from torch.nn.functional import cross_entropy
 
     trunk: Any = build_trunk(config, examples.features.shape[1])
     trunk.set_moments(*standardised.moments(examples.select(examples.variants < 0)))
     last = nn.Linear(width_of(config), len(labels))
-    learned = [*trunk.parameters(), *last.parameters()]
-    optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=_WEIGHT_DECAY)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, max(config.steps, 2))
-    chance, targets = _chances(examples, config.unknown_share), torch.from_numpy(examples.targets)
-    rng = np.random.default_rng(config.seed)
-    trunk.train()
-    for _ in range(config.steps):
-        chosen = rng.choice(len(chance), config.batch_size, p=chance)
-        logits = last(trunk(torch.from_numpy(examples.features[chosen])))
-        loss = cross_entropy(logits, targets[chosen], label_smoothing=_LABEL_SMOOTHING)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        rate.step()
-    result: nn.Module = trunk.eval()
+    loss = functools.partial(cross_entropy, label_smoothing=_LABEL_SMOOTHING)
+    descend(config, trunk, last, examples, _chances(examples, config.unknown_share), loss)
+    result: nn.Module = trunk
     return result
 
 

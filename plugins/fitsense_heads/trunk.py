@@ -1,9 +1,9 @@
-"""Hidden layers of the head ``network``: in torch to train and export them, and by arrays alone to teach the head."""
+"""Hidden layers of heads that are networks: in torch to train and export them, and by arrays alone to teach heads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from fitsense_heads.network import NetworkConfig
-
     Arrays = Mapping[str, NDArray[Any]]
 
 # Frames between the taps of each convolution, of width 3.
@@ -25,12 +23,34 @@ _CONVOLUTION_DROPOUT = 0.2
 _SMALLEST_SPREAD = 1e-5
 
 
-def width_of(config: NetworkConfig) -> int:
+class TrunkConfig(Protocol):
+    """Fields of a head's configuration that its hidden layers depend on.
+
+    :ivar hidden: width of the hidden layer, or channels of the convolutions.
+    :ivar frames: 0 for features without time; else the features are the signals of so many frames.
+    :ivar dropout: share of the hidden values that a step leaves out.
+    :ivar input_dropout: share of the features, or signals, that a step leaves out.
+    """
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def input_dropout(self) -> float: ...
+
+
+def width_of(config: TrunkConfig) -> int:
     """Number of hidden values: of the hidden layer, or mean, spread and maximum over time of each channel."""
     return config.hidden * (3 if config.frames else 1)
 
 
-def build_trunk(config: NetworkConfig, feature_dim: int) -> nn.Module:
+def build_trunk(config: TrunkConfig, feature_dim: int) -> nn.Module:
     """Build a module from float32 (clips, feature_dim) to hidden values, float32 (clips, width).
 
     Its method ``set_moments`` takes the mean and the scale of the features, float32 (feature_dim,).
@@ -100,7 +120,7 @@ def build_trunk(config: NetworkConfig, feature_dim: int) -> nn.Module:
     return (Temporal() if config.frames else Dense()).eval()
 
 
-def hidden_values(config: NetworkConfig, tensors: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
+def hidden_values(config: TrunkConfig, tensors: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute hidden values of windows as the module with these tensors does, float32 (windows, width).
 
     :param tensors: its state dict.

@@ -21,7 +21,7 @@ class TestLinear(HeadContract):
     def plugin(self) -> Any:
         return fitsense_heads
 
-    @pytest.fixture(params=["linear_exercise", "linear_muscles", "discriminant", "network", "ridge"])
+    @pytest.fixture(params=["linear_exercise", "linear_muscles", "discriminant", "network", "network_muscles", "ridge"])
     def name(self, request: pytest.FixtureRequest) -> Any:
         return request.param
 
