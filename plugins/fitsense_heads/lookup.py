@@ -28,9 +28,8 @@ def derive(config: LookupConfig, exercise: Scores, labels: tuple[str, ...]) -> S
 
     :param labels: ids of muscle groups.
     """
-    works = np.array(
-        [[group in _muscles(config, name) for group in labels] for name in exercise.labels], dtype=np.float32
-    )
+    worked = [_muscles(config, name) for name in exercise.labels]
+    works = np.array([[group in muscles for group in labels] for muscles in worked], dtype=np.float32)
     probabilities = exercise.probabilities
     if config.hard:
         probabilities = np.eye(len(exercise.labels), dtype=np.float32)[probabilities.argmax(axis=1)]
