@@ -198,8 +198,8 @@ class Scores:
     :param logits: float32 of shape (clips, labels).
     :param activation: ``softmax`` (one label holds), ``sigmoid`` (any number of labels hold), ``identity`` (numbers) or
         a :class:`fitsense.plugins.CustomActivation`.
-    :param evidence: share of each clip, 0..1, in which the branch saw what it looks for, such as a person: float32 of
-        shape (clips,). None for all of each clip.
+    :param evidence: factor of the branch's weight for each clip, float32 of shape (clips,): 1 if the branch saw what it
+        looks for, such as a person, in all of the clip, 0 if it never did. None for 1.
     """
 
     task: Task

@@ -40,8 +40,11 @@ def from_poses(config: PoseConfig, poses: FloatArray) -> FloatArray:
 
 
 def shown(config: PoseConfig, landmarks: FloatArray) -> FloatArray:
-    """Share of the frames of each clip that show a person, float32 (clips,).
+    """Evidence of each clip, float32 (clips,): the squared share of the frames that show a person.
+
+    Of a movement that is seen in half of the frames, less than half is known.
 
     :param landmarks: as :func:`from_poses` returns them.
     """
-    return np.asarray((landmarks[..., 5].max(axis=2) > 0).mean(axis=1), dtype=np.float32)
+    share = (landmarks[..., 5].max(axis=2) > 0).mean(axis=1)
+    return np.asarray(np.square(share), dtype=np.float32)

@@ -34,8 +34,8 @@ class ObservationSpec:
         however many windows contain it.
     :param pose_estimator: full name of the pose estimator whose landmarks `from_poses` takes, such as
         ``pose/blazepose``.
-    :param evidence: function of (config, observations) that returns the share of each clip, 0..1, in which they show
-        what the backbone looks for, float32 (clips,); see :attr:`fitsense.Scores.evidence`. None for all of each clip.
+    :param evidence: function of (config, observations) that returns how much of each clip shows what the backbone looks
+        for, float32 (clips,) in 0..1; see :attr:`fitsense.Scores.evidence`. None for 1.
     """
 
     shape: Callable[[Any], tuple[int, ...]]
