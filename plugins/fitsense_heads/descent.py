@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,34 +12,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fitsense.plugins import HeadExamples
+    from fitsense_heads.trunk import TrunkConfig
 
 _WEIGHT_DECAY = 0.05
 
 
-class DescentConfig(Protocol):
-    """Fields of a head's configuration that descent reads.
-
-    :ivar steps: steps of gradient descent.
-    :ivar batch_size: windows in a step.
-    :ivar learning_rate: peak rate of AdamW; it rises over the first third of the steps and falls by a cosine.
-    :ivar seed: seed of the drawn windows.
-    """
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def batch_size(self) -> int: ...
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def seed(self) -> int: ...
-
-
 def descend(
-    config: DescentConfig,
+    config: TrunkConfig,
     trunk: nn.Module,
     last: nn.Module,
     examples: HeadExamples,

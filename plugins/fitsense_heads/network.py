@@ -18,7 +18,7 @@ from fitsense import InvalidInputError
 from fitsense_heads import discriminant, standardised
 from fitsense_heads.descent import descend
 from fitsense_heads.discriminant import DiscriminantConfig
-from fitsense_heads.trunk import build_trunk, hidden_values, width_of
+from fitsense_heads.trunk import TrunkConfig, build_trunk, hidden_values, width_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,33 +35,16 @@ _BATCH = 512
 
 
 @attrs.frozen
-class NetworkConfig:
-    """A network with one hidden layer, or with convolutions over time.
+class NetworkConfig(TrunkConfig):
+    """A network with one hidden layer, or with convolutions over time, and a discriminant on it.
 
-    :param hidden: width of the hidden layer, or channels of the convolutions.
-    :param frames: 0 for features without time; else the features are the signals of so many frames, one frame after
-        the other.
-    :param steps: steps of gradient descent.
-    :param batch_size: windows in a step.
-    :param learning_rate: peak rate of AdamW; it rises over the first third of the steps and falls by a cosine.
-    :param dropout: share of the hidden values that a step leaves out.
-    :param input_dropout: share of the features, or signals, that a step leaves out.
     :param unknown_share: share of the windows in a step that are of variants of the last label, all variants alike.
-    :param seed: seed of every random choice.
     :param shrinkage: as of the discriminant.
     :param sharpness: likewise.
     :param rows: likewise; fitting sets it.
     """
 
-    hidden: int = attrs.field(default=256, validator=attrs.validators.ge(1))
-    frames: int = attrs.field(default=0, validator=attrs.validators.ge(0))
-    steps: int = attrs.field(default=600, validator=attrs.validators.ge(1))
-    batch_size: int = attrs.field(default=128, validator=attrs.validators.ge(2))
-    learning_rate: float = attrs.field(default=2e-3, validator=attrs.validators.gt(0))
-    dropout: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
-    input_dropout: float = attrs.field(default=0.3, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
     unknown_share: float = attrs.field(default=0.15, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
-    seed: int = 0
     shrinkage: float = attrs.field(default=0.1, validator=[attrs.validators.ge(0), attrs.validators.le(1)])
     sharpness: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     rows: int = attrs.field(default=1, validator=attrs.validators.ge(1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from fitsense_heads import standardised
 from fitsense_heads.descent import descend
-from fitsense_heads.trunk import build_trunk, width_of
+from fitsense_heads.trunk import TrunkConfig, build_trunk, width_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,21 +18,13 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class NetworkMusclesConfig:
+class NetworkMusclesConfig(TrunkConfig):
     """A network with one hidden layer, or with convolutions over time, and sigmoid classifiers on it.
 
-    :param hidden: as of :class:`fitsense_heads.network.NetworkConfig`; so are the other fields.
-    :param steps: steps of gradient descent; muscles take more of them than names, whose classes are fewer.
+    :param steps: steps of gradient descent; muscles take more of them than names.
     """
 
-    hidden: int = attrs.field(default=256, validator=attrs.validators.ge(1))
-    frames: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     steps: int = attrs.field(default=2000, validator=attrs.validators.ge(1))
-    batch_size: int = attrs.field(default=128, validator=attrs.validators.ge(2))
-    learning_rate: float = attrs.field(default=2e-3, validator=attrs.validators.gt(0))
-    dropout: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
-    input_dropout: float = attrs.field(default=0.3, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
-    seed: int = 0
 
 
 def build(config: NetworkMusclesConfig, feature_dim: int, labels: tuple[str, ...]) -> nn.Module:

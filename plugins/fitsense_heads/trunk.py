@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from fitsense import InvalidInputError
@@ -23,26 +24,29 @@ _CONVOLUTION_DROPOUT = 0.2
 _SMALLEST_SPREAD = 1e-5
 
 
-class TrunkConfig(Protocol):
-    """Fields of a head's configuration that its hidden layers depend on.
+@attrs.frozen
+class TrunkConfig:
+    """Hidden layers of a head, and the gradient descent that trains them.
 
-    :ivar hidden: width of the hidden layer, or channels of the convolutions.
-    :ivar frames: 0 for features without time; else the features are the signals of so many frames.
-    :ivar dropout: share of the hidden values that a step leaves out.
-    :ivar input_dropout: share of the features, or signals, that a step leaves out.
+    :param hidden: width of the hidden layer, or channels of the convolutions.
+    :param frames: 0 for features without time; else the features are the signals of so many frames, one frame after
+        the other.
+    :param steps: steps of gradient descent.
+    :param batch_size: windows in a step.
+    :param learning_rate: peak rate of AdamW; it rises over the first third of the steps and falls by a cosine.
+    :param dropout: share of the hidden values that a step leaves out.
+    :param input_dropout: share of the features, or signals, that a step leaves out.
+    :param seed: seed of every random choice.
     """
 
-    @property
-    def hidden(self) -> int: ...
-
-    @property
-    def frames(self) -> int: ...
-
-    @property
-    def dropout(self) -> float: ...
-
-    @property
-    def input_dropout(self) -> float: ...
+    hidden: int = attrs.field(default=256, validator=attrs.validators.ge(1))
+    frames: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    steps: int = attrs.field(default=600, validator=attrs.validators.ge(1))
+    batch_size: int = attrs.field(default=128, validator=attrs.validators.ge(2))
+    learning_rate: float = attrs.field(default=2e-3, validator=attrs.validators.gt(0))
+    dropout: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
+    input_dropout: float = attrs.field(default=0.3, validator=[attrs.validators.ge(0), attrs.validators.lt(1)])
+    seed: int = 0
 
 
 def width_of(config: TrunkConfig) -> int:
