@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from fitsense._internal.locks import single_threaded_blas
 from fitsense.errors import InvalidInputError
 from fitsense.repetitions.bouts import Bout, divide
-from fitsense.repetitions.candidate import Candidate, continues, is_same_cycle, widened
+from fitsense.repetitions.candidate import Candidate, Span, continues, is_same_cycle, widened
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter_state import RepetitionCounterState
 from fitsense.repetitions.cycles import Cycle, Proposal, propose
+from fitsense.repetitions.first import is_certain
 from fitsense.repetitions.movement import Movement, PartialRepetition, Repetition
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
@@ -67,10 +68,6 @@ _NEW_EXERCISE_MIN_QUALITY = 0.6
 _NEW_EXERCISE_MAX_SIMILARITY = 0.5
 _NEW_EXERCISE_PAUSE_LENGTHS = 0.6
 
-# The first repetition of a set that goes on is reported so many lengths after its end, if its quality is at least this,
-# and if its ends are at least this part as far from its turning point as any moment is: a slow one may be half done.
-_FIRST_SETTLED_LENGTHS, _FIRST_MIN_QUALITY, _FIRST_MIN_REACH = 0.4, 0.5, 0.7
-
 # Seconds by which the only repetition of a set may reach beyond the set on either side.
 _SET_MARGIN_S = 1.0
 
@@ -86,6 +83,9 @@ class _Analysis:
     view: SignalView
     moments: NDArray[np.float64]
     best: Proposal | None
+
+    def span(self, cycle: Cycle) -> Span:
+        return float(self.moments[cycle.start]), float(self.moments[cycle.end])
 
 
 class RepetitionCounter:
@@ -160,16 +160,18 @@ class RepetitionCounter:
         if len(times) - first < _MIN_THUMBNAILS:
             return []
         found = self._analyse(slice(first, None), single=True)
-        if found.best is None or len(found.best.cycles) > 1 or found.view.split(found.best, self.state.alternating):
+        previous, self.state.first_found = self.state.first_found, None
+        if found.best is None or found.view.split(found.best, self.state.alternating):
             return []
-        (cycle,) = found.best.cycles
+        cycle = found.best.cycles[0]
+        span = found.span(cycle)
+        self.state.first_found = span
+        lengths_after = (times[-1] - span[1]) / (span[1] - span[0])
+        agreed, followed = previous is not None and is_same_cycle(span, previous), len(found.best.cycles) > 1
+        if not is_certain(cycle, found.view.path, lengths_after, agreed=agreed, followed=followed):
+            return []
         repetition = self._describe(cycle, found)
-        cycle_s, after_s = found.moments[cycle.end] - found.moments[cycle.start], times[-1] - found.moments[cycle.end]
-        settled = after_s >= _FIRST_SETTLED_LENGTHS * cycle_s
-        whole = cycle.reach(found.view.path) >= _FIRST_MIN_REACH and cycle.begins_as(found.view.path)
-        if cycle.quality < _FIRST_MIN_QUALITY or not (whole and settled) or repetition.middle_s < start_s:
-            return []
-        return self._take(repetition)
+        return self._take(repetition) if repetition.middle_s >= start_s else []
 
     def end_set(self, start_s: float, end_s: float) -> list[Movement]:
         """Return the only repetition of a set that ended, if it has exactly one; the run continues.
@@ -199,9 +201,8 @@ class RepetitionCounter:
 
     def _describe(self, cycle: Cycle, found: _Analysis) -> Repetition:
         details = found.view.describe(cycle, len(found.moments) - 1, None)
-        span = float(found.moments[cycle.start]), float(found.moments[cycle.end])
         since_s = max(self.state.reported_s, self.state.times[0])
-        return Repetition(*widened(span, since_s, float(found.moments[-1])), cycle.quality, details)
+        return Repetition(*widened(found.span(cycle), since_s, float(found.moments[-1])), cycle.quality, details)
 
     def _take(self, repetition: Repetition) -> list[Movement]:
         self.state.reported_s = repetition.end_s

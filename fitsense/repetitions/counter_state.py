@@ -23,6 +23,7 @@ class RepetitionCounterState:
     :param found: start and end of the cycles that the last pass found and did not report.
     :param alternating: whether sides alternate in the cycles of the last pass.
     :param next_first_s: time from which the first repetition of a set is searched for again.
+    :param first_found: start and end of what the last such search found.
     :param passes: passes of this run that found cycles.
     :param score: mean score of what they found: the part of all motion in the cycles, weighted by their quality.
     """
@@ -36,5 +37,6 @@ class RepetitionCounterState:
     found: list[Span] = attrs.field(factory=list)
     alternating: bool = False
     next_first_s: float = -math.inf
+    first_found: Span | None = None
     passes: int = 0
     score: float = 0.0

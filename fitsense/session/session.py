@@ -181,8 +181,10 @@ class Session(SessionParts):
         for warning in (*pending.camera_warnings, *(percept.camera_warnings if percept else ())):
             emitted += self._handle_camera_warning(warning)
         # While another answer is on trial, new repetitions may turn out to be of another exercise.
-        if not self._decisions.in_doubt:
-            emitted += self._emit_repetitions(self._counting.count())
+        counted = [] if self._decisions.in_doubt else self._counting.count()
+        if counted and pending.time_s is not None:
+            self._emitter.advance(pending.time_s)
+        emitted += self._emit_repetitions(counted)
         return emitted
 
     @exclusive

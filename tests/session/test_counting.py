@@ -9,8 +9,9 @@ import pytest
 
 import fitsense
 from fitsense.catalogue import IDLE, UNKNOWN
-from fitsense.events.model import ExerciseEnded
-from fitsense.session.config import PoseConfig, SessionConfig
+from fitsense.events.model import ExerciseEnded, RepetitionCompleted
+from fitsense.session.config import EPOCH, PoseConfig, SessionConfig
+from fitsense.session.session import Session
 from fitsense.synthetic.figures import Bout, FigureVideo
 from fitsense.types import Prediction
 from fitsense.windowing.sampler import Window
@@ -68,3 +69,14 @@ def test_push_first_repetitions_of_a_second_exercise_without_a_name_are_its_own(
     bouts = [Bout("squat", 5, 2.0), Bout("push_up", 5, 1.5)]
     script = [(10.0, "squat"), (12.5, UNKNOWN), (99.0, "push_up")]
     assert told(model, bouts, script) == [("squat", 5), ("push_up", 5)]
+
+
+def test_push_repetition_has_the_time_of_the_frame_that_completed_it(model: fitsense.Model) -> None:
+    session = Session(Told(model, [(99.0, "squat")]), SessionConfig(pose=PoseConfig(enabled="off")))  # type: ignore[arg-type]
+    completed = 0
+    for frame in FigureVideo([Bout("squat", 4, 2.0)]):
+        for event in session.push(frame):
+            if isinstance(event.data, RepetitionCompleted):
+                completed += 1
+                assert (event.time - EPOCH).total_seconds() == pytest.approx(frame.time_s, abs=1e-3)
+    assert completed >= 3
