@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from fitsense.repetitions.motion_range import joint_angles, joint_ranges, phases
 from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import BodyMirror, Side
 from fitsense.repetitions.signal import SignalView
+from fitsense.repetitions.trajectory import rate_of
 from fitsense.types import FloatArray
 
 
@@ -37,9 +38,18 @@ class BodySignal:
         """See :meth:`fitsense.repetitions.body_change.BodyRecord.of`."""
         return BodyRecord.of(self._joints, samples, times)
 
-    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """See :meth:`fitsense.repetitions.signal.Signal.view`, of samples of poses, (moments, joints, 6)."""
-        path = self._joints.path(samples, rate_hz)
+    def view(
+        self,
+        samples: FloatArray,
+        moments: NDArray[np.float64],
+        picture: Callable[[], NDArray[np.float64]] = lambda: np.zeros(0),
+    ) -> SignalView:
+        """See :meth:`fitsense.repetitions.signal.Signal.view`, of samples of poses, (moments, joints, 6).
+
+        :param picture: returns the times at which the picture leaps: see :mod:`fitsense.repetitions.leaps`.
+        """
+        path = self._joints.path(samples, moments, picture)
+        rate_hz = rate_of(moments)
 
         # Most passes report nothing and need neither.
         @functools.cache

@@ -7,6 +7,7 @@ other things move, the picture where the body is hidden or its landmarks err.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import attrs
@@ -19,8 +20,10 @@ from fitsense.repetitions.candidate import continues
 from fitsense.repetitions.config import RepetitionConfig
 from fitsense.repetitions.counter import RepetitionCounter
 from fitsense.repetitions.counter_state import RepetitionCounterState
+from fitsense.repetitions.leaps import leap_times
 from fitsense.repetitions.movement import Movement, Repetition
 from fitsense.repetitions.picture_change import Box, PictureChange
+from fitsense.repetitions.signal import SignalView
 from fitsense.types import FloatArray
 
 Source = Literal["body", "motion"]
@@ -70,6 +73,21 @@ class BodyOrMotionState:
     boxes: list[tuple[float, Box]] = attrs.field(factory=list)
 
 
+@attrs.frozen(eq=False)
+class _BodyBesidePicture:
+    """The body's signal without the leaps that the picture takes with it.
+
+    :param leap_times: returns the times at which the picture leaps.
+    """
+
+    signal: BodySignal
+    leap_times: Callable[[], NDArray[np.float64]]
+
+    def view(self, samples: FloatArray, moments: NDArray[np.float64]) -> SignalView:
+        """See :meth:`BodySignal.view`."""
+        return self.signal.view(samples, moments, self.leap_times)
+
+
 class BodyOrMotionCounter:
     """Counts repetitions of one person, whether or not landmarks are found.
 
@@ -79,7 +97,8 @@ class BodyOrMotionCounter:
 
     def __init__(self, signal: BodySignal, config: RepetitionConfig | None = None) -> None:
         self._config = config = config or RepetitionConfig()
-        self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), signal, self._is_seen)
+        beside = _BodyBesidePicture(signal, self._leap_times)
+        self._body = RepetitionCounter(attrs.evolve(config, min_amplitude=_BODY_EXTENT), beside, self._is_seen)
         self._motion = RepetitionCounter(config, accept=self._is_of_the_body)
         self._signal = signal
         self._source: Source = "body"
@@ -199,6 +218,10 @@ class BodyOrMotionCounter:
         returns = (body.apart <= _MAX_APART * body.out) & (body.out >= _BODY_EXTENT)
         foreign = picture.around(cycles) >= _MAX_AROUND * picture.within(cycles)
         return returns | ~(foreign | (body.moved >= _MAX_MOVED * body.out))
+
+    def _leap_times(self) -> NDArray[np.float64]:
+        """Times at which the kept thumbnails leap."""
+        return leap_times(self._motion.state.thumbnails, self._motion.state.times)
 
     def _picture_change(self) -> PictureChange | None:
         """Change of the kept thumbnails within the body's box and around it; None if there is no box."""

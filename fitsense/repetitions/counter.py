@@ -37,7 +37,7 @@ from fitsense.repetitions.movement import Movement, PartialRepetition, Repetitio
 from fitsense.repetitions.rest import end_of_last_rest
 from fitsense.repetitions.signal import Signal, SignalView, ThumbnailSignal
 from fitsense.repetitions.similarity import similarities
-from fitsense.repetitions.trajectory import Path, interpolate
+from fitsense.repetitions.trajectory import Path, interpolate, rate_of
 
 # Constants in "lengths" are parts of a repetition's length in time.
 # Tolerance of the thumbnail rate, as a part of the interval between thumbnails.
@@ -214,14 +214,13 @@ class RepetitionCounter:
         """Analyse a slice of the kept thumbnails, at least :data:`_MIN_THUMBNAILS` of them."""
         times = np.array(self.state.times[part])
         moments = np.linspace(times[0], times[-1], len(times))
-        rate_hz = (len(times) - 1) / float(times[-1] - times[0])
         with single_threaded_blas():
-            view = self._signal.view(interpolate(moments, times, np.stack(self.state.thumbnails[part])), rate_hz)
+            view = self._signal.view(interpolate(moments, times, np.stack(self.state.thumbnails[part])), moments)
             if not view.path.shape[1]:
                 return _Analysis(view, moments, None)
             may_count = self._accept
             accept = None if may_count is None else lambda cycles: may_count(moments[cycles])
-            proposals = propose(view.path, self._config.min_duration_s, rate_hz, single, accept)
+            proposals = propose(view.path, self._config.min_duration_s, rate_of(moments), single, accept)
         return _Analysis(view, moments, self._choose(proposals, moments))
 
     def _update(self, *, final: bool) -> list[Movement]:

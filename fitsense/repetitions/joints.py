@@ -8,6 +8,7 @@ path is made of both. What is hidden counts as little as it is visible.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from fitsense.pose.landmarks import VISIBILITY, WORLD, LandmarkSet, Pose, X, Y
 from fitsense.pose.likeness import aspect
-from fitsense.repetitions.trajectory import Path, principal_path, smooth
+from fitsense.repetitions.leaps import without_leaps
+from fitsense.repetitions.trajectory import Path, principal_path, rate_of, smooth
 from fitsense.types import FloatArray
 
 _SIDED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -60,10 +62,12 @@ class JointSignal:
         kept[:, [X, Y]] *= np.array(aspect(*size), np.float32)
         return kept
 
-    def path(self, samples: NDArray[Any], rate_hz: float) -> Path:
+    def path(self, samples: NDArray[Any], moments: _Floats, picture: Callable[[], _Floats]) -> Path:
         """The movement's path, float64 (moments, dimensions), in lengths of the torso.
 
-        :param samples: (moments, joints, 6), evenly spaced in time, as :meth:`sample` gives them.
+        :param samples: (moments, joints, 6), as :meth:`sample` gives them.
+        :param moments: evenly spaced times in seconds of media time.
+        :param picture: returns the times at which the picture leaps.
         :returns: without dimensions where there is no body in at least two moments.
         """
         filled = fill(samples)
@@ -74,6 +78,8 @@ class JointSignal:
         if not np.isnan(filled[..., WORLD]).any():
             parts.append(_WORLD_WEIGHT * self.in_metres(filled) * visible)
         values = np.concatenate([part.reshape(len(filled), -1) for part in parts], axis=1) / math.sqrt(len(self.names))
+        values = without_leaps(values, moments, picture)
+        rate_hz = rate_of(moments)
         return principal_path(smooth(values - values.mean(axis=0), round(_SMOOTHING_S * rate_hz)), rate_hz)
 
     def in_picture(self, filled: _Floats) -> _Floats:

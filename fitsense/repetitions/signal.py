@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from fitsense.repetitions.cycles import Cycle, Proposal
 from fitsense.repetitions.movement import Details
 from fitsense.repetitions.sides import Side
-from fitsense.repetitions.trajectory import Path, path
+from fitsense.repetitions.trajectory import Path, path, rate_of
 from fitsense.types import FloatArray
 
 
@@ -32,13 +34,13 @@ class SignalView:
 class Signal(Protocol):
     """Reads samples of one shape, one for each moment, as a movement."""
 
-    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
-        """View samples that are evenly spaced in time."""
+    def view(self, samples: FloatArray, moments: NDArray[np.float64]) -> SignalView:
+        """View samples at evenly spaced moments, in seconds of media time."""
 
 
 class ThumbnailSignal:
     """Reads thumbnails, (height, width): all motion in the image."""
 
-    def view(self, samples: FloatArray, rate_hz: float) -> SignalView:
+    def view(self, samples: FloatArray, moments: NDArray[np.float64]) -> SignalView:
         """View thumbnails, as of :meth:`Signal.view`."""
-        return SignalView(path(samples, rate_hz))
+        return SignalView(path(samples, rate_of(moments)))

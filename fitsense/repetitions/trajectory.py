@@ -133,6 +133,11 @@ def interpolate(moments: NDArray[np.float64], times: NDArray[np.float64], images
     return mixed
 
 
+def rate_of(moments: NDArray[np.float64]) -> float:
+    """Number of evenly spaced moments a second."""
+    return (len(moments) - 1) / float(moments[-1] - moments[0])
+
+
 def typical(steps: NDArray[Any]) -> float:
     """Typical step length: steps of at most this length make up half of the total."""
     ordered = np.sort(steps)

@@ -123,7 +123,7 @@ def test_body_signal_alternating_sides_are_counted_one_by_one() -> None:
 def test_body_signal_sides_that_took_turns_need_less_likeness() -> None:
     signal = BodySignal(STICKS)
     seen = [signal.sample(pose, SIZE) for pose in poses(alternating(curl), turns(6, 1.5))]
-    view = signal.view(np.stack(seen), RATE_HZ)
+    view = signal.view(np.stack(seen), np.arange(len(seen)) / RATE_HZ)
     proposals = propose(view.path, CONFIG.min_duration_s, RATE_HZ, single=False)
     new, known = ([bool(view.split(one, known)) for one in proposals] for known in (False, True))
     assert all(after for before, after in zip(new, known, strict=True) if before)
@@ -134,8 +134,8 @@ def test_counter_asks_for_less_likeness_once_sides_take_turns() -> None:
     signal, asked = BodySignal(STICKS), []
 
     class Noting:
-        def view(self, samples: Any, rate_hz: float) -> SignalView:
-            view = signal.view(samples, rate_hz)
+        def view(self, samples: Any, moments: Any) -> SignalView:
+            view = signal.view(samples, moments)
 
             def split(proposal: Proposal, known: bool) -> Sequence[tuple[Cycle, Side]]:
                 asked.append(known)
@@ -258,8 +258,8 @@ def test_counter_repetition_of_any_movement_takes_time(seed: int, size: float) -
     class Halving:
         """Parts cycles anywhere, also in no time."""
 
-        def view(self, samples: Any, rate_hz: float) -> SignalView:
-            view = signal.view(samples, rate_hz)
+        def view(self, samples: Any, moments: Any) -> SignalView:
+            view = signal.view(samples, moments)
 
             def split(proposal: Proposal, known: bool) -> list[tuple[Cycle, Side]]:
                 halves: list[tuple[Cycle, Side]] = []
