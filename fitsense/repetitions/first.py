@@ -6,11 +6,10 @@ from fitsense.repetitions.cycles import Cycle
 from fitsense.repetitions.trajectory import Path
 
 # Both ends are at least this part as far from the turning point as any moment is: a slow repetition may be half done.
-_MIN_REACH = 0.6
+_MIN_REACH = 0.7
 # Least quality of a cycle that no other one follows.
-_MIN_QUALITY = 0.45
-# Lengths after its end at which it is reported; if the pass before found it, too, this many are enough. Measured on 122
-# clips: half of the first repetitions come .2 s earlier, a tenth of all .5 s, and no more of them are wrong.
+_MIN_QUALITY = 0.5
+# Lengths after its end at which it is reported; if the pass before found it, too, the second number is enough.
 _SETTLED_LENGTHS, _AGREED_SETTLED_LENGTHS = 0.4, 0.1
 
 
