@@ -40,6 +40,11 @@ class LabelledVideo:
     short_side: int | None = None
 
     @property
+    def seams(self) -> Sequence[float]:
+        """No time."""
+        return ()
+
+    @property
     def fingerprint(self) -> str:
         """Digest of what the frames are made of."""
         return f"{fingerprint(self.path)} {self.short_side}"

@@ -39,6 +39,8 @@ _STREAM_S = 75.0
 # A clip that is short even so often makes a short set.
 _MAX_REPEATS = 3
 _HELD_RATE_HZ = 15.0
+# A cut is noticed within so many seconds.
+_SEAM_S = 0.5
 # Frames closer than this are the same moment.
 _TOLERANCE_S = 1e-6
 # Half the height, in metres, that a rendered stream's picture shows: the figure fits in, standing and lying.
@@ -58,6 +60,10 @@ class UntrimmedVideo(Protocol):
     @property
     def unlabelled(self) -> Sequence[tuple[float, float]]:
         """Intervals without ground truth, start and end in seconds."""
+
+    @property
+    def seams(self) -> Sequence[float]:
+        """Times in seconds at which the video of a set begins anew: a cut that only this evaluation makes."""
 
     @property
     def duration_s(self) -> float:
@@ -119,7 +125,8 @@ def session_quality(
         if run is None:
             run = StreamRun(key, analysis, run_session(model, stream, config))
             kept.add(run)
-        results.append(VideoResult(stream.truth, run.predicted, stream.duration_s, stream.unlabelled))
+        predicted = _joined_at(stream.seams, run.predicted)
+        results.append(VideoResult(stream.truth, predicted, stream.duration_s, stream.unlabelled))
     return {**summarise(results), "runs": [attrs.asdict(result) for result in results]}
 
 
@@ -133,6 +140,21 @@ def run_session(model: Model, stream: UntrimmedVideo, config: SessionConfig) -> 
         emitted += [(event, now_s) for event in session.push(frame)]
     emitted += [(event, now_s) for event in session.finish()]
     return _segments(emitted)
+
+
+def _joined_at(seams: Sequence[float], segments: Sequence[PredictedSegment]) -> list[PredictedSegment]:
+    """Segments in order, where those of one exercise that meet at a seam are one: sessions end segments at cuts."""
+    joined: list[PredictedSegment] = []
+    for segment in segments:
+        before = joined[-1] if joined else None
+        meets = before is not None and any(
+            max(abs(seam_s - before.end_s), abs(seam_s - segment.start_s)) <= _SEAM_S for seam_s in seams
+        )
+        if before is not None and meets and before.exercise == segment.exercise:
+            joined[-1] = attrs.evolve(before, end_s=segment.end_s, end_reported_s=segment.end_reported_s)
+        else:
+            joined.append(segment)
+    return joined
 
 
 def _segments(emitted: Sequence[tuple[Event, float]]) -> list[PredictedSegment]:
@@ -166,6 +188,11 @@ class RenderedVideo:
     @property
     def unlabelled(self) -> Sequence[tuple[float, float]]:
         """No interval."""
+        return ()
+
+    @property
+    def seams(self) -> Sequence[float]:
+        """No time."""
         return ()
 
     @property
@@ -219,11 +246,13 @@ class Piece:
     :param exercise: label of the clip; ``no_exercise`` for a pause.
     :param path: the video that is played, again and again, until the stretch is over; None holds the picture before.
     :param duration_s: length in seconds.
+    :param clip_s: length of the video, after which it begins anew; infinite if it does not.
     """
 
     exercise: str
     path: Path | None
     duration_s: float
+    clip_s: float = math.inf
 
 
 @attrs.frozen
@@ -261,6 +290,16 @@ class JoinedVideo:
     def unlabelled(self) -> Sequence[tuple[float, float]]:
         """No interval."""
         return ()
+
+    @property
+    def seams(self) -> Sequence[float]:
+        """Times in seconds at which a clip begins anew within its set."""
+        return [
+            start_s + again * piece.clip_s
+            for piece, start_s in self._plan()
+            if math.isfinite(piece.clip_s)
+            for again in range(1, math.ceil(piece.duration_s / piece.clip_s - _TOLERANCE_S))
+        ]
 
     @property
     def fingerprint(self) -> str:
@@ -312,8 +351,8 @@ def joined_videos(
     """Clips joined to streams of 1-2 minutes, with pauses before, between and after the sets.
 
     Each clip of a known exercise makes one set, in an order that follows from `seed`: it is played up to 3 times, until
-    8 s are full, and cut at 30 s. Pauses of 4-8 s show clips of ``no_exercise``, in turn; where there are none, the
-    picture before is held, and a stream begins with a set.
+    8 s are full, and cut at 30 s. Segments that the cut between two plays has parted count as one. Pauses of 4-8 s show
+    clips of ``no_exercise``, in turn; where there are none, the picture before is held, and a stream begins with a set.
 
     :param items: clips of one split.
     :param known: the labels of the model; clips of other groups are left out.
@@ -341,7 +380,7 @@ def joined_videos(
 
 def _set(exercise: str, path: Path, clip_s: float) -> Piece:
     repeats = min(_MAX_REPEATS, math.ceil(_SET_S[0] / clip_s))
-    return Piece(exercise, path, min(repeats * clip_s, _SET_S[1]))
+    return Piece(exercise, path, min(repeats * clip_s, _SET_S[1]), clip_s)
 
 
 def _joined(sets: Sequence[Piece], pauses: Sequence[Path], random: np.random.Generator) -> Iterator[list[Piece]]:

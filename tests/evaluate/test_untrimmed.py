@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 
@@ -14,17 +15,21 @@ from fitsense._internal.progress import ItemT
 from fitsense.catalogue import IDLE, UNKNOWN
 from fitsense.data.manifest import read_manifest
 from fitsense.errors import InvalidInputError
-from fitsense.evaluate.segment_metrics import Segment
+from fitsense.evaluate.kept_results import digest_of_analysis
+from fitsense.evaluate.segment_metrics import PredictedSegment, Segment
 from fitsense.evaluate.untrimmed import (
     JoinedVideo,
     Piece,
     RenderedVideo,
+    StreamRun,
+    StreamRuns,
     joined_videos,
     rendered_videos,
     session_quality,
 )
 from fitsense.session.config import SessionConfig
 from fitsense.synthetic.figures import EXERCISES, Bout, FigureVideo, random_video, sample
+from fitsense.types import Frame
 from fitsense.video.config import DecodeConfig
 from fitsense.video.source import VideoSource
 from tests.conftest import encode
@@ -107,6 +112,42 @@ def test_joined_video_segment_repeats_its_clip(folder: Path, joined: JoinedVideo
         assert len(played) == pytest.approx(3 * len(clip), abs=2)
         for index in (0, 7, len(clip), 2 * len(clip) + 4):
             np.testing.assert_array_equal(played[index].rgb, clip[index % len(clip)].rgb)
+
+
+def test_joined_video_seams_are_where_a_clip_begins_anew(joined: JoinedVideo) -> None:
+    frames = list(joined)
+    assert len(joined.seams) == 2 * len(joined.truth)
+    for segment in joined.truth:
+        played = [frame for frame in frames if segment.start_s <= frame.time_s < segment.end_s]
+        for seam_s in (one for one in joined.seams if segment.start_s < one < segment.end_s):
+            again = min(played, key=lambda frame: abs(frame.time_s - seam_s))
+            np.testing.assert_array_equal(again.rgb, played[0].rgb)
+
+
+@attrs.frozen
+class Cut:
+    """A video whose set may begin anew."""
+
+    seams: Sequence[float]
+    truth: Sequence[Segment] = (Segment("squat", 0.0, 10.0),)
+    unlabelled: Sequence[tuple[float, float]] = ()
+    duration_s: float = 10.0
+    fingerprint: str = "cut"
+
+    def __iter__(self) -> Iterator[Frame]:
+        raise AssertionError("it is kept")
+
+
+@pytest.mark.parametrize(("seams", "second", "found"), [([4.5], "squat", 1), ([8.0], "squat", 0), ([4.5], "lunge", 0)])
+def test_session_quality_segments_of_one_exercise_that_meet_at_a_seam_are_one(
+    model: fitsense.Model, tmp_path: Path, seams: Sequence[float], second: str, found: int
+) -> None:
+    parts = [PredictedSegment("squat", 0.0, 4.4, 2.7, 5.0), PredictedSegment(second, 4.5, 9.0, 7.2, 9.3)]
+    kept = StreamRuns(tmp_path / "runs.jsonl")
+    kept.add(StreamRun("cut", digest_of_analysis(model, SessionConfig()), parts))
+    quality = session_quality(model, [Cut(seams)], kept=kept)
+    assert quality["sets"]["found"] == found
+    assert quality["predicted"] == 2 - found
 
 
 def test_joined_videos_without_idle_clips_hold_the_last_picture(folder: Path) -> None:
