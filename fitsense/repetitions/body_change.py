@@ -42,10 +42,13 @@ class BodyRecord:
 
     :param signal: joints of the samples.
     :param filled: samples without gaps, (times, joints, 6).
+    :param found: whether there was a body, (times,).
     :param times: in seconds of media time, ascending.
     """
 
-    def __init__(self, signal: JointSignal, filled: NDArray[np.float64], times: Sequence[float]) -> None:
+    def __init__(
+        self, signal: JointSignal, filled: NDArray[np.float64], found: NDArray[np.bool_], times: Sequence[float]
+    ) -> None:
         visible = np.clip(np.median(filled[..., VISIBILITY], axis=0), 0.0, 1.0)[:, None]
         shape = signal.in_picture(filled)
         hips = filled[:, signal.hips][..., [X, Y]].mean(axis=1)
@@ -53,6 +56,7 @@ class BodyRecord:
         placed = np.concatenate([(shape * visible).reshape(len(filled), -1), hips / signal.torso(filled)], axis=1)
         self._placed = smooth(placed, width)
         self._times = np.array(times)
+        self._found = np.concatenate([[0], np.cumsum(found)])
         self._joints = len(signal.names)
 
     @classmethod
@@ -62,8 +66,20 @@ class BodyRecord:
         :param samples: one for each time, as :meth:`fitsense.repetitions.joints.JointSignal.sample` gives them.
         :param times: in seconds of media time, ascending.
         """
-        filled = fill(np.stack(samples)) if len(times) > 1 else None
-        return None if filled is None else cls(signal, filled, times)
+        if len(times) < 2:
+            return None
+        stacked = np.stack(samples)
+        filled = fill(stacked)
+        return None if filled is None else cls(signal, filled, ~np.isnan(stacked[:, 0, X]), times)
+
+    def found(self, spans: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the moments from the start to the end of each span in which there was a body, (spans,).
+
+        :param spans: as of :meth:`change`.
+        """
+        since = np.searchsorted(self._times, spans[:, 0], side="left")
+        until = np.searchsorted(self._times, spans[:, 2], side="right")
+        return np.asarray((self._found[until] - self._found[since]) / np.maximum(until - since, 1))
 
     def change(self, spans: NDArray[np.float64]) -> BodyChange:
         """Measure the body's change in spans of time.

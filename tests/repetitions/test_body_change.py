@@ -44,6 +44,16 @@ def test_body_change_without_a_body_is_unknown(found: int) -> None:
     assert BodyRecord.of(SIGNAL, [], []) is None
 
 
+def test_body_change_found_is_the_share_of_a_span_with_a_body() -> None:
+    bodies = [
+        pose if index % 4 == 0 or at >= 2.85 else None
+        for index, (at, pose) in enumerate(zip(TIMES, poses(squat, PARTS), strict=True))
+    ]
+    record = BodyRecord.of(SIGNAL, [SIGNAL.sample(pose, SIZE) for pose in bodies], TIMES)
+    assert record is not None
+    assert record.found(SPANS) == pytest.approx([0.25, 1.0], abs=0.05)
+
+
 def pictures(inside: float, outside: float) -> list[np.ndarray]:
     """Pictures whose brightness changes by these amounts in their left and in their right half."""
     rows, columns = np.mgrid[0:24, 0:24]

@@ -218,6 +218,19 @@ def test_choice_shaking_camera_adds_no_repetitions(count: int, seconds: float) -
     assert len(found) == count
 
 
+def test_choice_motion_is_counted_where_the_body_is_hardly_ever_found() -> None:
+    """As under strong compression: a body that is found twice does not move, but says nothing about the motion."""
+    counter = BodyOrMotionCounter(SIGNAL, CONFIG)
+    found = []
+    for index, part in enumerate(PARTS):
+        seen = index in (0, 1)
+        body = BODY[0] if seen else SIGNAL.sample(None, SIZE)
+        moving = np.where(np.arange(SIDE)[None] < SIDE // 2, bar(part), 1.0 + bar(1.0 - part))
+        found += counter.push(moving.astype(np.float32), body, index / RATE_HZ, (0.6, 0.0, 1.0, 1.0) if seen else None)
+    found += counter.end_run((len(PARTS) - 1) / RATE_HZ)
+    assert len(found) == 5
+
+
 def test_choice_restored_state_keeps_the_boxes() -> None:
     thumbnails = [*STILL[:40], *(bar(part) for part in PARTS[40:])]
     counter = BodyOrMotionCounter(SIGNAL, CONFIG)
