@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.pose.landmarks import VISIBILITY, X, Y
-from fitsense.repetitions.joints import JointSignal, fill
+from fitsense.repetitions.joints import JointSignal, fill, has_body
 from fitsense.repetitions.picture_change import nearest
 from fitsense.repetitions.trajectory import smooth
 from fitsense.types import FloatArray
@@ -70,7 +70,7 @@ class BodyRecord:
             return None
         stacked = np.stack(samples)
         filled = fill(stacked)
-        return None if filled is None else cls(signal, filled, ~np.isnan(stacked[:, 0, X]), times)
+        return None if filled is None else cls(signal, filled, has_body(stacked), times)
 
     def found(self, spans: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the moments from the start to the end of each span in which there was a body, (spans,).

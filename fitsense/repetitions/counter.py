@@ -84,9 +84,6 @@ class _Analysis:
     moments: NDArray[np.float64]
     best: Proposal | None
 
-    def span(self, cycle: Cycle) -> Span:
-        return float(self.moments[cycle.start]), float(self.moments[cycle.end])
-
 
 class RepetitionCounter:
     """Counts repetitions in thumbnails or other samples; keeps ``window_s`` of them.
@@ -164,7 +161,7 @@ class RepetitionCounter:
         if found.best is None or found.view.split(found.best, self.state.alternating):
             return []
         cycle = found.best.cycles[0]
-        span = found.span(cycle)
+        span = _span(cycle, found.moments)
         self.state.first_found = span
         lengths_after = (times[-1] - span[1]) / (span[1] - span[0])
         agreed, followed = previous is not None and is_same_cycle(span, previous), len(found.best.cycles) > 1
@@ -202,7 +199,8 @@ class RepetitionCounter:
     def _describe(self, cycle: Cycle, found: _Analysis) -> Repetition:
         details = found.view.describe(cycle, len(found.moments) - 1, None)
         since_s = max(self.state.reported_s, self.state.times[0])
-        return Repetition(*widened(found.span(cycle), since_s, float(found.moments[-1])), cycle.quality, details)
+        span = widened(_span(cycle, found.moments), since_s, float(found.moments[-1]))
+        return Repetition(*span, cycle.quality, details)
 
     def _take(self, repetition: Repetition) -> list[Movement]:
         self.state.reported_s = repetition.end_s
@@ -289,14 +287,14 @@ class RepetitionCounter:
         config = self._config
 
         def goes_on(cycle: Cycle) -> bool:
-            span = float(moments[cycle.start]), float(moments[cycle.end])
+            span = _span(cycle, moments)
             return continues(span, self.state.reported_s, self.state.tempo_s, _CONTINUITY_TEMPO_FACTOR) or any(
                 is_same_cycle(span, found) for found in self.state.found
             )
 
         def rank(proposal: Proposal) -> float:
             factor = _CONTINUITY_FACTOR if any(map(goes_on, proposal.cycles)) else 1.0
-            spans = [(float(moments[cycle.start]), float(moments[cycle.end])) for cycle in proposal.cycles]
+            spans = [_span(cycle, moments) for cycle in proposal.cycles]
             # A repetition of one side is half a cycle.
             known = [] if self.state.alternating else self.state.reported
             agreeing = sum(any(is_same_cycle(span, one) for span in spans) for one in known)
@@ -387,9 +385,7 @@ class RepetitionCounter:
                 end_s=float(moments[cycle.end]),
                 quality=cycle.quality,
                 is_full=cycle in full,
-                is_steady=continues(
-                    (float(moments[cycle.start]), float(moments[cycle.end])), self.state.reported_s, self.state.tempo_s
-                ),
+                is_steady=continues(_span(cycle, moments), self.state.reported_s, self.state.tempo_s),
                 typical_s=typical_s,
                 later_ends_s=tuple(float(moments[other.end]) for other in full if other.start >= cycle.end),
                 next_start=next((other.start for other in full if other.start >= cycle.end), None),
@@ -397,3 +393,7 @@ class RepetitionCounter:
             )
             for cycle in sorted([*best.cycles, *partial], key=lambda cycle: cycle.start)
         ]
+
+
+def _span(cycle: Cycle, moments: NDArray[np.float64]) -> Span:
+    return float(moments[cycle.start]), float(moments[cycle.end])

@@ -101,12 +101,17 @@ class JointSignal:
         return np.asarray((places - hips) / max(_MIN_TORSO_M, float(np.median(torso))))
 
 
+def has_body(samples: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mask of the samples, (moments, joints, 6), with a body."""
+    return np.asarray(~np.isnan(samples[:, 0, X]))
+
+
 def fill(samples: NDArray[Any]) -> _Floats | None:
     """Samples in which a moment without a body lies between its neighbours; None with fewer than two bodies.
 
     :param samples: (moments, joints, 6), NaN without a person.
     """
-    found = np.flatnonzero(~np.isnan(samples[:, 0, X]))
+    found = np.flatnonzero(has_body(samples))
     if len(found) < 2:
         return None
     moments = np.arange(len(samples))

@@ -7,12 +7,11 @@ repetitions. A leap of the body is its own only if the picture does not leap wit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.repetitions.trajectory import normalised, rate_of
+from fitsense.repetitions.trajectory import largest_around, normalised, rate_of, steps_in
 from fitsense.types import FloatArray
 
 # A step is a leap if it is so many times as large as any other within so many seconds. Landmarks may take two steps.
@@ -30,12 +29,13 @@ def leap_times(thumbnails: Sequence[FloatArray], times: Sequence[float]) -> NDAr
     :param thumbnails: float32 (height, width) each.
     :param times: of the thumbnails, ascending.
     """
-    if len(times) < 3:
+    if len(times) < 2:
         return np.zeros(0)
     pixels = normalised(np.stack(thumbnails)).reshape(len(times), -1)
     steps = np.linalg.norm(np.diff(pixels, axis=0), axis=1)
     moments = np.array(times)
-    return np.asarray(moments[1:][steps > _PICTURE_TIMES * _around(steps, _near(moments), 1)])
+    around = largest_around(steps, steps_in(_ALONE_S, rate_of(moments)))
+    return np.asarray(moments[1:][steps > _PICTURE_TIMES * around])
 
 
 def without_leaps(
@@ -45,15 +45,15 @@ def without_leaps(
 
     :param values: (moments, features).
     :param moments: evenly spaced times in seconds of media time.
-    :param picture: returns the times at which the picture leaps; called if the body may leap.
+    :param picture: returns the times at which the picture leaps; called only if the body leaps.
     """
     changes = np.diff(values, axis=0)
     steps = np.linalg.norm(changes, axis=1)
-    if len(steps) < 3 or not (steps > _MIN_LEAP).any():
+    near = steps_in(_ALONE_S, rate_of(moments))
+    single = _leap(steps, largest_around(steps, near))
+    double = _leap(np.minimum(steps[:-1], steps[1:]), largest_around(steps, near, 2))
+    if not (single.any() or double.any()):
         return values
-    near = _near(moments)
-    single = _leap(steps, _around(steps, near, 1))
-    double = _leap(np.minimum(steps[:-1], steps[1:]), _around(steps, near, 2))
     since, until = moments[:-1] - _TOLERANCE_S, moments[1:] + _TOLERANCE_S
     at = picture()[:, None]
     seen = np.asarray(((at >= since) & (at <= until)).any(axis=0))
@@ -68,17 +68,3 @@ def without_leaps(
 def _leap(steps: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mask of the body's steps that are leaps."""
     return np.asarray((steps > _BODY_TIMES * around) & (steps > _MIN_LEAP))
-
-
-def _near(moments: NDArray[np.float64]) -> int:
-    """Number of steps in `_ALONE_S` seconds, at least 1."""
-    return max(1, round(_ALONE_S * rate_of(moments)))
-
-
-def _around(steps: NDArray[Any], near: int, width: int) -> NDArray[Any]:
-    """Largest of the `near` steps before and after each `width` adjacent ones, (steps - width + 1,)."""
-    padded = np.pad(steps, near)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, near)
-    count = len(steps) - width + 1
-    before, after = windows[:count].max(axis=1), windows[near + width :][:count].max(axis=1)
-    return np.asarray(np.maximum(before, after))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.repetitions.trajectory import normalised, smooth
+from fitsense.repetitions.trajectory import normalised, rate_of, smooth
 from fitsense.types import FloatArray
 
 Box = tuple[float, float, float, float]
@@ -39,11 +39,10 @@ class PictureChange:
         self, thumbnails: Sequence[FloatArray], times: Sequence[float], boxes: Sequence[Box], box_times: Sequence[float]
     ) -> None:
         self._times = np.array(times)
-        rate_hz = (len(times) - 1) / (times[-1] - times[0])
         pixels = normalised(np.stack(thumbnails))
         # A host that finds landmarks itself may push blank pictures.
         self._blank = bool((np.abs(pixels).max(axis=(1, 2)) == 0).any())
-        flat = smooth(pixels.reshape(len(times), -1), round(_SMOOTHING_S * rate_hz))
+        flat = smooth(pixels.reshape(len(times), -1), round(_SMOOTHING_S * rate_of(self._times)))
         self._pictures: NDArray[Any] = flat.reshape(pixels.shape)
         self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
         self._box_times = np.array(box_times)

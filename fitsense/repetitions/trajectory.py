@@ -138,6 +138,24 @@ def rate_of(moments: NDArray[np.float64]) -> float:
     return (len(moments) - 1) / float(moments[-1] - moments[0])
 
 
+def steps_in(seconds: float, rate_hz: float) -> int:
+    """Number of steps in a span of time, at least 1."""
+    return max(1, round(seconds * rate_hz))
+
+
+def largest_around(steps: NDArray[np.float64], near: int, width: int = 1) -> NDArray[np.float64]:
+    """Largest of the `near` steps before and after each `width` adjacent ones, (steps - width + 1,).
+
+    Infinite if there are no others.
+    """
+    count = len(steps) - width + 1
+    if len(steps) <= width:
+        return np.full(count, np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(steps, near), near)
+    before, after = windows[:count].max(axis=1), windows[near + width :][:count].max(axis=1)
+    return np.asarray(np.maximum(before, after))
+
+
 def typical(steps: NDArray[Any]) -> float:
     """Typical step length: steps of at most this length make up half of the total."""
     ordered = np.sort(steps)
@@ -147,12 +165,10 @@ def typical(steps: NDArray[Any]) -> float:
 
 def _spliced(flat: FloatArray, rate_hz: float) -> FloatArray:
     """Remove the change at scene cuts from pictures, (pictures, pixels)."""
-    steps = (np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])).tolist()
-    near = max(1, round(_LEAP_ALONE_S * rate_hz))
-    for at in [at for at, step in enumerate(steps) if step > _LEAP]:
-        others = steps[max(0, at - near) : at] + steps[at + 1 : at + 1 + near]
-        if others and steps[at] > _LEAP_TIMES * max(others):
-            flat = np.concatenate([flat[: at + 1], flat[at + 1 :] - (flat[at + 1] - flat[at])])
+    steps = (np.linalg.norm(np.diff(flat, axis=0), axis=1) / np.sqrt(flat.shape[1])).astype(np.float64)
+    around = largest_around(steps, steps_in(_LEAP_ALONE_S, rate_hz))
+    for at in np.flatnonzero((steps > _LEAP) & (steps > _LEAP_TIMES * around)).tolist():
+        flat = np.concatenate([flat[: at + 1], flat[at + 1 :] - (flat[at + 1] - flat[at])])
     return flat
 
 
@@ -160,14 +176,12 @@ def _without_captions(thumbnails: NDArray[Any], rate_hz: float) -> NDArray[Any]:
     """Remove sudden changes of a part of the pixels from these, (pictures, height, width)."""
     steps = np.diff(normalised(thumbnails), axis=0)
     leaps = np.abs(steps) >= _PART_LEAP
-    change = np.square(steps, out=steps).sum(axis=(1, 2), where=leaps).tolist()
-    near = max(1, round(_PART_LEAP_ALONE_S * rate_hz))
-    least, most = _PART_SHARE
-    for at in [at for at, share in enumerate(leaps.mean(axis=(1, 2)).tolist()) if least <= share < most]:
-        others = change[max(0, at - near) : at] + change[at + 1 : at + 1 + near]
-        if others and change[at] > _PART_LEAP_TIMES * max(others):
-            leap = np.where(leaps[at], thumbnails[at + 1] - thumbnails[at], 0)
-            thumbnails = np.concatenate([thumbnails[: at + 1], thumbnails[at + 1 :] - leap])
+    change = np.square(steps, out=steps).sum(axis=(1, 2), where=leaps).astype(np.float64)
+    share, (least, most) = leaps.mean(axis=(1, 2)), _PART_SHARE
+    alone = change > _PART_LEAP_TIMES * largest_around(change, steps_in(_PART_LEAP_ALONE_S, rate_hz))
+    for at in np.flatnonzero((least <= share) & (share < most) & alone).tolist():
+        leap = np.where(leaps[at], thumbnails[at + 1] - thumbnails[at], 0)
+        thumbnails = np.concatenate([thumbnails[: at + 1], thumbnails[at + 1 :] - leap])
     return thumbnails
 
 
