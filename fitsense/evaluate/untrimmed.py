@@ -146,11 +146,9 @@ def _joined_at(seams: Sequence[float], segments: Sequence[PredictedSegment]) -> 
     """Segments in order, where those of one exercise that meet at a seam are one: sessions end segments at cuts."""
     joined: list[PredictedSegment] = []
     for segment in segments:
-        before = joined[-1] if joined else None
-        meets = before is not None and any(
-            max(abs(seam_s - before.end_s), abs(seam_s - segment.start_s)) <= _SEAM_S for seam_s in seams
-        )
-        if before is not None and meets and before.exercise == segment.exercise:
+        before = joined[-1] if joined else segment
+        parted = before is not segment and before.exercise == segment.exercise
+        if parted and any(abs(at_s - before.end_s) <= _SEAM_S >= abs(at_s - segment.start_s) for at_s in seams):
             joined[-1] = attrs.evolve(before, end_s=segment.end_s, end_reported_s=segment.end_reported_s)
         else:
             joined.append(segment)
@@ -297,7 +295,6 @@ class JoinedVideo:
         return [
             start_s + again * piece.clip_s
             for piece, start_s in self._plan()
-            if math.isfinite(piece.clip_s)
             for again in range(1, math.ceil(piece.duration_s / piece.clip_s - _TOLERANCE_S))
         ]
 

@@ -1,4 +1,4 @@
-"""What BlazePose's landmarks of a clip show."""
+"""Evidence of a branch on BlazePose's landmarks."""
 
 from __future__ import annotations
 
