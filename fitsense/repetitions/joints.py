@@ -24,7 +24,9 @@ _SIDED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 JOINTS = ("nose", *(f"{side}_{name}" for name in _SIDED for side in ("left", "right")))
 """Landmarks that a movement is seen in, as far as an estimator finds them."""
 
-_SMOOTHING_S = 0.2
+SMOOTHING_S = 0.2
+"""Reach of the smoothing of landmarks over time, in seconds to either side; at 10 a second, neighbours take part."""
+
 # Weight of places in metres, in lengths of the torso, beside places in the picture.
 _WORLD_WEIGHT = 0.5
 # Lengths of a torso that a standing body's extent is.
@@ -80,7 +82,7 @@ class JointSignal:
         values = np.concatenate([part.reshape(len(filled), -1) for part in parts], axis=1) / math.sqrt(len(self.names))
         values = without_leaps(values, moments, picture)
         rate_hz = rate_of(moments)
-        return principal_path(smooth(values - values.mean(axis=0), round(_SMOOTHING_S * rate_hz)), rate_hz)
+        return principal_path(smooth(values - values.mean(axis=0), SMOOTHING_S * rate_hz), rate_hz)
 
     def in_picture(self, filled: _Floats) -> _Floats:
         """Places in the picture from the middle of the hips, in lengths of the torso: (moments, joints, 2)."""

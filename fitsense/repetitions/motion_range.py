@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitsense.pose.landmarks import VISIBILITY, WORLD
-from fitsense.repetitions.joints import JointSignal, fill
+from fitsense.repetitions.joints import SMOOTHING_S, JointSignal, fill
 from fitsense.repetitions.sides import Side
 from fitsense.repetitions.trajectory import Path, smooth
 from fitsense.types import FloatArray
@@ -23,7 +23,6 @@ ANGLES = {
     "knee": ("hip", "knee", "ankle"),
 }
 """The landmarks that a joint's angle is between, by the joint; the middle one is the joint."""
-_SMOOTHING_S = 0.2
 # Phases, from 0 at the start to 1 at the turning point, beyond which a position counts as reached.
 _NEAR, _FAR = 0.1, 0.9
 # Part of a repetition's length by which its ends may be off.
@@ -95,7 +94,7 @@ def joint_angles(signal: JointSignal, samples: FloatArray, rate_hz: float) -> di
                 continue
             one, middle, other = (places[:, signal.names.index(name)] for name in wanted)
             angle = _angle(one - middle, other - middle)
-            angles[joint, side] = np.asarray(smooth(angle, round(_SMOOTHING_S * rate_hz)), np.float64)
+            angles[joint, side] = np.asarray(smooth(angle, SMOOTHING_S * rate_hz), np.float64)
     return angles
 
 

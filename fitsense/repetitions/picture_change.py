@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitsense.repetitions.trajectory import normalised, rate_of, smooth
+from fitsense.repetitions.trajectory import SMOOTHING_S, normalised, rate_of, smooth
 from fitsense.types import FloatArray
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom edge of a body's box, in shares of the thumbnail."""
 
-# Seconds over which thumbnails are averaged: noise of single pictures is no movement.
-_SMOOTHING_S = 0.2
+# Seconds by which a span may reach beyond the thumbnails.
+_MARGIN_S = 0.2
 _MIN_SIDE = 1e-3
 # Least part of the picture around the box in which a change can be seen.
 _MIN_AROUND = 0.1
@@ -42,7 +42,7 @@ class PictureChange:
         pixels = normalised(np.stack(thumbnails))
         # A host that finds landmarks itself may push blank pictures.
         self._blank = bool((np.abs(pixels).max(axis=(1, 2)) == 0).any())
-        flat = smooth(pixels.reshape(len(times), -1), round(_SMOOTHING_S * rate_of(self._times)))
+        flat = smooth(pixels.reshape(len(times), -1), SMOOTHING_S * rate_of(self._times))
         self._pictures: NDArray[Any] = flat.reshape(pixels.shape)
         self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
         self._box_times = np.array(box_times)
@@ -58,7 +58,7 @@ class PictureChange:
             return np.full(len(spans), np.inf)
         inside, area = self._inside(self._boxes[nearest(self._box_times, spans)])
         change = np.sqrt(self._largest(spans, inside) / np.maximum(area, 1.0))
-        known = (spans[:, 0] >= self._times[0] - _SMOOTHING_S) & (spans[:, 2] <= self._times[-1] + _SMOOTHING_S)
+        known = (spans[:, 0] >= self._times[0] - _MARGIN_S) & (spans[:, 2] <= self._times[-1] + _MARGIN_S)
         return np.where(known, change, np.inf)
 
     def around(self, spans: NDArray[np.float64]) -> NDArray[np.float64]:

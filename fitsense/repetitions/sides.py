@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fitsense.pose.landmarks import VISIBILITY, WORLD
 from fitsense.repetitions.cycles import Cycle, Proposal
-from fitsense.repetitions.joints import JointSignal, fill
+from fitsense.repetitions.joints import SMOOTHING_S, JointSignal, fill
 from fitsense.repetitions.trajectory import principal_path, smooth
 from fitsense.types import FloatArray
 
@@ -28,7 +28,6 @@ Side = Literal["left", "right"]
 _Floats = NDArray[np.float64]
 _Span = tuple[int, int]
 
-_SMOOTHING_S = 0.2
 _DIMENSIONS = 6
 _PHASES = np.linspace(0.0, 1.0, 16)[:, None]
 # Where a cycle may be parted into halves.
@@ -78,10 +77,10 @@ class BodyMirror:
             return
         self._visible = np.median(filled[..., VISIBILITY], axis=0)
         self._places, reflected = self._reflect(filled)
-        width = round(_SMOOTHING_S * rate_hz)
+        reach = SMOOTHING_S * rate_hz
         count = len(filled)
-        even = smooth(((self._places + reflected) / 2).reshape(count, -1), width)
-        odd = smooth(((self._places - reflected) / 2).reshape(count, -1), width)
+        even = smooth(((self._places + reflected) / 2).reshape(count, -1), reach)
+        odd = smooth(((self._places - reflected) / 2).reshape(count, -1), reach)
         self._even = principal_path(even - even.mean(axis=0), rate_hz, _DIMENSIONS)
         # Its middle is kept: it says on which side the movement is.
         self._odd = principal_path(odd, rate_hz, _DIMENSIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ SIDE = 24
 # the picture's size.
 _SAMPLES = 4
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# Seconds over which the path is smoothed, and over which two pictures are compared to find motion.
-_SMOOTHING_S = 0.2
+SMOOTHING_S = 2 / 15
+"""Reach of the smoothing of pictures over time, in seconds to either side; at 15 a second, neighbours take part."""
+
+# Seconds over which two pictures are compared to find motion.
 _STEP_S = 0.4
 # Percentile of the change between pictures above which more change adds no weight, unless the person is mostly still.
 _USUAL = 75
@@ -69,7 +72,7 @@ def path(thumbnails: NDArray[Any], rate_hz: float, dimensions: int = 8) -> Path:
     camera = _camera_motion(mean.reshape(pixels.shape[1:]))
     flat = flat - mean
     flat -= (flat @ camera) @ camera.T
-    followed = principal_path(smooth(flat, round(_SMOOTHING_S * rate_hz)), rate_hz, dimensions)
+    followed = principal_path(smooth(flat, SMOOTHING_S * rate_hz), rate_hz, dimensions)
     return np.asarray(followed / np.sqrt(flat.shape[1]))
 
 
@@ -105,14 +108,18 @@ def principal_path(values: NDArray[np.floating[Any]], rate_hz: float, dimensions
     return np.asarray(values @ directions, dtype=np.float64)
 
 
-def smooth(values: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating[Any]]:
-    """Average `values` along the first axis by a raised cosine, `width` values wide; the ends are repeated."""
-    if width < 2:
+def smooth(values: NDArray[np.floating[Any]], reach: float) -> NDArray[np.floating[Any]]:
+    """Average `values` along the first axis by a raised cosine; the ends are repeated.
+
+    :param reach: half of the cosine's width, in values; not rounded, so that the same seconds smooth values of any rate
+        alike.
+    """
+    side = math.ceil(reach) - 1
+    if side < 1:
         return values
-    width += 1 - width % 2
-    weights = np.hanning(width + 2)[1:-1]
+    weights = 1.0 + np.cos(np.pi * np.arange(-side, side + 1) / reach)
     weights = (weights / weights.sum()).astype(values.dtype)
-    ends = [np.repeat(values[at : at + 1 or None], width // 2, axis=0) for at in (0, -1)]
+    ends = [np.repeat(values[at : at + 1 or None], side, axis=0) for at in (0, -1)]
     padded = np.concatenate([ends[0], values, ends[1]])
     total, weighted = np.zeros_like(values), np.empty_like(values)
     for offset, weight in enumerate(weights):
