@@ -33,7 +33,7 @@ class RepetitionConfig:
     max_rate_hz: float = attrs.field(default=MAX_RATE_HZ, validator=number(0.0, above=True))
     window_s: float = attrs.field(default=20.0, validator=number(0.0, 120.0, above=True))
     interval_s: float = attrs.field(default=0.5, validator=number(0.0, above=True))
-    min_duration_s: float = attrs.field(default=0.4, validator=number(0.0, above=True))
+    min_duration_s: float = attrs.field(default=0.3, validator=number(0.0, above=True))
     min_confidence: float = attrs.field(default=0.4, validator=number(0.0, 1.0))
     min_motion_share: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
     min_motion_share_single: float = attrs.field(default=0.2, validator=number(0.0, 1.0))
