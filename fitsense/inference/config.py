@@ -19,7 +19,8 @@ class RuntimeOptions(TypedDict, total=False):
 
     :param runtime: ``openvino`` (the default) runs the bundle's graphs on the CPU; ``torch`` runs the networks
         themselves, on a GPU if there is one, and needs ``fitsense[torch]``.
-    :param threads: CPU threads, also for decoding sources that are analysed with the model; None for all cores.
+    :param threads: CPU threads, also for decoding sources that are analysed with the model; None for all cores, except
+        for landmarks, which then have one.
     :param bf16: whether to compute in bfloat16; None for where both the CPU and the bundle allow it, which for
         ``torch`` is nowhere.
     :param device: device for ``torch``: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, …; None for CUDA's first device, if

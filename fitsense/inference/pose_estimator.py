@@ -116,7 +116,8 @@ class PoseEstimators:
     """Loads pose estimators once, for all sessions of a model.
 
     :param plugins: plugins that provide the estimators.
-    :param threads: CPU threads; None for all cores.
+    :param threads: CPU threads; None for one, while other cores decode: a single person's network gains little from
+        more, which cost a session an eighth more CPU time.
     """
 
     def __init__(self, plugins: PluginManager, threads: int | None) -> None:
@@ -132,5 +133,5 @@ class PoseEstimators:
         :raises WeightsError: it needs third-party files that cannot be fetched.
         """
         if name not in self._loaded:
-            self._loaded[name] = load_pose_estimator(name, self._plugins, threads=self._threads)
+            self._loaded[name] = load_pose_estimator(name, self._plugins, threads=self._threads or 1)
         return self._loaded[name]

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 import fitsense
-from fitsense.inference.pose_estimator import LoadedPoseEstimator, landmark_estimator, load_pose_estimator
+from fitsense.inference.pose_estimator import (
+    LoadedPoseEstimator,
+    PoseEstimators,
+    landmark_estimator,
+    load_pose_estimator,
+)
 from fitsense.plugins import ObservationSpec, PluginManager, PoseEstimatorSpec
 from fitsense.pose.landmarks import REQUIRED
 from tests.helpers.spot_bodies import BrightSpot, spot_bundle, spot_plugins
@@ -64,6 +69,20 @@ def test_load_pose_estimator_by_short_name_gives_what_the_plugin_offers() -> Non
 def test_load_pose_estimator_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(fitsense.UnknownNameError, match="unknown pose estimator 'x'; available: mutants/torso"):
         load_pose_estimator("x", host())
+
+
+@pytest.mark.parametrize(("threads", "used"), [(None, 1), (3, 3)])
+def test_models_find_landmarks_on_one_thread_unless_told_otherwise(threads: int | None, used: int) -> None:
+    asked = list[int | None]()
+
+    def record(config: Config, files: Any, threads: int | None) -> Estimator:
+        asked.append(threads)
+        return Estimator(config)
+
+    plugins = PluginManager()
+    plugins.register(plugin_of(pose_estimators=[PoseEstimatorSpec("torso", Config, SET, record)]))
+    PoseEstimators(plugins, threads).load("torso")
+    assert asked == [used]
 
 
 @pytest.mark.parametrize(
