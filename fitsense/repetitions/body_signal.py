@@ -64,8 +64,8 @@ class BodySignal:
         def split(proposal: Proposal, known: bool) -> Sequence[tuple[Cycle, Side]]:
             return [(half.cycle, half.side) for half in mirror().halves(proposal, known=known)]
 
-        def describe(cycle: Cycle, until: int, side: Side | None) -> Details:
-            side = side or mirror().side(cycle.start, cycle.end)
+        def describe(cycle: Cycle, proposal: Proposal, until: int, side: Side | None) -> Details:
+            side = side or mirror().side(cycle, proposal.cycles)
             return Details(
                 side,
                 joint_ranges(self._joints, samples, angles(), cycle.start, cycle.end, side),

@@ -197,7 +197,8 @@ class RepetitionCounter:
         return self._take(repetition)
 
     def _describe(self, cycle: Cycle, found: _Analysis) -> Repetition:
-        details = found.view.describe(cycle, len(found.moments) - 1, None)
+        assert found.best is not None
+        details = found.view.describe(cycle, found.best, len(found.moments) - 1, None)
         since_s = max(self.state.reported_s, self.state.times[0])
         span = widened(_span(cycle, found.moments), since_s, float(found.moments[-1]))
         return Repetition(*span, cycle.quality, details)
@@ -359,7 +360,7 @@ class RepetitionCounter:
                 self.state.reported.append((start_s, candidate.end_s))
                 if not candidate.is_too_late(now_s):
                     _, side = sides.get((candidate.cycle.start, candidate.cycle.end), (None, None))
-                    details = view.describe(candidate.cycle, candidate.next_start or len(moments) - 1, side)
+                    details = view.describe(candidate.cycle, best, candidate.next_start or len(moments) - 1, side)
                     movements.append(Repetition(*span, candidate.quality, details))
                     self.state.tempo_s = candidate.length_s
         return movements

@@ -18,7 +18,7 @@ class SetStats:
     :param time_under_tension_s: seconds within repetitions; the whole duration if there are none.
     :param tempo_mean_s: mean length of a repetition in seconds; None if there are none.
     :param tempo_spread_s: standard deviation of the lengths; None for fewer than two repetitions.
-    :param repetitions_left: repetitions of the left side; None if no repetition has a side.
+    :param repetitions_left: repetitions of the left side; None unless at least half of all have a side.
     :param repetitions_right: repetitions of the right side, likewise.
     :param pairs: pairs of both sides within sets, likewise.
     :param held_s: seconds of a hold; None if nothing was held.
@@ -58,8 +58,9 @@ class SetAccumulator:
 
     @property
     def pairs(self) -> int | None:
-        """Pairs of both sides; None if no repetition has a side."""
-        return min(self.left, self.right) if self.left or self.right else None
+        """Pairs of both sides; None unless at least half of the repetitions have a side: fewer are taken for chance."""
+        sided = self.left + self.right
+        return min(self.left, self.right) if sided and 2 * sided >= self.repetitions else None
 
     def add(self, movement: Movement) -> None:
         if isinstance(movement, PartialRepetition):

@@ -53,7 +53,7 @@ class ExerciseSet:
 class CountedRepetition:
     """A repetition of an exercise, number `index` of its set.
 
-    :param pairs: pairs of both sides in the set so far; None if no repetition of it has a side.
+    :param pairs: pairs of both sides in the set so far; None unless at least half of its repetitions have a side.
     """
 
     exercise: str

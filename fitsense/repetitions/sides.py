@@ -9,6 +9,7 @@ about nothing. In a movement of both sides, the halves are the way out and the w
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Literal, cast
@@ -24,6 +25,7 @@ from fitsense.repetitions.trajectory import principal_path, smooth
 from fitsense.types import FloatArray
 
 Side = Literal["left", "right"]
+_SIDES: tuple[Side, Side] = ("left", "right")
 
 _Floats = NDArray[np.float64]
 _Span = tuple[int, int]
@@ -43,8 +45,9 @@ _UNEVEN = 2.0
 _LENGTHS = (0.75, 0.9, 1.0, 1.15, 1.3)
 # A half before the first or after the last cycle must be so much like the half that it repeats.
 _LIKE_HALF = 0.5
-# Smallest ratio of the movements of both sides in a movement of one side; and smallest visibility of both.
-_ONE_SIDED, _VISIBLE = 3.0, 0.5
+# Smallest ratio of the movements of both sides in most cycles of one side, and in each of them; and smallest visibility
+# of both sides.
+_ONE_SIDED, _ONE_SIDED_BESIDE_OTHERS, _VISIBLE = 3.0, 1.7, 0.5
 _EPSILON = 1e-12
 
 
@@ -218,24 +221,28 @@ class BodyMirror:
         far = start + round((cycle.far - cycle.start) / length * (end - start))
         return attrs.evolve(cycle, start=start, far=far, end=end)
 
-    def side(self, start: int, end: int) -> Side | None:
-        """The side that alone moves from one moment to another; None where both do, or one can hardly be seen."""
-        if self._places is None:
-            return None
-        moved: dict[str, float] = {}
-        for side in ("left", "right"):
-            rows = [row for row, name in enumerate(self._signal.names) if name.startswith(side)]
-            if float(np.median(self._visible[rows])) < _VISIBLE:
-                return None
-            moved[side] = self._moved(rows, start, end)
-        if moved["left"] > _ONE_SIDED * moved["right"]:
-            return "left"
-        return "right" if moved["right"] > _ONE_SIDED * moved["left"] else None
+    def side(self, cycle: Cycle, cycles: Sequence[Cycle]) -> Side | None:
+        """The side that alone moves in a cycle; None where both move, or one can hardly be seen.
 
-    def _moved(self, rows: list[int], start: int, end: int) -> float:
+        :param cycles: of the same movement: unless one side alone moves in most of them, both do in all.
+        """
+        rows = {side: [row for row, name in enumerate(self._signal.names) if name.startswith(side)] for side in _SIDES}
+        if self._places is None or min(float(np.median(self._visible[one])) for one in rows.values()) < _VISIBLE:
+            return None
+
+        def balance(one: Cycle) -> float:
+            left, right = (self._moved(rows[side], one) + _EPSILON for side in _SIDES)
+            return math.log(left / right)
+
+        if median(abs(balance(one)) for one in (*cycles, cycle)) < math.log(_ONE_SIDED):
+            return None
+        clear = balance(cycle) / math.log(_ONE_SIDED_BESIDE_OTHERS)
+        return None if abs(clear) < 1 else "left" if clear > 0 else "right"
+
+    def _moved(self, rows: list[int], cycle: Cycle) -> float:
         """Amount of movement of joints: the sum of their variances."""
         assert self._places is not None
-        return float(self._places[start : end + 1, rows].var(axis=0).sum())
+        return float(self._places[cycle.start : cycle.end + 1, rows].var(axis=0).sum())
 
     def _likeness(self, cycles: tuple[Cycle, ...]) -> tuple[float, float, float]:
         """Median similarity of first halves and mirrored second halves, in shape, and in shape and place, with the

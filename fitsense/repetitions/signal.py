@@ -23,12 +23,13 @@ class SignalView:
     :param path: path of the movement, float64 (moments, dimensions); without dimensions if nothing is visible.
     :param split: returns the cycles to count for those of a proposal, each with its side, if sides alternate; otherwise
         nothing. The second argument tells whether they alternated before.
-    :param describe: returns the details of a cycle, from its first to its last moment, until the next one begins.
+    :param describe: returns the details of a cycle of a proposal, from its first to its last moment, until the next one
+        begins; its side is None if sides do not alternate.
     """
 
     path: Path
     split: Callable[[Proposal, bool], Sequence[tuple[Cycle, Side]]] = lambda proposal, known: ()
-    describe: Callable[[Cycle, int, Side | None], Details] = lambda cycle, until, side: Details()
+    describe: Callable[[Cycle, Proposal, int, Side | None], Details] = lambda cycle, proposal, until, side: Details()
 
 
 class Signal(Protocol):

@@ -176,6 +176,18 @@ def test_body_signal_movement_of_one_side_names_the_side() -> None:
     assert joints == ("elbow", "right")
 
 
+def test_body_signal_one_lopsided_repetition_of_both_sides_names_no_side() -> None:
+    parts = waves(5, 2.0)
+
+    def lopsided(world: Any, part: float) -> None:
+        curl(world, abs(part), ("left", "right") if part > 0 else ("left",))
+
+    start = 8 + 3 * (len(parts) - 20) // 5
+    parts[start : start + (len(parts) - 20) // 5] = [-part for part in parts[start : start + (len(parts) - 20) // 5]]
+    found = count(poses(lopsided, parts))
+    assert [one.details.side for one in found] == [None] * 5
+
+
 def test_body_signal_shaking_or_zooming_camera_keeps_the_count() -> None:
     random = np.random.default_rng(3)
     parts = waves(5, 1.6)

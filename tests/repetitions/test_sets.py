@@ -267,6 +267,16 @@ def test_count_repetitions_of_sides_gives_pairs() -> None:
     assert (plain.repetitions_left, plain.repetitions_right, plain.pairs) == (None, None, None)
 
 
+def test_sets_with_few_sides_count_none() -> None:
+    sets = Sets(rest_s=10)
+    sets.begin("row", 0.0)
+    first, *others = repetitions(0, 4)
+    sets.add([attrs.evolve(first, details=Details(side="left")), *others])
+    assert [one.pairs for one in sets.count()] == [0, 0, None, None]
+    _, stats, _ = sets.end(8.0)
+    assert (stats.repetitions, stats.repetitions_left, stats.repetitions_right, stats.pairs) == (4, None, None, None)
+
+
 def test_end_segment_without_movement_not_held_makes_no_set() -> None:
     sets = Sets(10, lambda exercise: exercise == "plank")
     stretch(sets, "squat", 0.0, 20.0, [])

@@ -29,7 +29,7 @@ export type TempoMeanS = number | null;
  */
 export type TempoSpreadS = number | null;
 /**
- * Repetitions of the left side, of a movement of one side or of alternating sides; absent if no repetition had a side.
+ * Repetitions of the left side, of a movement of one side or of alternating sides; absent unless at least half of the repetitions had a side.
  */
 export type RepetitionsLeft = number;
 /**
