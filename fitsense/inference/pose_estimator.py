@@ -116,8 +116,8 @@ class PoseEstimators:
     """Loads pose estimators once, for all sessions of a model.
 
     :param plugins: plugins that provide the estimators.
-    :param threads: CPU threads; None for one, while other cores decode: a single person's network gains little from
-        more, which cost a session an eighth more CPU time.
+    :param threads: CPU threads; None for one: another core decodes meanwhile, so that more threads save a session no
+        time, and cost it CPU time.
     """
 
     def __init__(self, plugins: PluginManager, threads: int | None) -> None:

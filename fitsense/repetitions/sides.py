@@ -224,7 +224,7 @@ class BodyMirror:
     def side(self, cycle: Cycle, cycles: Sequence[Cycle]) -> Side | None:
         """The side that alone moves in a cycle; None where both move, or one can hardly be seen.
 
-        :param cycles: of the same movement: unless one side alone moves in most of them, both do in all.
+        :param cycles: all of the movement, with this one: unless one side alone moves in most of them, both do in all.
         """
         rows = {side: [row for row, name in enumerate(self._signal.names) if name.startswith(side)] for side in _SIDES}
         if self._places is None or min(float(np.median(self._visible[one])) for one in rows.values()) < _VISIBLE:
@@ -234,7 +234,7 @@ class BodyMirror:
             left, right = (self._moved(rows[side], one) + _EPSILON for side in _SIDES)
             return math.log(left / right)
 
-        if median(abs(balance(one)) for one in (*cycles, cycle)) < math.log(_ONE_SIDED):
+        if median(abs(balance(one)) for one in cycles) < math.log(_ONE_SIDED):
             return None
         clear = balance(cycle) / math.log(_ONE_SIDED_BESIDE_OTHERS)
         return None if abs(clear) < 1 else "left" if clear > 0 else "right"
