@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fitsense.pose.landmarks import VISIBILITY, X, Y
 from fitsense.repetitions.joints import SMOOTHING_S, JointSignal, fill, has_body
 from fitsense.repetitions.picture_change import nearest
-from fitsense.repetitions.trajectory import smooth
+from fitsense.repetitions.trajectory import rate_of, smooth
 from fitsense.types import FloatArray
 
 
@@ -50,10 +50,9 @@ class BodyRecord:
         visible = np.clip(np.median(filled[..., VISIBILITY], axis=0), 0.0, 1.0)[:, None]
         shape = signal.in_picture(filled)
         hips = filled[:, signal.hips][..., [X, Y]].mean(axis=1)
-        reach = SMOOTHING_S * (len(times) - 1) / (times[-1] - times[0])
         placed = np.concatenate([(shape * visible).reshape(len(filled), -1), hips / signal.torso(filled)], axis=1)
-        self._placed = smooth(placed, reach)
         self._times = np.array(times)
+        self._placed = smooth(placed, SMOOTHING_S * rate_of(self._times))
         self._found = np.concatenate([[0], np.cumsum(found)])
         self._joints = len(signal.names)
 

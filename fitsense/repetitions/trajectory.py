@@ -114,7 +114,8 @@ def smooth(values: NDArray[np.floating[Any]], reach: float) -> NDArray[np.floati
     :param reach: half of the cosine's width, in values; not rounded, so that the same seconds smooth values of any rate
         alike.
     """
-    side = math.ceil(reach) - 1
+    # A rate that is inexact by a rounding error must not add values of no weight.
+    side = math.ceil(reach - _EPSILON) - 1
     if side < 1:
         return values
     weights = 1.0 + np.cos(np.pi * np.arange(-side, side + 1) / reach)

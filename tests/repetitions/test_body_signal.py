@@ -182,8 +182,9 @@ def test_body_signal_one_lopsided_repetition_of_both_sides_names_no_side() -> No
     def lopsided(world: Any, part: float) -> None:
         curl(world, abs(part), ("left", "right") if part > 0 else ("left",))
 
-    start = 8 + 3 * (len(parts) - 20) // 5
-    parts[start : start + (len(parts) - 20) // 5] = [-part for part in parts[start : start + (len(parts) - 20) // 5]]
+    length = round(2.0 * RATE_HZ)
+    fourth = slice(8 + 3 * length, 8 + 4 * length)
+    parts[fourth] = [-part for part in parts[fourth]]
     found = count(poses(lopsided, parts))
     assert [one.details.side for one in found] == [None] * 5
 
